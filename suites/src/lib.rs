@@ -1,0 +1,21 @@
+//! The language of experiments: what one cell of a benchmark is ([`CellSpec`]), how a suite file expands to
+//! cells ([`Suite`]), how implementations are registered and found by name ([`Entry`]), and where all
+//! randomness comes from ([`rng::stream`]).
+//!
+//! Nothing here touches tensors or data: a suite can be read, checked and counted on any machine.
+
+mod canonical;
+pub mod entry;
+pub mod error;
+mod named;
+mod read;
+pub mod rng;
+pub mod spec;
+mod words;
+
+pub use entry::{Entry, find, params};
+pub use error::{SpecError, did_you_mean};
+pub use spec::{
+    BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, Source, Split, TaskSpec,
+    TrainingSpec, Vantage,
+};

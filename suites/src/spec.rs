@@ -1,0 +1,387 @@
+//! One cell of a benchmark, fully spelled out, and its identity.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::SpecError;
+use crate::words::{text_form, words};
+
+/// An implementation by name, with its parameters as given.
+///
+/// Written as `"dlg"` or `{ name = "dlg", iterations = 300 }`; always serialised as the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// Registry name.
+    pub name: String,
+    /// Parameters beside the name; checked by the entry itself.
+    pub params: Map<String, Value>,
+}
+
+/// One experiment: who trains what on which data, what is captured, what defends it and what attacks it.
+///
+/// Every field is serialised, so that a record says all it depended on.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct CellSpec {
+    /// The data and what is predicted from them.
+    pub task: TaskSpec,
+    /// The network that the clients train.
+    pub model: ModelSpec,
+    /// How the clients train.
+    pub training: TrainingSpec,
+    /// What the protocol makes a client release.
+    pub source: Source,
+    /// Who looks.
+    pub vantage: Vantage,
+    /// What else the adversary knows.
+    pub facts: Vec<Fact>,
+    /// The defences, composed in this order; empty means none.
+    pub defenses: Vec<Named>,
+    /// The attack.
+    pub attack: Named,
+    /// Independent captures (images or clients attacked), run as one batch; at least 1.
+    pub trials: usize,
+    /// Root of all randomness of the cell.
+    pub seed: u64,
+}
+
+/// The data and the label that is predicted.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// Registry name of the data set.
+    pub dataset: String,
+    /// The split that clients hold and that is attacked.
+    pub split: Split,
+    /// The attribute to predict, where the data set has several (CelebA's `Male`).
+    pub label: Option<String>,
+    /// Side of the square image in pixels; `None` keeps the data set's own.
+    pub size: Option<usize>,
+    /// Use only the first so many examples of each split.
+    pub limit: Option<usize>,
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Split {
+    /// `"train"`
+    Train,
+    /// `"val"`
+    Val,
+    /// `"test"`
+    Test,
+}
+words!(Split, "split", Train = "train", Val = "val", Test = "test");
+
+/// The network and how its parameters start.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Registry name of the model.
+    pub name: String,
+    /// Parameters of the architecture; checked by the model itself.
+    pub params: Map<String, Value>,
+    /// Initial distribution of the parameters.
+    pub init: Init,
+    /// A checkpoint to load instead of `init`.
+    pub weights: Option<PathBuf>,
+    /// Which statistics batch normalisation uses while the captured update is computed.
+    pub batch_norm: BatchNorm,
+}
+
+/// Initial distribution of a model's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Init {
+    /// `"pytorch"`: PyTorch's layer defaults.
+    Pytorch,
+    /// `"dlg-uniform"`: every parameter uniform in (-0.5, 0.5), as in DLG (Zhu et al., 2019).
+    DlgUniform,
+}
+words!(
+    Init,
+    "init",
+    Pytorch = "pytorch",
+    DlgUniform = "dlg-uniform"
+);
+
+/// Mode of batch normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BatchNorm {
+    /// `"train"`: the batch's own statistics.
+    Train,
+    /// `"eval"`: the running statistics.
+    Eval,
+}
+words!(BatchNorm, "batch-norm mode", Train = "train", Eval = "eval");
+
+/// How the clients train.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingSpec {
+    /// Clients in the federation; at least 1.
+    pub clients: usize,
+    /// Examples of one SGD step; at least 1.
+    pub batch_size: usize,
+    /// Passes over the local examples in one round; at least 1.
+    pub local_epochs: usize,
+    /// Examples that a client holds; `None` means one batch.
+    pub local_examples: Option<usize>,
+    /// Learning rate of local SGD; above 0.
+    pub lr: f64,
+    /// Momentum of local SGD, in [0, 1).
+    pub momentum: f64,
+    /// L2 weight decay of local SGD; at least 0.
+    pub weight_decay: f64,
+    /// Whether clients augment their images.
+    pub augment: bool,
+    /// Federated rounds run before the captured one.
+    pub rounds_before: usize,
+    /// How the examples are divided among the clients.
+    pub partition: Partition,
+}
+
+/// How examples are divided among clients.
+///
+/// Written as `"iid"` or `{ kind = "dirichlet", alpha = 0.5 }`; always serialised as the table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Partition {
+    /// `"iid"`: uniformly at random.
+    Iid,
+    /// `"dirichlet"`: class proportions of each client drawn from Dirichlet(alpha) (Hsu et al., 2019).
+    Dirichlet {
+        /// Concentration; above 0, smaller is more skewed.
+        alpha: f64,
+    },
+    /// `"shards"`: label-sorted shards dealt to clients (McMahan et al., 2017).
+    Shards {
+        /// Shards that each client receives; at least 1.
+        per_client: usize,
+    },
+    /// `"by-identity"`: all examples of one person stay with one client.
+    ByIdentity,
+}
+
+/// What the protocol makes a client release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// `"gradients"`: the gradient of one batch.
+    Gradients,
+    /// `"one_step_update"`: the weights' change after one SGD step.
+    OneStepUpdate,
+    /// `"local_update"`: the weights' change after all local epochs.
+    LocalUpdate,
+    /// `"agg_update"`: the FedAvg mean of all clients' changes.
+    AggUpdate,
+}
+words!(
+    Source,
+    "source",
+    Gradients = "gradients",
+    OneStepUpdate = "one_step_update",
+    LocalUpdate = "local_update",
+    AggUpdate = "agg_update"
+);
+
+/// Who looks at the transcript of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Vantage {
+    /// `"server"`: honest but curious.
+    Server,
+    /// `"aggregate"`: whoever sees only the released sum.
+    Aggregate,
+    /// `"colluding-3"`: the server and `k` clients pool what they know.
+    Colluding {
+        /// Colluding clients; at least 1, fewer than all.
+        k: usize,
+    },
+    /// `"eavesdropper"`: reads the wire.
+    Eavesdropper,
+    /// `"key-holder"`: holds the decryption key.
+    KeyHolder,
+    /// `"malicious-server"`: may alter the model it sends.
+    MaliciousServer,
+}
+text_form!(Vantage);
+
+const VANTAGES: [(&str, Vantage); 5] = [
+    ("server", Vantage::Server),
+    ("aggregate", Vantage::Aggregate),
+    ("eavesdropper", Vantage::Eavesdropper),
+    ("key-holder", Vantage::KeyHolder),
+    ("malicious-server", Vantage::MaliciousServer),
+];
+
+impl fmt::Display for Vantage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Vantage::Colluding { k } => f.pad(&format!("colluding-{k}")),
+            other => {
+                let word = VANTAGES.iter().find(|(_, v)| v == other).map(|(w, _)| *w);
+                f.pad(word.unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl FromStr for Vantage {
+    type Err = SpecError;
+
+    fn from_str(word: &str) -> Result<Self, SpecError> {
+        if let Some(k) = word.strip_prefix("colluding-") {
+            return k.parse().map(|k| Vantage::Colluding { k }).map_err(|_| {
+                SpecError::value(
+                    "vantage",
+                    format!("`{word}` does not end in a number of clients"),
+                    "write such as `colluding-3`",
+                )
+            });
+        }
+        let found = VANTAGES.iter().find(|(w, _)| *w == word).map(|(_, v)| *v);
+        found.ok_or_else(|| {
+            let words = VANTAGES.iter().map(|(w, _)| *w).chain(["colluding-1"]);
+            SpecError::unknown_name("vantage", word, words)
+        })
+    }
+}
+
+/// Something the adversary knows beside what it sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// `"labels"`: the true labels of the captured batch.
+    Labels,
+    /// `"batch-size"`: how many examples a step used.
+    BatchSize,
+    /// `"local-steps"`: how many steps a client took.
+    LocalSteps,
+    /// `"learning-rate"`: the clients' learning rate.
+    LearningRate,
+    /// `"bn-statistics"`: the batch statistics of the clients' normalisation layers.
+    BnStatistics,
+    /// `"normalisation"`: mean and standard deviation applied to the pixels.
+    Normalisation,
+}
+words!(
+    Fact,
+    "fact",
+    Labels = "labels",
+    BatchSize = "batch-size",
+    LocalSteps = "local-steps",
+    LearningRate = "learning-rate",
+    BnStatistics = "bn-statistics",
+    Normalisation = "normalisation",
+);
+
+/// Identity of a cell: 16 hexadecimal digits of the BLAKE3 hash of its canonical JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CellId(String);
+text_form!(CellId);
+
+impl CellId {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn of(canonical: &str) -> Self {
+        CellId(crate::canonical::digest(canonical))
+    }
+}
+
+impl AsRef<str> for CellId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for CellId {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() == 16 && text.bytes().all(hex) {
+            return Ok(CellId(text.into()));
+        }
+        let problem = format!("`{text}` is not a cell id");
+        let remedy = "a cell id is 16 digits of 0-9 and a-f";
+        Err(SpecError::value("id", problem, remedy))
+    }
+}
+
+impl CellSpec {
+    /// A cell with the defaults of every field but these three names: one client, batch 1, one epoch of
+    /// plain SGD at 0.01, gradients seen by the server, which knows what the protocol told the clients.
+    pub fn new(dataset: &str, model: &str, attack: &str) -> Self {
+        CellSpec {
+            task: TaskSpec {
+                dataset: dataset.into(),
+                split: Split::Train,
+                label: None,
+                size: None,
+                limit: None,
+            },
+            model: ModelSpec {
+                name: model.into(),
+                params: Map::new(),
+                init: Init::Pytorch,
+                weights: None,
+                batch_norm: BatchNorm::Train,
+            },
+            training: TrainingSpec::default(),
+            source: Source::Gradients,
+            vantage: Vantage::Server,
+            facts: vec![
+                Fact::BatchSize,
+                Fact::LocalSteps,
+                Fact::LearningRate,
+                Fact::Normalisation,
+            ],
+            defenses: Vec::new(),
+            attack: Named::new(attack),
+            trials: 1,
+            seed: 0,
+        }
+    }
+
+    /// Identity of the cell; changes with any field.
+    pub fn id(&self) -> CellId {
+        CellId::of(&crate::canonical::cell(self))
+    }
+
+    /// Hash of task, model, training, source, trials and seed: the same across attacks and defences, so
+    /// that cells which differ only there are paired (same images, same weights, same batches).
+    pub fn world_key(&self) -> String {
+        crate::canonical::digest(&crate::canonical::world(self))
+    }
+
+    /// Hash of the world and the attack: the same across defences, vantages and facts.
+    pub fn attack_key(&self) -> String {
+        crate::canonical::digest(&crate::canonical::attack(self))
+    }
+}
+
+impl Default for TrainingSpec {
+    fn default() -> Self {
+        TrainingSpec {
+            clients: 1,
+            batch_size: 1,
+            local_epochs: 1,
+            local_examples: None,
+            lr: 0.01,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            augment: false,
+            rounds_before: 0,
+            partition: Partition::Iid,
+        }
+    }
+}
