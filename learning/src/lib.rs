@@ -1,1 +1,25 @@
-//! placeholder
+//! What happens in federated learning: parameters, layers, models, losses, gradients, clients and rounds.
+//!
+//! Everything works on `T` independent trials at once; a leading dimension of 1 means "shared by all trials".
+
+// pub mod checkpoint;
+pub mod client;
+mod error;
+pub mod gradients;
+pub mod init;
+pub mod layer_grad;
+pub mod loss;
+pub mod models;
+pub mod network;
+pub mod noise;
+pub mod observation;
+pub mod params;
+pub mod tape;
+
+pub use error::LearningError;
+pub use gradients::{Form, Gradients, gradients};
+pub use layer_grad::LayerGrad;
+pub use network::Network;
+pub use observation::{Known, Observation, Signal};
+pub use params::{Layout, Params};
+pub use tape::Mode;

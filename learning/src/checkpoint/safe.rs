@@ -1,0 +1,119 @@
+//! safetensors, both ways.
+
+use super::{CheckpointError, Keep, Problem};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::io::Write;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// The kinds that both sides know.
+const KINDS: [(Dtype, Kind); 7] = [
+    (Dtype::F32, Kind::Float),
+    (Dtype::F64, Kind::Double),
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::I64, Kind::Int64),
+    (Dtype::I32, Kind::Int),
+    (Dtype::BOOL, Kind::Bool),
+];
+
+/// Reads the tensors that `keep` accepts, in the order of their data.
+pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
+    let damaged = |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string());
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let names = header.offset_keys();
+    names
+        .into_iter()
+        .filter(|name| keep(name))
+        .map(|name| {
+            let tensor = tensor(&file.tensor(&name).map_err(damaged)?, &name)?;
+            Ok((name, tensor))
+        })
+        .collect()
+}
+
+fn tensor(view: &TensorView, name: &str) -> Result<Tensor, Problem> {
+    let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
+    let (_, kind) = kind.ok_or_else(|| {
+        Problem::Refused(format!(
+            "tensor `{name}` is {:?}; float, double, half, bfloat16, long, int and bool are read",
+            view.dtype()
+        ))
+    })?;
+    let size: Option<Vec<i64>> = view.shape().iter().map(|&n| i64::try_from(n).ok()).collect();
+    let size = size.ok_or_else(|| Problem::malformed(0, format!("tensor `{name}`: its size")))?;
+    // A bool may be stored as any byte; libtorch needs 0 or 1.
+    let normal: Vec<u8>;
+    let data = if *kind == Kind::Bool {
+        normal = view.data().iter().map(|&b| u8::from(b != 0)).collect();
+        &normal
+    } else {
+        view.data()
+    };
+    Tensor::f_from_data_size(data, &size, *kind)
+        .map_err(|e| Problem::malformed(0, format!("tensor `{name}`: {e}")))
+}
+
+/// Writes named tensors as safetensors: under a temporary name beside `path`, then renamed, so that a reader sees
+/// the old file or the new one and never half of it. Tensors may be on any device and strided.
+///
+/// # Errors
+/// [`CheckpointError::Io`] where the file cannot be written, [`CheckpointError::Refused`] for a name given twice or a
+/// kind other than float, double, half, bfloat16, long, int and bool.
+pub fn save_safetensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), CheckpointError> {
+    let bytes = encode(tensors).map_err(|problem| problem.locate(path))?;
+    let io = |source| CheckpointError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let name = path.file_name().map(|n| n.to_string_lossy());
+    let name = name.ok_or_else(|| io(std::io::ErrorKind::InvalidFilename.into()))?;
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    write_and_rename(&temporary, path, &bytes).map_err(|e| {
+        // The first error is what the user must hear; the leftover may not even exist.
+        let _ = std::fs::remove_file(&temporary);
+        io(e)
+    })
+}
+
+fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)
+}
+
+fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Problem> {
+    let mut seen = std::collections::HashSet::new();
+    let mut flat = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        if !seen.insert(name) {
+            return Err(Problem::Refused(format!("two tensors named `{name}`")));
+        }
+        flat.push(bytes_of(name, tensor)?);
+    }
+    let refused = |e: safetensors::SafeTensorError| Problem::Refused(e.to_string());
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .zip(&flat)
+        .map(|((name, _), (dtype, shape, data))| {
+            Ok((name, TensorView::new(*dtype, shape.clone(), data)?))
+        })
+        .collect();
+    safetensors::serialize(views.map_err(refused)?, None).map_err(refused)
+}
+
+fn bytes_of(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>), Problem> {
+    let kind = tensor.kind();
+    let dtype = KINDS.iter().find(|(_, k)| *k == kind);
+    let (dtype, _) = dtype.ok_or_else(|| {
+        Problem::Refused(format!("tensor `{name}` is {kind:?}, which is not written"))
+    })?;
+    let flat = tensor.to_device(Device::Cpu).contiguous();
+    let mut data = vec![0; flat.numel() * kind.elt_size_in_bytes()];
+    flat.f_copy_data_u8(&mut data, flat.numel())
+        .map_err(|e| Problem::Refused(format!("tensor `{name}`: {e}")))?;
+    let shape = flat.size().iter().map(|&n| n as usize).collect();
+    Ok((*dtype, shape, data))
+}

@@ -1,0 +1,140 @@
+//! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a layer.
+
+use tch::Tensor;
+
+use crate::layer_grad::LayerGrad;
+use crate::network::Network;
+use crate::params::Params;
+use crate::tape::{BatchStat, Conv, Mode, Tap, TapKind, Tape};
+
+/// How weight gradients are represented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Whichever costs less for inner products and norms, layer by layer.
+    Auto,
+    /// Always formed.
+    Dense,
+    /// Always as factors.
+    Factored,
+}
+
+/// What a differentiated pass yields.
+#[derive(Debug)]
+pub struct Gradients {
+    /// Loss of each trial, `[T]`.
+    pub loss: Tensor,
+    /// Gradients of the trainable parameters, in the layout's order.
+    pub layers: Vec<LayerGrad>,
+    /// Statistics that BatchNorm layers saw.
+    pub stats: Vec<BatchStat>,
+}
+
+impl Gradients {
+    /// All gradients formed, as parameters (buffers get zeros). For capture, not for matching.
+    pub fn to_params(&self, like: &Params) -> Params {
+        let trials = self.loss.size()[0];
+        let mut layers = self.layers.iter();
+        let tensors = like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| match spec.trainable {
+            true => layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like()),
+            false => {
+                let mut size = value.size();
+                size[0] = trials;
+                Tensor::zeros(size, (value.kind(), value.device()))
+            }
+        });
+        let tensors = tensors.collect();
+        Params::new(like.layout().clone(), tensors).expect("gradients have the shapes of their parameters")
+    }
+}
+
+/// Differentiates `loss(logits)` (`[T]`, one value a trial) with respect to every trainable parameter.
+///
+/// `x` is the network's normalised input `[T, B, ...]`. With `create_graph` the result is itself differentiable with respect to
+/// whatever `x`, the parameters or the loss depend on.
+pub fn gradients(
+    net: &Network,
+    params: &Params,
+    x: &Tensor,
+    mode: Mode,
+    form: Form,
+    create_graph: bool,
+    loss: impl FnOnce(&Tensor) -> Tensor,
+) -> Gradients {
+    let mut tape = Tape::recording(params, mode);
+    let logits = net.forward_normalised(&mut tape, x);
+    let loss = loss(&logits);
+    let outputs: Vec<&Tensor> = tape.taps.iter().map(|t| &t.output).collect();
+    let deltas = Tensor::run_backward(&[loss.sum(loss.kind())], &outputs, create_graph, create_graph);
+    let mut slots: Vec<Option<LayerGrad>> = params.tensors.iter().map(|_| None).collect();
+    for (tap, delta) in tape.taps.iter().zip(deltas) {
+        let weight_shape = &params.layout().specs()[tap.weight].shape;
+        slots[tap.weight] = Some(weight_gradient(tap, &delta, weight_shape, form));
+        if let Some(bias) = tap.bias {
+            slots[bias] = Some(LayerGrad::Dense(bias_gradient(tap, &delta)));
+        }
+    }
+    let trainable = params.layout().trainable();
+    let layers = trainable.into_iter().map(|i| slots[i].take().expect("every trainable parameter has a tap")).collect();
+    Gradients { loss, layers, stats: tape.stats }
+}
+
+fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {
+    match tap.kind {
+        TapKind::Linear => delta.sum_dim_intlist(1, false, None),
+        TapKind::Conv(_) | TapKind::Scale => delta.sum_dim_intlist(&[1i64, 3, 4][..], false, None),
+    }
+}
+
+fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> LayerGrad {
+    let trials = delta.size()[0];
+    match tap.kind {
+        TapKind::Scale => LayerGrad::Dense((delta * &tap.input).sum_dim_intlist(&[1i64, 3, 4][..], false, None)),
+        TapKind::Linear => {
+            let rows = delta.size()[1];
+            let input = share(&tap.input, trials);
+            choose(delta.shallow_clone(), input, shape, rows, form)
+        }
+        TapKind::Conv(conv) => {
+            let (delta, input) = conv_factors(conv, delta, &share(&tap.input, trials));
+            let rows = delta.size()[1];
+            choose(delta, input, shape, rows, form)
+        }
+    }
+}
+
+/// An input shared by all trials (leading 1) gets the trial dimension of the deltas.
+fn share(input: &Tensor, trials: i64) -> Tensor {
+    let mut size = input.size();
+    size[0] = trials;
+    input.expand(size, true)
+}
+
+/// The rows of a convolution's product: delta `[T, B*L, out]`, unfolded input `[T, B*L, in*k*k]`.
+fn conv_factors(conv: Conv, delta: &Tensor, input: &Tensor) -> (Tensor, Tensor) {
+    let (d, x) = (delta.size(), input.size());
+    let positions = d[3] * d[4];
+    let columns = input
+        .reshape([d[0] * d[1], x[2], x[3], x[4]])
+        .im2col([conv.kernel; 2], [1, 1], [conv.padding; 2], [conv.stride; 2])
+        .reshape([d[0], d[1], -1, positions]);
+    let rows = |t: Tensor, width: i64| t.transpose(2, 3).reshape([d[0], d[1] * positions, width]);
+    let width = columns.size()[2];
+    (rows(delta.reshape([d[0], d[1], d[2], positions]), d[2]), rows(columns, width))
+}
+
+fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) -> LayerGrad {
+    let (out, inp) = (delta.size()[2], input.size()[2]);
+    let factored = match form {
+        Form::Auto => factored_is_cheaper(rows, out, inp),
+        Form::Dense => false,
+        Form::Factored => true,
+    };
+    let grad = LayerGrad::Factored { delta, input, shape: shape.to_vec() };
+    if factored { grad } else { LayerGrad::Dense(grad.to_dense()) }
+}
+
+/// Forming dW costs about 3 M O I multiply-adds with its backward pass and several sweeps over O I values; the factors cost
+/// 2 M O I (the product with a fixed target) and 3 M^2 (O + I) for the Gram matrices.
+fn factored_is_cheaper(rows: i64, out: i64, inp: i64) -> bool {
+    3 * rows * (out + inp) < out * inp
+}

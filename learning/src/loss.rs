@@ -1,0 +1,31 @@
+//! Losses, each one value a trial: the mean over the batch.
+
+use tch::{Kind, Tensor};
+
+/// Cross-entropy of logits `[T, B, K]` against class indices `[T, B]` (i64); gives `[T]`.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let log_p = logits.log_softmax(-1, None::<Kind>);
+    let picked = log_p.gather(2, &labels.unsqueeze(2), false).squeeze_dim(2);
+    -picked.mean_dim(1, false, None)
+}
+
+/// Cross-entropy against class probabilities `[T, B, K]`; gives `[T]`.
+pub fn soft_cross_entropy(logits: &Tensor, probabilities: &Tensor) -> Tensor {
+    let log_p = logits.log_softmax(-1, None::<Kind>);
+    -(log_p * probabilities).sum_dim_intlist(2, false, None).mean_dim(1, false, None)
+}
+
+/// Mean binary cross-entropy of logits `[T, B, K]` against 0/1 labels `[T, B, K]` (multi-label tasks); gives `[T]`.
+pub fn binary_cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
+    // log(1 + exp(z)) - y z, in the form that does not overflow.
+    let loss = logits.clamp_min(0.0) - logits * labels + (-logits.abs()).exp().log1p();
+    loss.mean_dim(&[1i64, 2][..], false, None)
+}
+
+/// The task's loss by the labels' kind: i64 `[T, B]` class indices, or f32 `[T, B, K]` multi-label targets; gives `[T]`.
+pub fn task_loss(logits: &Tensor, labels: &Tensor) -> Tensor {
+    match labels.kind() {
+        Kind::Int64 => cross_entropy(logits, labels),
+        _ => binary_cross_entropy(logits, &labels.to_kind(logits.kind())),
+    }
+}

@@ -1,0 +1,58 @@
+//! Architectures as pure functions of their parameters. A new one is one file here and one line in [`ENTRIES`].
+
+use suites::{Entry, SpecError};
+use tch::Tensor;
+
+use crate::tape::Tape;
+
+mod convnet;
+mod lenet;
+mod mlp;
+mod resnet;
+mod simple_cnn;
+
+/// An architecture for one input shape and class count.
+pub trait Model: Send + Sync {
+    /// Shape of one example: `[C, H, W]`, or `[F]` for tables.
+    fn input(&self) -> Vec<i64>;
+
+    /// Number of outputs `K`.
+    fn classes(&self) -> i64;
+
+    /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by name.
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor;
+}
+
+/// What a task dictates to an architecture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Shape of one example: `[C, H, W]` or `[F]`.
+    pub input: Vec<i64>,
+    /// Number of outputs.
+    pub classes: i64,
+}
+
+/// Builds a model for a shape.
+pub trait Architecture: Send + Sync {
+    /// The model for this input and class count.
+    ///
+    /// # Errors
+    /// One line when the architecture cannot take this shape.
+    fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError>;
+}
+
+/// All architectures.
+pub static ENTRIES: &[&Entry<dyn Architecture>] =
+    &[&lenet::ENTRY, &convnet::ENTRY, &simple_cnn::ENTRY, &resnet::ENTRY, &mlp::ENTRY, &mlp::LOGISTIC];
+
+/// `[C, H, W]` of an image model, or a line that says what it was given.
+fn image_shape(model: &str, shape: &Shape, multiple: i64, least: i64) -> Result<[i64; 3], SpecError> {
+    match shape.input[..] {
+        [c, h, w] if h >= least && w >= least && h % multiple == 0 && w % multiple == 0 => Ok([c, h, w]),
+        _ => Err(SpecError::value(
+            "model.name",
+            format!("`{model}` needs images whose sides are multiples of {multiple} and at least {least}, but the task gives {:?}", shape.input),
+            "set `task.size`, or choose another model",
+        )),
+    }
+}

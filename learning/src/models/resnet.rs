@@ -1,0 +1,92 @@
+//! ResNet-18 with torchvision's names, ImageNet or CIFAR stem.
+
+use serde::Deserialize;
+use suites::{Entry, SpecError};
+use tch::Tensor;
+
+use super::{Architecture, Model, Shape, image_shape};
+use crate::params::InitRule;
+use crate::tape::{Conv, Tape, global_avg_pool, max_pool};
+
+/// Registry entry.
+pub static ENTRY: Entry<dyn Architecture> = Entry {
+    name: "resnet18",
+    summary: "ResNet-18 (`stem = \"imagenet\"`: 7x7 stride 2 and max pool, or `\"cifar\"`: 3x3 stride 1)",
+    reference: "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016",
+    build: |map| Ok(Box::new(suites::params::<ResnetParams>("resnet18", map)?)),
+};
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Stem {
+    #[default]
+    Imagenet,
+    Cifar,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ResnetParams {
+    stem: Stem,
+}
+
+struct Resnet {
+    input: [i64; 3],
+    classes: i64,
+    stem: Stem,
+}
+
+impl Architecture for ResnetParams {
+    fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
+        let least = if self.stem == Stem::Imagenet { 32 } else { 8 };
+        let input = image_shape("resnet18", shape, 1, least)?;
+        Ok(Box::new(Resnet { input, classes: shape.classes, stem: self.stem }))
+    }
+}
+
+/// torchvision draws ResNet kernels from N(0, 2 / fan_out).
+fn conv(tape: &mut Tape, name: &str, x: &Tensor, conv: Conv) -> Tensor {
+    let fan_out = (conv.output * conv.kernel * conv.kernel) as f64;
+    tape.conv_init(name, x, conv, InitRule::Normal { std: (2.0 / fan_out).sqrt() })
+}
+
+fn basic_block(tape: &mut Tape, name: &str, x: &Tensor, output: i64, stride: i64) -> Tensor {
+    let input = x.size()[2];
+    let three = |input, stride| Conv { input, output, kernel: 3, stride, padding: 1, bias: false };
+    let y = conv(tape, &format!("{name}.conv1"), x, three(input, stride));
+    let y = tape.batch_norm(&format!("{name}.bn1"), &y).relu();
+    let y = conv(tape, &format!("{name}.conv2"), &y, three(output, 1));
+    let y = tape.batch_norm(&format!("{name}.bn2"), &y);
+    if stride == 1 && input == output {
+        return (y + x).relu();
+    }
+    let one = Conv { input, output, kernel: 1, stride, padding: 0, bias: false };
+    let short = conv(tape, &format!("{name}.downsample.0"), x, one);
+    (y + tape.batch_norm(&format!("{name}.downsample.1"), &short)).relu()
+}
+
+impl Model for Resnet {
+    fn input(&self) -> Vec<i64> {
+        self.input.to_vec()
+    }
+
+    fn classes(&self) -> i64 {
+        self.classes
+    }
+
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
+        let (kernel, stride) = if self.stem == Stem::Imagenet { (7, 2) } else { (3, 1) };
+        let stem = Conv { input: self.input[0], output: 64, kernel, stride, padding: kernel / 2, bias: false };
+        let x = conv(tape, "conv1", x, stem);
+        let mut x = tape.batch_norm("bn1", &x).relu();
+        if self.stem == Stem::Imagenet {
+            x = max_pool(&x, 3, 2, 1);
+        }
+        for (stage, channels) in [64, 128, 256, 512].into_iter().enumerate() {
+            let stride = if stage == 0 { 1 } else { 2 };
+            x = basic_block(tape, &format!("layer{}.0", stage + 1), &x, channels, stride);
+            x = basic_block(tape, &format!("layer{}.1", stage + 1), &x, channels, 1);
+        }
+        tape.linear("fc", &global_avg_pool(&x), self.classes)
+    }
+}

@@ -1,0 +1,80 @@
+//! A model with its input normalisation: what a federation agrees on before any weights exist.
+
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::models::Model;
+use crate::params::{Layout, Params};
+use crate::tape::{Mode, Tape};
+
+/// A model, its layout, and the normalisation that is its first layer.
+pub struct Network {
+    model: Box<dyn Model>,
+    layout: Arc<Layout>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+impl Network {
+    /// Builds the layout by a declaring pass; `mean` and `std` are per channel (or per feature), in pixel units.
+    pub fn new(model: Box<dyn Model>, mean: Vec<f64>, std: Vec<f64>) -> Network {
+        let mut tape = Tape::declaring();
+        let size: Vec<i64> = [1, 1].into_iter().chain(model.input()).collect();
+        let x = Tensor::zeros(size, (Kind::Float, Device::Cpu));
+        let _ = tch::no_grad(|| model.forward(&mut tape, &x));
+        let layout = Arc::new(Layout::new(tape.into_specs()));
+        Network { model, layout, mean, std }
+    }
+
+    /// Names and shapes of the parameters.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Shape of one example, `[C, H, W]` or `[F]`.
+    pub fn input(&self) -> Vec<i64> {
+        self.model.input()
+    }
+
+    /// Number of classes `K`.
+    pub fn classes(&self) -> i64 {
+        self.model.classes()
+    }
+
+    /// The architecture.
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+
+    /// Mean and standard deviation, each shaped to broadcast over `[T, B, ...]` examples.
+    fn statistics(&self, like: &Tensor) -> (Tensor, Tensor) {
+        let rank = self.model.input().len();
+        let mut shape = vec![1i64; rank];
+        shape[0] = -1;
+        let make = |v: &[f64]| Tensor::from_slice(v).reshape(&shape[..]).to_kind(like.kind()).to_device(like.device());
+        (make(&self.mean), make(&self.std))
+    }
+
+    /// Pixels in `[0, 1]` to the normalised values the first layer works on.
+    pub fn normalise(&self, pixels: &Tensor) -> Tensor {
+        let (mean, std) = self.statistics(pixels);
+        (pixels - mean) / std
+    }
+
+    /// The inverse of [`Network::normalise`].
+    pub fn to_pixels(&self, normalised: &Tensor) -> Tensor {
+        let (mean, std) = self.statistics(normalised);
+        normalised * std + mean
+    }
+
+    /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`.
+    pub fn forward_normalised(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
+        self.model.forward(tape, x)
+    }
+
+    /// Logits `[T, B, K]` of pixels `[T, B, ...]` in `[0, 1]`.
+    pub fn logits(&self, params: &Params, pixels: &Tensor, mode: Mode) -> Tensor {
+        self.model.forward(&mut Tape::new(params, mode), &self.normalise(pixels))
+    }
+}

@@ -1,0 +1,83 @@
+//! What an adversary holds: the only thing that crosses from the federation to `attacks`.
+
+use std::sync::Arc;
+
+use suites::Fact;
+use tch::Tensor;
+
+use crate::client::LocalTraining;
+use crate::network::Network;
+use crate::params::Params;
+use crate::tape::Mode;
+
+/// The captured signal of `N` independent trials, `[N, ...]` each.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    /// A loss gradient of one batch.
+    Gradient(Params),
+    /// Weights after minus weights before.
+    Update(Params),
+}
+
+impl Signal {
+    /// The tensors, whatever they mean.
+    pub fn params(&self) -> &Params {
+        match self {
+            Signal::Gradient(p) | Signal::Update(p) => p,
+        }
+    }
+}
+
+/// What else the threat model grants.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// True labels: i64 `[N, B]`, or f32 `[N, B, K]` for multi-label tasks.
+    pub labels: Option<Tensor>,
+    /// Examples behind the signal.
+    pub batch_size: Option<i64>,
+    /// The client's local training (steps, and step size with it).
+    pub local: Option<LocalTraining>,
+    /// Step size alone.
+    pub lr: Option<f64>,
+    /// Examples each client trains on.
+    pub local_examples: Option<usize>,
+}
+
+impl Clone for Known {
+    fn clone(&self) -> Known {
+        Known { labels: self.labels.as_ref().map(Tensor::shallow_clone), local: self.local.clone(), ..*self }
+    }
+}
+
+/// Everything an adversary has: the model, its weights, the signal and the facts.
+#[derive(Clone)]
+pub struct Observation {
+    /// The architecture with its public normalisation.
+    pub net: Arc<Network>,
+    /// The weights that the server broadcast, `[1, ...]`.
+    pub weights: Params,
+    /// What was captured.
+    pub signal: Signal,
+    /// BatchNorm's mode on the clients.
+    pub mode: Mode,
+    /// Facts granted.
+    pub known: Known,
+}
+
+impl Observation {
+    /// Number of independent trials `N`.
+    pub fn trials(&self) -> i64 {
+        self.signal.params().trials()
+    }
+
+    /// Whether a fact is at hand.
+    pub fn has(&self, fact: Fact) -> bool {
+        match fact {
+            Fact::Labels => self.known.labels.is_some(),
+            Fact::BatchSize => self.known.batch_size.is_some(),
+            Fact::LocalSteps => self.known.local.is_some(),
+            Fact::LearningRate => self.known.lr.is_some(),
+            Fact::BnStatistics | Fact::Normalisation => true,
+        }
+    }
+}

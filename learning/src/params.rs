@@ -1,0 +1,204 @@
+//! Named parameters as plain tensors with a leading trial dimension.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::LearningError;
+
+/// How a parameter is drawn before training.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InitRule {
+    /// Uniform on `[-bound, bound]`; PyTorch's default for linear and convolution layers has `bound = 1/sqrt(fan_in)`.
+    Uniform {
+        /// Half the width of the interval.
+        bound: f64,
+    },
+    /// Normal with mean 0; torchvision's ResNets use `std = sqrt(2 / fan_out)` (He et al. 2015).
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
+    /// The same value everywhere (normalisation layers).
+    Constant(f64),
+}
+
+/// What one parameter or buffer is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamSpec {
+    /// torchvision-style dotted name, e.g. `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Shape without the trial dimension.
+    pub shape: Vec<i64>,
+    /// How fresh values are drawn.
+    pub init: InitRule,
+    /// False for buffers such as BatchNorm's running statistics: they have no gradient.
+    pub trainable: bool,
+}
+
+/// The parameters of a model, and whether a name is among them.
+#[derive(Debug)]
+pub struct Layout {
+    specs: Vec<ParamSpec>,
+    index: HashMap<String, usize>,
+}
+
+impl Layout {
+    /// Indexes the specs by name.
+    pub fn new(specs: Vec<ParamSpec>) -> Layout {
+        let index = specs.iter().enumerate().map(|(i, s)| (s.name.clone(), i)).collect();
+        Layout { specs, index }
+    }
+
+    /// All specs in the model's order.
+    pub fn specs(&self) -> &[ParamSpec] {
+        &self.specs
+    }
+
+    /// Position of a named parameter.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// Positions of the trainable parameters, in order.
+    pub fn trainable(&self) -> Vec<usize> {
+        (0..self.specs.len()).filter(|&i| self.specs[i].trainable).collect()
+    }
+
+    /// Number of trainable scalars.
+    pub fn trainable_len(&self) -> i64 {
+        self.specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<i64>()).sum()
+    }
+}
+
+/// An ordered list of named tensors, each `[T, ...shape]`; a leading 1 means "shared by all trials".
+#[derive(Debug)]
+pub struct Params {
+    layout: Arc<Layout>,
+    /// The values, in the layout's order.
+    pub tensors: Vec<Tensor>,
+}
+
+impl Clone for Params {
+    /// A shallow clone: both share storage. No operation here works in place.
+    fn clone(&self) -> Params {
+        Params { layout: self.layout.clone(), tensors: self.tensors.iter().map(Tensor::shallow_clone).collect() }
+    }
+}
+
+impl Params {
+    /// Wraps tensors that fit the layout (`[T, ...shape]` each).
+    ///
+    /// # Errors
+    /// `LearningError::Shape` names the first tensor that does not fit.
+    pub fn new(layout: Arc<Layout>, tensors: Vec<Tensor>) -> Result<Params, LearningError> {
+        if tensors.len() != layout.specs().len() {
+            return Err(LearningError::Count { expected: layout.specs().len(), found: tensors.len() });
+        }
+        for (spec, tensor) in layout.specs().iter().zip(&tensors) {
+            if tensor.size().get(1..) != Some(&spec.shape[..]) {
+                return Err(LearningError::Shape {
+                    name: spec.name.clone(),
+                    expected: spec.shape.clone(),
+                    found: tensor.size().get(1..).unwrap_or(&[]).to_vec(),
+                });
+            }
+        }
+        Ok(Params { layout, tensors })
+    }
+
+    /// Fits named tensors (no trial dimension) from a checkpoint to a layout; names not in the layout are refused,
+    /// except BatchNorm's `num_batches_tracked`, which nothing here reads.
+    ///
+    /// # Errors
+    /// Names the missing, unknown or misshapen tensor.
+    pub fn from_named(layout: Arc<Layout>, named: Vec<(String, Tensor)>) -> Result<Params, LearningError> {
+        let mut slots: Vec<Option<Tensor>> = layout.specs().iter().map(|_| None).collect();
+        for (name, tensor) in named {
+            if name.ends_with("num_batches_tracked") {
+                continue;
+            }
+            match layout.position(&name) {
+                Some(i) => slots[i] = Some(tensor.to_kind(Kind::Float).unsqueeze(0)),
+                None => return Err(LearningError::UnknownParameter { name }),
+            }
+        }
+        let mut tensors = Vec::with_capacity(slots.len());
+        for (slot, spec) in slots.into_iter().zip(layout.specs()) {
+            tensors.push(slot.ok_or_else(|| LearningError::MissingParameter { name: spec.name.clone() })?);
+        }
+        Params::new(layout, tensors)
+    }
+
+    /// The layout these values follow.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Number of trials (1 when shared).
+    pub fn trials(&self) -> i64 {
+        self.tensors.first().map_or(1, |t| t.size()[0])
+    }
+
+    /// The tensor of that name, `[T, ...shape]`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.layout.position(name).map(|i| &self.tensors[i])
+    }
+
+    /// Applies `f` to every tensor.
+    pub fn map(&self, f: impl FnMut(&Tensor) -> Tensor) -> Params {
+        Params { layout: self.layout.clone(), tensors: self.tensors.iter().map(f).collect() }
+    }
+
+    /// Combines two sets of the same layout tensor by tensor.
+    pub fn zip(&self, other: &Params, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> Params {
+        let tensors = self.tensors.iter().zip(&other.tensors).map(|(a, b)| f(a, b)).collect();
+        Params { layout: self.layout.clone(), tensors }
+    }
+
+    /// `self - other`.
+    pub fn sub(&self, other: &Params) -> Params {
+        self.zip(other, |a, b| a - b)
+    }
+
+    /// `factor * self`.
+    pub fn scale(&self, factor: f64) -> Params {
+        self.map(|t| t * factor)
+    }
+
+    /// Moves to a device and element type.
+    pub fn to(&self, device: Device, kind: Kind) -> Params {
+        self.map(|t| t.to_device(device).to_kind(kind))
+    }
+
+    /// The trials `from..from + len` as a view.
+    pub fn narrow(&self, from: i64, len: i64) -> Params {
+        self.map(|t| t.narrow(0, from, len))
+    }
+
+    /// Every trial gets its own copy of shared values.
+    pub fn expand(&self, trials: i64) -> Params {
+        self.map(|t| {
+            let mut size = t.size();
+            size[0] = trials;
+            t.expand(size, true)
+        })
+    }
+
+    /// L2 norm over the trainable parameters of each trial, `[T]`.
+    pub fn norm(&self) -> Tensor {
+        let squares: Vec<Tensor> = self.trainable().map(|t| t.square().flatten(1, -1).sum_dim_intlist(1, false, None)).collect();
+        Tensor::stack(&squares, 0).sum_dim_intlist(0, false, None).sqrt()
+    }
+
+    /// The trainable tensors in order.
+    pub fn trainable(&self) -> impl Iterator<Item = &Tensor> {
+        self.layout.specs().iter().zip(&self.tensors).filter(|(s, _)| s.trainable).map(|(_, t)| t)
+    }
+
+    /// The tensors with their names, without the trial dimension (trial `t`).
+    pub fn named(&self, t: i64) -> Vec<(String, Tensor)> {
+        self.layout.specs().iter().zip(&self.tensors).map(|(s, v)| (s.name.clone(), v.get(t.min(v.size()[0] - 1)))).collect()
+    }
+}

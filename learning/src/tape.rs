@@ -1,0 +1,266 @@
+//! One forward pass: a model asks its tape for layers, the tape finds the parameters and remembers what gradients need.
+//!
+//! Activations are `[T, B, ...]`: `T` independent trials of a batch of `B` examples. Where all trials share the weights
+//! (leading dimension 1) a layer runs as one ordinary batch of `T*B`; where each trial has its own weights a convolution
+//! runs as one grouped convolution and a linear layer as `baddbmm`.
+
+use tch::{Kind, Tensor};
+
+use crate::params::{InitRule, ParamSpec, Params};
+
+/// How BatchNorm behaves in a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Normalise by the batch's own statistics (per trial).
+    Train,
+    /// Normalise by the running statistics.
+    Eval,
+}
+
+/// A convolution's geometry (square kernel).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// Input channels.
+    pub input: i64,
+    /// Output channels.
+    pub output: i64,
+    /// Kernel side.
+    pub kernel: i64,
+    /// Stride.
+    pub stride: i64,
+    /// Zero padding on each side.
+    pub padding: i64,
+    /// Has a bias.
+    pub bias: bool,
+}
+
+/// Which operation a tap belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapKind {
+    /// `z = a W^T + b`.
+    Linear,
+    /// `z = conv(a, W) + b`.
+    Conv(Conv),
+    /// `z = gamma * a + beta`, with `a` the normalised activation, per channel.
+    Scale,
+}
+
+/// What is kept of one parametrised layer: dL/dW is a function of `input` and of dL/d`output`.
+#[derive(Debug)]
+pub struct Tap {
+    /// The operation.
+    pub kind: TapKind,
+    /// Position of the weight in the layout.
+    pub weight: usize,
+    /// Position of the bias in the layout.
+    pub bias: Option<usize>,
+    /// The layer's input, `[T, B, ...]`.
+    pub input: Tensor,
+    /// The layer's output before any activation, `[T, B, ...]`.
+    pub output: Tensor,
+}
+
+/// Batch statistics that a BatchNorm layer saw in [`Mode::Train`].
+#[derive(Debug)]
+pub struct BatchStat {
+    /// Position of `running_mean` in the layout (`running_var` follows it).
+    pub running_mean: usize,
+    /// Mean of each channel, `[T, C]`.
+    pub mean: Tensor,
+    /// Unbiased variance of each channel, `[T, C]`.
+    pub var: Tensor,
+}
+
+enum Source<'a> {
+    Declare(Vec<ParamSpec>),
+    Run(&'a Params),
+}
+
+/// The state of one forward pass.
+pub struct Tape<'a> {
+    source: Source<'a>,
+    mode: Mode,
+    record: bool,
+    /// Parametrised layers in the order they ran (empty unless recording).
+    pub taps: Vec<Tap>,
+    /// Statistics of the BatchNorm layers in train mode.
+    pub stats: Vec<BatchStat>,
+}
+
+/// BatchNorm's epsilon, as PyTorch's default.
+const BN_EPS: f64 = 1e-5;
+
+impl<'a> Tape<'a> {
+    /// A pass that only collects the layout.
+    pub(crate) fn declaring() -> Tape<'static> {
+        Tape { source: Source::Declare(Vec::new()), mode: Mode::Eval, record: false, taps: Vec::new(), stats: Vec::new() }
+    }
+
+    /// A pass with these parameters.
+    pub fn new(params: &'a Params, mode: Mode) -> Tape<'a> {
+        Tape { source: Source::Run(params), mode, record: false, taps: Vec::new(), stats: Vec::new() }
+    }
+
+    /// A pass that records taps for [`crate::gradients`].
+    pub fn recording(params: &'a Params, mode: Mode) -> Tape<'a> {
+        Tape { record: true, ..Tape::new(params, mode) }
+    }
+
+    pub(crate) fn into_specs(self) -> Vec<ParamSpec> {
+        match self.source {
+            Source::Declare(specs) => specs,
+            Source::Run(params) => params.layout().specs().to_vec(),
+        }
+    }
+
+    /// Finds (or, when declaring, creates) a parameter: its position and its value `[T or 1, ...shape]`.
+    fn param(&mut self, name: String, shape: &[i64], init: InitRule, trainable: bool) -> (usize, Tensor) {
+        match &mut self.source {
+            Source::Declare(specs) => {
+                specs.push(ParamSpec { name, shape: shape.to_vec(), init, trainable });
+                let size: Vec<i64> = std::iter::once(1).chain(shape.iter().copied()).collect();
+                (specs.len() - 1, Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)))
+            }
+            Source::Run(params) => {
+                let i = params.layout().position(&name).unwrap_or_else(|| panic!("the layout lacks `{name}`"));
+                (i, params.tensors[i].shallow_clone())
+            }
+        }
+    }
+
+    fn keep(&mut self, kind: TapKind, weight: usize, bias: Option<usize>, input: &Tensor, output: Tensor) -> Tensor {
+        if !self.record {
+            return output;
+        }
+        // The first layer's output depends on nothing that is differentiated when only parameters are: make it a leaf.
+        let output = if output.requires_grad() { output } else { output.set_requires_grad(true) };
+        self.taps.push(Tap { kind, weight, bias, input: input.shallow_clone(), output: output.shallow_clone() });
+        output
+    }
+
+    /// Fully connected layer, `x` `[T, B, in]` to `[T, B, out]`; PyTorch's default initialisation.
+    pub fn linear(&mut self, name: &str, x: &Tensor, out: i64) -> Tensor {
+        let size = x.size();
+        let fan_in = size[2];
+        let init = InitRule::Uniform { bound: 1.0 / (fan_in as f64).sqrt() };
+        let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], init.clone(), true);
+        let (bi, b) = self.param(format!("{name}.bias"), &[out], init, true);
+        let z = if w.size()[0] == 1 {
+            x.reshape([-1, fan_in]).linear(&w.get(0), Some(&b.get(0))).reshape([size[0], size[1], out])
+        } else {
+            let x = broadcast_trials(x, w.size()[0]);
+            b.unsqueeze(1).baddbmm(&x, &w.transpose(1, 2), 1.0, 1.0)
+        };
+        self.keep(TapKind::Linear, wi, Some(bi), x, z)
+    }
+
+    /// Convolution, `x` `[T, B, in, H, W]` to `[T, B, out, H', W']`.
+    pub fn conv(&mut self, name: &str, x: &Tensor, conv: Conv) -> Tensor {
+        let bound = 1.0 / ((conv.input * conv.kernel * conv.kernel) as f64).sqrt();
+        self.conv_init(name, x, conv, InitRule::Uniform { bound })
+    }
+
+    /// [`Tape::conv`] with a stated initialisation of the kernel.
+    pub fn conv_init(&mut self, name: &str, x: &Tensor, conv: Conv, init: InitRule) -> Tensor {
+        let shape = [conv.output, conv.input, conv.kernel, conv.kernel];
+        let bound = 1.0 / ((conv.input * conv.kernel * conv.kernel) as f64).sqrt();
+        let (wi, w) = self.param(format!("{name}.weight"), &shape, init, true);
+        let bias = conv
+            .bias
+            .then(|| self.param(format!("{name}.bias"), &[conv.output], InitRule::Uniform { bound }, true));
+        let z = convolve(x, &w, bias.as_ref().map(|(_, b)| b), conv);
+        self.keep(TapKind::Conv(conv), wi, bias.map(|(i, _)| i), x, z)
+    }
+
+    /// BatchNorm over `[T, B, C, H, W]`, statistics per trial (Ioffe and Szegedy 2015).
+    pub fn batch_norm(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let c = x.size()[2];
+        let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
+        let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
+        let (mi, mean) = self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
+        let (_, var) = self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
+        let hat = match self.mode {
+            Mode::Eval => (x - per_channel(&mean)) * per_channel(&(var + BN_EPS).rsqrt()),
+            Mode::Train => self.normalise(x, mi),
+        };
+        let z = &hat * per_channel(&gamma) + per_channel(&beta);
+        self.keep(TapKind::Scale, wi, Some(bi), &hat, z)
+    }
+
+    /// Normalises by the batch's own statistics and notes them for the running averages.
+    fn normalise(&mut self, x: &Tensor, running_mean: usize) -> Tensor {
+        let size = x.size();
+        let n = size[1] * size[3] * size[4];
+        let mean = x.mean_dim(&[1i64, 3, 4][..], true, None);
+        let centred = x - &mean;
+        let var = centred.square().mean_dim(&[1i64, 3, 4][..], true, None);
+        if matches!(self.source, Source::Run(_)) {
+            let unbiased = var.detach() * (n as f64 / (n - 1).max(1) as f64);
+            let flat = |t: &Tensor| t.reshape([size[0], size[2]]);
+            self.stats.push(BatchStat { running_mean, mean: flat(&mean.detach()), var: flat(&unbiased) });
+        }
+        centred * (var + BN_EPS).rsqrt()
+    }
+}
+
+/// `[T or 1, C]` to `[T or 1, 1, C, 1, 1]`.
+fn per_channel(t: &Tensor) -> Tensor {
+    let size = t.size();
+    t.reshape([size[0], 1, size[1], 1, 1])
+}
+
+fn broadcast_trials(x: &Tensor, trials: i64) -> Tensor {
+    let mut size = x.size();
+    if size[0] == trials {
+        return x.shallow_clone();
+    }
+    size[0] = trials;
+    x.expand(size, true)
+}
+
+fn convolve(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    let trials = w.size()[0];
+    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
+    if trials == 1 {
+        let z = images(x).conv2d(&w.get(0), bias.map(|b| b.get(0)).as_ref(), stride, padding, [1, 1], 1);
+        return unfold_trials(&z, x.size()[0]);
+    }
+    let x = broadcast_trials(x, trials);
+    let size = x.size();
+    let grouped = x.transpose(0, 1).reshape([size[1], trials * size[2], size[3], size[4]]);
+    let kernel = w.reshape([trials * conv.output, conv.input, conv.kernel, conv.kernel]);
+    let bias = bias.map(|b| b.reshape([-1]));
+    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials);
+    let out = z.size();
+    z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
+}
+
+/// `[T, B, C, H, W]` to `[T*B, C, H, W]`, for layers without parameters.
+pub fn images(x: &Tensor) -> Tensor {
+    x.flatten(0, 1)
+}
+
+/// `[T*B, ...]` back to `[T, B, ...]`.
+pub fn unfold_trials(x: &Tensor, trials: i64) -> Tensor {
+    let mut size = x.size();
+    let batch = size[0] / trials;
+    size.splice(0..1, [trials, batch]);
+    x.reshape(size)
+}
+
+/// Average pooling without padding, kernel = stride.
+pub fn avg_pool(x: &Tensor, kernel: i64) -> Tensor {
+    let pooled = images(x).avg_pool2d([kernel; 2], [kernel; 2], [0, 0], false, true, None);
+    unfold_trials(&pooled, x.size()[0])
+}
+
+/// Max pooling.
+pub fn max_pool(x: &Tensor, kernel: i64, stride: i64, padding: i64) -> Tensor {
+    let pooled = images(x).max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false);
+    unfold_trials(&pooled, x.size()[0])
+}
+
+/// Mean over height and width: `[T, B, C, H, W]` to `[T, B, C]`.
+pub fn global_avg_pool(x: &Tensor) -> Tensor {
+    x.mean_dim(&[3i64, 4][..], false, None)
+}
