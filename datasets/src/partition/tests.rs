@@ -1,0 +1,126 @@
+//! Laws that every partition keeps, and what each kind promises beyond them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use suites::Partition;
+use suites::rng::stream;
+
+use super::split;
+
+fn kinds() -> impl Strategy<Value = Partition> {
+    prop_oneof![
+        Just(Partition::Iid),
+        (1e-4f64..1e4).prop_map(|alpha| Partition::Dirichlet { alpha }),
+        (1usize..4).prop_map(|per_client| Partition::Shards { per_client }),
+        Just(Partition::ByIdentity),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn disjoint_complete_deterministic_and_none_empty(
+        kind in kinds(),
+        people in prop::collection::vec((-1i64..6, 0u64..12), 1..120),
+        clients in 1usize..20,
+        seed: u64,
+    ) {
+        let (labels, identities): (Vec<i64>, Vec<u64>) = people.into_iter().unzip();
+        let make = || split(&kind, &labels, Some(&identities), clients, &mut stream(seed, "t", "p"));
+        let possible = match kind {
+            Partition::Shards { per_client } => clients * per_client <= labels.len(),
+            Partition::ByIdentity => clients <= identities.iter().collect::<BTreeSet<_>>().len(),
+            _ => clients <= labels.len(),
+        };
+        match make() {
+            Ok(parts) => {
+                prop_assert!(possible);
+                prop_assert_eq!(parts.len(), clients);
+                prop_assert!(parts.iter().all(|part| !part.is_empty()));
+                let mut all: Vec<usize> = parts.concat();
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
+                prop_assert_eq!(parts, make().unwrap());
+            }
+            Err(fault) => prop_assert!(!possible, "{}", fault),
+        }
+    }
+
+    #[test]
+    fn by_identity_keeps_persons_whole(
+        identities in prop::collection::vec(0u64..9, 1..80),
+        clients in 1usize..6,
+    ) {
+        let labels = vec![0; identities.len()];
+        let parts =
+            split(&Partition::ByIdentity, &labels, Some(&identities), clients, &mut stream(1, "t", "p"));
+        for (client, part) in parts.into_iter().flatten().enumerate() {
+            for id in &part {
+                let whole = identities.iter().filter(|i| **i == identities[*id]).count();
+                let here = part.iter().filter(|i| identities[**i] == identities[*id]).count();
+                prop_assert_eq!(here, whole, "client {}", client);
+            }
+        }
+    }
+}
+
+/// Share of a client's most frequent class, averaged over clients.
+fn skew(kind: Partition) -> f64 {
+    let labels: Vec<i64> = (0..2000).map(|i| i % 10).collect();
+    let parts = split(&kind, &labels, None, 20, &mut stream(3, "t", "skew")).unwrap();
+    let top = |part: &Vec<usize>| {
+        let mut counts = BTreeMap::new();
+        part.iter().for_each(|&i| *counts.entry(labels[i]).or_insert(0) += 1);
+        *counts.values().max().unwrap() as f64 / part.len() as f64
+    };
+    parts.iter().map(top).sum::<f64>() / parts.len() as f64
+}
+
+#[test]
+fn smaller_alpha_is_more_skewed() {
+    let [even, mild, strong] = [1000.0, 1.0, 0.05].map(|alpha| skew(Partition::Dirichlet { alpha }));
+    assert!(even < 0.2 && mild > even + 0.05 && strong > 0.6, "{even} {mild} {strong}");
+    assert!((skew(Partition::Iid) - even).abs() < 0.05);
+}
+
+#[test]
+fn a_shard_holds_few_classes() {
+    assert!(skew(Partition::Shards { per_client: 1 }) > 0.99);
+    assert!(skew(Partition::Shards { per_client: 2 }) >= 0.5);
+}
+
+#[test]
+fn another_stream_gives_another_partition() {
+    let labels = vec![0; 50];
+    let make = |seed| split(&Partition::Iid, &labels, None, 5, &mut stream(seed, "t", "p")).unwrap();
+    assert_ne!(make(1), make(2));
+}
+
+#[test]
+fn impossible_partitions_say_what_to_change() {
+    let message = |kind, n: usize, identities: Option<&[u64]>, clients| {
+        let labels = vec![0; n];
+        split(&kind, &labels, identities, clients, &mut stream(0, "t", "p")).unwrap_err().to_string()
+    };
+    let cases = [
+        (
+            message(Partition::Iid, 3, None, 4),
+            "more clients than examples (4 clients, 3 examples); use at most 3",
+        ),
+        (message(Partition::Iid, 3, None, 0), "zero clients; set `training.clients`"),
+        (message(Partition::Shards { per_client: 2 }, 5, None, 3), "set `per_client` to 1 or less"),
+        (message(Partition::Shards { per_client: 0 }, 5, None, 3), "zero shards"),
+        (message(Partition::Shards { per_client: usize::MAX }, 5, None, 3), "more shards"),
+        (message(Partition::Dirichlet { alpha: -1.0 }, 5, None, 3), "alpha = -1; set `alpha`"),
+        (message(Partition::Dirichlet { alpha: f64::NAN }, 5, None, 3), "alpha = NaN"),
+        (message(Partition::ByIdentity, 3, None, 2), "does not know who"),
+        (
+            message(Partition::ByIdentity, 3, Some(&[1, 1, 2]), 3),
+            "more clients than persons (3 clients, 2 persons)",
+        ),
+        (message(Partition::ByIdentity, 3, Some(&[1]), 3), "1 identities for 3 examples"),
+    ];
+    for (message, part) in cases {
+        assert!(message.contains(part) && !message.contains('\n'), "{message} lacks {part}");
+    }
+}
