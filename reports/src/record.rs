@@ -1,0 +1,170 @@
+//! What is kept of one cell: per-image raw scores and everything a reader needs to judge them.
+
+use crate::number;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use suites::{CellId, CellSpec};
+
+/// Scores of one image by metric name: `mse`, `psnr` (dB), `ssim`, `lpips-squeeze`, `lpips-alex`, `lpips-vgg`,
+/// `label_match` (0 or 1), `fl-attack-psnr`, `fl-attack-ssim`.
+///
+/// `None` means not measured, with the reason in the record's notes. Infinite values are kept as they are.
+pub type Scores = BTreeMap<String, Option<f64>>;
+
+/// One line of `cells.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// Identity of `spec`.
+    pub id: CellId,
+    /// The cell, fully spelled out.
+    pub spec: CellSpec,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// In words: who attacked, what was seen, what was known.
+    pub threat: String,
+    /// One entry per attacked image.
+    pub images: Vec<ImageScore>,
+    /// Null baselines by name (`grey`, `mean`, `noise`, `nearest`): scores in the order of `images`.
+    #[serde(with = "number::baselines")]
+    pub baselines: BTreeMap<String, Vec<Scores>>,
+    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`, `macro_f1` in [0, 1].
+    #[serde(with = "number::map")]
+    pub task: BTreeMap<String, f64>,
+    /// One note per defence, in the order of the spec.
+    pub defenses: Vec<DefenseNote>,
+    /// What the attack and the round cost, per trial.
+    pub cost: Cost,
+    /// The objective on its way, for a bounded number of iterations.
+    pub trace: Vec<TracePoint>,
+    /// Doubts about the whole cell, such as `zero-gradient`.
+    pub flags: Vec<String>,
+    /// Reasons and remarks in words, such as why LPIPS is missing.
+    pub notes: Vec<String>,
+    /// Times; the only part that differs between two runs of one cell.
+    pub wall: Wall,
+}
+
+/// How a cell ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The attack ran; `images` holds its scores.
+    Done,
+    /// The combination makes no sense, such as an attack that needs a fact which is not granted.
+    NotApplicable {
+        /// The reason, in words.
+        why: String,
+    },
+    /// Something broke. Counts as a failed attack in success rates.
+    Failed {
+        /// Where: `build`, `round`, `attack`, `score`.
+        stage: String,
+        /// What the program said.
+        message: String,
+    },
+}
+
+/// One attacked image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageScore {
+    /// Trial, from 0.
+    pub trial: usize,
+    /// Place within the trial's batch, from 0.
+    pub index: usize,
+    /// Example id in the split.
+    pub id: usize,
+    /// Client that held it.
+    pub client: usize,
+    /// True label (multi-label: first positive, or -1).
+    pub label: i64,
+    /// The attack's guess of the label.
+    pub guessed_label: Option<i64>,
+    /// Scores of the reconstruction.
+    #[serde(with = "number::scores")]
+    pub scores: Scores,
+    /// Doubts about this image, such as `worse-than-null`.
+    pub flags: Vec<String>,
+    /// Picture of the truth, relative to the run folder.
+    pub truth_png: Option<String>,
+    /// Picture of the reconstruction, relative to the run folder.
+    pub guess_png: Option<String>,
+}
+
+/// What a defence promises and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefenseNote {
+    /// Registry name.
+    pub name: String,
+    /// Such as "(epsilon = 8, delta = 1e-5)-DP per example", or "no guarantee".
+    pub claim: String,
+    /// `sigma`, `clip_factor`, `noise_to_signal`, `epsilon` and what else the defence measured.
+    #[serde(with = "number::map")]
+    pub values: BTreeMap<String, f64>,
+    /// The adaptive attack registered against it, if any.
+    pub adaptive: Option<String>,
+}
+
+/// Cost of one trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Bytes sent by clients.
+    pub bytes_up: u64,
+    /// Bytes sent to clients.
+    pub bytes_down: u64,
+    /// Model gradients that the attack evaluated.
+    pub gradient_evaluations: u64,
+    /// Restarts of the attack.
+    pub restarts: usize,
+    /// Iterations, all restarts together.
+    pub iterations: u64,
+}
+
+/// The objective at one iteration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TracePoint {
+    /// Iteration, from 0.
+    pub iteration: u64,
+    /// Per trial: the objective of the best restart; `None` = not finite.
+    #[serde(with = "number::list")]
+    pub objective: Vec<Option<f64>>,
+}
+
+/// Times of one cell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wall {
+    /// The whole cell, in seconds.
+    pub seconds: f64,
+    /// The attack alone, in seconds.
+    pub attack_seconds: f64,
+    /// Seconds by phase.
+    pub phases: BTreeMap<String, f64>,
+    /// When the cell was finished, in seconds since 1970.
+    pub finished_unix: u64,
+}
+
+impl CellRecord {
+    /// Whether a resume leaves this cell alone: it is done, or cannot apply.
+    pub fn settled(&self) -> bool {
+        !matches!(self.outcome, Outcome::Failed { .. })
+    }
+
+    /// Images that the cell should have scored but did not: the whole batch of every trial where an attack failed.
+    pub fn lost_images(&self) -> usize {
+        let expected = self.spec.trials.saturating_mul(self.spec.training.batch_size);
+        match self.outcome {
+            Outcome::Failed { .. } => expected.saturating_sub(self.images.len()),
+            _ => 0,
+        }
+    }
+
+    /// The metric `name` of every image, in the order of `images`.
+    pub fn scores(&self, name: &str) -> Vec<Option<f64>> {
+        self.images.iter().map(|image| image.scores.get(name).copied().flatten()).collect()
+    }
+
+    /// Names of all metrics that any image carries, sorted.
+    pub fn metrics(&self) -> Vec<&str> {
+        let names: std::collections::BTreeSet<_> = self.images.iter().flat_map(|i| i.scores.keys()).collect();
+        names.into_iter().map(String::as_str).collect()
+    }
+}
