@@ -1,0 +1,4 @@
+//! Differential privacy: mechanisms and their calibration.
+
+pub mod analytic;
+pub mod gaussian;
