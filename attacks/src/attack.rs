@@ -1,0 +1,89 @@
+//! The attack trait: from an [`Observation`] to a [`Reconstruction`], with nothing else at hand.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use learning::Observation;
+use rand_chacha::ChaCha12Rng;
+use serde_json::{Map, Value};
+use suites::Fact;
+use tch::{Device, Tensor};
+
+use crate::AttackError;
+
+/// An attack with its parameters fixed.
+pub trait Attack: Send + Sync {
+    /// Facts it cannot do without.
+    fn needs(&self) -> Vec<Fact>;
+
+    /// Its parameters, all spelled out, as a suite would write them.
+    fn spelled_out(&self) -> Map<String, Value>;
+
+    /// Recovers the batch behind each of the observation's `N` signals.
+    ///
+    /// # Errors
+    /// When the attack does not apply to this model or signal, when nothing finite came out, or when cancelled.
+    fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError>;
+}
+
+/// What an attack may use besides the observation: its own randomness, a device, and a way to report progress.
+pub struct Run<'a> {
+    /// Seed of the suite.
+    pub seed: u64,
+    /// Key of this experiment's attack streams (the same across defences, so that comparisons are paired).
+    pub key: &'a str,
+    /// Where tensors live.
+    pub device: Device,
+    /// Set by Ctrl-C; looked at once an iteration.
+    pub cancel: &'a AtomicBool,
+    /// Called now and then with the state of the optimisation.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// A moment of an optimisation.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Iterations done.
+    pub iteration: usize,
+    /// Iterations planned.
+    pub total: usize,
+    /// Trials that run side by side.
+    pub trials: i64,
+    /// Mean objective over the trials, where it was read.
+    pub objective: Option<f64>,
+}
+
+impl Run<'_> {
+    /// The random stream for a purpose.
+    pub fn stream(&self, purpose: &str) -> ChaCha12Rng {
+        suites::rng::stream(self.seed, self.key, purpose)
+    }
+
+    /// Fails once the user has asked to stop.
+    ///
+    /// # Errors
+    /// `AttackError::Cancelled`.
+    pub fn check(&self) -> Result<(), AttackError> {
+        if self.cancel.load(Ordering::Relaxed) { Err(AttackError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// What an attack made of `N` signals.
+#[derive(Debug)]
+pub struct Reconstruction {
+    /// Pixels in `[0, 1]`, `[N, B, C, H, W]` (tables `[N, B, F]`), f32.
+    pub pixels: Tensor,
+    /// Guessed class indices `[N, B]` (i64), where the attack guesses them; `-1` where it could not.
+    pub labels: Option<Tensor>,
+    /// Final objective of the chosen restart, one a trial (not comparable between attacks).
+    pub objective: Vec<f64>,
+    /// `(iteration, best objective so far of each trial)`, thinned.
+    pub trace: Vec<(u64, Vec<f64>)>,
+    /// Parameter-gradient (or feature-gradient) evaluations spent on one trial, restarts included.
+    pub evaluations: u64,
+    /// Optimiser iterations spent on one trial, restarts included.
+    pub iterations: u64,
+    /// Restarts.
+    pub restarts: usize,
+    /// Doubts about single trials, e.g. "non-finite objective".
+    pub flags: Vec<Vec<String>>,
+}

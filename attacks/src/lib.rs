@@ -1,0 +1,21 @@
+//! Everything an adversary does with an [`learning::Observation`].
+//!
+//! This crate cannot name the data: what an attack knows is the observation, and nothing here depends on `datasets`.
+
+mod attack;
+mod error;
+pub mod matching;
+pub mod optim;
+pub mod presets;
+
+pub use attack::{Attack, Progress, Reconstruction, Run};
+pub use error::AttackError;
+use suites::Entry;
+
+/// All attacks.
+pub static ENTRIES: &[&Entry<dyn Attack>] = &[
+    &presets::dlg::ENTRY,
+    &presets::idlg::ENTRY,
+    &presets::inverting_gradients::ENTRY,
+    &presets::fl_attack::ENTRY,
+];

@@ -1,0 +1,245 @@
+//! The matching loop: restarts as trials, priors, schedules, early stopping, the winner chosen by the objective.
+
+use learning::{Form, Observation, Params, noise};
+use suites::Fact;
+use tch::{Kind, Tensor};
+
+use super::labels::{self, Labels};
+use super::objective::Target;
+use super::problem::{DummyLabels, Problem};
+use super::setting::Setting;
+use super::{init, signal, weights};
+use crate::attack::{Progress, Reconstruction, Run};
+use crate::optim::{Objective as _, Stepper, Trials};
+use crate::{Attack, AttackError};
+
+/// A gradient-matching attack.
+#[derive(Clone, Debug)]
+pub struct Matching {
+    /// Its parameters.
+    pub setting: Setting,
+}
+
+/// How often the loop looks whether all trials have stopped (a GPU is not waited for in between).
+const CHECK_EVERY: usize = 50;
+
+/// Points kept of the objective's trace.
+const TRACE_POINTS: usize = 64;
+
+impl Attack for Matching {
+    fn needs(&self) -> Vec<Fact> {
+        let mut needs = vec![Fact::BatchSize];
+        if self.setting.labels == Labels::Known {
+            needs.push(Fact::Labels);
+        }
+        if self.setting.unroll {
+            needs.push(Fact::LocalSteps);
+        }
+        needs
+    }
+
+    fn spelled_out(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.setting.spelled_out()
+    }
+
+    fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        let gradient = signal::gradient(seen)?;
+        let mut problem = self.problem(seen, &gradient, run)?;
+        let mut x = self.start(seen, &problem, run);
+        let optimizer = self.setting.optimizer()?;
+        let mut stepper = optimizer.start(&x);
+        let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
+        self.finish(&x, &mut problem, stepper.trials_mut(), trace)
+    }
+}
+
+impl Matching {
+    fn kind(&self) -> Kind {
+        if self.setting.double { Kind::Double } else { Kind::Float }
+    }
+
+    fn problem<'a>(
+        &'a self,
+        seen: &'a Observation,
+        gradient: &Params,
+        run: &Run,
+    ) -> Result<Problem<'a>, AttackError> {
+        let kind = self.kind();
+        let batch = seen.known.batch_size.ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
+        let selected = weights::select(seen.net.layout(), &self.setting.layers)?;
+        let all: Vec<&Tensor> = gradient.trainable().collect();
+        let tensors: Vec<Tensor> =
+            selected.iter().map(|&i| all[i].to_device(run.device).to_kind(kind)).collect();
+        let weights = self.setting.layer_weights.resolve(&tensors)?;
+        // A line search compares objectives closer together than the factored form's rounding: form the gradients there.
+        let dense = self.setting.optimizer == "lbfgs" || !self.setting.objective.is_factorable();
+        Ok(Problem {
+            seen,
+            setting: &self.setting,
+            weights: seen.weights.to(run.device, kind),
+            target: Target::new(tensors, selected, weights),
+            labels: self.labels(seen, gradient, batch, run)?,
+            shape: [vec![batch], seen.net.input()].concat(),
+            form: if dense { Form::Dense } else { Form::Auto },
+        })
+    }
+
+    fn labels(
+        &self,
+        seen: &Observation,
+        gradient: &Params,
+        batch: i64,
+        run: &Run,
+    ) -> Result<DummyLabels, AttackError> {
+        let labels = match self.setting.labels {
+            Labels::Joint => return Ok(DummyLabels::Joint),
+            Labels::Idlg => labels::infer(gradient, batch),
+            Labels::Known => match &seen.known.labels {
+                Some(labels) => labels.shallow_clone(),
+                None => return Err(AttackError::Missing(Fact::Labels.to_string())),
+            },
+        };
+        let labels = labels.repeat_interleave_self_int(self.setting.restarts as i64, 0, None);
+        Ok(DummyLabels::Fixed(labels.to_device(run.device)))
+    }
+
+    /// `[T, V]`: restart `r` of signal `n` is trial `n * R + r` and draws from its own stream.
+    fn start(&self, seen: &Observation, problem: &Problem, run: &Run) -> Tensor {
+        let soft = problem.shape[0] * seen.net.classes();
+        let one = |n: i64, r: usize| {
+            let mut rng = run.stream(&format!("init-{n}-{r}"));
+            let images = init::draw(self.setting.init, &problem.shape, &mut rng).reshape([-1]);
+            match problem.labels {
+                DummyLabels::Fixed(_) => images,
+                DummyLabels::Joint => Tensor::cat(&[images, noise::normal(&mut rng, &[soft])], 0),
+            }
+        };
+        let rows: Vec<Tensor> = (0..problem.target.trials())
+            .flat_map(|n| (0..self.setting.restarts).map(move |r| (n, r)))
+            .map(|(n, r)| one(n, r))
+            .collect();
+        let x = Tensor::stack(&rows, 0).to_kind(self.kind()).to_device(run.device);
+        if self.setting.boxed { self.project(seen, problem, &x) } else { x }
+    }
+
+    /// Puts pixels back into `[0, 1]`.
+    fn project(&self, seen: &Observation, problem: &Problem, x: &Tensor) -> Tensor {
+        let pixels: i64 = problem.shape.iter().product();
+        let images = x.narrow(1, 0, pixels).reshape([&[x.size()[0]], &problem.shape[..]].concat());
+        let inside = seen.net.normalise(&seen.net.to_pixels(&images).clamp(0.0, 1.0)).reshape([-1, pixels]);
+        Tensor::cat(&[inside, x.narrow(1, pixels, x.size()[1] - pixels)], 1)
+    }
+
+    fn optimise(
+        &self,
+        x: &mut Tensor,
+        problem: &mut Problem,
+        stepper: &mut dyn Stepper,
+        run: &Run,
+    ) -> Result<Vec<(u64, Vec<f64>)>, AttackError> {
+        let (schedule, total) = (self.setting.schedule(), self.setting.iterations);
+        let mut stopping = self.setting.patience().map(|p| p.start());
+        let mut trace = Vec::new();
+        let thin = total.div_ceil(TRACE_POINTS);
+        for iteration in 0..total {
+            run.check()?;
+            let report = stepper.step(x, problem, schedule.factor(iteration, total));
+            if self.setting.boxed {
+                let inside = self.project(problem.seen, problem, x);
+                x.copy_(&inside);
+            }
+            if let Some(stopping) = &mut stopping {
+                stopping.observe(&report.objective, stepper.trials_mut());
+            }
+            if iteration % thin == 0 || iteration + 1 == total {
+                let best = self.winners(stepper.trials().best_objective()).1;
+                let mean = Some(best.iter().sum::<f64>() / best.len() as f64);
+                trace.push((iteration as u64, best));
+                (run.progress)(Progress {
+                    iteration: iteration + 1,
+                    total,
+                    trials: x.size()[0],
+                    objective: mean,
+                });
+            }
+            if iteration % CHECK_EVERY == CHECK_EVERY - 1 && !stepper.trials().any_active() {
+                break;
+            }
+        }
+        Ok(trace)
+    }
+
+    /// For each signal the restart with the lowest objective (as trial positions), and that objective.
+    fn winners(&self, objective: &Tensor) -> (Vec<i64>, Vec<f64>) {
+        let restarts = self.setting.restarts as i64;
+        let flat: Vec<f64> =
+            Vec::try_from(objective.to_kind(Kind::Double).to_device(tch::Device::Cpu)).unwrap_or_default();
+        let rows = flat.chunks(restarts as usize).enumerate();
+        rows.map(|(n, row)| {
+            let r = (0..row.len()).min_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+            (n as i64 * restarts + r as i64, row[r])
+        })
+        .unzip()
+    }
+
+    fn finish(
+        &self,
+        x: &Tensor,
+        problem: &mut Problem,
+        trials: &mut Trials,
+        trace: Vec<(u64, Vec<f64>)>,
+    ) -> Result<Reconstruction, AttackError> {
+        let (last, _) = problem.evaluate(x);
+        trials.consider(x, &last.to_kind(x.kind()));
+        let (winners, objective) = self.winners(trials.best_objective());
+        let chosen = trials.best_x().index_select(0, &Tensor::from_slice(&winners).to_device(x.device()));
+        let diverged: Vec<bool> =
+            Vec::try_from(trials.diverged().to_device(tch::Device::Cpu)).unwrap_or_default();
+        let evaluations: Vec<i64> =
+            Vec::try_from(trials.evaluations().to_device(tch::Device::Cpu)).unwrap_or_default();
+        let (images, soft) = problem.unpack(&chosen);
+        let pixels = problem.seen.net.to_pixels(&images).clamp(0.0, 1.0);
+        let restarts = self.setting.restarts;
+        Ok(Reconstruction {
+            pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
+            labels: self.guessed(problem, soft, &winners),
+            flags: flags(&diverged, restarts, &objective),
+            evaluations: per_signal(&evaluations, objective.len()),
+            iterations: trace.last().map_or(0, |(i, _)| i + 1) * restarts as u64,
+            restarts,
+            objective,
+            trace,
+        })
+    }
+
+    /// The labels that the attack settled on; none where they were granted.
+    fn guessed(&self, problem: &Problem, soft: Option<Tensor>, winners: &[i64]) -> Option<Tensor> {
+        let rows = |t: &Tensor| t.to_device(tch::Device::Cpu).index_select(0, &Tensor::from_slice(winners));
+        match (&problem.labels, self.setting.labels, soft) {
+            (_, Labels::Known, _) => None,
+            (DummyLabels::Fixed(labels), ..) => Some(rows(labels)),
+            (DummyLabels::Joint, _, soft) => soft.map(|p| p.argmax(2, false).to_device(tch::Device::Cpu)),
+        }
+    }
+}
+
+/// Evaluations spent on one signal: the mean over signals, restarts included.
+fn per_signal(evaluations: &[i64], signals: usize) -> u64 {
+    evaluations.iter().sum::<i64>() as u64 / signals.max(1) as u64
+}
+
+fn flags(diverged: &[bool], restarts: usize, objective: &[f64]) -> Vec<Vec<String>> {
+    let lost = diverged.chunks(restarts).map(|row| row.iter().filter(|&&d| d).count());
+    lost.zip(objective)
+        .map(|(lost, objective)| {
+            let mut flags = Vec::new();
+            if lost > 0 {
+                flags.push(format!("non-finite objective in {lost} of {restarts} restarts"));
+            }
+            if !objective.is_finite() {
+                flags.push("no finite objective".into());
+            }
+            flags
+        })
+        .collect()
+}

@@ -1,0 +1,15 @@
+//! One engine for every attack that matches gradients; the attacks themselves are presets over it.
+
+pub mod engine;
+pub mod init;
+pub mod labels;
+pub mod objective;
+pub mod prior;
+mod problem;
+pub mod setting;
+pub mod signal;
+mod unroll;
+pub mod weights;
+
+pub use engine::Matching;
+pub use setting::Setting;

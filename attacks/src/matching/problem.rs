@@ -1,0 +1,97 @@
+//! The objective of gradient matching as a function of the dummy batch: what the optimisers minimise.
+
+use learning::loss::{soft_cross_entropy, task_loss};
+use learning::{Form, LayerGrad, Observation, Params, gradients};
+use tch::{Kind, Tensor};
+
+use super::objective::Target;
+use super::prior;
+use super::setting::{Setting, Tv};
+use super::unroll;
+use crate::optim;
+
+/// Labels of the dummy batches.
+pub enum DummyLabels {
+    /// Fixed: i64 `[T, B]`, or f32 `[T, B, K]`.
+    Fixed(Tensor),
+    /// The last `B * K` variables of each trial are logits of soft labels.
+    Joint,
+}
+
+/// Gradient matching over `T` trials of `B` examples; variables are `[T, B * pixels (+ B * K)]` in normalised pixel space.
+pub struct Problem<'a> {
+    pub seen: &'a Observation,
+    pub setting: &'a Setting,
+    pub weights: Params,
+    pub target: Target,
+    pub labels: DummyLabels,
+    /// Shape of one trial's batch, `[B, ...]`.
+    pub shape: Vec<i64>,
+    pub form: Form,
+}
+
+impl Problem<'_> {
+    /// Splits variables into images `[T, B, ...]` and, for joint labels, probabilities `[T, B, K]`.
+    pub fn unpack(&self, x: &Tensor) -> (Tensor, Option<Tensor>) {
+        let pixels: i64 = self.shape.iter().product();
+        let size: Vec<i64> = [&[x.size()[0]], &self.shape[..]].concat();
+        let images = x.narrow(1, 0, pixels).reshape(size);
+        let soft = match self.labels {
+            DummyLabels::Fixed(_) => None,
+            DummyLabels::Joint => {
+                let logits = x.narrow(1, pixels, x.size()[1] - pixels);
+                Some(logits.reshape([x.size()[0], self.shape[0], -1]).softmax(-1, None::<Kind>))
+            }
+        };
+        (images, soft)
+    }
+
+    /// Distance between the dummy batch's gradients and the captured ones, `[T]`.
+    pub fn distance(&self, images: &Tensor, soft: Option<&Tensor>, form: Form) -> Tensor {
+        let loss = |logits: &Tensor, from: i64| {
+            let part = |t: &Tensor| t.narrow(1, from, logits.size()[1]);
+            match (&self.labels, soft) {
+                (DummyLabels::Fixed(labels), _) => task_loss(logits, &part(labels)),
+                (DummyLabels::Joint, Some(p)) => soft_cross_entropy(logits, &part(p)),
+                (DummyLabels::Joint, None) => unreachable!("joint labels are unpacked with the images"),
+            }
+        };
+        let layers: Vec<LayerGrad> = match (&self.setting.unroll, &self.seen.known.local) {
+            (true, Some(local)) => unroll::simulate(self.seen, &self.weights, images, local, loss),
+            _ => {
+                gradients(&self.seen.net, &self.weights, images, self.seen.mode, form, true, |z| loss(z, 0))
+                    .layers
+            }
+        };
+        self.target.distance(self.setting.objective, self.setting.both_weight, &layers)
+    }
+
+    fn penalty(&self, images: &Tensor) -> Option<Tensor> {
+        let mut parts = Vec::new();
+        if self.setting.tv_weight > 0.0 && images.dim() == 5 {
+            let tv = match self.setting.tv {
+                Tv::Anisotropic => prior::tv_anisotropic(images),
+                Tv::Isotropic => prior::tv_isotropic(images),
+            };
+            parts.push(tv * self.setting.tv_weight);
+        }
+        if self.setting.l2_weight > 0.0 {
+            parts.push(prior::l2(images) * self.setting.l2_weight);
+        }
+        parts.into_iter().reduce(|a, b| a + b)
+    }
+}
+
+impl optim::Objective for Problem<'_> {
+    fn evaluate(&mut self, x: &Tensor) -> (Tensor, Tensor) {
+        let x = x.detach().set_requires_grad(true);
+        let (images, soft) = self.unpack(&x);
+        let mut objective = self.distance(&images, soft.as_ref(), self.form);
+        if let Some(penalty) = self.penalty(&images) {
+            objective += penalty;
+        }
+        let gradient =
+            Tensor::run_backward(&[objective.sum(objective.kind())], &[&x], false, false).remove(0);
+        (objective.detach(), gradient)
+    }
+}

@@ -1,0 +1,192 @@
+//! The parameters of a gradient-matching attack.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use suites::SpecError;
+
+use super::init::Start;
+use super::labels::Labels;
+use super::objective::Objective;
+use super::weights::{LayerWeights, Pick};
+use crate::optim::{Decay, Optimizer, Patience, Schedule};
+
+/// Which total variation.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tv {
+    /// Mean absolute differences.
+    #[default]
+    Anisotropic,
+    /// Mean gradient magnitude.
+    Isotropic,
+}
+
+/// Everything that can be set; presets are values of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// Optimiser steps of a restart, at least 1.
+    pub iterations: usize,
+    /// Independent starts; the one with the lowest objective is kept.
+    pub restarts: usize,
+    /// `adam`, `adamw`, `sgd` or `lbfgs`.
+    pub optimizer: String,
+    /// Step size in normalised pixel units.
+    pub lr: f64,
+    /// Momentum of `sgd`.
+    pub momentum: f64,
+    /// Replace the gradient by its sign.
+    pub signed: bool,
+    /// Largest L2 norm of a trial's gradient, or null.
+    pub clip_grad: Option<f64>,
+    /// How the step size falls.
+    pub schedule: Decay,
+    /// Linear warm-up: below 1 a fraction of the iterations, else a count.
+    pub warmup: f64,
+    /// How gradients are compared.
+    pub objective: Objective,
+    /// Share of cosine in `both`.
+    pub both_weight: f64,
+    /// Weight of total variation.
+    pub tv_weight: f64,
+    /// Which total variation.
+    pub tv: Tv,
+    /// Weight of the mean squared normalised pixel.
+    pub l2_weight: f64,
+    /// Keep pixels in `[0, 1]` after every step.
+    pub boxed: bool,
+    /// Where a restart begins.
+    pub init: Start,
+    /// Where labels come from.
+    pub labels: Labels,
+    /// Parameters to match; empty for all.
+    pub layers: Vec<Pick>,
+    /// Weight of each matched parameter.
+    pub layer_weights: LayerWeights,
+    /// Stop a trial after so many iterations without improvement, or null.
+    pub patience: Option<usize>,
+    /// What counts as an improvement of the objective.
+    pub min_improvement: f64,
+    /// Compute in f64.
+    pub double: bool,
+    /// For `local_update`: differentiate through the simulated local steps instead of dividing by `lr * steps`.
+    pub unroll: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Setting {
+        Setting {
+            iterations: 1000,
+            restarts: 1,
+            optimizer: "adam".into(),
+            lr: 0.1,
+            momentum: 0.9,
+            signed: false,
+            clip_grad: None,
+            schedule: Decay::Constant,
+            warmup: 0.0,
+            objective: Objective::L2,
+            both_weight: 0.5,
+            tv_weight: 0.0,
+            tv: Tv::Anisotropic,
+            l2_weight: 0.0,
+            boxed: false,
+            init: Start::Normal,
+            labels: Labels::Idlg,
+            layers: Vec::new(),
+            layer_weights: LayerWeights::Uniform,
+            patience: None,
+            min_improvement: 0.0,
+            double: false,
+            unroll: false,
+        }
+    }
+}
+
+impl Setting {
+    /// Overlays a suite's parameters on a preset and checks every range.
+    ///
+    /// # Errors
+    /// Names the parameter, what is wrong and what to write instead.
+    pub fn overlay(preset: &str, base: &Setting, given: &Map<String, Value>) -> Result<Setting, SpecError> {
+        let mut all = base.spelled_out();
+        for (key, value) in given {
+            if !all.contains_key(key) {
+                return Err(SpecError::unknown_key(
+                    format!("attack `{preset}`"),
+                    key,
+                    all.keys().map(String::as_str),
+                ));
+            }
+            all.insert(key.clone(), value.clone());
+        }
+        let setting: Setting = suites::params(preset, &all)?;
+        setting.check()?;
+        Ok(setting)
+    }
+
+    /// All parameters as JSON.
+    pub fn spelled_out(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
+    }
+
+    /// The optimiser with its options.
+    ///
+    /// # Errors
+    /// What the optimiser's own range checks say.
+    pub fn optimizer(&self) -> Result<Optimizer, SpecError> {
+        let mut table =
+            json!({ "name": self.optimizer, "lr": self.lr, "signed": self.signed, "clip": self.clip_grad });
+        if self.optimizer == "sgd" {
+            table["momentum"] = json!(self.momentum);
+        }
+        let problem = |e: serde_json::Error| {
+            SpecError::value(
+                "attack.optimizer",
+                e.to_string(),
+                "use adam, adamw, sgd or lbfgs with a positive lr",
+            )
+        };
+        serde_json::from_value(table).map_err(problem)
+    }
+
+    /// The schedule.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { name: self.schedule, warmup: self.warmup }
+    }
+
+    /// Early stopping, if asked for.
+    pub fn patience(&self) -> Option<Patience> {
+        self.patience.map(|patience| Patience { patience, min_improvement: self.min_improvement })
+    }
+
+    fn check(&self) -> Result<(), SpecError> {
+        let positive = [("iterations", self.iterations), ("restarts", self.restarts)];
+        if let Some((name, _)) = positive.iter().find(|(_, v)| *v == 0) {
+            return Err(SpecError::value(format!("attack.{name}"), "is 0", "write at least 1"));
+        }
+        for (name, v) in [("tv_weight", self.tv_weight), ("l2_weight", self.l2_weight)] {
+            if !(v >= 0.0 && v.is_finite()) {
+                return Err(SpecError::value(
+                    format!("attack.{name}"),
+                    format!("is {v}"),
+                    "write a number of at least 0",
+                ));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.both_weight) {
+            return Err(SpecError::value(
+                "attack.both_weight",
+                format!("is {}", self.both_weight),
+                "write a share between 0 and 1",
+            ));
+        }
+        let said = |path: &'static str| move |e: String| SpecError::value(path, e, "see docs/attacks.md");
+        self.schedule().check().map_err(said("attack.warmup"))?;
+        self.patience().map_or(Ok(()), |p| p.check()).map_err(said("attack.patience"))?;
+        self.optimizer().map(|_| ())
+    }
+}

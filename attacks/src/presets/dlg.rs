@@ -1,0 +1,26 @@
+//! Deep Leakage from Gradients: images and labels jointly, squared distance, L-BFGS.
+
+use suites::Entry;
+
+use crate::Attack;
+use crate::matching::labels::Labels;
+use crate::matching::{Matching, Setting};
+
+/// Registry entry.
+pub static ENTRY: Entry<dyn Attack> = Entry {
+    name: "dlg",
+    summary: "L-BFGS on the squared gradient distance, labels optimised jointly",
+    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019",
+    build: |map| Ok(Box::new(Matching { setting: Setting::overlay("dlg", &setting(), map)? })),
+};
+
+/// The preset.
+pub fn setting() -> Setting {
+    Setting {
+        iterations: 300,
+        optimizer: "lbfgs".into(),
+        lr: 1.0,
+        labels: Labels::Joint,
+        ..Setting::default()
+    }
+}

@@ -1,0 +1,6 @@
+//! Published attacks as values of [`crate::matching::Setting`].
+
+pub mod dlg;
+pub mod fl_attack;
+pub mod idlg;
+pub mod inverting_gradients;
