@@ -22,15 +22,9 @@ pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Pr
     let root = zip
         .file_names()
         .find_map(|name| name.strip_suffix("/data.pkl").filter(|r| !r.contains('/')))
-        .ok_or_else(|| {
-            Problem::Unknown("a zip archive without data.pkl, so not one of torch.save".into())
-        })?
+        .ok_or_else(|| Problem::Unknown("a zip archive without data.pkl, so not one of torch.save".into()))?
         .to_string();
-    let mut entries = Entries {
-        zip,
-        root,
-        budget: bytes.len() as u64,
-    };
+    let mut entries = Entries { zip, root, budget: bytes.len() as u64 };
     entries.check_byte_order()?;
     let program = entries.entry("data.pkl")?;
     let mut machine = Machine::new(&program, 0);
@@ -45,9 +39,7 @@ impl Entries<'_> {
         if self.zip.index_for_name(&name).is_none() || self.entry("byteorder")? == b"little" {
             return Ok(());
         }
-        Err(Problem::Refused(
-            "written on a big-endian machine; save it again on a little-endian one".into(),
-        ))
+        Err(Problem::Refused("written on a big-endian machine; save it again on a little-endian one".into()))
     }
 
     fn entry(&mut self, name: &str) -> Result<Vec<u8>, Problem> {
@@ -59,11 +51,9 @@ impl Entries<'_> {
                 "entry `{name}` is compressed, which torch.save never does"
             )));
         }
-        self.budget = self
-            .budget
-            .checked_sub(entry.size())
-            .ok_or_else(|| damaged("longer than the file".into()))?;
-        let (size, at) = (entry.size(), entry.data_start().unwrap_or(0));
+        self.budget =
+            self.budget.checked_sub(entry.size()).ok_or_else(|| damaged("longer than the file".into()))?;
+        let (size, at) = (entry.size(), entry.data_start());
         let mut out = Vec::with_capacity(size as usize);
         entry
             .take(size)

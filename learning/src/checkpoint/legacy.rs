@@ -22,9 +22,7 @@ pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Pr
     let (top, at) = machine.run()?;
     let mut keys = Machine::new(bytes, at);
     let (list, at) = keys.run()?;
-    let list = keys
-        .items(list)
-        .ok_or_else(|| Problem::malformed(at, "no list of storage keys"))?;
+    let list = keys.items(list).ok_or_else(|| Problem::malformed(at, "no list of storage keys"))?;
     let mut blocks = blocks(bytes, at, list, &machine.storages)?;
     let named = rebuild::state_dict(&machine, top)?;
     build(named, &mut blocks, keep, bytes.len())
@@ -50,9 +48,7 @@ fn preamble(bytes: &[u8]) -> Result<usize, Problem> {
     let little = (Value::Text("little_endian"), Value::Bool(true));
     match machine.get(facts) {
         Some(Object::Dict(pairs)) if pairs.contains(&little) => Ok(at),
-        _ => Err(Problem::Refused(
-            "not written on a little-endian machine; save it again on one".into(),
-        )),
+        _ => Err(Problem::Refused("not written on a little-endian machine; save it again on one".into())),
     }
 }
 
@@ -83,9 +79,9 @@ fn blocks<'a>(
             ));
         }
         let end = byte_len(storage).and_then(|n| n.checked_add(body));
-        let block = end.and_then(|end| bytes.get(body..end)).ok_or_else(|| {
-            Problem::malformed(at, format!("the file ends inside storage {}", storage.key))
-        })?;
+        let block = end
+            .and_then(|end| bytes.get(body..end))
+            .ok_or_else(|| Problem::malformed(at, format!("the file ends inside storage {}", storage.key)))?;
         at = body + block.len();
         found.insert(storage.key, block);
     }
@@ -97,8 +93,6 @@ impl<'a> Source<'a> for Blocks<'a> {
         self.0
             .get(storage.key)
             .map(|block| Cow::Borrowed(*block))
-            .ok_or_else(|| {
-                Problem::malformed(0, format!("storage {} is not in the file", storage.key))
-            })
+            .ok_or_else(|| Problem::malformed(0, format!("storage {} is not in the file", storage.key)))
     }
 }

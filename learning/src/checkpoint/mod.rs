@@ -80,10 +80,7 @@ enum Problem {
 
 impl Problem {
     fn malformed(at: usize, what: impl Into<String>) -> Self {
-        Problem::Malformed {
-            at,
-            what: what.into(),
-        }
+        Problem::Malformed { at, what: what.into() }
     }
 
     fn locate(self, path: &Path) -> CheckpointError {
@@ -116,10 +113,8 @@ pub fn load_where(
     path: &Path,
     keep: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
     parse(&bytes, &keep).map_err(|problem| problem.locate(path))
 }
 

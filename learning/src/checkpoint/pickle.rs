@@ -173,9 +173,7 @@ impl<'a> Machine<'a> {
         let target = self.pop()?;
         match self.get(target) {
             Some(Object::Dict(_) | Object::Tensor(_)) => self.push(target),
-            _ => Err(Problem::Refused(
-                "attributes set on something other than a dict or a tensor".into(),
-            )),
+            _ => Err(Problem::Refused("attributes set on something other than a dict or a tensor".into())),
         }
     }
 
@@ -244,9 +242,7 @@ impl<'a> Machine<'a> {
         if self.stack.len() <= floor {
             return Err(self.wrong("the pickle takes a value that it never made"));
         }
-        self.stack
-            .pop()
-            .ok_or_else(|| self.wrong("the pickle's stack is empty"))
+        self.stack.pop().ok_or_else(|| self.wrong("the pickle's stack is empty"))
     }
 
     fn pop_many(&mut self, n: usize) -> Step<Vec<Value<'a>>> {
@@ -258,10 +254,8 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_to_mark(&mut self) -> Step<Vec<Value<'a>>> {
-        let mark = self
-            .marks
-            .pop()
-            .ok_or_else(|| self.wrong("the pickle closes a group that it never opened"))?;
+        let mark =
+            self.marks.pop().ok_or_else(|| self.wrong("the pickle closes a group that it never opened"))?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -282,10 +276,7 @@ impl<'a> Machine<'a> {
                 list.extend(items);
                 Ok(())
             }
-            _ => Err(Problem::malformed(
-                at,
-                "items for something that is not a list",
-            )),
+            _ => Err(Problem::malformed(at, "items for something that is not a list")),
         }
     }
 
@@ -296,28 +287,19 @@ impl<'a> Machine<'a> {
                 pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
                 Ok(())
             }
-            _ => Err(Problem::malformed(
-                at,
-                "pairs for something that is not a dict",
-            )),
+            _ => Err(Problem::malformed(at, "pairs for something that is not a dict")),
         }
     }
 
     fn remember(&mut self, slot: usize) -> Step {
-        let top = *self
-            .stack
-            .last()
-            .ok_or_else(|| self.wrong("nothing to put into the memo"))?;
+        let top = *self.stack.last().ok_or_else(|| self.wrong("nothing to put into the memo"))?;
         self.count()?;
         self.memo.insert(slot, top);
         Ok(())
     }
 
     fn recall(&mut self, slot: usize) -> Step {
-        let value = *self
-            .memo
-            .get(&slot)
-            .ok_or_else(|| self.wrong("the memo has no such entry"))?;
+        let value = *self.memo.get(&slot).ok_or_else(|| self.wrong("the memo has no such entry"))?;
         self.push(value)
     }
 
@@ -356,11 +338,9 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, width: usize) -> Step<Value<'a>> {
         let length = self.uint(width)?;
-        let length =
-            usize::try_from(length).map_err(|_| self.wrong("a string longer than the file"))?;
+        let length = usize::try_from(length).map_err(|_| self.wrong("a string longer than the file"))?;
         let bytes = self.take(length)?;
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| self.wrong("a string that is not UTF-8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| self.wrong("a string that is not UTF-8"))?;
         Ok(Value::Text(text))
     }
 
@@ -371,15 +351,11 @@ impl<'a> Machine<'a> {
             .position(|&b| b == b'\n')
             .ok_or_else(|| self.wrong("an import without its end of line"))?;
         let line = self.take(end + 1)?;
-        std::str::from_utf8(&line[..end])
-            .map_err(|_| self.wrong("an import whose name is not UTF-8"))
+        std::str::from_utf8(&line[..end]).map_err(|_| self.wrong("an import whose name is not UTF-8"))
     }
 }
 
 /// A name from the file, fit for a one-line message.
 fn printable(name: &str) -> String {
-    name.chars()
-        .take(80)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    name.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

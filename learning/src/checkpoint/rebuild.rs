@@ -39,10 +39,7 @@ pub(super) fn call<'a>(
 }
 
 /// `OrderedDict()` as Python 3 writes it, `OrderedDict([[key, value], ...])` as Python 2 did.
-fn ordered_dict<'a>(
-    machine: &mut Machine<'a>,
-    arguments: &[Value<'a>],
-) -> Result<Value<'a>, Problem> {
+fn ordered_dict<'a>(machine: &mut Machine<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Problem> {
     let mut pairs = Vec::new();
     if let Some(&list) = arguments.first() {
         let wrong = || machine.wrong("an OrderedDict not made of pairs");
@@ -81,10 +78,7 @@ fn integers(values: &[Value]) -> Option<Vec<i64>> {
 }
 
 /// A persistent id: `("storage", type, key, location, elements)` and, in legacy files, view metadata.
-pub(super) fn storage<'a>(
-    machine: &Machine<'a>,
-    id: Value<'a>,
-) -> Result<StorageRef<'a>, Problem> {
+pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<StorageRef<'a>, Problem> {
     let wrong = || machine.wrong("a persistent id that is not a storage");
     let parts = machine.items(id).ok_or_else(wrong)?;
     let &[Value::Text("storage"), kind, Value::Text(key), Value::Text(_), Value::Int(len), ref view @ ..] =
@@ -97,15 +91,14 @@ pub(super) fn storage<'a>(
     };
     if !matches!(view, [] | [Value::None]) {
         return Err(Problem::Refused(
-            "a view of a storage, as PyTorch before 0.4 wrote; load and save it again with a newer PyTorch".into(),
+            "a view of a storage, as PyTorch before 0.4 wrote; load and save it again with a newer PyTorch"
+                .into(),
         ));
     }
     let len = usize::try_from(len).map_err(|_| wrong())?;
     let storage = StorageRef { key, kind, len };
     match machine.storages.get(key) {
-        Some(other) if *other != storage => {
-            Err(machine.wrong("one storage under two types or lengths"))
-        }
+        Some(other) if *other != storage => Err(machine.wrong("one storage under two types or lengths")),
         _ => Ok(storage),
     }
 }
@@ -134,10 +127,7 @@ pub(super) fn state_dict<'m, 'a>(
             }
         }
     }
-    Err(Problem::Refused(format!(
-        "no named tensors, neither at the top nor under `{}`",
-        NESTED.join("`, `")
-    )))
+    Err(Problem::Refused(format!("no named tensors, neither at the top nor under `{}`", NESTED.join("`, `"))))
 }
 
 fn named_tensors<'m, 'a>(

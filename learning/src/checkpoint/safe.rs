@@ -63,10 +63,7 @@ fn tensor(view: &TensorView, name: &str) -> Result<Tensor, Problem> {
 /// kind other than float, double, half, bfloat16, long, int and bool.
 pub fn save_safetensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), CheckpointError> {
     let bytes = encode(tensors).map_err(|problem| problem.locate(path))?;
-    let io = |source| CheckpointError::Io {
-        path: path.to_path_buf(),
-        source,
-    };
+    let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
     let name = path.file_name().map(|n| n.to_string_lossy());
     let name = name.ok_or_else(|| io(std::io::ErrorKind::InvalidFilename.into()))?;
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
@@ -97,9 +94,7 @@ fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Problem> {
     let views: Result<Vec<_>, _> = tensors
         .iter()
         .zip(&flat)
-        .map(|((name, _), (dtype, shape, data))| {
-            Ok((name, TensorView::new(*dtype, shape.clone(), data)?))
-        })
+        .map(|((name, _), (dtype, shape, data))| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect();
     safetensors::serialize(views.map_err(refused)?, None).map_err(refused)
 }
@@ -107,9 +102,8 @@ fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Problem> {
 fn bytes_of(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>), Problem> {
     let kind = tensor.kind();
     let dtype = KINDS.iter().find(|(_, k)| *k == kind);
-    let (dtype, _) = dtype.ok_or_else(|| {
-        Problem::Refused(format!("tensor `{name}` is {kind:?}, which is not written"))
-    })?;
+    let (dtype, _) = dtype
+        .ok_or_else(|| Problem::Refused(format!("tensor `{name}` is {kind:?}, which is not written")))?;
     let flat = tensor.to_device(Device::Cpu).contiguous();
     let mut data = vec![0; flat.numel() * kind.elt_size_in_bytes()];
     flat.f_copy_data_u8(&mut data, flat.numel())

@@ -56,10 +56,7 @@ fn spend(budget: &mut usize, amount: usize) -> Option<()> {
 
 /// The product of the sizes; `None` where it overflows (zeros are left out, so that they cannot hide an overflow).
 fn element_count(size: &[i64]) -> Option<usize> {
-    let product = size
-        .iter()
-        .filter(|&&n| n != 0)
-        .try_fold(1_i64, |n, &s| n.checked_mul(s))?;
+    let product = size.iter().filter(|&&n| n != 0).try_fold(1_i64, |n, &s| n.checked_mul(s))?;
     match size.contains(&0) {
         true => Some(0),
         false => usize::try_from(product).ok(),

@@ -60,9 +60,7 @@ impl Callable {
     pub(super) fn find(module: &str, name: &str) -> Option<Callable> {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Callable::OrderedDict),
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {
-                Some(Callable::RebuildTensor)
-            }
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Callable::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") | ("torch.nn.parameter", "Parameter") => {
                 Some(Callable::RebuildParameter)
             }
