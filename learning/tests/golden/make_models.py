@@ -1,0 +1,228 @@
+"""Golden values of the models from PyTorch 2.11 and torchvision, in float64.
+
+Run: python make_models.py   (writes one JSON file a case beside this script)
+
+Weights, inputs and targets come from `unit`, an integer hash that the Rust tests compute too, so only the results
+are stored: logits, loss and, of every parameter's gradient and of the gradients with respect to the input, the norm,
+a projection on hashed values and a few entries.
+"""
+
+import json
+import pathlib
+from collections import OrderedDict
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+
+HERE = pathlib.Path(__file__).parent
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+
+def unit(n, key):
+    """n values in [-1, 1): a 32-bit mix of the position and the key."""
+    mask = np.uint64(0xFFFFFFFF)
+    h = (np.arange(n, dtype=np.uint64) * np.uint64(0x9E3779B1) + np.uint64(key) * np.uint64(0x85EBCA77) + np.uint64(0x165667B1)) & mask
+    for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
+        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & mask
+    h ^= h >> np.uint64(15)
+    return torch.from_numpy(h.astype(np.float64) / 2.0**31 - 1.0)
+
+
+def hashed(shape, key):
+    return unit(int(np.prod(shape)), key).reshape(list(shape))
+
+
+class Lenet(nn.Module):
+    """Zhu et al. 2019."""
+
+    def __init__(self):
+        super().__init__()
+        conv = lambda i, s: nn.Conv2d(i, 12, 5, padding=2, stride=s)
+        self.body = nn.Sequential(conv(3, 2), nn.Sigmoid(), conv(12, 2), nn.Sigmoid(), conv(12, 1), nn.Sigmoid())
+        self.fc = nn.Sequential(nn.Linear(768, 10))
+
+    def forward(self, x):
+        return self.fc(self.body(x).flatten(1))
+
+
+class ConvNet(nn.Module):
+    """Geiping et al. 2020, width 64."""
+
+    def __init__(self, width=64):
+        super().__init__()
+        layers, last = OrderedDict(), 3
+        for i, times in enumerate((1, 2, 2, 4, 4, 4, 4, 4)):
+            layers[f"conv{i}"] = nn.Conv2d(last, times * width, 3, padding=1)
+            layers[f"bn{i}"] = nn.BatchNorm2d(times * width)
+            layers[f"relu{i}"] = nn.ReLU()
+            if i in (5, 7):
+                layers[f"pool{i}"] = nn.MaxPool2d(3)
+            last = times * width
+        layers["flatten"] = nn.Flatten()
+        layers["linear"] = nn.Linear(36 * width, 10)
+        self.model = nn.Sequential(layers)
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class SimpleCnn(nn.Module):
+    """The fl-attack sandbox's face network at 64x64."""
+
+    def __init__(self):
+        super().__init__()
+        conv = lambda i, o: nn.Conv2d(i, o, 3, padding=1)
+        self.conv1, self.conv2, self.conv3 = conv(3, 64), conv(64, 128), conv(128, 256)
+        self.pool = nn.AvgPool2d(2, 2)
+        self.fc1, self.fc2 = nn.Linear(16384, 512), nn.Linear(512, 2)
+
+    def forward(self, x):
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = self.pool(torch.relu(conv(x)))
+        return self.fc2(torch.relu(self.fc1(x.flatten(1))))
+
+
+class Mlp(nn.Module):
+    def __init__(self, inputs, hidden, classes):
+        super().__init__()
+        self.depth = len(hidden) + 1
+        widths = [inputs, *hidden, classes]
+        for i in range(self.depth):
+            setattr(self, f"fc{i + 1}", nn.Linear(widths[i], widths[i + 1]))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        for i in range(1, self.depth):
+            x = torch.relu(getattr(self, f"fc{i}")(x))
+        return getattr(self, f"fc{self.depth}")(x)
+
+
+def resnet(stem):
+    model = torchvision.models.resnet18(num_classes=10)
+    if stem == "cifar":
+        model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+        model.maxpool = nn.Identity()
+    return model
+
+
+def spread(name, tensor, module):
+    """Centre and half width of the hashed values of one parameter or buffer."""
+    if isinstance(module, nn.BatchNorm2d):
+        return {"weight": (1.0, 0.2), "bias": (0.0, 0.1), "running_mean": (0.0, 0.1), "running_var": (1.0, 0.3)}[name]
+    weight = module.weight
+    fan_in = weight[0].numel()
+    return 0.0, (2.0 / fan_in) ** 0.5 if name == "weight" else fan_in**-0.5
+
+
+def fill(model):
+    """Hashed weights; returns the names in our order (BatchNorm: weight, bias, running_mean, running_var)."""
+    order, key = [], 0
+    for path, module in model.named_modules():
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for name, tensor in own:
+            if name == "num_batches_tracked":
+                continue
+            full = f"{path}.{name}" if path else name
+            centre, width = spread(name, tensor, module)
+            with torch.no_grad():
+                tensor.copy_(centre + width * hashed(tensor.shape, 1000 + key))
+            order.append({"name": full, "shape": list(tensor.shape), "centre": centre, "width": width, "key": 1000 + key})
+            key += 1
+    return order
+
+
+def digest(tensor, key):
+    """Norm, projection on hashed values, and eight entries spread over the tensor."""
+    flat = tensor.detach().reshape(-1)
+    picks = [(i * 7919 + 13) % flat.numel() for i in range(8)]
+    return {"norm": flat.norm().item(), "projection": (flat * unit(flat.numel(), key)).sum().item(), "entries": flat[picks].tolist()}
+
+
+def gradients(model, names, x, labels, scales=None):
+    """Logits, loss, parameter gradients, and both objectives with their gradients with respect to x."""
+    logits = model(x)
+    loss = nn.functional.cross_entropy(logits, labels)
+    named = dict(model.named_parameters())
+    grads = torch.autograd.grad(loss, [named[n] for n in names], create_graph=True)
+    if scales is None:
+        # Targets as large as the gradient they are compared with; a floor where one vanishes (biases before BatchNorm).
+        sizes = [g.detach().square().mean().sqrt().item() for g in grads]
+        overall = (sum(g.detach().square().sum() for g in grads) / sum(g.numel() for g in grads)).sqrt().item()
+        scales = [float(f"{max(s, 1e-3 * overall):.6e}") for s in sizes]
+    targets = [(s * hashed(g.shape, 5000 + i)).to(x.dtype) for i, (g, s) in enumerate(zip(grads, scales))]
+    l2 = sum((g - t).square().sum() for g, t in zip(grads, targets))
+    dot = sum((g * t).sum() for g, t in zip(grads, targets))
+    norm = lambda parts: sum(p.square().sum() for p in parts).sqrt()
+    cosine = 1 - dot / (norm(grads) * norm(targets))
+    objectives = {"l2": (l2, torch.autograd.grad(l2, x, retain_graph=True)[0])}
+    objectives["cosine"] = (cosine, torch.autograd.grad(cosine, x)[0])
+    return logits, loss, grads, scales, objectives
+
+
+def off(found, exact):
+    """Relative error of a tensor, by norm and by its worst digest entry in units of the root mean square."""
+    error = found.double() - exact
+    picks = [(i * 7919 + 13) % exact.numel() for i in range(8)]
+    rms = exact.square().mean().sqrt()
+    return max((error.norm() / exact.norm()).item(), (error.reshape(-1)[picks].abs().max() / rms).item())
+
+
+def case(name, model, registry, input_shape, classes, batch, mode):
+    order = fill(model)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    model.train(mode == "train")
+    x = hashed([batch, *input_shape], 1).requires_grad_(True)
+    labels = torch.tensor([(3 * b + 1) % classes for b in range(batch)])
+    trainable = dict(model.named_parameters())
+    names = [o["name"] for o in order if o["name"] in trainable]
+    logits, loss, grads, scales, objectives = gradients(model, names, x, labels)
+    model.load_state_dict(state)
+    single = gradients(model.float(), names, x.detach().float().requires_grad_(True), labels, scales)
+    largest = max(g.norm() for g in grads)
+    first = max([off(single[0], logits), *(off(s, g) for s, g in zip(single[2], grads) if g.norm() > 1e-9 * largest)])
+    second = max(off(single[4][k][1], objectives[k][1]) for k in objectives)
+    record = {
+        "model": registry,
+        "input": list(input_shape),
+        "classes": classes,
+        "batch": batch,
+        "mode": mode,
+        "labels": labels.tolist(),
+        "parameters": order,
+        "logits": logits.detach().reshape(-1).tolist(),
+        "loss": loss.item(),
+        "gradients": [{"name": n, "target_scale": s, **digest(g, 2000 + i)} for i, (n, s, g) in enumerate(zip(names, scales, grads))],
+        "l2": {"value": objectives["l2"][0].item(), **digest(objectives["l2"][1], 3000)},
+        "cosine": {"value": objectives["cosine"][0].item(), **digest(objectives["cosine"][1], 3001)},
+        "pytorch_f32_off": {"first": float(f"{first:.1e}"), "second": float(f"{second:.1e}")},
+    }
+    (HERE / f"{name}.json").write_text(compact(record))
+    print(f"{name}: loss {loss.item():.4f}, PyTorch's own f32 is off by {first:.1e} (first order), {second:.1e} (second order)")
+
+
+def compact(record):
+    """One line a top-level key and a parameter, so that differences are readable."""
+    rows = []
+    for key, value in record.items():
+        if key in ("parameters", "gradients"):
+            value = "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "\n ]"
+        else:
+            value = json.dumps(value)
+        rows.append(f' "{key}": {value}')
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+if __name__ == "__main__":
+    cifar, face = (3, 32, 32), (3, 64, 64)
+    case("lenet-zhu", Lenet(), {"name": "lenet-zhu"}, cifar, 10, 2, "eval")
+    case("simple-cnn", SimpleCnn(), {"name": "simple-cnn"}, face, 2, 2, "eval")
+    case("mlp", Mlp(30, [16, 12], 2), {"name": "mlp", "hidden": [16, 12]}, (30,), 2, 3, "eval")
+    case("mlp-image", Mlp(192, [128], 10), {"name": "mlp"}, (3, 8, 8), 10, 1, "eval")
+    case("logistic", Mlp(64, [], 10), {"name": "logistic"}, (1, 8, 8), 10, 2, "eval")
+    for mode in ("train", "eval"):
+        case(f"convnet64-{mode}", ConvNet(), {"name": "convnet64"}, cifar, 10, 2, mode)
+        case(f"resnet18-imagenet-{mode}", resnet("imagenet"), {"name": "resnet18"}, face, 10, 2, mode)
+        case(f"resnet18-cifar-{mode}", resnet("cifar"), {"name": "resnet18", "stem": "cifar"}, cifar, 10, 2, mode)

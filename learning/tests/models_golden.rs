@@ -1,0 +1,163 @@
+//! Every model against PyTorch and torchvision: logits, loss, parameter gradients, second-order gradients.
+//!
+//! The golden values are float64. In f64 we must agree to 1e-9, which leaves no room for a wrong formula. In f32 what remains
+//! is rounding: 1e-5, and more only where PyTorch's own f32 is further than that from its own f64 (BatchNorm over few
+//! values amplifies rounding); the golden file says how far.
+
+mod common;
+
+use common::{close, digest, golden, hashed, integers, network, number, numbers};
+use learning::loss::cross_entropy;
+use learning::{Form, Mode, Network, Params, gradients};
+use serde_json::Value;
+use tch::{Kind, Tensor};
+
+/// Hashed parameters as the golden script filled them.
+fn parameters(net: &Network, golden: &Value, kind: Kind) -> Params {
+    let named = golden["parameters"].as_array().expect("a list").iter().map(|p| {
+        let values = hashed(&integers(&p["shape"]), p["key"].as_u64().expect("a key") as u32, Kind::Double);
+        let name = p["name"].as_str().expect("a name").to_string();
+        (name, (values * number(&p["width"]) + number(&p["centre"])).to_kind(kind).unsqueeze(0))
+    });
+    let mut named: Vec<(String, Tensor)> = named.collect();
+    let specs = net.layout().specs();
+    assert_eq!(named.len(), specs.len(), "as many parameters and buffers as PyTorch has");
+    named.sort_by_key(|(name, _)| net.layout().position(name).unwrap_or_else(|| panic!("we lack `{name}`")));
+    Params::new(net.layout().clone(), named.into_iter().map(|(_, t)| t).collect()).expect("PyTorch's shapes")
+}
+
+struct Tolerance {
+    first: f64,
+    second: f64,
+}
+
+fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
+    let golden = golden(name);
+    let input = integers(&golden["input"]);
+    let net = network(&golden["model"], &input, golden["classes"].as_i64().expect("classes"));
+    let params = parameters(&net, &golden, kind);
+    let shape: Vec<i64> = [1, golden["batch"].as_i64().expect("batch")].into_iter().chain(input).collect();
+    let x = hashed(&shape, 1, kind).set_requires_grad(true);
+    let labels = Tensor::from_slice(&integers(&golden["labels"])).unsqueeze(0);
+    let mode = if golden["mode"] == "train" { Mode::Train } else { Mode::Eval };
+    let mut logits = None;
+    let grads = gradients(&net, &params, &x, mode, form, true, |z| {
+        logits = Some(z.detach());
+        cross_entropy(z, &labels)
+    });
+    let expected =
+        Tensor::from_slice(&numbers(&golden["logits"])).reshape(logits.as_ref().expect("ran").size());
+    common::near(&logits.expect("ran"), &expected, tolerance.first, &format!("{name}: logits"));
+    close(
+        grads.loss.double_value(&[0]),
+        number(&golden["loss"]),
+        number(&golden["loss"]),
+        tolerance.first,
+        "loss",
+    );
+    let targets = first_order(name, &golden, &net, &grads, kind, tolerance.first);
+    for (objective, value) in
+        [("l2", common::l2(&grads.layers, &targets)), ("cosine", common::cosine(&grads.layers, &targets))]
+    {
+        let wanted = &golden[objective];
+        let what = format!("{name}: {objective}");
+        close(
+            value.double_value(&[0]),
+            number(&wanted["value"]),
+            number(&wanted["value"]),
+            tolerance.first,
+            &what,
+        );
+        let key = if objective == "l2" { 3000 } else { 3001 };
+        let dx = Tensor::run_backward(&[value], &[&x], true, false);
+        digest(&dx[0], wanted, key, 0.0, tolerance.second, &format!("{what} by x"));
+    }
+}
+
+/// Compares every parameter gradient and returns the targets of the objectives, both in the layout's order.
+fn first_order(
+    name: &str,
+    golden: &Value,
+    net: &Network,
+    grads: &learning::Gradients,
+    kind: Kind,
+    tolerance: f64,
+) -> Vec<Tensor> {
+    let records = golden["gradients"].as_array().expect("a list");
+    assert_eq!(records.len(), grads.layers.len());
+    let total: f64 = records.iter().map(|r| number(&r["norm"]).powi(2)).sum::<f64>().sqrt();
+    let typical = total / (net.layout().trainable_len() as f64).sqrt();
+    let mut targets = Vec::new();
+    for (layer, spec) in
+        grads.layers.iter().zip(net.layout().trainable().into_iter().map(|i| &net.layout().specs()[i]))
+    {
+        let (i, record) = records
+            .iter()
+            .enumerate()
+            .find(|(_, r)| r["name"] == spec.name.as_str())
+            .expect("in PyTorch too");
+        // A gradient that vanishes exactly (a bias before BatchNorm) is judged by the size of the others.
+        let floor = if number(&record["norm"]) < 1e-9 * total { typical } else { 0.0 };
+        digest(
+            &layer.to_dense(),
+            record,
+            2000 + i as u32,
+            floor,
+            tolerance,
+            &format!("{name}: d loss / d {}", spec.name),
+        );
+        let size: Vec<i64> = std::iter::once(1).chain(spec.shape.iter().copied()).collect();
+        targets.push(
+            (hashed(&size, 5000 + i as u32, Kind::Double) * number(&record["target_scale"])).to_kind(kind),
+        );
+    }
+    targets
+}
+
+const EXACT: Tolerance = Tolerance { first: 1e-9, second: 1e-9 };
+
+/// f64 to 1e-9; then f32 to 1e-5, or to four times the rounding error of PyTorch's own f32 where that is more.
+fn both(name: &str) {
+    tch::set_num_threads(1);
+    check(name, Kind::Double, Form::Auto, &EXACT);
+    let rounding = &golden(name)["pytorch_f32_off"];
+    let allowed = |order: &str| (4.0 * number(&rounding[order])).max(1e-5);
+    check(name, Kind::Float, Form::Auto, &Tolerance { first: allowed("first"), second: allowed("second") });
+}
+
+#[test]
+fn lenet_zhu() {
+    both("lenet-zhu");
+    check("lenet-zhu", Kind::Double, Form::Factored, &EXACT);
+}
+
+#[test]
+fn simple_cnn() {
+    both("simple-cnn");
+}
+
+#[test]
+fn mlp_and_logistic() {
+    for name in ["mlp", "mlp-image", "logistic"] {
+        both(name);
+        check(name, Kind::Double, Form::Factored, &EXACT);
+    }
+}
+
+#[test]
+fn convnet64() {
+    both("convnet64-eval");
+    both("convnet64-train");
+}
+
+#[test]
+fn resnet18_imagenet_stem() {
+    both("resnet18-imagenet-eval");
+    both("resnet18-imagenet-train");
+}
+
+#[test]
+fn resnet18_cifar_stem() {
+    both("resnet18-cifar-eval");
+    both("resnet18-cifar-train");
+}
