@@ -1,4 +1,4 @@
-//! Data that comes with the program: photographs and two small tables.
+//! Data that comes with the program: photographs, two small tables and a generator of faces.
 //!
 //! Sources and licences of the files are listed in `assets/*/SOURCES.md`.
 
@@ -6,14 +6,14 @@ mod digits;
 mod memory;
 mod photos;
 mod stratified;
+pub mod synthfaces;
 mod table;
 mod wdbc;
 
 use crate::DatasetEntry;
 
 /// The embedded data sets' registry lines.
-pub static ENTRIES: &[&DatasetEntry] =
-    &[&photos::ENTRY, &digits::ENTRY, &wdbc::ENTRY];
+pub static ENTRIES: &[&DatasetEntry] = &[&photos::ENTRY, &digits::ENTRY, &wdbc::ENTRY, &synthfaces::ENTRY];
 
 #[cfg(test)]
 mod tests;
