@@ -40,8 +40,7 @@ fn world_value(spec: &CellSpec) -> Value {
 /// JSON of a spec or a part of one. Only a parameter called `name` or a path that is not UTF-8 could fail,
 /// and [`CellSpec::check`] refuses both.
 fn value<T: serde::Serialize>(part: &T) -> Value {
-    serde_json::to_value(part)
-        .unwrap_or_else(|error| json!({ "unserialisable": error.to_string() }))
+    serde_json::to_value(part).unwrap_or_else(|error| json!({ "unserialisable": error.to_string() }))
 }
 
 /// Canonical JSON of any value.
@@ -92,5 +91,37 @@ pub(crate) fn number(n: &Number) -> String {
         Some(x) if x == x.trunc() && x.abs() <= 9_007_199_254_740_992.0 => format!("{}", x as i64),
         Some(x) => format!("{x:e}"),
         None => n.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Named;
+
+    #[test]
+    fn one_text_whatever_the_spelling() {
+        let spelt = json!({ "b": [1.0, -0.0, 1e-5, 0.1, 1e300, u64::MAX], "a": { "z": null, "y": "\"\n" } });
+        let expected = r#"{"a":{"y":"\"\n","z":null},"b":[1,0,1e-5,1e-1,1e300,18446744073709551615]}"#;
+        assert_eq!(text(&spelt), expected);
+        let again: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(text(&again), expected);
+    }
+
+    #[test]
+    fn a_cell_in_full() {
+        let mut spec = CellSpec::new("photos", "mlp", "dlg");
+        spec.attack = Named::new("dlg").with("lr", 1.0);
+        let expected = concat!(
+            r#"{"attack":{"lr":1,"name":"dlg"},"defenses":[],"#,
+            r#""facts":["batch-size","local-steps","learning-rate","normalisation"],"#,
+            r#""model":{"batch_norm":"train","init":"pytorch","name":"mlp","params":{},"weights":null},"#,
+            r#""seed":0,"source":"gradients","#,
+            r#""task":{"dataset":"photos","label":null,"limit":null,"size":null,"split":"train"},"#,
+            r#""training":{"augment":false,"batch_size":1,"clients":1,"local_epochs":1,"local_examples":null,"#,
+            r#""lr":1e-2,"momentum":0,"partition":{"kind":"iid"},"rounds_before":0,"weight_decay":0},"#,
+            r#""trials":1,"vantage":"server"}"#,
+        );
+        assert_eq!(cell(&spec), expected);
     }
 }

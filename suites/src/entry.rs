@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::SpecError;
 
+/// A constructor from a table of parameters.
+pub type Build<T> = fn(&Map<String, Value>) -> Result<Box<T>, SpecError>;
+
 /// One implementation of `T` (an attack, a defence, a model, ...).
 pub struct Entry<T: ?Sized + 'static> {
     /// Unique kebab-case name.
@@ -14,7 +17,7 @@ pub struct Entry<T: ?Sized + 'static> {
     /// The paper or implementation it follows.
     pub reference: &'static str,
     /// Builds it from its parameters; missing ones take their defaults.
-    pub build: fn(&Map<String, Value>) -> Result<Box<T>, SpecError>,
+    pub build: Build<T>,
 }
 
 /// The entry called `name`.
@@ -28,9 +31,7 @@ pub fn find<'a, T: ?Sized>(
     name: &str,
 ) -> Result<&'a Entry<T>, SpecError> {
     let found = entries.iter().find(|entry| entry.name == name);
-    found
-        .copied()
-        .ok_or_else(|| SpecError::unknown_name(what, name, entries.iter().map(|entry| entry.name)))
+    found.copied().ok_or_else(|| SpecError::unknown_name(what, name, entries.iter().map(|entry| entry.name)))
 }
 
 /// Reads the parameters of `entry` into its own struct (`#[serde(deny_unknown_fields)]`).

@@ -5,11 +5,7 @@
 #[non_exhaustive]
 pub enum SpecError {
     /// A name that no registry entry, word list, suite or profile has.
-    #[error(
-        "unknown {what} `{name}`{}; known: {}",
-        hint(name, known),
-        listed(known)
-    )]
+    #[error("unknown {what} `{name}`{}; known: {}", hint(name, known), listed(known))]
     UnknownName {
         /// The kind of thing looked for, as a reader would say it: "attack", "source".
         what: String,
@@ -19,11 +15,7 @@ pub enum SpecError {
         known: Vec<String>,
     },
     /// A key that its table does not have.
-    #[error(
-        "{place}: unknown key `{key}`{}; known: {}",
-        hint(key, known),
-        listed(known)
-    )]
+    #[error("{place}: unknown key `{key}`{}; known: {}", hint(key, known), listed(known))]
     UnknownKey {
         /// The table, as a dotted path, or the entry whose parameters are meant.
         place: String,
@@ -111,16 +103,8 @@ pub enum SpecError {
 
 impl SpecError {
     /// A value out of range: `path` is the dotted field, `remedy` says what to write instead.
-    pub fn value(
-        path: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        SpecError::Value {
-            path: path.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
+    pub fn value(path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        SpecError::Value { path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
     /// An unknown name among `known`.
@@ -151,19 +135,12 @@ impl SpecError {
 
     /// A value of the wrong type or form at `path`.
     pub fn form(path: impl Into<String>, message: impl Into<String>) -> Self {
-        SpecError::Form {
-            path: path.into(),
-            message: message.into(),
-        }
+        SpecError::Form { path: path.into(), message: message.into() }
     }
 
     /// The same error, with the place in a file that caused it.
     pub fn at(self, file: impl Into<String>, line: usize) -> Self {
-        SpecError::At {
-            file: file.into(),
-            line,
-            error: Box::new(self),
-        }
+        SpecError::At { file: file.into(), line, error: Box::new(self) }
     }
 
     /// The error itself, without the file and line around it.
@@ -186,10 +163,7 @@ pub fn did_you_mean<'a, S: AsRef<str>>(name: &str, candidates: &'a [S]) -> Optio
         (distance <= allowed || begins).then_some(distance)
     };
     let scored = candidates.iter().map(AsRef::as_ref);
-    scored
-        .filter_map(|c| close(c).map(|d| (d, c)))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, c)| c)
+    scored.filter_map(|c| close(c).map(|d| (d, c))).min_by_key(|(distance, _)| *distance).map(|(_, c)| c)
 }
 
 fn hint(name: &str, known: &[String]) -> String {
@@ -211,10 +185,7 @@ mod tests {
     fn suggests_near_names_only() {
         let known = ["dlg", "idlg", "fl-attack", "inverting-gradients"];
         assert_eq!(did_you_mean("fl_atack", &known), Some("fl-attack"));
-        assert_eq!(
-            did_you_mean("inverting", &known),
-            Some("inverting-gradients")
-        );
+        assert_eq!(did_you_mean("inverting", &known), Some("inverting-gradients"));
         assert_eq!(did_you_mean("DLG", &known), Some("dlg"));
         assert_eq!(did_you_mean("resnet", &known), None);
     }
@@ -222,10 +193,7 @@ mod tests {
     #[test]
     fn places_wrap_and_unwrap() {
         let error = SpecError::unknown_name("attack", "dgl", ["dlg"]).at("a.toml", 7);
-        assert_eq!(
-            error.to_string(),
-            "a.toml:7: unknown attack `dgl` (did you mean `dlg`?); known: dlg"
-        );
+        assert_eq!(error.to_string(), "a.toml:7: unknown attack `dgl` (did you mean `dlg`?); known: dlg");
         assert!(matches!(error.cause(), SpecError::UnknownName { .. }));
     }
 }

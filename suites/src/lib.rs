@@ -4,18 +4,30 @@
 //!
 //! Nothing here touches tensors or data: a suite can be read, checked and counted on any machine.
 
+mod assign;
 mod canonical;
+mod check;
+mod condition;
+mod document;
 pub mod entry;
 pub mod error;
+mod expand;
+mod library;
 mod named;
+mod overrides;
+mod plan;
 mod read;
 pub mod rng;
 pub mod spec;
+pub mod suite;
 mod words;
 
-pub use entry::{Entry, find, params};
+pub use entry::{Build, Entry, find, params};
 pub use error::{SpecError, did_you_mean};
+pub use expand::MAX_CELLS;
+pub use overrides::parse_override;
 pub use spec::{
     BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, Source, Split, TaskSpec,
     TrainingSpec, Vantage,
 };
+pub use suite::{Published, Suite};

@@ -12,10 +12,7 @@ use crate::spec::{Named, Partition};
 impl Named {
     /// The entry `name` with its default parameters.
     pub fn new(name: impl Into<String>) -> Self {
-        Named {
-            name: name.into(),
-            params: Map::new(),
-        }
+        Named { name: name.into(), params: Map::new() }
     }
 
     /// The same, with one parameter set.
@@ -64,9 +61,7 @@ impl<'de> Visitor<'de> for NamedVisitor {
         // `shift_remove` keeps the order of the rest, which is the order the author wrote.
         match params.shift_remove("name") {
             Some(Value::String(name)) => Ok(Named { name, params }),
-            Some(other) => Err(de::Error::custom(format!(
-                "`name` must be a string, not {other}"
-            ))),
+            Some(other) => Err(de::Error::custom(format!("`name` must be a string, not {other}"))),
             None => Err(de::Error::missing_field("name")),
         }
     }
@@ -90,13 +85,11 @@ impl PartitionTable {
         let partition = match self.kind.as_str() {
             "iid" => Partition::Iid,
             "by-identity" => Partition::ByIdentity,
-            "dirichlet" => Partition::Dirichlet {
-                alpha: self.alpha.ok_or("`dirichlet` needs `alpha`, such as 0.5")?,
-            },
+            "dirichlet" => {
+                Partition::Dirichlet { alpha: self.alpha.ok_or("`dirichlet` needs `alpha`, such as 0.5")? }
+            }
             "shards" => Partition::Shards {
-                per_client: self
-                    .per_client
-                    .ok_or("`shards` needs `per_client`, such as 2")?,
+                per_client: self.per_client.ok_or("`shards` needs `per_client`, such as 2")?,
             },
             other => {
                 return Err(crate::SpecError::unknown_name("partition", other, KINDS).to_string());
@@ -114,11 +107,7 @@ impl PartitionTable {
 
 impl Serialize for Partition {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let table = |kind: &str, alpha, per_client| PartitionTable {
-            kind: kind.into(),
-            alpha,
-            per_client,
-        };
+        let table = |kind: &str, alpha, per_client| PartitionTable { kind: kind.into(), alpha, per_client };
         match *self {
             Partition::Iid => table("iid", None, None),
             Partition::Dirichlet { alpha } => table("dirichlet", Some(alpha), None),
@@ -145,11 +134,7 @@ impl<'de> Visitor<'de> for PartitionVisitor {
     }
 
     fn visit_str<E: de::Error>(self, kind: &str) -> Result<Partition, E> {
-        let table = PartitionTable {
-            kind: kind.into(),
-            alpha: None,
-            per_client: None,
-        };
+        let table = PartitionTable { kind: kind.into(), alpha: None, per_client: None };
         table.partition().map_err(E::custom)
     }
 

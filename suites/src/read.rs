@@ -8,12 +8,9 @@ use crate::SpecError;
 /// Reads `value`; errors name `place` (may be empty) followed by the path within the value.
 pub(crate) fn value<T: DeserializeOwned>(place: &str, value: &Value) -> Result<T, SpecError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        translate(
-            place,
-            inner.trim_start_matches('.'),
-            &error.inner().to_string(),
-        )
+        // List items are segments like any other: `defenses.0`, not `defenses[0]`.
+        let inner = error.path().to_string().replace('[', ".").replace(']', "");
+        translate(place, inner.trim_start_matches('.'), &error.inner().to_string())
     })
 }
 

@@ -30,11 +30,7 @@ mod tests {
     fn same_arguments_same_stream() {
         let draw = |s, k, p| stream(s, k, p).next_u64();
         assert_eq!(draw(7, "cell", "weights"), draw(7, "cell", "weights"));
-        let others = [
-            draw(8, "cell", "weights"),
-            draw(7, "cel", "lweights"),
-            draw(7, "cell", "batch"),
-        ];
+        let others = [draw(8, "cell", "weights"), draw(7, "cel", "lweights"), draw(7, "cell", "batch")];
         assert!(others.iter().all(|d| *d != draw(7, "cell", "weights")));
     }
 }

@@ -101,12 +101,7 @@ pub enum Init {
     /// `"dlg-uniform"`: every parameter uniform in (-0.5, 0.5), as in DLG (Zhu et al., 2019).
     DlgUniform,
 }
-words!(
-    Init,
-    "init",
-    Pytorch = "pytorch",
-    DlgUniform = "dlg-uniform"
-);
+words!(Init, "init", Pytorch = "pytorch", DlgUniform = "dlg-uniform");
 
 /// Mode of batch normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -339,12 +334,7 @@ impl CellSpec {
             training: TrainingSpec::default(),
             source: Source::Gradients,
             vantage: Vantage::Server,
-            facts: vec![
-                Fact::BatchSize,
-                Fact::LocalSteps,
-                Fact::LearningRate,
-                Fact::Normalisation,
-            ],
+            facts: vec![Fact::BatchSize, Fact::LocalSteps, Fact::LearningRate, Fact::Normalisation],
             defenses: Vec::new(),
             attack: Named::new(attack),
             trials: 1,

@@ -1,0 +1,203 @@
+//! Writing a value at a dotted path of a cell in JSON form.
+//!
+//! Tables that carry a name (`attack`, `model`, `task`, `training.partition`) may be given as the bare name.
+//! Naming another one drops what belonged to the former: parameters of one attack mean nothing to the next.
+
+use serde_json::{Map, Value, json};
+
+use crate::SpecError;
+use crate::read::join;
+use crate::spec::CellSpec;
+
+/// The tables that carry a name, and the key that holds it.
+const HEADS: [(&str, &str); 4] =
+    [("attack", "name"), ("model", "name"), ("task", "dataset"), ("training.partition", "kind")];
+
+/// The key that holds the name of the table at `path`.
+pub(crate) fn head(path: &str) -> Option<&'static str> {
+    HEADS.iter().find(|(table, _)| *table == path).map(|(_, key)| *key)
+}
+
+/// A cell with every default and no names yet.
+pub(crate) fn blank() -> Result<Value, SpecError> {
+    serde_json::to_value(CellSpec::new("", "", "")).map_err(|e| SpecError::form("spec", e.to_string()))
+}
+
+/// `attack.name` means the whole table `attack`; every other path means itself.
+pub(crate) fn resolve(path: &str) -> &str {
+    match path.rsplit_once('.') {
+        Some((table, key)) if head(table) == Some(key) => table,
+        _ => path,
+    }
+}
+
+/// Number of segments after [`resolve`]: wider paths are written first, so that `attack.lr` survives `attack`.
+pub(crate) fn depth(path: &str) -> usize {
+    resolve(path).split('.').count()
+}
+
+/// Writes `value` at `path`.
+pub(crate) fn assign(cell: &mut Value, path: &str, value: &Value) -> Result<(), SpecError> {
+    let table = resolve(path);
+    if table != path {
+        let key = &path[table.len() + 1..];
+        return assign(cell, table, &json!({ key: value }));
+    }
+    match (path, head(path), value) {
+        (_, Some(key), Value::String(name)) => {
+            named(cell, path, key, &Map::from_iter([(key.to_owned(), json!(name))]))
+        }
+        (_, Some(key), Value::Object(map)) => named(cell, path, key, map),
+        ("training", _, Value::Object(map)) => each(cell, path, map),
+        ("defenses", ..) => set(cell, path, defenses(path, value)?),
+        ("facts", _, Value::String(_)) => set(cell, path, json!([value])),
+        _ => set(cell, path, value.clone()),
+    }
+}
+
+fn each(cell: &mut Value, path: &str, map: &Map<String, Value>) -> Result<(), SpecError> {
+    map.iter().try_for_each(|(key, value)| assign(cell, &join(path, key), value))
+}
+
+/// Merges a table that carries a name; another name starts from fresh parameters.
+fn named(cell: &mut Value, path: &str, key: &str, map: &Map<String, Value>) -> Result<(), SpecError> {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    let old = cell.pointer(&pointer).and_then(|t| t.get(key)).cloned();
+    if let Some(name) = map.get(key).filter(|name| old.as_ref() != Some(*name)) {
+        match path {
+            "task" => set(cell, "task.label", Value::Null)?,
+            "model" => {
+                set(cell, "model.params", json!({}))?;
+                set(cell, "model.weights", Value::Null)?;
+            }
+            _ => set(cell, path, json!({}))?,
+        }
+        set(cell, &join(path, key), name.clone())?;
+    }
+    map.iter()
+        .filter(|(k, _)| k.as_str() != key)
+        .try_for_each(|(k, value)| set(cell, &join(path, k), value.clone()))
+}
+
+/// The list of defences that a name, a table or a list of those means; `"none"` is the empty list.
+fn defenses(path: &str, value: &Value) -> Result<Value, SpecError> {
+    let is_none = |v: &Value| v == "none" || v.get("name").is_some_and(|n| n == "none");
+    match value {
+        Value::Array(items) if items.len() > 1 && items.iter().any(is_none) => {
+            let problem = "`none` stands beside other defences";
+            Err(SpecError::value(path, problem, "write `none` alone; an axis of choices belongs in [matrix]"))
+        }
+        Value::Array(items) if items.iter().any(is_none) => Ok(json!([])),
+        Value::Array(_) => Ok(value.clone()),
+        one if is_none(one) => Ok(json!([])),
+        one => Ok(json!([one])),
+    }
+}
+
+/// Plain writing: tables on the way are made where absent, list items are reached by their number.
+fn set(cell: &mut Value, path: &str, value: Value) -> Result<(), SpecError> {
+    let mut at = cell;
+    let mut walked = String::new();
+    for segment in path.split('.') {
+        let known = walked.clone();
+        walked = join(&walked, segment);
+        if at.is_null() {
+            *at = json!({});
+        }
+        at = match at {
+            Value::Object(map) => map.entry(segment).or_insert(Value::Null),
+            Value::Array(items) => {
+                let count = items.len();
+                let item = segment.parse::<usize>().ok().and_then(|i| items.get_mut(i));
+                item.ok_or_else(|| {
+                    SpecError::form(&walked, format!("the list has {count} items, numbered from 0"))
+                })?
+            }
+            // A defence given by its bare name becomes a table when a parameter is set.
+            Value::String(name) if known.starts_with("defenses.") => {
+                let mut table = json!({ "name": name });
+                table[segment] = value;
+                *at = table;
+                return Ok(());
+            }
+            _ => return Err(SpecError::form(&known, format!("is not a table, so it has no `{segment}`"))),
+        };
+    }
+    *at = value;
+    Ok(())
+}
+
+/// Refuses paths that no cell has, such as `training.learning_rate`.
+pub(crate) fn check_path(path: &str) -> Result<(), SpecError> {
+    let blank = blank()?;
+    let mut at = &blank;
+    let mut walked = String::new();
+    for segment in path.split('.') {
+        let free = matches!(walked.as_str(), "attack" | "model.params" | "training.partition");
+        match at {
+            Value::Object(map) if !free => {
+                let known = || map.keys().map(String::as_str);
+                let place = if walked.is_empty() { "cell" } else { &walked };
+                at = map.get(segment).ok_or_else(|| SpecError::unknown_key(place, segment, known()))?;
+            }
+            Value::Object(_) | Value::Array(_) => return Ok(()),
+            _ => return Err(SpecError::form(&walked, format!("is not a table, so it has no `{segment}`"))),
+        }
+        walked = join(&walked, segment);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(steps: &[(&str, Value)]) -> Value {
+        let mut cell = blank().unwrap();
+        for (path, value) in steps {
+            assign(&mut cell, path, value).unwrap();
+        }
+        cell
+    }
+
+    #[test]
+    fn another_name_drops_parameters_the_same_keeps_them() {
+        let dlg = ("attack", json!({ "iterations": 9, "name": "dlg" }));
+        let cell = written(&[dlg.clone(), ("attack.name", json!("dlg")), ("attack.lr", json!(1))]);
+        assert_eq!(cell["attack"], json!({ "name": "dlg", "iterations": 9, "lr": 1 }));
+        let cell = written(&[dlg, ("attack", json!("idlg"))]);
+        assert_eq!(cell["attack"], json!({ "name": "idlg" }));
+        let cell = written(&[
+            ("task", json!({ "label": "Male", "dataset": "celeba" })),
+            ("task.dataset", json!("digits")),
+        ]);
+        assert_eq!(cell["task"]["label"], Value::Null);
+    }
+
+    #[test]
+    fn defences_take_every_form() {
+        let of = |v: Value| written(&[("defenses", v)])["defenses"].clone();
+        assert_eq!(of(json!("none")), json!([]));
+        assert_eq!(
+            of(json!({ "name": "prune", "fraction": 0.5 })),
+            json!([{ "name": "prune", "fraction": 0.5 }])
+        );
+        assert_eq!(of(json!(["prune", "quantise"])), json!(["prune", "quantise"]));
+        let cell = written(&[("defenses", json!("prune")), ("defenses.0.fraction", json!(0.9))]);
+        assert_eq!(cell["defenses"], json!([{ "name": "prune", "fraction": 0.9 }]));
+        assert!(assign(&mut blank().unwrap(), "defenses", &json!(["none", "prune"])).is_err());
+    }
+
+    #[test]
+    fn unknown_paths_are_named() {
+        let said = |path: &str| check_path(path).unwrap_err().to_string();
+        assert!(
+            said("training.batchsize")
+                .starts_with("training: unknown key `batchsize` (did you mean `batch_size`?)")
+        );
+        assert!(said("atack").contains("did you mean `attack`"));
+        assert!(said("source.kind").contains("source: is not a table"));
+        assert!(check_path("attack.anything").is_ok());
+        assert!(check_path("defenses.0.epsilon").is_ok());
+    }
+}

@@ -1,0 +1,201 @@
+//! Range checks of a spec, each with the dotted path, what is wrong and how to mend it.
+
+use crate::SpecError;
+use crate::spec::{CellSpec, Fact, Named, Partition, TrainingSpec, Vantage};
+
+type Checked = Result<(), SpecError>;
+
+impl CellSpec {
+    /// Checks what can be known without data, models or registries: ranges and contradictions.
+    ///
+    /// # Errors
+    /// The first thing wrong, as [`SpecError::Value`].
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.check_task()?;
+        self.check_model()?;
+        self.training.check()?;
+        self.check_adversary()?;
+        named("attack", &self.attack, "an attack, such as `fl-attack`")?;
+        for (index, defense) in self.defenses.iter().enumerate() {
+            named(&format!("defenses.{index}"), defense, "a defence, such as `dp-gaussian`")?;
+        }
+        at_least_one("trials", Some(self.trials))
+    }
+
+    fn check_task(&self) -> Checked {
+        present("task.dataset", &self.task.dataset, "name a data set, such as `photos`")?;
+        if let Some(label) = &self.task.label {
+            present("task.label", label, "name an attribute, such as `Male`, or leave it out")?;
+        }
+        at_least_one("task.size", self.task.size)?;
+        at_least_one("task.limit", self.task.limit)
+    }
+
+    fn check_model(&self) -> Checked {
+        present("model.name", &self.model.name, "name a model, such as `simple-cnn`")?;
+        let Some(path) = &self.model.weights else {
+            return Ok(());
+        };
+        match path.to_str() {
+            None => fail("model.weights", "the path is not valid UTF-8", "rename the file"),
+            Some(text) => present("model.weights", text, "give a file, or leave it out"),
+        }
+    }
+
+    fn check_adversary(&self) -> Checked {
+        if let Vantage::Colluding { k } = self.vantage {
+            let clients = self.training.clients;
+            if k == 0 {
+                return fail(
+                    "vantage",
+                    "`colluding-0` has no colluding client",
+                    "write `server`, or at least `colluding-1`",
+                );
+            }
+            if k >= clients {
+                let problem = format!("{k} colluding clients leave no victim among {clients}");
+                return fail(
+                    "vantage",
+                    problem,
+                    format!("raise `training.clients` above {k}, or let fewer collude"),
+                );
+            }
+        }
+        let twice = |(i, fact): (usize, &Fact)| self.facts[..i].contains(fact).then_some(*fact);
+        match self.facts.iter().enumerate().find_map(twice) {
+            Some(fact) => fail("facts", format!("`{fact}` is listed twice"), "list each fact once"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TrainingSpec {
+    /// Range checks of the clients' training.
+    ///
+    /// # Errors
+    /// The first thing wrong, as [`SpecError::Value`].
+    pub fn check(&self) -> Result<(), SpecError> {
+        at_least_one("training.clients", Some(self.clients))?;
+        at_least_one("training.batch_size", Some(self.batch_size))?;
+        at_least_one("training.local_epochs", Some(self.local_epochs))?;
+        at_least_one("training.local_examples", self.local_examples)?;
+        if let Some(held) = self.local_examples.filter(|held| *held < self.batch_size) {
+            let problem =
+                format!("a client holds {held} examples, fewer than one batch of {}", self.batch_size);
+            return fail("training.local_examples", problem, "raise it, or lower `training.batch_size`");
+        }
+        range("training.lr", self.lr, self.lr > 0.0, "above 0", "0.01")?;
+        range(
+            "training.momentum",
+            self.momentum,
+            (0.0..1.0).contains(&self.momentum),
+            "at least 0 and below 1",
+            "0.9",
+        )?;
+        range("training.weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0", "0.0005")?;
+        match self.partition {
+            Partition::Dirichlet { alpha } => {
+                range("training.partition.alpha", alpha, alpha > 0.0, "above 0", "0.5")
+            }
+            Partition::Shards { per_client } => {
+                at_least_one("training.partition.per_client", Some(per_client))
+            }
+            Partition::Iid | Partition::ByIdentity => Ok(()),
+        }
+    }
+}
+
+fn named(path: &str, entry: &Named, example: &str) -> Checked {
+    present(&format!("{path}.name"), &entry.name, &format!("name {example}"))?;
+    match entry.params.contains_key("name") {
+        true => fail(path, "a parameter is called `name`", "rename it"),
+        false => Ok(()),
+    }
+}
+
+fn present(path: &str, text: &str, remedy: &str) -> Checked {
+    match text.trim().is_empty() {
+        true => fail(path, "is missing or empty", remedy),
+        false => Ok(()),
+    }
+}
+
+fn at_least_one(path: &str, count: Option<usize>) -> Checked {
+    match count {
+        Some(0) => fail(path, "must be at least 1, got 0", "write 1 or more"),
+        _ => Ok(()),
+    }
+}
+
+/// `good` must not hold for NaN; infinities are refused here.
+fn range(path: &str, value: f64, good: bool, allowed: &str, example: &str) -> Checked {
+    match good && value.is_finite() {
+        true => Ok(()),
+        false => fail(path, format!("must be {allowed}, got {value}"), format!("write such as {example}")),
+    }
+}
+
+fn fail(path: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Checked {
+    Err(SpecError::value(path, problem, remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn said(spoil: impl FnOnce(&mut CellSpec)) -> String {
+        let mut spec = CellSpec::new("photos", "simple-cnn", "dlg");
+        spec.check().unwrap();
+        spoil(&mut spec);
+        spec.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_field_is_guarded() {
+        type Spoil = fn(&mut CellSpec);
+        let cases: [(&str, Spoil); 21] = [
+            ("task.dataset: ", |s| s.task.dataset.clear()),
+            ("task.label: ", |s| s.task.label = Some(" ".into())),
+            ("task.size: ", |s| s.task.size = Some(0)),
+            ("task.limit: ", |s| s.task.limit = Some(0)),
+            ("model.name: ", |s| s.model.name.clear()),
+            ("model.weights: ", |s| s.model.weights = Some(PathBuf::new())),
+            ("training.clients: ", |s| s.training.clients = 0),
+            ("training.batch_size: ", |s| s.training.batch_size = 0),
+            ("training.local_epochs: ", |s| s.training.local_epochs = 0),
+            ("training.local_examples: ", |s| s.training.local_examples = Some(0)),
+            ("training.lr: ", |s| s.training.lr = 0.0),
+            ("training.lr: ", |s| s.training.lr = f64::NAN),
+            ("training.lr: ", |s| s.training.lr = f64::INFINITY),
+            ("training.momentum: ", |s| s.training.momentum = 1.0),
+            ("training.weight_decay: ", |s| s.training.weight_decay = -1.0),
+            ("training.partition.alpha: ", |s| s.training.partition = Partition::Dirichlet { alpha: 0.0 }),
+            ("training.partition.per_client: ", |s| {
+                s.training.partition = Partition::Shards { per_client: 0 }
+            }),
+            ("vantage: ", |s| s.vantage = Vantage::Colluding { k: 0 }),
+            ("facts: ", |s| s.facts.push(Fact::BatchSize)),
+            ("attack.name: ", |s| s.attack.name.clear()),
+            ("trials: ", |s| s.trials = 0),
+        ];
+        for (path, spoil) in cases {
+            let line = said(spoil);
+            assert!(line.starts_with(path) && line.contains("; ") && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn contradictions_name_both_sides() {
+        let line = said(|s| {
+            s.training.clients = 3;
+            s.vantage = Vantage::Colluding { k: 3 };
+        });
+        assert!(line.contains("no victim among 3") && line.contains("above 3"), "{line}");
+        let line = said(|s| {
+            s.training.batch_size = 8;
+            s.training.local_examples = Some(4);
+        });
+        assert!(line.contains("holds 4 examples, fewer than one batch of 8"), "{line}");
+    }
+}

@@ -1,0 +1,89 @@
+//! The suites that ship: every profile of each expands, and the properties they promise hold.
+
+use std::collections::BTreeSet;
+
+use suites::{Source, Suite};
+
+fn every_profile() -> impl Iterator<Item = (Suite, &'static str)> {
+    Suite::names().iter().flat_map(|(name, _)| {
+        let base = Suite::load(name, None, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let names: Vec<String> = base.profiles().iter().map(|(n, _)| n.clone()).collect();
+        let rest = names
+            .into_iter()
+            .map(move |p| (Suite::load(name, Some(&p), &[]).unwrap_or_else(|e| panic!("{e}")), *name));
+        std::iter::once((base, *name)).chain(rest)
+    })
+}
+
+#[test]
+fn every_suite_and_profile_expands() {
+    for (suite, name) in every_profile() {
+        assert_eq!(suite.name, name);
+        assert!(!suite.description.is_empty() && !suite.version.is_empty());
+        let ids: BTreeSet<_> = suite.cells.iter().map(|c| c.id()).collect();
+        assert_eq!(ids.len(), suite.cells.len(), "{name} {:?}", suite.profile);
+        assert!(suite.cells.iter().all(|c| c.check().is_ok()));
+        assert!(suite.profiles().iter().all(|(_, text)| !text.is_empty()));
+        assert!(suite.profiles().iter().any(|(p, _)| p == "smoke"), "{name} has no smoke profile");
+    }
+}
+
+#[test]
+fn sizes_are_the_products_of_the_axes() {
+    let count = |name, profile| Suite::load(name, profile, &[]).unwrap().cells.len();
+    assert_eq!(count("smoke", None), 2 * 2 * 2 - 2 + 2);
+    assert_eq!(count("smoke", Some("smoke")), 2 * 2);
+    assert_eq!(count("showcase", None), 3 * 2);
+    assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
+    assert_eq!(count("ablation", None), 7);
+    assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
+    assert_eq!(count("defenses", None), 2 * 8);
+}
+
+#[test]
+fn showcase_full_is_the_published_recipe() {
+    let suite = Suite::load("showcase", Some("full"), &[]).unwrap();
+    let recipe: Vec<_> = suite.cells.iter().filter(|c| c.attack.name == "fl-attack").collect();
+    assert_eq!(recipe.len(), 3);
+    for cell in recipe {
+        assert_eq!(cell.attack.params["iterations"], 4500);
+        assert_eq!(cell.attack.params["restarts"], 5);
+        assert_eq!(cell.model.name, "simple-cnn");
+    }
+    let sources: BTreeSet<_> = suite.cells.iter().map(|c| c.source).collect();
+    assert_eq!(
+        sources.into_iter().collect::<Vec<_>>(),
+        [Source::Gradients, Source::OneStepUpdate, Source::AggUpdate]
+    );
+}
+
+#[test]
+fn ablation_changes_one_thing_and_keeps_the_recipe() {
+    let suite = Suite::load("ablation", Some("full"), &[]).unwrap();
+    let recipe = &suite.cells[0].attack;
+    for cell in &suite.cells[1..] {
+        let differing = cell.attack.params.iter().filter(|(k, v)| recipe.params.get(*k) != Some(v));
+        assert_eq!(differing.count(), 1, "{:?}", cell.attack);
+        assert_eq!(cell.attack.params["iterations"], 3000);
+    }
+}
+
+#[test]
+fn published_values_speak_of_their_cells_only() {
+    for name in ["showcase", "multi-client"] {
+        let on_photos = Suite::load(name, None, &[]).unwrap();
+        let published = &on_photos.published[0];
+        assert_eq!(published.metric, "fl-attack-psnr");
+        assert!(on_photos.cells.iter().all(|c| !published.applies(c)));
+        let on_faces = Suite::load(name, Some("celeba"), &[]).unwrap();
+        assert_eq!(on_faces.cells.iter().filter(|c| published.applies(c)).count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn defences_and_attacks_are_paired() {
+    let suite = Suite::load("defenses", None, &[]).unwrap();
+    let worlds: BTreeSet<_> = suite.cells.iter().map(|c| c.world_key()).collect();
+    let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
+    assert_eq!((worlds.len(), attacks.len()), (1, 2));
+}
