@@ -1,2 +1,26 @@
-//! `bench`.
-fn main() { println!("{}", tch::Tensor::from_slice(&[1f32,2.]).sum(tch::Kind::Float)); }
+//! The `bench` binary.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use harness::cli::Cli;
+use harness::verbs;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    // A panic inside a cell becomes its record; its trace on standard error would only drown the progress display.
+    std::panic::set_hook(Box::new(|_| {}));
+    match verbs::dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {}", verbs::one_line(&error));
+            ExitCode::from(verbs::exit_code(&error))
+        }
+    }
+}

@@ -58,8 +58,9 @@ pub fn train(
     rngs: &mut [ChaCha12Rng],
 ) -> Params {
     let size = pixels.size();
-    let (trials, examples) = (size[0], size[1] as usize);
-    let mut params = start.expand(trials);
+    let examples = size[1] as usize;
+    // Shared weights stay shared until the first step parts them: that step then runs as one ordinary batch.
+    let mut params = start.clone();
     let mut velocity: Option<Params> = None;
     for _ in 0..setting.epochs {
         let order = shuffled(rngs, examples);

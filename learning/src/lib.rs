@@ -2,7 +2,7 @@
 //!
 //! Everything works on `T` independent trials at once; a leading dimension of 1 means "shared by all trials".
 
-// pub mod checkpoint;
+pub mod checkpoint;
 pub mod client;
 mod error;
 pub mod gradients;

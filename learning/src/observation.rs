@@ -41,6 +41,8 @@ pub struct Known {
     pub lr: Option<f64>,
     /// Examples each client trains on.
     pub local_examples: Option<usize>,
+    /// Clients whose updates the signal averages (0 counts as 1).
+    pub contributors: i64,
 }
 
 impl Clone for Known {

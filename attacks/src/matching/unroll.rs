@@ -4,11 +4,32 @@ use learning::client::LocalTraining;
 use learning::{Form, LayerGrad, Observation, Params, gradients};
 use tch::Tensor;
 
+/// As [`simulate_client`] where the signal is the mean over `contributors` clients: the dummy examples are dealt to them in order.
+pub fn simulate(
+    seen: &Observation,
+    start: &Params,
+    images: &Tensor,
+    local: &LocalTraining,
+    loss: impl Fn(&Tensor, i64) -> Tensor,
+) -> Vec<LayerGrad> {
+    let clients = seen.known.contributors.max(1);
+    if clients == 1 {
+        return simulate_client(seen, start, images, local, loss);
+    }
+    let examples = images.size()[1] / clients;
+    let per_client = (0..clients).map(|c| {
+        let own = images.narrow(1, c * examples, examples);
+        simulate_client(seen, start, &own, local, |logits, from| loss(logits, c * examples + from))
+    });
+    let sum = per_client.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| LayerGrad::Dense(a.to_dense() + b.to_dense())).collect());
+    sum.unwrap_or_default().iter().map(|g| LayerGrad::Dense(g.to_dense() / clients as f64)).collect()
+}
+
 /// Simulates the client's SGD on the dummy examples `[T, E, ...]` and returns `(w_0 - w_E) / (lr * steps)` as dense gradients.
 ///
 /// The adversary does not know the order in which the client visited its examples, nor its augmentations: batches are taken in
 /// the dummy order in every epoch, unaugmented. `loss(logits, from)` is that of the examples `from..from + logits.len()`.
-pub fn simulate(
+fn simulate_client(
     seen: &Observation,
     start: &Params,
     images: &Tensor,

@@ -129,7 +129,10 @@ pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Vec<(String, Tensor)>, 
 type Keep<'k> = &'k dyn Fn(&str) -> bool;
 
 fn parse(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
-    if bytes.starts_with(b"PK\x03\x04") {
+    // safetensors first: it begins with a length, whose bytes may look like the beginning of anything.
+    if safe::looks_whole(bytes) {
+        safe::read(bytes, keep)
+    } else if bytes.starts_with(b"PK\x03\x04") {
         archive::read(bytes, keep)
     } else if bytes.first() == Some(&0x80) {
         legacy::read(bytes, keep)

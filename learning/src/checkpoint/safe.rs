@@ -17,6 +17,14 @@ const KINDS: [(Dtype, Kind); 7] = [
     (Dtype::BOOL, Kind::Bool),
 ];
 
+/// Whether the file begins with the length of a JSON header that lies within it.
+pub(super) fn looks_whole(bytes: &[u8]) -> bool {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return false;
+    };
+    rest.first() == Some(&b'{') && u64::from_le_bytes(*length) <= rest.len() as u64
+}
+
 /// Reads the tensors that `keep` accepts, in the order of their data.
 pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
     let damaged = |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string());

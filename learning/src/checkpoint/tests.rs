@@ -153,6 +153,20 @@ fn safetensors_round_trip() {
 }
 
 #[test]
+fn a_safetensors_header_may_begin_like_a_pickle() {
+    // Names are padded until the header's length ends in 0x80, the first byte of every pickle.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let tensor = Tensor::ones([2], (Kind::Float, Device::Cpu));
+    let file = (0..256).find_map(|n| {
+        save_safetensors(&path, &[("w".repeat(n + 1), tensor.shallow_clone())]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        (bytes[0] == 0x80).then_some(bytes)
+    });
+    assert!(from_bytes(&file.unwrap(), &path).unwrap()[0].1.equal(&tensor));
+}
+
+#[test]
 fn what_cannot_be_written_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.safetensors");

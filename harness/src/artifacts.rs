@@ -1,0 +1,57 @@
+//! Pictures and tensors of a cell: `artifacts/<cell>/`.
+
+use std::path::Path;
+
+use suites::CellSpec;
+use tch::{Kind, Tensor};
+
+use crate::HarnessError;
+use crate::plan::Trial;
+
+/// Paths below the run folder of an image's truth and reconstruction.
+pub type Pictures = (Option<String>, Option<String>);
+
+/// Writes signal `n`'s images (`[B, C, H, W]` in `[0, 1]`) as PNG and the reconstruction as safetensors. Tables have no pictures.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn save(trial: &Trial, run_dir: &Path, n: usize, guess: &Tensor, truth: &Tensor) -> Result<Vec<Pictures>, HarnessError> {
+    let folder = folder(&trial.spec);
+    let dir = run_dir.join(&folder);
+    std::fs::create_dir_all(&dir).map_err(|source| HarnessError::Io { what: "create", path: dir.display().to_string(), source })?;
+    let tensors = [("reconstruction".to_string(), guess.to_kind(Kind::Float).contiguous())];
+    learning::checkpoint::save_safetensors(&dir.join(format!("trial-{n}.safetensors")), &tensors)?;
+    let batch = guess.size()[0];
+    if guess.dim() != 4 || !matches!(guess.size()[1], 1 | 3) {
+        return Ok(vec![(None, None); batch as usize]);
+    }
+    (0..batch)
+        .map(|b| {
+            let (t, g) = (format!("{folder}/trial-{n}-{b}-truth.png"), format!("{folder}/trial-{n}-{b}-guess.png"));
+            write_png(&run_dir.join(&t), &truth.get(b))?;
+            write_png(&run_dir.join(&g), &guess.get(b))?;
+            Ok((Some(t), Some(g)))
+        })
+        .collect()
+}
+
+fn folder(spec: &CellSpec) -> String {
+    format!("artifacts/{}", spec.id())
+}
+
+/// Writes one image `[C, H, W]` in `[0, 1]` as an 8-bit PNG, by a temporary name.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
+    let size = image.size();
+    let rows = (image.nan_to_num(0.5, None::<f64>, None::<f64>).clamp(0.0, 1.0) * 255.0).round().to_kind(Kind::Uint8).permute([1, 2, 0]);
+    let bytes: Vec<u8> = Vec::try_from(rows.contiguous().reshape([-1])).unwrap_or_default();
+    let color = if size[0] == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
+    let mut png = std::io::Cursor::new(Vec::new());
+    let failed = |source: std::io::Error| HarnessError::Io { what: "write", path: path.display().to_string(), source };
+    image::write_buffer_with_format(&mut png, &bytes, size[2] as u32, size[1] as u32, color, image::ImageFormat::Png)
+        .map_err(|e| failed(std::io::Error::other(e)))?;
+    reports::write_whole(path, png.get_ref())?;
+    Ok(())
+}

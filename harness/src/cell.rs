@@ -1,0 +1,157 @@
+//! One cell from its spec to its record: the whole line, top to bottom.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use attacks::{AttackError, Progress, Reconstruction, Run};
+use reports::{CellRecord, Cost, DefenseNote, Outcome, TracePoint, Wall};
+use suites::CellSpec;
+use tch::Device;
+
+use crate::capture::{self, Captured};
+use crate::metrics::Panel;
+use crate::plan::{self, Trial};
+use crate::score::{self, CellScores};
+use crate::world::{self, World};
+use crate::{HarnessError, threat};
+
+/// What a cell needs from its run.
+pub struct Context<'a> {
+    /// Root of the data sets.
+    pub data_root: Option<&'a Path>,
+    /// Run folder for artifacts, where there is one.
+    pub run_dir: Option<&'a Path>,
+    /// Where tensors live.
+    pub device: Device,
+    /// The metrics.
+    pub panel: &'a Panel,
+    /// Set by Ctrl-C.
+    pub cancel: &'a AtomicBool,
+    /// Receives the attack's progress.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Runs a cell. `None` where the user stopped it: nothing is recorded then.
+pub fn run(spec: &CellSpec, context: &Context) -> Option<CellRecord> {
+    let start = Instant::now();
+    let mut wall = Wall::default();
+    let mut record = blank(spec);
+    let outcome = catch_unwind(AssertUnwindSafe(|| stages(spec, context, &mut record, &mut wall)));
+    record.outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return None,
+        Ok(Err((_, HarnessError::Attack(AttackError::NotApplicable(why))))) => Outcome::NotApplicable { why },
+        Ok(Err((stage, error))) => Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) },
+        Err(panic) => Outcome::Failed { stage: "panic".into(), message: one_line(&panic_message(panic.as_ref())) },
+    };
+    wall.seconds = start.elapsed().as_secs_f64();
+    wall.finished_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    record.wall = wall;
+    Some(record)
+}
+
+fn stages(spec: &CellSpec, context: &Context, record: &mut CellRecord, wall: &mut Wall) -> Result<Outcome, (&'static str, HarnessError)> {
+    let mut clock = Instant::now();
+    let mut lap = |wall: &mut Wall, phase: &str| {
+        wall.phases.insert(phase.into(), clock.elapsed().as_secs_f64());
+        clock = Instant::now();
+    };
+    let trial = plan::build(spec, context.data_root).map_err(|e| ("plan", e))?;
+    record.threat = threat::describe(&trial);
+    if let Some(why) = trial.not_applicable() {
+        return Ok(Outcome::NotApplicable { why });
+    }
+    let world = world::build(&trial, context.device).map_err(|e| ("training", e))?;
+    record.task = world.task.iter().cloned().collect();
+    lap(wall, "training");
+    let captured = capture::run(&trial, &world, context.device).map_err(|e| ("capture", e))?;
+    note_capture(record, &trial, &captured);
+    lap(wall, "capture");
+    let found = attack(&trial, &captured, context).map_err(|e| ("attack", e))?;
+    note_attack(record, &found);
+    lap(wall, "attack");
+    wall.attack_seconds = wall.phases["attack"];
+    let scores = scores(&trial, &world, &found, context).map_err(|e| ("scoring", e))?;
+    note_scores(record, scores);
+    lap(wall, "scoring");
+    Ok(Outcome::Done)
+}
+
+fn attack(trial: &Trial, captured: &Captured, context: &Context) -> Result<Reconstruction, HarnessError> {
+    let key = trial.spec.attack_key();
+    let run = Run { seed: trial.spec.seed, key: &key, device: context.device, cancel: context.cancel, progress: context.progress };
+    Ok(trial.attack.reconstruct(&captured.observation, &run)?)
+}
+
+fn scores(trial: &Trial, world: &World, found: &Reconstruction, context: &Context) -> Result<CellScores, HarnessError> {
+    score::score(trial, &world.truth, found, context.panel, context.run_dir)
+}
+
+fn blank(spec: &CellSpec) -> CellRecord {
+    CellRecord {
+        id: spec.id(),
+        spec: spec.clone(),
+        outcome: Outcome::Done,
+        threat: String::new(),
+        images: Vec::new(),
+        baselines: BTreeMap::new(),
+        task: BTreeMap::new(),
+        defenses: Vec::new(),
+        cost: Cost::default(),
+        trace: Vec::new(),
+        flags: Vec::new(),
+        notes: Vec::new(),
+        wall: Wall::default(),
+    }
+}
+
+fn note_capture(record: &mut CellRecord, trial: &Trial, captured: &Captured) {
+    record.cost.bytes_up = captured.bytes_up;
+    record.cost.bytes_down = captured.bytes_down;
+    record.defenses = trial
+        .defenses
+        .iter()
+        .zip(&captured.values)
+        .zip(&trial.spec.defenses)
+        .map(|((defense, values), named)| DefenseNote {
+            name: named.name.clone(),
+            claim: defense.claim(),
+            values: values.clone(),
+            adaptive: defense.adaptive().map(String::from),
+        })
+        .collect();
+    for (n, flags) in captured.flags.iter().enumerate() {
+        record.flags.extend(flags.iter().map(|f| format!("trial {n}: {f}")));
+    }
+}
+
+fn note_attack(record: &mut CellRecord, found: &Reconstruction) {
+    record.cost.gradient_evaluations = found.evaluations;
+    record.cost.iterations = found.iterations;
+    record.cost.restarts = found.restarts;
+    let finite = |v: &f64| v.is_finite().then_some(*v);
+    record.trace = found
+        .trace
+        .iter()
+        .map(|(iteration, objective)| TracePoint { iteration: *iteration, objective: objective.iter().map(finite).collect() })
+        .collect();
+}
+
+fn note_scores(record: &mut CellRecord, scores: CellScores) {
+    record.images = scores.images;
+    record.baselines = scores.baselines;
+    record.notes.extend(scores.notes);
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+    text.unwrap_or_else(|| "a panic without a message".into())
+}
+
+/// libtorch's errors carry a stack trace: the first line says what happened.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("no message").to_string()
+}

@@ -1,0 +1,31 @@
+//! The command line: one variant a verb, one file a verb.
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::Flags;
+use crate::verbs;
+
+/// What an attacker can really recover from what federated-learning clients send, and what each defence costs.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, about, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or machine refused; 130 stopped with Ctrl-C.";
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a suite by name or path, or go on with one
+    Suite(verbs::suite::Args),
+    /// Build every cell of a suite without running it
+    Check(verbs::check::Args),
+    /// Write the report of a run folder
+    Report(verbs::report::Args),
+}

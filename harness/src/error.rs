@@ -1,0 +1,45 @@
+//! Errors of the harness, gathered from the crates below.
+
+use thiserror::Error;
+
+/// Why a cell could not be built or run.
+#[derive(Debug, Error)]
+pub enum HarnessError {
+    /// From the specification.
+    #[error(transparent)]
+    Spec(#[from] suites::SpecError),
+    /// From a data set.
+    #[error(transparent)]
+    Data(#[from] datasets::DatasetError),
+    /// From models, weights or rounds.
+    #[error(transparent)]
+    Learning(#[from] learning::LearningError),
+    /// From a checkpoint file.
+    #[error(transparent)]
+    Checkpoint(#[from] learning::checkpoint::CheckpointError),
+    /// From a defence.
+    #[error(transparent)]
+    Defense(#[from] defenses::DefenseError),
+    /// From an attack.
+    #[error(transparent)]
+    Attack(#[from] attacks::AttackError),
+    /// From a metric.
+    #[error(transparent)]
+    Metric(#[from] crate::metrics::MetricError),
+    /// From the run store or the report.
+    #[error(transparent)]
+    Report(#[from] reports::ReportError),
+    /// A file that could not be read or written.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// "read", "write", ...
+        what: &'static str,
+        /// Which file.
+        path: String,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A number that had to be finite.
+    #[error("{0}")]
+    NotFinite(String),
+}

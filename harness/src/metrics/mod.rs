@@ -1,0 +1,57 @@
+//! How a reconstruction is scored against the truth. `docs/metrics.md` is the specification; this is its code.
+//!
+//! Every metric takes pixels in `[0, 1]`, clamps the guess to them, and returns one number an image. A
+//! reconstruction with a NaN or an infinity counts as the grey image and is flagged (see [`images`]).
+
+pub mod baselines;
+mod error;
+pub mod fl_attack;
+pub mod images;
+pub mod label_match;
+pub mod lpips;
+mod mse;
+pub mod pairing;
+mod panel;
+mod psnr;
+mod registry;
+mod ssim;
+
+use tch::Tensor;
+
+pub use error::MetricError;
+pub use mse::mse;
+pub use panel::{ImageScores, NON_FINITE, PSNR_CAPPED, Panel, Scored, Scores};
+pub use psnr::{CAP_DB, psnr_from_mse};
+pub use registry::{ENTRIES, MetricEntry, Setup, find};
+pub use ssim::ssim;
+
+/// What a reader must know to use a metric's numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricCard {
+    /// The name in records and on the command line.
+    pub name: &'static str,
+    /// The unit, empty for a pure number.
+    pub unit: &'static str,
+    /// Least and greatest value possible.
+    pub range: (f64, f64),
+    /// Whether a higher value is a better reconstruction (a worse leak).
+    pub higher_is_better: bool,
+    /// The paper or implementation it follows.
+    pub reference: &'static str,
+}
+
+/// One way to compare a reconstruction with the truth.
+pub trait Metric: Send + Sync {
+    /// Name, unit, range, direction and source.
+    fn card(&self) -> MetricCard;
+
+    /// Scores `[N, C, H, W]` (or `[N, F]` tables) in `[0, 1]`, one number an image; both tensors have the same shape,
+    /// row `i` of the guess belonging to row `i` of the truth.
+    ///
+    /// # Errors
+    /// [`MetricError`] for shapes that differ or that this metric cannot compare, and for a truth that is not pixels.
+    fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! From a cell's names to the things they name, with every parameter checked, before anything runs.
+
+use std::path::Path;
+
+use attacks::Attack;
+use datasets::{Dataset, LabelKind, Request};
+use defenses::Defense;
+use learning::client::LocalTraining;
+use learning::models::Shape;
+use learning::{Mode, Network};
+use suites::{BatchNorm, CellSpec, Fact, Source, SpecError, Vantage};
+
+use crate::HarnessError;
+
+/// A cell whose names are resolved and whose parameters are checked.
+pub struct Trial {
+    /// The spec it came from, attack and defences fully spelled out.
+    pub spec: CellSpec,
+    /// The data.
+    pub data: Box<dyn Dataset>,
+    /// The architecture with the data's normalisation.
+    pub net: std::sync::Arc<Network>,
+    /// The defences in order.
+    pub defenses: Vec<Box<dyn Defense>>,
+    /// The attack.
+    pub attack: Box<dyn Attack>,
+}
+
+/// Writes out the defaults of a cell's attack and defences, so that its id covers them.
+///
+/// # Errors
+/// Unknown names and parameters out of range.
+pub fn spell_out(spec: &mut CellSpec) -> Result<(), SpecError> {
+    let attack = suites::find("attack", attacks::ENTRIES, &spec.attack.name)?;
+    spec.attack.params = (attack.build)(&spec.attack.params)?.spelled_out();
+    for named in &mut spec.defenses {
+        let defense = suites::find("defence", defenses::ENTRIES, &named.name)?;
+        named.params = (defense.build)(&named.params)?.spelled_out();
+    }
+    Ok(())
+}
+
+/// Builds everything a cell names.
+///
+/// # Errors
+/// Unknown names, parameters out of range, absent data, a model that cannot take the data's shape.
+pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError> {
+    let mut spec = spec.clone();
+    spell_out(&mut spec)?;
+    let data = open(&spec, root)?;
+    let net = std::sync::Arc::new(network(&spec, data.as_ref())?);
+    let attack = (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
+    let defenses = spec
+        .defenses
+        .iter()
+        .map(|d| (suites::find("defence", defenses::ENTRIES, &d.name)?.build)(&d.params))
+        .collect::<Result<Vec<_>, SpecError>>()?;
+    Ok(Trial { data, net, defenses, attack, spec })
+}
+
+fn open(spec: &CellSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
+    let task = &spec.task;
+    let request = Request { root, size: task.size, label: task.label.as_deref(), limit: task.limit, seed: spec.seed };
+    Ok(datasets::open(&task.dataset, &request)?)
+}
+
+fn network(spec: &CellSpec, data: &dyn Dataset) -> Result<Network, HarnessError> {
+    let card = data.card();
+    let input = match card.kind {
+        datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
+        datasets::Kind::Table => vec![card.channels as i64],
+    };
+    let architecture = (suites::find("model", learning::models::ENTRIES, &spec.model.name)?.build)(&spec.model.params)?;
+    let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
+    Ok(Network::new(model, card.mean.clone(), card.std.clone()))
+}
+
+impl Trial {
+    /// Why this cell cannot be run as specified, where it cannot: the attack needs what the threat withholds.
+    pub fn not_applicable(&self) -> Option<String> {
+        let granted = |fact: &Fact| self.spec.facts.contains(fact);
+        let missing: Vec<String> = self.attack.needs().iter().filter(|f| !granted(f)).map(Fact::to_string).collect();
+        if !missing.is_empty() {
+            return Some(format!("attack `{}` needs {}, which the threat model withholds", self.spec.attack.name, missing.join(", ")));
+        }
+        if self.spec.source != Source::Gradients && !granted(&Fact::LearningRate) {
+            return Some("an update can only be read as a gradient by an adversary who knows the learning rate".into());
+        }
+        self.vantage_unseen().or_else(|| self.multi_label_matched())
+    }
+
+    /// Vantages that see nothing attackable when updates travel in the plain.
+    fn vantage_unseen(&self) -> Option<String> {
+        match (self.spec.vantage, self.spec.source) {
+            (Vantage::Server | Vantage::Eavesdropper, _) | (Vantage::Aggregate, Source::AggUpdate) => None,
+            (Vantage::Aggregate, _) => Some("whoever sees only the aggregate cannot see a single client's signal; use source = \"agg_update\"".into()),
+            (Vantage::Colluding { .. }, _) => Some("collusion is defined for protocols that hide single updates; updates travel in the plain here".into()),
+            (Vantage::KeyHolder, _) => Some("the plain protocol has no key to hold".into()),
+            (Vantage::MaliciousServer, _) => Some("no attack here alters the model it sends".into()),
+        }
+    }
+
+    /// Labels of a multi-label task cannot be read off a softmax gradient.
+    fn multi_label_matched(&self) -> Option<String> {
+        let labels = self.spec.attack.params.get("labels").and_then(|v| v.as_str());
+        let multi = self.data.card().labels == LabelKind::MultiLabel;
+        (multi && matches!(labels, Some("idlg" | "joint")))
+            .then(|| "label inference is defined for one class an image; use labels = \"known\" on multi-label tasks".into())
+    }
+
+    /// Local SGD as the clients run it.
+    pub fn local(&self) -> LocalTraining {
+        let t = &self.spec.training;
+        LocalTraining {
+            epochs: if self.spec.source == Source::OneStepUpdate { 1 } else { t.local_epochs },
+            batch_size: t.batch_size,
+            lr: t.lr,
+            momentum: t.momentum,
+            weight_decay: t.weight_decay,
+            augment: t.augment,
+        }
+    }
+
+    /// Examples a client works on in the captured round.
+    pub fn local_examples(&self) -> usize {
+        let t = &self.spec.training;
+        match self.spec.source {
+            Source::Gradients | Source::OneStepUpdate => t.batch_size,
+            Source::LocalUpdate | Source::AggUpdate => t.local_examples.unwrap_or(t.batch_size),
+        }
+    }
+
+    /// Examples behind one captured signal.
+    pub fn examples_per_signal(&self) -> usize {
+        let clients = if self.spec.source == Source::AggUpdate { self.spec.training.clients } else { 1 };
+        self.local_examples() * clients
+    }
+
+    /// BatchNorm's mode on the clients.
+    pub fn mode(&self) -> Mode {
+        match self.spec.model.batch_norm {
+            BatchNorm::Train => Mode::Train,
+            BatchNorm::Eval => Mode::Eval,
+        }
+    }
+}

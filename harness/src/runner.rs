@@ -1,0 +1,110 @@
+//! Many cells side by side: a queue, workers, one store.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use attacks::Progress;
+use reports::{CellRecord, RunStore};
+use suites::CellSpec;
+use tch::Device;
+
+use crate::HarnessError;
+use crate::cell::{self, Context};
+use crate::metrics::{Panel, Setup};
+use crate::progress::Display;
+
+/// How a run is carried out; none of it changes a result on the CPU but `threads`.
+#[derive(Clone, Debug)]
+pub struct Schedule<'a> {
+    /// Cells side by side.
+    pub jobs: usize,
+    /// libtorch threads inside a cell. Part of a CPU run's identity: a sum split over more threads rounds differently.
+    pub threads: usize,
+    /// Where tensors live.
+    pub device: Device,
+    /// Root of the data sets.
+    pub data_root: Option<&'a Path>,
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Cells finished now.
+    pub done: usize,
+    /// Of those, cells that failed.
+    pub failed: usize,
+    /// Cells that were settled before.
+    pub skipped: usize,
+    /// Whether the user stopped the run.
+    pub stopped: bool,
+}
+
+/// Runs every cell that the store has not settled, appending each record as its cell ends.
+///
+/// # Errors
+/// A record that cannot be stored (nothing already stored is lost), or metrics that cannot be set up.
+pub fn run(cells: &[CellSpec], store: &mut RunStore, schedule: &Schedule, display: &Display, cancel: &AtomicBool) -> Result<Tally, HarnessError> {
+    let open: Vec<&CellSpec> = cells.iter().filter(|c| !store.done().contains(&c.id())).collect();
+    let mut tally = Tally { skipped: cells.len() - open.len(), ..Tally::default() };
+    let (next, dir) = (AtomicUsize::new(0), store.dir().to_path_buf());
+    let (sender, receiver) = mpsc::channel::<CellRecord>();
+    display.begin(open.len(), tally.skipped);
+    std::thread::scope(|scope| {
+        for worker in 0..schedule.jobs.min(open.len()).max(1) {
+            let (sender, open, next, dir) = (sender.clone(), &open, &next, &dir);
+            scope.spawn(move || work(worker, open, next, dir, schedule, display, cancel, &sender));
+        }
+        drop(sender);
+        for record in receiver {
+            tally.done += 1;
+            tally.failed += usize::from(matches!(record.outcome, reports::Outcome::Failed { .. }));
+            if let Err(error) = store.append(&record) {
+                cancel.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+            display.finished(&record);
+        }
+        Ok(())
+    })?;
+    tally.stopped = cancel.load(Ordering::Relaxed);
+    display.end();
+    Ok(tally)
+}
+
+#[allow(clippy::too_many_arguments)] // a worker's whole surroundings, passed once
+fn work(
+    worker: usize,
+    open: &[&CellSpec],
+    next: &AtomicUsize,
+    dir: &Path,
+    schedule: &Schedule,
+    display: &Display,
+    cancel: &AtomicBool,
+    sender: &mpsc::Sender<CellRecord>,
+) {
+    tch::set_num_threads(schedule.threads.max(1) as i32);
+    let panel = Panel::open(&Setup { data_root: schedule.data_root, device: schedule.device });
+    let report = |p: Progress| display.progress(worker, p);
+    let context = Context {
+        data_root: schedule.data_root,
+        run_dir: Some(dir),
+        device: schedule.device,
+        panel: &panel,
+        cancel,
+        progress: &report,
+    };
+    while !cancel.load(Ordering::Relaxed) {
+        let Some(spec) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+        display.started(worker, spec);
+        match cell::run(spec, &context) {
+            Some(record) => {
+                if sender.send(record).is_err() {
+                    break;
+                }
+            }
+            None => break,
+        }
+    }
+    display.idle(worker);
+}

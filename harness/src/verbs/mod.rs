@@ -1,0 +1,46 @@
+//! The verbs of the command line, one file each.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Verb};
+use crate::settings::Settings;
+
+pub mod check;
+pub mod report;
+pub mod score;
+pub mod suite;
+
+/// Runs the verb.
+///
+/// # Errors
+/// One line for the user; [`exit_code`] says which code it stands for.
+pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
+    let settings = Settings::gather(&cli.flags)?;
+    match &cli.verb {
+        Verb::Suite(args) => suite::run(args, &settings),
+        Verb::Check(args) => check::run(args, &settings),
+        Verb::Report(args) => report::run(args, &settings),
+    }
+}
+
+/// An error and its causes on one line.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if !parts.iter().any(|p| p.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    parts.join(": ")
+}
+
+/// 3 where files or the machine refused, 2 for everything the user can mend on the command line or in a suite.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let system = error.chain().any(|c| {
+        c.is::<std::io::Error>() || matches!(c.downcast_ref(), Some(reports::ReportError::Io { .. }))
+    });
+    if system { 3 } else { 2 }
+}

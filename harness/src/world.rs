@@ -1,0 +1,188 @@
+//! The federation of a cell: whose examples, which weights, how many rounds. Everything here is drawn from streams that do not depend on
+//! the attack, the defence or the source, so that cells that differ only there attack the same images and weights.
+
+use std::path::Path;
+
+use datasets::{Batch, Dataset};
+use learning::client::{self, LocalTraining};
+use learning::{Mode, Params, checkpoint, init};
+use rand_chacha::ChaCha12Rng;
+use suites::{Partition, Split, rng::stream};
+use tch::{Device, Kind, Tensor};
+
+use crate::HarnessError;
+use crate::plan::Trial;
+
+/// The true batch behind each captured signal. It goes to the scores and nowhere else.
+pub struct Truth {
+    /// `[N, B, ...]` in `[0, 1]`, CPU.
+    pub pixels: Tensor,
+    /// i64 `[N, B]`, or f32 `[N, B, K]`.
+    pub labels: Tensor,
+    /// Dataset ids, `N * B`.
+    pub ids: Vec<usize>,
+    /// Client of each example, `N * B`.
+    pub clients: Vec<usize>,
+}
+
+/// The state of the federation before the captured round.
+pub struct World {
+    /// Global weights, `[1, ...]`, CPU.
+    pub weights: Params,
+    /// What the captured clients hold.
+    pub truth: Truth,
+    /// Task metrics of the weights on the test split.
+    pub task: Vec<(String, f64)>,
+}
+
+/// Examples used to measure the attacked model's accuracy, at most.
+const TEST_EXAMPLES: usize = 1000;
+
+/// Draws clients and weights, trains the rounds before the capture, measures the model.
+///
+/// # Errors
+/// Whatever data, partition or checkpoint say.
+pub fn build(trial: &Trial, device: Device) -> Result<World, HarnessError> {
+    let parts = partition(trial)?;
+    let truth = captured(trial, &parts)?;
+    let mut weights = initial(trial)?.to(device, Kind::Float);
+    for round in 0..trial.spec.training.rounds_before {
+        weights = fedavg_round(trial, &parts, &weights, round, device)?;
+    }
+    let weights = weights.to(Device::Cpu, Kind::Float);
+    let task = evaluate(trial, &weights, device)?;
+    Ok(World { weights, truth, task })
+}
+
+/// Key of the streams that pick images: task and federation, not source, attack or defence.
+fn images_key(trial: &Trial) -> String {
+    let (task, t) = (&trial.spec.task, &trial.spec.training);
+    format!("images {task:?} {} {:?} {}", t.clients, t.partition, t.batch_size)
+}
+
+/// Key of the streams that draw weights.
+fn weights_key(trial: &Trial) -> String {
+    let (task, model) = (&trial.spec.task, &trial.spec.model);
+    format!("weights {} {:?} {} {:?} {:?}", task.dataset, task.label, model.name, model.params, model.init)
+}
+
+fn partition(trial: &Trial) -> Result<Vec<Vec<usize>>, HarnessError> {
+    let (data, split, training) = (trial.data.as_ref(), trial.spec.task.split, &trial.spec.training);
+    let labels = (0..data.len(split)).map(|id| data.label(split, id)).collect::<Result<Vec<_>, _>>()?;
+    let identities: Option<Vec<u64>> = match training.partition {
+        Partition::ByIdentity => (0..data.len(split)).map(|id| data.identity(split, id)).collect(),
+        _ => None,
+    };
+    let mut rng = stream(trial.spec.seed, &images_key(trial), "partition");
+    Ok(datasets::partition::split(&training.partition, &labels, identities.as_deref(), training.clients, &mut rng)?)
+}
+
+/// Which clients each signal comes from: one, or all of them for an aggregate.
+pub fn contributors(trial: &Trial, signal: usize) -> Vec<usize> {
+    let clients = trial.spec.training.clients;
+    match trial.spec.source {
+        suites::Source::AggUpdate => (0..clients).collect(),
+        _ => vec![signal % clients],
+    }
+}
+
+/// The `turn`-th lot of `count` examples of a client, wrapping around what it holds.
+fn lot(part: &[usize], turn: usize, count: usize) -> Vec<usize> {
+    (0..count).map(|i| part[(turn * count + i) % part.len()]).collect()
+}
+
+fn captured(trial: &Trial, parts: &[Vec<usize>]) -> Result<Truth, HarnessError> {
+    let (n, count) = (trial.spec.trials, trial.local_examples());
+    let (mut ids, mut clients) = (Vec::new(), Vec::new());
+    for signal in 0..n {
+        let all = contributors(trial, signal);
+        let turn = if all.len() > 1 { signal } else { signal / trial.spec.training.clients };
+        for client in all {
+            let part = &parts[client];
+            if part.len() < count {
+                return Err(suites::SpecError::value(
+                    "training.batch_size",
+                    format!("asks for {count} examples of client {client}, which holds {}", part.len()),
+                    "use fewer clients, a smaller batch, or more data",
+                )
+                .into());
+            }
+            ids.extend(lot(part, turn, count));
+            clients.extend(std::iter::repeat_n(client, count));
+        }
+    }
+    let Batch { x, y, .. } = trial.data.batch(trial.spec.task.split, &ids)?;
+    let (pixels, labels) = (by_signal(&x, n), by_signal(&y, n));
+    Ok(Truth { pixels, labels, ids, clients })
+}
+
+/// `[N*B, ...]` to `[N, B, ...]`.
+fn by_signal(t: &Tensor, n: usize) -> Tensor {
+    let mut size = t.size();
+    let batch = size[0] / n as i64;
+    size.splice(0..1, [n as i64, batch]);
+    t.reshape(size)
+}
+
+fn initial(trial: &Trial) -> Result<Params, HarnessError> {
+    let layout = trial.net.layout();
+    match &trial.spec.model.weights {
+        Some(path) => load(trial, path),
+        None => {
+            let mut rng = stream(trial.spec.seed, &weights_key(trial), "weights");
+            Ok(init::fresh(layout, trial.spec.model.init, &mut rng))
+        }
+    }
+}
+
+fn load(trial: &Trial, path: &Path) -> Result<Params, HarnessError> {
+    Ok(Params::from_named(trial.net.layout().clone(), checkpoint::load(path)?)?)
+}
+
+/// One round of FedAvg (McMahan et al. 2017) over all clients and all they hold, weighted by their number of examples.
+fn fedavg_round(trial: &Trial, parts: &[Vec<usize>], weights: &Params, round: usize, device: Device) -> Result<Params, HarnessError> {
+    let total: usize = parts.iter().map(Vec::len).sum();
+    let setting = LocalTraining { epochs: trial.spec.training.local_epochs, ..trial.local() };
+    let mut next: Option<Params> = None;
+    for (client, part) in parts.iter().enumerate() {
+        let Batch { x, y, .. } = trial.data.batch(trial.spec.task.split, part)?;
+        let (x, y) = (x.unsqueeze(0).to_device(device), y.unsqueeze(0).to_device(device));
+        let mut rngs = [stream(trial.spec.seed, &images_key(trial), &format!("round-{round}-client-{client}"))];
+        let trained = client::train(&trial.net, weights, &x, &y, &setting, Mode::Train, &mut rngs);
+        let share = trained.scale(part.len() as f64 / total as f64);
+        next = Some(match next {
+            Some(sum) => sum.zip(&share, |a, b| a + b),
+            None => share,
+        });
+    }
+    let next = next.unwrap_or_else(|| weights.clone());
+    match next.norm().isfinite().all().int64_value(&[]) != 0 {
+        true => Ok(next),
+        false => Err(HarnessError::NotFinite(format!("training diverged in round {round} (NaN or infinite weights); lower training.lr"))),
+    }
+}
+
+/// The streams of the clients behind `N` captured signals, for batch order and augmentation.
+pub fn client_streams(trial: &Trial, signals: std::ops::Range<usize>, purpose: &str) -> Vec<ChaCha12Rng> {
+    signals.map(|n| stream(trial.spec.seed, &images_key(trial), &format!("{purpose}-{n}"))).collect()
+}
+
+/// The split that measures utility: test where there is one, else validation, else what is not attacked.
+pub fn test_split(data: &dyn Dataset) -> Option<Split> {
+    [Split::Test, Split::Val, Split::Train].into_iter().find(|&s| data.len(s) > 0)
+}
+
+/// The split an adversary may know: not the attacked one.
+pub fn public_split(data: &dyn Dataset, attacked: Split) -> Option<Split> {
+    [Split::Train, Split::Val, Split::Test].into_iter().find(|&s| s != attacked && data.len(s) > 0)
+}
+
+fn evaluate(trial: &Trial, weights: &Params, device: Device) -> Result<Vec<(String, f64)>, HarnessError> {
+    let data = trial.data.as_ref();
+    let Some(split) = test_split(data) else { return Ok(Vec::new()) };
+    let ids: Vec<usize> = (0..data.len(split).min(TEST_EXAMPLES)).collect();
+    let Batch { x, y, .. } = data.batch(split, &ids)?;
+    let weights = weights.to(device, Kind::Float);
+    let (accuracy, loss) = client::evaluate(&trial.net, &weights, &x.to_device(device), &y.to_device(device));
+    Ok(vec![("accuracy".into(), accuracy), ("loss".into(), loss), ("test_examples".into(), ids.len() as f64)])
+}
