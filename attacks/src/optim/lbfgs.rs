@@ -1,0 +1,293 @@
+//! L-BFGS over independent trials, step for step that of `torch.optim.LBFGS`.
+//!
+//! Each trial decides for itself (its line search and its stopping rules are host numbers), while everything
+//! of size N is done for all trials at once: a batch is evaluated at every trial's own next point, those that
+//! are done repeating theirs, so that its shape never changes. One small transfer follows each evaluation and
+//! two each new direction.
+
+mod memory;
+mod wolfe;
+
+use super::rows::{self, Rows};
+use super::{LbfgsConfig, LineSearch, Objective, StepReport, Stepper, Trials};
+use memory::Memory;
+use std::rc::Rc;
+use tch::{Tensor, no_grad};
+use wolfe::{Next, Point, Search};
+
+/// L-BFGS over T trials of N variables.
+pub struct Lbfgs {
+    config: LbfgsConfig,
+    trials: Trials,
+    memory: Memory,
+    /// Directions, and gradients at the current and at the last direction's points: `[T, N]` each.
+    direction: Tensor,
+    gradient: Tensor,
+    last_gradient: Tensor,
+    /// Length of each trial's last move in units of its direction.
+    lengths: Vec<f64>,
+    /// Whether a trial has had a direction before.
+    started: Vec<bool>,
+}
+
+/// One trial within one step.
+struct Turn {
+    stage: Stage,
+    iterations: usize,
+    evaluations: usize,
+    objective: f64,
+    last_objective: f64,
+    /// Largest magnitude of the gradient and of the direction.
+    steepest: f64,
+    direction_size: f64,
+}
+
+enum Stage {
+    /// Needs a direction.
+    Turning,
+    /// Evaluates at this length along its direction.
+    Moving(f64, Option<Search<Rc<Tensor>>>),
+    Done,
+}
+
+impl Stepper for Lbfgs {
+    fn step(&mut self, x: &mut Tensor, objective: &mut dyn Objective, lr_factor: f64) -> StepReport {
+        let (value, gradient) = objective.evaluate(x);
+        let report = no_grad(|| {
+            let (value, gradient) = (value.detach(), gradient.detach());
+            let norm = rows::norm(&gradient);
+            self.trials.admit(x, &value, &norm);
+            self.gradient = self.config.conditioning().apply(&gradient, &norm, self.trials.active());
+            StepReport { objective: value, grad_norm: norm, evaluations: 1 }
+        });
+        let mut turns = no_grad(|| self.begin(&report.objective));
+        let mut evaluations = 1;
+        loop {
+            no_grad(|| self.turn(x, &mut turns, self.config.lr * lr_factor));
+            if turns.iter().all(|turn| matches!(turn.stage, Stage::Done)) {
+                break;
+            }
+            let point = no_grad(|| self.ahead(x, &turns));
+            let seen = objective.evaluate(&point);
+            no_grad(|| self.advance(x, &mut turns, &seen));
+            evaluations += 1;
+        }
+        let extra: Vec<usize> = turns.iter().map(|turn| turn.evaluations.saturating_sub(1)).collect();
+        self.trials.add_evaluations(&extra);
+        StepReport { evaluations, ..report }
+    }
+
+    fn trials(&self) -> &Trials {
+        &self.trials
+    }
+
+    fn trials_mut(&mut self) -> &mut Trials {
+        &mut self.trials
+    }
+}
+
+impl Lbfgs {
+    /// L-BFGS for `x [T, N]`.
+    pub fn new(x: &Tensor, config: &LbfgsConfig) -> Self {
+        let trials = Trials::new(x);
+        let t = x.size()[0] as usize;
+        Lbfgs {
+            memory: Memory::new(config.history, x),
+            config: config.clone(),
+            trials,
+            direction: x.zeros_like(),
+            gradient: x.zeros_like(),
+            last_gradient: x.zeros_like(),
+            lengths: vec![0.0; t],
+            started: vec![false; t],
+        }
+    }
+
+    /// Every trial's turn; those with a vanishing gradient are converged.
+    fn begin(&mut self, objective: &Tensor) -> Vec<Turn> {
+        let active = self.trials.active().to_kind(objective.kind());
+        let seen = rows::to_host(&[objective, &rows::max_abs(&self.gradient), &active]);
+        let turns: Vec<Turn> =
+            (0..self.lengths.len()).map(|t| Turn::new(seen[0][t], seen[1][t], seen[2][t] > 0.0)).collect();
+        let converged = |turn: &Turn| turn.evaluations > 0 && turn.steepest <= self.config.tolerance_grad;
+        let converged: Vec<bool> = turns.iter().map(converged).collect();
+        self.stop(&converged);
+        turns.into_iter().zip(converged).map(|(turn, done)| if done { turn.done() } else { turn }).collect()
+    }
+
+    /// New directions for the trials that need one, and how far to try along them.
+    fn turn(&mut self, x: &mut Tensor, turns: &mut [Turn], lr: f64) {
+        let list: Vec<usize> =
+            (0..turns.len()).filter(|&t| matches!(turns[t].stage, Stage::Turning)).collect();
+        if list.is_empty() {
+            return;
+        }
+        let rows = Rows::new(list, turns.len(), x.device());
+        let seen = self.aim(&rows);
+        let (mut last_moves, mut converged, mut lost) =
+            (vec![0.0; turns.len()], vec![false; turns.len()], vec![false; turns.len()]);
+        for (r, &t) in rows.list.iter().enumerate() {
+            let turn = &mut turns[t];
+            let first = !std::mem::replace(&mut self.started[t], true);
+            let length = if first { (1.0 / seen[2][r]).min(1.0) * lr } else { lr };
+            self.lengths[t] = length;
+            turn.iterations += 1;
+            turn.last_objective = turn.objective;
+            turn.direction_size = seen[1][r];
+            turn.stage = self.set_out(turn, seen[0][r], length, t);
+            let stuck = seen[0][r] > -self.config.tolerance_change;
+            // Nothing moved since the step began, so the next step would end here as well.
+            converged[t] = stuck && turn.iterations == 1;
+            lost[t] = !seen[0][r].is_finite();
+            // Without a line search nothing needs to be known about the point a step ends at.
+            if !stuck && !lost[t] && matches!(turn.stage, Stage::Done) {
+                last_moves[t] = length;
+            }
+        }
+        self.give_up(x, &lost);
+        self.stop(&converged);
+        self.go(x, &last_moves);
+    }
+
+    /// Directions for `rows` from all that is known: slope, largest magnitude, and the gradient's L1 norm of
+    /// each.
+    fn aim(&mut self, rows: &Rows) -> Vec<Vec<f64>> {
+        let g = rows.pick(&self.gradient);
+        let lengths: Vec<f64> = rows.list.iter().map(|&t| self.lengths[t]).collect();
+        let s = rows.pick(&self.direction) * rows::column(&lengths, &g);
+        self.memory.store(rows, &s, &(&g - rows.pick(&self.last_gradient)));
+        let d = self.memory.direction(rows, &g);
+        self.direction = rows.put(&self.direction, &d);
+        self.last_gradient = rows.put(&self.last_gradient, &g);
+        rows::to_host(&[&rows::dot(&g, &d), &rows::max_abs(&d), &rows::sum(&g.abs())])
+    }
+
+    /// What a trial does along its new direction.
+    fn set_out(&self, turn: &Turn, slope: f64, length: f64, t: usize) -> Stage {
+        if !slope.is_finite() || slope > -self.config.tolerance_change {
+            return Stage::Done;
+        }
+        match self.config.line_search {
+            LineSearch::None if turn.iterations == self.config.max_iter => Stage::Done,
+            LineSearch::None => Stage::Moving(length, None),
+            LineSearch::StrongWolfe => {
+                let gradient = Rc::new(self.gradient.get(t as i64));
+                let start = Point { t: 0.0, f: turn.objective, slope, steepest: turn.steepest, gradient };
+                let tries = self.config.max_eval().saturating_sub(turn.evaluations);
+                Stage::Moving(
+                    length,
+                    Some(Search::new(start, turn.direction_size, self.config.tolerance_change, tries)),
+                )
+            }
+        }
+    }
+
+    /// Each trial's next point; done trials stay where they are.
+    fn ahead(&self, x: &Tensor, turns: &[Turn]) -> Tensor {
+        let length = |turn: &Turn| if let Stage::Moving(length, _) = turn.stage { length } else { 0.0 };
+        let lengths: Vec<f64> = turns.iter().map(length).collect();
+        x.addcmul(&self.direction, &rows::column(&lengths, x))
+    }
+
+    /// Hands each moving trial what was seen at its point.
+    fn advance(&mut self, x: &mut Tensor, turns: &mut [Turn], (value, gradient): &(Tensor, Tensor)) {
+        let gradient = gradient.detach();
+        let norm = rows::norm(&gradient);
+        let g = self.config.conditioning().apply(&gradient, &norm, self.trials.active());
+        let seen =
+            rows::to_host(&[&value.detach(), &norm, &rows::dot(&g, &self.direction), &rows::max_abs(&g)]);
+        let (mut accepted, mut lost) = (Vec::new(), vec![false; turns.len()]);
+        for (t, turn) in turns.iter_mut().enumerate() {
+            let Stage::Moving(length, search) = &mut turn.stage else { continue };
+            turn.evaluations += 1;
+            let f = if seen[1][t].is_finite() && seen[0][t].is_finite() { seen[0][t] } else { f64::INFINITY };
+            let gradient = Rc::new(g.get(t as i64));
+            let point = Point { t: *length, f, slope: seen[2][t], steepest: seen[3][t], gradient };
+            match search
+                .as_mut()
+                .map_or_else(|| Next::Done(point.clone()), |search| search.feed(point.clone()))
+            {
+                Next::Try(next) => *length = next,
+                Next::Done(point) if point.f.is_finite() => accepted.push((t, point)),
+                Next::Done(_) => lost[t] = true,
+            }
+        }
+        self.settle(x, turns, accepted);
+        for turn in turns.iter_mut().zip(&lost).filter_map(|(turn, &lost)| lost.then_some(turn)) {
+            turn.stage = Stage::Done;
+        }
+        self.give_up(x, &lost);
+    }
+
+    /// Moves trials to the points they accepted.
+    fn settle(&mut self, x: &mut Tensor, turns: &mut [Turn], accepted: Vec<(usize, Point<Rc<Tensor>>)>) {
+        if accepted.is_empty() {
+            return;
+        }
+        let mut moves = vec![0.0; turns.len()];
+        for (t, point) in &accepted {
+            moves[*t] = point.t;
+            self.lengths[*t] = point.t;
+            turns[*t].arrive(point, &self.config);
+        }
+        let rows = Rows::new(accepted.iter().map(|(t, _)| *t).collect(), turns.len(), x.device());
+        let gradients: Vec<&Tensor> = accepted.iter().map(|(_, point)| &*point.gradient).collect();
+        self.gradient = rows.put(&self.gradient, &Tensor::stack(&gradients, 0));
+        self.go(x, &moves);
+    }
+
+    /// Moves each trial by this much of its direction.
+    fn go(&self, x: &mut Tensor, lengths: &[f64]) {
+        if lengths.iter().any(|&length| length != 0.0) {
+            let lengths = rows::column(lengths, x);
+            let _ = x.addcmul_(&self.direction, &lengths);
+        }
+    }
+
+    fn stop(&mut self, which: &[bool]) {
+        if which.contains(&true) {
+            self.trials.stop(&rows::mask(which, self.direction.device()));
+        }
+    }
+
+    /// Trials that met nothing finite go back to their best point; their direction must not spoil later sums.
+    fn give_up(&mut self, x: &mut Tensor, lost: &[bool]) {
+        if lost.contains(&true) {
+            self.trials.diverge(x, lost);
+            let keep = rows::mask(lost, x.device()).logical_not().unsqueeze(1);
+            self.direction = self.direction.where_scalarother(&keep, 0.0);
+        }
+    }
+}
+
+impl Turn {
+    fn new(objective: f64, steepest: f64, active: bool) -> Turn {
+        let stage = if active { Stage::Turning } else { Stage::Done };
+        let evaluations = usize::from(active);
+        Turn {
+            stage,
+            iterations: 0,
+            evaluations,
+            objective,
+            last_objective: objective,
+            steepest,
+            direction_size: 0.0,
+        }
+    }
+
+    fn done(self) -> Turn {
+        Turn { stage: Stage::Done, ..self }
+    }
+
+    /// At the point chosen along the direction: onwards, unless one of torch's reasons to end the step holds.
+    fn arrive(&mut self, point: &Point<Rc<Tensor>>, config: &LbfgsConfig) {
+        self.objective = point.f;
+        self.steepest = point.steepest;
+        let ended = self.iterations >= config.max_iter
+            || self.evaluations >= config.max_eval()
+            || self.steepest <= config.tolerance_grad
+            || self.direction_size * point.t.abs() <= config.tolerance_change
+            || (self.objective - self.last_objective).abs() < config.tolerance_change;
+        self.stage = if ended { Stage::Done } else { Stage::Turning };
+    }
+}
