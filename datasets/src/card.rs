@@ -1,0 +1,56 @@
+//! What is known about a data set before any of it is read.
+
+use serde::{Deserialize, Serialize};
+
+/// Pictures or rows of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// `x` is `[B, C, H, W]`.
+    Image,
+    /// `x` is `[B, F]`.
+    Table,
+}
+
+/// How labels are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelKind {
+    /// One class per example: `y` is `i64 [B]` in `0..classes`. Binary and ordinal labels are of this kind.
+    MultiClass,
+    /// Any number of classes per example: `y` is `f32 [B, classes]` of zeros and ones.
+    MultiLabel,
+}
+
+/// A data set's description: shape, classes, customary normalisation, origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// The name it is asked for by.
+    pub name: String,
+    /// Its full title.
+    pub title: String,
+    /// Pictures or a table.
+    pub kind: Kind,
+    /// Colour channels; for a table the number of features.
+    pub channels: usize,
+    /// Height in pixels; 1 for a table.
+    pub height: usize,
+    /// Width in pixels; 1 for a table.
+    pub width: usize,
+    /// Number of classes (of labels, where these are multi-label).
+    pub classes: usize,
+    /// One class per example or several.
+    pub labels: LabelKind,
+    /// Customary mean per channel, of values in `[0, 1]`; a model's first layer subtracts it.
+    pub mean: Vec<f64>,
+    /// Customary standard deviation per channel, of values in `[0, 1]`; a model's first layer divides by it.
+    pub std: Vec<f64>,
+    /// Licence or terms of use.
+    pub licence: String,
+    /// Where it comes from (paper, address).
+    pub source: String,
+    /// Names of the classes, in the order of their numbers.
+    pub class_names: Vec<String>,
+    /// What is special about the copy that was opened, for instance images that are listed but absent.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,112 @@
+//! Finding files below a data root.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::{DatasetError, Presence};
+
+/// The folders a data set may lie in: `root/name` for each name, then `root` itself.
+///
+/// # Errors
+/// [`DatasetError::Missing`] when no root is given, or it is no folder.
+pub(crate) fn folders(
+    what: &str,
+    root: Option<&Path>,
+    names: &[&str],
+    remedy: &str,
+) -> Result<Vec<PathBuf>, DatasetError> {
+    let missing =
+        |looked: String, remedy: String| DatasetError::Missing { what: what.to_string(), looked, remedy };
+    let Some(root) = root else {
+        let how = format!("give a data folder with --data, BENCH_DATA or the config file; {remedy}");
+        return Err(missing("no data folder".into(), how));
+    };
+    if !root.is_dir() {
+        return Err(missing(
+            root.display().to_string(),
+            "that is no folder: correct --data or BENCH_DATA".into(),
+        ));
+    }
+    let below = names.iter().map(|n| root.join(n)).filter(|d| d.is_dir());
+    Ok(below.chain([root.to_path_buf()]).collect())
+}
+
+/// The first of `dirs` x `names` that exists, folders before names.
+pub(crate) fn first(dirs: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
+    dirs.iter().flat_map(|d| names.iter().map(move |n| d.join(n))).find(|p| p.exists())
+}
+
+/// Names (UTF-8 ones) of what lies in a folder, sorted.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn listing(dir: &Path) -> Result<Vec<String>, DatasetError> {
+    let io = |e| DatasetError::io(dir, e);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(io)? {
+        names.extend(entry.map_err(io)?.file_name().into_string().ok());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// A whole file.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DatasetError> {
+    std::fs::read(path).map_err(|e| DatasetError::io(path, e))
+}
+
+/// The first bytes of a file (enough for any header), and its whole size.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_start(path: &Path) -> Result<(Vec<u8>, u64), DatasetError> {
+    let io = |e| DatasetError::io(path, e);
+    let file = File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let mut start = Vec::new();
+    file.take(4096).read_to_end(&mut start).map_err(io)?;
+    Ok((start, size))
+}
+
+/// Presence, from what a search found.
+pub(crate) fn presence(found: Result<PathBuf, DatasetError>) -> Presence {
+    match found {
+        Ok(at) => Presence::Present(at),
+        Err(DatasetError::Missing { what, remedy, .. }) => {
+            Presence::Absent(format!("{what} not found; {remedy}"))
+        }
+        Err(other) => Presence::Absent(other.to_string()),
+    }
+}
+
+/// The side asked for, where it is a sensible one.
+///
+/// # Errors
+/// [`DatasetError::Request`] for 0 and above 4,096.
+pub(crate) fn checked_size(name: &str, size: Option<usize>) -> Result<Option<usize>, DatasetError> {
+    match size {
+        Some(size) if size == 0 || size > 4096 => {
+            Err(DatasetError::request(name, format!("size {size}"), "ask for 1 to 4096 pixels"))
+        }
+        fine => Ok(fine),
+    }
+}
+
+/// Refuses a choice of label where a set has but one.
+///
+/// # Errors
+/// [`DatasetError::Request`] when `label` is given.
+pub(crate) fn no_label(name: &str, label: Option<&str>) -> Result<(), DatasetError> {
+    match label {
+        None => Ok(()),
+        Some(label) => Err(DatasetError::request(
+            name,
+            format!("no choice of labels, but `{label}` was asked for"),
+            "leave `label` out",
+        )),
+    }
+}

@@ -1,0 +1,198 @@
+//! All data sets by name: opening, presence, verification.
+
+use std::path::{Path, PathBuf};
+
+use suites::Split;
+
+use crate::dataset::{SPLITS, check_ids};
+use crate::error::nearest;
+use crate::{Batch, Card, Dataset, DatasetError, Request, embedded, loaders};
+
+/// Where a data set stands on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Part of the program.
+    Embedded,
+    /// Files found at this place.
+    Present(PathBuf),
+    /// Not found; the text says how to get it or where to put it.
+    Absent(String),
+}
+
+/// One line of the registry.
+pub struct DatasetEntry {
+    /// Unique kebab-case name.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub summary: &'static str,
+    /// Paper or origin.
+    pub reference: &'static str,
+    /// Licence or terms of use.
+    pub licence: &'static str,
+    /// Opens it; reads lists and headers, no pixels.
+    pub open: fn(&Request) -> Result<Box<dyn Dataset>, DatasetError>,
+    /// Looks whether its files are below a data root.
+    pub present: fn(Option<&Path>) -> Presence,
+    /// The name under which [`crate::fetch`] can download it, where it can.
+    pub fetch: Option<&'static str>,
+}
+
+/// Every data set, embedded ones first.
+pub static ENTRIES: &[&DatasetEntry] = &ALL;
+
+const COUNT: usize = embedded::ENTRIES.len() + loaders::ENTRIES.len();
+static ALL: [&DatasetEntry; COUNT] = {
+    let (first, then) = (embedded::ENTRIES, loaders::ENTRIES);
+    let mut all = [first[0]; COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        all[i] = if i < first.len() { first[i] } else { then[i - first.len()] };
+        i += 1;
+    }
+    all
+};
+
+/// Finds a data set's registry line.
+///
+/// # Errors
+/// [`DatasetError::Unknown`] with the nearest name.
+pub fn entry(name: &str) -> Result<&'static DatasetEntry, DatasetError> {
+    ENTRIES.iter().find(|e| e.name == name).copied().ok_or_else(|| DatasetError::Unknown {
+        what: "data set",
+        name: name.to_string(),
+        hint: nearest(name, ENTRIES.iter().map(|e| e.name)),
+    })
+}
+
+/// Opens a data set by name; `folder:PATH` (class folders of images) and `FILE.npz` (MedMNIST's layout) name a place instead.
+///
+/// # Errors
+/// An unknown name, absent or faulty files, or a request that the set cannot serve.
+pub fn open(name: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
+    let inner = if let Some(path) = name.strip_prefix("folder:") {
+        loaders::open_folder(name, path, req)?
+    } else if name.ends_with(".npz") {
+        loaders::open_npz(name, req)?
+    } else {
+        (entry(name)?.open)(req)?
+    };
+    match req.limit {
+        None => Ok(inner),
+        Some(0) => Err(DatasetError::request(
+            name,
+            "limit = 0 leaves no example",
+            "ask for at least 1, or leave `limit` out",
+        )),
+        Some(limit) => Ok(Box::new(Limited { inner, limit })),
+    }
+}
+
+/// The first `limit` examples of every split.
+struct Limited {
+    inner: Box<dyn Dataset>,
+    limit: usize,
+}
+
+impl Dataset for Limited {
+    fn card(&self) -> &Card {
+        self.inner.card()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.inner.len(split).min(self.limit)
+    }
+
+    fn label(&self, split: Split, id: usize) -> Result<i64, DatasetError> {
+        check_ids(&self.card().name, split, &[id], self.len(split))?;
+        self.inner.label(split, id)
+    }
+
+    fn identity(&self, split: Split, id: usize) -> Option<u64> {
+        (id < self.len(split)).then(|| self.inner.identity(split, id)).flatten()
+    }
+
+    fn batch(&self, split: Split, ids: &[usize]) -> Result<Batch, DatasetError> {
+        check_ids(&self.card().name, split, ids, self.len(split))?;
+        self.inner.batch(split, ids)
+    }
+
+    fn problems(&self, split: Split) -> Vec<DatasetError> {
+        self.inner.problems(split)
+    }
+}
+
+/// What a full read of a data set found.
+#[derive(Debug)]
+pub struct VerifyReport {
+    /// The data set's card, where it opened at all.
+    pub card: Option<Card>,
+    /// Per split: how many examples, and how many of each class.
+    pub splits: Vec<SplitCount>,
+    /// Every fault found, one error each.
+    pub problems: Vec<DatasetError>,
+}
+
+/// Contents of one split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitCount {
+    /// Which split.
+    pub split: Split,
+    /// Number of examples.
+    pub examples: usize,
+    /// Examples per class (multi-label: by first positive class).
+    pub per_class: Vec<usize>,
+    /// Examples without any class (multi-label sets only).
+    pub unlabelled: usize,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Reads a data set from end to end: decodes every example, checks counts and label ranges, and lists every fault.
+///
+/// # Errors
+/// Only when there is nothing to verify: an unknown name, an impossible request, or absent files.
+pub fn verify(name: &str, req: &Request) -> Result<VerifyReport, DatasetError> {
+    let data = match open(name, req) {
+        Ok(data) => data,
+        Err(
+            fault @ (DatasetError::Unknown { .. }
+            | DatasetError::Missing { .. }
+            | DatasetError::Request { .. }),
+        ) => return Err(fault),
+        Err(fault) => {
+            return Ok(VerifyReport { card: None, splits: vec![], problems: fault.into_vec() });
+        }
+    };
+    let mut problems = Vec::new();
+    let splits = SPLITS.iter().map(|&s| count(data.as_ref(), s, &mut problems)).collect();
+    for split in SPLITS {
+        problems.extend(data.problems(split));
+    }
+    let mut told = std::collections::HashSet::new();
+    problems.retain(|fault| told.insert(fault.to_string()));
+    Ok(VerifyReport { card: Some(data.card().clone()), splits, problems })
+}
+
+fn count(data: &dyn Dataset, split: Split, problems: &mut Vec<DatasetError>) -> SplitCount {
+    let classes = data.card().classes;
+    let mut found =
+        SplitCount { split, examples: data.len(split), per_class: vec![0; classes], unlabelled: 0 };
+    for id in 0..found.examples {
+        match data.label(split, id) {
+            Ok(label) => match usize::try_from(label) {
+                Ok(class) if class < classes => found.per_class[class] += 1,
+                _ => found.unlabelled += 1,
+            },
+            Err(fault) => {
+                problems.push(fault);
+                break;
+            }
+        }
+    }
+    found
+}
