@@ -167,6 +167,27 @@ fn trials_do_not_see_each_other() {
     }
 }
 
+/// Objectives may be summed in f64 over f32 variables; a line search then sees differences that f32 would round away.
+#[test]
+fn an_f64_objective_over_f32_variables_is_kept_in_f64() {
+    struct High;
+    impl Objective for High {
+        fn evaluate(&mut self, x: &Tensor) -> (Tensor, Tensor) {
+            let square = x.to_kind(Kind::Double).square();
+            (square.sum_dim_intlist(1, false, None) + 1e9, x * 2.0)
+        }
+    }
+    for name in ["adam", "sgd", "lbfgs"] {
+        let mut x = Tensor::from_slice(&[0.5_f32, -0.25, 0.125, 1.0]).view([2, 2]);
+        let optimizer = Optimizer::named(name).unwrap();
+        let mut stepper = optimizer.start(&x);
+        (0..20).for_each(|_| drop(stepper.step(&mut x, &mut High, 1.0)));
+        let gain = host(&(stepper.trials().best_objective() - 1e9));
+        assert!(gain.iter().all(|&v| (0.0..0.01).contains(&v)), "{name}: {gain:?}");
+        assert_eq!((x.kind(), stepper.trials().best_x().kind()), (Kind::Float, Kind::Float));
+    }
+}
+
 /// N long enough for libtorch to split sums among threads.
 #[test]
 fn the_number_of_threads_changes_nothing() {
