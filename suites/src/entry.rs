@@ -42,3 +42,104 @@ pub fn find<'a, T: ?Sized>(
 pub fn params<P: DeserializeOwned>(entry: &str, map: &Map<String, Value>) -> Result<P, SpecError> {
     crate::read::value(entry, &Value::Object(map.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    trait Shape {
+        fn area(&self) -> f64;
+    }
+
+    /// A square, as a paper would define it.
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields, default, try_from = "RawSquare")]
+    struct Square {
+        side: f64,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct RawSquare {
+        side: f64,
+        unit: Unit,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Unit {
+        Metre,
+        Inch,
+    }
+
+    impl Default for RawSquare {
+        fn default() -> Self {
+            RawSquare { side: 2.0, unit: Unit::Metre }
+        }
+    }
+
+    impl Default for Square {
+        fn default() -> Self {
+            Square { side: 2.0 }
+        }
+    }
+
+    impl TryFrom<RawSquare> for Square {
+        type Error = SpecError;
+        fn try_from(raw: RawSquare) -> Result<Self, SpecError> {
+            let scale = if matches!(raw.unit, Unit::Inch) { 0.0254 } else { 1.0 };
+            match raw.side >= 0.0 {
+                true => Ok(Square { side: raw.side * scale }),
+                false => Err(SpecError::value(
+                    "side",
+                    format!("must be at least 0, got {}", raw.side),
+                    "write such as 2",
+                )),
+            }
+        }
+    }
+
+    impl Shape for Square {
+        fn area(&self) -> f64 {
+            self.side * self.side
+        }
+    }
+
+    static SQUARE: Entry<dyn Shape> = Entry {
+        name: "square",
+        summary: "four equal sides",
+        reference: "Euclid, Elements I.46",
+        build: |map| Ok(Box::new(params::<Square>("square", map)?)),
+    };
+    static SHAPES: &[&Entry<dyn Shape>] = &[&SQUARE];
+
+    fn build(params: Value) -> Result<f64, String> {
+        let entry = find("shape", SHAPES, "square").map_err(|e| e.to_string())?;
+        let map = params.as_object().cloned().unwrap_or_default();
+        (entry.build)(&map).map(|shape| shape.area()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn entries_are_found_and_built() {
+        assert_eq!(build(json!({})), Ok(4.0));
+        assert_eq!(build(json!({ "side": 3 })), Ok(9.0));
+        let missing = find("shape", SHAPES, "sqare").err().map(|e| e.to_string());
+        assert_eq!(missing.as_deref(), Some("unknown shape `sqare` (did you mean `square`?); known: square"));
+    }
+
+    #[test]
+    fn parameters_are_named_in_errors() {
+        let said = |params| build(params).unwrap_err();
+        assert_eq!(
+            said(json!({ "sid": 3 })),
+            "square: unknown key `sid` (did you mean `side`?); known: side, unit"
+        );
+        assert_eq!(said(json!({ "side": "x" })), "square.side: invalid type: string \"x\", expected f64");
+        assert_eq!(
+            said(json!({ "unit": "inhc" })),
+            "square.unit: unknown value `inhc` (did you mean `inch`?); known: metre, inch"
+        );
+        assert_eq!(said(json!({ "side": -1 })), "square: side: must be at least 0, got -1; write such as 2");
+    }
+}

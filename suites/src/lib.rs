@@ -12,6 +12,7 @@ mod document;
 pub mod entry;
 pub mod error;
 mod expand;
+mod id;
 mod library;
 mod named;
 mod overrides;

@@ -26,6 +26,11 @@ fn translate(place: &str, inner: &str, message: &str) -> SpecError {
             known: quoted.collect(),
         };
     }
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let mut quoted = rest.split('`').skip(1).step_by(2);
+        let error = SpecError::unknown_name("value", quoted.next().unwrap_or_default(), quoted);
+        return SpecError::form(join(place, inner), error.to_string());
+    }
     match join(place, inner) {
         path if path.is_empty() => SpecError::form("spec", message),
         path => SpecError::form(path, message),
