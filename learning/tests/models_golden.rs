@@ -8,23 +8,9 @@ mod common;
 
 use common::{close, digest, golden, hashed, integers, network, number, numbers};
 use learning::loss::cross_entropy;
-use learning::{Form, Mode, Network, Params, gradients};
+use learning::{Form, Mode, Network, gradients};
 use serde_json::Value;
 use tch::{Kind, Tensor};
-
-/// Hashed parameters as the golden script filled them.
-fn parameters(net: &Network, golden: &Value, kind: Kind) -> Params {
-    let named = golden["parameters"].as_array().expect("a list").iter().map(|p| {
-        let values = hashed(&integers(&p["shape"]), p["key"].as_u64().expect("a key") as u32, Kind::Double);
-        let name = p["name"].as_str().expect("a name").to_string();
-        (name, (values * number(&p["width"]) + number(&p["centre"])).to_kind(kind).unsqueeze(0))
-    });
-    let mut named: Vec<(String, Tensor)> = named.collect();
-    let specs = net.layout().specs();
-    assert_eq!(named.len(), specs.len(), "as many parameters and buffers as PyTorch has");
-    named.sort_by_key(|(name, _)| net.layout().position(name).unwrap_or_else(|| panic!("we lack `{name}`")));
-    Params::new(net.layout().clone(), named.into_iter().map(|(_, t)| t).collect()).expect("PyTorch's shapes")
-}
 
 struct Tolerance {
     first: f64,
@@ -35,7 +21,7 @@ fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
     let golden = golden(name);
     let input = integers(&golden["input"]);
     let net = network(&golden["model"], &input, golden["classes"].as_i64().expect("classes"));
-    let params = parameters(&net, &golden, kind);
+    let params = common::golden_params(&net, &golden, kind);
     let shape: Vec<i64> = [1, golden["batch"].as_i64().expect("batch")].into_iter().chain(input).collect();
     let x = hashed(&shape, 1, kind).set_requires_grad(true);
     let labels = Tensor::from_slice(&integers(&golden["labels"])).unsqueeze(0);

@@ -61,6 +61,20 @@ pub fn golden(name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+/// Hashed parameters as the golden script filled them.
+pub fn golden_params(net: &Network, golden: &Value, kind: Kind) -> Params {
+    let named = golden["parameters"].as_array().expect("a list").iter().map(|p| {
+        let values = hashed(&integers(&p["shape"]), p["key"].as_u64().expect("a key") as u32, Kind::Double);
+        let name = p["name"].as_str().expect("a name").to_string();
+        (name, (values * number(&p["width"]) + number(&p["centre"])).to_kind(kind).unsqueeze(0))
+    });
+    let mut named: Vec<(String, Tensor)> = named.collect();
+    let specs = net.layout().specs();
+    assert_eq!(named.len(), specs.len(), "as many parameters and buffers as PyTorch has");
+    named.sort_by_key(|(name, _)| net.layout().position(name).unwrap_or_else(|| panic!("we lack `{name}`")));
+    Params::new(net.layout().clone(), named.into_iter().map(|(_, t)| t).collect()).expect("PyTorch's shapes")
+}
+
 /// Numbers of a JSON list.
 pub fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(number).collect()

@@ -1,0 +1,139 @@
+"""Our matching iteration beside PyTorch's own loops: same machine, same run, one thread each, interleaved.
+
+Run: cargo build --release -p learning --example speed
+     python learning/benches/compare.py [--rounds 5] [CASE ...]
+
+Needs torch 2.11, torchvision and breaching (pip). For each case it alternates our program and theirs, takes the fastest
+iteration of all rounds of each, and prints a Markdown table of milliseconds per trial-iteration.
+
+bare  forward, parameter gradients with their graph, objective against a fixed target, gradient by the images
+loop  the attack's whole iteration: for LeNet and ConvNet breaching's `invertinggradients` (its own classes), else bare plus Adam
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import warnings
+
+os.environ["OMP_NUM_THREADS"] = "1"
+warnings.filterwarnings("ignore")
+import breaching  # noqa: E402
+import torch  # noqa: E402
+import torchvision  # noqa: E402
+from breaching.attacks.auxiliaries.objectives import CosineSimilarity, Euclidean  # noqa: E402
+from breaching.cases.models.model_preparation import ConvNet, LeNetZhu  # noqa: E402
+from torch import nn  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+torch.set_num_threads(1)
+
+
+def simple_cnn():
+    """The fl-attack sandbox's face network."""
+    layers, last = [], 3
+    for width in (64, 128, 256):
+        layers += [nn.Conv2d(last, width, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2, 2)]
+        last = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16384, 512), nn.ReLU(), nn.Linear(512, 2))
+
+
+# name -> (model, side, objective, our trials, iterations a round)
+CASES = {
+    "lenet-zhu": (LeNetZhu, 32, CosineSimilarity, (1, 16), 60),
+    "convnet64": (lambda: ConvNet(width=64), 32, CosineSimilarity, (1, 4), 3),
+    "resnet18": (lambda: torchvision.models.resnet18(num_classes=10), 64, CosineSimilarity, (1, 4), 4),
+    "simple-cnn": (simple_cnn, 64, Euclidean, (1, 4), 5),
+}
+
+
+def prepare(case):
+    build, side, *_ = CASES[case]
+    torch.manual_seed(0)
+    model = build().eval()
+    x, label = torch.randn(1, 3, side, side), torch.tensor([1])
+    gradients = torch.autograd.grad(nn.functional.cross_entropy(model(x), label), model.parameters())
+    return model, [g.detach() for g in gradients], label, (3, side, side)
+
+
+def bare(case, iterations, adam):
+    """Fastest iteration, with or without Adam's step; breaching's objective classes."""
+    model, target, label, shape = prepare(case)
+    config = breaching.get_config().attack.impl
+    objective = CASES[case][2]()
+    objective.initialize(nn.CrossEntropyLoss(), config)
+    x = torch.randn(1, *shape, requires_grad=True)
+    optimizer = torch.optim.Adam([x], lr=0.1)
+    best = float("inf")
+    for _ in range(iterations + 2):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        value, _ = objective(model, target, x, label)
+        value.backward(inputs=x)
+        if adam:
+            optimizer.step()
+        best = min(best, time.perf_counter() - start)
+    return best * 1e3
+
+
+def breaching_loop(case, iterations):
+    """breaching's own attacker; mean over one run of its `_run_trial`."""
+    model, target, label, shape = prepare(case)
+    config = breaching.get_config(overrides=["attack=invertinggradients"])
+    config.attack.optim.max_iterations = iterations
+    config.attack.restarts.num_trials = 1
+    setup = dict(device=torch.device("cpu"), dtype=torch.float)
+    meta = type(config.case.data)({**config.case.data, "shape": list(shape)})
+    payload = dict(parameters=list(model.parameters()), buffers=list(model.buffers()), metadata=meta)
+    known = dict(num_data_points=1, labels=label, local_hyperparams=None)
+    shared = dict(gradients=target, buffers=None, metadata=known)
+    attacker = breaching.attacks.prepare_attack(model, nn.CrossEntropyLoss(), config.attack, setup)
+    models, labels, stats = attacker.prepare_attack([payload], [shared])
+    start = time.perf_counter()
+    attacker._run_trial(models, [shared], labels, stats, 0)
+    return (time.perf_counter() - start) / iterations * 1e3
+
+
+def theirs(case, kind):
+    iterations = CASES[case][4]
+    if kind == "bare":
+        return bare(case, iterations, False)
+    if case in ("lenet-zhu", "convnet64"):
+        return breaching_loop(case, iterations)
+    return bare(case, iterations, True)
+
+
+def ours(case, trials, kind):
+    program = ROOT / "target/release/examples/speed"
+    repeats = max(2, CASES[case][4] // trials)
+    extra = ["loop"] if kind == "loop" else []
+    return float(subprocess.run([program, case, str(trials), str(repeats), *extra], check=True, capture_output=True, text=True).stdout)
+
+
+def measure(case, kind, rounds):
+    trials = CASES[case][3]
+    reference, found = float("inf"), {t: float("inf") for t in trials}
+    for _ in range(rounds):
+        reference = min(reference, theirs(case, kind))
+        for t in trials:
+            found[t] = min(found[t], ours(case, t, kind))
+    for t in trials:
+        print(f"| {case} | {kind} | {reference:.2f} | {t} | {found[t]:.2f} | {reference / found[t]:.2f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kind", choices=["bare", "loop", "both"], default="both")
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    args = parser.parse_args()
+    print("| network | iteration | PyTorch ms | our trials | our ms per trial | ratio |\n|---|---|---|---|---|---|")
+    for case in args.cases:
+        for kind in ("bare", "loop") if args.kind == "both" else (args.kind,):
+            measure(case, kind, args.rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

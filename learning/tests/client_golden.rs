@@ -1,0 +1,169 @@
+//! Local training against `torch.optim.SGD`, side by side against one by one, and what depends on which stream.
+
+mod common;
+
+use common::{digest, golden, hashed, near, number, numbers};
+use learning::client::{LocalTraining, batch_gradient, evaluate, train};
+use learning::models::{ENTRIES, Shape};
+use learning::{Mode, Network, Params};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha12Rng;
+use serde_json::{Value, json};
+use suites::rng::stream;
+use tch::{Kind, Tensor};
+
+const EXAMPLES: i64 = 7;
+
+/// A narrow ConvNet (BatchNorm after every convolution) on 9x9 images, five classes.
+fn net(mean: Vec<f64>, std: Vec<f64>) -> Network {
+    let entry = suites::find("model", ENTRIES, "convnet64").expect("registered");
+    let map = json!({"width": 2}).as_object().expect("a table").clone();
+    let shape = Shape { input: vec![3, 9, 9], classes: 5 };
+    let model = (entry.build)(&map).expect("valid").build(&shape).expect("fits");
+    Network::new(model, mean, std)
+}
+
+fn golden_net() -> (Network, Params, Value) {
+    let golden = golden("client");
+    let net = net(numbers(&golden["mean"]), numbers(&golden["std"]));
+    let params = common::golden_params(&net, &golden, Kind::Double);
+    (net, params, golden)
+}
+
+fn data(clients: i64) -> (Tensor, Tensor) {
+    let pixels = (hashed(&[clients, EXAMPLES, 3, 9, 9], 50, Kind::Double) + 1.0) / 2.0;
+    let factor = (Tensor::arange(clients, (Kind::Int64, tch::Device::Cpu)) + 2).unsqueeze(1);
+    let labels = Tensor::arange(EXAMPLES, (Kind::Int64, tch::Device::Cpu)).unsqueeze(0) * factor;
+    (pixels, labels.remainder(5))
+}
+
+fn rngs(clients: u64) -> Vec<ChaCha12Rng> {
+    (0..clients).map(|c| stream(c, "client", "order")).collect()
+}
+
+fn setting(record: &Value) -> LocalTraining {
+    LocalTraining {
+        epochs: 3,
+        batch_size: record["batch_size"].as_u64().expect("a size") as usize,
+        lr: number(&record["lr"]),
+        momentum: number(&record["momentum"]),
+        weight_decay: number(&record["weight_decay"]),
+        augment: false,
+    }
+}
+
+fn plain(augment: bool) -> LocalTraining {
+    LocalTraining { epochs: 2, batch_size: 3, lr: 0.05, momentum: 0.9, weight_decay: 0.01, augment }
+}
+
+#[test]
+fn streams_order_the_examples() {
+    let golden = golden("client");
+    let shuffled = |rng: &mut ChaCha12Rng| {
+        let mut order: Vec<i64> = (0..EXAMPLES).collect();
+        order.shuffle(rng);
+        order
+    };
+    let orders: Vec<Vec<Vec<i64>>> =
+        rngs(2).iter_mut().map(|rng| (0..3).map(|_| shuffled(rng)).collect()).collect();
+    assert_eq!(json!(orders), golden["orders"]);
+}
+
+#[test]
+fn sgd_as_pytorch() {
+    let (net, start, golden) = golden_net();
+    let (pixels, labels) = data(2);
+    for trace in golden["traces"].as_array().expect("a list") {
+        let mode = if trace["mode"] == "train" { Mode::Train } else { Mode::Eval };
+        let after = train(&net, &start, &pixels, &labels, &setting(trace), mode, &mut rngs(2));
+        for client in 0..2 {
+            for (name, values) in after.named(client) {
+                let record = &trace["clients"][client as usize];
+                let key = record
+                    .as_object()
+                    .expect("a table")
+                    .keys()
+                    .position(|k| *k == name)
+                    .expect("in PyTorch too");
+                let what = format!("{}, client {client}, {name}", trace["mode"]);
+                digest(&values, &record[&name], 6000 + key as u32, 0.0, 1e-8, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn side_by_side_as_one_by_one() {
+    let (net, start, _) = golden_net();
+    let (pixels, labels) = data(3);
+    for augment in [false, true] {
+        let together = train(&net, &start, &pixels, &labels, &plain(augment), Mode::Train, &mut rngs(3));
+        for (t, mut rng) in rngs(3).into_iter().enumerate() {
+            let (p, l) = (pixels.narrow(0, t as i64, 1), labels.narrow(0, t as i64, 1));
+            let alone =
+                train(&net, &start, &p, &l, &plain(augment), Mode::Train, std::slice::from_mut(&mut rng));
+            for ((name, ours), (_, theirs)) in together.named(t as i64).iter().zip(&alone.named(0)) {
+                near(ours, theirs, 1e-9, &format!("client {t}, {name}, augmented {augment}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn augmentation_follows_the_client_stream() {
+    let (net, start, _) = golden_net();
+    let (pixels, labels) = data(2);
+    let run = |augment, rngs: &mut [ChaCha12Rng]| {
+        train(&net, &start, &pixels, &labels, &plain(augment), Mode::Train, rngs)
+    };
+    let same = |a: &Params, b: &Params| a.tensors.iter().zip(&b.tensors).all(|(a, b)| a.equal(b));
+    let augmented = run(true, &mut rngs(2));
+    assert!(same(&augmented, &run(true, &mut rngs(2))), "same streams, same bits");
+    assert!(!same(&augmented, &run(false, &mut rngs(2))), "augmentation changes what is learnt");
+    let mut other = vec![stream(0, "client", "order"), stream(9, "client", "order")];
+    let changed = run(true, &mut other);
+    let weight = |p: &Params, t: i64| p.get("model.conv0.weight").expect("a weight").get(t);
+    assert!(!weight(&augmented, 1).equal(&weight(&changed, 1)), "another stream, other draws");
+    near(&weight(&augmented, 0), &weight(&changed, 0), 1e-12, "the other client is not touched");
+}
+
+#[test]
+fn one_step_is_the_batch_gradient() {
+    let (net, start, _) = golden_net();
+    let (pixels, labels) = data(2);
+    let once =
+        LocalTraining { epochs: 1, batch_size: 7, lr: 0.1, momentum: 0.0, weight_decay: 0.0, augment: false };
+    assert_eq!((once.steps(7), plain(false).steps(7)), (1, 6));
+    let after = train(&net, &start, &pixels, &labels, &once, Mode::Train, &mut rngs(2));
+    let gradient = batch_gradient(&net, &start, &pixels, &labels, Mode::Train);
+    for (i, spec) in net.layout().specs().iter().enumerate().filter(|(_, s)| s.trainable) {
+        let step = (&start.tensors[i] - &after.tensors[i]) / 0.1;
+        let error = (step - &gradient.tensors[i]).abs().max().double_value(&[]);
+        assert!(error < 1e-12, "{}: off by {error:e}", spec.name);
+    }
+}
+
+#[test]
+fn accuracy_and_loss_of_known_logits() {
+    let entry = suites::find("model", ENTRIES, "logistic").expect("registered");
+    let model = (entry.build)(&json!({}).as_object().expect("a table").clone()).expect("valid");
+    let net = Network::new(
+        model.build(&Shape { input: vec![2], classes: 2 }).expect("fits"),
+        vec![0.0; 2],
+        vec![1.0; 2],
+    );
+    let weights = vec![
+        Tensor::eye(2, (Kind::Float, tch::Device::Cpu)).unsqueeze(0),
+        Tensor::zeros([1, 2], (Kind::Float, tch::Device::Cpu)),
+    ];
+    let params = Params::new(net.layout().clone(), weights).expect("fits");
+    // 300 examples, so that two chunks of different size are averaged: every third is labelled wrong.
+    let labels: Vec<i64> = (0..300).map(|i| i % 2).collect();
+    let pixels: Vec<f32> =
+        (0..300).flat_map(|i| if (i % 2 == 1) == (i % 3 != 0) { [0.0, 1.0] } else { [1.0, 0.0] }).collect();
+    let (accuracy, loss) =
+        evaluate(&net, &params, &Tensor::from_slice(&pixels).reshape([300, 2]), &Tensor::from_slice(&labels));
+    let right = (1.0 + (-1f64).exp()).ln();
+    assert!((accuracy - 2.0 / 3.0).abs() < 1e-9, "{accuracy}");
+    assert!((loss - (right * 2.0 + right + 1.0) / 3.0).abs() < 1e-6, "{loss}");
+}
