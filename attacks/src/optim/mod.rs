@@ -4,7 +4,7 @@
 //! trial's path depends on nothing but its own row: trials can be added, stopped or diverge without changing
 //! the others by a bit (as far as the objective itself treats its rows alike, and for any number of threads).
 //!
-//! ```
+//! ```no_run
 //! use attacks::optim::{Objective, Optimizer};
 //! use tch::Tensor;
 //!
