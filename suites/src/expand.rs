@@ -39,7 +39,9 @@ pub(crate) fn expand(document: &Document, plan: &Plan) -> Result<Vec<(CellSpec, 
         draft.origin.label = format!("include {}", index + 1);
         draft.origin.trail.push((String::new(), Some(key.clone())));
         draft.write(document, written)?;
-        draft.write(document, &plan.overrides)?;
+        let mut last = [plan.fixed.as_slice(), plan.overrides.as_slice()].concat();
+        last.sort_by_key(|assignment| depth(&assignment.path));
+        draft.write(document, &last)?;
         let (spec, origin) = draft.finish(document)?;
         origin.checked(document, &spec)?;
         cells.push((spec, origin));

@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub include: Vec<(String, Vec<Assignment>)>,
     /// Written over every cell.
     pub overrides: Vec<Assignment>,
+    /// Overrides that replaced an axis by one value: included cells, which have no axes, take it too.
+    pub fixed: Vec<Assignment>,
     /// Whether a `[matrix]` was given at all.
     pub has_matrix: bool,
 }
@@ -116,8 +118,9 @@ impl Plan {
     fn change(&mut self, path: &str, value: &Value) -> Result<(), SpecError> {
         check_path(path)?;
         let same = |axis: &&mut Axis| resolve(&axis.path) == resolve(path);
+        let assignment = |value: &Value| Assignment { path: path.into(), value: value.clone(), key: None };
         let Some(axis) = self.axes.iter_mut().find(same) else {
-            self.overrides.push(Assignment { path: path.into(), value: value.clone(), key: None });
+            self.overrides.push(assignment(value));
             return Ok(());
         };
         *axis = Axis {
@@ -130,6 +133,9 @@ impl Plan {
             },
             key: None,
         };
+        if let [one] = axis.options.as_slice() {
+            self.fixed.push(assignment(one));
+        }
         refuse_empty(axis)
     }
 

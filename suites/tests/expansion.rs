@@ -101,3 +101,13 @@ fn another_data_set_drops_the_label() {
     let suite = Suite::parse("t.toml", &text, None, &overridden).unwrap();
     assert_eq!((suite.cells[0].task.label.as_deref(), suite.cells[0].task.size), (None, Some(64)));
 }
+
+#[test]
+fn one_value_for_an_axis_reaches_included_cells_several_do_not() {
+    let text = "[matrix]\nsource = [\"gradients\", \"agg_update\"]\n[[include]]\nseed = 7";
+    let sources =
+        |value| load(text, None, &[("source", value)]).cells.iter().map(|c| c.source).collect::<Vec<_>>();
+    assert_eq!(sources(json!("local_update")), [Source::LocalUpdate; 2]);
+    let (o, l) = (Source::OneStepUpdate, Source::LocalUpdate);
+    assert_eq!(sources(json!(["one_step_update", "local_update"])), [o, l, Source::Gradients]);
+}

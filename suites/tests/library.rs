@@ -87,3 +87,14 @@ fn defences_and_attacks_are_paired() {
     let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
     assert_eq!((worlds.len(), attacks.len()), (1, 2));
 }
+
+#[test]
+fn every_file_is_registered() {
+    let folder = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let stems = folder.map(|f| f.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<_> = stems.filter_map(|f| f.strip_suffix(".toml").map(str::to_owned)).collect();
+    let mut registered: BTreeSet<_> = Suite::names().iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(registered.len(), Suite::names().len());
+    registered.insert("Cargo".into());
+    assert_eq!(files, registered);
+}
