@@ -4,24 +4,9 @@
 //! trial's path depends on nothing but its own row: trials can be added, stopped or diverge without changing
 //! the others by a bit (as far as the objective itself treats its rows alike, and for any number of threads).
 //!
-//! ```no_run
-//! use attacks::optim::{Objective, Optimizer};
-//! use tch::Tensor;
-//!
-//! /// Squared distance to the point (1, ..., 1).
-//! struct Bowl;
-//! impl Objective for Bowl {
-//!     fn evaluate(&mut self, x: &Tensor) -> (Tensor, Tensor) {
-//!         let gap = x - 1.0;
-//!         (gap.square().sum_dim_intlist(1, false, None), gap * 2.0)
-//!     }
-//! }
-//!
-//! let mut x = Tensor::zeros([4, 3], (tch::Kind::Double, tch::Device::Cpu)); // four trials of three variables
-//! let mut stepper = Optimizer::named("lbfgs").unwrap().start(&x);
-//! stepper.step(&mut x, &mut Bowl, 1.0);
-//! assert!((x - 1.0).abs().max().double_value(&[]) < 1e-9);
-//! ```
+//! The caller's loop: [`Optimizer::start`], then [`Stepper::step`] with [`Schedule::factor`], a projection where
+//! there is a box, [`EarlyStopping::observe`]; every so often [`Trials::any_active`]; at the end one evaluation
+//! for [`Trials::consider`], and the result is [`Trials::best_x`].
 
 mod config;
 mod first_order;
