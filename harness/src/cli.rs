@@ -26,6 +26,16 @@ pub enum Verb {
     Suite(verbs::suite::Args),
     /// Build every cell of a suite without running it
     Check(verbs::check::Args),
+    /// Run one cell described by flags
+    Run(verbs::run::Args),
+    /// Attack an update captured by another federated-learning stack
+    Attack(verbs::attack::Args),
+    /// List attacks, defences, data sets, models, metrics and suites
+    List(verbs::list::Args),
+    /// List, verify and fetch data sets
+    Data(verbs::data::Args),
+    /// Say what was found on this machine and how to mend what is missing
+    Doctor(verbs::doctor::Args),
     /// Write the report of a run folder
     Report(verbs::report::Args),
 }

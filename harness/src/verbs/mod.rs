@@ -7,8 +7,13 @@ use anyhow::Result;
 use crate::cli::{Cli, Verb};
 use crate::settings::Settings;
 
+pub mod attack;
 pub mod check;
+pub mod data;
+pub mod doctor;
+pub mod list;
 pub mod report;
+pub mod run;
 pub mod score;
 pub mod suite;
 
@@ -21,6 +26,11 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
     match &cli.verb {
         Verb::Suite(args) => suite::run(args, &settings),
         Verb::Check(args) => check::run(args, &settings),
+        Verb::Run(args) => run::run(args, &settings),
+        Verb::Attack(args) => attack::run(args, &settings),
+        Verb::List(args) => list::run(args, &settings),
+        Verb::Data(args) => data::run(args, &settings),
+        Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Report(args) => report::run(args, &settings),
     }
 }

@@ -33,20 +33,27 @@ pub struct Selection {
     pub set: Vec<String>,
 }
 
+/// How and where cells are run.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Execution {
+    /// Run folder; one that exists is gone on with [default: runs/<suite>-<date>-<time>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Cells side by side [default: one a core on the CPU, one on a GPU]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// libtorch threads inside a cell; another number gives results that differ in rounding
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: u16,
+}
+
 /// Arguments.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
-    /// Run folder; one that exists is gone on with [default: runs/<suite>-<date>-<time>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Cells side by side [default: one a core on the CPU, one on a GPU]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
-    /// libtorch threads inside a cell; another number gives results that differ in rounding
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: u16,
+    #[command(flatten)]
+    execution: Execution,
     /// Run only the i-th of n parts of the suite, e.g. 2/8
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
@@ -87,11 +94,28 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if let Some(shard) = &args.shard {
         suite.cells = shard_of(shard, &suite)?;
     }
+    execute(&suite, overrides, &args.execution, settings, &command(args), args.shard.clone())
+}
+
+/// Runs the cells of a suite in a run folder, which `command` would make again, and writes the report.
+///
+/// # Errors
+/// A device that is not there, or a run folder that cannot be used.
+pub fn execute(
+    suite: &Suite,
+    overrides: Vec<(String, Value)>,
+    execution: &Execution,
+    settings: &Settings,
+    command: &str,
+    shard: Option<String>,
+) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
-    let dir = args.out.clone().unwrap_or_else(|| default_dir(&suite));
-    let info = info(args, &suite, overrides, device, &dir);
+    let dir = execution.out.clone().unwrap_or_else(|| default_dir(suite));
+    let mut info = info(suite, overrides, device, execution.threads);
+    let out = if execution.out.is_some() && command.contains("--out") { String::new() } else { format!(" --out {}", quote(&dir.display().to_string())) };
+    (info.command, info.resume, info.shard) = (command.to_string(), format!("{command}{out}"), shard);
     let mut store = RunStore::resume(&dir, info)?;
-    let schedule = schedule(args, settings, device);
+    let schedule = schedule(execution, settings, device);
     let cancel = on_interrupt()?;
     let display = Display::new(settings.json);
     let tally = runner::run(&suite.cells, &mut store, &schedule, &display, &cancel)?;
@@ -117,7 +141,7 @@ fn conclude(settings: &Settings, tally: &Tally, report: &std::path::Path) {
     println!("report: {}", report.display());
 }
 
-fn schedule<'a>(args: &Args, settings: &'a Settings, device: Device) -> Schedule<'a> {
+fn schedule<'a>(args: &Execution, settings: &'a Settings, device: Device) -> Schedule<'a> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let default = if device == Device::Cpu { (cores / args.threads as usize).max(1) } else { 1 };
     let jobs = args.jobs.map(usize::from).or(settings.jobs).unwrap_or(default).max(1);
@@ -140,16 +164,9 @@ fn default_dir(suite: &Suite) -> PathBuf {
     PathBuf::from("runs").join(format!("{}{profile}-{stamp}", suite.name))
 }
 
-fn info(
-    args: &Args,
-    suite: &Suite,
-    mut overrides: Vec<(String, Value)>,
-    device: Device,
-    dir: &std::path::Path,
-) -> RunInfo {
+fn info(suite: &Suite, mut overrides: Vec<(String, Value)>, device: Device, threads: u16) -> RunInfo {
     // Threads change rounding, so a folder begun with another number is another run.
-    overrides.push(("threads".into(), json!(args.threads)));
-    let base = command(args);
+    overrides.push(("threads".into(), json!(threads)));
     RunInfo {
         schema: SCHEMA.into(),
         bench_version: env!("CARGO_PKG_VERSION").into(),
@@ -166,9 +183,9 @@ fn info(
         device: crate::machine::device(device),
         machine: crate::machine::describe(),
         overrides,
-        shard: args.shard.clone(),
-        resume: format!("{base} --out {}", dir.display()),
-        command: base,
+        shard: None,
+        resume: String::new(),
+        command: String::new(),
         elsewhere: Vec::new(),
     }
 }
@@ -182,13 +199,14 @@ fn command(args: &Args) -> String {
     s.dataset.iter().for_each(|d| push("--dataset", d));
     s.set.iter().for_each(|v| push("--set", v));
     args.shard.iter().for_each(|v| push("--shard", v));
-    if args.threads != 1 {
-        push("--threads", &args.threads.to_string());
+    if args.execution.threads != 1 {
+        push("--threads", &args.execution.threads.to_string());
     }
     parts.join(" ")
 }
 
-fn quote(word: &str) -> String {
+/// A word as a shell takes it.
+pub fn quote(word: &str) -> String {
     let plain = word.chars().all(|c| c.is_alphanumeric() || "-_./=,:+@%".contains(c));
     if plain && !word.is_empty() { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

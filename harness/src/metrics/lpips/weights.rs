@@ -45,7 +45,7 @@ fn absent(net: &Net, folder: Option<&Path>) -> MetricError {
         None => format!("its network {stem} is looked for in the data folder, and none is set"),
     };
     let remedy = match folder {
-        Some(_) => format!("run `bench data fetch lpips`, or put {} there", net.url),
+        Some(_) => format!("run `bench data fetch {}`, or put {} there", net.metric, net.url),
         None => "name one with --data or BENCH_DATA".to_string(),
     };
     MetricError::Absent { metric: net.metric, why, remedy }
