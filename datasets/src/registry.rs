@@ -196,3 +196,41 @@ fn count(data: &dyn Dataset, split: Split, problems: &mut Vec<DatasetError>) -> 
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_is_named_once_and_says_what_it_is() {
+        let mut names: Vec<&str> = ENTRIES.iter().map(|e| e.name).collect();
+        for entry in ENTRIES {
+            let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(entry.name.chars().all(kebab), "{}", entry.name);
+            assert!(!entry.summary.is_empty() && !entry.summary.contains('\n'), "{}", entry.name);
+            assert!(!entry.reference.is_empty() && !entry.licence.is_empty(), "{}", entry.name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ENTRIES.len());
+        assert!(["photos", "celeba", "mnist", "chestmnist"].iter().all(|n| names.contains(n)));
+    }
+
+    #[test]
+    fn embedded_sets_open_and_verify() {
+        for entry in ENTRIES.iter().filter(|e| (e.present)(None) == Presence::Embedded) {
+            let report = verify(entry.name, &Request::default()).unwrap();
+            assert!(report.is_sound(), "{}: {:?}", entry.name, report.problems);
+            let card = report.card.unwrap();
+            assert_eq!((card.name.as_str(), card.mean.len()), (entry.name, card.channels));
+        }
+    }
+
+    #[test]
+    fn limits_hold_in_every_split() {
+        let req = Request { limit: Some(3), ..Default::default() };
+        let data = open("digits", &req).unwrap();
+        assert_eq!(SPLITS.map(|s| data.len(s)), [3, 3, 3]);
+        assert!(data.label(Split::Train, 3).is_err() && data.batch(Split::Test, &[3]).is_err());
+    }
+}

@@ -36,7 +36,7 @@ impl<'a> Records<'a> {
 /// When `size` is zero or no multiple of [`RECORD`].
 pub fn count(size: u64) -> Result<usize, FormatError> {
     let record = RECORD as u64;
-    if size == 0 || size % record != 0 {
+    if size == 0 || !size.is_multiple_of(record) {
         return Err(FormatError::new(
             format!("record {}", size / record),
             format!("{size} bytes is not a whole number of {RECORD}-byte records"),

@@ -51,7 +51,7 @@ fn open_set<const I: usize>(req: &Request) -> Result<Box<dyn Dataset>, DatasetEr
     let set = &SETS[I];
     places::checked_size(set.name, req.size)?;
     let files = find(set, req.root, req.size)?;
-    let others: Vec<String> = files[1..].iter().map(|p| p.display().to_string()).collect();
+    let others: Vec<String> = files[1..].iter().map(|p| file_name(p)).collect();
     let note = (!others.is_empty()).then(|| format!("also found, not read: {}", others.join(", ")));
     read(&files[0], set.name, Some(set), note, req)
 }
@@ -70,9 +70,13 @@ pub(crate) fn open_named(name: &str, req: &Request) -> Result<Box<dyn Dataset>, 
             remedy: "correct the path (a relative one starts from the data folder or its medmnist/)".into(),
         });
     };
-    let stem = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_lowercase();
+    let stem = file_name(path).to_lowercase();
     let set = SETS.iter().position(|s| stem.starts_with(s.name)).map(|i| &SETS[i]);
     read(path, name, set, None, req)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The set's files, the most fitting one first.
@@ -114,7 +118,7 @@ fn read(
     let size = places::checked_size(name, req.size)?;
     let contents = scan(path, set)?;
     let mut card = card(name, set, &contents);
-    card.notes.push(format!("read from {}", path.display()));
+    card.notes.push(format!("read from {}", file_name(path)));
     card.notes.extend(note);
     let mut packed =
         Packed { card, stored: contents.sides, size, sources: Vec::new(), splits: Default::default() };

@@ -1,0 +1,68 @@
+//! What must hold of every parser on any bytes: it returns, and what it returns is consistent.
+//! One function per fuzz target; `tests/hostile_bytes.rs` runs the same ones on damaged files.
+
+use std::io::Cursor;
+
+use datasets::formats::{celeba_lists, cifar_bin, idx, image_file, npz, uci};
+
+pub fn idx(bytes: &[u8]) {
+    for rank in [1, 3] {
+        if let Ok(file) = idx::parse(bytes, rank) {
+            assert_eq!(file.dims.len(), rank);
+            assert_eq!(file.dims.iter().product::<usize>(), file.data.len());
+            assert_eq!(idx::parse_dims(bytes, bytes.len() as u64, rank), Ok(file.dims));
+        }
+    }
+}
+
+pub fn cifar_bin(bytes: &[u8]) {
+    if let Ok(records) = cifar_bin::parse(bytes) {
+        assert_eq!(records.len() * cifar_bin::RECORD, bytes.len());
+        assert!(records.iter().all(|(label, pixels)| label < 10 && pixels.len() == cifar_bin::PIXELS));
+    }
+}
+
+pub fn npz(bytes: &[u8]) {
+    let Ok(mut file) = npz::Npz::open(Cursor::new(bytes)) else { return };
+    for name in file.names() {
+        if let Ok((header, data)) = file.bytes(&name, None) {
+            assert_eq!(header.shape.iter().product::<usize>(), data.len());
+        }
+        if let Ok((header, values)) = file.integers(&name) {
+            assert_eq!(header.shape.iter().product::<usize>(), values.len());
+        }
+        let _ = file.bytes(&name, Some(1));
+    }
+    let _ = npz::parse_header(&mut &*bytes);
+}
+
+pub fn celeba_lists(bytes: &[u8]) {
+    if let Ok(names) = celeba_lists::attributes(bytes) {
+        for name in names {
+            if let Ok(column) = celeba_lists::attribute(bytes, name) {
+                assert!(!column.is_empty() && column.iter().all(|(_, value)| matches!(value, 0 | 1)));
+            }
+        }
+    }
+    if let Ok(parts) = celeba_lists::partition(bytes) {
+        assert!(parts.iter().all(|(_, part)| (0..3).contains(part)));
+    }
+    if let Ok(persons) = celeba_lists::identities(bytes) {
+        assert!(persons.iter().all(|(_, person)| *person >= 0));
+    }
+}
+
+pub fn uci(bytes: &[u8]) {
+    if let Ok(table) = uci::parse(bytes) {
+        assert_eq!(table.features.len(), uci::FEATURES * table.labels.len());
+        assert!(table.features.iter().all(|v| v.is_finite()) && table.labels.iter().all(|l| *l < 2));
+    }
+}
+
+pub fn image_file(bytes: &[u8]) {
+    if let Ok(pixels) = image_file::decode(bytes) {
+        assert_eq!(pixels.data.len(), pixels.height * pixels.width * 3);
+        let square = datasets::formats::resize::square(&pixels, 16);
+        assert_eq!(square.data.len(), 16 * 16 * 3);
+    }
+}

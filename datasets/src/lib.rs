@@ -1,0 +1,21 @@
+//! Data sets: loaders of the common file formats, embedded and procedural data, downloads and client partitions.
+//!
+//! Everything comes out as a [`Batch`] of pixels (or scaled table features) in `[0, 1]`; see [`Dataset`].
+//! [`open`] finds a data set by name, [`ENTRIES`] lists them all, [`verify`] reads one from end to end.
+
+mod card;
+mod dataset;
+mod error;
+mod registry;
+
+pub mod embedded;
+pub mod fetch;
+pub mod formats;
+pub mod loaders;
+pub mod partition;
+
+pub use card::{Card, Kind, LabelKind};
+pub use dataset::{Batch, Dataset, Request};
+pub use error::DatasetError;
+pub use registry::{DatasetEntry, ENTRIES, Presence, SplitCount, VerifyReport, entry, open, verify};
+pub use suites::Split;

@@ -1,0 +1,150 @@
+//! Parsers on damaged and lying files: they return, and their memory stays within what the bytes can account for.
+//! One test function alone counts allocations, so that nothing else runs beside it.
+
+#![allow(unsafe_code)] // a counting allocator cannot be written without
+
+#[path = "../fuzz/checks.rs"]
+mod checks;
+#[allow(dead_code)]
+#[path = "common/files.rs"]
+mod files;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Counts what is held, and the most that was.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most memory that was held during `work`, beyond what was held before.
+fn peak_of(work: impl FnOnce()) -> usize {
+    let before = HELD.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    work();
+    PEAK.load(Relaxed) - before
+}
+
+fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+type Check = fn(&[u8]);
+
+/// Sound files of every format with their checks.
+fn samples() -> Vec<(&'static str, Check, Vec<u8>)> {
+    let row = format!("1,M,{}\n", ["1.5"; 30].join(","));
+    let idx = files::idx(&[6, 4, 4], &[9; 96]);
+    let arrays = files::npz(&[("train_images", &[2, 5, 5], &[7; 50]), ("train_labels", &[2, 1], &[0, 1])]);
+    let attributes = "image_id,Male,Smiling\n1.jpg,1,-1\n2.jpg,-1,1\n";
+    let original = "2\nMale Smiling\n1.jpg 1 -1\n2.jpg -1 1\n";
+    vec![
+        ("idx.gz", checks::idx, gz(&idx)),
+        ("idx", checks::idx, idx),
+        ("cifar", checks::cifar_bin, vec![3; 2 * 3073]),
+        ("npz", checks::npz, arrays),
+        ("attributes", checks::celeba_lists, attributes.into()),
+        ("attributes.txt", checks::celeba_lists, original.into()),
+        ("partition", checks::celeba_lists, "1.jpg 0\n2.jpg 2\n".into()),
+        ("uci", checks::uci, row.repeat(3).into()),
+        ("png", checks::image_file, files::png(33, 20, [1, 200, 3])),
+        ("jpg", checks::image_file, include_bytes!("golden/resize/photo444_48.in.jpg").to_vec()),
+    ]
+}
+
+/// Overwrites, cuts and repeats.
+fn damage(
+    sound: &[u8],
+    hits: &[(prop::sample::Index, u8)],
+    cut: prop::sample::Index,
+    tail: &[u8],
+) -> Vec<u8> {
+    let mut bytes = sound.to_vec();
+    for (at, to) in hits {
+        let at = at.index(bytes.len());
+        bytes[at] = *to;
+    }
+    bytes.truncate(cut.index(2 * sound.len() + 1));
+    bytes.extend(tail);
+    bytes
+}
+
+/// deflate's greatest expansion, twice for growth by doubling, and room for decoders' tables and messages.
+fn bound(stored: usize) -> usize {
+    2 * 1032 * stored + (8 << 20)
+}
+
+#[test]
+fn damaged_files_neither_panic_nor_exhaust_memory() {
+    let any_damage = (
+        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        any::<prop::sample::Index>(),
+        prop::collection::vec(any::<u8>(), 0..20),
+    );
+    for (name, check, sound) in samples() {
+        check(&sound);
+        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(400) });
+        let outcome = runner.run(&any_damage, |(hits, cut, tail)| {
+            let bytes = damage(&sound, &hits, cut, &tail);
+            let peak = peak_of(|| check(&bytes));
+            prop_assert!(peak <= bound(bytes.len()), "{peak} bytes held for a file of {}", bytes.len());
+            Ok(())
+        });
+        assert!(outcome.is_ok(), "{name}: {outcome:?}");
+    }
+    lying_headers_cost_nothing();
+}
+
+/// Headers that declare gigabytes over a few bytes must cost less than a megabyte, inflation included.
+fn lying_headers_cost_nothing() {
+    let huge_idx = files::idx(&[1 << 20, 1 << 10, 1 << 10], &[0; 64]);
+    let mut huge_png = files::png(8, 8, [1, 2, 3]);
+    huge_png[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+    let lies: [(&str, Check, Vec<u8>); 6] = [
+        ("idx.gz", checks::idx, gz(&huge_idx)),
+        ("idx", checks::idx, huge_idx),
+        ("npz", checks::npz, files::npz(&[("train_images", &[1 << 30, 28, 28], &[0; 64])])),
+        ("ppm", checks::image_file, b"P6 60000 60000 255\n012".to_vec()),
+        ("bmp", checks::image_file, bmp(50_000)),
+        ("png", checks::image_file, huge_png),
+    ];
+    for (name, check, bytes) in lies {
+        let peak = peak_of(|| check(&bytes));
+        assert!(peak < 1 << 20, "{name}: {peak} bytes held for a file of {}", bytes.len());
+    }
+}
+
+/// A bitmap header that declares `side` x `side` pixels of 24 bits.
+fn bmp(side: u32) -> Vec<u8> {
+    let mut out = b"BM".to_vec();
+    for word in [70u32, 0, 54, 40, side, side] {
+        out.extend(word.to_le_bytes());
+    }
+    out.extend([1, 0, 24, 0]);
+    out.extend([0; 24 + 16]);
+    out
+}
