@@ -30,6 +30,8 @@ pub enum Verb {
     Run(verbs::run::Args),
     /// Attack an update captured by another federated-learning stack
     Attack(verbs::attack::Args),
+    /// Score pictures against their originals with every metric
+    Score(verbs::score::Args),
     /// List attacks, defences, data sets, models, metrics and suites
     List(verbs::list::Args),
     /// List, verify and fetch data sets

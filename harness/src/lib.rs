@@ -13,6 +13,7 @@ pub mod plan;
 pub mod progress;
 pub mod runner;
 pub mod score;
+pub mod score_files;
 pub mod settings;
 pub mod threat;
 pub mod verbs;

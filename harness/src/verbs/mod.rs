@@ -31,6 +31,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::List(args) => list::run(args, &settings),
         Verb::Data(args) => data::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
+        Verb::Score(args) => score::run(args, &settings),
         Verb::Report(args) => report::run(args, &settings),
     }
 }

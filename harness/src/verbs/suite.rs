@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
 use reports::{RunInfo, RunStore, SCHEMA, SuiteInfo};
 use serde_json::{Value, json};
@@ -70,14 +70,7 @@ impl Selection {
             overrides.push(("task.dataset".to_string(), json!(dataset)));
         }
         for set in &self.set {
-            let (path, value) = set
-                .split_once('=')
-                .ok_or_else(|| anyhow!("--set {set}: write PATH=VALUE, such as attack.iterations=500"))?;
-            // A bare word is a string; anything that reads as JSON is that.
-            overrides.push((
-                path.trim().to_string(),
-                serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
-            ));
+            overrides.push(suites::parse_override(set)?);
         }
         let mut suite = Suite::load(&self.suite, self.profile.as_deref(), &overrides)?;
         suite.map_specs(plan::spell_out)?;
