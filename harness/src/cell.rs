@@ -1,5 +1,6 @@
 //! One cell from its spec to its record: the whole line, top to bottom.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -34,12 +35,28 @@ pub struct Context<'a> {
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 
+thread_local! {
+    /// Whether this thread is inside a cell, whose panics become its record.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the panics of cells off the screen (they are in the records) and says the others in one line.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        if !INSIDE.get() {
+            eprintln!("bench: internal error, please report it: {}", one_line(&info.to_string().replace('\n', " ")));
+        }
+    }));
+}
+
 /// Runs a cell. `None` where the user stopped it: nothing is recorded then.
 pub fn run(spec: &CellSpec, context: &Context) -> Option<CellRecord> {
     let start = Instant::now();
     let mut wall = Wall::default();
     let mut record = blank(spec);
+    INSIDE.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(|| stages(spec, context, &mut record, &mut wall)));
+    INSIDE.set(false);
     record.outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
         Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return None,

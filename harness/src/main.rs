@@ -14,8 +14,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    // A panic inside a cell becomes its record; its trace on standard error would only drown the progress display.
-    std::panic::set_hook(Box::new(|_| {}));
+    harness::cell::quiet_panics();
     match verbs::dispatch(&cli) {
         Ok(code) => code,
         Err(error) => {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use attacks::Reconstruction;
 use reports::{ImageScore, Scores};
-use suites::{Fact, rng::stream};
+use suites::rng::stream;
 use tch::{Kind, Tensor};
 
 use crate::HarnessError;
@@ -83,9 +83,8 @@ fn labels(trial: &Trial, truth: &Truth, found: &Reconstruction, n: usize, order:
     };
     let guesses: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(n as i64)).ok());
     let guessed: Vec<Option<i64>> = order.iter().map(|&g| guesses.as_ref().and_then(|l| l.get(g).copied()).filter(|&l| l >= 0)).collect();
-    // An attack that was granted the labels, or recovers none, has not told them; only guesses are scored.
-    let silent = !single || guesses.is_none() || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
-    let granted = silent && (trial.spec.facts.contains(&Fact::Labels) || guesses.is_none() || !single);
+    // An attack that was granted the labels, or recovers none, has told nothing: only guesses are scored.
+    let granted = !single || guesses.is_none() || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
     let matches = label_match::label_match(&guessed, &true_labels, granted);
     true_labels.into_iter().zip(guessed).zip(matches).map(|((t, g), m)| (t, g, m)).collect()
 }
