@@ -4,12 +4,22 @@
 //! `report/`. [`RunStore`] writes it so that a kill at any moment loses at most the record being written;
 //! [`write_report`] turns whatever is there into `report/report.md`.
 
+mod axes;
 mod error;
+mod export;
+mod markdown;
+pub mod metrics;
 mod number;
 pub mod record;
+mod report;
+mod run;
 pub mod stats;
 pub mod store;
+mod summary;
+mod tables;
 
 pub use error::ReportError;
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};
+pub use report::write_report;
 pub use store::{Host, RunInfo, RunStore, SCHEMA, SuiteInfo, fingerprint, merge, write_whole};
+pub use summary::CellSummary;

@@ -5,6 +5,7 @@ use crate::ReportError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
+use suites::{CellId, Published, Suite};
 
 /// Schema of run folders: `major.minor`; another major cannot be read.
 pub const SCHEMA: &str = "1.0";
@@ -49,8 +50,10 @@ pub struct SuiteInfo {
     pub description: String,
     /// The TOML.
     pub text: String,
-    /// Cells that this folder should hold when finished.
-    pub cells: usize,
+    /// Cells that this folder should hold when finished, in the suite's order.
+    pub cells: Vec<CellId>,
+    /// Values from the literature to print beside the measured ones.
+    pub published: Vec<Published>,
 }
 
 /// A program on a machine.
@@ -139,6 +142,25 @@ impl RunInfo {
 }
 
 impl SuiteInfo {
+    /// The suite as it is about to be run; call it after the suite was cut to a shard.
+    pub fn of(suite: &Suite) -> Self {
+        let cells: Vec<_> = suite.cells.iter().map(suites::CellSpec::id).collect();
+        // A suite built from flags has no file; its cells then say what it is.
+        let text = match suite.text.is_empty() {
+            true => cells.iter().map(|id| format!("{id}\n")).collect(),
+            false => suite.text.clone(),
+        };
+        SuiteInfo {
+            name: suite.name.clone(),
+            profile: suite.profile.clone(),
+            version: suite.version.clone(),
+            description: suite.description.clone(),
+            text,
+            cells,
+            published: suite.published.clone(),
+        }
+    }
+
     /// Name and profile, such as "suite showcase (profile full)".
     pub fn title(&self) -> String {
         match &self.profile {

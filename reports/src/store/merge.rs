@@ -37,21 +37,18 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<usize, ReportError> {
 fn merged_info(dirs: &[PathBuf]) -> Result<RunInfo, ReportError> {
     let first = dirs.first().ok_or(ReportError::NothingToMerge)?;
     let mut info = RunInfo::read(first)?;
-    let mut shards = vec![info.shard.clone()];
     for dir in &dirs[1..] {
         let other = RunInfo::read(dir)?;
         other.same_experiment(&info, dir)?;
-        // The same shard twice adds no cells; different shards do.
-        if !shards.contains(&other.shard) {
-            info.suite.cells += other.suite.cells;
-            shards.push(other.shard.clone());
+        if other.shard != info.shard {
+            info.shard = None;
         }
+        let new: Vec<_> =
+            other.suite.cells.iter().filter(|id| !info.suite.cells.contains(id)).cloned().collect();
+        info.suite.cells.extend(new);
         for host in std::iter::once(other.host()).chain(other.elsewhere) {
             info.note_host(host);
         }
-    }
-    if shards.len() > 1 {
-        info.shard = None;
     }
     Ok(info)
 }

@@ -15,7 +15,7 @@ pub fn info(text: &str) -> RunInfo {
             name: "demo".into(),
             text: text.into(),
             version: "1".into(),
-            cells: 3,
+
             ..Default::default()
         },
         libtorch: "2.11.0 (cpu)".into(),

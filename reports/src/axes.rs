@@ -1,0 +1,189 @@
+//! Which settings vary across the cells of a run: these key the rows of every table, the others are printed once.
+
+use crate::CellRecord;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use suites::{CellSpec, Named};
+
+/// The settings of a set of cells, split into those that vary and those that do not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Axes {
+    /// Titles of the varying settings, in the spec's order.
+    pub titles: Vec<String>,
+    /// Paths of the varying settings.
+    pub paths: Vec<String>,
+    /// Per cell, in the order given: its values along `titles`.
+    pub rows: Vec<Vec<String>>,
+    /// Per cell: its attack, with the parameters that vary.
+    pub attacks: Vec<String>,
+    /// Constant settings as (path, value), in the spec's order.
+    pub constant: Vec<(String, String)>,
+}
+
+impl Axes {
+    /// Splits the settings of `records`.
+    pub fn of(records: &[CellRecord]) -> Self {
+        let varying_params = VaryingParams::of(records);
+        let cells: Vec<Vec<(String, String)>> =
+            records.iter().map(|r| settings(&r.spec, &varying_params)).collect();
+        let attacks = records.iter().map(|r| varying_params.label(&r.spec.attack)).collect();
+        let mut axes = Axes { rows: vec![Vec::new(); cells.len()], attacks, ..Axes::default() };
+        for path in paths(&cells) {
+            let values: Vec<&str> = cells.iter().map(|cell| value_at(cell, &path)).collect();
+            if values.iter().all(|v| *v == values[0]) {
+                axes.constant.push((path, values[0].to_owned()));
+            } else {
+                axes.rows.iter_mut().zip(&values).for_each(|(row, v)| row.push((*v).to_owned()));
+                axes.titles.push(title(&path));
+                axes.paths.push(path);
+            }
+        }
+        axes.constant.extend(varying_params.constant_lines());
+        axes
+    }
+
+    /// The value of cell `at` along `path`, where that varies.
+    pub fn value(&self, at: usize, path: &str) -> Option<&str> {
+        let column = self.paths.iter().position(|p| p == path)?;
+        self.rows[at].get(column).map(String::as_str)
+    }
+
+    /// The values of cell `at` in one line, without those along `except`.
+    pub fn label(&self, at: usize, except: &[&str]) -> String {
+        let kept = self.paths.iter().zip(&self.rows[at]).filter(|(path, _)| !except.contains(&path.as_str()));
+        kept.map(|(path, value)| spoken(path, value)).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// A value that says of itself what it is; bare numbers and booleans get their setting's name.
+fn spoken(path: &str, value: &str) -> String {
+    match path {
+        "defenses" if value == "none" => "no defence".into(),
+        "training.partition" => format!("{value} partition"),
+        "training.batch_size" => format!("batch {value}"),
+        "training.clients" => format!("{value} clients"),
+        "trials" => format!("{value} trials"),
+        _ if value.parse::<f64>().is_ok() || value == "true" || value == "false" || value == "-" => {
+            format!("{} {value}", title(path))
+        }
+        _ => value.into(),
+    }
+}
+
+fn title(path: &str) -> String {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    match path {
+        "task.dataset" => "data".into(),
+        "defenses" => "defence".into(),
+        _ => last.replace('_', " "),
+    }
+}
+
+fn paths(cells: &[Vec<(String, String)>]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let all = cells.iter().flatten().map(|(path, _)| path.clone());
+    all.filter(|path| seen.insert(path.clone())).collect()
+}
+
+fn value_at<'a>(cell: &'a [(String, String)], path: &str) -> &'a str {
+    cell.iter().find(|(p, _)| p == path).map_or("-", |(_, value)| value)
+}
+
+/// A cell's settings as (path, value), attack, defences and partition each in one value.
+fn settings(spec: &CellSpec, varying: &VaryingParams) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    let json = serde_json::to_value(spec).unwrap_or(Value::Null);
+    for (key, value) in json.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "attack" => out.push((key.clone(), varying.label(&spec.attack))),
+            "defenses" => out.push((key.clone(), defences(spec, |d| varying.label(d)))),
+            _ => flatten(key, value, &mut out),
+        }
+    }
+    out
+}
+
+fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) if path == "training.partition" => out.push((path.into(), named(map, "kind"))),
+        Value::Object(map) => map.iter().for_each(|(key, v)| flatten(&format!("{path}.{key}"), v, out)),
+        _ => out.push((path.into(), plain(value))),
+    }
+}
+
+/// A table with a naming key as `name (a = 1, b = 2)`.
+fn named(map: &Map<String, Value>, key: &str) -> String {
+    let name = map.get(key).map(plain).unwrap_or_default();
+    let rest = map.iter().filter(|(k, _)| *k != key).map(|(k, v)| format!("{k} = {}", plain(v)));
+    with_params(&name, rest.collect())
+}
+
+fn with_params(name: &str, params: Vec<String>) -> String {
+    match params.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name} ({})", params.join(", ")),
+    }
+}
+
+/// A value as a reader writes it.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "none".into(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            let parts: Vec<_> = map.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The defences of a cell in one value; "none" where it has none.
+pub(crate) fn defences(spec: &CellSpec, show: impl Fn(&Named) -> String) -> String {
+    let acting: Vec<_> = acting(spec).map(show).collect();
+    if acting.is_empty() { "none".into() } else { acting.join(" + ") }
+}
+
+/// The defences of a cell that do anything.
+pub(crate) fn acting(spec: &CellSpec) -> impl Iterator<Item = &Named> {
+    spec.defenses.iter().filter(|d| d.name != "none")
+}
+
+/// For each attack and defence by name: the values each of its parameters takes over all cells.
+struct VaryingParams(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
+
+impl VaryingParams {
+    fn of(records: &[CellRecord]) -> Self {
+        let mut seen: BTreeMap<String, Vec<&Named>> = BTreeMap::new();
+        for entry in records.iter().flat_map(|r| std::iter::once(&r.spec.attack).chain(acting(&r.spec))) {
+            seen.entry(entry.name.clone()).or_default().push(entry);
+        }
+        VaryingParams(seen.into_iter().map(|(name, uses)| (name, values_by_param(&uses))).collect())
+    }
+
+    fn label(&self, entry: &Named) -> String {
+        let Some(params) = self.0.get(&entry.name) else { return entry.name.clone() };
+        let varying = params.iter().filter(|(_, values)| values.len() > 1);
+        let shown = varying.map(|(k, _)| format!("{k} = {}", entry.params.get(k).map_or("-".into(), plain)));
+        with_params(&entry.name, shown.collect())
+    }
+
+    /// What is constant within a name that has parameters: printed once beside the constant settings.
+    fn constant_lines(&self) -> Vec<(String, String)> {
+        let line = |(name, params): (&String, &BTreeMap<String, BTreeSet<String>>)| {
+            let fixed = params.iter().filter(|(_, values)| values.len() == 1);
+            let text: Vec<_> =
+                fixed.flat_map(|(k, values)| values.iter().map(move |v| format!("{k} = {v}"))).collect();
+            (!text.is_empty()).then(|| (format!("parameters of {name}"), text.join(", ")))
+        };
+        self.0.iter().filter_map(line).collect()
+    }
+}
+
+fn values_by_param(uses: &[&Named]) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeSet<_> = uses.iter().flat_map(|u| u.params.keys()).collect();
+    let values = |name: &String| uses.iter().map(|u| u.params.get(name).map_or("-".into(), plain)).collect();
+    names.into_iter().map(|name| (name.clone(), values(name))).collect()
+}

@@ -1,0 +1,89 @@
+//! A run folder read for reporting: records in the suite's order, each with its statistics.
+
+use crate::axes::{Axes, acting};
+use crate::store::read_records;
+use crate::summary::CellSummary;
+use crate::{CellRecord, Outcome, ReportError, RunInfo};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Everything a renderer needs.
+pub(crate) struct Run {
+    pub dir: PathBuf,
+    pub info: RunInfo,
+    /// In the suite's order; a cell's number in the report is its place here, from 1.
+    pub records: Vec<CellRecord>,
+    pub cells: Vec<CellSummary>,
+    pub axes: Axes,
+}
+
+impl Run {
+    pub fn load(dir: &Path) -> Result<Self, ReportError> {
+        let info = RunInfo::read(dir)?;
+        Ok(Self::new(dir.into(), info, read_records(dir)?))
+    }
+
+    pub fn new(dir: PathBuf, info: RunInfo, mut records: Vec<CellRecord>) -> Self {
+        let order: HashMap<_, _> = info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
+        records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
+        let cells = records.iter().map(CellSummary::of).collect();
+        let axes = Axes::of(&records);
+        Run { dir, info, records, cells, axes }
+    }
+
+    /// Places of the cells whose attack ran or broke.
+    pub fn attacked(&self) -> Vec<usize> {
+        let applies = |at: &usize| !matches!(self.records[*at].outcome, Outcome::NotApplicable { .. });
+        (0..self.records.len()).filter(applies).collect()
+    }
+
+    /// The attacked cells by world, worlds in the order they first appear: cells of one world saw the same images.
+    pub fn worlds(&self) -> Vec<Vec<usize>> {
+        group(self.attacked(), |at| self.records[at].spec.world_key())
+    }
+
+    /// The attacked cells by world, adversary and defences: cells of one group differ only in the attack.
+    pub fn rivals(&self) -> Vec<Vec<usize>> {
+        group(self.attacked(), |at| {
+            let spec = &self.records[at].spec;
+            format!(
+                "{} {} {:?} {:?}",
+                spec.world_key(),
+                spec.vantage,
+                spec.facts,
+                acting(spec).collect::<Vec<_>>()
+            )
+        })
+    }
+
+    /// The cell that differs from `at` only in having no defence.
+    pub fn undefended(&self, at: usize) -> Option<usize> {
+        let spec = &self.records[at].spec;
+        let key = spec.attack_key();
+        self.attacked().into_iter().find(|&other| {
+            let twin = &self.records[other].spec;
+            acting(twin).next().is_none()
+                && twin.attack_key() == key
+                && twin.vantage == spec.vantage
+                && twin.facts == spec.facts
+        })
+    }
+
+    /// Whether the cell has a defence that acts.
+    pub fn defended(&self, at: usize) -> bool {
+        acting(&self.records[at].spec).next().is_some()
+    }
+}
+
+/// Groups places by a key, in the order the keys first appear.
+pub(crate) fn group(places: Vec<usize>, key: impl Fn(usize) -> String) -> Vec<Vec<usize>> {
+    let (mut groups, mut index) = (Vec::<Vec<usize>>::new(), HashMap::new());
+    for at in places {
+        let slot = *index.entry(key(at)).or_insert(groups.len());
+        match groups.get_mut(slot) {
+            Some(group) => group.push(at),
+            None => groups.push(vec![at]),
+        }
+    }
+    groups
+}

@@ -1,0 +1,61 @@
+//! What went wrong, what is doubtful, and what was remarked.
+
+use crate::markdown::{Table, escape, ranges};
+use crate::run::Run;
+use crate::{CellRecord, Outcome};
+use std::collections::BTreeMap;
+
+pub(super) fn failures(run: &Run) -> String {
+    let mut table = Table::new(["cells", "outcome", "reason"]);
+    let mut reasons: Vec<((&str, String), Vec<usize>)> = Vec::new();
+    for (at, record) in run.records.iter().enumerate() {
+        let Some(reason) = reason(record) else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, cells)) => cells.push(at + 1),
+            None => reasons.push((reason, vec![at + 1])),
+        }
+    }
+    reasons.into_iter().for_each(|((what, why), cells)| table.row([ranges(&cells), what.to_owned(), why]));
+    format!("## Failed and not applicable\n\n{}{}", table.render("None."), not_applicable(run))
+}
+
+fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
+    match &record.outcome {
+        Outcome::Done => None,
+        Outcome::NotApplicable { why } => Some(("not applicable", why.clone())),
+        Outcome::Failed { stage, message } => Some(("failed", format!("{stage}: {message}"))),
+    }
+}
+
+/// The settings of cells that have no row elsewhere.
+fn not_applicable(run: &Run) -> String {
+    let silent = |at: &usize| matches!(run.records[*at].outcome, Outcome::NotApplicable { .. });
+    let lines = (0..run.records.len()).filter(silent).map(|at| {
+        let label = run.axes.label(at, &[]);
+        format!("- {}: {}\n", at + 1, escape(if label.is_empty() { &run.axes.attacks[at] } else { &label }))
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("{lines}\n") }
+}
+
+pub(super) fn flags(run: &Run) -> String {
+    let mut table = Table::new(["flag", "cells (images)"]);
+    let mut cells: BTreeMap<&String, Vec<String>> = BTreeMap::new();
+    for (at, cell) in run.cells.iter().enumerate() {
+        for (flag, images) in &cell.flags {
+            cells.entry(flag).or_default().push(format!("{} ({images})", at + 1));
+        }
+    }
+    cells.into_iter().for_each(|(flag, list)| table.row([flag.clone(), list.join(", ")]));
+    format!("## Flags\n\n{}", table.render("None."))
+}
+
+pub(super) fn notes(run: &Run) -> String {
+    let mut cells: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
+    for (at, record) in run.records.iter().enumerate() {
+        record.notes.iter().for_each(|note| cells.entry(note).or_default().push(at + 1));
+    }
+    let mut table = Table::new(["cells", "note"]);
+    cells.into_iter().for_each(|(note, list)| table.row([ranges(&list), note.clone()]));
+    format!("## Notes\n\n{}", table.render("None."))
+}

@@ -1,0 +1,92 @@
+//! How good the reconstructions are: means with intervals, and success rates, null baselines beside the attacks.
+
+use super::{key, keyed, mean_ci, n, null_key, rate};
+use crate::markdown::NONE;
+use crate::metrics::{Metric, THRESHOLDS, in_order};
+use crate::run::Run;
+use crate::stats::{BOOTSTRAP_RESAMPLES, CONFIDENCE, Summary};
+use std::collections::BTreeMap;
+
+pub(super) fn quality(run: &Run) -> String {
+    let metrics: Vec<Metric> = metrics(run).iter().map(|m| Metric::of(m)).collect();
+    let columns =
+        metrics.iter().map(|m| format!("{} {}", m.label(), if m.higher_is_better { "↑" } else { "↓" }));
+    let head = ["n".to_owned()].into_iter().chain(columns).chain(["PSNR median (sd)".to_owned()]);
+    let mut table = keyed(run, head);
+    for world in run.worlds() {
+        for &at in &world {
+            table.row(key(run, at).into_iter().chain(row(&metrics, &run.cells[at].metrics)));
+        }
+        for (name, scores) in world_nulls(run, &world, |c| &c.baselines) {
+            table.row(null_key(run, &world, name).into_iter().chain(row(&metrics, scores)));
+        }
+    }
+    let lead = format!(
+        "Mean over images with its {:.0} % interval (percentile bootstrap, {BOOTSTRAP_RESAMPLES} resamples). Arrows point to where \
+         the attacker got more. PSNR above {} dB, also infinite, enters at that value and is counted as capped. Rows *null: ...* are \
+         pictures made without attacking anything.\n\n",
+        100.0 * CONFIDENCE,
+        crate::metrics::PSNR_CAP_DB
+    );
+    format!(
+        "## Reconstruction\n\n{lead}{}",
+        table.without_empty_columns().render("No cell has been attacked yet.")
+    )
+}
+
+fn row(metrics: &[Metric], scores: &BTreeMap<String, Summary>) -> Vec<String> {
+    let means = metrics.iter().map(|m| mean_ci(m, scores.get(&m.name)));
+    let psnr = scores.get("psnr");
+    let spread = psnr.and_then(|s| Some((s.median?, s.sd)));
+    let spread = spread.map_or(NONE.into(), |(median, sd)| match sd {
+        Some(sd) => format!("{median:.2} ({sd:.2})"),
+        None => format!("{median:.2}"),
+    });
+    let counted = psnr.or_else(|| scores.values().next());
+    [n(counted)].into_iter().chain(means).chain([spread]).collect()
+}
+
+/// Metrics that any cell measured, but labels, which have their own column of rates.
+fn metrics(run: &Run) -> Vec<String> {
+    let all = run.cells.iter().flat_map(|c| &c.metrics).filter(|(name, _)| *name != "label_match");
+    in_order(all.map(|(name, _)| name.clone()))
+}
+
+/// The baselines of the world's first cell that has any; they are the same for all its cells.
+fn world_nulls<'a, T: 'a>(
+    run: &'a Run,
+    world: &[usize],
+    of: impl Fn(&'a crate::summary::CellSummary) -> &'a BTreeMap<String, T>,
+) -> impl Iterator<Item = (&'a String, &'a T)> {
+    let found = world.iter().map(|at| of(&run.cells[*at])).find(|nulls| !nulls.is_empty());
+    found.into_iter().flatten()
+}
+
+pub(super) fn success(run: &Run) -> String {
+    let labels: Vec<String> = metrics(run).iter().flat_map(|name| threshold_labels(name)).collect();
+    let mut table = keyed(run, labels.iter().cloned().chain(["label accuracy".to_owned()]));
+    for world in run.worlds() {
+        for &at in &world {
+            let cell = &run.cells[at];
+            let rates = labels.iter().map(|l| rate(cell.success.get(l)));
+            let guessed =
+                if cell.labels_known { "known".to_owned() } else { rate(cell.label_accuracy.as_ref()) };
+            table.row(key(run, at).into_iter().chain(rates).chain([guessed]));
+        }
+        for (name, rates) in world_nulls(run, &world, |c| &c.baseline_success) {
+            let rates = labels.iter().map(|l| rate(rates.get(l)));
+            table.row(null_key(run, &world, name).into_iter().chain(rates).chain([NONE.to_owned()]));
+        }
+    }
+    let lead = "Share of images (count) with Wilson's interval in percent. A failed attack counts as tried without success; \
+                \"known\" labels were told to the attacker.\n\n";
+    format!(
+        "## Success rates\n\n{lead}{}",
+        table.without_empty_columns().render("No cell has been attacked yet.")
+    )
+}
+
+fn threshold_labels(name: &str) -> Vec<String> {
+    let metric = Metric::of(name);
+    THRESHOLDS.iter().filter(|t| t.judges(name)).map(|t| t.label(&metric)).collect()
+}
