@@ -19,6 +19,8 @@ struct Work {
     net: Network,
     params: Params,
     target: Vec<Tensor>,
+    /// Squared norm of each target.
+    norms: Vec<f64>,
     labels: Tensor,
     cosine: bool,
     images: Tensor,
@@ -47,9 +49,10 @@ impl Work {
         let label = Tensor::from_slice(&[1i64]).unsqueeze(0);
         let grads =
             gradients(&net, &params, &truth, Mode::Eval, Form::Dense, false, |z| cross_entropy(z, &label));
-        let target = grads.layers.iter().map(|g| g.to_dense().detach()).collect();
+        let target: Vec<Tensor> = grads.layers.iter().map(|g| g.to_dense().detach()).collect();
+        let norms = target.iter().map(|t| t.square().sum(Kind::Double).double_value(&[])).collect();
         let images = noise::normal(&mut rng, &size);
-        Some(Work { net, params, target, labels: label.expand([trials, 1], true), cosine, images })
+        Some(Work { net, params, target, norms, labels: label.expand([trials, 1], true), cosine, images })
     }
 
     /// The gradient of the objective with respect to the images.
@@ -58,32 +61,32 @@ impl Work {
         let grads = gradients(&self.net, &self.params, &x, Mode::Eval, Form::Auto, true, |z| {
             cross_entropy(z, &self.labels)
         });
-        let mut value =
-            if self.cosine { cosine(&grads.layers, &self.target) } else { l2(&grads.layers, &self.target) };
+        let mut value = if self.cosine { self.cosine(&grads.layers) } else { self.l2(&grads.layers) };
         if prior {
             value += total_variation(&x) * 0.1;
         }
         Tensor::run_backward(&[value.sum(Kind::Float)], &[&x], false, false).remove(0)
     }
+
+    fn cosine(&self, layers: &[LayerGrad]) -> Tensor {
+        let size: f64 = self.norms.iter().sum();
+        let dot = add(layers.iter().zip(&self.target).map(|(g, t)| g.dot(t)));
+        1.0 - dot / (add(layers.iter().map(LayerGrad::norm2)) * size).sqrt()
+    }
+
+    fn l2(&self, layers: &[LayerGrad]) -> Tensor {
+        let pairs = layers.iter().zip(&self.target).zip(&self.norms);
+        add(pairs.map(|((g, t), norm)| match g {
+            LayerGrad::Dense(_) => {
+                g.residual(t).square().flatten(2, -1).sum_dim_intlist(2, false, None).reshape([-1])
+            }
+            LayerGrad::Factored { .. } => g.norm2() - g.dot(t) * 2.0 + *norm,
+        }))
+    }
 }
 
 fn add(terms: impl Iterator<Item = Tensor>) -> Tensor {
     terms.reduce(|a, b| a + b).expect("a network has layers")
-}
-
-fn cosine(layers: &[LayerGrad], target: &[Tensor]) -> Tensor {
-    let size: f64 = target.iter().map(|t| t.square().sum(Kind::Double).double_value(&[])).sum();
-    let dot = add(layers.iter().zip(target).map(|(g, t)| g.dot(t)));
-    1.0 - dot / (add(layers.iter().map(LayerGrad::norm2)) * size).sqrt()
-}
-
-fn l2(layers: &[LayerGrad], target: &[Tensor]) -> Tensor {
-    add(layers.iter().zip(target).map(|(g, t)| match g {
-        LayerGrad::Dense(_) => {
-            g.residual(t).square().flatten(2, -1).sum_dim_intlist(2, false, None).reshape([-1])
-        }
-        LayerGrad::Factored { .. } => g.norm2() - g.dot(t) * 2.0 + t.square().sum(Kind::Float),
-    }))
 }
 
 fn total_variation(x: &Tensor) -> Tensor {

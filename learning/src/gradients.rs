@@ -1,11 +1,12 @@
-//! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a layer.
+//! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a layer. Large
+//! convolutions leave the product to autograd.
 
 use tch::Tensor;
 
 use crate::layer_grad::LayerGrad;
 use crate::network::Network;
 use crate::params::Params;
-use crate::tape::{BatchStat, Conv, Mode, Tap, TapKind, Tape};
+use crate::tape::{BatchStat, Conv, Mode, Tap, TapKind, Tape, stack};
 
 /// How weight gradients are represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +61,20 @@ pub fn gradients(
     create_graph: bool,
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Gradients {
-    let mut tape = Tape::recording(params, mode);
+    let mut tape = Tape::recording(params, mode, form);
     let logits = net.forward_normalised(&mut tape, x);
     let loss = loss(&logits);
-    let outputs: Vec<&Tensor> = tape.taps.iter().map(|t| &t.output).collect();
-    let deltas = Tensor::run_backward(&[loss.sum(loss.kind())], &outputs, create_graph, create_graph);
+    let outputs = tape.taps.iter().map(|t| &t.output);
+    let wanted: Vec<&Tensor> = outputs.chain(tape.taps.iter().flat_map(|t| &t.kernels)).collect();
+    let mut deltas = Tensor::run_backward(&[loss.sum(loss.kind())], &wanted, create_graph, create_graph);
+    let mut kernels = deltas.split_off(tape.taps.len()).into_iter();
     let mut slots: Vec<Option<LayerGrad>> = params.tensors.iter().map(|_| None).collect();
     for (tap, delta) in tape.taps.iter().zip(deltas) {
         let weight_shape = &params.layout().specs()[tap.weight].shape;
-        slots[tap.weight] = Some(weight_gradient(tap, &delta, weight_shape, form));
+        slots[tap.weight] = Some(match tap.kernels.len() {
+            0 => weight_gradient(tap, &delta, weight_shape, form),
+            trials => LayerGrad::Dense(stack(&kernels.by_ref().take(trials).collect::<Vec<_>>())),
+        });
         if let Some(bias) = tap.bias {
             slots[bias] = Some(LayerGrad::Dense(bias_gradient(tap, &delta)));
         }
@@ -109,17 +115,26 @@ fn share(input: &Tensor, trials: i64) -> Tensor {
     input.expand(size, true)
 }
 
-/// The rows of a convolution's product: delta `[T, B*L, out]`, unfolded input `[T, B*L, in*k*k]`.
+/// The rows of a convolution's product: delta `[T, B*L, out]`, unfolded input `[T, B*L, in*k*k]`. With one example they are
+/// transposed views, which matrix products take as they are.
 fn conv_factors(conv: Conv, delta: &Tensor, input: &Tensor) -> (Tensor, Tensor) {
     let (d, x) = (delta.size(), input.size());
     let positions = d[3] * d[4];
-    let columns = input
-        .reshape([d[0] * d[1], x[2], x[3], x[4]])
-        .im2col([conv.kernel; 2], [1, 1], [conv.padding; 2], [conv.stride; 2])
-        .reshape([d[0], d[1], -1, positions]);
-    let rows = |t: Tensor, width: i64| t.transpose(2, 3).reshape([d[0], d[1] * positions, width]);
+    let columns = unfold(conv, &input.reshape([d[0] * d[1], x[2], x[3], x[4]])).reshape([d[0], d[1], -1, positions]);
+    let rows = |t: Tensor, width: i64| match d[1] {
+        1 => t.squeeze_dim(1).transpose(1, 2),
+        _ => t.transpose(2, 3).reshape([d[0], d[1] * positions, width]),
+    };
     let width = columns.size()[2];
     (rows(delta.reshape([d[0], d[1], d[2], positions]), d[2]), rows(columns, width))
+}
+
+/// Patches `[N, in*k*k, L]` of images `[N, in, H, W]`; a 1x1 kernel's patches are the pixels themselves.
+fn unfold(conv: Conv, images: &Tensor) -> Tensor {
+    if conv.kernel == 1 && conv.padding == 0 {
+        return images.slice(2, None, None, conv.stride).slice(3, None, None, conv.stride).flatten(2, -1);
+    }
+    images.im2col([conv.kernel; 2], [1, 1], [conv.padding; 2], [conv.stride; 2])
 }
 
 fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) -> LayerGrad {
@@ -133,8 +148,8 @@ fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) ->
     if factored { grad } else { LayerGrad::Dense(grad.to_dense()) }
 }
 
-/// Forming dW costs about 3 M O I multiply-adds with its backward pass and several sweeps over O I values; the factors cost
-/// 2 M O I (the product with a fixed target) and 3 M^2 (O + I) for the Gram matrices.
-fn factored_is_cheaper(rows: i64, out: i64, inp: i64) -> bool {
-    3 * rows * (out + inp) < out * inp
+/// Factors cost 2 M O I multiply-adds (the product with a fixed target) and 3 M^2 (O + I) for the Gram matrices, and touch the
+/// weights twice; forming dW costs 3 M O I and ten sweeps over O I values. The line is where both took the same time on a CPU.
+pub(crate) fn factored_is_cheaper(rows: i64, out: i64, inp: i64) -> bool {
+    2 * rows * (out + inp) < out * inp
 }

@@ -26,7 +26,11 @@ impl LayerGrad {
     /// Squared L2 norm of each trial, `[T]`.
     pub fn norm2(&self) -> Tensor {
         match self {
-            LayerGrad::Dense(g) => sum_trials(&g.square()),
+            // As a distance from zero: one sweep in the backward pass where a square takes three.
+            LayerGrad::Dense(g) => {
+                let zero = Tensor::zeros([1], (g.kind(), g.device())).expand(g.size(), true);
+                sum_trials(&g.mse_loss(&zero, tch::Reduction::None))
+            }
             LayerGrad::Factored { delta, input, .. } => {
                 if delta.size()[1] == 1 {
                     return sum_trials(&delta.square()) * sum_trials(&input.square());

@@ -6,6 +6,7 @@
 
 use tch::{Kind, Tensor};
 
+use crate::gradients::Form;
 use crate::params::{InitRule, ParamSpec, Params};
 
 /// How BatchNorm behaves in a pass.
@@ -34,6 +35,40 @@ pub struct Conv {
     pub bias: bool,
 }
 
+/// How a convolution's weight gradient comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Kept as the factors of its unfolded form.
+    Factors,
+    /// One small matrix product a trial, all trials at once.
+    Product,
+    /// By autograd, one convolution a trial.
+    Autograd,
+}
+
+impl Conv {
+    /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost less than the kernel; then one
+    /// product for all trials, until a convolution has enough work to hide its set-up and the unfolded input only costs.
+    pub(crate) fn way(&self, x: &Tensor, form: Form) -> Way {
+        let size = x.size();
+        let side = |n: i64| (n + 2 * self.padding - self.kernel) / self.stride + 1;
+        let (rows, inputs) = (size[1] * side(size[3]) * side(size[4]), self.input * self.kernel * self.kernel);
+        let factors = match form {
+            Form::Auto => crate::gradients::factored_is_cheaper(rows, self.output, inputs),
+            Form::Dense => false,
+            Form::Factored => true,
+        };
+        match factors {
+            true => Way::Factors,
+            false if rows * self.output * inputs < AUTOGRAD_WORK => Way::Product,
+            false => Way::Autograd,
+        }
+    }
+}
+
+/// Multiply-adds of one trial's convolution from which autograd's own weight gradient is the fastest.
+const AUTOGRAD_WORK: i64 = 12_000_000;
+
 /// Which operation a tap belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapKind {
@@ -58,6 +93,8 @@ pub struct Tap {
     pub input: Tensor,
     /// The layer's output before any activation, `[T, B, ...]`.
     pub output: Tensor,
+    /// A convolution's own kernel for each trial, `[out, in, k, k]`, where autograd itself forms dL/dW; else empty.
+    pub kernels: Vec<Tensor>,
 }
 
 /// Batch statistics that a BatchNorm layer saw in [`Mode::Train`].
@@ -80,7 +117,7 @@ enum Source<'a> {
 pub struct Tape<'a> {
     source: Source<'a>,
     mode: Mode,
-    record: bool,
+    record: Option<Form>,
     /// Parametrised layers in the order they ran (empty unless recording).
     pub taps: Vec<Tap>,
     /// Statistics of the BatchNorm layers in train mode.
@@ -93,17 +130,17 @@ const BN_EPS: f64 = 1e-5;
 impl<'a> Tape<'a> {
     /// A pass that only collects the layout.
     pub(crate) fn declaring() -> Tape<'static> {
-        Tape { source: Source::Declare(Vec::new()), mode: Mode::Eval, record: false, taps: Vec::new(), stats: Vec::new() }
+        Tape { source: Source::Declare(Vec::new()), mode: Mode::Eval, record: None, taps: Vec::new(), stats: Vec::new() }
     }
 
     /// A pass with these parameters.
     pub fn new(params: &'a Params, mode: Mode) -> Tape<'a> {
-        Tape { source: Source::Run(params), mode, record: false, taps: Vec::new(), stats: Vec::new() }
+        Tape { source: Source::Run(params), mode, record: None, taps: Vec::new(), stats: Vec::new() }
     }
 
-    /// A pass that records taps for [`crate::gradients`].
-    pub fn recording(params: &'a Params, mode: Mode) -> Tape<'a> {
-        Tape { record: true, ..Tape::new(params, mode) }
+    /// A pass that records taps for [`crate::gradients`], whose weight gradients will have that form.
+    pub fn recording(params: &'a Params, mode: Mode, form: Form) -> Tape<'a> {
+        Tape { record: Some(form), ..Tape::new(params, mode) }
     }
 
     pub(crate) fn into_specs(self) -> Vec<ParamSpec> {
@@ -128,13 +165,13 @@ impl<'a> Tape<'a> {
         }
     }
 
-    fn keep(&mut self, kind: TapKind, weight: usize, bias: Option<usize>, input: &Tensor, output: Tensor) -> Tensor {
-        if !self.record {
-            return output;
+    fn keep(&mut self, tap: Tap) -> Tensor {
+        if self.record.is_none() {
+            return tap.output;
         }
         // The first layer's output depends on nothing that is differentiated when only parameters are: make it a leaf.
-        let output = if output.requires_grad() { output } else { output.set_requires_grad(true) };
-        self.taps.push(Tap { kind, weight, bias, input: input.shallow_clone(), output: output.shallow_clone() });
+        let output = if tap.output.requires_grad() { tap.output } else { tap.output.set_requires_grad(true) };
+        self.taps.push(Tap { output: output.shallow_clone(), ..tap });
         output
     }
 
@@ -151,7 +188,14 @@ impl<'a> Tape<'a> {
             let x = broadcast_trials(x, w.size()[0]);
             b.unsqueeze(1).baddbmm(&x, &w.transpose(1, 2), 1.0, 1.0)
         };
-        self.keep(TapKind::Linear, wi, Some(bi), x, z)
+        self.keep(Tap {
+            kind: TapKind::Linear,
+            weight: wi,
+            bias: Some(bi),
+            input: x.shallow_clone(),
+            output: z,
+            kernels: Vec::new(),
+        })
     }
 
     /// Convolution, `x` `[T, B, in, H, W]` to `[T, B, out, H', W']`.
@@ -168,8 +212,17 @@ impl<'a> Tape<'a> {
         let bias = conv
             .bias
             .then(|| self.param(format!("{name}.bias"), &[conv.output], InitRule::Uniform { bound }, true));
-        let z = convolve(x, &w, bias.as_ref().map(|(_, b)| b), conv);
-        self.keep(TapKind::Conv(conv), wi, bias.map(|(i, _)| i), x, z)
+        let kernels = match self.record {
+            Some(form) if conv.way(x, form) == Way::Autograd => own_kernels(&w, x.size()[0].max(w.size()[0])),
+            _ => Vec::new(),
+        };
+        let value = bias.as_ref().map(|(_, b)| b);
+        let output = match kernels.is_empty() {
+            true => convolve(x, &w, value, conv),
+            false => convolve_apart(x, &kernels, value, conv),
+        };
+        let (input, bias) = (x.shallow_clone(), bias.map(|(i, _)| i));
+        self.keep(Tap { kind: TapKind::Conv(conv), weight: wi, bias, input, output, kernels })
     }
 
     /// BatchNorm over `[T, B, C, H, W]`, statistics per trial (Ioffe and Szegedy 2015).
@@ -180,11 +233,14 @@ impl<'a> Tape<'a> {
         let (mi, mean) = self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
         let (_, var) = self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
         let hat = match self.mode {
-            Mode::Eval => (x - per_channel(&mean)) * per_channel(&(var + BN_EPS).rsqrt()),
+            Mode::Eval => {
+                let scale = (var + BN_EPS).rsqrt();
+                per_channel(&(-mean * &scale)).addcmul(x, &per_channel(&scale))
+            }
             Mode::Train => self.normalise(x, mi),
         };
-        let z = &hat * per_channel(&gamma) + per_channel(&beta);
-        self.keep(TapKind::Scale, wi, Some(bi), &hat, z)
+        let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
+        self.keep(Tap { kind: TapKind::Scale, weight: wi, bias: Some(bi), input: hat, output, kernels: Vec::new() })
     }
 
     /// Normalises by the batch's own statistics and notes them for the running averages.
@@ -233,6 +289,34 @@ fn convolve(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor
     let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials);
     let out = z.size();
     z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
+}
+
+/// A kernel of its own for each trial, so that each trial's gradient can be asked for by itself.
+fn own_kernels(w: &Tensor, trials: i64) -> Vec<Tensor> {
+    let own = |t: i64| {
+        let kernel = w.get(t.min(w.size()[0] - 1));
+        if kernel.requires_grad() { kernel } else { kernel.detach().set_requires_grad(true) }
+    };
+    (0..trials).map(own).collect()
+}
+
+/// One convolution a trial, each with its own kernel.
+fn convolve_apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
+    let one = |(t, kernel): (usize, &Tensor)| {
+        let pick = |values: &Tensor| values.get((t as i64).min(values.size()[0] - 1));
+        pick(x).conv2d(kernel, bias.map(pick).as_ref(), stride, padding, [1, 1], 1)
+    };
+    let outputs: Vec<Tensor> = kernels.iter().enumerate().map(one).collect();
+    stack(&outputs)
+}
+
+/// [`Tensor::stack`] that does not copy a single tensor.
+pub(crate) fn stack(tensors: &[Tensor]) -> Tensor {
+    match tensors {
+        [one] => one.unsqueeze(0),
+        _ => Tensor::stack(tensors, 0),
+    }
 }
 
 /// `[T, B, C, H, W]` to `[T*B, C, H, W]`, for layers without parameters.

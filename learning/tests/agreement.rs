@@ -217,6 +217,20 @@ fn convolutions() {
     }
 }
 
+/// Convolutions with so much work that autograd forms their gradient, one trial at a time.
+#[test]
+fn large_convolutions() {
+    let conv = Conv { input: 32, output: 96, kernel: 5, stride: 1, padding: 3, bias: true };
+    let net = single(Some(conv), false);
+    for (batch, bias) in [(3, true), (4, false)] {
+        let net = if bias { &net } else { &single(Some(Conv { bias, ..conv }), false) };
+        for (trials, own_weights, targets) in [(1, false, 1), (4, false, 2), (4, true, 4)] {
+            let case = Case { trials, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Double };
+            check("large convolution", net, &case, &[Form::Dense]);
+        }
+    }
+}
+
 #[test]
 fn batch_norm_scale() {
     let conv = Conv { input: 3, output: 5, kernel: 3, stride: 1, padding: 1, bias: false };
