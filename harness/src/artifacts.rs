@@ -35,6 +35,20 @@ pub fn save(trial: &Trial, run_dir: &Path, n: usize, guess: &Tensor, truth: &Ten
         .collect()
 }
 
+/// Removes what an earlier, interrupted or failed, run of the cell left.
+///
+/// # Errors
+/// A folder that cannot be removed.
+pub fn clear(spec: &CellSpec, run_dir: &Path) -> Result<(), HarnessError> {
+    let dir = run_dir.join(folder(spec));
+    match std::fs::remove_dir_all(&dir) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(HarnessError::Io { what: "remove", path: dir.display().to_string(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn folder(spec: &CellSpec) -> String {
     format!("artifacts/{}", spec.id())
 }

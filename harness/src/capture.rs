@@ -112,7 +112,7 @@ fn observe(trial: &Trial, world: &World, signal: Params) -> Observation {
     let granted = |fact| trial.spec.facts.contains(&fact);
     let steps = granted(Fact::LocalSteps) && trial.spec.source != Source::Gradients;
     let known = Known {
-        labels: granted(Fact::Labels).then(|| world.truth.labels.shallow_clone()),
+        labels: granted(Fact::Labels).then(|| world.truth.labels.copy()),
         batch_size: granted(Fact::BatchSize).then_some(trial.examples_per_signal() as i64),
         local: steps.then(|| trial.local()),
         lr: granted(Fact::LearningRate).then_some(trial.spec.training.lr),

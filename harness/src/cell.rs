@@ -16,8 +16,8 @@ use crate::capture::{self, Captured};
 use crate::metrics::Panel;
 use crate::plan::{self, Trial};
 use crate::score::{self, CellScores};
-use crate::world::{self, World};
-use crate::{HarnessError, threat};
+use crate::world::{self, Cache, World};
+use crate::{HarnessError, artifacts, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub device: Device,
     /// The metrics.
     pub panel: &'a Panel,
+    /// Weights and accuracies that cells share.
+    pub cache: &'a Cache,
     /// Set by Ctrl-C.
     pub cancel: &'a AtomicBool,
     /// Receives the attack's progress.
@@ -49,9 +51,18 @@ pub fn quiet_panics() {
     }));
 }
 
+/// The stage that also writes a cell's files.
+const SCORING: &str = "scoring";
+
 /// Runs a cell. `None` where the user stopped it: nothing is recorded then.
-pub fn run(spec: &CellSpec, context: &Context) -> Option<CellRecord> {
+///
+/// # Errors
+/// A run folder that takes no more files, such as on a full disk: that is no fault of the cell, and the next would fail likewise.
+pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, HarnessError> {
     let start = Instant::now();
+    if let Some(dir) = context.run_dir {
+        artifacts::clear(spec, dir)?;
+    }
     let mut wall = Wall::default();
     let mut record = blank(spec);
     INSIDE.set(true);
@@ -59,15 +70,16 @@ pub fn run(spec: &CellSpec, context: &Context) -> Option<CellRecord> {
     INSIDE.set(false);
     record.outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return None,
+        Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return Ok(None),
+        Ok(Err((SCORING, error))) if error.is_io() => return Err(error),
         Ok(Err((_, HarnessError::Attack(AttackError::NotApplicable(why))))) => Outcome::NotApplicable { why },
         Ok(Err((stage, error))) => Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) },
-        Err(panic) => Outcome::Failed { stage: "panic".into(), message: one_line(&panic_message(panic.as_ref())) },
+        Err(panic) => Outcome::Failed { stage: "panic".into(), message: panic_message(panic.as_ref()) },
     };
     wall.seconds = start.elapsed().as_secs_f64();
     wall.finished_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     record.wall = wall;
-    Some(record)
+    Ok(Some(record))
 }
 
 fn stages(spec: &CellSpec, context: &Context, record: &mut CellRecord, wall: &mut Wall) -> Result<Outcome, (&'static str, HarnessError)> {
@@ -81,7 +93,7 @@ fn stages(spec: &CellSpec, context: &Context, record: &mut CellRecord, wall: &mu
     if let Some(why) = trial.not_applicable() {
         return Ok(Outcome::NotApplicable { why });
     }
-    let world = world::build(&trial, context.device).map_err(|e| ("training", e))?;
+    let world = world::build(&trial, context.device, context.cache).map_err(|e| ("training", e))?;
     record.task = world.task.iter().cloned().collect();
     lap(wall, "training");
     let captured = capture::run(&trial, &world, context.device).map_err(|e| ("capture", e))?;
@@ -91,9 +103,9 @@ fn stages(spec: &CellSpec, context: &Context, record: &mut CellRecord, wall: &mu
     note_attack(record, &found);
     lap(wall, "attack");
     wall.attack_seconds = wall.phases["attack"];
-    let scores = scores(&trial, &world, &found, context).map_err(|e| ("scoring", e))?;
+    let scores = scores(&trial, &world, &found, context).map_err(|e| (SCORING, e))?;
     note_scores(record, scores);
-    lap(wall, "scoring");
+    lap(wall, SCORING);
     Ok(Outcome::Done)
 }
 
@@ -163,9 +175,10 @@ fn note_scores(record: &mut CellRecord, scores: CellScores) {
     record.notes.extend(scores.notes);
 }
 
+/// What a panic said, on one line.
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-    text.unwrap_or_else(|| "a panic without a message".into())
+    one_line(&text.unwrap_or_else(|| "a panic without a message".into()))
 }
 
 /// libtorch's errors carry a stack trace: the first line says what happened.

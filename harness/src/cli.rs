@@ -1,5 +1,6 @@
 //! The command line: one variant a verb, one file a verb.
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::settings::Flags;
@@ -17,7 +18,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or machine refused; 130 stopped with Ctrl-C.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or machine refused; 101 a fault in bench itself; 130 stopped with Ctrl-C.";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -40,4 +41,22 @@ pub enum Verb {
     Doctor(verbs::doctor::Args),
     /// Write the report of a run folder
     Report(verbs::report::Args),
+}
+
+/// Answers a command line that is not to be run: help and version as they are, mistakes on one line. Returns the exit code.
+pub fn refuse(error: &clap::Error) -> u8 {
+    let help = !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if help {
+        let _ = error.print();
+    } else {
+        eprintln!("bench: {}", one_line(&error.render().to_string()));
+    }
+    if error.use_stderr() { 2 } else { 0 }
+}
+
+/// clap's several lines as one: what is wrong and its tips, without the usage.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information"));
+    let parts: Vec<&str> = lines.filter(|l| !l.is_empty()).map(|l| l.trim_start_matches("error: ")).collect();
+    format!("{}; see --help", parts.join("; ").replace(":; ", ": "))
 }

@@ -39,7 +39,21 @@ pub enum HarnessError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// A checkpoint that does not fit, with its file.
+    #[error("{0}")]
+    Weights(String),
     /// A number that had to be finite.
     #[error("{0}")]
     NotFinite(String),
+}
+
+impl HarnessError {
+    /// Whether the system refused a file.
+    pub fn is_io(&self) -> bool {
+        use learning::checkpoint::CheckpointError;
+        matches!(
+            self,
+            Self::Io { .. } | Self::Report(reports::ReportError::Io { .. }) | Self::Checkpoint(CheckpointError::Io { .. })
+        )
+    }
 }

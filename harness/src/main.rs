@@ -3,16 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use harness::cli::Cli;
+use harness::cli::{self, Cli};
 use harness::verbs;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(error) => return ExitCode::from(cli::refuse(&error)),
     };
     harness::cell::quiet_panics();
     match verbs::dispatch(&cli) {

@@ -13,6 +13,7 @@ use crate::HarnessError;
 use crate::cell::{self, Context};
 use crate::metrics::{Panel, Setup};
 use crate::progress::Display;
+use crate::world::Cache;
 
 /// How a run is carried out; none of it changes a result on the CPU but `threads`.
 #[derive(Clone, Debug)]
@@ -47,28 +48,31 @@ pub struct Tally {
 pub fn run(cells: &[CellSpec], store: &mut RunStore, schedule: &Schedule, display: &Display, cancel: &AtomicBool) -> Result<Tally, HarnessError> {
     let open: Vec<&CellSpec> = cells.iter().filter(|c| !store.done().contains(&c.id())).collect();
     let mut tally = Tally { skipped: cells.len() - open.len(), ..Tally::default() };
-    let (next, dir) = (AtomicUsize::new(0), store.dir().to_path_buf());
-    let (sender, receiver) = mpsc::channel::<CellRecord>();
+    let (next, dir, cache) = (AtomicUsize::new(0), store.dir().to_path_buf(), Cache::default());
+    let (sender, receiver) = mpsc::channel::<Result<CellRecord, HarnessError>>();
     display.begin(open.len(), tally.skipped);
     std::thread::scope(|scope| {
         for worker in 0..schedule.jobs.min(open.len()).max(1) {
-            let (sender, open, next, dir) = (sender.clone(), &open, &next, &dir);
-            scope.spawn(move || work(worker, open, next, dir, schedule, display, cancel, &sender));
+            let (sender, open, next, dir, cache) = (sender.clone(), &open, &next, &dir, &cache);
+            scope.spawn(move || work(worker, open, next, dir, cache, schedule, display, cancel, &sender));
         }
         drop(sender);
-        for record in receiver {
+        let stored: Result<(), HarnessError> = receiver.into_iter().try_for_each(|record| {
+            let record = record?;
+            store.append(&record)?;
             tally.done += 1;
             tally.failed += usize::from(matches!(record.outcome, reports::Outcome::Failed { .. }));
-            if let Err(error) = store.append(&record) {
-                cancel.store(true, Ordering::Relaxed);
-                return Err(error);
-            }
             display.finished(&record);
+            Ok(())
+        });
+        // The other workers have nowhere to put their records.
+        if stored.is_err() {
+            cancel.store(true, Ordering::Relaxed);
         }
-        Ok(())
+        display.end();
+        stored
     })?;
     tally.stopped = cancel.load(Ordering::Relaxed);
-    display.end();
     Ok(tally)
 }
 
@@ -78,10 +82,11 @@ fn work(
     open: &[&CellSpec],
     next: &AtomicUsize,
     dir: &Path,
+    cache: &Cache,
     schedule: &Schedule,
     display: &Display,
     cancel: &AtomicBool,
-    sender: &mpsc::Sender<CellRecord>,
+    sender: &mpsc::Sender<Result<CellRecord, HarnessError>>,
 ) {
     tch::set_num_threads(schedule.threads.max(1) as i32);
     let panel = Panel::open(&Setup { data_root: schedule.data_root, device: schedule.device });
@@ -91,19 +96,16 @@ fn work(
         run_dir: Some(dir),
         device: schedule.device,
         panel: &panel,
+        cache,
         cancel,
         progress: &report,
     };
     while !cancel.load(Ordering::Relaxed) {
         let Some(spec) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
         display.started(worker, spec);
-        match cell::run(spec, &context) {
-            Some(record) => {
-                if sender.send(record).is_err() {
-                    break;
-                }
-            }
-            None => break,
+        let Some(record) = cell::run(spec, &context).transpose() else { break };
+        if sender.send(record).is_err() {
+            break;
         }
     }
     display.idle(worker);

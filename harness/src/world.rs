@@ -1,7 +1,9 @@
 //! The federation of a cell: whose examples, which weights, how many rounds. Everything here is drawn from streams that do not depend on
 //! the attack, the defence or the source, so that cells that differ only there attack the same images and weights.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use datasets::{Batch, Dataset};
 use learning::client::{self, LocalTraining};
@@ -38,20 +40,60 @@ pub struct World {
 /// Examples used to measure the attacked model's accuracy, at most.
 const TEST_EXAMPLES: usize = 1000;
 
+/// Weights and their task metrics by federation: cells that differ only in source, attack or defence train and measure once.
+#[derive(Default)]
+pub struct Cache(Mutex<HashMap<String, (Params, Vec<(String, f64)>)>>);
+
+impl Cache {
+    fn get(&self, key: &str) -> Option<(Params, Vec<(String, f64)>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn put(&self, key: String, value: (Params, Vec<(String, f64)>)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+    }
+}
+
 /// Draws clients and weights, trains the rounds before the capture, measures the model.
 ///
 /// # Errors
 /// Whatever data, partition or checkpoint say.
-pub fn build(trial: &Trial, device: Device) -> Result<World, HarnessError> {
+pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, HarnessError> {
     let parts = partition(trial)?;
     let truth = captured(trial, &parts)?;
+    let spec = &trial.spec;
+    let key = format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.training, spec.seed);
+    let (weights, task) = match cache.get(&key) {
+        Some(known) => known,
+        None => {
+            let trained = train(trial, &parts, device)?;
+            cache.put(key, trained.clone());
+            trained
+        }
+    };
+    Ok(World { weights, truth, task })
+}
+
+/// Finds before a run what would stop [`build`]: a partition that does not exist, a client with too few examples, unusable weights.
+///
+/// # Errors
+/// Whatever partition or checkpoint say.
+pub fn check(trial: &Trial) -> Result<(), HarnessError> {
+    enough(trial, &partition(trial)?)?;
+    match &trial.spec.model.weights {
+        Some(path) => load(trial, path).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+fn train(trial: &Trial, parts: &[Vec<usize>], device: Device) -> Result<(Params, Vec<(String, f64)>), HarnessError> {
     let mut weights = initial(trial)?.to(device, Kind::Float);
     for round in 0..trial.spec.training.rounds_before {
-        weights = fedavg_round(trial, &parts, &weights, round, device)?;
+        weights = fedavg_round(trial, parts, &weights, round, device)?;
     }
     let weights = weights.to(Device::Cpu, Kind::Float);
     let task = evaluate(trial, &weights, device)?;
-    Ok(World { weights, truth, task })
+    Ok((weights, task))
 }
 
 /// Key of the streams that pick images: task and federation, not source, attack or defence.
@@ -91,23 +133,30 @@ fn lot(part: &[usize], turn: usize, count: usize) -> Vec<usize> {
     (0..count).map(|i| part[(turn * count + i) % part.len()]).collect()
 }
 
+/// Refuses a client that is captured and holds fewer examples than a round takes.
+fn enough(trial: &Trial, parts: &[Vec<usize>]) -> Result<(), HarnessError> {
+    let count = trial.local_examples();
+    let captured = (0..trial.spec.trials).flat_map(|n| contributors(trial, n));
+    match captured.map(|c| (c, parts[c].len())).find(|(_, held)| *held < count) {
+        None => Ok(()),
+        Some((client, held)) => Err(suites::SpecError::value(
+            "training.batch_size",
+            format!("a round takes {count} examples, but client {client} holds {held}"),
+            "use fewer clients, a smaller batch, or more data",
+        )
+        .into()),
+    }
+}
+
 fn captured(trial: &Trial, parts: &[Vec<usize>]) -> Result<Truth, HarnessError> {
+    enough(trial, parts)?;
     let (n, count) = (trial.spec.trials, trial.local_examples());
     let (mut ids, mut clients) = (Vec::new(), Vec::new());
     for signal in 0..n {
         let all = contributors(trial, signal);
         let turn = if all.len() > 1 { signal } else { signal / trial.spec.training.clients };
         for client in all {
-            let part = &parts[client];
-            if part.len() < count {
-                return Err(suites::SpecError::value(
-                    "training.batch_size",
-                    format!("asks for {count} examples of client {client}, which holds {}", part.len()),
-                    "use fewer clients, a smaller batch, or more data",
-                )
-                .into());
-            }
-            ids.extend(lot(part, turn, count));
+            ids.extend(lot(&parts[client], turn, count));
             clients.extend(std::iter::repeat_n(client, count));
         }
     }
@@ -136,7 +185,12 @@ fn initial(trial: &Trial) -> Result<Params, HarnessError> {
 }
 
 fn load(trial: &Trial, path: &Path) -> Result<Params, HarnessError> {
-    Ok(Params::from_named(trial.net.layout().clone(), checkpoint::load(path)?)?)
+    let named = checkpoint::load(path)?;
+    let wrong = |e: &dyn std::fmt::Display| HarnessError::Weights(format!("{}: {e}", path.display()));
+    if let Some((name, _)) = named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0) {
+        return Err(wrong(&format!("tensor `{name}` holds NaN or infinite values; save the weights of a training that did not diverge")));
+    }
+    Params::from_named(trial.net.layout().clone(), named).map_err(|e| wrong(&e))
 }
 
 /// One round of FedAvg (McMahan et al. 2017) over all clients and all they hold, weighted by their number of examples.

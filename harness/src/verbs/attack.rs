@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, value_name = "SHAPE")]
     input: String,
     /// Number of classes
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     classes: i64,
     /// Weights before the update: .safetensors, .pt or .pth
     #[arg(long, value_name = "FILE")]
@@ -106,6 +106,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if let Some(fact) = attack.needs().into_iter().find(|f| !observation.has(*f)) {
         bail!("attack `{}` needs {fact}; give --labels, --lr or --steps, or choose another attack", args.attack);
     }
+    writable(&args.out)?;
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
     let run = Run { seed: args.seed, key: "bench attack", device, cancel: &AtomicBool::new(false), progress: &report };
@@ -236,8 +237,13 @@ fn show(bar: Option<&ProgressBar>, p: Progress) {
     }
 }
 
+/// Finds out before the attack whether its result can be kept.
+fn writable(out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    tempfile::tempfile_in(out).map(drop).with_context(|| format!("cannot write to {}; choose another folder with --out", out.display()))
+}
+
 fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
     let batch = found.pixels.get(0);
     let tensors = args.out.join("reconstruction.safetensors");
     checkpoint::save_safetensors(&tensors, &[("reconstruction".to_string(), batch.contiguous())])?;

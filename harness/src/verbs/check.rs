@@ -7,9 +7,9 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 
 use super::suite::Selection;
-use crate::plan;
 use crate::progress::label;
 use crate::settings::Settings;
+use crate::{plan, world};
 
 /// Arguments.
 #[derive(ClapArgs, Debug)]
@@ -27,9 +27,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let (mut good, mut skipped, mut problems) = (0, Vec::new(), Vec::new());
     for spec in &suite.cells {
         match plan::build(spec, settings.data.as_deref()) {
-            Ok(trial) => match trial.not_applicable() {
-                Some(why) => skipped.push(format!("{}: {why}", label(spec))),
-                None => good += 1,
+            Ok(trial) => match (trial.not_applicable(), world::check(&trial)) {
+                (Some(why), _) => skipped.push(format!("{}: {why}", label(spec))),
+                (None, Ok(())) => good += 1,
+                (None, Err(error)) => problems.push(format!("{}: {error}", label(spec))),
             },
             Err(error) => problems.push(format!("{}: {error}", label(spec))),
         }

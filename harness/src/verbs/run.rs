@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use suites::{CellSpec, Fact, Named, Suite};
 
 use super::suite::{self, Execution};
-use crate::plan;
 use crate::settings::Settings;
+use crate::{plan, world};
 
 /// Arguments.
 #[derive(ClapArgs, Debug)]
@@ -105,7 +105,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let mut spec = spec(args)?;
     plan::spell_out(&mut spec)?;
     // Unlike in a suite, one cell that cannot be built is an error before anything is stored.
-    plan::build(&spec, settings.data.as_deref())?;
+    let trial = plan::build(&spec, settings.data.as_deref())?;
+    if trial.not_applicable().is_none() {
+        world::check(&trial)?;
+    }
     let suite = Suite::single("run", spec)?;
     let command: Vec<String> = std::env::args().skip(1).map(|a| suite::quote(&a)).collect();
     suite::execute(&suite, Vec::new(), &args.execution, settings, &format!("bench {}", command.join(" ")), None)

@@ -107,11 +107,13 @@ pub fn execute(
     let mut info = info(suite, overrides, device, execution.threads);
     let out = if execution.out.is_some() && command.contains("--out") { String::new() } else { format!(" --out {}", quote(&dir.display().to_string())) };
     (info.command, info.resume, info.shard) = (command.to_string(), format!("{command}{out}"), shard);
+    any_cell_builds(suite, settings)?;
     let mut store = RunStore::resume(&dir, info)?;
     let schedule = schedule(execution, settings, device);
     let cancel = on_interrupt()?;
     let display = Display::new(settings.json);
-    let tally = runner::run(&suite.cells, &mut store, &schedule, &display, &cancel)?;
+    let ran = runner::run(&suite.cells, &mut store, &schedule, &display, &cancel);
+    let tally = ran.with_context(|| format!("the run stopped, finished cells are kept; mend this, then go on with `{}`", store.info().resume))?;
     if tally.stopped {
         eprintln!("stopped; what is finished is kept. Go on with: {}", store.info().resume);
         return Ok(ExitCode::from(130));
@@ -119,6 +121,18 @@ pub fn execute(
     let report = reports::write_report(&dir)?;
     conclude(settings, &tally, &report);
     Ok(ExitCode::from(u8::from(tally.failed > 0)))
+}
+
+/// Refuses a suite of which nothing could run, such as for want of data, before a folder is made for it.
+fn any_cell_builds(suite: &Suite, settings: &Settings) -> Result<()> {
+    let mut first = None;
+    for spec in &suite.cells {
+        match plan::build(spec, settings.data.as_deref()) {
+            Ok(_) => return Ok(()),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn conclude(settings: &Settings, tally: &Tally, report: &std::path::Path) {
@@ -151,10 +165,13 @@ fn shard_of(shard: &str, suite: &Suite) -> Result<Vec<suites::CellSpec>> {
     }
 }
 
+/// A folder that is not there yet, though another run may have begun in the same second.
 fn default_dir(suite: &Suite) -> PathBuf {
     let stamp = crate::clock::stamp();
     let profile = suite.profile.as_ref().map_or_else(String::new, |p| format!("-{p}"));
-    PathBuf::from("runs").join(format!("{}{profile}-{stamp}", suite.name))
+    let name = format!("{}{profile}-{stamp}", suite.name);
+    let places = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}")));
+    places.map(|n| PathBuf::from("runs").join(n)).find(|p| !p.exists()).unwrap_or_default()
 }
 
 fn info(suite: &Suite, mut overrides: Vec<(String, Value)>, device: Device, threads: u16) -> RunInfo {
@@ -163,15 +180,7 @@ fn info(suite: &Suite, mut overrides: Vec<(String, Value)>, device: Device, thre
     RunInfo {
         schema: SCHEMA.into(),
         bench_version: env!("CARGO_PKG_VERSION").into(),
-        suite: SuiteInfo {
-            name: suite.name.clone(),
-            profile: suite.profile.clone(),
-            version: suite.version.clone(),
-            description: suite.description.clone(),
-            text: suite.text.clone(),
-            cells: suite.cells.iter().map(suites::CellSpec::id).collect(),
-            published: suite.published.clone(),
-        },
+        suite: SuiteInfo::of(suite),
         libtorch: crate::machine::libtorch(),
         device: crate::machine::device(device),
         machine: crate::machine::describe(),
