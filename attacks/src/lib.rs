@@ -2,8 +2,10 @@
 //!
 //! This crate cannot name the data: what an attack knows is the observation, and nothing here depends on `datasets`.
 
+pub mod analytic;
 mod attack;
 mod error;
+pub mod feature_inversion;
 pub mod matching;
 pub mod optim;
 pub mod presets;
@@ -18,4 +20,6 @@ pub static ENTRIES: &[&Entry<dyn Attack>] = &[
     &presets::idlg::ENTRY,
     &presets::inverting_gradients::ENTRY,
     &presets::fl_attack::ENTRY,
+    &analytic::ENTRY,
+    &feature_inversion::ENTRY,
 ];

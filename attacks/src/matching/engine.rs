@@ -43,17 +43,51 @@ impl Attack for Matching {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        self.reconstruct_from(seen, None, run)
+    }
+}
+
+impl Matching {
+    /// As [`Attack::reconstruct`], starting from these pixels (`[N, B, ...]` in `[0, 1]`) where given. The start competes with
+    /// what comes after: the objective of the result is never above it.
+    ///
+    /// # Errors
+    /// As [`Attack::reconstruct`]; jointly optimised labels have no given start.
+    pub fn reconstruct_from(
+        &self,
+        seen: &Observation,
+        initial: Option<&Tensor>,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
         let gradient = signal::gradient(seen)?;
         let mut problem = self.problem(seen, &gradient, run)?;
-        let mut x = self.start(seen, &problem, run);
+        let mut x = match initial {
+            None => self.start(seen, &problem, run),
+            Some(pixels) => self.given(seen, &problem, pixels, run)?,
+        };
         let optimizer = self.setting.optimizer()?;
         let mut stepper = optimizer.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
         self.finish(&x, &mut problem, stepper.trials_mut(), trace)
     }
-}
 
-impl Matching {
+    /// `[T, V]` from given pixels `[N, B, ...]`, the same for every restart.
+    fn given(
+        &self,
+        seen: &Observation,
+        problem: &Problem,
+        pixels: &Tensor,
+        run: &Run,
+    ) -> Result<Tensor, AttackError> {
+        if matches!(problem.labels, DummyLabels::Joint) {
+            return Err(AttackError::NotApplicable(
+                "a given start has no soft labels to optimise jointly".into(),
+            ));
+        }
+        let rows = seen.net.normalise(&pixels.to_kind(self.kind()).to_device(run.device)).flatten(1, -1);
+        Ok(rows.repeat_interleave_self_int(self.setting.restarts as i64, 0, None))
+    }
+
     fn kind(&self) -> Kind {
         if self.setting.double { Kind::Double } else { Kind::Float }
     }

@@ -1,0 +1,46 @@
+//! Progress, cancelling and the count of evaluations.
+
+use std::cell::Cell;
+
+use crate::AttackError;
+use crate::attack::{Progress, Run};
+
+/// Counts what one chunk of trials spends. An evaluation is one forward and one backward pass through the layers before the first
+/// fully connected one (a step of conjugate gradients is one as well: `J p` and `J^T r`; so is one step of a peel).
+pub struct Meter<'a> {
+    run: &'a Run<'a>,
+    done: Cell<usize>,
+    total: usize,
+    trials: Cell<i64>,
+    spent: Cell<u64>,
+}
+
+impl<'a> Meter<'a> {
+    /// `total` evaluations are planned.
+    pub fn new(run: &'a Run<'a>, total: usize) -> Meter<'a> {
+        Meter { run, done: Cell::new(0), total, trials: Cell::new(1), spent: Cell::new(0) }
+    }
+
+    /// From now on so many trials run side by side.
+    pub fn side_by_side(&self, trials: i64) {
+        self.trials.set(trials);
+    }
+
+    /// One more evaluation of every trial that runs now.
+    ///
+    /// # Errors
+    /// When the user asked to stop.
+    pub fn tick(&self, objective: Option<f64>) -> Result<(), AttackError> {
+        self.run.check()?;
+        self.done.set(self.done.get() + self.trials.get() as usize);
+        self.spent.set(self.spent.get() + self.trials.get() as u64);
+        let (iteration, total) = (self.done.get().min(self.total), self.total);
+        (self.run.progress)(Progress { iteration, total, trials: self.trials.get(), objective });
+        Ok(())
+    }
+
+    /// Evaluations of all trials so far.
+    pub fn spent(&self) -> u64 {
+        self.spent.get()
+    }
+}

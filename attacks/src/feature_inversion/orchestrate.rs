@@ -1,0 +1,226 @@
+//! All trials through all stages.
+
+use learning::{Observation, Params, Signal};
+use serde_json::{Map, Value};
+use suites::Fact;
+use tch::{Device, Kind, Tensor};
+
+use super::chain::Chain;
+use super::features::{Encoder, Inversion};
+use super::meter::Meter;
+use super::params::FeatureInversion;
+use super::trial::{Refined, Trial};
+use crate::analytic::{FirstLinear, LayerInput, double_device, first_linear, one_example};
+use crate::attack::{Reconstruction, Run};
+use crate::matching::init::{Start, draw};
+use crate::matching::objective::Objective;
+use crate::matching::{Matching, Setting, labels, signal};
+use crate::{Attack, AttackError};
+
+/// Trials inverted side by side: bounds memory.
+const CHUNK: i64 = 16;
+
+/// Features whose relative noise energy is below this are taken as exact.
+const EXACT: f64 = 1e-9;
+
+/// Step size of the matching that refines: small, since it starts near a solution.
+const REFINE_LR: f64 = 0.01;
+
+/// The observation made ready.
+pub struct Scene<'a> {
+    pub seen: &'a Observation,
+    pub first: FirstLinear,
+    pub gradient: Params,
+    /// On the device, f32.
+    pub weights: Params,
+    pub device: Device,
+    /// What an update was divided by.
+    pub scale: Option<f64>,
+}
+
+impl Attack for FeatureInversion {
+    fn needs(&self) -> Vec<Fact> {
+        vec![Fact::BatchSize]
+    }
+
+    fn spelled_out(&self) -> Map<String, Value> {
+        FeatureInversion::spelled_out(self)
+    }
+
+    fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        let scene = Scene::new(seen, run)?;
+        let chain = Chain::detect(seen, &scene.weights, &scene.first);
+        let n = seen.trials();
+        let meter = Meter::new(run, n as usize * self.planned(chain.as_ref()));
+        let mut refined = Vec::new();
+        for from in (0..n).step_by(CHUNK as usize) {
+            let inputs: Vec<LayerInput> = (from..n.min(from + CHUNK))
+                .map(|i| run.check().map(|()| scene.first.input(&scene.gradient, i, scene.device)))
+                .collect::<Result<_, _>>()?;
+            let images = self.invert(&scene, chain.as_ref(), &inputs, from, run, &meter)?;
+            for (i, input) in inputs.iter().enumerate() {
+                let image = images.narrow(0, i as i64, 1);
+                refined.push(self.one(&scene, chain.as_ref(), input, &image, from + i as i64, &meter)?);
+            }
+        }
+        let found = self.collect(&scene, refined, &meter);
+        if chain.is_none() && self.refine_iterations > 0 {
+            self.match_gradients(seen, found, run)
+        } else {
+            Ok(found)
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
+    fn new(seen: &'a Observation, run: &Run) -> Result<Scene<'a>, AttackError> {
+        let gradient = one_example(seen)?;
+        let first = first_linear(seen)?;
+        if first.sees_image || seen.net.input().len() != 3 {
+            return Err(AttackError::NotApplicable(
+                "the first fully connected layer of this model is fed by the input itself, which `analytic` reads directly".into(),
+            ));
+        }
+        let device = double_device(run.device);
+        let scale = match seen.signal {
+            Signal::Gradient(_) => None,
+            Signal::Update(_) => Some(signal::step_scale(seen)?),
+        };
+        Ok(Scene { seen, first, gradient, weights: seen.weights.to(device, Kind::Float), device, scale })
+    }
+}
+
+impl FeatureInversion {
+    /// Evaluations of a trial that needs no retry.
+    fn planned(&self, chain: Option<&Chain>) -> usize {
+        self.feature_iterations * self.restarts + chain.map_or(0, |_| Trial::planned(self))
+    }
+
+    /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]`.
+    fn invert(
+        &self,
+        scene: &Scene,
+        chain: Option<&Chain>,
+        inputs: &[LayerInput],
+        from: i64,
+        run: &Run,
+        meter: &Meter,
+    ) -> Result<Tensor, AttackError> {
+        let encoder = Encoder {
+            net: &scene.seen.net,
+            weights: scene.weights.clone(),
+            mode: scene.seen.mode,
+            tap: scene.first.tap,
+        };
+        let encode = |u: &Tensor| match chain {
+            Some(chain) => chain.encode(u, chain.layers.len()).flatten(1, -1),
+            None => encoder.features(u),
+        };
+        let target =
+            Tensor::stack(&inputs.iter().map(|i| &i.features).collect::<Vec<_>>(), 0).to_kind(Kind::Float);
+        let noise: Vec<f64> = inputs.iter().map(|i| self.tv_weight * noise_energy(i)).collect();
+        let tv = Tensor::from_slice(&noise).to_kind(Kind::Float).to_device(scene.device);
+        let inversion = Inversion {
+            encode: &encode,
+            target: &target,
+            power: 1.0,
+            evaluations: self.feature_iterations,
+            tv: noise.iter().any(|&v| v > 0.0).then_some(&tv),
+        };
+        let mut best: Option<(Tensor, Tensor)> = None;
+        for restart in 0..self.restarts {
+            let start = self.start(scene, from, inputs.len(), restart, run);
+            let found = inversion.run(&start, meter)?;
+            let misfit = tch::no_grad(|| (encode(&found) - &target).square().sum_dim_intlist(1, false, None));
+            best = Some(match best {
+                None => (found, misfit),
+                Some((image, least)) => {
+                    let better = misfit.lt_tensor(&least);
+                    let pick = better.reshape([-1, 1, 1, 1]);
+                    (found.where_self(&pick, &image), misfit.where_self(&better, &least))
+                }
+            });
+        }
+        best.map(|(image, _)| image)
+            .ok_or_else(|| AttackError::NotApplicable("no start was asked for".into()))
+    }
+
+    /// Where restart `r` of the trials begins: `[T, C, H, W]`, normalised.
+    fn start(&self, scene: &Scene, from: i64, trials: usize, restart: usize, run: &Run) -> Tensor {
+        let kind = if restart == 0 { Start::Grey } else { Start::Fft };
+        let shape = [vec![1], scene.seen.net.input()].concat();
+        let one = |n: i64| draw(kind, &shape, &mut run.stream(&format!("feature-inversion-{n}-{restart}")));
+        let rows: Vec<Tensor> = (from..from + trials as i64).map(one).collect();
+        Tensor::cat(&rows, 0).to_device(scene.device)
+    }
+
+    /// What follows for one trial, from its stage 1 image `[1, C, H, W]`.
+    fn one(
+        &self,
+        scene: &Scene,
+        chain: Option<&Chain>,
+        input: &LayerInput,
+        image: &Tensor,
+        n: i64,
+        meter: &Meter,
+    ) -> Result<Refined, AttackError> {
+        meter.side_by_side(1);
+        let mut refined = match chain {
+            Some(chain) if !input.dead => Trial::new(self, scene, chain, input, n, meter).refine(image)?,
+            _ => Refined::new(image, f64::NAN),
+        };
+        refined.flags.splice(0..0, input.flags());
+        Ok(refined)
+    }
+
+    fn collect(&self, scene: &Scene, refined: Vec<Refined>, meter: &Meter) -> Reconstruction {
+        let images: Vec<Tensor> = refined.iter().map(|r| r.image.to_kind(Kind::Float)).collect();
+        let pixels =
+            scene.seen.net.to_pixels(&Tensor::stack(&images, 0)).nan_to_num(0.5, 1.0, 0.0).clamp(0.0, 1.0);
+        let per_trial = meter.spent() / refined.len().max(1) as u64;
+        let of = |f: &dyn Fn(&Refined) -> f64| refined.iter().map(f).collect::<Vec<f64>>();
+        Reconstruction {
+            pixels: pixels.to_device(Device::Cpu).detach(),
+            labels: Some(labels::infer(&scene.gradient, 1)),
+            objective: of(&|r| r.objective),
+            trace: vec![
+                (self.feature_iterations as u64, of(&|r| r.first)),
+                (per_trial, of(&|r| r.objective)),
+            ],
+            evaluations: per_trial,
+            iterations: per_trial,
+            restarts: self.restarts,
+            flags: refined.into_iter().map(|r| r.flags).collect(),
+        }
+    }
+
+    /// Gradient matching from the image of the features. The start competes, so the lower objective is kept.
+    fn match_gradients(
+        &self,
+        seen: &Observation,
+        found: Reconstruction,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
+        let setting = Setting {
+            iterations: self.refine_iterations,
+            objective: Objective::Cosine,
+            lr: REFINE_LR,
+            boxed: true,
+            ..Setting::default()
+        };
+        let mut refined = Matching { setting }.reconstruct_from(seen, Some(&found.pixels), run)?;
+        refined.evaluations += found.evaluations;
+        refined.iterations += found.iterations;
+        refined.restarts = self.restarts;
+        refined.trace.iter_mut().for_each(|(i, _)| *i += found.iterations);
+        refined.flags = found.flags.into_iter().zip(refined.flags).map(|(a, b)| [a, b].concat()).collect();
+        Ok(refined)
+    }
+}
+
+/// Share of noise in the features' energy; 0 where they are as good as exact.
+fn noise_energy(input: &LayerInput) -> f64 {
+    let energy = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
+    let share = energy(&input.spread) / energy(&input.features).max(f64::MIN_POSITIVE);
+    if input.dead || share < EXACT { 0.0 } else { share.min(1.0) }
+}

@@ -1,0 +1,288 @@
+//! Stages 2 to 4 for one trial: layers peeled from the last convolution down.
+
+use tch::{Kind, Tensor};
+
+use super::chain::{Chain, ConvLayer, up2};
+use super::features::Inversion;
+use super::gauss_newton::Smooth;
+use super::meter::Meter;
+use super::orchestrate::Scene;
+use super::params::FeatureInversion;
+use super::peel::{Layer, Peeled, Tuning, norm};
+use crate::AttackError;
+use crate::analytic::LayerInput;
+
+/// Largest relative residual of the last convolution's gradient at which a peel is believed (beyond the signal's own noise).
+const BELIEVED: f64 = 3e-2;
+
+/// Relative misfit of the first convolution's gradient below which nothing more can be gained in f32.
+const DONE: f64 = 1e-6;
+
+/// f32 arithmetic's share of noise in a gradient.
+const ARITHMETIC: f64 = 3e-7;
+
+/// One trial's image with the doubts about it.
+pub struct Refined {
+    /// Normalised, `[1, C, H, W]`.
+    pub image: Tensor,
+    /// Misfit of the first convolution's gradient after stage 1 and at the end.
+    pub first: f64,
+    pub objective: f64,
+    pub flags: Vec<String>,
+}
+
+impl Refined {
+    pub fn new(image: &Tensor, objective: f64) -> Refined {
+        Refined { image: image.shallow_clone(), first: objective, objective, flags: Vec::new() }
+    }
+
+    /// Takes the candidate where its objective is lower.
+    fn offer(&mut self, image: Tensor, objective: f64) -> bool {
+        let better = objective < self.objective;
+        if better {
+            (self.image, self.objective) = (image, objective);
+        }
+        better
+    }
+}
+
+/// One signal of a network that can be peeled.
+pub struct Trial<'a> {
+    params: &'a FeatureInversion,
+    meter: &'a Meter<'a>,
+    single: &'a Chain,
+    double: Chain,
+    /// `D_l` of every convolution, f64, and its noise.
+    gradients: Vec<Tensor>,
+    noise: Vec<f64>,
+    /// `a_L` and its loss gradient `g_L`, `[1, C, H, W]` f64.
+    top: Tensor,
+    top_delta: Tensor,
+    /// Where `a_L` is not zero.
+    alive: Tensor,
+}
+
+impl<'a> Trial<'a> {
+    /// Evaluations planned beyond stage 1.
+    pub fn planned(params: &FeatureInversion) -> usize {
+        10 + 100 + 6 * 30 + params.rounds * 8 * 30
+    }
+
+    /// Reads signal `n`.
+    pub fn new(
+        params: &'a FeatureInversion,
+        scene: &Scene,
+        single: &'a Chain,
+        input: &LayerInput,
+        n: i64,
+        meter: &'a Meter<'a>,
+    ) -> Trial<'a> {
+        let double = single.to_kind(Kind::Double);
+        let read = |i: usize| scene.gradient.tensors[i].get(n).to_device(scene.device).to_kind(Kind::Double);
+        let gradients: Vec<Tensor> = double.layers.iter().map(|l| read(l.position)).collect();
+        let linear = scene.weights.tensors[scene.first.weight].get(0).to_kind(Kind::Double);
+        let excess = excess(input, &read(scene.first.weight), &linear, scene.scale);
+        let noise = double.layers.iter().zip(&gradients);
+        let noise = noise.map(|(l, g)| rounding(&l.weight, g, scene.scale).hypot(excess)).collect();
+        let shape = {
+            let size = scene.seen.net.input();
+            let depth = double.layers.len() as u32;
+            [1, -1, size[1] / 2i64.pow(depth), size[2] / 2i64.pow(depth)]
+        };
+        Trial {
+            params,
+            meter,
+            single,
+            gradients,
+            noise,
+            top: input.features.reshape(shape),
+            top_delta: linear.transpose(0, 1).mv(&input.delta).reshape(shape),
+            alive: alive(input).reshape(shape),
+            double,
+        }
+    }
+
+    /// From the image of the features `[1, C, H, W]` to the best found.
+    ///
+    /// # Errors
+    /// When the user asked to stop.
+    pub fn refine(&self, image: &Tensor) -> Result<Refined, AttackError> {
+        let mut found = Refined::new(image, self.misfit(image)?);
+        let top = self.double.layers.len();
+        let Some((image, peeled)) = self.peel_top(image)? else {
+            found.flags.push("peeling failed, features only".into());
+            return Ok(found);
+        };
+        if top == 1 {
+            let image = peeled.input.unsqueeze(0);
+            let misfit = self.misfit(&image)?;
+            found.offer(image, misfit);
+            return Ok(found);
+        }
+        let input = peeled.input.clamp_min(0.0).unsqueeze(0);
+        let near = self.invert(&image, &input, top - 1, 0.5, 30)?;
+        let near = self.invert(&near, &input, top - 1, -1.0, 70)?;
+        let misfit = self.misfit(&near)?;
+        found.offer(near, misfit);
+        self.descend(&mut found, &peeled, &input)?;
+        if found.objective >= found.first {
+            found.flags.push("peeling failed, features only".into());
+        }
+        Ok(found)
+    }
+
+    /// Stage 2, with the inversion of stage 1 continued until the last convolution's gradient confirms it.
+    fn peel_top(&self, image: &Tensor) -> Result<Option<(Tensor, Peeled)>, AttackError> {
+        let top = self.double.layers.len();
+        let mut image = image.shallow_clone();
+        let delta = up2(&self.top_delta).get(0) / 4.0;
+        let Some(layer) = self.layer(top, delta, up2(&self.alive).get(0)) else { return Ok(None) };
+        let floor = 1.5 * layer.noise * (layer.gradient.numel() as f64).sqrt() / norm(layer.gradient);
+        let tuning = Tuning { error: 0.06, steps: 10, decay: 0.5, loose: 1.0, tolerance: 1e-6, most: 96 };
+        for attempt in 0..=self.params.retries {
+            if attempt > 0 {
+                image = self.invert(&image, &self.top, top, 1.0, 2 * self.params.feature_iterations)?;
+            }
+            let estimate = self.double.encode(&image.to_kind(Kind::Double), top - 1).get(0);
+            let peeled = layer.peel(&estimate, &tuning, self.meter)?;
+            if let Some(peeled) = peeled.filter(|p| p.residual < BELIEVED.max(floor)) {
+                return Ok(Some((image, peeled)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stage 4: bits and input of the last convolution but one, and the image with that input; where this leads nowhere, once a
+    /// Gauss-Newton run from the last convolution's input. Candidates are judged by [`Trial::misfit`].
+    fn descend(&self, found: &mut Refined, peeled: &Peeled, input: &Tensor) -> Result<(), AttackError> {
+        let top = self.double.layers.len();
+        let passed = &peeled.on * up2(&self.top_delta).get(0) / 4.0;
+        let delta = up2(&self.double.layers[top - 1].adjoint(&passed.unsqueeze(0))).get(0) / 4.0;
+        let threshold = 1e-5 * input.abs().mean(Kind::Double).double_value(&[]);
+        let layer = self.layer(top - 1, delta, up2(&input.gt(threshold).to_kind(Kind::Double)).get(0));
+        let (mut error, mut smoothed) = (2e-3, false);
+        for round in 0..self.params.rounds {
+            if found.objective < DONE {
+                break;
+            }
+            let candidate = match &layer {
+                Some(layer) => self.below(layer, found, error, round + 1 == self.params.rounds)?,
+                None => None,
+            };
+            if let Some((image, misfit)) = candidate
+                && found.offer(image, misfit)
+            {
+                error = (error / 2.0).max(2e-5);
+                continue;
+            }
+            if std::mem::replace(&mut smoothed, true) {
+                break;
+            }
+            let kind = Kind::Float;
+            let smooth =
+                Smooth { depth: top - 1, outer: 6, inner: 30, width: 100.0, power: -1.0, floor: 0.0, kind };
+            let image = smooth.solve(self.single, input, &found.image, self.meter)?;
+            let misfit = self.misfit(&image)?;
+            found.offer(image, misfit);
+        }
+        Ok(())
+    }
+
+    /// The image with the input that the given layer's gradient tells, starting from the best so far.
+    fn below(
+        &self,
+        layer: &Layer,
+        found: &Refined,
+        error: f64,
+        last: bool,
+    ) -> Result<Option<(Tensor, f64)>, AttackError> {
+        let depth = self.double.layers.len() - 2;
+        let tuning = Tuning { error, steps: 1, decay: 1.0, loose: 30.0, tolerance: 0.0, most: 64 };
+        let estimate = self.double.encode(&found.image.to_kind(Kind::Double), depth).get(0);
+        let Some(peeled) = layer.peel(&estimate, &tuning, self.meter)? else { return Ok(None) };
+        let target = peeled.input.unsqueeze(0);
+        let image = if depth == 0 {
+            target
+        } else {
+            let outer = if last { 16 } else { 8 };
+            let kind = Kind::Double;
+            Smooth { depth, outer, inner: 30, width: 48.0, power: -0.5, floor: 3e-6, kind }.solve(
+                &self.double,
+                &target,
+                &found.image,
+                self.meter,
+            )?
+        };
+        let misfit = self.misfit(&image)?;
+        Ok(Some((image, misfit)))
+    }
+
+    /// Convolution `l` (1-based), if its gradient has at least as many equations a channel as its input has positions.
+    fn layer(&self, l: usize, delta: Tensor, on: Tensor) -> Option<Layer<'_>> {
+        let conv: &ConvLayer = &self.double.layers[l - 1];
+        let size = delta.size();
+        (9 * size[0] >= size[1] * size[2]).then(|| Layer {
+            conv,
+            gradient: &self.gradients[l - 1],
+            noise: self.noise[l - 1],
+            delta,
+            on: on.gt(0.0),
+        })
+    }
+
+    fn invert(
+        &self,
+        start: &Tensor,
+        target: &Tensor,
+        depth: usize,
+        power: f64,
+        evaluations: usize,
+    ) -> Result<Tensor, AttackError> {
+        let encode = |u: &Tensor| self.single.encode(u, depth).flatten(1, -1);
+        let target = target.flatten(1, -1);
+        Inversion { encode: &encode, target: &target, power, evaluations, tv: None }.run(start, self.meter)
+    }
+
+    /// `|dW_1(u) - D_1| / |D_1|` of the first convolution, with everything above it recomputed from `u` and the known `g_L`. It sees
+    /// every bit and, linearly, the image; no label and no truth enters. Not finite counts as infinite.
+    fn misfit(&self, image: &Tensor) -> Result<f64, AttackError> {
+        self.meter.tick(None)?;
+        let u = image.to_kind(Kind::Float);
+        let layers = &self.single.layers;
+        let z = tch::no_grad(|| layers[0].apply(&u)).set_requires_grad(true);
+        let a = layers[1..]
+            .iter()
+            .fold(super::chain::pool2(&z.relu()), |a, l| super::chain::pool2(&l.apply(&a).relu()));
+        let value = (a * self.top_delta.to_kind(Kind::Float)).sum(Kind::Float);
+        let d = Tensor::run_backward(&[value], &[&z], false, false).remove(0);
+        let patches = u.im2col([3, 3], [1, 1], [1, 1], [1, 1]).get(0);
+        let gradient = d.get(0).flatten(1, -1).matmul(&patches.transpose(0, 1)).to_kind(Kind::Double);
+        let target = self.gradients[0].flatten(1, -1);
+        let misfit = norm(&(gradient - &target)) / norm(&target).max(f64::MIN_POSITIVE);
+        Ok(if misfit.is_finite() { misfit } else { f64::INFINITY })
+    }
+}
+
+/// Where the features are not zero: columns of `dW` that vanish exactly tell it; under additive noise none does, and two standard
+/// deviations must.
+fn alive(input: &LayerInput) -> Tensor {
+    let silent = input.spread.eq(0.0).logical_and(&input.features.eq(0.0));
+    let exact = silent.any().int64_value(&[]) != 0;
+    let alive = if exact { silent.logical_not() } else { input.features.gt_tensor(&(&input.spread * 2.0)) };
+    alive.to_kind(Kind::Double)
+}
+
+/// Standard deviation of rounding in a gradient: f32 arithmetic, and for `(w - w') / scale` the rounding of the stored weights.
+fn rounding(weight: &Tensor, gradient: &Tensor, scale: Option<f64>) -> f64 {
+    let rms = |t: &Tensor| t.square().mean(Kind::Double).sqrt().double_value(&[]);
+    let arithmetic = ARITHMETIC * rms(gradient);
+    let Some(scale) = scale else { return arithmetic };
+    let exponent = weight.abs().clamp_min(1e-12).log2().floor() - 23.0;
+    arithmetic.hypot(rms(&exponent.exp2()) / 12f64.sqrt() / scale)
+}
+
+/// Noise of the fully connected layer's gradient beyond rounding: a defence's, taken to be the same in every layer.
+fn excess(input: &LayerInput, gradient: &Tensor, weight: &Tensor, scale: Option<f64>) -> f64 {
+    let expected = rounding(weight, gradient, scale);
+    if input.noise > 3.0 * expected { input.noise } else { 0.0 }
+}
