@@ -3,10 +3,11 @@
 
 use tch::Tensor;
 
+use crate::conv::{examples_last, stack};
 use crate::layer_grad::LayerGrad;
 use crate::network::Network;
 use crate::params::Params;
-use crate::tape::{BatchStat, Conv, Mode, Tap, TapKind, Tape, stack};
+use crate::tape::{BatchStat, Mode, Tap, TapKind, Tape, broadcast_trials};
 
 /// How weight gradients are represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub fn gradients(
 fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {
     match tap.kind {
         TapKind::Linear => delta.sum_dim_intlist(1, false, None),
-        TapKind::Conv(_) | TapKind::Scale => delta.sum_dim_intlist(&[1i64, 3, 4][..], false, None),
+        TapKind::Conv | TapKind::Scale => delta.sum_dim_intlist(&[1i64, 3, 4][..], false, None),
     }
 }
 
@@ -97,44 +98,15 @@ fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> Laye
         TapKind::Scale => LayerGrad::Dense((delta * &tap.input).sum_dim_intlist(&[1i64, 3, 4][..], false, None)),
         TapKind::Linear => {
             let rows = delta.size()[1];
-            let input = share(&tap.input, trials);
+            let input = broadcast_trials(&tap.input, trials);
             choose(delta.shallow_clone(), input, shape, rows, form)
         }
-        TapKind::Conv(conv) => {
-            let (delta, input) = conv_factors(conv, delta, &share(&tap.input, trials));
-            let rows = delta.size()[1];
-            choose(delta, input, shape, rows, form)
+        TapKind::Conv => {
+            let (delta, columns) = (examples_last(delta), broadcast_trials(&tap.input, trials));
+            let rows = delta.size()[2];
+            choose(delta.transpose(1, 2), columns.transpose(1, 2), shape, rows, form)
         }
     }
-}
-
-/// An input shared by all trials (leading 1) gets the trial dimension of the deltas.
-fn share(input: &Tensor, trials: i64) -> Tensor {
-    let mut size = input.size();
-    size[0] = trials;
-    input.expand(size, true)
-}
-
-/// The rows of a convolution's product: delta `[T, B*L, out]`, unfolded input `[T, B*L, in*k*k]`. With one example they are
-/// transposed views, which matrix products take as they are.
-fn conv_factors(conv: Conv, delta: &Tensor, input: &Tensor) -> (Tensor, Tensor) {
-    let (d, x) = (delta.size(), input.size());
-    let positions = d[3] * d[4];
-    let columns = unfold(conv, &input.reshape([d[0] * d[1], x[2], x[3], x[4]])).reshape([d[0], d[1], -1, positions]);
-    let rows = |t: Tensor, width: i64| match d[1] {
-        1 => t.squeeze_dim(1).transpose(1, 2),
-        _ => t.transpose(2, 3).reshape([d[0], d[1] * positions, width]),
-    };
-    let width = columns.size()[2];
-    (rows(delta.reshape([d[0], d[1], d[2], positions]), d[2]), rows(columns, width))
-}
-
-/// Patches `[N, in*k*k, L]` of images `[N, in, H, W]`; a 1x1 kernel's patches are the pixels themselves.
-fn unfold(conv: Conv, images: &Tensor) -> Tensor {
-    if conv.kernel == 1 && conv.padding == 0 {
-        return images.slice(2, None, None, conv.stride).slice(3, None, None, conv.stride).flatten(2, -1);
-    }
-    images.im2col([conv.kernel; 2], [1, 1], [conv.padding; 2], [conv.stride; 2])
 }
 
 fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) -> LayerGrad {

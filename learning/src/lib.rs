@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod client;
+mod conv;
 mod error;
 pub mod gradients;
 pub mod init;

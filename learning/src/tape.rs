@@ -1,13 +1,16 @@
 //! One forward pass: a model asks its tape for layers, the tape finds the parameters and remembers what gradients need.
 //!
 //! Activations are `[T, B, ...]`: `T` independent trials of a batch of `B` examples. Where all trials share the weights
-//! (leading dimension 1) a layer runs as one ordinary batch of `T*B`; where each trial has its own weights a convolution
-//! runs as one grouped convolution and a linear layer as `baddbmm`.
+//! (leading dimension 1) a layer runs as one ordinary batch of `T*B`; where each trial has its own weights a linear layer
+//! runs as `baddbmm`, a convolution as one grouped convolution. `conv.rs` says how convolutions run while recording.
 
 use tch::{Kind, Tensor};
 
+use crate::conv::{self, Way};
 use crate::gradients::Form;
 use crate::params::{InitRule, ParamSpec, Params};
+
+pub use crate::conv::Conv;
 
 /// How BatchNorm behaves in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,64 +21,13 @@ pub enum Mode {
     Eval,
 }
 
-/// A convolution's geometry (square kernel).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv {
-    /// Input channels.
-    pub input: i64,
-    /// Output channels.
-    pub output: i64,
-    /// Kernel side.
-    pub kernel: i64,
-    /// Stride.
-    pub stride: i64,
-    /// Zero padding on each side.
-    pub padding: i64,
-    /// Has a bias.
-    pub bias: bool,
-}
-
-/// How a convolution's weight gradient comes about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Kept as the factors of its unfolded form.
-    Factors,
-    /// One small matrix product a trial, all trials at once.
-    Product,
-    /// By autograd, one convolution a trial.
-    Autograd,
-}
-
-impl Conv {
-    /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost less than the kernel; then one
-    /// product for all trials, until a convolution has enough work to hide its set-up and the unfolded input only costs.
-    pub(crate) fn way(&self, x: &Tensor, form: Form) -> Way {
-        let size = x.size();
-        let side = |n: i64| (n + 2 * self.padding - self.kernel) / self.stride + 1;
-        let (rows, inputs) = (size[1] * side(size[3]) * side(size[4]), self.input * self.kernel * self.kernel);
-        let factors = match form {
-            Form::Auto => crate::gradients::factored_is_cheaper(rows, self.output, inputs),
-            Form::Dense => false,
-            Form::Factored => true,
-        };
-        match factors {
-            true => Way::Factors,
-            false if rows * self.output * inputs < AUTOGRAD_WORK => Way::Product,
-            false => Way::Autograd,
-        }
-    }
-}
-
-/// Multiply-adds of one trial's convolution from which autograd's own weight gradient is the fastest.
-const AUTOGRAD_WORK: i64 = 12_000_000;
-
 /// Which operation a tap belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapKind {
     /// `z = a W^T + b`.
     Linear,
     /// `z = conv(a, W) + b`.
-    Conv(Conv),
+    Conv,
     /// `z = gamma * a + beta`, with `a` the normalised activation, per channel.
     Scale,
 }
@@ -89,7 +41,7 @@ pub struct Tap {
     pub weight: usize,
     /// Position of the bias in the layout.
     pub bias: Option<usize>,
-    /// The layer's input, `[T, B, ...]`.
+    /// The layer's input, `[T or 1, B, ...]`; of a convolution its columns `[T or 1, in*k*k, B*L]`, where `kernels` is empty.
     pub input: Tensor,
     /// The layer's output before any activation, `[T, B, ...]`.
     pub output: Tensor,
@@ -212,17 +164,20 @@ impl<'a> Tape<'a> {
         let bias = conv
             .bias
             .then(|| self.param(format!("{name}.bias"), &[conv.output], InitRule::Uniform { bound }, true));
-        let kernels = match self.record {
-            Some(form) if conv.way(x, form) == Way::Autograd => own_kernels(&w, x.size()[0].max(w.size()[0])),
-            _ => Vec::new(),
-        };
         let value = bias.as_ref().map(|(_, b)| b);
-        let output = match kernels.is_empty() {
-            true => convolve(x, &w, value, conv),
-            false => convolve_apart(x, &kernels, value, conv),
+        let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
+        let output = match self.record.map(|form| conv.way(x, form)) {
+            None => conv::grouped(x, &w, value, conv),
+            Some(Way::Autograd) => {
+                kernels = conv::own_kernels(&w, x.size()[0].max(w.size()[0]));
+                conv::apart(x, &kernels, value, conv)
+            }
+            Some(way) => {
+                input = conv::columns(x, conv);
+                conv::product(&input, &w, value, way, conv.output_size(x))
+            }
         };
-        let (input, bias) = (x.shallow_clone(), bias.map(|(i, _)| i));
-        self.keep(Tap { kind: TapKind::Conv(conv), weight: wi, bias, input, output, kernels })
+        self.keep(Tap { kind: TapKind::Conv, weight: wi, bias: bias.map(|(i, _)| i), input, output, kernels })
     }
 
     /// BatchNorm over `[T, B, C, H, W]`, statistics per trial (Ioffe and Szegedy 2015).
@@ -265,58 +220,14 @@ fn per_channel(t: &Tensor) -> Tensor {
     t.reshape([size[0], 1, size[1], 1, 1])
 }
 
-fn broadcast_trials(x: &Tensor, trials: i64) -> Tensor {
+/// A value shared by all trials (leading 1) gets their dimension, as a view.
+pub(crate) fn broadcast_trials(x: &Tensor, trials: i64) -> Tensor {
     let mut size = x.size();
     if size[0] == trials {
         return x.shallow_clone();
     }
     size[0] = trials;
     x.expand(size, true)
-}
-
-fn convolve(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
-    let trials = w.size()[0];
-    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
-    if trials == 1 {
-        let z = images(x).conv2d(&w.get(0), bias.map(|b| b.get(0)).as_ref(), stride, padding, [1, 1], 1);
-        return unfold_trials(&z, x.size()[0]);
-    }
-    let x = broadcast_trials(x, trials);
-    let size = x.size();
-    let grouped = x.transpose(0, 1).reshape([size[1], trials * size[2], size[3], size[4]]);
-    let kernel = w.reshape([trials * conv.output, conv.input, conv.kernel, conv.kernel]);
-    let bias = bias.map(|b| b.reshape([-1]));
-    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials);
-    let out = z.size();
-    z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
-}
-
-/// A kernel of its own for each trial, so that each trial's gradient can be asked for by itself.
-fn own_kernels(w: &Tensor, trials: i64) -> Vec<Tensor> {
-    let own = |t: i64| {
-        let kernel = w.get(t.min(w.size()[0] - 1));
-        if kernel.requires_grad() { kernel } else { kernel.detach().set_requires_grad(true) }
-    };
-    (0..trials).map(own).collect()
-}
-
-/// One convolution a trial, each with its own kernel.
-fn convolve_apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv: Conv) -> Tensor {
-    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
-    let one = |(t, kernel): (usize, &Tensor)| {
-        let pick = |values: &Tensor| values.get((t as i64).min(values.size()[0] - 1));
-        pick(x).conv2d(kernel, bias.map(pick).as_ref(), stride, padding, [1, 1], 1)
-    };
-    let outputs: Vec<Tensor> = kernels.iter().enumerate().map(one).collect();
-    stack(&outputs)
-}
-
-/// [`Tensor::stack`] that does not copy a single tensor.
-pub(crate) fn stack(tensors: &[Tensor]) -> Tensor {
-    match tensors {
-        [one] => one.unsqueeze(0),
-        _ => Tensor::stack(tensors, 0),
-    }
 }
 
 /// `[T, B, C, H, W]` to `[T*B, C, H, W]`, for layers without parameters.

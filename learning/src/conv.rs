@@ -1,0 +1,162 @@
+//! Convolutions over trials, and the ways their weight gradients come about.
+//!
+//! A pass that nothing differentiates uses torch's convolution. In a recorded pass a convolution with little work is one matrix
+//! product of its kernel with its unfolded input ("columns"): the columns are what the weight gradient needs again, and
+//! torch's double backward of a convolution computes a kernel gradient that nobody asked for, a product's does not.
+
+use tch::Tensor;
+
+use crate::gradients::Form;
+use crate::tape::{broadcast_trials, images, unfold_trials};
+
+/// A convolution's geometry (square kernel).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// Input channels.
+    pub input: i64,
+    /// Output channels.
+    pub output: i64,
+    /// Kernel side.
+    pub kernel: i64,
+    /// Stride.
+    pub stride: i64,
+    /// Zero padding on each side.
+    pub padding: i64,
+    /// Has a bias.
+    pub bias: bool,
+}
+
+/// How a convolution's weight gradient comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Kept as its factors.
+    Factors,
+    /// Formed from the columns, all trials at once.
+    Product,
+    /// By autograd, one convolution a trial.
+    Autograd,
+}
+
+/// Multiply-adds of one trial's convolution from which torch's convolution beats unfolding, whatever its double backward wastes.
+const AUTOGRAD_WORK: i64 = 12_000_000;
+
+impl Conv {
+    /// Height and width of the output for an input `[T, B, in, H, W]`.
+    pub(crate) fn output_size(&self, x: &Tensor) -> [i64; 2] {
+        let size = x.size();
+        let side = |n: i64| (n + 2 * self.padding - self.kernel) / self.stride + 1;
+        [side(size[3]), side(size[4])]
+    }
+
+    /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost less than the kernel; then one
+    /// product for all trials, until a convolution has enough work to hide its set-up.
+    pub(crate) fn way(&self, x: &Tensor, form: Form) -> Way {
+        let [height, width] = self.output_size(x);
+        let (rows, inputs) = (x.size()[1] * height * width, self.input * self.kernel * self.kernel);
+        let factors = match form {
+            Form::Auto => crate::gradients::factored_is_cheaper(rows, self.output, inputs),
+            Form::Dense => false,
+            Form::Factored => true,
+        };
+        match factors {
+            true => Way::Factors,
+            false if rows * self.output * inputs < AUTOGRAD_WORK => Way::Product,
+            false => Way::Autograd,
+        }
+    }
+}
+
+/// All trials at once: one ordinary convolution where they share the kernel, else a grouped one.
+pub(crate) fn grouped(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    let trials = w.size()[0];
+    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
+    if trials == 1 {
+        let z = images(x).conv2d(&w.get(0), bias.map(|b| b.get(0)).as_ref(), stride, padding, [1, 1], 1);
+        return unfold_trials(&z, x.size()[0]);
+    }
+    let x = broadcast_trials(x, trials);
+    let size = x.size();
+    let grouped = x.transpose(0, 1).reshape([size[1], trials * size[2], size[3], size[4]]);
+    let kernel = w.reshape([trials * conv.output, conv.input, conv.kernel, conv.kernel]);
+    let bias = bias.map(|b| b.reshape([-1]));
+    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials);
+    let out = z.size();
+    z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
+}
+
+/// A kernel of its own for each trial, so that each trial's gradient can be asked for by itself.
+pub(crate) fn own_kernels(w: &Tensor, trials: i64) -> Vec<Tensor> {
+    let own = |t: i64| {
+        let kernel = w.get(t.min(w.size()[0] - 1));
+        if kernel.requires_grad() { kernel } else { kernel.detach().set_requires_grad(true) }
+    };
+    (0..trials).map(own).collect()
+}
+
+/// One convolution a trial, each with its own kernel.
+pub(crate) fn apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
+    let one = |(t, kernel): (usize, &Tensor)| {
+        let pick = |values: &Tensor| values.get((t as i64).min(values.size()[0] - 1));
+        pick(x).conv2d(kernel, bias.map(pick).as_ref(), stride, padding, [1, 1], 1)
+    };
+    let outputs: Vec<Tensor> = kernels.iter().enumerate().map(one).collect();
+    stack(&outputs)
+}
+
+/// [`Tensor::stack`] that does not copy a single tensor.
+pub(crate) fn stack(tensors: &[Tensor]) -> Tensor {
+    match tensors {
+        [one] => one.unsqueeze(0),
+        _ => Tensor::stack(tensors, 0),
+    }
+}
+
+/// The patches of `[T, B, in, H, W]` under the kernel, one column an output position: `[T, in*k*k, B*L]`.
+pub(crate) fn columns(x: &Tensor, conv: Conv) -> Tensor {
+    let size = x.size();
+    let patches = match conv.kernel {
+        // A 1x1 kernel's patches are the pixels themselves.
+        1 if conv.padding == 0 => {
+            let every = |t: Tensor, dim| t.slice(dim, None, None, conv.stride);
+            every(every(images(x), 2), 3).flatten(2, -1)
+        }
+        k => images(x).im2col([k; 2], [1, 1], [conv.padding; 2], [conv.stride; 2]),
+    };
+    examples_last(&unfold_trials(&patches, size[0]))
+}
+
+/// `[T, B, C, ...]` to `[T, C, B*...]`; a view where `B` is 1.
+pub(crate) fn examples_last(x: &Tensor) -> Tensor {
+    x.flatten(3, -1).transpose(1, 2).flatten(2, -1)
+}
+
+/// The convolution as a product of the kernel `[T or 1, out, in, k, k]` with columns `[T or 1, in*k*k, B*L]`; gives
+/// `[T, B, out, H', W']`.
+pub(crate) fn product(
+    columns: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    way: Way,
+    side: [i64; 2],
+) -> Tensor {
+    let trials = columns.size()[0].max(w.size()[0]);
+    let (kernel, columns) = (w.flatten(2, -1), broadcast_trials(columns, trials));
+    let (out, positions) = (kernel.size()[1], columns.size()[2]);
+    let z = if way == Way::Factors && trials > 1 && kernel.size()[0] == 1 {
+        // Few positions and a large kernel: read it once for all trials.
+        let all = columns.transpose(0, 1).flatten(1, 2);
+        let z = match bias {
+            Some(b) => b.reshape([out, 1]).addmm(&kernel.get(0), &all),
+            None => kernel.get(0).mm(&all),
+        };
+        z.reshape([out, trials, positions]).transpose(0, 1)
+    } else {
+        let kernel = broadcast_trials(&kernel, trials);
+        match bias {
+            Some(b) => b.unsqueeze(2).baddbmm(&kernel, &columns, 1.0, 1.0),
+            None => kernel.bmm(&columns),
+        }
+    };
+    z.reshape([trials, out, -1, side[0], side[1]]).transpose(1, 2)
+}
