@@ -1,6 +1,7 @@
 //! The matching loop: restarts as trials, priors, schedules, early stopping, the winner chosen by the objective.
 
-use learning::{Form, Observation, Params, noise};
+use learning::client::LocalTraining;
+use learning::{Form, Observation, Params, Signal, noise};
 use suites::Fact;
 use tch::{Kind, Tensor};
 
@@ -19,6 +20,9 @@ pub struct Matching {
     /// Its parameters.
     pub setting: Setting,
 }
+
+/// `(iteration, best objective so far of each signal)`.
+type Trace = Vec<(u64, Vec<f64>)>;
 
 /// How often the loop looks whether all trials have stopped (a GPU is not waited for in between).
 const CHECK_EVERY: usize = 50;
@@ -105,16 +109,17 @@ impl Matching {
         let tensors: Vec<Tensor> =
             selected.iter().map(|&i| all[i].to_device(run.device).to_kind(kind)).collect();
         let weights = self.setting.layer_weights.resolve(&tensors)?;
-        // A line search compares objectives closer together than the factored form's rounding: form the gradients there.
-        let dense = self.setting.optimizer == "lbfgs" || !self.setting.objective.is_factorable();
+        let shape = [vec![batch], seen.net.input()].concat();
         Ok(Problem {
             seen,
             setting: &self.setting,
             weights: seen.weights.to(run.device, kind),
             target: Target::new(tensors, selected, weights),
             labels: self.labels(seen, gradient, batch, run)?,
-            shape: [vec![batch], seen.net.input()].concat(),
-            form: if dense { Form::Dense } else { Form::Auto },
+            unroll: self.unroll(seen, batch)?,
+            bounds: self.setting.boxed.then(|| self.bounds(seen, &shape, run)),
+            shape,
+            form: if self.setting.objective.is_factorable() { Form::Auto } else { Form::Dense },
         })
     }
 
@@ -127,11 +132,8 @@ impl Matching {
     ) -> Result<DummyLabels, AttackError> {
         let labels = match self.setting.labels {
             Labels::Joint => return Ok(DummyLabels::Joint),
-            Labels::Idlg => labels::infer(gradient, batch),
-            Labels::Known => match &seen.known.labels {
-                Some(labels) => labels.shallow_clone(),
-                None => return Err(AttackError::Missing(Fact::Labels.to_string())),
-            },
+            Labels::Idlg => labels::read_off(gradient, seen.net.classes(), batch)?,
+            Labels::Known => labels::granted(seen, batch)?,
         };
         let labels = labels.repeat_interleave_self_int(self.setting.restarts as i64, 0, None);
         Ok(DummyLabels::Fixed(labels.to_device(run.device)))
@@ -153,15 +155,41 @@ impl Matching {
             .map(|(n, r)| one(n, r))
             .collect();
         let x = Tensor::stack(&rows, 0).to_kind(self.kind()).to_device(run.device);
-        if self.setting.boxed { self.project(seen, problem, &x) } else { x }
+        problem.project(&x).unwrap_or(x)
     }
 
-    /// Puts pixels back into `[0, 1]`.
-    fn project(&self, seen: &Observation, problem: &Problem, x: &Tensor) -> Tensor {
-        let pixels: i64 = problem.shape.iter().product();
-        let images = x.narrow(1, 0, pixels).reshape([&[x.size()[0]], &problem.shape[..]].concat());
-        let inside = seen.net.normalise(&seen.net.to_pixels(&images).clamp(0.0, 1.0)).reshape([-1, pixels]);
-        Tensor::cat(&[inside, x.narrow(1, pixels, x.size()[1] - pixels)], 1)
+    /// The local training to simulate, where that is asked for and the signal is an update.
+    fn unroll<'a>(
+        &self,
+        seen: &'a Observation,
+        batch: i64,
+    ) -> Result<Option<(&'a LocalTraining, f64)>, AttackError> {
+        if !self.setting.unroll || matches!(seen.signal, Signal::Gradient(_)) {
+            return Ok(None);
+        }
+        let clients = seen.known.contributors.max(1);
+        if batch % clients != 0 {
+            let problem = format!(
+                "is a mean over {clients} clients, among whom {batch} examples cannot be dealt evenly"
+            );
+            return Err(AttackError::BadSignal(problem));
+        }
+        match &seen.known.local {
+            Some(local) => Ok(Some((local, signal::step_scale(seen)?))),
+            None => Err(AttackError::Missing(Fact::LocalSteps.to_string())),
+        }
+    }
+
+    /// The least and the greatest value of every variable, `[1, V]`: pixels stay in `[0, 1]`, soft labels are free.
+    fn bounds(&self, seen: &Observation, shape: &[i64], run: &Run) -> (Tensor, Tensor) {
+        let free = if self.setting.labels == Labels::Joint { shape[0] * seen.net.classes() } else { 0 };
+        let options = (self.kind(), run.device);
+        let bound = |pixel: f64, label: f64| {
+            let size = [&[1], shape].concat();
+            let pixels = seen.net.normalise(&Tensor::full(size, pixel, options)).reshape([1, -1]);
+            Tensor::cat(&[pixels, Tensor::full([1, free], label, options)], 1)
+        };
+        (bound(0.0, f64::NEG_INFINITY), bound(1.0, f64::INFINITY))
     }
 
     fn optimise(
@@ -170,18 +198,19 @@ impl Matching {
         problem: &mut Problem,
         stepper: &mut dyn Stepper,
         run: &Run,
-    ) -> Result<Vec<(u64, Vec<f64>)>, AttackError> {
+    ) -> Result<(Trace, usize), AttackError> {
         let (schedule, total) = (self.setting.schedule(), self.setting.iterations);
         let mut stopping = self.setting.patience().map(|p| p.start());
         let mut trace = Vec::new();
         let thin = total.div_ceil(TRACE_POINTS);
+        let mut done = 0;
         for iteration in 0..total {
             run.check()?;
             let report = stepper.step(x, problem, schedule.factor(iteration, total));
-            if self.setting.boxed {
-                let inside = self.project(problem.seen, problem, x);
+            if let Some(inside) = problem.project(x) {
                 x.copy_(&inside);
             }
+            done = iteration + 1;
             if let Some(stopping) = &mut stopping {
                 stopping.observe(&report.objective, stepper.trials_mut());
             }
@@ -200,7 +229,7 @@ impl Matching {
                 break;
             }
         }
-        Ok(trace)
+        Ok((trace, done))
     }
 
     /// For each signal the restart with the lowest objective (as trial positions), and that objective.
@@ -221,7 +250,7 @@ impl Matching {
         x: &Tensor,
         problem: &mut Problem,
         trials: &mut Trials,
-        trace: Vec<(u64, Vec<f64>)>,
+        (trace, done): (Trace, usize),
     ) -> Result<Reconstruction, AttackError> {
         let (last, _) = problem.evaluate(x);
         trials.consider(x, &last.to_kind(x.kind()));
@@ -238,8 +267,9 @@ impl Matching {
             pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
             labels: self.guessed(problem, soft, &winners),
             flags: flags(&diverged, restarts, &objective),
-            evaluations: per_signal(&evaluations, objective.len()),
-            iterations: trace.last().map_or(0, |(i, _)| i + 1) * restarts as u64,
+            // The last evaluation of every restart is beside the optimiser's count.
+            evaluations: per_signal(&evaluations, objective.len()) + restarts as u64,
+            iterations: (done * restarts) as u64,
             restarts,
             objective,
             trace,

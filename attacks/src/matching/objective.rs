@@ -1,4 +1,11 @@
 //! Distances between the gradients of a candidate and the captured ones.
+//!
+//! Every distance but `l1` is made of inner products and norms, so it never needs a gradient that is kept as factors. Such a
+//! distance is a small difference of large numbers once the candidate is close: in f32 it then carries a rounding error of about 1e-7 of
+//! the captured gradient's squared norm (1e-7 for cosines), which would decide which point counts as the best. Its gradient does not
+//! suffer in this way. So the value, and only the value, is taken again in f64 where that matters.
+
+use std::cell::OnceCell;
 
 use learning::layer_grad::{LayerGrad, sum_trials};
 use serde::{Deserialize, Serialize};
@@ -38,13 +45,18 @@ pub struct Target {
     weights: Vec<Tensor>,
     /// Squared norm of each, `[N]`.
     norms: Vec<Tensor>,
+    /// The same in f64, made when it is first needed.
+    double: OnceCell<Box<Target>>,
 }
+
+/// Share of the captured gradient's squared norm below which a difference of inner products is computed again in f64.
+const CLOSE: f64 = 1e-3;
 
 impl Target {
     /// `tensors[i]` belongs to the `selected[i]`-th trainable parameter and counts `weights[i]` (`[N]`).
     pub fn new(tensors: Vec<Tensor>, selected: Vec<usize>, weights: Vec<Tensor>) -> Target {
         let norms = tensors.iter().map(|g| sum_trials(&g.square())).collect();
-        Target { tensors, selected, weights, norms }
+        Target { tensors, selected, weights, norms, double: OnceCell::new() }
     }
 
     /// Number of captured signals.
@@ -59,7 +71,21 @@ impl Target {
     }
 
     /// Distance of each of `T` candidates to its target, `[T]`; candidate `t` belongs to target `t / (T/N)`.
+    ///
+    /// `layers` are the gradients of all trainable parameters in order. Differentiable with respect to whatever they depend on.
     pub fn distance(&self, objective: Objective, both_weight: f64, layers: &[LayerGrad]) -> Tensor {
+        let value = self.formula(objective, both_weight, layers);
+        if value.kind() == Kind::Double || !self.is_rounded(objective, &value, layers) {
+            return value;
+        }
+        let exact = tch::no_grad(|| {
+            let layers: Vec<LayerGrad> = layers.iter().map(in_double).collect();
+            self.double().formula(objective, both_weight, &layers).to_kind(value.kind())
+        });
+        &value + (exact - &value).detach()
+    }
+
+    fn formula(&self, objective: Objective, both_weight: f64, layers: &[LayerGrad]) -> Tensor {
         match objective {
             Objective::L2 => self.l2(layers),
             Objective::L1 => self.l1(layers),
@@ -67,6 +93,24 @@ impl Target {
             Objective::Sim => self.sim(layers),
             Objective::Both => self.l2(layers) * (1.0 - both_weight) + self.cosine(layers) * both_weight,
         }
+    }
+
+    /// Whether any value is so small beside what it is a difference of that f32 leaves few digits of it.
+    fn is_rounded(&self, objective: Objective, value: &Tensor, layers: &[LayerGrad]) -> bool {
+        let factored = self.pairs(layers).any(|(_, g)| matches!(g, LayerGrad::Factored { .. }));
+        let size = match objective {
+            Objective::L1 => return false,
+            Objective::L2 if !factored => return false,
+            Objective::Cosine | Objective::Sim => value.ones_like(),
+            Objective::L2 | Objective::Both => {
+                self.spread(&total(self.norms.iter().zip(&self.weights).map(|(n, w)| n * w)), value)
+            }
+        };
+        value.detach().lt_tensor(&(size * CLOSE)).any().int64_value(&[]) != 0
+    }
+
+    fn double(&self) -> &Target {
+        self.double.get_or_init(|| Box::new(self.to_kind(Kind::Double)))
     }
 
     fn pairs<'a>(&'a self, layers: &'a [LayerGrad]) -> impl Iterator<Item = (usize, &'a LayerGrad)> {
@@ -142,9 +186,21 @@ impl Target {
     }
 }
 
-/// Cosine from an inner product and squared norms. A vanished norm gives 0, not NaN.
+/// Cosine from an inner product and squared norms. A vanished norm gives 0, not NaN. The roots are taken before the product: that of
+/// two small squared norms is below what f32 holds.
 fn similarity(dot: &Tensor, own: &Tensor, theirs: &Tensor) -> Tensor {
-    dot / (own.clamp_min(1e-30) * theirs.clamp_min(1e-30)).sqrt().clamp_min(1e-20)
+    dot / own.clamp_min(1e-36).sqrt() / theirs.clamp_min(1e-36).sqrt()
+}
+
+/// The same gradient in f64, without its graph.
+fn in_double(grad: &LayerGrad) -> LayerGrad {
+    let cast = |t: &Tensor| t.detach().to_kind(Kind::Double);
+    match grad {
+        LayerGrad::Dense(g) => LayerGrad::Dense(cast(g)),
+        LayerGrad::Factored { delta, input, shape } => {
+            LayerGrad::Factored { delta: cast(delta), input: cast(input), shape: shape.clone() }
+        }
+    }
 }
 
 fn total(parts: impl IntoIterator<Item = Tensor>) -> Tensor {

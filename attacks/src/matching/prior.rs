@@ -22,6 +22,7 @@ pub fn l2(x: &Tensor) -> Tensor {
     mean_trials(&x.square())
 }
 
+/// Horizontal and vertical differences of neighbours. Sides are at least 2 pixels: there is nothing to average else.
 fn differences(x: &Tensor) -> (Tensor, Tensor) {
     let (h, w) = (x.size()[3], x.size()[4]);
     let dx = x.narrow(4, 1, w - 1) - x.narrow(4, 0, w - 1);

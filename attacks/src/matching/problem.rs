@@ -1,5 +1,6 @@
 //! The objective of gradient matching as a function of the dummy batch: what the optimisers minimise.
 
+use learning::client::LocalTraining;
 use learning::loss::{soft_cross_entropy, task_loss};
 use learning::{Form, LayerGrad, Observation, Params, gradients};
 use tch::{Kind, Tensor};
@@ -28,6 +29,10 @@ pub struct Problem<'a> {
     /// Shape of one trial's batch, `[B, ...]`.
     pub shape: Vec<i64>,
     pub form: Form,
+    /// Local training to differentiate through and what its update is divided by; `None` to match one batch's gradient.
+    pub unroll: Option<(&'a LocalTraining, f64)>,
+    /// Least and greatest value of every variable, `[1, V]`.
+    pub bounds: Option<(Tensor, Tensor)>,
 }
 
 impl Problem<'_> {
@@ -56,14 +61,17 @@ impl Problem<'_> {
                 (DummyLabels::Joint, None) => unreachable!("joint labels are unpacked with the images"),
             }
         };
-        let layers: Vec<LayerGrad> = match (&self.setting.unroll, &self.seen.known.local) {
-            (true, Some(local)) => unroll::simulate(self.seen, &self.weights, images, local, loss),
-            _ => {
-                gradients(&self.seen.net, &self.weights, images, self.seen.mode, form, true, |z| loss(z, 0))
-                    .layers
-            }
+        let (net, mode) = (&self.seen.net, self.seen.mode);
+        let layers: Vec<LayerGrad> = match self.unroll {
+            Some(local) => unroll::simulate(self.seen, &self.weights, images, local, loss),
+            None => gradients(net, &self.weights, images, mode, form, true, |z| loss(z, 0)).layers,
         };
         self.target.distance(self.setting.objective, self.setting.both_weight, &layers)
+    }
+
+    /// `x` put back into the bounds, where there are any.
+    pub fn project(&self, x: &Tensor) -> Option<Tensor> {
+        self.bounds.as_ref().map(|(least, greatest)| x.maximum(least).minimum(greatest))
     }
 
     fn penalty(&self, images: &Tensor) -> Option<Tensor> {

@@ -9,7 +9,7 @@ pub fn simulate(
     seen: &Observation,
     start: &Params,
     images: &Tensor,
-    local: &LocalTraining,
+    local: (&LocalTraining, f64),
     loss: impl Fn(&Tensor, i64) -> Tensor,
 ) -> Vec<LayerGrad> {
     let clients = seen.known.contributors.max(1);
@@ -21,11 +21,13 @@ pub fn simulate(
         let own = images.narrow(1, c * examples, examples);
         simulate_client(seen, start, &own, local, |logits, from| loss(logits, c * examples + from))
     });
-    let sum = per_client.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| LayerGrad::Dense(a.to_dense() + b.to_dense())).collect());
+    let add = |a: &LayerGrad, b: &LayerGrad| LayerGrad::Dense(a.to_dense() + b.to_dense());
+    let sum = per_client.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| add(a, b)).collect());
     sum.unwrap_or_default().iter().map(|g| LayerGrad::Dense(g.to_dense() / clients as f64)).collect()
 }
 
-/// Simulates the client's SGD on the dummy examples `[T, E, ...]` and returns `(w_0 - w_E) / (lr * steps)` as dense gradients.
+/// Simulates the client's SGD on the dummy examples `[T, E, ...]` and returns `(w_0 - w_E) / scale` as dense gradients, read as
+/// [`super::signal::gradient`] reads the captured update (`scale` is its `step_scale`).
 ///
 /// The adversary does not know the order in which the client visited its examples, nor its augmentations: batches are taken in
 /// the dummy order in every epoch, unaugmented. `loss(logits, from)` is that of the examples `from..from + logits.len()`.
@@ -33,31 +35,46 @@ fn simulate_client(
     seen: &Observation,
     start: &Params,
     images: &Tensor,
-    local: &LocalTraining,
+    (local, scale): (&LocalTraining, f64),
     loss: impl Fn(&Tensor, i64) -> Tensor,
 ) -> Vec<LayerGrad> {
-    let (trials, examples) = (images.size()[0], images.size()[1]);
+    let examples = images.size()[1];
     let trainable = start.layout().trainable();
-    let mut params = start.expand(trials);
+    // Shared weights stay shared until the first step parts them. What they moved by is summed for itself: `w_0 - w_E` would
+    // lose the digits that small steps do not change.
+    let mut params = start.clone();
+    let mut moved: Vec<Option<Tensor>> = trainable.iter().map(|_| None).collect();
     let mut velocity: Vec<Option<Tensor>> = trainable.iter().map(|_| None).collect();
-    let batch = (local.batch_size as i64).min(examples);
-    let order: Vec<i64> = (0..local.epochs).flat_map(|_| (0..examples).step_by(batch as usize)).collect();
-    for &from in &order {
+    let batch = (local.batch_size.max(1) as i64).min(examples);
+    for from in (0..local.epochs).flat_map(|_| (0..examples).step_by(batch as usize)) {
         let x = images.narrow(1, from, batch.min(examples - from));
         let grads =
             gradients(&seen.net, &params, &x, seen.mode, Form::Dense, true, |logits| loss(logits, from));
-        for ((slot, &i), grad) in velocity.iter_mut().zip(&trainable).zip(&grads.layers) {
-            let mut g = grad.to_dense();
-            if local.weight_decay != 0.0 {
-                g = g + &params.tensors[i] * local.weight_decay;
-            }
-            if local.momentum != 0.0 {
-                g = slot.take().map_or_else(|| g.shallow_clone(), |v| v * local.momentum + &g);
-                *slot = Some(g.shallow_clone());
-            }
-            params.tensors[i] = &params.tensors[i] - g * local.lr;
+        for (k, (&i, grad)) in trainable.iter().zip(&grads.layers).enumerate() {
+            let step = sgd(local, grad.to_dense(), &params.tensors[i], &mut velocity[k]) * local.lr;
+            let all = moved[k].take().map_or_else(|| step.shallow_clone(), |m| m + &step);
+            params.tensors[i] = &start.tensors[i] - &all;
+            moved[k] = Some(all);
         }
     }
-    let scale = local.lr * order.len() as f64;
-    trainable.iter().map(|&i| LayerGrad::Dense((&start.tensors[i] - &params.tensors[i]) / scale)).collect()
+    let read = |(&i, moved): (&usize, Option<Tensor>)| {
+        let moved = moved.unwrap_or_else(|| start.tensors[i].zeros_like());
+        let gradient = moved / scale;
+        LayerGrad::Dense(match local.weight_decay {
+            0.0 => gradient,
+            decay => gradient - &start.tensors[i] * decay,
+        })
+    };
+    trainable.iter().zip(moved).map(read).collect()
+}
+
+/// The direction of one step of `torch.optim.SGD`.
+fn sgd(local: &LocalTraining, grad: Tensor, weight: &Tensor, velocity: &mut Option<Tensor>) -> Tensor {
+    let grad = if local.weight_decay != 0.0 { grad + weight * local.weight_decay } else { grad };
+    if local.momentum == 0.0 {
+        return grad;
+    }
+    let next = velocity.take().map_or_else(|| grad.shallow_clone(), |v| v * local.momentum + &grad);
+    *velocity = Some(next.shallow_clone());
+    next
 }

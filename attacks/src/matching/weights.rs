@@ -16,6 +16,15 @@ pub enum Pick {
     Name(String),
 }
 
+impl std::fmt::Display for Pick {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Pick::Index(i) => write!(f, "{i}"),
+            Pick::Name(name) => write!(f, "`{name}`"),
+        }
+    }
+}
+
 /// Weight of each matched parameter.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -23,7 +32,8 @@ pub enum LayerWeights {
     /// All one.
     #[default]
     Uniform,
-    /// Inverse of the captured gradient's norm.
+    /// Inverse of the captured gradient's norm; 0 where that is below a millionth of the largest (a bias before BatchNorm, a
+    /// parameter pruned away: its gradient is nothing but rounding).
     InverseNorm,
     /// `exp(-4 i / P)` for the i-th of `P` parameters.
     EarlyExponential,
@@ -51,7 +61,7 @@ pub fn select(layout: &Layout, picks: &[Pick]) -> Result<Vec<usize>, AttackError
     for pick in picks {
         let found: Vec<usize> = (0..names.len()).filter(|&i| matches(pick, i, &names)).collect();
         if found.is_empty() {
-            let problem = format!("selects {pick:?}, which none of the model's parameters is");
+            let problem = format!("selects {pick}, which none of the model's {} parameters is", names.len());
             return Err(suites::SpecError::value(
                 "attack.layers",
                 problem,
@@ -88,7 +98,7 @@ impl LayerWeights {
         let place = |i: usize| i as f64 / p as f64;
         let raw = match self {
             LayerWeights::Uniform => return Ok(each(&|_| 1.0)),
-            LayerWeights::InverseNorm => tensors.iter().map(inverse_norm).collect(),
+            LayerWeights::InverseNorm => inverse_norms(tensors),
             LayerWeights::EarlyExponential => each(&|i| (-4.0 * place(i)).exp()),
             LayerWeights::EarlyLinear => each(&|i| 1.0 - place(i)),
             LayerWeights::EarlyStrong => each(&|i| if place(i) < 0.25 { 10.0 } else { 1.0 }),
@@ -105,10 +115,15 @@ impl LayerWeights {
             }
         };
         let mean = Tensor::stack(&raw, 0).mean_dim(0, false, None::<Kind>);
+        // A signal that is zero everywhere keeps its zero weights.
+        let mean = mean.where_self(&mean.gt(0.0), &mean.ones_like());
         Ok(raw.into_iter().map(|w| w / &mean).collect())
     }
 }
 
-fn inverse_norm(g: &Tensor) -> Tensor {
-    (g.flatten(1, -1).square().sum_dim_intlist(1, false, None).sqrt() + 1e-12).reciprocal()
+fn inverse_norms(tensors: &[Tensor]) -> Vec<Tensor> {
+    let norm = |g: &Tensor| g.flatten(1, -1).square().sum_dim_intlist(1, false, None).sqrt();
+    let norms = Tensor::stack(&tensors.iter().map(norm).collect::<Vec<_>>(), 0);
+    let least = norms.amax([0], true) * 1e-6;
+    norms.reciprocal().where_self(&norms.gt_tensor(&least), &norms.zeros_like()).unbind(0)
 }
