@@ -181,7 +181,22 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     one_line(&text.unwrap_or_else(|| "a panic without a message".into()))
 }
 
-/// libtorch's errors carry a stack trace: the first line says what happened.
+/// What a message says first. libtorch's errors carry a stack trace, whose addresses differ from process to process and must not enter a
+/// record; in a panic they are quoted as `Torch("...")`, line ends escaped.
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("no message").to_string()
+    let inner = text.split_once("value: Torch(\"").map_or(text, |(_, inner)| inner);
+    let mut lines = inner.split("\\n").flat_map(str::lines).map(str::trim);
+    lines.find(|l| !l.is_empty()).map_or("no message", |l| l.trim_end_matches("\")")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_stack_trace_stays_out() {
+        let quoted = "called `Result::unwrap()` on an `Err` value: Torch(\"no memory\\nframe #0: f (0x7f15d8173d6a in libc10.so)\\n\")";
+        assert_eq!(super::one_line(quoted), "no memory");
+        assert_eq!(super::one_line("\n no memory\nframe #0: f (0x7f15d8173d6a)"), "no memory");
+        assert_eq!(super::one_line("value: Torch(\"short\")"), "short");
+        assert_eq!(super::one_line(""), "no message");
+    }
 }

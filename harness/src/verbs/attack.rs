@@ -82,6 +82,9 @@ pub struct Args {
     /// Set a parameter of the attack: --set iterations=500
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
+    /// libtorch threads; another number gives results that differ in rounding
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
     /// Seed of the attack's randomness
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -99,6 +102,7 @@ pub struct Args {
 /// Files that cannot be read, weights or updates of another model, NaN, unknown names.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
+    tch::set_num_threads(i32::from(args.threads));
     let observation = observe(args)?;
     let truth = truth(args, &observation)?;
     let entry = suites::find("attack", attacks::ENTRIES, &args.attack)?;
