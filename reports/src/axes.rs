@@ -48,12 +48,48 @@ impl Axes {
         self.rows[at].get(column).map(String::as_str)
     }
 
-    /// The values of cell `at` in one line, without those along `except`.
-    pub fn label(&self, at: usize, except: &[&str]) -> String {
-        let kept = self.paths.iter().zip(&self.rows[at]).filter(|(path, _)| !except.contains(&path.as_str()));
-        kept.map(|(path, value)| spoken(path, value)).collect::<Vec<_>>().join(" · ")
+    /// The settings that tell the cells `among` from each other.
+    ///
+    /// The attack comes first, then the defences; a setting that only repeats what those before it tell is left out.
+    pub fn telling(&self, among: &[usize]) -> Telling {
+        let mut columns: Vec<usize> = (0..self.paths.len()).collect();
+        columns.sort_by_key(|c| FIRST.iter().position(|p| *p == self.paths[*c]).unwrap_or(FIRST.len()));
+        let mut parts = vec![0; among.len()];
+        let mut shown = Vec::new();
+        for column in columns {
+            let finer = self.refine(&parts, among, column);
+            if finer.iter().max() > parts.iter().max() {
+                parts = finer;
+                shown.push(column);
+            }
+        }
+        Telling(shown)
+    }
+
+    /// The values of cell `at` that tell it from others, in one line, without what `except` names; may be empty.
+    pub fn label(&self, at: usize, telling: &Telling, except: &[&str]) -> String {
+        let told = telling.0.iter().filter(|c| !except.contains(&self.paths[**c].as_str()));
+        told.map(|c| spoken(&self.paths[*c], &self.rows[at][*c])).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The partition `parts` of the cells `among`, each part split further by the values in `column`.
+    fn refine(&self, parts: &[usize], among: &[usize], column: usize) -> Vec<usize> {
+        let mut numbers = BTreeMap::new();
+        let key = |(part, cell): (&usize, &usize)| {
+            let next = numbers.len();
+            *numbers.entry((*part, &self.rows[*cell][column])).or_insert(next)
+        };
+        parts.iter().zip(among).map(key).collect()
     }
 }
+
+/// Settings that tell cells apart, in the order of naming.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling(Vec<usize>);
+
+/// The settings that labels name first.
+const FIRST: [&str; 7] =
+    ["attack", "defenses", "task.dataset", "model.name", "source", "training.batch_size", "training.clients"];
 
 /// A value that says of itself what it is; bare numbers and booleans get their setting's name.
 fn spoken(path: &str, value: &str) -> String {
@@ -61,13 +97,17 @@ fn spoken(path: &str, value: &str) -> String {
         "defenses" if value == "none" => "no defence".into(),
         "training.partition" => format!("{value} partition"),
         "training.batch_size" => format!("batch {value}"),
-        "training.clients" => format!("{value} clients"),
-        "trials" => format!("{value} trials"),
+        "training.clients" | "trials" => plural(value, title(path).trim_end_matches('s')),
+        "facts" => format!("knows {value}"),
         _ if value.parse::<f64>().is_ok() || value == "true" || value == "false" || value == "-" => {
             format!("{} {value}", title(path))
         }
         _ => value.into(),
     }
+}
+
+fn plural(count: &str, what: &str) -> String {
+    if count == "1" { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn title(path: &str) -> String {
@@ -136,6 +176,11 @@ pub(crate) fn plain(value: &Value) -> String {
             let parts: Vec<_> = map.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
             format!("{{{}}}", parts.join(", "))
         }
+        // 8 and 8.0 are one number, and read as one.
+        Value::Number(n) => match n.as_f64() {
+            Some(v) if v == v.trunc() && v.abs() < 1e15 => format!("{v:.0}"),
+            _ => n.to_string(),
+        },
         other => other.to_string(),
     }
 }
@@ -186,4 +231,28 @@ fn values_by_param(uses: &[&Named]) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<_> = uses.iter().flat_map(|u| u.params.keys()).collect();
     let values = |name: &String| uses.iter().map(|u| u.params.get(name).map_or("-".into(), plain)).collect();
     names.into_iter().map(|name| (name.clone(), values(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(rows: &[[&str; 3]]) -> Axes {
+        Axes {
+            paths: ["training.clients", "attack", "facts"].map(String::from).to_vec(),
+            rows: rows.iter().map(|r| r.map(String::from).to_vec()).collect(),
+            ..Axes::default()
+        }
+    }
+
+    #[test]
+    fn labels_say_no_more_than_needed() {
+        let axes = axes(&[["1", "dlg", "labels"], ["1", "idlg", "labels"], ["10", "idlg", "none"]]);
+        let all = axes.telling(&[0, 1, 2]);
+        // What the adversary knows changes with the number of clients, and adds nothing.
+        assert_eq!(axes.label(2, &all, &[]), "idlg · 10 clients");
+        assert_eq!(axes.label(0, &all, &["attack"]), "1 client");
+        assert_eq!(axes.label(1, &axes.telling(&[0, 1]), &[]), "idlg");
+        assert_eq!(axes.label(1, &axes.telling(&[1]), &[]), "");
+    }
 }

@@ -7,6 +7,7 @@
 mod axes;
 mod error;
 mod export;
+mod figures;
 mod markdown;
 pub mod metrics;
 mod number;

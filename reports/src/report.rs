@@ -2,7 +2,7 @@
 
 use crate::run::Run;
 use crate::store::write_whole;
-use crate::{ReportError, export, tables};
+use crate::{ReportError, export, figures, tables};
 use std::path::{Path, PathBuf};
 
 /// Writes `report/` of the run in `run_dir` and returns the path of its `report.md`.
@@ -19,14 +19,15 @@ pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
     write_whole(&records, &export::records_csv(&run, &records)?)?;
     write_whole(&cells, &export::cells_csv(&run, &cells)?)?;
     write_whole(&dir.join("summary.json"), &export::summary_json(&run))?;
+    let figures = figures::write(&run, &dir)?;
     let path = dir.join("report.md");
-    write_whole(&path, markdown(&run).as_bytes())?;
+    write_whole(&path, markdown(&run, &figures).as_bytes())?;
     Ok(path)
 }
 
 /// The text of `report.md`.
-fn markdown(run: &Run) -> String {
+fn markdown(run: &Run, figures: &str) -> String {
     let files = "## Files\n\n- [records.csv](records.csv): one row per image and metric\n- [cells.csv](cells.csv): one row per cell\n\
                  - [summary.json](summary.json): all of this for programs\n";
-    format!("{}{files}", tables::sections(run))
+    format!("{}{figures}{files}", tables::sections(run))
 }

@@ -1,6 +1,6 @@
 //! A run folder read for reporting: records in the suite's order, each with its statistics.
 
-use crate::axes::{Axes, acting};
+use crate::axes::{Axes, Telling, acting};
 use crate::store::read_records;
 use crate::summary::CellSummary;
 use crate::{CellRecord, Outcome, ReportError, RunInfo};
@@ -15,6 +15,10 @@ pub(crate) struct Run {
     pub records: Vec<CellRecord>,
     pub cells: Vec<CellSummary>,
     pub axes: Axes,
+    /// What tells the cells apart.
+    pub telling: Telling,
+    /// Per cell, what tells it apart beside attack and defences; the table of cells has the rest.
+    pub settings: Vec<String>,
 }
 
 impl Run {
@@ -28,7 +32,10 @@ impl Run {
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
         let cells = records.iter().map(CellSummary::of).collect();
         let axes = Axes::of(&records);
-        Run { dir, info, records, cells, axes }
+        let places: Vec<usize> = (0..records.len()).collect();
+        let telling = axes.telling(&places);
+        let settings = places.iter().map(|at| axes.label(*at, &telling, &["attack", "defenses"])).collect();
+        Run { dir, info, records, cells, axes, telling, settings }
     }
 
     /// Places of the cells whose attack ran or broke.
@@ -54,6 +61,12 @@ impl Run {
                 acting(spec).collect::<Vec<_>>()
             )
         })
+    }
+
+    /// What the federated round of cell `at` depends on: everything but the adversary.
+    pub fn round_key(&self, at: usize) -> String {
+        let spec = &self.records[at].spec;
+        format!("{} {:?}", spec.world_key(), acting(spec).collect::<Vec<_>>())
     }
 
     /// The cell that differs from `at` only in having no defence.

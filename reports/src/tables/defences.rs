@@ -93,13 +93,15 @@ pub(super) fn worst_case(run: &Run) -> String {
         "adaptive attack",
     ];
     let mut table = Table::new(head);
-    for rivals in run.rivals() {
+    let groups = run.rivals();
+    let telling = run.axes.telling(&groups.iter().map(|g| g[0]).collect::<Vec<_>>());
+    for rivals in groups {
         let strength = |at: &usize| run.cells[*at].mean("psnr").unwrap_or(f64::NEG_INFINITY);
         let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else { continue };
         let cell = &run.cells[worst];
         table.row([
             defence(run, worst),
-            run.axes.label(worst, &["attack", "defenses"]),
+            run.axes.label(rivals[0], &telling, &["attack", "defenses"]),
             rivals.len().to_string(),
             format!("{} (#{})", run.axes.attacks[worst], worst + 1),
             mean_ci(&psnr, cell.metrics.get("psnr")),

@@ -17,6 +17,7 @@ pub(crate) fn sections(run: &Run) -> String {
     [
         overview::overview(run),
         overview::setting(run),
+        overview::cells(run),
         overview::threats(run),
         quality::quality(run),
         quality::success(run),
@@ -31,32 +32,45 @@ pub(crate) fn sections(run: &Run) -> String {
     .concat()
 }
 
-/// A table whose rows are cells: number, attack, the other varying settings, then `columns`.
+/// A table whose rows are cells: number, attack, defence, what else tells them apart, then `columns`.
 fn keyed(run: &Run, columns: impl IntoIterator<Item = String>) -> Table {
-    let axes = run.axes.titles.iter().zip(&run.axes.paths).filter(|(_, path)| *path != "attack");
-    let axes = axes.map(|(title, _)| title.clone());
-    Table::new(["#".to_owned(), "attack".into()].into_iter().chain(axes).chain(columns))
+    let defence = varies(run, "defenses").then(|| "defence".to_owned());
+    let setting = settings_vary(run).then(|| "setting".to_owned());
+    let head = ["#".to_owned(), "attack".into()].into_iter().chain(defence).chain(setting);
+    Table::new(head.chain(columns))
+}
+
+fn varies(run: &Run, path: &str) -> bool {
+    run.axes.paths.iter().any(|p| p == path)
+}
+
+fn settings_vary(run: &Run) -> bool {
+    run.settings.iter().any(|s| !s.is_empty())
 }
 
 /// The key of the row of cell `at`.
 fn key(run: &Run, at: usize) -> Vec<String> {
-    let own = run.axes.paths.iter().zip(&run.axes.rows[at]).filter(|(path, _)| *path != "attack");
-    let own = own.map(|(_, value)| value.clone());
-    [(at + 1).to_string(), run.axes.attacks[at].clone()].into_iter().chain(own).collect()
+    row_key(
+        run,
+        at,
+        (at + 1).to_string(),
+        run.axes.attacks[at].clone(),
+        run.axes.value(at, "defenses").unwrap_or_default(),
+    )
 }
 
-/// The key of the row of a null baseline for the cells `group`: what they have in common.
-fn null_key(run: &Run, group: &[usize], name: &str) -> Vec<String> {
-    let common = |column: usize| {
-        let first = &run.axes.rows[group[0]][column];
-        if group.iter().all(|at| &run.axes.rows[*at][column] == first) {
-            first.clone()
-        } else {
-            String::new()
-        }
-    };
-    let columns = (0..run.axes.paths.len()).filter(|c| run.axes.paths[*c] != "attack");
-    [String::new(), format!("*null: {name}*")].into_iter().chain(columns.map(common)).collect()
+/// The key of the row of a null baseline of the world of cell `at`.
+fn null_key(run: &Run, at: usize, name: &str) -> Vec<String> {
+    row_key(run, at, String::new(), format!("*null: {name}*"), "")
+}
+
+fn row_key(run: &Run, at: usize, number: String, attack: String, defence: &str) -> Vec<String> {
+    let defence = varies(run, "defenses").then(|| defence.to_owned());
+    [number, attack]
+        .into_iter()
+        .chain(defence)
+        .chain(settings_vary(run).then(|| run.settings[at].clone()))
+        .collect()
 }
 
 /// "21.50 [20.10, 22.90]".

@@ -80,6 +80,22 @@ pub(super) fn setting(run: &Run) -> String {
     format!("## Setting\n\n{lead}{}", table.render("No cell has been run yet."))
 }
 
+/// Every cell with all that varies; the other tables name only what is needed to tell cells apart.
+pub(super) fn cells(run: &Run) -> String {
+    let mut paths: Vec<usize> =
+        (0..run.axes.paths.len()).filter(|c| run.axes.paths[*c] != "attack").collect();
+    paths.sort_by_key(|c| run.axes.paths[*c] != "defenses");
+    let titles = paths.iter().map(|c| run.axes.titles[*c].clone());
+    let head = ["#", "id", "outcome", "attack"].map(String::from);
+    let mut table = Table::new(head.into_iter().chain(titles));
+    for (at, cell) in run.cells.iter().enumerate() {
+        let own =
+            [(at + 1).to_string(), cell.id.clone(), cell.outcome.to_owned(), run.axes.attacks[at].clone()];
+        table.row(own.into_iter().chain(paths.iter().map(|c| run.axes.rows[at][*c].clone())));
+    }
+    format!("## Cells\n\n{}", table.render("No cell has been run yet."))
+}
+
 pub(super) fn threats(run: &Run) -> String {
     let mut threats: Vec<(&str, Vec<usize>)> = Vec::new();
     for (at, record) in run.records.iter().enumerate() {

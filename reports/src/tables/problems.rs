@@ -1,6 +1,6 @@
 //! What went wrong, what is doubtful, and what was remarked.
 
-use crate::markdown::{Table, escape, ranges};
+use crate::markdown::{Table, ranges};
 use crate::run::Run;
 use crate::{CellRecord, Outcome};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub(super) fn failures(run: &Run) -> String {
         }
     }
     reasons.into_iter().for_each(|((what, why), cells)| table.row([ranges(&cells), what.to_owned(), why]));
-    format!("## Failed and not applicable\n\n{}{}", table.render("None."), not_applicable(run))
+    format!("## Failed and not applicable\n\n{}", table.render("None."))
 }
 
 fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
@@ -25,17 +25,6 @@ fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
         Outcome::NotApplicable { why } => Some(("not applicable", why.clone())),
         Outcome::Failed { stage, message } => Some(("failed", format!("{stage}: {message}"))),
     }
-}
-
-/// The settings of cells that have no row elsewhere.
-fn not_applicable(run: &Run) -> String {
-    let silent = |at: &usize| matches!(run.records[*at].outcome, Outcome::NotApplicable { .. });
-    let lines = (0..run.records.len()).filter(silent).map(|at| {
-        let label = run.axes.label(at, &[]);
-        format!("- {}: {}\n", at + 1, escape(if label.is_empty() { &run.axes.attacks[at] } else { &label }))
-    });
-    let lines: String = lines.collect();
-    if lines.is_empty() { lines } else { format!("{lines}\n") }
 }
 
 pub(super) fn flags(run: &Run) -> String {

@@ -18,7 +18,7 @@ pub(super) fn quality(run: &Run) -> String {
             table.row(key(run, at).into_iter().chain(row(&metrics, &run.cells[at].metrics)));
         }
         for (name, scores) in world_nulls(run, &world, |c| &c.baselines) {
-            table.row(null_key(run, &world, name).into_iter().chain(row(&metrics, scores)));
+            table.row(null_key(run, world[0], name).into_iter().chain(row(&metrics, scores)));
         }
     }
     let lead = format!(
@@ -75,7 +75,7 @@ pub(super) fn success(run: &Run) -> String {
         }
         for (name, rates) in world_nulls(run, &world, |c| &c.baseline_success) {
             let rates = labels.iter().map(|l| rate(rates.get(l)));
-            table.row(null_key(run, &world, name).into_iter().chain(rates).chain([NONE.to_owned()]));
+            table.row(null_key(run, world[0], name).into_iter().chain(rates).chain([NONE.to_owned()]));
         }
     }
     let lead = "Share of images (count) with Wilson's interval in percent. A failed attack counts as tried without success; \

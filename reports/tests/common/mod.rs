@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod gallery;
+
 use reports::{CellRecord, Cost, ImageScore, Outcome, RunInfo, SCHEMA, Scores, SuiteInfo, TracePoint, Wall};
 use std::collections::BTreeMap;
 use suites::{CellSpec, Named};

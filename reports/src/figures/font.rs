@@ -1,0 +1,157 @@
+//! The embedded face: widths, wrapping, and letters for PNGs.
+
+use super::canvas::{Align, Colour, Text, put};
+use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
+use image::RgbImage;
+use std::sync::LazyLock;
+
+/// Size of an exponent against its base.
+pub(super) const RAISED: f64 = 0.72;
+/// How far an exponent is raised, against the size of its base.
+pub(super) const RAISE: f64 = 0.38;
+
+/// Bench Sans; its licence lies beside it.
+static FACE: LazyLock<Option<FontRef<'static>>> =
+    LazyLock::new(|| FontRef::try_from_slice(include_bytes!("../../assets/bench-sans.ttf")).ok());
+
+/// The scale at which one em has `size` units.
+fn em(font: &FontRef, size: f64) -> PxScale {
+    let units = font.units_per_em().unwrap_or(1000.0);
+    PxScale::from(size as f32 * font.height_unscaled() / units)
+}
+
+/// Width of `text` at `size`, both in points.
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    advance(text, size)
+}
+
+fn advance(text: &str, size: f64) -> f64 {
+    let Some(font) = FACE.as_ref() else { return 0.0 };
+    let scaled = font.as_scaled(em(font, size));
+    text.chars().map(|c| f64::from(scaled.h_advance(font.glyph_id(c)))).sum()
+}
+
+/// Draws `text` on samples of which `scale` make a point.
+pub(super) fn draw(samples: &mut RgbImage, text: &Text, scale: f64) {
+    let size = text.size * scale;
+    let whole = advance(&text.text, size);
+    let length = whole + advance(&text.raised, size * RAISED);
+    let start = match text.align {
+        Align::Start => 0.0,
+        Align::Middle => -length / 2.0,
+        Align::End => -length,
+    };
+    run(samples, text, (start, 0.0), &text.text, size, scale);
+    run(samples, text, (start + whole, -size * RAISE), &text.raised, size * RAISED, scale);
+}
+
+/// Draws one run of letters, `shift` samples along and below the anchor.
+fn run(samples: &mut RgbImage, text: &Text, shift: (f64, f64), letters: &str, size: f64, scale: f64) {
+    let Some(font) = FACE.as_ref() else { return };
+    let scaled = font.as_scaled(em(font, size));
+    let anchor = ((text.at.0 * scale).round() as i64, (text.at.1 * scale).round() as i64);
+    let mut pen = shift.0 as f32;
+    for letter in letters.chars() {
+        let id = font.glyph_id(letter);
+        let glyph = id.with_scale_and_position(scaled.scale(), point(pen, shift.1 as f32));
+        pen += scaled.h_advance(id);
+        let Some(outline) = font.outline_glyph(glyph) else { continue };
+        let bounds = outline.px_bounds();
+        outline.draw(|x, y, cover| {
+            let (along, below) = (bounds.min.x as i64 + i64::from(x), bounds.min.y as i64 + i64::from(y));
+            let (dx, dy) = if text.upwards { (below, -along) } else { (along, below) };
+            put(samples, anchor.0 + dx, anchor.1 + dy, |pixel| blend(pixel, text.colour, cover));
+        });
+    }
+}
+
+fn blend(pixel: &mut [u8; 3], colour: Colour, cover: f32) {
+    let share = cover.clamp(0.0, 1.0) * colour.3 as f32;
+    for (under, over) in pixel.iter_mut().zip([colour.0, colour.1, colour.2]) {
+        *under = (f32::from(*under) * (1.0 - share) + f32::from(over) * share).round() as u8;
+    }
+}
+
+/// `text` cut with an ellipsis so that it is at most `limit` points wide.
+pub(super) fn fit(text: &str, size: f64, limit: f64) -> String {
+    if width(text, size) <= limit {
+        return text.to_owned();
+    }
+    let mut kept: Vec<char> = text.chars().collect();
+    while kept.pop().is_some() {
+        let cut = format!("{}…", kept.iter().collect::<String>().trim_end());
+        if width(&cut, size) <= limit {
+            return cut;
+        }
+    }
+    String::new()
+}
+
+/// `text` in at most `lines` lines of `limit` points, broken at spaces, and within words where one is too long.
+pub(super) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<String> {
+    let mut out = vec![String::new()];
+    for word in pieces(text, size, limit) {
+        let last = out.last_mut().map(std::mem::take).unwrap_or_default();
+        let joined = format!("{last}{word}");
+        if last.is_empty() || width(joined.trim_end(), size) <= limit {
+            if let Some(slot) = out.last_mut() {
+                *slot = joined;
+            }
+        } else {
+            if let Some(slot) = out.last_mut() {
+                *slot = last;
+            }
+            out.push(word.trim_start().to_owned());
+        }
+    }
+    if out.len() > lines {
+        let rest = out.split_off(lines - 1).concat();
+        out.push(fit(&rest, size, limit));
+    }
+    out.iter().map(|line| line.trim().to_owned()).collect()
+}
+
+/// Words with the space or dash after them, the long ones cut to pieces that fit.
+fn pieces(text: &str, size: f64, limit: f64) -> Vec<String> {
+    let mut out = Vec::new();
+    for word in text.split_inclusive([' ', '-', '_', '/']) {
+        let mut piece = String::new();
+        for letter in word.chars() {
+            if !piece.is_empty() && width(&format!("{piece}{letter}").trim_end().to_owned(), size) > limit {
+                out.push(std::mem::take(&mut piece));
+            }
+            piece.push(letter);
+        }
+        out.push(piece);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_face_has_what_labels_need() {
+        let font = FACE.as_ref().expect("the embedded face is readable");
+        for letter in "aZ09 ±×≥≤εδσµΔ·–…−→↑↓²³|°".chars() {
+            assert_ne!(font.glyph_id(letter).0, 0, "no glyph for {letter}");
+        }
+        // Arial's widths: a digit is 0.556 em.
+        assert!((width("0", 100.0) - 55.6).abs() < 0.1);
+    }
+
+    #[test]
+    fn wrapped_lines_fit() {
+        let text = "inverting-gradients (tv_weight = 0.0001) · one_step_update · averyveryverylongword";
+        for limit in [30.0, 60.0, 90.0] {
+            let lines = wrap(text, 7.0, limit, 20);
+            assert!(lines.iter().all(|l| width(l, 7.0) <= limit + 1e-6), "{lines:?}");
+            let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            assert_eq!(letters(&lines.concat()), letters(text));
+        }
+        let two = wrap(text, 7.0, 60.0, 2);
+        assert_eq!(two.len(), 2);
+        assert!(two[1].ends_with('…'));
+    }
+}

@@ -1,0 +1,152 @@
+//! The report of a synthetic run, against its golden text, and of runs in a bad state.
+//!
+//! `BENCH_BLESS=1 cargo test --release -p reports --test report` writes the golden files anew.
+
+mod common;
+
+use common::{gallery, info, record};
+use reports::store::{CELLS, RUN};
+use reports::{ReportError, RunStore, write_report};
+use std::path::Path;
+
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("BENCH_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    for (line, (got, want)) in text.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "{name} line {}", line + 1);
+    }
+    assert_eq!(text.lines().count(), want.lines().count(), "{name} has another length");
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_whole_report() {
+    let dir = tempfile::tempdir().unwrap();
+    gallery::write(dir.path());
+    let report = write_report(dir.path()).unwrap();
+    let (text, folder) = (read(&report), report.parent().unwrap());
+    golden("report.md", &text);
+    let cells = read(&folder.join("cells.csv"));
+    golden("cells.csv", &cells);
+    every_figure_is_there(folder, &text);
+    tidy(&read(&folder.join("records.csv")));
+    let summary: serde_json::Value = serde_json::from_str(&read(&folder.join("summary.json"))).unwrap();
+    assert_eq!(summary["cells"].as_array().unwrap().len(), 18);
+    assert_eq!(summary["suite"]["planned_cells"], 19);
+    assert_eq!(summary["cells"][15]["summary"]["metrics"]["psnr"]["failed"], 8);
+}
+
+/// Both files of each figure named in the text, of the right kind and width, and no others.
+fn every_figure_is_there(folder: &Path, text: &str) {
+    let names: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("![")?.split(']').next()).collect();
+    for kind in ["bars-psnr", "boxes-client", "scatter", "epsilon-psnr", "objective-", "compare-", "grid-"] {
+        assert!(names.iter().any(|n| n.starts_with(kind)), "no figure {kind}");
+    }
+    for name in &names {
+        let png = image::open(folder.join(format!("figures/{name}.png"))).unwrap();
+        assert_eq!(png.width(), 990, "{name}");
+        let svg = read(&folder.join(format!("figures/{name}.svg")));
+        assert!(svg.contains("width=\"3.300in\"") && svg.ends_with("</svg>\n"), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.join("figures")).unwrap().count(), 2 * names.len());
+}
+
+/// One row per image, origin and metric: 15 cells of 8 images and one of 20, each by the attack and four baselines.
+fn tidy(csv: &str) {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let of = |metric: &str| rows.iter().filter(|r| &r[8] == metric).count();
+    assert_eq!(of("psnr"), (15 * 8 + 20) * 5);
+    assert_eq!(rows.iter().filter(|r| &r[8] == "psnr" && &r[9] == "inf").count(), 1);
+}
+
+#[test]
+fn a_second_report_is_the_same_and_leaves_nothing_stale() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = RunStore::create(dir.path(), info("a")).unwrap();
+    store.append(&record("dlg", 0, &[20.0, 25.0, 30.0])).unwrap();
+    let first = read(&write_report(dir.path()).unwrap());
+    let stale = dir.path().join("report/figures/bars-old.png");
+    std::fs::write(&stale, "x").unwrap();
+    // The store is still open for writing: a report can be read off a run in progress.
+    assert_eq!(read(&write_report(dir.path()).unwrap()), first);
+    assert!(!stale.exists());
+    assert!(first.contains("SSIM stands in its place"), "LPIPS is absent and nothing says so");
+    assert!(first.contains("lpips-squeeze: weights absent"));
+}
+
+#[test]
+fn an_empty_run_has_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut info = info("a");
+    info.suite.cells = vec![record("dlg", 0, &[1.0]).id];
+    drop(RunStore::create(dir.path(), info).unwrap());
+    let text = read(&write_report(dir.path()).unwrap());
+    assert!(text.contains("| cells | 1: 1 not run yet |") && text.contains("No cell has been attacked yet."));
+}
+
+#[test]
+fn a_torn_record_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = RunStore::create(dir.path(), info("a")).unwrap();
+    store.append(&record("dlg", 0, &[20.0])).unwrap();
+    store.append(&record("idlg", 0, &[21.0])).unwrap();
+    drop(store);
+    let path = dir.path().join(CELLS);
+    let text = read(&path);
+    std::fs::write(&path, &text[..text.len() - 40]).unwrap();
+    let report = read(&write_report(dir.path()).unwrap());
+    assert!(report.contains("| cells | 1: 1 done |"));
+    // Reporting does not change what a resume will mend.
+    assert_eq!(read(&path).len(), text.len() - 40);
+}
+
+#[test]
+fn pictures_outside_the_run_are_not_opened() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("run");
+    let secret = root.path().join("secret.png");
+    image::RgbImage::new(4, 4).save(&secret).unwrap();
+    let mut hostile = record("dlg", 0, &[20.0]);
+    hostile.images[0].truth_png = Some("../secret.png".into());
+    hostile.images[0].guess_png = Some(secret.to_str().unwrap().into());
+    hostile.threat = "<script>alert(1)</script> | x\n# heading".into();
+    RunStore::create(&dir, info("a")).unwrap().append(&hostile).unwrap();
+    let text = read(&write_report(&dir).unwrap());
+    assert!(!text.contains("![grid-"));
+    assert!(!text.contains("<script>") && !text.contains("\n# heading"));
+}
+
+#[test]
+fn figures_survive_odd_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = RunStore::create(dir.path(), info("a")).unwrap();
+    for (seed, value) in
+        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -3.0, 0.0, 1e300].into_iter().enumerate()
+    {
+        let mut odd = record("dlg", seed as u64, &[value; 4]);
+        odd.trace.iter_mut().for_each(|p| p.objective = vec![Some(value), None]);
+        odd.task.insert("accuracy".into(), value);
+        for scores in odd.baselines.values_mut().flatten() {
+            scores.insert("psnr".into(), Some(value));
+        }
+        store.append(&odd).unwrap();
+    }
+    let text = read(&write_report(dir.path()).unwrap());
+    assert!(text.contains("(4 capped)") && text.contains("(4 failed)"));
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(write_report(dir.path()), Err(ReportError::NotARun(_))));
+    std::fs::write(dir.path().join(RUN), "{\"schema\": \"9.1\"}").unwrap();
+    assert!(matches!(write_report(dir.path()), Err(ReportError::Schema { newer: true, .. })));
+    assert!(!dir.path().join("report").exists());
+}
