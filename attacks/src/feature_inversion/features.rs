@@ -22,7 +22,7 @@ pub struct Encoder<'a> {
 impl Encoder<'_> {
     /// Features `[T, I]` of normalised images `[T, C, H, W]`, differentiable.
     pub fn features(&self, u: &Tensor) -> Tensor {
-        let mut tape = Tape::recording(&self.weights, self.mode, Form::Factored);
+        let mut tape = Tape::recording(&self.weights, self.mode, Form::Dense);
         let _ = self.net.forward_normalised(&mut tape, &u.unsqueeze(1));
         tape.taps[self.tap].input.flatten(1, -1)
     }

@@ -59,7 +59,7 @@ impl Smooth {
             }
             let jacobian =
                 Jacobian { chain, slopes: self.slopes(&z, &residual), filter: &filter, power: self.power };
-            u = u + jacobian.least_squares(residual, self.inner, meter)?;
+            u = &u + jacobian.least_squares(residual, self.inner, meter)?;
         }
         Ok(kept.to_kind(Kind::Double))
     }
@@ -123,8 +123,8 @@ impl Jacobian<'_> {
                 break;
             }
             let alpha = gamma / curvature;
-            y = y + &p * alpha;
-            r = r - jp * alpha;
+            y = &y + &p * alpha;
+            r = &r - jp * alpha;
             let q = self.adjoint(&r);
             let next = square(&q);
             p = q + p * (next / gamma);

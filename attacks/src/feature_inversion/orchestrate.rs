@@ -57,10 +57,10 @@ impl Attack for FeatureInversion {
             let inputs: Vec<LayerInput> = (from..n.min(from + CHUNK))
                 .map(|i| run.check().map(|()| scene.first.input(&scene.gradient, i, scene.device)))
                 .collect::<Result<_, _>>()?;
-            let images = self.invert(&scene, chain.as_ref(), &inputs, from, run, &meter)?;
+            let (images, misfits) = self.invert(&scene, chain.as_ref(), &inputs, from, run, &meter)?;
             for (i, input) in inputs.iter().enumerate() {
-                let image = images.narrow(0, i as i64, 1);
-                refined.push(self.one(&scene, chain.as_ref(), input, &image, from + i as i64, &meter)?);
+                let start = Refined::new(&images.narrow(0, i as i64, 1), misfits.double_value(&[i as i64]));
+                refined.push(self.one(&scene, chain.as_ref(), input, start, from + i as i64, &meter)?);
             }
         }
         let found = self.collect(&scene, refined, &meter);
@@ -96,7 +96,7 @@ impl FeatureInversion {
         self.feature_iterations * self.restarts + chain.map_or(0, |_| Trial::planned(self))
     }
 
-    /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]`.
+    /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]` and the features' relative misfits `[T]`.
     fn invert(
         &self,
         scene: &Scene,
@@ -105,7 +105,7 @@ impl FeatureInversion {
         from: i64,
         run: &Run,
         meter: &Meter,
-    ) -> Result<Tensor, AttackError> {
+    ) -> Result<(Tensor, Tensor), AttackError> {
         let encoder = Encoder {
             net: &scene.seen.net,
             weights: scene.weights.clone(),
@@ -141,7 +141,8 @@ impl FeatureInversion {
                 }
             });
         }
-        best.map(|(image, _)| image)
+        let size = target.square().sum_dim_intlist(1, false, None).clamp_min(1e-30);
+        best.map(|(image, misfit)| (image, (misfit / size).sqrt()))
             .ok_or_else(|| AttackError::NotApplicable("no start was asked for".into()))
     }
 
@@ -154,20 +155,22 @@ impl FeatureInversion {
         Tensor::cat(&rows, 0).to_device(scene.device)
     }
 
-    /// What follows for one trial, from its stage 1 image `[1, C, H, W]`.
+    /// What follows for one trial, from its image of stage 1.
     fn one(
         &self,
         scene: &Scene,
         chain: Option<&Chain>,
         input: &LayerInput,
-        image: &Tensor,
+        start: Refined,
         n: i64,
         meter: &Meter,
     ) -> Result<Refined, AttackError> {
         meter.side_by_side(1);
         let mut refined = match chain {
-            Some(chain) if !input.dead => Trial::new(self, scene, chain, input, n, meter).refine(image)?,
-            _ => Refined::new(image, f64::NAN),
+            Some(chain) if !input.dead => {
+                Trial::new(self, scene, chain, input, n, meter).refine(&start.image)?
+            }
+            _ => start,
         };
         refined.flags.splice(0..0, input.flags());
         Ok(refined)
@@ -203,7 +206,7 @@ impl FeatureInversion {
     ) -> Result<Reconstruction, AttackError> {
         let setting = Setting {
             iterations: self.refine_iterations,
-            objective: Objective::Cosine,
+            objective: Objective::Sim,
             lr: REFINE_LR,
             boxed: true,
             ..Setting::default()

@@ -14,7 +14,7 @@ pub struct FeatureInversion {
     pub restarts: usize,
     /// How often an inversion is continued where the last convolution's gradient does not confirm it.
     pub retries: usize,
-    /// Rounds of refinement with the last but one convolution's gradient.
+    /// Candidates tried for a better image once the last convolution's input is known.
     pub rounds: usize,
     /// Iterations of gradient matching where layers cannot be peeled; 0 leaves the image of the features.
     pub refine_iterations: usize,
@@ -28,7 +28,7 @@ impl Default for FeatureInversion {
             feature_iterations: 60,
             restarts: 1,
             retries: 3,
-            rounds: 4,
+            rounds: 8,
             refine_iterations: 300,
             tv_weight: 1.0,
         }

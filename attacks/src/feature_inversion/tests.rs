@@ -81,7 +81,7 @@ fn the_input_of_a_fully_connected_model_is_read_exactly() {
 }
 
 #[test]
-fn a_photograph_is_recovered_from_raw_gradients_whatever_the_truth_beside_it() {
+fn a_photograph_is_recovered_from_raw_gradients() {
     let (seen, truth) = capture("simple-cnn", "photos", 3);
     let found = attack(&seen, "feature-inversion", json!({ "rounds": 1 })).unwrap();
     assert!(psnr(&found, &truth) > 50.0, "{} dB {:?}", psnr(&found, &truth), found.flags);

@@ -46,6 +46,17 @@ impl Refined {
     }
 }
 
+/// Ways onwards from an image, each tried where the one before it led nowhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Bits and input of the last convolution but one, and the image with that input.
+    Below,
+    /// Gauss-Newton to the last convolution's input.
+    Smooth,
+    /// L-BFGS to the same.
+    Descent,
+}
+
 /// One signal of a network that can be peeled.
 pub struct Trial<'a> {
     params: &'a FeatureInversion,
@@ -109,7 +120,7 @@ impl<'a> Trial<'a> {
     pub fn refine(&self, image: &Tensor) -> Result<Refined, AttackError> {
         let mut found = Refined::new(image, self.misfit(image)?);
         let top = self.double.layers.len();
-        let Some((image, peeled)) = self.peel_top(image)? else {
+        let Some((image, peeled)) = self.peel_top(&mut found)? else {
             found.flags.push("peeling failed, features only".into());
             return Ok(found);
         };
@@ -132,9 +143,9 @@ impl<'a> Trial<'a> {
     }
 
     /// Stage 2, with the inversion of stage 1 continued until the last convolution's gradient confirms it.
-    fn peel_top(&self, image: &Tensor) -> Result<Option<(Tensor, Peeled)>, AttackError> {
+    fn peel_top(&self, found: &mut Refined) -> Result<Option<(Tensor, Peeled)>, AttackError> {
         let top = self.double.layers.len();
-        let mut image = image.shallow_clone();
+        let mut image = found.image.shallow_clone();
         let delta = up2(&self.top_delta).get(0) / 4.0;
         let Some(layer) = self.layer(top, delta, up2(&self.alive).get(0)) else { return Ok(None) };
         let floor = 1.5 * layer.noise * (layer.gradient.numel() as f64).sqrt() / norm(layer.gradient);
@@ -142,6 +153,8 @@ impl<'a> Trial<'a> {
         for attempt in 0..=self.params.retries {
             if attempt > 0 {
                 image = self.invert(&image, &self.top, top, 1.0, 2 * self.params.feature_iterations)?;
+                let misfit = self.misfit(&image)?;
+                found.offer(image.shallow_clone(), misfit);
             }
             let estimate = self.double.encode(&image.to_kind(Kind::Double), top - 1).get(0);
             let peeled = layer.peel(&estimate, &tuning, self.meter)?;
@@ -152,40 +165,54 @@ impl<'a> Trial<'a> {
         Ok(None)
     }
 
-    /// Stage 4: bits and input of the last convolution but one, and the image with that input; where this leads nowhere, once a
-    /// Gauss-Newton run from the last convolution's input. Candidates are judged by [`Trial::misfit`].
+    /// Stage 4: each round tries one way onwards; candidates are judged by [`Trial::misfit`].
     fn descend(&self, found: &mut Refined, peeled: &Peeled, input: &Tensor) -> Result<(), AttackError> {
         let top = self.double.layers.len();
         let passed = &peeled.on * up2(&self.top_delta).get(0) / 4.0;
         let delta = up2(&self.double.layers[top - 1].adjoint(&passed.unsqueeze(0))).get(0) / 4.0;
         let threshold = 1e-5 * input.abs().mean(Kind::Double).double_value(&[]);
         let layer = self.layer(top - 1, delta, up2(&input.gt(threshold).to_kind(Kind::Double)).get(0));
-        let (mut error, mut smoothed) = (2e-3, false);
+        let (mut error, mut way) = (2e-3, Way::Below);
         for round in 0..self.params.rounds {
             if found.objective < DONE {
                 break;
             }
-            let candidate = match &layer {
-                Some(layer) => self.below(layer, found, error, round + 1 == self.params.rounds)?,
-                None => None,
+            let last = round + 1 == self.params.rounds;
+            let candidate = match (way, &layer) {
+                (Way::Below, Some(layer)) => self.below(layer, found, error, last)?,
+                (Way::Below, None) => None,
+                (Way::Smooth, _) => Some(self.smooth(input, &found.image)?),
+                (Way::Descent, _) => Some(self.invert(&found.image, input, top - 1, -1.0, 100)?),
             };
-            if let Some((image, misfit)) = candidate
-                && found.offer(image, misfit)
-            {
+            let better = match candidate {
+                Some(image) => {
+                    let misfit = self.misfit(&image)?;
+                    found.offer(image, misfit)
+                }
+                None => false,
+            };
+            if better && way == Way::Below {
                 error = (error / 2.0).max(2e-5);
-                continue;
             }
-            if std::mem::replace(&mut smoothed, true) {
-                break;
-            }
-            let kind = Kind::Float;
-            let smooth =
-                Smooth { depth: top - 1, outer: 6, inner: 30, width: 100.0, power: -1.0, floor: 0.0, kind };
-            let image = smooth.solve(self.single, input, &found.image, self.meter)?;
-            let misfit = self.misfit(&image)?;
-            found.offer(image, misfit);
+            way = match (better, way) {
+                (true, _) => Way::Below,
+                (false, Way::Below) => Way::Smooth,
+                (false, Way::Smooth) => Way::Descent,
+                (false, Way::Descent) => break,
+            };
         }
         Ok(())
+    }
+
+    /// The image with the last convolution's input, by Gauss-Newton.
+    fn smooth(&self, input: &Tensor, image: &Tensor) -> Result<Tensor, AttackError> {
+        let (depth, kind) = (self.double.layers.len() - 1, Kind::Float);
+        Smooth { depth, outer: 6, inner: 30, width: 100.0, power: -1.0, floor: 0.0, kind }.solve(
+            self.single,
+            input,
+            image,
+            self.meter,
+        )
     }
 
     /// The image with the input that the given layer's gradient tells, starting from the best so far.
@@ -195,7 +222,7 @@ impl<'a> Trial<'a> {
         found: &Refined,
         error: f64,
         last: bool,
-    ) -> Result<Option<(Tensor, f64)>, AttackError> {
+    ) -> Result<Option<Tensor>, AttackError> {
         let depth = self.double.layers.len() - 2;
         let tuning = Tuning { error, steps: 1, decay: 1.0, loose: 30.0, tolerance: 0.0, most: 64 };
         let estimate = self.double.encode(&found.image.to_kind(Kind::Double), depth).get(0);
@@ -213,8 +240,7 @@ impl<'a> Trial<'a> {
                 self.meter,
             )?
         };
-        let misfit = self.misfit(&image)?;
-        Ok(Some((image, misfit)))
+        Ok(Some(image))
     }
 
     /// Convolution `l` (1-based), if its gradient has at least as many equations a channel as its input has positions.
