@@ -20,7 +20,11 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
         let setting: Prune = suites::params("prune", map)?;
         if !(0.0..1.0).contains(&setting.fraction) {
             let problem = format!("is {}", setting.fraction);
-            return Err(SpecError::value("defenses.prune.fraction", problem, "write a share of at least 0 and below 1, e.g. 0.9"));
+            return Err(SpecError::value(
+                "defenses.prune.fraction",
+                problem,
+                "write a share of at least 0 and below 1, e.g. 0.9",
+            ));
         }
         Ok(Box::new(setting))
     },
@@ -43,7 +47,8 @@ impl Default for Prune {
 impl Defense for Prune {
     fn release(&self, update: Params, _rngs: &mut [ChaCha12Rng]) -> Result<Released, DefenseError> {
         let pruned = update.map(|t| keep_largest(t, self.fraction));
-        let kept: f64 = pruned.trainable().map(|t| t.not_equal(0.0).sum(Kind::Double).double_value(&[])).sum();
+        let kept: f64 =
+            pruned.trainable().map(|t| t.not_equal(0.0).sum(Kind::Double).double_value(&[])).sum();
         let total: f64 = update.trainable().map(|t| t.numel() as f64).sum();
         let values = BTreeMap::from([("kept_share".to_string(), kept / total)]);
         Ok(Released { update: pruned, values })

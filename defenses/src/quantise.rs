@@ -19,7 +19,11 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
     build: |map| {
         let setting: Quantise = suites::params("quantise", map)?;
         if !(1..=16).contains(&setting.bits) {
-            return Err(SpecError::value("defenses.quantise.bits", format!("is {}", setting.bits), "write 1 to 16"));
+            return Err(SpecError::value(
+                "defenses.quantise.bits",
+                format!("is {}", setting.bits),
+                "write 1 to 16",
+            ));
         }
         Ok(Box::new(setting))
     },
@@ -43,7 +47,8 @@ impl Defense for Quantise {
     fn release(&self, update: Params, _rngs: &mut [ChaCha12Rng]) -> Result<Released, DefenseError> {
         let rounded = update.map(|t| round(t, self.bits));
         let error = rounded.sub(&update).norm() / update.norm().clamp_min(1e-30);
-        let values = BTreeMap::from([("relative_error".to_string(), error.mean(tch::Kind::Double).double_value(&[]))]);
+        let values =
+            BTreeMap::from([("relative_error".to_string(), error.mean(tch::Kind::Double).double_value(&[]))]);
         Ok(Released { update: rounded, values })
     }
 
@@ -71,7 +76,8 @@ mod tests {
 
     #[test]
     fn extremes_are_kept_and_the_error_is_half_a_step() {
-        let t = Tensor::arange_start_step(-1.0, 1.0, 0.013, (tch::Kind::Double, tch::Device::Cpu)).unsqueeze(0);
+        let t =
+            Tensor::arange_start_step(-1.0, 1.0, 0.013, (tch::Kind::Double, tch::Device::Cpu)).unsqueeze(0);
         let q = round(&t, 3);
         let range = t.max().double_value(&[]) - t.min().double_value(&[]);
         assert!((&q - &t).abs().max().double_value(&[]) <= range / 7.0 / 2.0 + 1e-12);

@@ -15,10 +15,20 @@ pub type Pictures = (Option<String>, Option<String>);
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn save(trial: &Trial, run_dir: &Path, n: usize, guess: &Tensor, truth: &Tensor) -> Result<Vec<Pictures>, HarnessError> {
+pub fn save(
+    trial: &Trial,
+    run_dir: &Path,
+    n: usize,
+    guess: &Tensor,
+    truth: &Tensor,
+) -> Result<Vec<Pictures>, HarnessError> {
     let folder = folder(&trial.spec);
     let dir = run_dir.join(&folder);
-    std::fs::create_dir_all(&dir).map_err(|source| HarnessError::Io { what: "create", path: dir.display().to_string(), source })?;
+    std::fs::create_dir_all(&dir).map_err(|source| HarnessError::Io {
+        what: "create",
+        path: dir.display().to_string(),
+        source,
+    })?;
     let tensors = [("reconstruction".to_string(), guess.to_kind(Kind::Float).contiguous())];
     learning::checkpoint::save_safetensors(&dir.join(format!("trial-{n}.safetensors")), &tensors)?;
     let batch = guess.size()[0];
@@ -27,7 +37,8 @@ pub fn save(trial: &Trial, run_dir: &Path, n: usize, guess: &Tensor, truth: &Ten
     }
     (0..batch)
         .map(|b| {
-            let (t, g) = (format!("{folder}/trial-{n}-{b}-truth.png"), format!("{folder}/trial-{n}-{b}-guess.png"));
+            let (t, g) =
+                (format!("{folder}/trial-{n}-{b}-truth.png"), format!("{folder}/trial-{n}-{b}-guess.png"));
             write_png(&run_dir.join(&t), &truth.get(b))?;
             write_png(&run_dir.join(&g), &guess.get(b))?;
             Ok((Some(t), Some(g)))
@@ -59,13 +70,24 @@ fn folder(spec: &CellSpec) -> String {
 /// A file that cannot be written.
 pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
     let size = image.size();
-    let rows = (image.nan_to_num(0.5, None::<f64>, None::<f64>).clamp(0.0, 1.0) * 255.0).round().to_kind(Kind::Uint8).permute([1, 2, 0]);
+    let rows = (image.nan_to_num(0.5, None::<f64>, None::<f64>).clamp(0.0, 1.0) * 255.0)
+        .round()
+        .to_kind(Kind::Uint8)
+        .permute([1, 2, 0]);
     let bytes: Vec<u8> = Vec::try_from(rows.contiguous().reshape([-1])).unwrap_or_default();
     let color = if size[0] == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
     let mut png = std::io::Cursor::new(Vec::new());
-    let failed = |source: std::io::Error| HarnessError::Io { what: "write", path: path.display().to_string(), source };
-    image::write_buffer_with_format(&mut png, &bytes, size[2] as u32, size[1] as u32, color, image::ImageFormat::Png)
-        .map_err(|e| failed(std::io::Error::other(e)))?;
+    let failed =
+        |source: std::io::Error| HarnessError::Io { what: "write", path: path.display().to_string(), source };
+    image::write_buffer_with_format(
+        &mut png,
+        &bytes,
+        size[2] as u32,
+        size[1] as u32,
+        color,
+        image::ImageFormat::Png,
+    )
+    .map_err(|e| failed(std::io::Error::other(e)))?;
     reports::write_whole(path, png.get_ref())?;
     Ok(())
 }
@@ -75,11 +97,14 @@ pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
 /// # Errors
 /// A file that cannot be read or is no picture.
 pub fn read_picture(path: &Path, channels: i64) -> Result<Tensor, HarnessError> {
-    let failed = |source: std::io::Error| HarnessError::Io { what: "read", path: path.display().to_string(), source };
+    let failed =
+        |source: std::io::Error| HarnessError::Io { what: "read", path: path.display().to_string(), source };
     let bytes = std::fs::read(path).map_err(failed)?;
-    let picture = image::load_from_memory(&bytes).map_err(|e| failed(std::io::Error::other(format!("not a picture: {e}"))))?;
+    let picture = image::load_from_memory(&bytes)
+        .map_err(|e| failed(std::io::Error::other(format!("not a picture: {e}"))))?;
     let (height, width) = (i64::from(picture.height()), i64::from(picture.width()));
-    let (data, channels) = if channels == 1 { (picture.to_luma8().into_raw(), 1) } else { (picture.to_rgb8().into_raw(), 3) };
+    let (data, channels) =
+        if channels == 1 { (picture.to_luma8().into_raw(), 1) } else { (picture.to_rgb8().into_raw(), 3) };
     let rows = Tensor::from_slice(&data).reshape([height, width, channels]);
     Ok(rows.permute([2, 0, 1]).to_kind(Kind::Float) / 255.0)
 }

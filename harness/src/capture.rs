@@ -75,12 +75,18 @@ fn client_updates(trial: &Trial, weights: &Params, truth: &Truth, n: usize, devi
 }
 
 /// Passes updates `[clients, ...]` through the defences in order and notes what they print.
-fn defend(trial: &Trial, mut update: Params, n: usize, sums: &mut [BTreeMap<String, f64>]) -> Result<Params, HarnessError> {
+fn defend(
+    trial: &Trial,
+    mut update: Params,
+    n: usize,
+    sums: &mut [BTreeMap<String, f64>],
+) -> Result<Params, HarnessError> {
     let key = trial.spec.id().to_string();
     for (place, defense) in trial.defenses.iter().enumerate() {
         let clients = update.trials() as usize;
-        let mut rngs: Vec<_> =
-            (0..clients).map(|c| stream(trial.spec.seed, &key, &format!("defence-{place}-{n}-{c}"))).collect();
+        let mut rngs: Vec<_> = (0..clients)
+            .map(|c| stream(trial.spec.seed, &key, &format!("defence-{place}-{n}-{c}")))
+            .collect();
         let released = tch::no_grad(|| defense.release(update, &mut rngs))?;
         for (name, value) in released.values {
             *sums[place].entry(name).or_default() += value;
@@ -117,12 +123,20 @@ fn observe(trial: &Trial, world: &World, signal: Params) -> Observation {
         local: steps.then(|| trial.local()),
         lr: granted(Fact::LearningRate).then_some(trial.spec.training.lr),
         local_examples: granted(Fact::BatchSize).then_some(trial.local_examples()),
-        contributors: if trial.spec.source == Source::AggUpdate { trial.spec.training.clients as i64 } else { 1 },
+        contributors: if trial.spec.source == Source::AggUpdate {
+            trial.spec.training.clients as i64
+        } else {
+            1
+        },
     };
     Observation {
         net: trial.net.clone(),
         weights: world.weights.clone(),
-        signal: if trial.spec.source == Source::Gradients { Signal::Gradient(signal) } else { Signal::Update(signal) },
+        signal: if trial.spec.source == Source::Gradients {
+            Signal::Gradient(signal)
+        } else {
+            Signal::Update(signal)
+        },
         mode: trial.mode(),
         known,
     }

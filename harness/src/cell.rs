@@ -46,7 +46,10 @@ thread_local! {
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
         if !INSIDE.get() {
-            eprintln!("bench: internal error, please report it: {}", one_line(&info.to_string().replace('\n', " ")));
+            eprintln!(
+                "bench: internal error, please report it: {}",
+                one_line(&info.to_string().replace('\n', " "))
+            );
         }
     }));
 }
@@ -73,7 +76,9 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
         Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return Ok(None),
         Ok(Err((SCORING, error))) if error.is_io() => return Err(error),
         Ok(Err((_, HarnessError::Attack(AttackError::NotApplicable(why))))) => Outcome::NotApplicable { why },
-        Ok(Err((stage, error))) => Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) },
+        Ok(Err((stage, error))) => {
+            Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) }
+        }
         Err(panic) => Outcome::Failed { stage: "panic".into(), message: panic_message(panic.as_ref()) },
     };
     wall.seconds = start.elapsed().as_secs_f64();
@@ -82,7 +87,12 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
     Ok(Some(record))
 }
 
-fn stages(spec: &CellSpec, context: &Context, record: &mut CellRecord, wall: &mut Wall) -> Result<Outcome, (&'static str, HarnessError)> {
+fn stages(
+    spec: &CellSpec,
+    context: &Context,
+    record: &mut CellRecord,
+    wall: &mut Wall,
+) -> Result<Outcome, (&'static str, HarnessError)> {
     let mut clock = Instant::now();
     let mut lap = |wall: &mut Wall, phase: &str| {
         wall.phases.insert(phase.into(), clock.elapsed().as_secs_f64());
@@ -111,11 +121,22 @@ fn stages(spec: &CellSpec, context: &Context, record: &mut CellRecord, wall: &mu
 
 fn attack(trial: &Trial, captured: &Captured, context: &Context) -> Result<Reconstruction, HarnessError> {
     let key = trial.spec.attack_key();
-    let run = Run { seed: trial.spec.seed, key: &key, device: context.device, cancel: context.cancel, progress: context.progress };
+    let run = Run {
+        seed: trial.spec.seed,
+        key: &key,
+        device: context.device,
+        cancel: context.cancel,
+        progress: context.progress,
+    };
     Ok(trial.attack.reconstruct(&captured.observation, &run)?)
 }
 
-fn scores(trial: &Trial, world: &World, found: &Reconstruction, context: &Context) -> Result<CellScores, HarnessError> {
+fn scores(
+    trial: &Trial,
+    world: &World,
+    found: &Reconstruction,
+    context: &Context,
+) -> Result<CellScores, HarnessError> {
     score::score(trial, &world.truth, found, context.panel, context.run_dir)
 }
 
@@ -165,7 +186,10 @@ fn note_attack(record: &mut CellRecord, found: &Reconstruction) {
     record.trace = found
         .trace
         .iter()
-        .map(|(iteration, objective)| TracePoint { iteration: *iteration, objective: objective.iter().map(finite).collect() })
+        .map(|(iteration, objective)| TracePoint {
+            iteration: *iteration,
+            objective: objective.iter().map(finite).collect(),
+        })
         .collect();
 }
 
@@ -177,7 +201,10 @@ fn note_scores(record: &mut CellRecord, scores: CellScores) {
 
 /// What a panic said, on one line.
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
     one_line(&text.unwrap_or_else(|| "a panic without a message".into()))
 }
 

@@ -56,7 +56,10 @@ pub fn refuse(error: &clap::Error) -> u8 {
 
 /// clap's several lines as one: what is wrong and its tips, without the usage.
 fn one_line(text: &str) -> String {
-    let lines = text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information"));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information"));
     let parts: Vec<&str> = lines.filter(|l| !l.is_empty()).map(|l| l.trim_start_matches("error: ")).collect();
     format!("{}; see --help", parts.join("; ").replace(":; ", ": "))
 }

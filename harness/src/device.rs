@@ -100,6 +100,7 @@ fn cuda_libraries() -> Vec<PathBuf> {
 /// The folder libtorch was loaded from (Linux only: read from the process's own memory map).
 pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let path = maps.lines().filter_map(|l| l.split_whitespace().nth(5)).find(|p| p.ends_with("/libtorch_cpu.so"))?;
+    let path =
+        maps.lines().filter_map(|l| l.split_whitespace().nth(5)).find(|p| p.ends_with("/libtorch_cpu.so"))?;
     PathBuf::from(path).parent().map(PathBuf::from)
 }

@@ -53,7 +53,9 @@ impl HarnessError {
         use learning::checkpoint::CheckpointError;
         matches!(
             self,
-            Self::Io { .. } | Self::Report(reports::ReportError::Io { .. }) | Self::Checkpoint(CheckpointError::Io { .. })
+            Self::Io { .. }
+                | Self::Report(reports::ReportError::Io { .. })
+                | Self::Checkpoint(CheckpointError::Io { .. })
         )
     }
 }

@@ -60,7 +60,8 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
 
 fn open(spec: &CellSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
     let task = &spec.task;
-    let request = Request { root, size: task.size, label: task.label.as_deref(), limit: task.limit, seed: spec.seed };
+    let request =
+        Request { root, size: task.size, label: task.label.as_deref(), limit: task.limit, seed: spec.seed };
     Ok(datasets::open(&task.dataset, &request)?)
 }
 
@@ -70,7 +71,8 @@ fn network(spec: &CellSpec, data: &dyn Dataset) -> Result<Network, HarnessError>
         datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
         datasets::Kind::Table => vec![card.channels as i64],
     };
-    let architecture = (suites::find("model", learning::models::ENTRIES, &spec.model.name)?.build)(&spec.model.params)?;
+    let architecture =
+        (suites::find("model", learning::models::ENTRIES, &spec.model.name)?.build)(&spec.model.params)?;
     let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
     Ok(Network::new(model, card.mean.clone(), card.std.clone()))
 }
@@ -79,12 +81,19 @@ impl Trial {
     /// Why this cell cannot be run as specified, where it cannot: the attack needs what the threat withholds.
     pub fn not_applicable(&self) -> Option<String> {
         let granted = |fact: &Fact| self.spec.facts.contains(fact);
-        let missing: Vec<String> = self.attack.needs().iter().filter(|f| !granted(f)).map(Fact::to_string).collect();
+        let missing: Vec<String> =
+            self.attack.needs().iter().filter(|f| !granted(f)).map(Fact::to_string).collect();
         if !missing.is_empty() {
-            return Some(format!("attack `{}` needs {}, which the threat model withholds", self.spec.attack.name, missing.join(", ")));
+            return Some(format!(
+                "attack `{}` needs {}, which the threat model withholds",
+                self.spec.attack.name,
+                missing.join(", ")
+            ));
         }
         if self.spec.source != Source::Gradients && !granted(&Fact::LearningRate) {
-            return Some("an update can only be read as a gradient by an adversary who knows the learning rate".into());
+            return Some(
+                "an update can only be read as a gradient by an adversary who knows the learning rate".into(),
+            );
         }
         self.vantage_unseen().or_else(|| self.multi_label_matched())
     }

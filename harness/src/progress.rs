@@ -59,7 +59,9 @@ impl Display {
         match self.style {
             Style::Bars => {
                 let bar = self.multi.add(ProgressBar::new(open as u64));
-                bar.set_style(style("cells  {bar:24.cyan/blue} {pos}/{len}  {elapsed} elapsed, {eta} left  {msg}"));
+                bar.set_style(style(
+                    "cells  {bar:24.cyan/blue} {pos}/{len}  {elapsed} elapsed, {eta} left  {msg}",
+                ));
                 state.total = Some(bar);
             }
             Style::Lines if settled > 0 => line(&format!("{open} cells to run, {settled} already done")),
@@ -95,7 +97,11 @@ impl Display {
         bar.set_length(p.total as u64);
         bar.set_position(p.iteration as u64);
         let objective = p.objective.map_or_else(String::new, |o| format!("objective {o:.3e}, "));
-        bar.set_message(format!("{objective}{rate:.1} it/s x {} trials, {:.0} s left", p.trials, left(&p, rate)));
+        bar.set_message(format!(
+            "{objective}{rate:.1} it/s x {} trials, {:.0} s left",
+            p.trials,
+            left(&p, rate)
+        ));
     }
 
     /// A cell ended.

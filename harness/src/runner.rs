@@ -45,7 +45,13 @@ pub struct Tally {
 ///
 /// # Errors
 /// A record that cannot be stored (nothing already stored is lost), or metrics that cannot be set up.
-pub fn run(cells: &[CellSpec], store: &mut RunStore, schedule: &Schedule, display: &Display, cancel: &AtomicBool) -> Result<Tally, HarnessError> {
+pub fn run(
+    cells: &[CellSpec],
+    store: &mut RunStore,
+    schedule: &Schedule,
+    display: &Display,
+    cancel: &AtomicBool,
+) -> Result<Tally, HarnessError> {
     let open: Vec<&CellSpec> = cells.iter().filter(|c| !store.done().contains(&c.id())).collect();
     let mut tally = Tally { skipped: cells.len() - open.len(), ..Tally::default() };
     let (next, dir, cache) = (AtomicUsize::new(0), store.dir().to_path_buf(), Cache::default());

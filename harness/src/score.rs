@@ -65,7 +65,18 @@ pub fn score(
                 flags.push("worse than the null baselines".into());
             }
             let (id, client) = (truth.ids[place], truth.clients[place]);
-            out.images.push(ImageScore { trial: n, index: b, id, client, label, guessed_label, scores, flags, truth_png, guess_png });
+            out.images.push(ImageScore {
+                trial: n,
+                index: b,
+                id,
+                client,
+                label,
+                guessed_label,
+                scores,
+                flags,
+                truth_png,
+                guess_png,
+            });
         }
     }
     out.notes.sort();
@@ -74,7 +85,13 @@ pub fn score(
 }
 
 /// `(true label, guessed label, match)` of each image of signal `n`; `order[b]` is the guess paired with truth `b`.
-fn labels(trial: &Trial, truth: &Truth, found: &Reconstruction, n: usize, order: &[usize]) -> Vec<(i64, Option<i64>, Option<f64>)> {
+fn labels(
+    trial: &Trial,
+    truth: &Truth,
+    found: &Reconstruction,
+    n: usize,
+    order: &[usize],
+) -> Vec<(i64, Option<i64>, Option<f64>)> {
     let own = truth.labels.get(n as i64);
     let single = own.kind() == Kind::Int64;
     let true_labels: Vec<i64> = match single {
@@ -82,9 +99,11 @@ fn labels(trial: &Trial, truth: &Truth, found: &Reconstruction, n: usize, order:
         false => vec![-1; order.len()],
     };
     let guesses: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(n as i64)).ok());
-    let guessed: Vec<Option<i64>> = order.iter().map(|&g| guesses.as_ref().and_then(|l| l.get(g).copied()).filter(|&l| l >= 0)).collect();
+    let guessed: Vec<Option<i64>> =
+        order.iter().map(|&g| guesses.as_ref().and_then(|l| l.get(g).copied()).filter(|&l| l >= 0)).collect();
     // An attack that was granted the labels, or recovers none, has told nothing: only guesses are scored.
-    let granted = !single || guesses.is_none() || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
+    let granted =
+        !single || guesses.is_none() || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
     let matches = label_match::label_match(&guessed, &true_labels, granted);
     true_labels.into_iter().zip(guessed).zip(matches).map(|((t, g), m)| (t, g, m)).collect()
 }
@@ -99,12 +118,19 @@ fn pool(trial: &Trial) -> Result<Pool, HarnessError> {
     Ok(Pool::new(&data.batch(split, &ids)?.x, ids)?)
 }
 
-fn null_scores(trial: &Trial, truth: &Truth, pool: &Pool, panel: &Panel) -> Result<BTreeMap<String, Vec<Scores>>, MetricError> {
+fn null_scores(
+    trial: &Trial,
+    truth: &Truth,
+    pool: &Pool,
+    panel: &Panel,
+) -> Result<BTreeMap<String, Vec<Scores>>, MetricError> {
     let flat = truth.pixels.flatten(0, 1);
     let mut rng = stream(trial.spec.seed, &trial.spec.world_key(), "null-noise");
     let guesses = baselines::guesses(&flat, pool, None, &mut rng)?;
     guesses
         .into_iter()
-        .map(|(name, guess)| Ok((name.to_string(), panel.score(&guess, &flat)?.images.into_iter().map(|i| i.scores).collect())))
+        .map(|(name, guess)| {
+            Ok((name.to_string(), panel.score(&guess, &flat)?.images.into_iter().map(|i| i.scores).collect()))
+        })
         .collect()
 }

@@ -10,9 +10,19 @@ pub fn describe(trial: &Trial) -> String {
     let t = &spec.training;
     let seen = match spec.source {
         Source::Gradients => format!("the gradient of one batch of {} from a single client", t.batch_size),
-        Source::OneStepUpdate => format!("a client's weight change after one SGD step on {} example(s)", t.batch_size),
-        Source::LocalUpdate => format!("a client's weight change after {} local epoch(s) over {} example(s)", t.local_epochs, trial.local_examples()),
-        Source::AggUpdate => format!("the average weight change of {} client(s), {} example(s) in all", t.clients, trial.examples_per_signal()),
+        Source::OneStepUpdate => {
+            format!("a client's weight change after one SGD step on {} example(s)", t.batch_size)
+        }
+        Source::LocalUpdate => format!(
+            "a client's weight change after {} local epoch(s) over {} example(s)",
+            t.local_epochs,
+            trial.local_examples()
+        ),
+        Source::AggUpdate => format!(
+            "the average weight change of {} client(s), {} example(s) in all",
+            t.clients,
+            trial.examples_per_signal()
+        ),
     };
     let weights = match (&spec.model.weights, t.rounds_before) {
         (Some(_), _) => "weights from a checkpoint".to_string(),
@@ -21,9 +31,17 @@ pub fn describe(trial: &Trial) -> String {
     };
     let defended = match spec.defenses.is_empty() {
         true => "undefended".to_string(),
-        false => format!("defended by {}", spec.defenses.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(" then ")),
+        false => format!(
+            "defended by {}",
+            spec.defenses.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(" then ")
+        ),
     };
-    format!("{} sees {seen}, {defended}; model `{}` with {weights}; knows {}.", who(spec.vantage), spec.model.name, facts(&spec.facts))
+    format!(
+        "{} sees {seen}, {defended}; model `{}` with {weights}; knows {}.",
+        who(spec.vantage),
+        spec.model.name,
+        facts(&spec.facts)
+    )
 }
 
 fn who(vantage: Vantage) -> String {

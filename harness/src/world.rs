@@ -86,7 +86,11 @@ pub fn check(trial: &Trial) -> Result<(), HarnessError> {
     }
 }
 
-fn train(trial: &Trial, parts: &[Vec<usize>], device: Device) -> Result<(Params, Vec<(String, f64)>), HarnessError> {
+fn train(
+    trial: &Trial,
+    parts: &[Vec<usize>],
+    device: Device,
+) -> Result<(Params, Vec<(String, f64)>), HarnessError> {
     let mut weights = initial(trial)?.to(device, Kind::Float);
     for round in 0..trial.spec.training.rounds_before {
         weights = fedavg_round(trial, parts, &weights, round, device)?;
@@ -116,7 +120,13 @@ fn partition(trial: &Trial) -> Result<Vec<Vec<usize>>, HarnessError> {
         _ => None,
     };
     let mut rng = stream(trial.spec.seed, &images_key(trial), "partition");
-    Ok(datasets::partition::split(&training.partition, &labels, identities.as_deref(), training.clients, &mut rng)?)
+    Ok(datasets::partition::split(
+        &training.partition,
+        &labels,
+        identities.as_deref(),
+        training.clients,
+        &mut rng,
+    )?)
 }
 
 /// Which clients each signal comes from: one, or all of them for an aggregate.
@@ -187,21 +197,32 @@ fn initial(trial: &Trial) -> Result<Params, HarnessError> {
 fn load(trial: &Trial, path: &Path) -> Result<Params, HarnessError> {
     let named = checkpoint::load(path)?;
     let wrong = |e: &dyn std::fmt::Display| HarnessError::Weights(format!("{}: {e}", path.display()));
-    if let Some((name, _)) = named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0) {
-        return Err(wrong(&format!("tensor `{name}` holds NaN or infinite values; save the weights of a training that did not diverge")));
+    if let Some((name, _)) =
+        named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
+    {
+        return Err(wrong(&format!(
+            "tensor `{name}` holds NaN or infinite values; save the weights of a training that did not diverge"
+        )));
     }
     Params::from_named(trial.net.layout().clone(), named).map_err(|e| wrong(&e))
 }
 
 /// One round of FedAvg (McMahan et al. 2017) over all clients and all they hold, weighted by their number of examples.
-fn fedavg_round(trial: &Trial, parts: &[Vec<usize>], weights: &Params, round: usize, device: Device) -> Result<Params, HarnessError> {
+fn fedavg_round(
+    trial: &Trial,
+    parts: &[Vec<usize>],
+    weights: &Params,
+    round: usize,
+    device: Device,
+) -> Result<Params, HarnessError> {
     let total: usize = parts.iter().map(Vec::len).sum();
     let setting = LocalTraining { epochs: trial.spec.training.local_epochs, ..trial.local() };
     let mut next: Option<Params> = None;
     for (client, part) in parts.iter().enumerate() {
         let Batch { x, y, .. } = trial.data.batch(trial.spec.task.split, part)?;
         let (x, y) = (x.unsqueeze(0).to_device(device), y.unsqueeze(0).to_device(device));
-        let mut rngs = [stream(trial.spec.seed, &images_key(trial), &format!("round-{round}-client-{client}"))];
+        let mut rngs =
+            [stream(trial.spec.seed, &images_key(trial), &format!("round-{round}-client-{client}"))];
         let trained = client::train(&trial.net, weights, &x, &y, &setting, Mode::Train, &mut rngs);
         let share = trained.scale(part.len() as f64 / total as f64);
         next = Some(match next {
@@ -212,7 +233,9 @@ fn fedavg_round(trial: &Trial, parts: &[Vec<usize>], weights: &Params, round: us
     let next = next.unwrap_or_else(|| weights.clone());
     match next.norm().isfinite().all().int64_value(&[]) != 0 {
         true => Ok(next),
-        false => Err(HarnessError::NotFinite(format!("training diverged in round {round} (NaN or infinite weights); lower training.lr"))),
+        false => Err(HarnessError::NotFinite(format!(
+            "training diverged in round {round} (NaN or infinite weights); lower training.lr"
+        ))),
     }
 }
 

@@ -38,7 +38,13 @@ impl LocalTraining {
 }
 
 /// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as [`task_loss`] takes them.
-pub fn batch_gradient(net: &Network, params: &Params, pixels: &Tensor, labels: &Tensor, mode: Mode) -> Params {
+pub fn batch_gradient(
+    net: &Network,
+    params: &Params,
+    pixels: &Tensor,
+    labels: &Tensor,
+    mode: Mode,
+) -> Params {
     let x = net.normalise(pixels);
     let grads = gradients(net, params, &x, mode, Form::Auto, false, |logits| task_loss(logits, labels));
     tch::no_grad(|| grads.to_params(params).map(Tensor::detach))
@@ -76,7 +82,15 @@ pub fn train(
     params
 }
 
-fn step(net: &Network, params: &Params, x: &Tensor, y: &Tensor, setting: &LocalTraining, mode: Mode, velocity: &mut Option<Params>) -> Params {
+fn step(
+    net: &Network,
+    params: &Params,
+    x: &Tensor,
+    y: &Tensor,
+    setting: &LocalTraining,
+    mode: Mode,
+    velocity: &mut Option<Params>,
+) -> Params {
     let x = net.normalise(x);
     let grads = gradients(net, params, &x, mode, Form::Auto, false, |logits| task_loss(logits, y));
     tch::no_grad(|| {
@@ -100,7 +114,10 @@ fn step(net: &Network, params: &Params, x: &Tensor, y: &Tensor, setting: &LocalT
 fn decay(grads: &Params, params: &Params, weight_decay: f64) -> Params {
     let trainable: Vec<bool> = params.layout().specs().iter().map(|s| s.trainable).collect();
     let mut trainable = trainable.into_iter();
-    grads.zip(params, |g, w| if trainable.next() == Some(true) { g + w * weight_decay } else { g.shallow_clone() })
+    grads.zip(
+        params,
+        |g, w| if trainable.next() == Some(true) { g + w * weight_decay } else { g.shallow_clone() },
+    )
 }
 
 /// Moves BatchNorm's running statistics towards what the batch showed (momentum 0.1, as PyTorch's default).
@@ -130,7 +147,8 @@ fn shuffled(rngs: &mut [ChaCha12Rng], examples: usize) -> Tensor {
 /// Rows `order[t, from..to]` of each trial of `values` `[T, E, ...]`.
 fn pick(values: &Tensor, order: &Tensor, from: usize, to: usize) -> Tensor {
     let order = order.narrow(1, from as i64, (to - from) as i64).to_device(values.device());
-    let rows: Vec<Tensor> = (0..order.size()[0]).map(|t| values.get(t).index_select(0, &order.get(t))).collect();
+    let rows: Vec<Tensor> =
+        (0..order.size()[0]).map(|t| values.get(t).index_select(0, &order.get(t))).collect();
     Tensor::stack(&rows, 0)
 }
 
@@ -138,7 +156,13 @@ fn pick(values: &Tensor, order: &Tensor, from: usize, to: usize) -> Tensor {
 fn augment(x: &Tensor, rngs: &mut [ChaCha12Rng]) -> Tensor {
     let size = x.size();
     let reach = size[3] / 8;
-    let padded = x.flatten(0, 1).constant_pad_nd([reach; 4]).reshape([size[0], size[1], size[2], size[3] + 2 * reach, size[4] + 2 * reach]);
+    let padded = x.flatten(0, 1).constant_pad_nd([reach; 4]).reshape([
+        size[0],
+        size[1],
+        size[2],
+        size[3] + 2 * reach,
+        size[4] + 2 * reach,
+    ]);
     let mut out = Vec::new();
     for (t, rng) in rngs.iter_mut().enumerate() {
         for b in 0..size[1] {

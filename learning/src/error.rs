@@ -6,7 +6,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LearningError {
     /// A tensor does not have the shape that the model's layout asks for.
-    #[error("parameter `{name}` has shape {found:?} where the model needs {expected:?}; the weights belong to another model or class count")]
+    #[error(
+        "parameter `{name}` has shape {found:?} where the model needs {expected:?}; the weights belong to another model or class count"
+    )]
     Shape {
         /// Parameter name.
         name: String,

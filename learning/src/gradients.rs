@@ -36,14 +36,15 @@ impl Gradients {
     pub fn to_params(&self, like: &Params) -> Params {
         let trials = self.loss.size()[0];
         let mut layers = self.layers.iter();
-        let tensors = like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| match spec.trainable {
-            true => layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like()),
-            false => {
-                let mut size = value.size();
-                size[0] = trials;
-                Tensor::zeros(size, (value.kind(), value.device()))
-            }
-        });
+        let tensors =
+            like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| match spec.trainable {
+                true => layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like()),
+                false => {
+                    let mut size = value.size();
+                    size[0] = trials;
+                    Tensor::zeros(size, (value.kind(), value.device()))
+                }
+            });
         let tensors = tensors.collect();
         Params::new(like.layout().clone(), tensors).expect("gradients have the shapes of their parameters")
     }
@@ -81,7 +82,10 @@ pub fn gradients(
         }
     }
     let trainable = params.layout().trainable();
-    let layers = trainable.into_iter().map(|i| slots[i].take().expect("every trainable parameter has a tap")).collect();
+    let layers = trainable
+        .into_iter()
+        .map(|i| slots[i].take().expect("every trainable parameter has a tap"))
+        .collect();
     Gradients { loss, layers, stats: tape.stats }
 }
 
@@ -95,7 +99,9 @@ fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {
 fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> LayerGrad {
     let trials = delta.size()[0];
     match tap.kind {
-        TapKind::Scale => LayerGrad::Dense((delta * &tap.input).sum_dim_intlist(&[1i64, 3, 4][..], false, None)),
+        TapKind::Scale => {
+            LayerGrad::Dense((delta * &tap.input).sum_dim_intlist(&[1i64, 3, 4][..], false, None))
+        }
         TapKind::Linear => {
             let rows = delta.size()[1];
             let input = broadcast_trials(&tap.input, trials);

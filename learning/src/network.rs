@@ -52,7 +52,9 @@ impl Network {
         let rank = self.model.input().len();
         let mut shape = vec![1i64; rank];
         shape[0] = -1;
-        let make = |v: &[f64]| Tensor::from_slice(v).reshape(&shape[..]).to_kind(like.kind()).to_device(like.device());
+        let make = |v: &[f64]| {
+            Tensor::from_slice(v).reshape(&shape[..]).to_kind(like.kind()).to_device(like.device())
+        };
         (make(&self.mean), make(&self.std))
     }
 

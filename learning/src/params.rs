@@ -83,7 +83,10 @@ pub struct Params {
 impl Clone for Params {
     /// A shallow clone: both share storage. No operation here works in place.
     fn clone(&self) -> Params {
-        Params { layout: self.layout.clone(), tensors: self.tensors.iter().map(Tensor::shallow_clone).collect() }
+        Params {
+            layout: self.layout.clone(),
+            tensors: self.tensors.iter().map(Tensor::shallow_clone).collect(),
+        }
     }
 }
 
@@ -188,7 +191,8 @@ impl Params {
 
     /// L2 norm over the trainable parameters of each trial, `[T]`.
     pub fn norm(&self) -> Tensor {
-        let squares: Vec<Tensor> = self.trainable().map(|t| t.square().flatten(1, -1).sum_dim_intlist(1, false, None)).collect();
+        let squares: Vec<Tensor> =
+            self.trainable().map(|t| t.square().flatten(1, -1).sum_dim_intlist(1, false, None)).collect();
         Tensor::stack(&squares, 0).sum_dim_intlist(0, false, None).sqrt()
     }
 
@@ -199,6 +203,11 @@ impl Params {
 
     /// The tensors with their names, without the trial dimension (trial `t`).
     pub fn named(&self, t: i64) -> Vec<(String, Tensor)> {
-        self.layout.specs().iter().zip(&self.tensors).map(|(s, v)| (s.name.clone(), v.get(t.min(v.size()[0] - 1)))).collect()
+        self.layout
+            .specs()
+            .iter()
+            .zip(&self.tensors)
+            .map(|(s, v)| (s.name.clone(), v.get(t.min(v.size()[0] - 1))))
+            .collect()
     }
 }

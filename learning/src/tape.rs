@@ -82,7 +82,13 @@ const BN_EPS: f64 = 1e-5;
 impl<'a> Tape<'a> {
     /// A pass that only collects the layout.
     pub(crate) fn declaring() -> Tape<'static> {
-        Tape { source: Source::Declare(Vec::new()), mode: Mode::Eval, record: None, taps: Vec::new(), stats: Vec::new() }
+        Tape {
+            source: Source::Declare(Vec::new()),
+            mode: Mode::Eval,
+            record: None,
+            taps: Vec::new(),
+            stats: Vec::new(),
+        }
     }
 
     /// A pass with these parameters.
@@ -111,7 +117,8 @@ impl<'a> Tape<'a> {
                 (specs.len() - 1, Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)))
             }
             Source::Run(params) => {
-                let i = params.layout().position(&name).unwrap_or_else(|| panic!("the layout lacks `{name}`"));
+                let i =
+                    params.layout().position(&name).unwrap_or_else(|| panic!("the layout lacks `{name}`"));
                 (i, params.tensors[i].shallow_clone())
             }
         }
@@ -195,7 +202,14 @@ impl<'a> Tape<'a> {
             Mode::Train => self.normalise(x, mi),
         };
         let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
-        self.keep(Tap { kind: TapKind::Scale, weight: wi, bias: Some(bi), input: hat, output, kernels: Vec::new() })
+        self.keep(Tap {
+            kind: TapKind::Scale,
+            weight: wi,
+            bias: Some(bi),
+            input: hat,
+            output,
+            kernels: Vec::new(),
+        })
     }
 
     /// Normalises by the batch's own statistics and notes them for the running averages.

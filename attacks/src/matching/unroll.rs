@@ -78,3 +78,6 @@ fn sgd(local: &LocalTraining, grad: Tensor, weight: &Tensor, velocity: &mut Opti
     *velocity = Some(next.shallow_clone());
     next
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,11 @@ pub fn sigma(epsilon: f64, target: f64) -> f64 {
     }
     for _ in 0..200 {
         let middle = (low * high).sqrt();
-        if delta(middle, epsilon) > target { low = middle } else { high = middle }
+        if delta(middle, epsilon) > target {
+            low = middle
+        } else {
+            high = middle
+        }
         if high / low - 1.0 < 1e-13 {
             break;
         }
@@ -59,7 +63,10 @@ mod tests {
     fn delta_falls_with_sigma_and_epsilon() {
         for epsilon in [0.1, 1.0, 10.0, 100.0, 1000.0] {
             let s = sigma(epsilon, 1e-5);
-            assert!(delta(s, epsilon) <= 1e-5 && delta(s * 0.999, epsilon) > 1e-5, "epsilon {epsilon}: sigma {s}");
+            assert!(
+                delta(s, epsilon) <= 1e-5 && delta(s * 0.999, epsilon) > 1e-5,
+                "epsilon {epsilon}: sigma {s}"
+            );
             assert!(sigma(epsilon * 2.0, 1e-5) < s);
         }
     }

@@ -46,13 +46,21 @@ impl Gaussian {
     fn check(&self) -> Result<(), SpecError> {
         let positive = |name: &str, v: f64| match v > 0.0 && v.is_finite() {
             true => Ok(()),
-            false => Err(SpecError::value(format!("defenses.dp-gaussian.{name}"), format!("is {v}"), "write a finite number above 0")),
+            false => Err(SpecError::value(
+                format!("defenses.dp-gaussian.{name}"),
+                format!("is {v}"),
+                "write a finite number above 0",
+            )),
         };
         positive("epsilon", self.epsilon)?;
         positive("clip", self.clip)?;
         if !(self.delta > 0.0 && self.delta < 1.0) {
             let problem = format!("is {}", self.delta);
-            return Err(SpecError::value("defenses.dp-gaussian.delta", problem, "write a probability strictly between 0 and 1, e.g. 1e-5"));
+            return Err(SpecError::value(
+                "defenses.dp-gaussian.delta",
+                problem,
+                "write a probability strictly between 0 and 1, e.g. 1e-5",
+            ));
         }
         Ok(())
     }
@@ -67,7 +75,9 @@ impl Defense for Gaussian {
     fn release(&self, update: Params, rngs: &mut [ChaCha12Rng]) -> Result<Released, DefenseError> {
         let norm = update.norm();
         if norm.isfinite().all().int64_value(&[]) == 0 {
-            return Err(DefenseError::BadUpdate("holds NaN or infinite values; nothing that is clipped from it is private".into()));
+            return Err(DefenseError::BadUpdate(
+                "holds NaN or infinite values; nothing that is clipped from it is private".into(),
+            ));
         }
         let sigma = self.sigma();
         let factor = (norm.clamp_min(1e-30).reciprocal() * self.clip).clamp_max(1.0);
@@ -122,9 +132,15 @@ mod tests {
     use std::sync::Arc;
 
     fn update(rows: i64, scale: f64) -> Params {
-        let spec = ParamSpec { name: "w".into(), shape: vec![40_000], init: InitRule::Constant(0.0), trainable: true };
+        let spec = ParamSpec {
+            name: "w".into(),
+            shape: vec![40_000],
+            init: InitRule::Constant(0.0),
+            trainable: true,
+        };
         let layout = Arc::new(Layout::new(vec![spec]));
-        Params::new(layout, vec![Tensor::ones([rows, 40_000], (Kind::Float, tch::Device::Cpu)) * scale]).unwrap()
+        Params::new(layout, vec![Tensor::ones([rows, 40_000], (Kind::Float, tch::Device::Cpu)) * scale])
+            .unwrap()
     }
 
     fn streams(n: usize) -> Vec<ChaCha12Rng> {
@@ -141,7 +157,10 @@ mod tests {
         let std = noise.std(true).double_value(&[]);
         assert!((std / dp.sigma() - 1.0).abs() < 0.02, "{std} against {}", dp.sigma());
         let (a, b) = (noise.get(0), noise.get(1));
-        assert!((&a * &b).mean(Kind::Double).double_value(&[]).abs() < 0.03 * dp.sigma().powi(2), "clients draw independent noise");
+        assert!(
+            (&a * &b).mean(Kind::Double).double_value(&[]).abs() < 0.03 * dp.sigma().powi(2),
+            "clients draw independent noise"
+        );
     }
 
     #[test]
@@ -153,7 +172,9 @@ mod tests {
 
     #[test]
     fn bad_parameters_are_one_line() {
-        for (key, value) in [("epsilon", 0.0), ("epsilon", -1.0), ("delta", 0.0), ("delta", 1.0), ("clip", 0.0)] {
+        for (key, value) in
+            [("epsilon", 0.0), ("epsilon", -1.0), ("delta", 0.0), ("delta", 1.0), ("clip", 0.0)]
+        {
             let map = Map::from_iter([(key.to_string(), Value::from(value))]);
             let message = (ENTRY.build)(&map).err().expect("refused").to_string();
             assert!(message.contains(key) && !message.contains('\n'), "{message}");

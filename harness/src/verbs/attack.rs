@@ -108,12 +108,21 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let entry = suites::find("attack", attacks::ENTRIES, &args.attack)?;
     let attack = (entry.build)(&parameters(&args.set)?)?;
     if let Some(fact) = attack.needs().into_iter().find(|f| !observation.has(*f)) {
-        bail!("attack `{}` needs {fact}; give --labels, --lr or --steps, or choose another attack", args.attack);
+        bail!(
+            "attack `{}` needs {fact}; give --labels, --lr or --steps, or choose another attack",
+            args.attack
+        );
     }
     writable(&args.out)?;
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
-    let run = Run { seed: args.seed, key: "bench attack", device, cancel: &AtomicBool::new(false), progress: &report };
+    let run = Run {
+        seed: args.seed,
+        key: "bench attack",
+        device,
+        cancel: &AtomicBool::new(false),
+        progress: &report,
+    };
     let found = attack.reconstruct(&observation, &run)?;
     let files = write(args, &found)?;
     let scores = match truth {
@@ -128,7 +137,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 pub fn parameters(set: &[String]) -> Result<Map<String, Value>> {
     set.iter()
         .map(|pair| {
-            let (name, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write NAME=VALUE"))?;
+            let (name, value) =
+                pair.split_once('=').with_context(|| format!("--set {pair}: write NAME=VALUE"))?;
             Ok((name.trim().to_string(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
         })
         .collect()
@@ -145,7 +155,8 @@ fn observe(args: &Args) -> Result<Observation> {
     if let Some(std) = args.std.iter().find(|s| !(**s > 0.0)) {
         bail!("--std {std}: must be above 0");
     }
-    let params: Map<String, Value> = serde_json::from_str(&args.model_params).with_context(|| format!("--model-params {}", args.model_params))?;
+    let params: Map<String, Value> = serde_json::from_str(&args.model_params)
+        .with_context(|| format!("--model-params {}", args.model_params))?;
     let architecture = (suites::find("model", learning::models::ENTRIES, &args.model)?.build)(&params)?;
     let model = architecture.build(&Shape { input, classes: args.classes })?;
     let net = Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
@@ -168,7 +179,9 @@ fn known(args: &Args) -> Result<Known> {
     let batch = i64::from(args.batch_size);
     let labels = match &args.labels {
         None => None,
-        Some(l) if l.len() as i64 != batch => bail!("--labels gives {} labels for a batch of {batch}", l.len()),
+        Some(l) if l.len() as i64 != batch => {
+            bail!("--labels gives {} labels for a batch of {batch}", l.len())
+        }
         Some(l) => match l.iter().find(|&&l| l < 0 || l >= args.classes) {
             Some(l) => bail!("--labels {l}: classes run from 0 to {}", args.classes - 1),
             None => Some(Tensor::from_slice(l).reshape([1, batch])),
@@ -182,7 +195,14 @@ fn known(args: &Args) -> Result<Known> {
         weight_decay: 0.0,
         augment: false,
     });
-    Ok(Known { labels, batch_size: Some(batch), local, lr: args.lr, local_examples: Some(batch as usize), contributors: 1 })
+    Ok(Known {
+        labels,
+        batch_size: Some(batch),
+        local,
+        lr: args.lr,
+        local_examples: Some(batch as usize),
+        contributors: 1,
+    })
 }
 
 fn shape(text: &str) -> Result<Vec<i64>> {
@@ -205,8 +225,13 @@ fn params_from(net: &Network, path: &Path, like: Option<&Params>) -> Result<Para
             }
         }
     }
-    if let Some((name, _)) = named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0) {
-        bail!("{}: tensor `{name}` holds NaN or infinite values; nothing can be recovered from it", path.display());
+    if let Some((name, _)) =
+        named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
+    {
+        bail!(
+            "{}: tensor `{name}` holds NaN or infinite values; nothing can be recovered from it",
+            path.display()
+        );
     }
     Params::from_named(net.layout().clone(), named).with_context(place)
 }
@@ -219,10 +244,16 @@ fn truth(args: &Args, observation: &Observation) -> Result<Option<Tensor>> {
         bail!("--truth gives {} images for a batch of {}", args.truth.len(), args.batch_size);
     }
     let input = observation.net.input();
-    let images = args.truth.iter().map(|p| artifacts::read_picture(p, input[0])).collect::<Result<Vec<_>, _>>()?;
+    let images =
+        args.truth.iter().map(|p| artifacts::read_picture(p, input[0])).collect::<Result<Vec<_>, _>>()?;
     for (path, image) in args.truth.iter().zip(&images) {
         if image.size() != input {
-            bail!("{}: is {:?}, but the model takes {:?}; give the image as the client fed it", path.display(), image.size(), input);
+            bail!(
+                "{}: is {:?}, but the model takes {:?}; give the image as the client fed it",
+                path.display(),
+                image.size(),
+                input
+            );
         }
     }
     Ok(Some(Tensor::stack(&images, 0)))
@@ -244,7 +275,9 @@ fn show(bar: Option<&ProgressBar>, p: Progress) {
 /// Finds out before the attack whether its result can be kept.
 fn writable(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    tempfile::tempfile_in(out).map(drop).with_context(|| format!("cannot write to {}; choose another folder with --out", out.display()))
+    tempfile::tempfile_in(out)
+        .map(drop)
+        .with_context(|| format!("cannot write to {}; choose another folder with --out", out.display()))
 }
 
 fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
@@ -262,13 +295,23 @@ fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn score(truth: &Tensor, found: &Reconstruction, settings: &Settings, device: tch::Device) -> Result<Vec<crate::metrics::ImageScores>> {
+fn score(
+    truth: &Tensor,
+    found: &Reconstruction,
+    settings: &Settings,
+    device: tch::Device,
+) -> Result<Vec<crate::metrics::ImageScores>> {
     let panel = Panel::open(&Setup { data_root: settings.data.as_deref(), device });
     let (aligned, _) = pairing::align(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
     Ok(panel.score(&aligned, truth)?.images)
 }
 
-fn print(settings: &Settings, found: &Reconstruction, files: &[PathBuf], scores: Option<Vec<crate::metrics::ImageScores>>) -> Result<()> {
+fn print(
+    settings: &Settings,
+    found: &Reconstruction,
+    files: &[PathBuf],
+    scores: Option<Vec<crate::metrics::ImageScores>>,
+) -> Result<()> {
     let labels: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(0)).ok());
     let table = scores.as_ref().map(|images| images.iter().map(|i| &i.scores).collect::<Vec<_>>());
     if settings.json {
@@ -280,10 +323,15 @@ fn print(settings: &Settings, found: &Reconstruction, files: &[PathBuf], scores:
     if let Some(labels) = labels {
         println!("labels: {labels:?}");
     }
-    println!("objective: {:.6e} after {} gradient evaluations", found.objective.first().copied().unwrap_or(f64::NAN), found.evaluations);
+    println!(
+        "objective: {:.6e} after {} gradient evaluations",
+        found.objective.first().copied().unwrap_or(f64::NAN),
+        found.evaluations
+    );
     found.flags.first().into_iter().flatten().for_each(|f| println!("doubt: {f}"));
     for (b, scores) in table.into_iter().flatten().enumerate() {
-        let cells: Vec<String> = scores.iter().filter_map(|(k, v)| v.map(|v| format!("{k} {v:.4}"))).collect();
+        let cells: Vec<String> =
+            scores.iter().filter_map(|(k, v)| v.map(|v| format!("{k} {v:.4}"))).collect();
         println!("image {b}: {}", cells.join(", "));
     }
     files.iter().for_each(|f| println!("wrote {}", f.display()));

@@ -62,7 +62,10 @@ fn list(settings: &Settings) -> Result<ExitCode> {
             Presence::Absent(remedy) => ("absent", remedy),
         };
         match settings.json {
-            true => println!("{}", json!({ "name": entry.name, "state": state, "detail": detail, "summary": entry.summary, "licence": entry.licence })),
+            true => println!(
+                "{}",
+                json!({ "name": entry.name, "state": state, "detail": detail, "summary": entry.summary, "licence": entry.licence })
+            ),
             false => println!("{:18} {state:9} {}  {detail}", entry.name, entry.summary),
         }
     }
@@ -76,14 +79,26 @@ fn verify(name: &str, label: Option<&str>, settings: &Settings) -> Result<ExitCo
     let request = Request { root: settings.data.as_deref(), size: None, label, limit: None, seed: 0 };
     let report = datasets::verify(name, &request)?;
     if settings.json {
-        let splits: Vec<_> = report.splits.iter().map(|s| json!({ "split": s.split, "examples": s.examples, "per_class": s.per_class })).collect();
+        let splits: Vec<_> = report
+            .splits
+            .iter()
+            .map(|s| json!({ "split": s.split, "examples": s.examples, "per_class": s.per_class }))
+            .collect();
         let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-        println!("{}", json!({ "name": name, "sound": report.is_sound(), "splits": splits, "problems": problems }));
+        println!(
+            "{}",
+            json!({ "name": name, "sound": report.is_sound(), "splits": splits, "problems": problems })
+        );
     } else {
-        report.splits.iter().for_each(|s| println!("{name} {}: {} examples, per class {:?}", s.split, s.examples, s.per_class));
+        report.splits.iter().for_each(|s| {
+            println!("{name} {}: {} examples, per class {:?}", s.split, s.examples, s.per_class)
+        });
         report.card.iter().flat_map(|c| &c.notes).for_each(|n| println!("note: {n}"));
         report.problems.iter().for_each(|p| println!("problem: {p}"));
-        println!("{name}: {}", if report.is_sound() { "sound".into() } else { format!("{} problems", report.problems.len()) });
+        println!(
+            "{name}: {}",
+            if report.is_sound() { "sound".into() } else { format!("{} problems", report.problems.len()) }
+        );
     }
     Ok(ExitCode::from(if report.is_sound() { 0 } else { 2 }))
 }

@@ -63,24 +63,42 @@ fn devices() -> Vec<Finding> {
     let mut found = vec![finding("device", "cpu", true, "always there".into())];
     let count = device::cuda_count();
     for index in 0..count {
-        found.push(finding("device", &format!("cuda:{index}"), true, machine::gpu(index).unwrap_or_else(|| "name unknown".into())));
+        found.push(finding(
+            "device",
+            &format!("cuda:{index}"),
+            true,
+            machine::gpu(index).unwrap_or_else(|| "name unknown".into()),
+        ));
     }
     if count == 0 {
         let remedy = match machine::gpu(0) {
-            Some(gpu) => format!("the driver shows {gpu}, but libtorch has no CUDA: run `ci/libtorch --cuda`"),
+            Some(gpu) => {
+                format!("the driver shows {gpu}, but libtorch has no CUDA: run `ci/libtorch --cuda`")
+            }
             None => "no NVIDIA driver answers; on a GPU machine run `ci/libtorch --cuda`".into(),
         };
         found.push(finding("device", "cuda", false, remedy));
     }
     let mps = tch::utils::has_mps();
-    found.push(finding("device", "mps", mps, if mps { "Apple GPU".into() } else { "needs macOS on Apple silicon".into() }));
+    found.push(finding(
+        "device",
+        "mps",
+        mps,
+        if mps { "Apple GPU".into() } else { "needs macOS on Apple silicon".into() },
+    ));
     found
 }
 
 fn data_root(settings: &Settings) -> Finding {
     match &settings.data {
         Some(dir) => finding("data", "data root", true, dir.display().to_string()),
-        None => finding("data", "data root", false, "set --data DIR, BENCH_DATA=DIR, or data = \"DIR\" in bench.toml (embedded sets need none)".into()),
+        None => finding(
+            "data",
+            "data root",
+            false,
+            "set --data DIR, BENCH_DATA=DIR, or data = \"DIR\" in bench.toml (embedded sets need none)"
+                .into(),
+        ),
     }
 }
 

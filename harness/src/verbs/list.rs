@@ -51,7 +51,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         None => What::value_variants().to_vec(),
     };
     if settings.json {
-        let map: serde_json::Map<String, Value> = kinds.iter().map(|k| (title(*k).to_lowercase(), rows_json(*k))).collect();
+        let map: serde_json::Map<String, Value> =
+            kinds.iter().map(|k| (title(*k).to_lowercase(), rows_json(*k))).collect();
         println!("{}", Value::Object(map));
         return Ok(ExitCode::SUCCESS);
     }
@@ -84,7 +85,10 @@ fn title(what: What) -> &'static str {
 }
 
 fn rows_json(what: What) -> Value {
-    rows(what).into_iter().map(|r| json!({ "name": r.name, "summary": r.summary, "reference": r.reference })).collect()
+    rows(what)
+        .into_iter()
+        .map(|r| json!({ "name": r.name, "summary": r.summary, "reference": r.reference }))
+        .collect()
 }
 
 fn rows(what: What) -> Vec<Row> {
@@ -113,7 +117,11 @@ fn suites_rows() -> Vec<Row> {
         .map(|(name, _)| match load(name) {
             Some(suite) => {
                 let profiles: Vec<&str> = suite.profiles().iter().map(|(n, _)| n.as_str()).collect();
-                row(name, &format!("{} ({} cells)", suite.description, suite.cells.len()), &format!("profiles: {}", profiles.join(", ")))
+                row(
+                    name,
+                    &format!("{} ({} cells)", suite.description, suite.cells.len()),
+                    &format!("profiles: {}", profiles.join(", ")),
+                )
             }
             None => row(name, "does not load; see `bench check`", ""),
         })

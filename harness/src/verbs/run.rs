@@ -111,7 +111,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     }
     let suite = Suite::single("run", spec)?;
     let command: Vec<String> = std::env::args().skip(1).map(|a| suite::quote(&a)).collect();
-    suite::execute(&suite, Vec::new(), &args.execution, settings, &format!("bench {}", command.join(" ")), None)
+    suite::execute(
+        &suite,
+        Vec::new(),
+        &args.execution,
+        settings,
+        &format!("bench {}", command.join(" ")),
+        None,
+    )
 }
 
 fn spec(args: &Args) -> Result<CellSpec> {

@@ -105,7 +105,11 @@ pub fn execute(
     let device = device::resolve(&settings.device)?;
     let dir = execution.out.clone().unwrap_or_else(|| default_dir(suite));
     let mut info = info(suite, overrides, device, execution.threads);
-    let out = if execution.out.is_some() && command.contains("--out") { String::new() } else { format!(" --out {}", quote(&dir.display().to_string())) };
+    let out = if execution.out.is_some() && command.contains("--out") {
+        String::new()
+    } else {
+        format!(" --out {}", quote(&dir.display().to_string()))
+    };
     (info.command, info.resume, info.shard) = (command.to_string(), format!("{command}{out}"), shard);
     any_cell_builds(suite, settings)?;
     let mut store = RunStore::resume(&dir, info)?;
@@ -113,7 +117,12 @@ pub fn execute(
     let cancel = on_interrupt()?;
     let display = Display::new(settings.json);
     let ran = runner::run(&suite.cells, &mut store, &schedule, &display, &cancel);
-    let tally = ran.with_context(|| format!("the run stopped, finished cells are kept; mend this, then go on with `{}`", store.info().resume))?;
+    let tally = ran.with_context(|| {
+        format!(
+            "the run stopped, finished cells are kept; mend this, then go on with `{}`",
+            store.info().resume
+        )
+    })?;
     if tally.stopped {
         eprintln!("stopped; what is finished is kept. Go on with: {}", store.info().resume);
         return Ok(ExitCode::from(130));

@@ -15,7 +15,11 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     build: |map| {
         let params: ConvnetParams = suites::params("convnet64", map)?;
         if params.width < 1 {
-            return Err(SpecError::value("model.width", "is below 1", "write a positive number of channels, e.g. 64"));
+            return Err(SpecError::value(
+                "model.width",
+                "is below 1",
+                "write a positive number of channels, e.g. 64",
+            ));
         }
         Ok(Box::new(params))
     },

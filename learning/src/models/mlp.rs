@@ -15,7 +15,11 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     build: |map| {
         let params: MlpParams = suites::params("mlp", map)?;
         if params.hidden.iter().any(|&h| h < 1) {
-            return Err(SpecError::value("model.hidden", "has a width below 1", "write positive widths, e.g. [128]"));
+            return Err(SpecError::value(
+                "model.hidden",
+                "has a width below 1",
+                "write positive widths, e.g. [128]",
+            ));
         }
         Ok(Box::new(params))
     },

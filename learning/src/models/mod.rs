@@ -51,7 +51,10 @@ fn image_shape(model: &str, shape: &Shape, multiple: i64, least: i64) -> Result<
         [c, h, w] if h >= least && w >= least && h % multiple == 0 && w % multiple == 0 => Ok([c, h, w]),
         _ => Err(SpecError::value(
             "model.name",
-            format!("`{model}` needs images whose sides are multiples of {multiple} and at least {least}, but the task gives {:?}", shape.input),
+            format!(
+                "`{model}` needs images whose sides are multiples of {multiple} and at least {least}, but the task gives {:?}",
+                shape.input
+            ),
             "set `task.size`, or choose another model",
         )),
     }

@@ -76,7 +76,8 @@ impl Model for Resnet {
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let (kernel, stride) = if self.stem == Stem::Imagenet { (7, 2) } else { (3, 1) };
-        let stem = Conv { input: self.input[0], output: 64, kernel, stride, padding: kernel / 2, bias: false };
+        let stem =
+            Conv { input: self.input[0], output: 64, kernel, stride, padding: kernel / 2, bias: false };
         let x = conv(tape, "conv1", x, stem);
         let mut x = tape.batch_norm("bn1", &x).relu();
         if self.stem == Stem::Imagenet {
