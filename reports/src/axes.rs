@@ -50,9 +50,11 @@ impl Axes {
 
     /// The settings that tell the cells `among` from each other.
     ///
-    /// The attack comes first, then the defences; a setting that only repeats what those before it tell is left out.
-    pub fn telling(&self, among: &[usize]) -> Telling {
-        let mut columns: Vec<usize> = (0..self.paths.len()).collect();
+    /// The attack comes first, then the defences; a setting that only repeats what those before it tell is left out. What
+    /// `ignored` names tells nothing, because the cells differ in it without being told apart by it.
+    pub fn telling(&self, among: &[usize], ignored: &[&str]) -> Telling {
+        let counts = |c: &usize| !ignored.contains(&self.paths[*c].as_str());
+        let mut columns: Vec<usize> = (0..self.paths.len()).filter(counts).collect();
         columns.sort_by_key(|c| FIRST.iter().position(|p| *p == self.paths[*c]).unwrap_or(FIRST.len()));
         let mut parts = vec![0; among.len()];
         let mut shown = Vec::new();
@@ -248,11 +250,13 @@ mod tests {
     #[test]
     fn labels_say_no_more_than_needed() {
         let axes = axes(&[["1", "dlg", "labels"], ["1", "idlg", "labels"], ["10", "idlg", "none"]]);
-        let all = axes.telling(&[0, 1, 2]);
+        let all = axes.telling(&[0, 1, 2], &[]);
         // What the adversary knows changes with the number of clients, and adds nothing.
         assert_eq!(axes.label(2, &all, &[]), "idlg · 10 clients");
         assert_eq!(axes.label(0, &all, &["attack"]), "1 client");
-        assert_eq!(axes.label(1, &axes.telling(&[0, 1]), &[]), "idlg");
-        assert_eq!(axes.label(1, &axes.telling(&[1]), &[]), "");
+        assert_eq!(axes.label(1, &axes.telling(&[0, 1], &[]), &[]), "idlg");
+        assert_eq!(axes.label(1, &axes.telling(&[1], &[]), &[]), "");
+        // Without the attack, something else must tell cells 1 and 2 apart, and nothing need tell 0 from 1.
+        assert_eq!(axes.label(1, &axes.telling(&[0, 1, 2], &["attack"]), &[]), "1 client");
     }
 }

@@ -33,7 +33,7 @@ impl Run {
         let cells = records.iter().map(CellSummary::of).collect();
         let axes = Axes::of(&records);
         let places: Vec<usize> = (0..records.len()).collect();
-        let telling = axes.telling(&places);
+        let telling = axes.telling(&places, &[]);
         let settings = places.iter().map(|at| axes.label(*at, &telling, &["attack", "defenses"])).collect();
         Run { dir, info, records, cells, axes, telling, settings }
     }

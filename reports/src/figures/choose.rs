@@ -60,7 +60,7 @@ fn score(run: &Run, name: String) -> Measure<'_> {
         heading: metric.title.clone(),
         axis: metric.label(),
         caption: format!(
-            "Mean {} with 95 % bootstrap intervals; {better}. Grey: null baselines.",
+            "Mean {} with 95 % bootstrap intervals; {better}. Grey: null baselines; where settings differ, the strongest of each.",
             metric.title
         ),
         slug: slug(&name),
@@ -79,7 +79,9 @@ fn rates(run: &Run, label: String) -> Measure<'_> {
     Measure {
         heading: format!("Success: {label}"),
         axis: "images (%)".into(),
-        caption: format!("Share of images with {label}, with 95 % Wilson intervals. Grey: null baselines."),
+        caption: format!(
+            "Share of images with {label}, with 95 % Wilson intervals. Grey: null baselines; where settings differ, the strongest of each."
+        ),
         slug: format!("success-{}", slug(&label)),
         once: false,
         cell: Box::new(move |at| of_rate(run.cells[at].success.get(&cell))),
@@ -148,7 +150,7 @@ fn collect(run: &Run, measure: &Measure, series: &[String]) -> Vec<Bar> {
     let mut seen = BTreeSet::new();
     let all: Vec<usize> =
         run.attacked().into_iter().filter(|at| !measure.once || seen.insert(run.round_key(*at))).collect();
-    let telling = run.axes.telling(&all);
+    let telling = run.axes.telling(&all, if measure.once { &["attack"] } else { &[] });
     let mut out = Vec::new();
     for world in &worlds {
         let mut own: Vec<Bar> = Vec::new();
@@ -212,7 +214,7 @@ fn null_bars(run: &Run, measure: &Measure, world: &[usize], several: bool) -> Ve
 /// What tells a world from the others: the settings of its first cell that are not its attack's or defences'.
 fn world_name(run: &Run, world: &[usize]) -> String {
     let firsts: Vec<usize> = run.worlds().iter().map(|w| w[0]).collect();
-    run.axes.label(world[0], &run.axes.telling(&firsts), &["attack", "defenses"])
+    run.axes.label(world[0], &run.axes.telling(&firsts, &["attack", "defenses"]), &[])
 }
 
 /// Cuts bars into pages without parting bars of one name.

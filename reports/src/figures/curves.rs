@@ -63,8 +63,11 @@ fn epsilon(run: &Run) -> Vec<Figure> {
 /// The families without those that differ from another in the attack alone, which does not touch the task.
 fn once(run: &Run, families: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut seen = BTreeSet::new();
-    let first = |family: &&Vec<usize>| family.iter().any(|at| seen.insert(run.round_key(*at)));
-    families.iter().filter(first).cloned().collect()
+    let mut first = |family: &&Vec<usize>| {
+        let keys: Vec<String> = family.iter().map(|at| run.round_key(*at)).collect();
+        seen.insert(keys)
+    };
+    families.iter().filter(|f| first(f)).cloned().collect()
 }
 
 /// A value with the ends of its interval.
@@ -108,7 +111,7 @@ fn family_name(run: &Run, families: &[Vec<usize>], at: usize) -> String {
     if families.len() == 1 {
         return own;
     }
-    let name = cell_name(run, at, &run.axes.telling(&firsts), &["defenses"]);
+    let name = cell_name(run, at, &run.axes.telling(&firsts, &[]), &["defenses"]);
     if families.iter().all(|f| defences(f[0]) == own) { name } else { format!("{own} · {name}") }
 }
 
@@ -118,7 +121,7 @@ fn traces(run: &Run) -> Vec<Figure> {
     for cells in group(run.attacked(), |at| run.records[at].spec.attack.name.clone()) {
         let attack = run.records[cells[0]].spec.attack.name.clone();
         let traced: Vec<usize> = cells.into_iter().filter(|at| points(&run.records[*at]).len() > 1).collect();
-        let telling = run.axes.telling(&traced);
+        let telling = run.axes.telling(&traced, &[]);
         let trace = |at: &usize| {
             let points = points(&run.records[*at]);
             (points.len() > 1).then(|| Trace { name: cell_name(run, *at, &telling, &[]), points })

@@ -87,13 +87,14 @@ pub(super) fn fit(text: &str, size: f64, limit: f64) -> String {
     String::new()
 }
 
-/// `text` in at most `lines` lines of `limit` points, broken at spaces, and within words where one is too long.
+/// `text` in at most `lines` lines of `limit` points, broken at spaces, and within words where one is too long;
+/// the dots between settings go where a line ends.
 pub(super) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<String> {
     let mut out = vec![String::new()];
     for word in pieces(text, size, limit) {
         let last = out.last_mut().map(std::mem::take).unwrap_or_default();
         let joined = format!("{last}{word}");
-        if last.is_empty() || width(joined.trim_end(), size) <= limit {
+        if last.is_empty() || width(bare(&joined), size) <= limit {
             if let Some(slot) = out.last_mut() {
                 *slot = joined;
             }
@@ -108,21 +109,43 @@ pub(super) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<Strin
         let rest = out.split_off(lines - 1).concat();
         out.push(fit(&rest, size, limit));
     }
-    out.iter().map(|line| line.trim().to_owned()).collect()
+    out.iter().map(|line| bare(line).to_owned()).collect()
 }
 
-/// Words with the space or dash after them, the long ones cut to pieces that fit.
+/// A line without what separates it from the next: the break does that.
+fn bare(line: &str) -> &str {
+    line.trim_matches([' ', '\u{a0}', '·'])
+}
+
+/// Words with the space after them; one that is too long is cut at the first of these that helps: bound spaces, dashes, anywhere.
 fn pieces(text: &str, size: f64, limit: f64) -> Vec<String> {
-    let mut out = Vec::new();
-    for word in text.split_inclusive([' ', '-', '_', '/']) {
-        let mut piece = String::new();
-        for letter in word.chars() {
-            if !piece.is_empty() && width(&format!("{piece}{letter}").trim_end().to_owned(), size) > limit {
-                out.push(std::mem::take(&mut piece));
-            }
-            piece.push(letter);
+    let fits = |piece: &str| width(bare(piece), size) <= limit;
+    let cut = |pieces: Vec<String>, at: &[char]| -> Vec<String> {
+        let parts = |piece: String| match fits(&piece) {
+            true => vec![piece],
+            false => piece.split_inclusive(at).map(str::to_owned).collect(),
+        };
+        pieces.into_iter().flat_map(parts).collect()
+    };
+    let words = text.split_inclusive(' ').map(str::to_owned).collect();
+    let dashed = cut(cut(words, &['\u{a0}']), &['-', '_', '/']);
+    dashed
+        .into_iter()
+        .flat_map(|piece| if fits(&piece) { vec![piece] } else { letters(&piece, size, limit) })
+        .collect()
+}
+
+/// A piece cut wherever it must be.
+fn letters(piece: &str, size: f64, limit: f64) -> Vec<String> {
+    let mut out = vec![String::new()];
+    for letter in piece.chars() {
+        let last = out.last().map_or("", String::as_str);
+        if !last.is_empty() && width(format!("{last}{letter}").trim_end(), size) > limit {
+            out.push(String::new());
         }
-        out.push(piece);
+        if let Some(last) = out.last_mut() {
+            last.push(letter);
+        }
     }
     out
 }
@@ -147,9 +170,13 @@ mod tests {
         for limit in [30.0, 60.0, 90.0] {
             let lines = wrap(text, 7.0, limit, 20);
             assert!(lines.iter().all(|l| width(l, 7.0) <= limit + 1e-6), "{lines:?}");
-            let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace() && *c != '·').collect::<String>();
             assert_eq!(letters(&lines.concat()), letters(text));
         }
+        assert_eq!(
+            wrap("dp-gaussian\u{a0}(ε\u{a0}=\u{a0}1)", 7.0, 45.0, 3),
+            ["dp-gaussian", "(ε\u{a0}=\u{a0}1)"]
+        );
         let two = wrap(text, 7.0, 60.0, 2);
         assert_eq!(two.len(), 2);
         assert!(two[1].ends_with('…'));

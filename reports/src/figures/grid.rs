@@ -1,13 +1,13 @@
 //! Pictures side by side: truth, reconstruction, difference, with scores below.
 
 use super::axis::TICK;
-use super::canvas::{Align, COLUMN, Canvas};
+use super::canvas::{Align, COLUMN, Canvas, Point};
 use super::font;
 use super::panel::{TITLE_ROOM, title};
 use image::{Rgb, RgbImage};
 
-/// Room for the names of the rows.
-const NAMES: f64 = 50.0;
+/// Least and most room for the names of the rows.
+const NAMES: (f64, f64) = (46.0, 72.0);
 /// Room between pictures.
 const GAP: f64 = 3.0;
 /// Largest side of a picture.
@@ -34,14 +34,15 @@ pub(super) struct Strip {
 /// Draws strips below each other; every `bands` element is a block of strips of its own.
 pub(super) fn draw(heading: &str, bands: &[Vec<Strip>]) -> Canvas {
     let columns = bands.iter().flatten().map(|s| s.tiles.len()).max().unwrap_or(1).max(1);
-    let side = ((COLUMN - NAMES - 6.0) / columns as f64 - GAP).min(LARGEST);
+    let names = names_width(bands);
+    let side = ((COLUMN - names - 6.0) / columns as f64 - GAP).min(LARGEST);
     let band_height = |band: &Vec<Strip>| band.iter().map(|s| strip_height(s, side)).sum::<f64>() + 5.0;
     let mut canvas = Canvas::new(TITLE_ROOM + bands.iter().map(band_height).sum::<f64>());
     title(&mut canvas, heading);
     let mut y = TITLE_ROOM;
     for band in bands {
         for strip in band {
-            draw_strip(&mut canvas, strip, y, side);
+            draw_strip(&mut canvas, strip, (names, y), side);
             y += strip_height(strip, side);
         }
         y += 5.0;
@@ -49,23 +50,31 @@ pub(super) fn draw(heading: &str, bands: &[Vec<Strip>]) -> Canvas {
     canvas
 }
 
+/// Room for the longest word of the names.
+fn names_width(bands: &[Vec<Strip>]) -> f64 {
+    let names = bands.iter().flatten().flat_map(|s| s.below.iter().chain([&s.name]));
+    let words = names.flat_map(|name| name.split([' ', '\u{a0}']));
+    let widest = words.map(|word| font::width(word, TICK)).fold(0.0, f64::max);
+    (widest + 9.0).clamp(NAMES.0, NAMES.1)
+}
+
 fn strip_height(strip: &Strip, side: f64) -> f64 {
     let lines = strip.tiles.iter().map(|t| t.below.len()).max().unwrap_or(0);
     side + GAP + if lines > 0 { lines as f64 * SCORE_LINE + 2.0 } else { 0.0 }
 }
 
-fn draw_strip(canvas: &mut Canvas, strip: &Strip, top: f64, side: f64) {
-    let name = font::wrap(&strip.name, TICK, NAMES - 6.0, 4);
+fn draw_strip(canvas: &mut Canvas, strip: &Strip, (left, top): Point, side: f64) {
+    let name = font::wrap(&strip.name, TICK, left - 8.0, 4);
     for (at, line) in name.iter().enumerate() {
         let base = top + side / 2.0 + 8.0 * (at as f64 - (name.len() as f64 - 1.0) / 2.0) + TICK * 0.35;
-        canvas.text((NAMES - 3.0, base), TICK, Align::End, line.clone());
+        canvas.text((left - 4.0, base), TICK, Align::End, line.clone());
     }
     let score_base = |row: usize| top + side + 7.0 + SCORE_LINE * row as f64;
     for (row, name) in strip.below.iter().enumerate() {
-        canvas.text((NAMES - 3.0, score_base(row)), SCORE, Align::End, font::fit(name, SCORE, NAMES - 6.0));
+        canvas.text((left - 4.0, score_base(row)), SCORE, Align::End, font::fit(name, SCORE, left - 8.0));
     }
     for (at, tile) in strip.tiles.iter().enumerate() {
-        let x = NAMES + at as f64 * (side + GAP);
+        let x = left + at as f64 * (side + GAP);
         match &tile.picture {
             Some(picture) => {
                 let (w, h) = fitted(picture, side);

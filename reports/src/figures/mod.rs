@@ -86,7 +86,7 @@ fn remove_stale(folder: &Path, written: &[String]) -> Result<(), ReportError> {
 fn cell_name(run: &Run, at: usize, telling: &Telling, except: &[&str]) -> String {
     let label = run.axes.label(at, telling, except);
     let label = if label.is_empty() { run.axes.attacks[at].clone() } else { label };
-    unbroken(&label.replace("epsilon = ", "ε = ").replace("delta = ", "δ = "))
+    unbroken(&label.replace("epsilon = ", "ε=").replace("delta = ", "δ="))
 }
 
 /// The label with its short parts kept in one line.

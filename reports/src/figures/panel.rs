@@ -31,7 +31,7 @@ impl Panel {
     /// A panel with numbers on both axes, as wide as the column allows.
     pub fn with_axes(x: Axis, y: Axis, top: f64, height: f64) -> Self {
         let left = 6.0 + LABEL + 5.0 + y.label_width() + 3.0;
-        let right = 8.0;
+        let right = 11.0;
         Panel { left, top, width: COLUMN - left - right, height, x, y: Some(y) }
     }
 

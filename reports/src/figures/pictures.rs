@@ -88,7 +88,7 @@ fn strips(run: &Run, images: &[&ImageScore], metrics: &[Metric]) -> Vec<Strip> {
     let strip = |name: &str, tiles| Strip { name: name.into(), tiles, below: Vec::new() };
     let mut last = strip("|difference|", differences);
     last.below = metrics.iter().map(short_label).collect();
-    vec![strip("truth", truths), strip("recon- struction", guesses), last]
+    vec![strip("truth", truths), strip("reconstruction", guesses), last]
 }
 
 /// A metric's name where there is little room.
@@ -131,7 +131,7 @@ fn comparison(run: &Run, cells: &[usize], shown: &[usize], (at, of): (usize, usi
     let truth = |i: &&ImageScore| Tile { picture: load(&run.dir, i.truth_png.as_ref()), below: Vec::new() };
     let truths = first.iter().map(truth).collect();
     let mut strips = vec![Strip { name: "truth".into(), tiles: truths, below: Vec::new() }];
-    let (psnr, telling) = (Metric::of("psnr"), run.axes.telling(cells));
+    let (psnr, telling) = (Metric::of("psnr"), run.axes.telling(cells, &[]));
     for &cell in shown {
         let tile = |like: &&ImageScore| {
             let place = |i: &&ImageScore| (i.trial, i.index, i.id) == (like.trial, like.index, like.id);

@@ -94,7 +94,7 @@ pub(super) fn worst_case(run: &Run) -> String {
     ];
     let mut table = Table::new(head);
     let groups = run.rivals();
-    let telling = run.axes.telling(&groups.iter().map(|g| g[0]).collect::<Vec<_>>());
+    let telling = run.axes.telling(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
     for rivals in groups {
         let strength = |at: &usize| run.cells[*at].mean("psnr").unwrap_or(f64::NEG_INFINITY);
         let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else { continue };
