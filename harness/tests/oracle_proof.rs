@@ -1,0 +1,194 @@
+//! Rule 1: nothing that an attack does depends on the true batch, except through what was captured.
+
+mod common;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use attacks::{AttackError, Reconstruction, Run};
+use harness::capture::{self, Captured};
+use harness::plan::{self, Trial};
+use harness::world::{self, Cache, World};
+use suites::{CellSpec, Fact, Init, Source};
+use tch::{Device, Kind, Tensor};
+
+const SOURCES: [Source; 4] =
+    [Source::Gradients, Source::OneStepUpdate, Source::LocalUpdate, Source::AggUpdate];
+
+/// A network that is flat after its first layer, and one with convolutions: every attack applies to one of them.
+const MODELS: [&str; 2] = ["mlp", "lenet-zhu"];
+
+/// Whatever an attack counts its work by, kept short. What it does not know is not set.
+const SHORT: [(&str, usize); 5] = [
+    ("iterations", 2),
+    ("restarts", 2),
+    ("feature_iterations", 3),
+    ("refine_iterations", 2),
+    ("patience", 3),
+];
+
+fn spec(attack: &str, source: Source, model: &str, labels_known: bool, seed: u64) -> CellSpec {
+    let mut spec = CellSpec::new("digits", model, attack);
+    spec.model.init = Init::DlgUniform;
+    (spec.source, spec.trials, spec.seed) = (source, 2, seed);
+    (spec.training.clients, spec.training.lr) = (if source == Source::AggUpdate { 2 } else { 1 }, 0.1);
+    if labels_known {
+        spec.facts.push(Fact::Labels);
+    }
+    let defaults = (suites::find("attack", attacks::ENTRIES, attack).unwrap().build)(&spec.attack.params)
+        .unwrap()
+        .spelled_out();
+    for (key, value) in SHORT {
+        if defaults.contains_key(key) {
+            spec.attack.params.insert(key.into(), value.into());
+        }
+    }
+    spec
+}
+
+struct Scene {
+    trial: Trial,
+    world: World,
+}
+
+fn scene(spec: &CellSpec) -> Scene {
+    tch::set_num_threads(1); // tiny tensors: more threads only wait for each other
+    let trial = plan::build(spec, None).unwrap();
+    let world = world::build(&trial, Device::Cpu, &Cache::default()).unwrap();
+    Scene { trial, world }
+}
+
+fn reconstruct(scene: &Scene, captured: &Captured) -> Result<Reconstruction, AttackError> {
+    let key = scene.trial.spec.attack_key();
+    let (cancel, progress) = (AtomicBool::new(false), |_| {});
+    let run = Run {
+        seed: scene.trial.spec.seed,
+        key: &key,
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &progress,
+    };
+    scene.trial.attack.reconstruct(&captured.observation, &run)
+}
+
+/// Puts another batch in the truth's place, in the very memory that it lay in: a view that leaked would see it, too.
+fn swap(world: &mut World, other: World) {
+    assert_ne!(world.truth.ids, other.truth.ids, "the other batch must be another one");
+    world.truth.pixels.copy_(&other.truth.pixels);
+    world.truth.labels.copy_(&other.truth.labels);
+    world.truth = other.truth;
+}
+
+fn bits(t: &Tensor) -> Vec<u32> {
+    let flat = t.to_kind(Kind::Float).contiguous().flatten(0, -1);
+    Vec::<f32>::try_from(flat).unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+#[track_caller]
+fn identical(a: &Reconstruction, b: &Reconstruction, what: &str) {
+    assert_eq!(bits(&a.pixels), bits(&b.pixels), "{what}: pixels");
+    let labels = |r: &Reconstruction| r.labels.as_ref().map(bits);
+    assert_eq!(labels(a), labels(b), "{what}: labels");
+    let exact = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(exact(&a.objective), exact(&b.objective), "{what}: objective");
+    let trace = |r: &Reconstruction| r.trace.iter().map(|(i, o)| (*i, exact(o))).collect::<Vec<_>>();
+    assert_eq!(trace(a), trace(b), "{what}: trace");
+    let rest = |r: &Reconstruction| (r.evaluations, r.iterations, r.restarts, r.flags.clone());
+    assert_eq!(rest(a), rest(b), "{what}: cost or flags");
+}
+
+/// Whether the attack applies to this model and source; if so, the law is demanded of it.
+fn holds(attack: &str, source: Source, model: &str, labels_known: bool) -> bool {
+    let what = format!("{attack} on {source} of {model}, labels known: {labels_known}");
+    let mut scene = scene(&spec(attack, source, model, labels_known, 1));
+    if scene.trial.not_applicable().is_some() {
+        return false;
+    }
+    let captured = capture::run(&scene.trial, &scene.world, Device::Cpu).unwrap();
+    let before = match reconstruct(&scene, &captured) {
+        Ok(found) => found,
+        Err(AttackError::NotApplicable(_)) => return false,
+        Err(error) => panic!("{what}: {error}"),
+    };
+    swap(&mut scene.world, other(attack, source, model, labels_known));
+    let after = reconstruct(&scene, &captured).unwrap();
+    identical(&before, &after, &what);
+
+    // The same swap before the capture does change the result: the law above is no accident.
+    let caught = capture::run(&scene.trial, &scene.world, Device::Cpu).unwrap();
+    assert_ne!(bits(&before.pixels), bits(&reconstruct(&scene, &caught).unwrap().pixels), "{what}");
+    true
+}
+
+/// The federation of another seed: other images and labels of the same shapes.
+fn other(attack: &str, source: Source, model: &str, labels_known: bool) -> World {
+    scene(&spec(attack, source, model, labels_known, 2)).world
+}
+
+#[test]
+fn the_truth_swapped_after_the_capture_changes_no_bit() {
+    for entry in attacks::ENTRIES {
+        for source in SOURCES {
+            let start = std::time::Instant::now();
+            let applied = MODELS.into_iter().filter(|model| holds(entry.name, source, model, false)).count();
+            println!(
+                "{} on {source}: {applied} of {} models, {:?}",
+                entry.name,
+                MODELS.len(),
+                start.elapsed()
+            );
+            // An average over clients hides what some attacks need of a single example.
+            assert!(
+                applied > 0 || source == Source::AggUpdate,
+                "{} applies to no model on {source}",
+                entry.name
+            );
+        }
+    }
+}
+
+#[test]
+fn granted_labels_are_a_copy() {
+    let applied =
+        attacks::ENTRIES.iter().filter(|e| holds(e.name, Source::Gradients, "lenet-zhu", true)).count();
+    assert!(applied > 0);
+}
+
+#[test]
+fn attacks_cannot_name_the_data() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let manifest = std::fs::read_to_string(root.join("attacks/Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let behind = ["datasets", "defenses", "harness"];
+    let mut seen = 0;
+    for table in dependencies(&manifest) {
+        for (name, value) in table {
+            let package = value.get("package").and_then(toml::Value::as_str).unwrap_or(name);
+            assert!(!behind.contains(&package), "attacks depends on {package}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 2, "the manifest's dependencies were not found");
+
+    // Nor through the back door: what attacks may import does not hand the data on.
+    for krate in ["learning", "suites"] {
+        for (name, text) in common::contents(&root.join(krate).join("src")) {
+            let text = String::from_utf8(text).unwrap();
+            let opened = text.lines().map(str::trim).find(|l| {
+                l.starts_with("pub use datasets")
+                    || l.starts_with("pub use ::datasets")
+                    || l.starts_with("pub extern crate datasets")
+            });
+            assert_eq!(opened, None, "{krate}/src/{name} hands the data on");
+        }
+    }
+}
+
+/// Tables that a build of the library (not of its tests) reads dependencies from.
+fn dependencies(manifest: &toml::Table) -> Vec<&toml::Table> {
+    let kinds = ["dependencies", "build-dependencies"];
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    let platforms = targets.into_iter().flat_map(toml::Table::values).filter_map(toml::Value::as_table);
+    let places = std::iter::once(manifest).chain(platforms);
+    places.flat_map(|place| kinds.map(|k| place.get(k))).flatten().filter_map(toml::Value::as_table).collect()
+}
