@@ -10,6 +10,8 @@ use reports::{CellRecord, Outcome};
 use serde_json::json;
 use suites::CellSpec;
 
+use crate::metrics::CAP_DB;
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -163,9 +165,10 @@ pub fn label(spec: &CellSpec) -> String {
     format!("{} {} {} {} {defended}", spec.task.dataset, spec.model.name, spec.source, spec.attack.name)
 }
 
-/// Mean of a metric over the images that have it.
+/// Mean of a metric over the images that have it; an exact reconstruction counts as the PSNR cap, as in reports.
 pub fn mean(record: &CellRecord, metric: &str) -> Option<f64> {
-    let values: Vec<f64> = record.scores(metric).into_iter().flatten().collect();
+    let cap = if metric == "psnr" { CAP_DB } else { f64::INFINITY };
+    let values: Vec<f64> = record.scores(metric).into_iter().flatten().map(|v| v.min(cap)).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
