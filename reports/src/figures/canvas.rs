@@ -3,13 +3,11 @@
 //! Shapes go through plotters; pictures and letters are laid on top, in PNG by sampling at three times the resolution, in SVG
 //! as elements of their own, so that pictures stay pixel-exact and text stays text.
 
-use super::font;
-use base64::Engine;
+use super::{font, svg};
+use image::RgbImage;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ImageFormat, RgbImage};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::{RGBAColor, ShapeStyle};
-use std::fmt::Write;
 use std::io::Cursor;
 
 /// Width of a paper's column in points: 3.3 inches.
@@ -19,7 +17,7 @@ const DOTS: f64 = 300.0 / 72.0;
 /// Samples per dot and direction, against jagged edges.
 const SAMPLES: usize = 3;
 /// Units per point in an SVG, whose shapes have whole coordinates.
-const UNITS: f64 = 20.0;
+pub(super) const UNITS: f64 = 20.0;
 
 /// A place in points, from the top left.
 pub(super) type Point = (f64, f64);
@@ -79,10 +77,11 @@ enum Shape {
     Disc(Point, f64, Colour),
 }
 
-struct Picture {
-    at: Point,
-    size: (f64, f64),
-    pixels: RgbImage,
+/// A picture at a place.
+pub(super) struct Picture {
+    pub at: Point,
+    pub size: (f64, f64),
+    pub pixels: RgbImage,
 }
 
 /// A figure under construction.
@@ -179,7 +178,11 @@ impl Canvas {
         let head_end = body.find('>').ok_or("the SVG backend wrote no head")? + 1;
         let paper = "\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>";
         let (head, shapes) = body.split_at(head_end);
-        Ok(format!("{head}{paper}{shapes}{}{}</svg>\n", self.svg_pictures()?, self.svg_texts()))
+        Ok(format!(
+            "{head}{paper}{shapes}{}{}</svg>\n",
+            svg::pictures(&self.pictures)?,
+            svg::texts(&self.texts)
+        ))
     }
 
     fn draw<B: DrawingBackend>(&self, backend: &mut B, scale: f64) -> Result<(), String> {
@@ -205,60 +208,6 @@ impl Canvas {
         }
         backend.present().map_err(|e| e.to_string())
     }
-
-    fn svg_pictures(&self) -> Result<String, String> {
-        let mut out = String::new();
-        for picture in &self.pictures {
-            let mut png = Cursor::new(Vec::new());
-            picture.pixels.write_to(&mut png, ImageFormat::Png).map_err(|e| e.to_string())?;
-            let data = base64::engine::general_purpose::STANDARD.encode(png.into_inner());
-            let ((x, y), (w, h)) = (picture.at, picture.size);
-            let [x, y, w, h] = [x, y, w, h].map(|v| v * UNITS);
-            let _ = writeln!(
-                out,
-                "<image x=\"{x:.0}\" y=\"{y:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" preserveAspectRatio=\"none\" \
-                 style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>"
-            );
-        }
-        Ok(out)
-    }
-
-    fn svg_texts(&self) -> String {
-        self.texts.iter().map(svg_text).collect()
-    }
-}
-
-fn svg_text(text: &Text) -> String {
-    let (x, y) = (text.at.0 * UNITS, text.at.1 * UNITS);
-    let size = text.size * UNITS;
-    let anchor = match text.align {
-        Align::Start => "start",
-        Align::Middle => "middle",
-        Align::End => "end",
-    };
-    let turn = if text.upwards { format!(" transform=\"rotate(-90 {x:.0} {y:.0})\"") } else { String::new() };
-    let Colour(r, g, b, _) = text.colour;
-    let raised = match text.raised.is_empty() {
-        true => String::new(),
-        false => format!(
-            "<tspan dy=\"{:.0}\" font-size=\"{:.0}\">{}</tspan>",
-            -size * font::RAISE,
-            size * font::RAISED,
-            escape(&text.raised)
-        ),
-    };
-    // The embedded face has the widths of Arial, which readers have under one of these names.
-    format!(
-        "<text x=\"{x:.0}\" y=\"{y:.0}\" font-family=\"Arial, 'Liberation Sans', Helvetica, sans-serif\" font-size=\"{size:.0}\" \
-         text-anchor=\"{anchor}\" fill=\"#{r:02x}{g:02x}{b:02x}\"{turn}>{}{raised}</text>\n",
-        escape(&text.text)
-    )
-}
-
-/// XML text; characters that XML forbids are left out.
-fn escape(text: &str) -> String {
-    let allowed = text.chars().filter(|c| !c.is_control());
-    allowed.collect::<String>().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Lays a picture on the samples, each sample taking the pixel it lies in.

@@ -16,6 +16,9 @@ const BARS: usize = 24;
 /// A value with its interval.
 type Value = Option<(f64, Option<Interval>)>;
 
+/// The value of a cell's null baseline of some name.
+type OfNull = dyn Fn(&CellSummary, &str) -> Value;
+
 /// Something that has one value per cell and perhaps per null baseline.
 struct Measure<'a> {
     heading: String,
@@ -25,7 +28,7 @@ struct Measure<'a> {
     /// Whether it is a matter of the round, the same for every attack on it.
     once: bool,
     cell: Box<dyn Fn(usize) -> Value + 'a>,
-    null: Box<dyn Fn(&CellSummary, &str) -> Value>,
+    null: Box<OfNull>,
     show: Box<dyn Fn(f64) -> String>,
 }
 

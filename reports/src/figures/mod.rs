@@ -14,6 +14,7 @@ mod palette;
 mod panel;
 mod pictures;
 mod points;
+mod svg;
 
 use crate::ReportError;
 use crate::axes::Telling;
