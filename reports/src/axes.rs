@@ -48,14 +48,14 @@ impl Axes {
         self.rows[at].get(column).map(String::as_str)
     }
 
-    /// The settings that tell the cells `among` from each other.
+    /// The settings that tell the cells `among` from each other; one that only repeats what others tell is left out.
     ///
-    /// The attack comes first, then the defences; a setting that only repeats what those before it tell is left out. What
-    /// `ignored` names tells nothing, because the cells differ in it without being told apart by it.
+    /// What is attacked counts before who attacks it: two attacks on different data differ in the data. What `ignored`
+    /// names tells nothing, because the cells differ in it without being told apart by it.
     pub fn telling(&self, among: &[usize], ignored: &[&str]) -> Telling {
         let counts = |c: &usize| !ignored.contains(&self.paths[*c].as_str());
         let mut columns: Vec<usize> = (0..self.paths.len()).filter(counts).collect();
-        columns.sort_by_key(|c| FIRST.iter().position(|p| *p == self.paths[*c]).unwrap_or(FIRST.len()));
+        columns.sort_by_key(|c| self.rank(*c, &TELLING));
         let mut parts = vec![0; among.len()];
         let mut shown = Vec::new();
         for column in columns {
@@ -65,7 +65,13 @@ impl Axes {
                 shown.push(column);
             }
         }
+        shown.sort_by_key(|c| self.rank(*c, &NAMING));
         Telling(shown)
+    }
+
+    /// Place of a column in an order of paths; those not in it follow in the spec's order.
+    fn rank(&self, column: usize, order: &[&str]) -> usize {
+        order.iter().position(|p| *p == self.paths[column]).unwrap_or(order.len() + column)
     }
 
     /// The values of cell `at` that tell it from others, in one line, without what `except` names; may be empty.
@@ -89,9 +95,11 @@ impl Axes {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telling(Vec<usize>);
 
+/// The settings that are asked first whether they tell cells apart.
+const TELLING: [&str; 6] = ["task.dataset", "task.label", "model.name", "source", "attack", "defenses"];
+
 /// The settings that labels name first.
-const FIRST: [&str; 7] =
-    ["attack", "defenses", "task.dataset", "model.name", "source", "training.batch_size", "training.clients"];
+const NAMING: [&str; 6] = ["attack", "defenses", "task.dataset", "task.label", "model.name", "source"];
 
 /// A value that says of itself what it is; bare numbers and booleans get their setting's name.
 fn spoken(path: &str, value: &str) -> String {
@@ -117,6 +125,8 @@ fn title(path: &str) -> String {
     match path {
         "task.dataset" => "data".into(),
         "defenses" => "defence".into(),
+        "model.name" => "model".into(),
+        "model.init" | "model.weights" => path.replace('.', " "),
         _ => last.replace('_', " "),
     }
 }

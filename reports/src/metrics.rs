@@ -55,7 +55,13 @@ impl Metric {
 
     /// A value with this metric's decimals.
     pub fn show(&self, value: f64) -> String {
-        format!("{value:.*}", self.decimals)
+        // Errors of good reconstructions lie far below any fixed number of decimals.
+        if self.name == "mse" && value != 0.0 && value.abs() < 1e-3 {
+            return format!("{value:.2e}");
+        }
+        let text = format!("{value:.*}", self.decimals);
+        let zero = text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.');
+        if zero { text.trim_start_matches('-').to_owned() } else { text }
     }
 }
 
@@ -128,6 +134,10 @@ mod tests {
         assert!(THRESHOLDS[4].judges("lpips-vgg") && !THRESHOLDS[4].judges("ssim"));
         assert!(THRESHOLDS[4].met(&lpips, 0.1) && !THRESHOLDS[4].met(&lpips, 0.2));
         assert!(!THRESHOLDS[0].met(&psnr, f64::NAN) && THRESHOLDS[0].met(&psnr, f64::INFINITY));
+        assert_eq!(
+            (Metric::of("ssim").show(-1e-6), Metric::of("mse").show(2e-7)),
+            ("0.000".into(), "2.00e-7".into())
+        );
         assert_eq!(THRESHOLDS[1].label(&psnr), "PSNR ≥ 25 dB");
         assert_eq!(THRESHOLDS[4].label(&lpips), "LPIPS (vgg) ≤ 0.1");
     }

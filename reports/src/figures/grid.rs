@@ -1,8 +1,9 @@
 //! Pictures side by side: truth, reconstruction, difference, with scores below.
 
 use super::axis::TICK;
-use super::canvas::{Align, COLUMN, Canvas, Point};
+use super::canvas::{Align, COLUMN, Canvas, Point, Stroke};
 use super::font;
+use super::palette::GREY;
 use super::panel::{TITLE_ROOM, title};
 use image::{Rgb, RgbImage};
 
@@ -11,7 +12,7 @@ const NAMES: (f64, f64) = (46.0, 72.0);
 /// Room between pictures.
 const GAP: f64 = 3.0;
 /// Largest side of a picture.
-const LARGEST: f64 = 72.0;
+const LARGEST: f64 = 60.0;
 const SCORE: f64 = 6.2;
 const SCORE_LINE: f64 = 7.4;
 /// A difference of this or more is black.
@@ -78,7 +79,9 @@ fn draw_strip(canvas: &mut Canvas, strip: &Strip, (left, top): Point, side: f64)
         match &tile.picture {
             Some(picture) => {
                 let (w, h) = fitted(picture, side);
-                canvas.picture((x + (side - w) / 2.0, top + (side - h) / 2.0), (w, h), picture.clone());
+                let at = (x + (side - w) / 2.0, top + (side - h) / 2.0);
+                frame(canvas, at, (w, h));
+                canvas.picture(at, (w, h), picture.clone());
             }
             None => canvas.text((x + side / 2.0, top + side / 2.0 + 2.0), SCORE, Align::Middle, "no picture"),
         }
@@ -92,6 +95,12 @@ fn draw_strip(canvas: &mut Canvas, strip: &Strip, (left, top): Point, side: f64)
             );
         }
     }
+}
+
+/// A hair line around a picture, so that a white one has its place.
+fn frame(canvas: &mut Canvas, (x, y): Point, (w, h): (f64, f64)) {
+    let corners = [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)];
+    canvas.line(&corners, Stroke::solid(GREY, 0.6));
 }
 
 /// The size of a picture within a square, its shape kept.
