@@ -1,6 +1,7 @@
 //! Milliseconds of one gradient-matching iteration for each trial, on one thread.
 //!
-//! `speed CASE TRIALS REPEATS [loop]` prints the fastest of so many repeats. An iteration is the forward pass, the
+//! `speed CASE TRIALS REPEATS [loop]` prints two numbers: the fastest of so many repeats by the clock, and their mean processor
+//! time (Linux; else NaN), which other programs on a busy machine disturb less. An iteration is the forward pass, the
 //! parameter gradients with their graph, the objective against a fixed target, and its gradient with respect to the
 //! images; with `loop` also what an attack does with it: total variation, signed Adam and the box constraint.
 //! `benches/compare.py` runs it beside PyTorch's own loops.
@@ -49,7 +50,11 @@ fn main() {
     let Some(mut work) = Work::new(&args[0], trials) else { return eprintln!("no case `{}`", args[0]) };
     let mut adam = Adam { first: work.images.zeros_like(), second: work.images.zeros_like(), step: 0 };
     let mut best = f64::INFINITY;
-    for _ in 0..repeats + 2 {
+    let mut first = f64::NAN;
+    for i in 0..repeats + 2 {
+        if i == 2 {
+            first = processor_ms();
+        }
         let start = Instant::now();
         let gradient = work.iterate(whole);
         if whole {
@@ -57,5 +62,13 @@ fn main() {
         }
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!("{:.4}", best * 1e3 / trials as f64);
+    let processor = (processor_ms() - first) / f64::from(repeats);
+    println!("{:.4} {:.4}", best * 1e3 / trials as f64, processor / trials as f64);
+}
+
+/// Milliseconds that this thread has run, as the Linux scheduler counts them.
+fn processor_ms() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|t| t.parse::<f64>().ok());
+    nanoseconds.map_or(f64::NAN, |n| n / 1e6)
 }

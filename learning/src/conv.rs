@@ -71,7 +71,14 @@ pub(crate) fn grouped(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv)
     let trials = w.size()[0];
     let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
     if trials == 1 {
-        let z = images(x).conv2d(&w.get(0), bias.map(|b| b.get(0)).as_ref(), stride, padding, [1, 1], 1);
+        let z = images(x).conv2d(
+            &w.squeeze_dim(0),
+            bias.map(|b| b.squeeze_dim(0)).as_ref(),
+            stride,
+            padding,
+            [1, 1],
+            1,
+        );
         return unfold_trials(&z, x.size()[0]);
     }
     let x = broadcast_trials(x, trials);
@@ -96,12 +103,19 @@ pub(crate) fn own_kernels(w: &Tensor, trials: i64) -> Vec<Tensor> {
 /// One convolution a trial, each with its own kernel.
 pub(crate) fn apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv: Conv) -> Tensor {
     let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
-    let one = |(t, kernel): (usize, &Tensor)| {
-        let pick = |values: &Tensor| values.get((t as i64).min(values.size()[0] - 1));
-        pick(x).conv2d(kernel, bias.map(pick).as_ref(), stride, padding, [1, 1], 1)
+    // Unbound, not selected: a selection's gradient is as large as all trials together.
+    let inputs = unbind(&broadcast_trials(x, kernels.len() as i64));
+    let one = |(t, (x, kernel)): (usize, (&Tensor, &Tensor))| {
+        let bias = bias.map(|b| b.get((t as i64).min(b.size()[0] - 1)));
+        x.conv2d(kernel, bias.as_ref(), stride, padding, [1, 1], 1)
     };
-    let outputs: Vec<Tensor> = kernels.iter().enumerate().map(one).collect();
+    let outputs: Vec<Tensor> = inputs.iter().zip(kernels).enumerate().map(one).collect();
     stack(&outputs)
+}
+
+/// The trials one by one.
+fn unbind(x: &Tensor) -> Vec<Tensor> {
+    if x.size()[0] == 1 { vec![x.squeeze_dim(0)] } else { x.unbind(0) }
 }
 
 /// [`Tensor::stack`] that does not copy a single tensor.
@@ -147,8 +161,8 @@ pub(crate) fn product(
         // Few positions and a large kernel: read it once for all trials.
         let all = columns.transpose(0, 1).flatten(1, 2);
         let z = match bias {
-            Some(b) => b.reshape([out, 1]).addmm(&kernel.get(0), &all),
-            None => kernel.get(0).mm(&all),
+            Some(b) => b.reshape([out, 1]).addmm(&kernel.squeeze_dim(0), &all),
+            None => kernel.squeeze_dim(0).mm(&all),
         };
         z.reshape([out, trials, positions]).transpose(0, 1)
     } else {

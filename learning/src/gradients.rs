@@ -92,15 +92,24 @@ pub fn gradients(
 fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {
     match tap.kind {
         TapKind::Linear => delta.sum_dim_intlist(1, false, None),
-        TapKind::Conv | TapKind::Scale => delta.sum_dim_intlist(&[1i64, 3, 4][..], false, None),
+        TapKind::Conv | TapKind::Scale => per_channel_sum(delta),
     }
+}
+
+/// `[T, B, C, H, W]` to `[T, C]`.
+fn per_channel_sum(x: &Tensor) -> Tensor {
+    x.sum_dim_intlist(&[1i64, 3, 4][..], false, None)
 }
 
 fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> LayerGrad {
     let trials = delta.size()[0];
     match tap.kind {
         TapKind::Scale => {
-            LayerGrad::Dense((delta * &tap.input).sum_dim_intlist(&[1i64, 3, 4][..], false, None))
+            let product = per_channel_sum(&(delta * &tap.input));
+            LayerGrad::Dense(match &tap.fixed {
+                Some([scale, shift]) => product * scale + per_channel_sum(delta) * shift,
+                None => product,
+            })
         }
         TapKind::Linear => {
             let rows = delta.size()[1];

@@ -47,6 +47,8 @@ pub struct Tap {
     pub output: Tensor,
     /// A convolution's own kernel for each trial, `[out, in, k, k]`, where autograd itself forms dL/dW; else empty.
     pub kernels: Vec<Tensor>,
+    /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`.
+    pub fixed: Option<[Tensor; 2]>,
 }
 
 /// Batch statistics that a BatchNorm layer saw in [`Mode::Train`].
@@ -142,7 +144,9 @@ impl<'a> Tape<'a> {
         let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], init.clone(), true);
         let (bi, b) = self.param(format!("{name}.bias"), &[out], init, true);
         let z = if w.size()[0] == 1 {
-            x.reshape([-1, fan_in]).linear(&w.get(0), Some(&b.get(0))).reshape([size[0], size[1], out])
+            x.reshape([-1, fan_in])
+                .linear(&w.squeeze_dim(0), Some(&b.squeeze_dim(0)))
+                .reshape([size[0], size[1], out])
         } else {
             let x = broadcast_trials(x, w.size()[0]);
             b.unsqueeze(1).baddbmm(&x, &w.transpose(1, 2), 1.0, 1.0)
@@ -154,6 +158,7 @@ impl<'a> Tape<'a> {
             input: x.shallow_clone(),
             output: z,
             kernels: Vec::new(),
+            fixed: None,
         })
     }
 
@@ -184,7 +189,15 @@ impl<'a> Tape<'a> {
                 conv::product(&input, &w, value, way, conv.output_size(x))
             }
         };
-        self.keep(Tap { kind: TapKind::Conv, weight: wi, bias: bias.map(|(i, _)| i), input, output, kernels })
+        self.keep(Tap {
+            kind: TapKind::Conv,
+            weight: wi,
+            bias: bias.map(|(i, _)| i),
+            input,
+            output,
+            kernels,
+            fixed: None,
+        })
     }
 
     /// BatchNorm over `[T, B, C, H, W]`, statistics per trial (Ioffe and Szegedy 2015).
@@ -194,21 +207,28 @@ impl<'a> Tape<'a> {
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
         let (mi, mean) = self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
         let (_, var) = self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
-        let hat = match self.mode {
-            Mode::Eval => {
-                let scale = (var + BN_EPS).rsqrt();
-                per_channel(&(-mean * &scale)).addcmul(x, &per_channel(&scale))
+        let (input, output, fixed) = match self.mode {
+            Mode::Train => {
+                let hat = self.normalise(x, mi);
+                let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
+                (hat, output, None)
             }
-            Mode::Train => self.normalise(x, mi),
+            Mode::Eval => {
+                // hat = scale * x + shift is needed only in its sums over a channel: never formed.
+                let scale = (var + BN_EPS).rsqrt();
+                let shift = -mean * &scale;
+                let offset = per_channel(&(&beta + &gamma * &shift));
+                (x.shallow_clone(), offset.addcmul(x, &per_channel(&(&gamma * &scale))), Some([scale, shift]))
+            }
         };
-        let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
         self.keep(Tap {
             kind: TapKind::Scale,
             weight: wi,
             bias: Some(bi),
-            input: hat,
+            input,
             output,
             kernels: Vec::new(),
+            fixed,
         })
     }
 
