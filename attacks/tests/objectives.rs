@@ -99,9 +99,8 @@ fn by_hand(objective: Objective, own: &[Vec<f64>], theirs: &[Vec<f64>], weights:
 
 #[test]
 fn every_objective_form_layer_and_trial_count_agrees_with_the_definition() {
-    let models: [(fn() -> Single, &str); 3] =
-        [(|| Single::Linear, "linear"), (|| Single::Conv, "convolution"), (|| Single::ConvNorm, "BatchNorm")];
-    for (model, name) in models {
+    let models: [fn() -> Single; 3] = [|| Single::Linear, || Single::Conv, || Single::ConvNorm];
+    for (model, name) in models.into_iter().zip(["linear", "convolution", "BatchNorm"]) {
         for (targets, trials) in [(1, 1), (2, 4)] {
             let case = Case::new(model(), targets, trials);
             let target = case.resolved(&LayerWeights::InverseNorm);
