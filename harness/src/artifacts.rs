@@ -97,11 +97,12 @@ pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
 /// # Errors
 /// A file that cannot be read or is no picture.
 pub fn read_picture(path: &Path, channels: i64) -> Result<Tensor, HarnessError> {
+    use std::io::ErrorKind::InvalidData;
     let failed =
         |source: std::io::Error| HarnessError::Io { what: "read", path: path.display().to_string(), source };
     let bytes = std::fs::read(path).map_err(failed)?;
     let picture = image::load_from_memory(&bytes)
-        .map_err(|e| failed(std::io::Error::other(format!("not a picture: {e}"))))?;
+        .map_err(|e| failed(std::io::Error::new(InvalidData, format!("not a picture: {e}"))))?;
     let (height, width) = (i64::from(picture.height()), i64::from(picture.width()));
     let (data, channels) =
         if channels == 1 { (picture.to_luma8().into_raw(), 1) } else { (picture.to_rgb8().into_raw(), 3) };

@@ -45,6 +45,9 @@ thread_local! {
 /// Keeps the panics of cells off the screen (they are in the records) and says the others in one line.
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
+        if let Some(reason) = info.payload_as_str().and_then(|m| m.strip_prefix("failed printing to stdout: ")) {
+            no_output(reason);
+        }
         if !INSIDE.get() {
             eprintln!(
                 "bench: internal error, please report it: {}",
@@ -52,6 +55,15 @@ pub fn quiet_panics() {
             );
         }
     }));
+}
+
+/// `println!` knows no other way to say that standard output takes nothing more. A reader that has gone has seen enough.
+fn no_output(reason: &str) -> ! {
+    if reason.contains("Broken pipe") {
+        std::process::exit(141);
+    }
+    eprintln!("bench: cannot write to standard output: {reason}");
+    std::process::exit(3)
 }
 
 /// The stage that also writes a cell's files.

@@ -23,6 +23,10 @@ pub mod suite;
 /// One line for the user; [`exit_code`] says which code it stands for.
 pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
     let settings = Settings::gather(&cli.flags)?;
+    // What is small only waits for its threads; a verb that computes sets its own number.
+    if !matches!(cli.verb, Verb::Score(_)) {
+        tch::set_num_threads(1);
+    }
     match &cli.verb {
         Verb::Suite(args) => suite::run(args, &settings),
         Verb::Check(args) => check::run(args, &settings),
@@ -48,10 +52,13 @@ pub fn one_line(error: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
-/// 3 where files or the machine refused, 2 for everything the user can mend on the command line or in a suite.
+/// 3 where files or the machine refused, 2 for everything the user can mend on the command line or in a suite, such as
+/// the name of a file that is not there, or of one that is something else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
+    use std::io::ErrorKind::{InvalidData, NotFound};
     let system = error.chain().any(|c| {
-        c.is::<std::io::Error>() || matches!(c.downcast_ref(), Some(reports::ReportError::Io { .. }))
+        c.downcast_ref::<std::io::Error>().is_some_and(|e| !matches!(e.kind(), NotFound | InvalidData))
+            || matches!(c.downcast_ref(), Some(reports::ReportError::Io { .. }))
     });
     if system { 3 } else { 2 }
 }
