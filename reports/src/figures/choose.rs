@@ -175,6 +175,7 @@ fn cell_bar(run: &Run, measure: &Measure, series: &[String], at: usize, telling:
     let shown = match value {
         Some((v, _)) => (measure.show)(v),
         None if run.cells[at].outcome == "failed" => "failed".into(),
+        None if measure.slug == "label-accuracy" && run.cells[at].labels_known => "was told".into(),
         None => "not measured".into(),
     };
     Bar {
@@ -203,7 +204,7 @@ fn null_bars(run: &Run, measure: &Measure, world: &[usize], several: bool) -> Ve
             name: if setting.is_empty() {
                 format!("null: {name}")
             } else {
-                format!("null: {name} · {setting}")
+                super::unbroken(&format!("null: {name} · {setting}"))
             },
             series: None,
             value: Some(value.0),
