@@ -330,7 +330,12 @@ fn mistakes_are_one_clear_line() {
         (json!({ "patience": 3, "min_improvement": -1 }), "min_improvement"),
         (json!({ "clip_grad": 0 }), "clip"),
         (json!({ "objective": "l3" }), "l2"),
-        (json!({ "layer_weights": "late" }), "layer_weights"),
+        (json!({ "layer_weights": "late" }), "unknown value `late`"),
+        (json!({ "layer_weights": [1, "x"] }), "a list with a number for each"),
+        (json!({ "layer_weights": [1, -2] }), "at least 0"),
+        (json!({ "layer_weights": [0, 0] }), "at least one of them above"),
+        (json!({ "layer_weights": true }), "layer_weights"),
+        (json!({ "layers": [true] }), "expected a position"),
     ] {
         for entry in attacks::ENTRIES.iter().filter(|e| ["dlg", "fl-attack"].contains(&e.name)) {
             let error =

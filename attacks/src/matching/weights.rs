@@ -1,14 +1,15 @@
 //! Which parameters are matched and how much each counts.
 
 use learning::Layout;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IntoDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tch::{Kind, Tensor};
 
 use crate::AttackError;
 
 /// A parameter by its position among the trainable ones, or by name (a prefix such as `fc` selects all of a module).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a position such as 0 or -1, or a name such as \"conv1\"")]
 pub enum Pick {
     /// Position; negative counts from the end.
     Index(i64),
@@ -27,7 +28,7 @@ impl std::fmt::Display for Pick {
 
 /// Weight of each matched parameter.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
 pub enum LayerWeights {
     /// All one.
     #[default]
@@ -44,8 +45,30 @@ pub enum LayerWeights {
     /// 10 for convolution kernels, 1 for the rest.
     ConvFirst,
     /// One number for each matched parameter.
-    #[serde(untagged)]
+    #[serde(skip)]
     Explicit(Vec<f64>),
+}
+
+impl Serialize for LayerWeights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            LayerWeights::Explicit(list) => list.serialize(serializer),
+            named => LayerWeights::serialize(named, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LayerWeights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LayerWeights, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(name) => LayerWeights::deserialize(name.into_deserializer()),
+            list => serde_json::from_value(list).map(LayerWeights::Explicit).map_err(|_| {
+                D::Error::custom(
+                    "expected a name such as `uniform`, or a list with a number for each matched parameter",
+                )
+            }),
+        }
+    }
 }
 
 /// Positions among the trainable parameters that the picks select (all when there are none).
