@@ -45,7 +45,9 @@ thread_local! {
 /// Keeps the panics of cells off the screen (they are in the records) and says the others in one line.
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
-        if let Some(reason) = info.payload_as_str().and_then(|m| m.strip_prefix("failed printing to stdout: ")) {
+        if let Some(reason) =
+            info.payload_as_str().and_then(|m| m.strip_prefix("failed printing to stdout: "))
+        {
             no_output(reason);
         }
         if !INSIDE.get() {

@@ -42,14 +42,17 @@ const TEST_EXAMPLES: usize = 1000;
 
 /// Weights and their task metrics by federation: cells that differ only in source, attack or defence train and measure once.
 #[derive(Default)]
-pub struct Cache(Mutex<HashMap<String, (Params, Vec<(String, f64)>)>>);
+pub struct Cache(Mutex<HashMap<String, Trained>>);
+
+/// Weights, and what they score on the test split.
+type Trained = (Params, Vec<(String, f64)>);
 
 impl Cache {
-    fn get(&self, key: &str) -> Option<(Params, Vec<(String, f64)>)> {
+    fn get(&self, key: &str) -> Option<Trained> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn put(&self, key: String, value: (Params, Vec<(String, f64)>)) {
+    fn put(&self, key: String, value: Trained) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
     }
 }
@@ -86,11 +89,7 @@ pub fn check(trial: &Trial) -> Result<(), HarnessError> {
     }
 }
 
-fn train(
-    trial: &Trial,
-    parts: &[Vec<usize>],
-    device: Device,
-) -> Result<(Params, Vec<(String, f64)>), HarnessError> {
+fn train(trial: &Trial, parts: &[Vec<usize>], device: Device) -> Result<Trained, HarnessError> {
     let mut weights = initial(trial)?.to(device, Kind::Float);
     for round in 0..trial.spec.training.rounds_before {
         weights = fedavg_round(trial, parts, &weights, round, device)?;

@@ -173,7 +173,9 @@ fn captured_updates_are_checked_before_the_attack() {
         with(&args, &[file(weights), "--update", file(update)])
     };
     let sound = base("before", "gradient");
-    let cases: &[(Vec<&str>, &[&str], i32, &[&str])] = &[
+    /// Arguments, more arguments, exit code, what the line must say.
+    type Case<'a> = (Vec<&'a str>, &'a [&'a str], i32, &'a [&'a str]);
+    let cases: &[Case] = &[
         (
             base("before", "nan.safetensors"),
             &["--input", "3x16x16"],

@@ -16,7 +16,7 @@ use learning::{Known, Mode, Network, Observation, Params, Signal, checkpoint};
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-use crate::metrics::{Panel, Setup, pairing};
+use crate::metrics::{Panel, Scored, Scores, Setup, pairing};
 use crate::settings::Settings;
 use crate::{artifacts, device};
 
@@ -124,6 +124,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         progress: &report,
     };
     let found = attack.reconstruct(&observation, &run)?;
+    let found = match &truth {
+        Some(truth) => in_order(found, truth)?,
+        None => found,
+    };
     let files = write(args, &found)?;
     let scores = match truth {
         Some(truth) => Some(score(&truth, &found, settings, device)?),
@@ -152,7 +156,7 @@ fn observe(args: &Args) -> Result<Observation> {
         n if n == channels => Ok(v.to_vec()),
         n => bail!("{flag} gives {n} values for {channels} channels; give one, or one a channel"),
     };
-    if let Some(std) = args.std.iter().find(|s| !(**s > 0.0)) {
+    if let Some(std) = args.std.iter().find(|s| s.is_nan() || **s <= 0.0) {
         bail!("--std {std}: must be above 0");
     }
     let params: Map<String, Value> = serde_json::from_str(&args.model_params)
@@ -295,28 +299,35 @@ fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn score(
-    truth: &Tensor,
-    found: &Reconstruction,
-    settings: &Settings,
-    device: tch::Device,
-) -> Result<Vec<crate::metrics::ImageScores>> {
+/// Puts the examples of a reconstruction in the order of the truth, so that the n-th file and label are those of the n-th score.
+fn in_order(mut found: Reconstruction, truth: &Tensor) -> Result<Reconstruction> {
+    let (_, order) = pairing::align(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
+    let order = Tensor::from_slice(&order.iter().map(|&g| g as i64).collect::<Vec<_>>());
+    found.pixels = found.pixels.index_select(1, &order);
+    found.labels = found.labels.map(|l| l.index_select(1, &order));
+    Ok(found)
+}
+
+fn score(truth: &Tensor, found: &Reconstruction, settings: &Settings, device: tch::Device) -> Result<Scored> {
     let panel = Panel::open(&Setup { data_root: settings.data.as_deref(), device });
-    let (aligned, _) = pairing::align(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
-    Ok(panel.score(&aligned, truth)?.images)
+    let mut scored = panel.score(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
+    scored.notes.extend(panel.notes());
+    scored.notes.sort();
+    scored.notes.dedup();
+    Ok(scored)
 }
 
 fn print(
     settings: &Settings,
     found: &Reconstruction,
     files: &[PathBuf],
-    scores: Option<Vec<crate::metrics::ImageScores>>,
+    scored: Option<Scored>,
 ) -> Result<()> {
     let labels: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(0)).ok());
-    let table = scores.as_ref().map(|images| images.iter().map(|i| &i.scores).collect::<Vec<_>>());
     if settings.json {
+        let table = scored.as_ref().map(|s| s.images.iter().map(|i| &i.scores).collect::<Vec<_>>());
         let out = json!({ "files": files, "labels": labels, "objective": found.objective, "flags": found.flags.first(),
-            "gradient_evaluations": found.evaluations, "scores": table });
+            "gradient_evaluations": found.evaluations, "scores": table, "notes": scored.as_ref().map(|s| &s.notes) });
         println!("{out}");
         return Ok(());
     }
@@ -329,11 +340,22 @@ fn print(
         found.evaluations
     );
     found.flags.first().into_iter().flatten().for_each(|f| println!("doubt: {f}"));
-    for (b, scores) in table.into_iter().flatten().enumerate() {
-        let cells: Vec<String> =
-            scores.iter().filter_map(|(k, v)| v.map(|v| format!("{k} {v:.4}"))).collect();
-        println!("image {b}: {}", cells.join(", "));
+    if let Some(scored) = scored {
+        scored
+            .images
+            .iter()
+            .enumerate()
+            .for_each(|(b, image)| println!("image {b}: {}", words(&image.scores)));
+        scored.notes.iter().for_each(|note| println!("note: {note}"));
     }
     files.iter().for_each(|f| println!("wrote {}", f.display()));
     Ok(())
+}
+
+/// The scores that were measured, small ones in scientific notation.
+fn words(scores: &Scores) -> String {
+    let number = |v: f64| if v != 0.0 && v.abs() < 1e-3 { format!("{v:.3e}") } else { format!("{v:.4}") };
+    let cells: Vec<String> =
+        scores.iter().filter_map(|(k, v)| v.map(|v| format!("{k} {}", number(v)))).collect();
+    cells.join(", ")
 }
