@@ -147,15 +147,15 @@ fn killed_at_any_moment_the_records_are_the_same() {
 
     let (mut round, mut left) = (0, kills);
     while left > 0 {
-        // Few kills fit into one run: each leaves less to do. Begin again until all have been made.
-        let out = format!("killed-{round}");
-        while left > 0 {
+        // A run that has little left to do is finished and compared; the next kills meet a new one.
+        let (out, mut stored) = (format!("killed-{round}"), 0);
+        while left > 0 && stored < calm.records.len() {
             let moment = whole.mul_f64(rng.random_range(0.02..0.6));
-            match killed_after(&desk, &out, moment, if round % 2 == 0 { "2" } else { "1" }) {
-                false => break,
-                true => left -= 1,
+            if !killed_after(&desk, &out, moment, if round % 2 == 0 { "2" } else { "1" }) {
+                break;
             }
-            let stored = reports::store::read_records(&desk.path(&out)).map_or(0, |r| r.len());
+            left -= 1;
+            stored = reports::store::read_records(&desk.path(&out)).map_or(0, |r| r.len());
             println!("{out}: killed after {moment:?} with {stored} records stored, {left} kills left");
         }
         run(&desk, &out, &["--jobs", "1"]);

@@ -184,12 +184,12 @@ impl Setting {
                 "write a share between 0 and 1",
             ));
         }
-        if let LayerWeights::Explicit(list) = &self.layer_weights {
-            if list.iter().any(|w| *w < 0.0 || !w.is_finite()) || list.iter().all(|w| *w == 0.0) {
-                let problem = format!("is {list:?}");
-                let remedy = "write numbers of at least 0, at least one of them above";
-                return Err(SpecError::value("attack.layer_weights", problem, remedy));
-            }
+        if let LayerWeights::Explicit(list) = &self.layer_weights
+            && (list.iter().any(|w| *w < 0.0 || !w.is_finite()) || list.iter().all(|w| *w == 0.0))
+        {
+            let problem = format!("is {list:?}");
+            let remedy = "write numbers of at least 0, at least one of them above";
+            return Err(SpecError::value("attack.layer_weights", problem, remedy));
         }
         let said = |path: &'static str| move |e: String| SpecError::value(path, e, "see docs/attacks.md");
         self.schedule().check().map_err(said("attack.warmup"))?;
