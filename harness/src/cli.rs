@@ -18,7 +18,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or machine refused; 101 a fault in bench itself; 130 stopped with Ctrl-C.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or machine refused; 101 a fault in bench itself; 130 stopped with Ctrl-C; 141 standard output closed.";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -39,6 +39,8 @@ pub enum Verb {
     Data(verbs::data::Args),
     /// Say what was found on this machine and how to mend what is missing
     Doctor(verbs::doctor::Args),
+    /// Put the run folders of several shards together
+    Merge(verbs::merge::Args),
     /// Write the report of a run folder
     Report(verbs::report::Args),
 }

@@ -137,24 +137,29 @@ pub fn contributors(trial: &Trial, signal: usize) -> Vec<usize> {
     }
 }
 
-/// The `turn`-th lot of `count` examples of a client, wrapping around what it holds.
-fn lot(part: &[usize], turn: usize, count: usize) -> Vec<usize> {
-    (0..count).map(|i| part[(turn * count + i) % part.len()]).collect()
+/// The `turn`-th lot of `count` examples of a client; [`enough`] has seen that it holds them.
+fn lot(part: &[usize], turn: usize, count: usize) -> &[usize] {
+    &part[turn * count..(turn + 1) * count]
 }
 
-/// Refuses a client that is captured and holds fewer examples than a round takes.
+/// Refuses a client that holds fewer examples than its captured rounds take: attacking one image twice would pass for two.
 fn enough(trial: &Trial, parts: &[Vec<usize>]) -> Result<(), HarnessError> {
     let count = trial.local_examples();
-    let captured = (0..trial.spec.trials).flat_map(|n| contributors(trial, n));
-    match captured.map(|c| (c, parts[c].len())).find(|(_, held)| *held < count) {
-        None => Ok(()),
-        Some((client, held)) => Err(suites::SpecError::value(
-            "training.batch_size",
-            format!("a round takes {count} examples, but client {client} holds {held}"),
-            "use fewer clients, a smaller batch, or more data",
-        )
-        .into()),
+    let mut turns = vec![0usize; parts.len()];
+    for n in 0..trial.spec.trials {
+        contributors(trial, n).into_iter().for_each(|c| turns[c] += 1);
     }
+    let short = (0..parts.len()).find(|&c| turns[c] * count > parts[c].len());
+    let Some(client) = short else { return Ok(()) };
+    let (path, held) =
+        (if turns[client] > 1 { "trials" } else { "training.batch_size" }, parts[client].len());
+    let problem = format!(
+        "{} captured round(s) of {count} example(s) take {} from client {client}, which holds {held}",
+        turns[client],
+        turns[client] * count
+    );
+    Err(suites::SpecError::value(path, problem, "use fewer trials or clients, a smaller batch, or more data")
+        .into())
 }
 
 fn captured(trial: &Trial, parts: &[Vec<usize>]) -> Result<Truth, HarnessError> {

@@ -20,7 +20,7 @@ pub(crate) fn folders(
         |looked: String, remedy: String| DatasetError::Missing { what: what.to_string(), looked, remedy };
     let Some(root) = root else {
         let how = format!("give a data folder with --data, BENCH_DATA or the config file; {remedy}");
-        return Err(missing("no data folder".into(), how));
+        return Err(missing("any data folder, as none is set".into(), how));
     };
     if !root.is_dir() {
         return Err(missing(

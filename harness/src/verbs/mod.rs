@@ -12,6 +12,7 @@ pub mod check;
 pub mod data;
 pub mod doctor;
 pub mod list;
+pub mod merge;
 pub mod report;
 pub mod run;
 pub mod score;
@@ -36,6 +37,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Data(args) => data::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Score(args) => score::run(args, &settings),
+        Verb::Merge(args) => merge::run(args, &settings),
         Verb::Report(args) => report::run(args, &settings),
     }
 }
