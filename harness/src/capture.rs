@@ -41,10 +41,13 @@ pub fn run(trial: &Trial, world: &World, device: Device) -> Result<Captured, Har
     for values in sums.iter_mut().flat_map(BTreeMap::values_mut) {
         *values /= trial.spec.trials as f64;
     }
-    let flags = signals.iter().map(doubts).collect();
+    let mut flags: Vec<Vec<String>> = signals.iter().map(doubts).collect();
+    if trial.spec.training.augment {
+        flags.iter_mut().for_each(|f| f.push("augmented on the client, scored against the original".into()));
+    }
     let signal = stack(&signals);
     let dense = 4 * trial.net.layout().trainable_len() as u64;
-    let bits = trial.defenses.iter().filter_map(|d| d.bits_per_value()).fold(32.0, f64::min);
+    let bits = trial.defenses.iter().rev().find_map(|d| d.bits_per_value()).unwrap_or(32.0);
     Ok(Captured {
         observation: observe(trial, world, signal),
         values: sums,
@@ -81,7 +84,8 @@ fn defend(
     n: usize,
     sums: &mut [BTreeMap<String, f64>],
 ) -> Result<Params, HarnessError> {
-    let key = trial.spec.id().to_string();
+    // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
+    let key = trial.spec.world_key();
     for (place, defense) in trial.defenses.iter().enumerate() {
         let clients = update.trials() as usize;
         let mut rngs: Vec<_> = (0..clients)

@@ -187,6 +187,10 @@ fn note_capture(record: &mut CellRecord, trial: &Trial, captured: &Captured) {
             adaptive: defense.adaptive().map(String::from),
         })
         .collect();
+    if trial.spec.training.rounds_before > 0 && !trial.defenses.is_empty() {
+        let note = "the rounds before the capture ran undefended on the same clients' data: no claim covers the broadcast weights, and the task's scores are those of undefended training";
+        record.notes.push(note.into());
+    }
     for (n, flags) in captured.flags.iter().enumerate() {
         record.flags.extend(flags.iter().map(|f| format!("trial {n}: {f}")));
     }

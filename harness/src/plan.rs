@@ -95,6 +95,12 @@ impl Trial {
                 "an update can only be read as a gradient by an adversary who knows the learning rate".into(),
             );
         }
+        if self.spec.training.augment && self.spec.source == Source::Gradients {
+            return Some(
+                "a bare gradient is taken of unaugmented images; use one_step_update, or augment = false"
+                    .into(),
+            );
+        }
         self.vantage_unseen().or_else(|| self.multi_label_matched())
     }
 
@@ -111,10 +117,14 @@ impl Trial {
 
     /// Labels of a multi-label task cannot be read off a softmax gradient.
     fn multi_label_matched(&self) -> Option<String> {
-        let labels = self.spec.attack.params.get("labels").and_then(|v| v.as_str());
+        let spec = &self.spec;
+        let labels = spec.attack.params.get("labels").and_then(|v| v.as_str());
+        let infers = matches!(labels, Some("idlg" | "joint"))
+            || (spec.attack.name == "feature-inversion" && !spec.facts.contains(&Fact::Labels));
         let multi = self.data.card().labels == LabelKind::MultiLabel;
-        (multi && matches!(labels, Some("idlg" | "joint")))
-            .then(|| "label inference is defined for one class an image; use labels = \"known\" on multi-label tasks".into())
+        (multi && infers).then(|| {
+            "label inference is defined for one class an image; on multi-label tasks grant the fact `labels` (and set labels = \"known\" where the attack has it)".into()
+        })
     }
 
     /// Local SGD as the clients run it.

@@ -42,6 +42,11 @@ pub fn score(
     let pool = pool(trial)?;
     let nulls = null_scores(trial, truth, &pool, panel)?;
     let mut out = CellScores { images: Vec::new(), baselines: nulls, notes: Vec::new() };
+    if public_split(trial.data.as_ref(), trial.spec.task.split).is_none() {
+        // Without public images these two would only repeat grey.
+        out.baselines.retain(|name, _| name != "mean" && name != "nearest");
+        out.notes.push("no public split: the null baselines mean and nearest are not measured".into());
+    }
     let batch = truth.pixels.size()[1] as usize;
     for n in 0..trial.spec.trials {
         let (true_pixels, guess) = (truth.pixels.get(n as i64), found.pixels.get(n as i64));

@@ -25,7 +25,8 @@ pub fn describe(trial: &Trial) -> String {
         ),
     };
     let weights = match (&spec.model.weights, t.rounds_before) {
-        (Some(_), _) => "weights from a checkpoint".to_string(),
+        (Some(_), 0) => "weights from a checkpoint".to_string(),
+        (Some(_), m) => format!("weights from a checkpoint and {m} further round(s)"),
         (None, 0) => "fresh weights".into(),
         (None, m) => format!("weights after {m} round(s)"),
     };
@@ -57,7 +58,10 @@ fn who(vantage: Vantage) -> String {
 
 fn facts(facts: &[Fact]) -> String {
     match facts.is_empty() {
-        true => "the model and nothing else".into(),
-        false => format!("the model, {}", facts.iter().map(Fact::to_string).collect::<Vec<_>>().join(", ")),
+        true => "the model with its normalisation and BatchNorm mode, and nothing else".into(),
+        false => format!(
+            "the model with its normalisation and BatchNorm mode, {}",
+            facts.iter().map(Fact::to_string).collect::<Vec<_>>().join(", ")
+        ),
     }
 }

@@ -153,11 +153,10 @@ fn enough(trial: &Trial, parts: &[Vec<usize>]) -> Result<(), HarnessError> {
     let Some(client) = short else { return Ok(()) };
     let (path, held) =
         (if turns[client] > 1 { "trials" } else { "training.batch_size" }, parts[client].len());
-    let problem = format!(
-        "{} captured round(s) of {count} example(s) take {} from client {client}, which holds {held}",
-        turns[client],
-        turns[client] * count
-    );
+    let problem = match turns[client] {
+        1 => format!("a round takes {count} examples, but client {client} holds {held}"),
+        n => format!("{n} rounds of {count} take {} examples, but client {client} holds {held}", n * count),
+    };
     Err(suites::SpecError::value(path, problem, "use fewer trials or clients, a smaller batch, or more data")
         .into())
 }
@@ -248,9 +247,9 @@ pub fn client_streams(trial: &Trial, signals: std::ops::Range<usize>, purpose: &
     signals.map(|n| stream(trial.spec.seed, &images_key(trial), &format!("{purpose}-{n}"))).collect()
 }
 
-/// The split that measures utility: test where there is one, else validation, else what is not attacked.
-pub fn test_split(data: &dyn Dataset) -> Option<Split> {
-    [Split::Test, Split::Val, Split::Train].into_iter().find(|&s| data.len(s) > 0)
+/// The split that measures utility: test, else validation, else train, but never the one that the clients hold.
+pub fn test_split(data: &dyn Dataset, held: Split) -> Option<Split> {
+    [Split::Test, Split::Val, Split::Train].into_iter().find(|&s| s != held && data.len(s) > 0)
 }
 
 /// The split an adversary may know: not the attacked one.
@@ -260,7 +259,7 @@ pub fn public_split(data: &dyn Dataset, attacked: Split) -> Option<Split> {
 
 fn evaluate(trial: &Trial, weights: &Params, device: Device) -> Result<Vec<(String, f64)>, HarnessError> {
     let data = trial.data.as_ref();
-    let Some(split) = test_split(data) else { return Ok(Vec::new()) };
+    let Some(split) = test_split(data, trial.spec.task.split) else { return Ok(Vec::new()) };
     let ids: Vec<usize> = (0..data.len(split).min(TEST_EXAMPLES)).collect();
     let Batch { x, y, .. } = data.batch(split, &ids)?;
     let weights = weights.to(device, Kind::Float);

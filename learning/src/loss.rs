@@ -17,8 +17,7 @@ pub fn soft_cross_entropy(logits: &Tensor, probabilities: &Tensor) -> Tensor {
 
 /// Mean binary cross-entropy of logits `[T, B, K]` against 0/1 labels `[T, B, K]` (multi-label tasks); gives `[T]`.
 pub fn binary_cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
-    // log(1 + exp(z)) - y z, in the form that does not overflow.
-    let loss = logits.clamp_min(0.0) - logits * labels + (-logits.abs()).exp().log1p();
+    let loss = -(logits.log_sigmoid() * labels + (-logits).log_sigmoid() * (labels.neg() + 1.0));
     loss.mean_dim(&[1i64, 2][..], false, None)
 }
 

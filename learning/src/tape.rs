@@ -236,6 +236,11 @@ impl<'a> Tape<'a> {
     fn normalise(&mut self, x: &Tensor, running_mean: usize) -> Tensor {
         let size = x.size();
         let n = size[1] * size[3] * size[4];
+        // PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would depend on the image.
+        assert!(
+            n > 1,
+            "BatchNorm in train mode needs more than one value a channel; use batch_norm = \"eval\", a larger batch or larger images"
+        );
         let mean = x.mean_dim(&[1i64, 3, 4][..], true, None);
         let centred = x - &mean;
         let var = centred.square().mean_dim(&[1i64, 3, 4][..], true, None);

@@ -3,7 +3,7 @@
 use crate::number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use suites::{CellId, CellSpec};
+use suites::{CellId, CellSpec, Source};
 
 /// Scores of one image by metric name: `mse`, `psnr` (dB), `ssim`, `lpips-squeeze`, `lpips-alex`, `lpips-vgg`,
 /// `label_match` (0 or 1), `fl-attack-psnr`, `fl-attack-ssim`.
@@ -55,9 +55,9 @@ pub enum Outcome {
         /// The reason, in words.
         why: String,
     },
-    /// Something broke. Counts as a failed attack in success rates.
+    /// Something broke. Counts as a failed attack in success rates where the attack had begun.
     Failed {
-        /// Where: `build`, `round`, `attack`, `score`.
+        /// Where: `plan`, `training`, `capture`, `attack`, `scoring`, or `panic`.
         stage: String,
         /// What the program said.
         message: String,
@@ -148,11 +148,24 @@ impl CellRecord {
         !matches!(self.outcome, Outcome::Failed { .. })
     }
 
-    /// Images that the cell should have scored but did not: the whole batch of every trial where an attack failed.
+    /// Examples behind one captured signal.
+    fn examples_per_signal(&self) -> usize {
+        let t = &self.spec.training;
+        let local = t.local_examples.unwrap_or(t.batch_size);
+        match self.spec.source {
+            Source::Gradients | Source::OneStepUpdate => t.batch_size,
+            Source::LocalUpdate => local,
+            Source::AggUpdate => local.saturating_mul(t.clients),
+        }
+    }
+
+    /// Images that an attack was let loose on and gave nothing for: all of the cell where the attack failed. A cell that failed before
+    /// its attack began (data, training, a defence) says nothing about the attack and loses none.
     pub fn lost_images(&self) -> usize {
-        let expected = self.spec.trials.saturating_mul(self.spec.training.batch_size);
-        match self.outcome {
-            Outcome::Failed { .. } => expected.saturating_sub(self.images.len()),
+        match &self.outcome {
+            Outcome::Failed { stage, .. } if stage == "attack" || stage == "panic" => {
+                self.spec.trials.saturating_mul(self.examples_per_signal()).saturating_sub(self.images.len())
+            }
             _ => 0,
         }
     }

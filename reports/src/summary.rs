@@ -2,7 +2,7 @@
 
 use crate::metrics::{Metric, THRESHOLDS, in_order};
 use crate::stats::{Rate, Summary, summarise, wilson};
-use crate::{CellRecord, Outcome, Scores};
+use crate::{CellRecord, ImageScore, Outcome, Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use suites::{Fact, rng};
@@ -43,20 +43,23 @@ impl CellSummary {
             each.map(|(name, rows)| (name.clone(), f(name, &rows.iter().collect::<Vec<_>>()))).collect()
         };
         let key = record.id.as_str();
-        let own = Stats::of(&rows, lost, key);
+        let diverged: Vec<bool> =
+            record.images.iter().map(|i| i.flags.iter().any(|f| f == NON_FINITE)).collect();
+        let own = Stats::of(&rows, &diverged, lost, key);
         let (mut baselines, mut baseline_success) = (BTreeMap::new(), BTreeMap::new());
-        for (name, stats) in null(&|name, rows| Stats::of(rows, 0, &format!("{key}/{name}"))) {
+        for (name, stats) in null(&|name, rows| Stats::of(rows, &[], 0, &format!("{key}/{name}"))) {
             baselines.insert(name.clone(), stats.metrics);
             baseline_success.insert(name, stats.success);
         }
-        let labels_known = record.spec.facts.contains(&Fact::Labels);
+        let label_accuracy = label_accuracy(record, lost);
+        let labels_granted = record.spec.facts.contains(&Fact::Labels);
         CellSummary {
             id: record.id.to_string(),
             outcome: outcome(&record.outcome),
             metrics: own.metrics,
             success: own.success,
-            label_accuracy: if labels_known { None } else { label_accuracy(record, lost) },
-            labels_known,
+            labels_known: labels_granted && label_accuracy.is_none(),
+            label_accuracy,
             baselines,
             baseline_success,
             flags: flags(record),
@@ -81,7 +84,7 @@ struct Stats {
 }
 
 impl Stats {
-    fn of(rows: &[&Scores], lost: usize, key: &str) -> Self {
+    fn of(rows: &[&Scores], diverged: &[bool], lost: usize, key: &str) -> Self {
         let mut out = Stats { metrics: BTreeMap::new(), success: BTreeMap::new() };
         let mut names = in_order(rows.iter().flat_map(|scores| scores.keys().cloned()));
         if names.is_empty() && lost > 0 {
@@ -91,31 +94,38 @@ impl Stats {
             let metric = Metric::of(&name);
             let values: Vec<_> = rows.iter().map(|scores| scores.get(&name).copied().flatten()).collect();
             let mut stream = rng::stream(BOOTSTRAP_SEED, key, &format!("bootstrap {name}"));
-            out.success.extend(success(&metric, &values, lost));
+            out.success.extend(success(&metric, &values, diverged, lost));
             out.metrics.insert(name, summarise(&values, metric.cap, lost, &mut stream));
         }
         out
     }
 }
 
-/// Success rates: a failed attack is a try without success, an unmeasured image is no try.
-fn success(metric: &Metric, values: &[Option<f64>], lost: usize) -> BTreeMap<String, Rate> {
-    let measured: Vec<f64> = values.iter().copied().flatten().collect();
+/// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
+const NON_FINITE: &str = "non-finite";
+
+/// Success rates: a failed attack and a diverged image (`diverged[i]`; missing means not) are tries without success, an unmeasured image
+/// is no try.
+fn success(
+    metric: &Metric,
+    values: &[Option<f64>],
+    diverged: &[bool],
+    lost: usize,
+) -> BTreeMap<String, Rate> {
+    let fell = |i: usize| diverged.get(i).copied().unwrap_or(false);
+    let measured: Vec<(usize, f64)> =
+        values.iter().enumerate().filter_map(|(i, v)| Some((i, (*v)?))).collect();
     let judged = THRESHOLDS.iter().filter(|t| t.judges(&metric.name));
     let rate = |t: &crate::metrics::Threshold| {
-        let successes = measured.iter().filter(|v| t.met(metric, **v)).count();
+        let successes = measured.iter().filter(|(i, v)| !fell(*i) && t.met(metric, *v)).count();
         Some((t.label(metric), wilson(successes, measured.len() + lost)?))
     };
     judged.filter_map(rate).collect()
 }
 
 fn label_accuracy(record: &CellRecord, lost: usize) -> Option<Rate> {
-    let matches =
-        record.images.iter().filter_map(|image| match image.scores.get("label_match").copied().flatten() {
-            Some(score) => Some(score >= 0.5),
-            None => image.guessed_label.map(|guess| guess == image.label),
-        });
-    let matches: Vec<bool> = matches.collect();
+    let told = |image: &ImageScore| image.scores.get("label_match").copied().flatten();
+    let matches: Vec<bool> = record.images.iter().filter_map(told).map(|score| score >= 0.5).collect();
     // Without a single guess the attack does not guess labels at all.
     (!matches.is_empty()).then(|| wilson(matches.iter().filter(|m| **m).count(), matches.len() + lost))?
 }

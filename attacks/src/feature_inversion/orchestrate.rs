@@ -13,6 +13,7 @@ use super::trial::{Refined, Trial};
 use crate::analytic::{FirstLinear, LayerInput, double_device, first_linear, one_example};
 use crate::attack::{Reconstruction, Run};
 use crate::matching::init::{Start, draw};
+use crate::matching::labels::Labels;
 use crate::matching::objective::Objective;
 use crate::matching::{Matching, Setting, labels, signal};
 use crate::{Attack, AttackError};
@@ -135,7 +136,7 @@ impl FeatureInversion {
             best = Some(match best {
                 None => (found, misfit),
                 Some((image, least)) => {
-                    let better = misfit.lt_tensor(&least);
+                    let better = misfit.lt_tensor(&least).logical_or(&least.isfinite().logical_not());
                     let pick = better.reshape([-1, 1, 1, 1]);
                     (found.where_self(&pick, &image), misfit.where_self(&better, &least))
                 }
@@ -193,7 +194,7 @@ impl FeatureInversion {
             evaluations: per_trial,
             iterations: per_trial,
             restarts: self.restarts,
-            flags: refined.into_iter().map(|r| r.flags).collect(),
+            flags: refined.into_iter().map(Refined::doubts).collect(),
         }
     }
 
@@ -209,6 +210,7 @@ impl FeatureInversion {
             objective: Objective::Sim,
             lr: REFINE_LR,
             boxed: true,
+            labels: if seen.known.labels.is_some() { Labels::Known } else { Labels::Idlg },
             ..Setting::default()
         };
         let mut refined = Matching { setting }.reconstruct_from(seen, Some(&found.pixels), run)?;

@@ -32,6 +32,14 @@ pub struct Refined {
 }
 
 impl Refined {
+    /// The flags, with one more where the image is not finite.
+    pub fn doubts(mut self) -> Vec<String> {
+        if self.image.isfinite().all().int64_value(&[]) == 0 {
+            self.flags.push("non-finite image, grey in its place".into());
+        }
+        self.flags
+    }
+
     pub fn new(image: &Tensor, objective: f64) -> Refined {
         Refined { image: image.shallow_clone(), first: objective, objective, flags: Vec::new() }
     }

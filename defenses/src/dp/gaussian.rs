@@ -100,9 +100,20 @@ impl Defense for Gaussian {
         Ok(Released { update: noised, values })
     }
 
+    fn bits_per_value(&self) -> Option<f64> {
+        // Noise fills in what an earlier defence left out or rounded.
+        Some(32.0)
+    }
+
     fn claim(&self) -> String {
+        // Replacing an update is taking it away and putting another in: group privacy of two steps.
+        let (twice, either) = (2.0 * self.epsilon, (self.epsilon.exp() + 1.0) * self.delta);
+        let replaced = match either < 1.0 {
+            true => format!("({twice}, {either:.1e})-DP"),
+            false => "nothing (delta above 1)".to_string(),
+        };
         format!(
-            "({}, {:e})-DP for one release; unit: the client's whole update, neighbouring: its update present or replaced by zero (sensitivity = clip); rounds compose",
+            "({}, {:e})-DP for one release; unit: the client's whole update, neighbouring: its update present or replaced by zero (sensitivity = clip); between two updates of a client known to take part: {replaced}; rounds compose",
             self.epsilon, self.delta
         )
     }

@@ -164,8 +164,8 @@ fn observe(args: &Args) -> Result<Observation> {
     let architecture = (suites::find("model", learning::models::ENTRIES, &args.model)?.build)(&params)?;
     let model = architecture.build(&Shape { input, classes: args.classes })?;
     let net = Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
-    let weights = params_from(&net, &args.weights, None)?;
-    let update = params_from(&net, &args.update, Some(&weights))?;
+    let weights = params_from(&net, &args.weights, None, args.holds)?;
+    let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
     let signal = match args.holds {
         Holds::Gradient => Signal::Gradient(update),
         Holds::Delta => Signal::Update(update),
@@ -218,14 +218,16 @@ fn shape(text: &str) -> Result<Vec<i64>> {
 }
 
 /// Named tensors of a file as parameters; an update may leave buffers out (they are taken as unchanged).
-fn params_from(net: &Network, path: &Path, like: Option<&Params>) -> Result<Params> {
+fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) -> Result<Params> {
     let place = || format!("{}", path.display());
     let mut named = checkpoint::load(path)?;
     if let Some(like) = like {
         let specs = net.layout().specs().iter().zip(&like.tensors);
         for (spec, value) in specs.filter(|(s, _)| !s.trainable) {
             if !named.iter().any(|(name, _)| name == &spec.name) {
-                named.push((spec.name.clone(), value.get(0).zeros_like()));
+                let unchanged =
+                    if holds == Holds::Weights { value.get(0) } else { value.get(0).zeros_like() };
+                named.push((spec.name.clone(), unchanged));
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn quality(run: &Run) -> String {
         }
     }
     let lead = format!(
-        "Mean over images with its {:.0} % interval (percentile bootstrap, {BOOTSTRAP_RESAMPLES} resamples). Arrows point to where \
+        "Mean over images with its {:.0} % interval (percentile bootstrap over images, {BOOTSTRAP_RESAMPLES} resamples; images of one batch or aggregate share a capture, so there it is too narrow). Arrows point to where \
          the attacker got more. PSNR above {} dB, also infinite, enters at that value and is counted as capped. Rows *null: ...* are \
          pictures made without attacking anything.\n\n",
         100.0 * CONFIDENCE,
