@@ -1,11 +1,11 @@
 //! One gradient-matching iteration a case, on one thread; `examples/speed.rs` and `compare.py` measure the same work.
 
-mod work;
+mod workload;
 
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use work::Work;
+use workload::Work;
 
 fn matching(c: &mut Criterion) {
     tch::set_num_threads(1);

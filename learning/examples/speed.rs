@@ -6,13 +6,13 @@
 //! images; with `loop` also what an attack does with it: total variation, signed Adam and the box constraint.
 //! `benches/compare.py` runs it beside PyTorch's own loops.
 
-#[path = "../benches/work/mod.rs"]
-mod work;
+#[path = "../benches/workload/mod.rs"]
+mod workload;
 
 use std::time::Instant;
 
 use tch::Tensor;
-use work::Work;
+use workload::Work;
 
 /// Adam's moments.
 struct Adam {
