@@ -118,7 +118,10 @@ fn success(
     let judged = THRESHOLDS.iter().filter(|t| t.judges(&metric.name));
     let rate = |t: &crate::metrics::Threshold| {
         let successes = measured.iter().filter(|(i, v)| !fell(*i) && t.met(metric, *v)).count();
-        Some((t.label(metric), wilson(successes, measured.len() + lost)?))
+        // A diverged image that this metric could not take is a try all the same, where the metric was measured at all.
+        let dropped = (0..values.len()).filter(|&i| fell(i) && values[i].is_none()).count();
+        let tries = if measured.is_empty() { lost } else { measured.len() + dropped + lost };
+        Some((t.label(metric), wilson(successes, tries)?))
     };
     judged.filter_map(rate).collect()
 }

@@ -20,7 +20,7 @@ pub(super) fn defences(run: &Run) -> String {
         "adaptive attack",
         "PSNR (dB)",
         "change against no defence (dB)",
-        "task accuracy",
+        "accuracy as attacked (trained undefended)",
         "without",
     ];
     let mut table = keyed(run, columns.map(String::from));
@@ -129,7 +129,12 @@ fn defence(run: &Run, at: usize) -> String {
 
 /// Whether the registered adaptive attack of each acting defence is among the rivals.
 fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> String {
-    let tried = |name: &str| rivals.iter().any(|r| run.records[*r].spec.attack.name == name);
+    let tried = |name: &str| {
+        rivals.iter().any(|r| {
+            let record = &run.records[*r];
+            record.spec.attack.name == name && matches!(record.outcome, crate::Outcome::Done)
+        })
+    };
     let word = |note: &DefenseNote| match &note.adaptive {
         None => NO_ADAPTIVE.to_owned(),
         Some(name) if tried(name) => format!("{name}, tried"),
