@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use attacks::{Attack, Run};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use learning::client::Rules;
 use learning::models::{ENTRIES, Shape};
 use learning::{Known, Mode, Network, Observation, Signal, client, init, noise};
 use serde_json::json;
@@ -28,7 +29,8 @@ fn observe(model: &str, side: i64, classes: i64) -> Observation {
     let weights = init::fresh(net.layout(), Init::Pytorch, &mut rng);
     let pixels = noise::uniform(&mut rng, &[1, 1, 3, side, side], 0.0, 1.0);
     let labels = Tensor::from_slice(&[1i64]).unsqueeze(0);
-    let gradient = client::batch_gradient(&net, &weights, &pixels, &labels, Mode::Eval);
+    let gradient =
+        client::batch_gradient(&net, &weights, &pixels, &labels, &Rules::default(), Mode::Eval, &mut []);
     let known = Known { labels: Some(labels), batch_size: Some(1), ..Known::default() };
     Observation { net, weights, signal: Signal::Gradient(gradient), mode: Mode::Eval, known }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use learning::client;
+use learning::client::{self, Rules};
 use learning::{Known, Observation, Params, Signal};
 use suites::{Fact, Source, rng::stream};
 use tch::{Device, Kind, Tensor};
@@ -69,11 +69,20 @@ fn client_updates(trial: &Trial, weights: &Params, truth: &Truth, n: usize, devi
     };
     let (x, y) = (split(&truth.pixels), split(&truth.labels));
     if trial.spec.source == Source::Gradients {
-        return client::batch_gradient(&trial.net, weights, &x, &y, trial.mode());
+        return client::batch_gradient(&trial.net, weights, &x, &y, &Rules::default(), trial.mode(), &mut []);
     }
     let c = clients as usize;
     let mut rngs = client_streams(trial, n * c..(n + 1) * c, "client");
-    let trained = client::train(&trial.net, weights, &x, &y, &trial.local(), trial.mode(), &mut rngs);
+    let trained = client::train(
+        &trial.net,
+        weights,
+        &x,
+        &y,
+        &trial.local(),
+        &Rules::default(),
+        trial.mode(),
+        &mut rngs,
+    );
     tch::no_grad(|| trained.sub(weights).map(Tensor::detach))
 }
 

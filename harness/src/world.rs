@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use datasets::{Batch, Dataset};
-use learning::client::{self, LocalTraining};
+use learning::client::{self, LocalTraining, Rules};
 use learning::{Mode, Params, checkpoint, init};
 use rand_chacha::ChaCha12Rng;
 use suites::{Partition, Split, rng::stream};
@@ -226,7 +226,8 @@ fn fedavg_round(
         let (x, y) = (x.unsqueeze(0).to_device(device), y.unsqueeze(0).to_device(device));
         let mut rngs =
             [stream(trial.spec.seed, &images_key(trial), &format!("round-{round}-client-{client}"))];
-        let trained = client::train(&trial.net, weights, &x, &y, &setting, Mode::Train, &mut rngs);
+        let trained =
+            client::train(&trial.net, weights, &x, &y, &setting, &Rules::default(), Mode::Train, &mut rngs);
         let share = trained.scale(part.len() as f64 / total as f64);
         next = Some(match next {
             Some(sum) => sum.zip(&share, |a, b| a + b),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::Desk;
+use learning::client::Rules;
 use learning::models::Shape;
 use learning::{Mode, Network, Params, checkpoint, client};
 use serde_json::{Value, json};
@@ -38,8 +39,10 @@ fn our_gradient_of_these_weights_is_theirs() {
     let weights = load(&net, "before.pt");
     let x = harness::artifacts::read_picture(&golden("truth.png"), 3).unwrap().reshape([1, 1, 3, 16, 16]);
     let y = Tensor::from_slice(&[7i64]).reshape([1, 1]);
-    let (ours, theirs) =
-        (client::batch_gradient(&net, &weights, &x, &y, Mode::Train), load(&net, "gradient.safetensors"));
+    let (ours, theirs) = (
+        client::batch_gradient(&net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut []),
+        load(&net, "gradient.safetensors"),
+    );
     for (spec, (a, b)) in net.layout().specs().iter().zip(ours.tensors.iter().zip(&theirs.tensors)) {
         assert!(differ(a, b) < 1e-5, "{}: {}", spec.name, differ(a, b));
     }
@@ -111,7 +114,8 @@ fn a_batch_is_put_in_the_order_of_its_truth() {
     harness::artifacts::write_png(&desk.path("flipped.png"), &flipped).unwrap();
     let x = Tensor::stack(&[&portrait, &flipped], 0).unsqueeze(0);
     let y = Tensor::from_slice(&[3i64, 8]).reshape([1, 2]);
-    let gradient = client::batch_gradient(&net, &weights, &x, &y, Mode::Train).map(Tensor::detach);
+    let gradient = client::batch_gradient(&net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut [])
+        .map(Tensor::detach);
     checkpoint::save_safetensors(&desk.path("two.safetensors"), &gradient.named(0)).unwrap();
 
     let (before, portrait) = (golden("before.pt"), golden("truth.png"));

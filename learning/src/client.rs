@@ -8,10 +8,13 @@ use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
 use crate::gradients::{Form, gradients};
-use crate::loss::task_loss;
+use crate::loss::{task_loss, training_loss};
 use crate::network::Network;
 use crate::params::Params;
+use crate::per_example;
 use crate::tape::{BatchStat, Mode};
+
+pub use crate::per_example::{GradientRule, check_private};
 
 /// Local SGD's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,76 +40,195 @@ impl LocalTraining {
     }
 }
 
-/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as [`task_loss`] takes them.
+/// What a defence changes in local training. The default is plain SGD on hard labels.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Labels are class probabilities `[T, E, K]` (MixUp).
+    pub soft_labels: bool,
+    /// Per-example clipping and noise in every gradient.
+    pub private: Option<GradientRule>,
+}
+
+/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as [`training_loss`] takes them.
+///
+/// Under a [`GradientRule`] the batch is what a step has already drawn: it is clipped and noised, not sampled again. `rngs`
+/// holds one stream a trial where the rule adds noise or the model is random; else it may be empty.
 pub fn batch_gradient(
     net: &Network,
     params: &Params,
     pixels: &Tensor,
     labels: &Tensor,
+    rules: &Rules,
     mode: Mode,
+    rngs: &mut [ChaCha12Rng],
 ) -> Params {
+    let params = &net.refresh(params.clone(), rngs);
+    match &rules.private {
+        Some(rule) => {
+            let counted = Tensor::ones(&pixels.size()[..2], (params.tensors[0].kind(), pixels.device()));
+            private_gradient(net, params, pixels, labels, &counted, (rules, rule), mode, rngs).0
+        }
+        None => plain_gradient(net, params, pixels, labels, rules, mode).0,
+    }
+}
+
+fn plain_gradient(
+    net: &Network,
+    params: &Params,
+    pixels: &Tensor,
+    labels: &Tensor,
+    rules: &Rules,
+    mode: Mode,
+) -> (Params, Vec<BatchStat>) {
     let x = net.normalise(pixels);
-    let grads = gradients(net, params, &x, mode, Form::Auto, false, |logits| task_loss(logits, labels));
-    tch::no_grad(|| grads.to_params(params).map(Tensor::detach))
+    let loss = |logits: &Tensor| training_loss(logits, labels, rules.soft_labels);
+    let grads = gradients(net, params, &x, mode, Form::Auto, false, loss);
+    (tch::no_grad(|| grads.to_params(params).map(Tensor::detach)), grads.stats)
+}
+
+/// The noisy mean of clipped gradients, and the examples dropped in each trial.
+#[allow(clippy::too_many_arguments)] // a gradient's arguments and who counts
+fn private_gradient(
+    net: &Network,
+    params: &Params,
+    pixels: &Tensor,
+    labels: &Tensor,
+    counted: &Tensor,
+    (rules, rule): (&Rules, &GradientRule),
+    mode: Mode,
+    rngs: &mut [ChaCha12Rng],
+) -> (Params, Vec<u64>) {
+    let x = net.normalise(pixels);
+    let loss = |logits: &Tensor| training_loss(logits, labels, rules.soft_labels);
+    let clipped = per_example::clipped_sum(net, params, &x, counted, mode, rule.clip, loss);
+    (tch::no_grad(|| rule.noisy_mean(clipped.sum, rngs)), clipped.dropped)
 }
 
 /// Trains `T` clients side by side from `start` (`[1 or T, ...]`) and returns their parameters `[T, ...]`.
 ///
 /// `pixels` is `[T, E, ...]` and `labels` `[T, E]` (or `[T, E, K]`): `E` examples a client. `rngs` holds one stream a client,
-/// which orders its examples and draws its augmentations.
+/// which orders (or samples) its examples, draws its augmentations, and its noise.
+#[allow(clippy::too_many_arguments)] // what a client has, and how it trains
 pub fn train(
     net: &Network,
     start: &Params,
     pixels: &Tensor,
     labels: &Tensor,
     setting: &LocalTraining,
+    rules: &Rules,
     mode: Mode,
     rngs: &mut [ChaCha12Rng],
 ) -> Params {
-    let size = pixels.size();
-    let examples = size[1] as usize;
-    // Shared weights stay shared until the first step parts them: that step then runs as one ordinary batch.
-    let mut params = start.clone();
-    let mut velocity: Option<Params> = None;
-    for _ in 0..setting.epochs {
-        let order = shuffled(rngs, examples);
-        for from in (0..examples).step_by(setting.batch_size.max(1)) {
-            let to = (from + setting.batch_size.max(1)).min(examples);
-            let (mut x, y) = (pick(pixels, &order, from, to), pick(labels, &order, from, to));
-            if setting.augment && x.dim() == 5 {
-                x = augment(&x, rngs);
-            }
-            params = step(net, &params, &x, &y, setting, mode, &mut velocity);
-        }
-    }
-    params
+    train_counting(net, start, pixels, labels, setting, rules, mode, rngs).0
 }
 
-fn step(
+/// [`train`], and for each client how often an example was dropped because its gradient was not finite (under a
+/// [`GradientRule`] alone; 0 without).
+#[allow(clippy::too_many_arguments)] // as train
+pub fn train_counting(
     net: &Network,
-    params: &Params,
-    x: &Tensor,
-    y: &Tensor,
+    start: &Params,
+    pixels: &Tensor,
+    labels: &Tensor,
     setting: &LocalTraining,
+    rules: &Rules,
     mode: Mode,
-    velocity: &mut Option<Params>,
-) -> Params {
-    let x = net.normalise(x);
-    let grads = gradients(net, params, &x, mode, Form::Auto, false, |logits| task_loss(logits, y));
-    tch::no_grad(|| {
-        let mut g = grads.to_params(params).map(Tensor::detach);
-        if setting.weight_decay != 0.0 {
-            g = decay(&g, params, setting.weight_decay);
+    rngs: &mut [ChaCha12Rng],
+) -> (Params, Vec<u64>) {
+    let mut client = Client { net, setting, rules, mode, velocity: None, dropped: vec![0; rngs.len()] };
+    // Shared weights stay shared until the first step parts them: that step then runs as one ordinary batch.
+    let mut params = start.clone();
+    for _ in 0..setting.epochs {
+        params = match &rules.private {
+            Some(rule) => client.private_epoch(params, pixels, labels, rule, rngs),
+            None => client.epoch(params, pixels, labels, rngs),
+        };
+    }
+    (params, client.dropped)
+}
+
+/// The state of clients that train side by side.
+struct Client<'a> {
+    net: &'a Network,
+    setting: &'a LocalTraining,
+    rules: &'a Rules,
+    mode: Mode,
+    velocity: Option<Params>,
+    dropped: Vec<u64>,
+}
+
+impl Client<'_> {
+    /// Every example once, in each client's own order.
+    fn epoch(&mut self, mut params: Params, x: &Tensor, y: &Tensor, rngs: &mut [ChaCha12Rng]) -> Params {
+        let examples = x.size()[1] as usize;
+        let batch = self.setting.batch_size.max(1);
+        let order = shuffled(rngs, examples);
+        for from in (0..examples).step_by(batch) {
+            let rows = order.narrow(1, from as i64, (from + batch).min(examples) as i64 - from as i64);
+            let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
+            params = self.net.refresh(params, rngs);
+            let (gradient, stats) = plain_gradient(self.net, &params, &x, &y, self.rules, self.mode);
+            params = self.step(params, gradient, &stats);
         }
-        if setting.momentum != 0.0 {
-            let v = match velocity.take() {
-                Some(v) => v.zip(&g, |v, g| v * setting.momentum + g),
-                None => g,
+        params
+    }
+
+    /// As many Poisson-sampled steps as take each example once on average.
+    fn private_epoch(
+        &mut self,
+        mut params: Params,
+        x: &Tensor,
+        y: &Tensor,
+        rule: &GradientRule,
+        rngs: &mut [ChaCha12Rng],
+    ) -> Params {
+        for _ in 0..rule.steps_per_epoch() {
+            let (rows, counted) = rule.batch(x.size()[1] as usize, rngs);
+            let counted = counted.to_kind(params.tensors[0].kind()).to_device(x.device());
+            params = self.net.refresh(params, rngs);
+            let (gradient, dropped) = match rows.size()[1] {
+                0 => (rule.noisy_mean(zeros(&params, rngs.len()), rngs), Vec::new()),
+                _ => {
+                    let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
+                    let rules = (self.rules, rule);
+                    private_gradient(self.net, &params, &x, &y, &counted, rules, self.mode, rngs)
+                }
             };
-            g = v.clone();
-            *velocity = Some(v);
+            self.dropped.iter_mut().zip(dropped).for_each(|(sum, n)| *sum += n);
+            params = self.step(params, gradient, &[]);
         }
-        track(params.zip(&g, |w, g| w - g * setting.lr), &grads.stats)
+        params
+    }
+
+    fn view(&self, x: &Tensor, rngs: &mut [ChaCha12Rng]) -> Tensor {
+        if self.setting.augment && x.dim() == 5 { augment(x, rngs) } else { x.shallow_clone() }
+    }
+
+    /// A step of SGD against the gradient.
+    fn step(&mut self, params: Params, mut g: Params, stats: &[BatchStat]) -> Params {
+        tch::no_grad(|| {
+            if self.setting.weight_decay != 0.0 {
+                g = decay(&g, &params, self.setting.weight_decay);
+            }
+            if self.setting.momentum != 0.0 {
+                let v = match self.velocity.take() {
+                    Some(v) => v.zip(&g, |v, g| v * self.setting.momentum + g),
+                    None => g,
+                };
+                g = v.clone();
+                self.velocity = Some(v);
+            }
+            track(params.zip(&g, |w, g| w - g * self.setting.lr), stats)
+        })
+    }
+}
+
+/// Zeros for each of so many clients.
+fn zeros(like: &Params, clients: usize) -> Params {
+    like.map(|w| {
+        let mut size = w.size();
+        size[0] = clients as i64;
+        Tensor::zeros(size, (w.kind(), w.device()))
     })
 }
 
@@ -144,12 +266,12 @@ fn shuffled(rngs: &mut [ChaCha12Rng], examples: usize) -> Tensor {
     Tensor::from_slice(&orders).reshape([rngs.len() as i64, examples as i64])
 }
 
-/// Rows `order[t, from..to]` of each trial of `values` `[T, E, ...]`.
-fn pick(values: &Tensor, order: &Tensor, from: usize, to: usize) -> Tensor {
-    let order = order.narrow(1, from as i64, (to - from) as i64).to_device(values.device());
-    let rows: Vec<Tensor> =
-        (0..order.size()[0]).map(|t| values.get(t).index_select(0, &order.get(t))).collect();
-    Tensor::stack(&rows, 0)
+/// Rows `rows[t]` of each trial of `values` `[T, E, ...]`.
+fn pick(values: &Tensor, rows: &Tensor) -> Tensor {
+    let rows = rows.to_device(values.device());
+    let picked: Vec<Tensor> =
+        (0..rows.size()[0]).map(|t| values.get(t).index_select(0, &rows.get(t))).collect();
+    Tensor::stack(&picked, 0)
 }
 
 /// Flips each image with probability 1/2 and shifts it by up to an eighth of its side, with zeros coming in.

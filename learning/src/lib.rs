@@ -15,6 +15,7 @@ pub mod network;
 pub mod noise;
 pub mod observation;
 pub mod params;
+pub mod per_example;
 pub mod tape;
 
 pub use error::LearningError;

@@ -28,3 +28,11 @@ pub fn task_loss(logits: &Tensor, labels: &Tensor) -> Tensor {
         _ => binary_cross_entropy(logits, &labels.to_kind(logits.kind())),
     }
 }
+
+/// What a client trains on: [`soft_cross_entropy`] where its labels are class probabilities, else [`task_loss`]; gives `[T]`.
+pub fn training_loss(logits: &Tensor, labels: &Tensor, soft: bool) -> Tensor {
+    match soft {
+        true => soft_cross_entropy(logits, &labels.to_kind(logits.kind())),
+        false => task_loss(logits, labels),
+    }
+}

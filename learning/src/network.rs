@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rand_chacha::ChaCha12Rng;
 use tch::{Device, Kind, Tensor};
 
 use crate::models::Model;
@@ -73,6 +74,11 @@ impl Network {
     /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`.
     pub fn forward_normalised(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         self.model.forward(tape, x)
+    }
+
+    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a trial.
+    pub fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
+        self.model.refresh(params, rngs)
     }
 
     /// Logits `[T, B, K]` of pixels `[T, B, ...]` in `[0, 1]`.

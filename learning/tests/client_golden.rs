@@ -3,7 +3,7 @@
 mod common;
 
 use common::{digest, golden, hashed, near, number, numbers};
-use learning::client::{LocalTraining, batch_gradient, evaluate, train};
+use learning::client::{LocalTraining, Rules, batch_gradient, evaluate, train};
 use learning::models::{ENTRIES, Shape};
 use learning::{Mode, Network, Params};
 use rand::seq::SliceRandom;
@@ -75,7 +75,8 @@ fn sgd_as_pytorch() {
     let (pixels, labels) = data(2);
     for trace in golden["traces"].as_array().expect("a list") {
         let mode = if trace["mode"] == "train" { Mode::Train } else { Mode::Eval };
-        let after = train(&net, &start, &pixels, &labels, &setting(trace), mode, &mut rngs(2));
+        let after =
+            train(&net, &start, &pixels, &labels, &setting(trace), &Rules::default(), mode, &mut rngs(2));
         for client in 0..2 {
             for (name, values) in after.named(client) {
                 let record = &trace["clients"][client as usize];
@@ -97,11 +98,28 @@ fn side_by_side_as_one_by_one() {
     let (net, start, _) = golden_net();
     let (pixels, labels) = data(3);
     for augment in [false, true] {
-        let together = train(&net, &start, &pixels, &labels, &plain(augment), Mode::Train, &mut rngs(3));
+        let together = train(
+            &net,
+            &start,
+            &pixels,
+            &labels,
+            &plain(augment),
+            &Rules::default(),
+            Mode::Train,
+            &mut rngs(3),
+        );
         for (t, mut rng) in rngs(3).into_iter().enumerate() {
             let (p, l) = (pixels.narrow(0, t as i64, 1), labels.narrow(0, t as i64, 1));
-            let alone =
-                train(&net, &start, &p, &l, &plain(augment), Mode::Train, std::slice::from_mut(&mut rng));
+            let alone = train(
+                &net,
+                &start,
+                &p,
+                &l,
+                &plain(augment),
+                &Rules::default(),
+                Mode::Train,
+                std::slice::from_mut(&mut rng),
+            );
             for ((name, ours), (_, theirs)) in together.named(t as i64).iter().zip(&alone.named(0)) {
                 near(ours, theirs, 1e-9, &format!("client {t}, {name}, augmented {augment}"));
             }
@@ -114,7 +132,7 @@ fn augmentation_follows_the_client_stream() {
     let (net, start, _) = golden_net();
     let (pixels, labels) = data(2);
     let run = |augment, rngs: &mut [ChaCha12Rng]| {
-        train(&net, &start, &pixels, &labels, &plain(augment), Mode::Train, rngs)
+        train(&net, &start, &pixels, &labels, &plain(augment), &Rules::default(), Mode::Train, rngs)
     };
     let same = |a: &Params, b: &Params| a.tensors.iter().zip(&b.tensors).all(|(a, b)| a.equal(b));
     let augmented = run(true, &mut rngs(2));
@@ -134,8 +152,8 @@ fn one_step_is_the_batch_gradient() {
     let once =
         LocalTraining { epochs: 1, batch_size: 7, lr: 0.1, momentum: 0.0, weight_decay: 0.0, augment: false };
     assert_eq!((once.steps(7), plain(false).steps(7)), (1, 6));
-    let after = train(&net, &start, &pixels, &labels, &once, Mode::Train, &mut rngs(2));
-    let gradient = batch_gradient(&net, &start, &pixels, &labels, Mode::Train);
+    let after = train(&net, &start, &pixels, &labels, &once, &Rules::default(), Mode::Train, &mut rngs(2));
+    let gradient = batch_gradient(&net, &start, &pixels, &labels, &Rules::default(), Mode::Train, &mut []);
     for (i, spec) in net.layout().specs().iter().enumerate().filter(|(_, s)| s.trainable) {
         let step = (&start.tensors[i] - &after.tensors[i]) / 0.1;
         let error = (step - &gradient.tensors[i]).abs().max().double_value(&[]);

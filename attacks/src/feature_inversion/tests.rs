@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use learning::client::Rules;
 use learning::models::{self, Shape};
 use learning::{Known, Mode, Network, Observation, Params, Signal, client, init, noise};
 use serde_json::{Map, json};
@@ -25,8 +26,15 @@ fn capture(model: &str, data: &str, id: usize) -> (Observation, Tensor) {
     let mut rng = suites::rng::stream(id as u64, "feature-inversion", "weights");
     let weights = init::fresh(net.layout(), suites::Init::Pytorch, &mut rng);
     let batch = data.batch(Split::Train, &[id]).unwrap();
-    let gradient =
-        client::batch_gradient(&net, &weights, &batch.x.unsqueeze(0), &batch.y.unsqueeze(0), Mode::Eval);
+    let gradient = client::batch_gradient(
+        &net,
+        &weights,
+        &batch.x.unsqueeze(0),
+        &batch.y.unsqueeze(0),
+        &Rules::default(),
+        Mode::Eval,
+        &mut [],
+    );
     let known = Known { batch_size: Some(1), local_examples: Some(1), contributors: 1, ..Known::default() };
     let seen = Observation { net, weights, signal: Signal::Gradient(gradient), mode: Mode::Eval, known };
     (seen, batch.x)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use attacks::{Attack, AttackError, Reconstruction, Run};
+use learning::client::Rules;
 use learning::models::{ENTRIES, Model, Shape};
 use learning::tape::{Conv, Tape};
 use learning::{Known, Mode, Network, Observation, Params, Signal, client, init, noise};
@@ -89,7 +90,8 @@ pub fn capture(
     labels: &Tensor,
     grant: bool,
 ) -> Observation {
-    let gradient = client::batch_gradient(net, weights, pixels, labels, Mode::Train);
+    let gradient =
+        client::batch_gradient(net, weights, pixels, labels, &Rules::default(), Mode::Train, &mut []);
     Observation {
         net: net.clone(),
         weights: weights.clone(),

@@ -1,8 +1,10 @@
 //! Architectures as pure functions of their parameters. A new one is one file here and one line in [`ENTRIES`].
 
+use rand_chacha::ChaCha12Rng;
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
+use crate::params::Params;
 use crate::tape::Tape;
 
 mod convnet;
@@ -21,6 +23,11 @@ pub trait Model: Send + Sync {
 
     /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by name.
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor;
+
+    /// Redraws the buffers that are random in every pass, one stream a trial; most models have none. Called before each gradient.
+    fn refresh(&self, params: Params, _rngs: &mut [ChaCha12Rng]) -> Params {
+        params
+    }
 }
 
 /// What a task dictates to an architecture.

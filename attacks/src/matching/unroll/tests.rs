@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use learning::client::{LocalTraining, batch_gradient, train};
+use learning::client::{LocalTraining, Rules, batch_gradient, train};
 use learning::{Form, Known, Mode, Network, Observation, Params, Signal, init, noise};
 use suites::{Init, rng};
 use tch::{Device, Kind, Tensor};
@@ -40,7 +40,7 @@ fn capture(local: LocalTraining, clients: i64) -> Capture {
     let labels =
         Tensor::arange(all * EXAMPLES, (Kind::Int64, Device::Cpu)).remainder(4).reshape([all, EXAMPLES]);
     let mut rngs: Vec<_> = (0..all).map(|c| rng::stream(5, "unroll", &format!("client {c}"))).collect();
-    let trained = train(&net, &weights, &pixels, &labels, &local, Mode::Train, &mut rngs);
+    let trained = train(&net, &weights, &pixels, &labels, &local, &Rules::default(), Mode::Train, &mut rngs);
     let delta = trained.sub(&weights).map(|t| {
         let size = [&[2, clients], &t.size()[1..]].concat();
         t.reshape(size).mean_dim(1, false, None::<Kind>)
@@ -128,7 +128,15 @@ fn the_approximation_allows_for_momentum() {
 #[test]
 fn one_step_with_weight_decay_is_the_exact_gradient() {
     let c = capture(LocalTraining { momentum: 0.9, weight_decay: 0.1, ..local(1) }, 1);
-    let exact = batch_gradient(&c.seen.net, &c.seen.weights, &c.truth, &c.labels, Mode::Train);
+    let exact = batch_gradient(
+        &c.seen.net,
+        &c.seen.weights,
+        &c.truth,
+        &c.labels,
+        &Rules::default(),
+        Mode::Train,
+        &mut [],
+    );
     let read = signal::gradient(&c.seen).unwrap();
     let error = largest(&read.sub(&exact).norm()) / largest(&exact.norm());
     assert!(error < 1e-12, "{error:e}");
@@ -143,7 +151,7 @@ fn the_last_batch_of_an_epoch_may_be_smaller() {
     for _ in 0..2 {
         for (from, len) in [(0, 2), (2, 1)] {
             let (x, y) = (c.truth.narrow(1, from, len), c.labels.narrow(1, from, len));
-            let g = batch_gradient(&c.seen.net, &weights, &x, &y, Mode::Train);
+            let g = batch_gradient(&c.seen.net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut []);
             weights = weights.zip(&g, |w, g| w - g * setting.lr);
         }
     }
