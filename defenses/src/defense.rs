@@ -1,11 +1,15 @@
-//! The hooks of a defence, in the order in which a round calls them.
+//! The hooks of a defence, in the order in which a round calls them, and what it may know of the deployment.
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::client::GradientRule;
+use learning::{Network, Params};
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value};
+use tch::Tensor;
 use thiserror::Error;
+
+use crate::dp::Budget;
 
 /// Why a defence could not act.
 #[derive(Debug, Error)]
@@ -13,36 +17,185 @@ pub enum DefenseError {
     /// The update cannot be protected.
     #[error("the update {0}")]
     BadUpdate(String),
+    /// The defence does not fit this model, task or federation.
+    #[error("{0}")]
+    Unfit(String),
     /// From the specification.
     #[error(transparent)]
     Spec(#[from] suites::SpecError),
 }
 
-/// An update as it leaves the client.
+/// Where in a round a defence acts. In a suite's list, defences stand in this order, the protocol between `Client` and `Server`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// On the architecture, before any training.
+    Model,
+    /// On the examples, before they are trained on.
+    Data,
+    /// On the gradients inside local training.
+    Training,
+    /// On the update, before it leaves the client.
+    Client,
+    /// On the mean, at whoever is trusted to release it.
+    Server,
+}
+
+/// The federation that a guarantee is about: how often a client or an example takes part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deployment {
+    /// Clients in a round.
+    pub clients: usize,
+    /// Rounds in all.
+    pub rounds: usize,
+    /// SGD steps of a client in one round.
+    pub local_steps: usize,
+    /// Examples a step takes on average.
+    pub batch_size: usize,
+    /// Examples the smallest client holds.
+    pub examples: usize,
+    /// Whether updates reach the server only as a sum (secure aggregation or encryption).
+    pub summed: bool,
+}
+
+impl Deployment {
+    /// Probability that an example is in a step's batch.
+    pub fn example_rate(&self) -> f64 {
+        (self.batch_size as f64 / self.examples.max(1) as f64).min(1.0)
+    }
+
+    /// Steps in which an example may take part, all rounds together.
+    pub fn steps(&self) -> usize {
+        self.rounds * self.local_steps
+    }
+}
+
+/// Examples of `T` clients as they go into training.
+#[derive(Debug)]
+pub struct Examples {
+    /// `[T, E, ...]` in `[0, 1]` (InstaHide: `[-1, 1]` after its sign flips, the client's own scale).
+    pub pixels: Tensor,
+    /// i64 `[T, E]`, f32 `[T, E, K]` multi-label, or probabilities `[T, E, K]` where `soft`.
+    pub labels: Tensor,
+    /// Whether the labels are class probabilities.
+    pub soft: bool,
+}
+
+/// What a defence may use in one round, beside the value it transforms.
+pub struct Turn<'a> {
+    /// Number of the round, from 0.
+    pub round: usize,
+    /// One stream a client (or a single one for the server), fresh in each round.
+    pub rngs: &'a mut [ChaCha12Rng],
+    /// The federation.
+    pub deployment: &'a Deployment,
+    /// Clients whose updates are in the mean (at the server), or 1.
+    pub contributors: usize,
+    /// The model.
+    pub net: &'a Network,
+    /// The weights that the server broadcast, `[1, ...]`.
+    pub weights: &'a Params,
+    /// What the clients trained on, as their own code sees it; `None` at the server.
+    pub examples: Option<&'a Examples>,
+    /// What the defence remembers from round to round, such as an adaptive clipping norm.
+    pub memory: &'a mut BTreeMap<String, f64>,
+}
+
+/// An update as it leaves a hook.
 #[derive(Debug)]
 pub struct Released {
-    /// What is sent, `[T, ...]` for `T` clients.
+    /// What goes on, `[T, ...]` for `T` clients.
     pub update: Params,
     /// What the report prints of it (means over the clients), e.g. sigma, clip factor, noise-to-signal.
     pub values: BTreeMap<String, f64>,
+    /// The values are whole multiples of this.
+    pub grid: Option<f64>,
+}
+
+impl Released {
+    /// An update that a hook left as it was.
+    pub fn unchanged(update: Params) -> Released {
+        Released { update, values: BTreeMap::new(), grid: None }
+    }
 }
 
 /// A defence with its parameters fixed.
 pub trait Defense: Send + Sync {
-    /// Transforms what `T` clients would send (a gradient or an update, `[T, ...]`); `rngs` holds one stream a client.
+    /// Where it acts first.
+    fn stage(&self) -> Stage {
+        Stage::Client
+    }
+
+    /// Changes the architecture.
+    ///
+    /// # Errors
+    /// An architecture that has no place for it.
+    fn model(&self, net: Network) -> Result<Network, DefenseError> {
+        Ok(net)
+    }
+
+    /// Transforms the examples of `T` clients before they train on them.
+    ///
+    /// # Errors
+    /// Examples that it cannot transform.
+    fn examples(&self, examples: Examples, _turn: &mut Turn) -> Result<Examples, DefenseError> {
+        Ok(examples)
+    }
+
+    /// How local training turns per-example gradients into a step, where it is not the plain mean.
+    ///
+    /// # Errors
+    /// A budget that no noise meets.
+    fn gradient_rule(&self, _deployment: &Deployment) -> Result<Option<GradientRule>, DefenseError> {
+        Ok(None)
+    }
+
+    /// Transforms what `T` clients would send (a gradient or an update, `[T, ...]`).
     ///
     /// # Errors
     /// When the update cannot be protected (e.g. is not finite).
-    fn release(&self, update: Params, rngs: &mut [ChaCha12Rng]) -> Result<Released, DefenseError>;
+    fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
+        Ok(Released::unchanged(update))
+    }
+
+    /// Transforms the weighted mean of the clients' updates (`[1, ...]`) before it is used and published.
+    ///
+    /// # Errors
+    /// When the mean cannot be protected.
+    fn aggregate(&self, mean: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
+        Ok(Released::unchanged(mean))
+    }
+
+    /// Undoes what anyone can undo with public knowledge alone, such as a rotation by a public seed: what a curious party does first.
+    fn undo(&self, update: Params) -> Params {
+        update
+    }
+
+    /// Whether every client must weigh the same in the mean, because the guarantee is computed for that.
+    fn equal_weights(&self) -> bool {
+        false
+    }
+
+    /// Whether the guarantee needs updates to reach the server only as a sum.
+    fn needs_sum(&self) -> bool {
+        false
+    }
+
+    /// The privacy guarantee over the whole deployment, where there is one.
+    ///
+    /// # Errors
+    /// Parameters for which no guarantee can be computed.
+    fn privacy(&self, _deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
+        Ok(None)
+    }
+
+    /// What an adversary who knows the defence and its parameters can compute of it, such as `sigma`: never anything of an update.
+    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
+        BTreeMap::new()
+    }
 
     /// Bits a parameter takes on the wire after this defence, where it changes that.
     fn bits_per_value(&self) -> Option<f64> {
         None
-    }
-
-    /// What is guaranteed, in words; "no guarantee" where nothing is proved.
-    fn claim(&self) -> String {
-        "no guarantee".into()
     }
 
     /// Name of the adaptive attack registered against it.

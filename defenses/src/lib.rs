@@ -1,12 +1,17 @@
-//! What a client does to protect an update before it leaves. One defence a file; hooks default to "undefended".
+//! What clients, protocols and servers do to protect an update. One defence a file; hooks default to "undefended".
 
 mod defense;
 pub mod dp;
+pub mod protocol;
 mod prune;
 mod quantise;
+#[cfg(test)]
+mod testing;
 
-pub use defense::{Defense, DefenseError, Released};
+pub use defense::{Defense, DefenseError, Deployment, Examples, Released, Stage, Turn};
+pub use protocol::{PROTOCOLS, Protocol, ProtocolError, Transcript};
 use suites::Entry;
 
-/// All defences; an empty list in a suite is "none".
-pub static ENTRIES: &[&Entry<dyn Defense>] = &[&dp::gaussian::ENTRY, &prune::ENTRY, &quantise::ENTRY];
+/// All defences beside the protocols; an empty list in a suite is "none".
+pub static ENTRIES: &[&Entry<dyn Defense>] =
+    &[&dp::local::ENTRY, &dp::central::ENTRY, &prune::ENTRY, &quantise::ENTRY];

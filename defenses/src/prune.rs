@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use learning::Params;
-use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::{Kind, Tensor};
 
-use crate::{Defense, DefenseError, Released};
+use crate::{Defense, DefenseError, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -45,13 +44,13 @@ impl Default for Prune {
 }
 
 impl Defense for Prune {
-    fn release(&self, update: Params, _rngs: &mut [ChaCha12Rng]) -> Result<Released, DefenseError> {
+    fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
         let pruned = update.map(|t| keep_largest(t, self.fraction));
         let kept: f64 =
             pruned.trainable().map(|t| t.not_equal(0.0).sum(Kind::Double).double_value(&[])).sum();
         let total: f64 = update.trainable().map(|t| t.numel() as f64).sum();
         let values = BTreeMap::from([("kept_share".to_string(), kept / total)]);
-        Ok(Released { update: pruned, values })
+        Ok(Released { update: pruned, values, grid: None })
     }
 
     fn bits_per_value(&self) -> Option<f64> {

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use learning::Params;
-use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
-use crate::{Defense, DefenseError, Released};
+use crate::{Defense, DefenseError, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -44,12 +43,12 @@ impl Default for Quantise {
 }
 
 impl Defense for Quantise {
-    fn release(&self, update: Params, _rngs: &mut [ChaCha12Rng]) -> Result<Released, DefenseError> {
+    fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
         let rounded = update.map(|t| round(t, self.bits));
         let error = rounded.sub(&update).norm() / update.norm().clamp_min(1e-30);
         let values =
             BTreeMap::from([("relative_error".to_string(), error.mean(tch::Kind::Double).double_value(&[]))]);
-        Ok(Released { update: rounded, values })
+        Ok(Released { update: rounded, values, grid: None })
     }
 
     fn bits_per_value(&self) -> Option<f64> {

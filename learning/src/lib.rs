@@ -22,6 +22,6 @@ pub use error::LearningError;
 pub use gradients::{Form, Gradients, gradients};
 pub use layer_grad::LayerGrad;
 pub use network::Network;
-pub use observation::{Known, Observation, Signal};
+pub use observation::{Known, Observation, PublicDefense, Signal};
 pub use params::{Layout, Params};
 pub use tape::Mode;

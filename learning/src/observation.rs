@@ -1,7 +1,9 @@
 //! What an adversary holds: the only thing that crosses from the federation to `attacks`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use suites::Fact;
 use tch::Tensor;
 
@@ -28,6 +30,17 @@ impl Signal {
     }
 }
 
+/// A defence as its designer publishes it: the adversary knows everything but the keys and the draws (Kerckhoffs' principle).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublicDefense {
+    /// Registry name.
+    pub name: String,
+    /// Its parameters, all spelled out.
+    pub params: Map<String, Value>,
+    /// What follows from them, such as `scale` of the noise; nothing of any update.
+    pub values: BTreeMap<String, f64>,
+}
+
 /// What else the threat model grants.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -43,11 +56,18 @@ pub struct Known {
     pub local_examples: Option<usize>,
     /// Clients whose updates the signal averages (0 counts as 1).
     pub contributors: i64,
+    /// The defences that the signal went through, in order.
+    pub defenses: Vec<PublicDefense>,
 }
 
 impl Clone for Known {
     fn clone(&self) -> Known {
-        Known { labels: self.labels.as_ref().map(Tensor::shallow_clone), local: self.local.clone(), ..*self }
+        Known {
+            labels: self.labels.as_ref().map(Tensor::shallow_clone),
+            local: self.local.clone(),
+            defenses: self.defenses.clone(),
+            ..*self
+        }
     }
 }
 

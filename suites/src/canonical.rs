@@ -120,7 +120,7 @@ mod tests {
             r#""task":{"dataset":"photos","label":null,"limit":null,"size":null,"split":"train"},"#,
             r#""training":{"augment":false,"batch_size":1,"clients":1,"local_epochs":1,"local_examples":null,"#,
             r#""lr":1e-2,"momentum":0,"partition":{"kind":"iid"},"rounds_before":0,"weight_decay":0},"#,
-            r#""trials":1,"vantage":"server"}"#,
+            r#""trials":1,"utility":null,"vantage":"server"}"#,
         );
         assert_eq!(cell(&spec), expected);
     }

@@ -1,7 +1,7 @@
 //! Range checks of a spec, each with the dotted path, what is wrong and how to mend it.
 
 use crate::SpecError;
-use crate::spec::{CellSpec, Fact, Named, Partition, TrainingSpec, Vantage};
+use crate::spec::{CellSpec, Fact, Named, Partition, TrainingSpec, UtilitySpec, Vantage};
 
 type Checked = Result<(), SpecError>;
 
@@ -17,8 +17,9 @@ impl CellSpec {
         self.check_adversary()?;
         named("attack", &self.attack, "an attack, such as `fl-attack`")?;
         for (index, defense) in self.defenses.iter().enumerate() {
-            named(&format!("defenses.{index}"), defense, "a defence, such as `dp-gaussian`")?;
+            named(&format!("defenses.{index}"), defense, "a defence, such as `dp-local`")?;
         }
+        self.utility.as_ref().map_or(Ok(()), UtilitySpec::check)?;
         at_least_one("trials", Some(self.trials))
     }
 
@@ -105,6 +106,23 @@ impl TrainingSpec {
     }
 }
 
+impl UtilitySpec {
+    /// Range checks of the utility federation.
+    ///
+    /// # Errors
+    /// The first thing wrong, as [`SpecError::Value`].
+    pub fn check(&self) -> Result<(), SpecError> {
+        at_least_one("utility.rounds", Some(self.rounds))?;
+        at_least_one("utility.clients", Some(self.clients))?;
+        at_least_one("utility.examples", self.examples)?;
+        at_least_one("utility.batch_size", Some(self.batch_size))?;
+        at_least_one("utility.local_epochs", Some(self.local_epochs))?;
+        range("utility.lr", self.lr, self.lr > 0.0, "above 0", "0.05")?;
+        let momentum = (0.0..1.0).contains(&self.momentum);
+        range("utility.momentum", self.momentum, momentum, "at least 0 and below 1", "0.9")
+    }
+}
+
 fn named(path: &str, entry: &Named, example: &str) -> Checked {
     present(&format!("{path}.name"), &entry.name, &format!("name {example}"))?;
     match entry.params.contains_key("name") {
@@ -154,7 +172,7 @@ mod tests {
     #[test]
     fn every_field_is_guarded() {
         type Spoil = fn(&mut CellSpec);
-        let cases: [(&str, Spoil); 21] = [
+        let cases: [(&str, Spoil); 23] = [
             ("task.dataset: ", |s| s.task.dataset.clear()),
             ("task.label: ", |s| s.task.label = Some(" ".into())),
             ("task.size: ", |s| s.task.size = Some(0)),
@@ -178,6 +196,8 @@ mod tests {
             ("facts: ", |s| s.facts.push(Fact::BatchSize)),
             ("attack.name: ", |s| s.attack.name.clear()),
             ("trials: ", |s| s.trials = 0),
+            ("utility.rounds: ", |s| s.utility = Some(UtilitySpec { rounds: 0, ..UtilitySpec::default() })),
+            ("utility.lr: ", |s| s.utility = Some(UtilitySpec { lr: -1.0, ..UtilitySpec::default() })),
         ];
         for (path, spoil) in cases {
             let line = said(spoil);

@@ -108,7 +108,7 @@ fn choose(plan: &Plan, index: usize) -> (Vec<Assignment>, String) {
     (chosen, label)
 }
 
-/// A value in a few words: `fl-attack lr=0.1`, `dp-gaussian epsilon=8 + prune`.
+/// A value in a few words: `fl-attack lr=0.1`, `dp-local epsilon=8 + prune`.
 fn short(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -29,6 +29,6 @@ pub use expand::MAX_CELLS;
 pub use overrides::parse_override;
 pub use spec::{
     BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, Source, Split, TaskSpec,
-    TrainingSpec, Vantage,
+    TrainingSpec, UtilitySpec, Vantage,
 };
 pub use suite::{Published, Suite};

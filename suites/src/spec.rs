@@ -44,6 +44,8 @@ pub struct CellSpec {
     pub defenses: Vec<Named>,
     /// The attack.
     pub attack: Named,
+    /// Federated training that measures what the defences cost in accuracy; `None` measures only the attacked model.
+    pub utility: Option<UtilitySpec>,
     /// Independent captures (images or clients attacked), run as one batch; at least 1.
     pub trials: usize,
     /// Root of all randomness of the cell.
@@ -138,6 +140,42 @@ pub struct TrainingSpec {
     pub rounds_before: usize,
     /// How the examples are divided among the clients.
     pub partition: Partition,
+}
+
+/// A federation trained with the defences in the loop, from the same weights as the attacked one, to measure their utility.
+///
+/// It is the deployment that privacy budgets are composed over: its rounds, steps and sampling rate set the noise, in the captured round too.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct UtilitySpec {
+    /// Rounds; at least 1.
+    pub rounds: usize,
+    /// Clients, all of which take part in every round; at least 1.
+    pub clients: usize,
+    /// Examples of each client at most; `None` for all there are.
+    pub examples: Option<usize>,
+    /// Examples of one SGD step; at least 1.
+    pub batch_size: usize,
+    /// Passes over a client's examples in one round; at least 1.
+    pub local_epochs: usize,
+    /// Learning rate of local SGD; above 0.
+    pub lr: f64,
+    /// Momentum of local SGD, in [0, 1).
+    pub momentum: f64,
+}
+
+impl Default for UtilitySpec {
+    fn default() -> Self {
+        UtilitySpec {
+            rounds: 10,
+            clients: 5,
+            examples: None,
+            batch_size: 16,
+            local_epochs: 1,
+            lr: 0.05,
+            momentum: 0.0,
+        }
+    }
 }
 
 /// How examples are divided among clients.
@@ -296,6 +334,7 @@ impl CellSpec {
             facts: vec![Fact::BatchSize, Fact::LocalSteps, Fact::LearningRate, Fact::Normalisation],
             defenses: Vec::new(),
             attack: Named::new(attack),
+            utility: None,
             trials: 1,
             seed: 0,
         }

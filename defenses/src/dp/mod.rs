@@ -1,4 +1,9 @@
-//! Differential privacy: mechanisms and their calibration.
+//! Differential privacy: mechanisms, their calibration and their accounting.
 
 pub mod analytic;
-pub mod gaussian;
+mod budget;
+pub mod central;
+mod common;
+pub mod local;
+
+pub use budget::{Budget, Neighbouring, Unit};

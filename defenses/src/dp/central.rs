@@ -1,0 +1,173 @@
+//! `dp-central`: clients clip, a trusted server adds noise once to the mean (DP-FedAvg), optionally with an adaptive clipping norm.
+
+use std::collections::BTreeMap;
+
+use learning::Params;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use suites::{Entry, SpecError};
+use tch::Kind;
+
+use super::common::{self, Norm};
+use super::{Budget, Neighbouring, Unit, analytic};
+use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
+
+/// Registry entry.
+pub static ENTRY: Entry<dyn Defense> = Entry {
+    name: "dp-central",
+    summary: "clients clip to `clip`, the trusted server adds Gaussian noise once to the mean for `epsilon` over all rounds; `adaptive` clipping by quantile",
+    reference: "McMahan et al.: Learning Differentially Private Recurrent Language Models, ICLR 2018; Andrew et al.: Differentially Private Learning with Adaptive Clipping, NeurIPS 2021",
+    build: |map| {
+        let setting: Central = suites::params("dp-central", map)?;
+        setting.check()?;
+        Ok(Box::new(setting))
+    },
+};
+
+/// Parameters.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Central {
+    /// Privacy loss over all rounds of the deployment, above 0.
+    pub epsilon: f64,
+    /// Failure probability, inside (0, 1).
+    pub delta: f64,
+    /// Largest L2 norm of a client's update (of the first round, where `adaptive`), above 0.
+    pub clip: f64,
+    /// Whether the clipping norm follows a quantile of the updates' norms.
+    pub adaptive: bool,
+    /// The quantile it follows, inside (0, 1).
+    pub quantile: f64,
+    /// Step size of its geometric update, above 0.
+    pub clip_lr: f64,
+    /// Standard deviation of the noise on the number of unclipped clients; `None` for a twentieth of the clients, and at least 1
+    /// (the paper's choice for large cohorts).
+    pub count_noise: Option<f64>,
+}
+
+impl Default for Central {
+    fn default() -> Central {
+        Central {
+            epsilon: 8.0,
+            delta: 1e-5,
+            clip: 1.0,
+            adaptive: false,
+            quantile: 0.5,
+            clip_lr: 0.2,
+            count_noise: None,
+        }
+    }
+}
+
+/// The current clipping norm in the defence's memory.
+const CLIP: &str = "clip";
+/// How many clients of this round were within the norm.
+const WITHIN: &str = "within";
+
+impl Central {
+    fn check(&self) -> Result<(), SpecError> {
+        common::positive("dp-central", "epsilon", self.epsilon)?;
+        common::positive("dp-central", "clip", self.clip)?;
+        common::positive("dp-central", "clip_lr", self.clip_lr)?;
+        common::probability("dp-central", "delta", self.delta)?;
+        common::probability("dp-central", "quantile", self.quantile)?;
+        self.count_noise.map_or(Ok(()), |sigma| common::positive("dp-central", "count_noise", sigma))
+    }
+
+    /// Noise multiplier of one round whose `rounds`-fold composition meets the budget.
+    fn multiplier(&self, rounds: usize) -> f64 {
+        analytic::sigma(self.epsilon, self.delta) * (rounds.max(1) as f64).sqrt()
+    }
+
+    /// Noise multipliers `(updates, count)` that together cost what `z` alone would: `z_u = (z^-2 - (2 s)^-2)^(-1/2)` where `s` is the
+    /// standard deviation on the count, whose sensitivity is 1/2 (Andrew et al. 2021, theorem 1).
+    fn split(&self, z: f64, clients: usize) -> Result<(f64, f64), DefenseError> {
+        let count = self.count_noise.unwrap_or((clients as f64 / 20.0).max(1.0));
+        let left = z.powi(-2) - (2.0 * count).powi(-2);
+        match left > 0.0 {
+            true => Ok((left.powf(-0.5), count)),
+            false => Err(DefenseError::Unfit(format!(
+                "dp-central: the noise on the count (count_noise = {count:.3}) spends more than epsilon = {}; write a count_noise above {:.3}",
+                self.epsilon,
+                z / 2.0
+            ))),
+        }
+    }
+
+    fn clip_now(&self, turn: &Turn) -> f64 {
+        turn.memory.get(CLIP).copied().unwrap_or(self.clip)
+    }
+
+    /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of clients within it.
+    fn adapt(&self, turn: &mut Turn, count_noise: f64) {
+        let within = turn.memory.get(WITHIN).copied().unwrap_or(0.0);
+        let draw: f64 = turn.rngs.first_mut().map_or(0.0, |rng| StandardNormal.sample(rng));
+        let share = (within + count_noise * draw) / turn.contributors.max(1) as f64;
+        let next = self.clip_now(turn) * (-self.clip_lr * (share - self.quantile)).exp();
+        turn.memory.insert(CLIP.into(), next);
+    }
+}
+
+impl Defense for Central {
+    fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
+        let clip = self.clip_now(turn);
+        let clipped = common::clip(&update, Norm::L2, clip)?;
+        let within = clipped.norm.le(clip).sum(Kind::Double).double_value(&[]);
+        turn.memory.insert(WITHIN.into(), within);
+        let values = BTreeMap::from([
+            ("clip".to_string(), clip),
+            ("clip_factor".to_string(), common::mean(&clipped.factor)),
+            ("update_norm".to_string(), common::mean(&clipped.norm)),
+        ]);
+        Ok(Released { update: clipped.update, values, grid: None })
+    }
+
+    fn aggregate(&self, mean: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
+        let (clip, clients) = (self.clip_now(turn), turn.contributors.max(1));
+        let mut z = self.multiplier(turn.deployment.rounds);
+        if self.adaptive {
+            let (updates, count) = self.split(z, clients)?;
+            self.adapt(turn, count);
+            z = updates;
+        }
+        // The sum has sensitivity `clip`; the mean divides noise and sensitivity by the public number of clients.
+        let sigma = z * clip / clients as f64;
+        let noised = common::map_trainable(&mean, |t| t + common::normal(t, turn.rngs) * sigma);
+        let noise = sigma * (mean.layout().trainable_len() as f64).sqrt();
+        let values = BTreeMap::from([
+            ("sigma".to_string(), sigma),
+            ("noise_multiplier".to_string(), z),
+            ("noise_to_signal".to_string(), noise / common::mean(&mean.norm()).max(1e-30)),
+        ]);
+        Ok(Released { update: noised, values, grid: None })
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Server
+    }
+
+    fn equal_weights(&self) -> bool {
+        true
+    }
+
+    fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
+        Ok(Some(Budget {
+            epsilon: self.epsilon,
+            delta: self.delta,
+            unit: Unit::Client,
+            neighbouring: Neighbouring::ZeroOut,
+            accountants: BTreeMap::from([("analytic", self.epsilon)]),
+            steps: deployment.rounds,
+            rate: 1.0,
+            against: "whoever sees only the released models; the server itself is trusted".into(),
+        }))
+    }
+
+    fn spelled_out(&self) -> Map<String, Value> {
+        crate::defense::spelled_out(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

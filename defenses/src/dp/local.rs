@@ -1,0 +1,176 @@
+//! `dp-local`: each client clips its own update and adds the whole noise itself, trusting nobody.
+
+use std::collections::BTreeMap;
+
+use learning::Params;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use suites::{Entry, SpecError};
+
+use super::common::{self, Norm};
+use super::{Budget, Neighbouring, Unit, analytic};
+use crate::{Defense, DefenseError, Deployment, Released, Turn};
+
+/// Registry entry.
+pub static ENTRY: Entry<dyn Defense> = Entry {
+    name: "dp-local",
+    summary: "each client clips its update to norm `clip` and adds Gaussian (or Laplace) noise for `epsilon` over all rounds",
+    reference: "Balle, Wang: Improving the Gaussian Mechanism for Differential Privacy, ICML 2018; Dwork, McSherry, Nissim, Smith, TCC 2006 (Laplace)",
+    build: |map| {
+        let setting: Local = suites::params("dp-local", map)?;
+        setting.check()?;
+        Ok(Box::new(setting))
+    },
+};
+
+/// Distribution of the noise.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// Gaussian; `clip` bounds the L2 norm.
+    Gaussian,
+    /// Laplace; `clip` bounds the L1 norm, and delta is 0.
+    Laplace,
+}
+
+/// How the Gaussian's sigma is found.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Calibration {
+    /// The smallest that is private, at any epsilon.
+    Analytic,
+    /// sqrt(2 ln(1.25/delta))/epsilon, one release, epsilon at most 1.
+    Classical,
+}
+
+/// Parameters.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Local {
+    /// Privacy loss over all rounds of the deployment, above 0.
+    pub epsilon: f64,
+    /// Failure probability, inside (0, 1); unused by Laplace.
+    pub delta: f64,
+    /// Largest norm of a client's update, above 0.
+    pub clip: f64,
+    /// Distribution of the noise.
+    pub mechanism: Mechanism,
+    /// How sigma is found.
+    pub calibration: Calibration,
+}
+
+impl Default for Local {
+    fn default() -> Local {
+        Local {
+            epsilon: 8.0,
+            delta: 1e-5,
+            clip: 1.0,
+            mechanism: Mechanism::Gaussian,
+            calibration: Calibration::Analytic,
+        }
+    }
+}
+
+impl Local {
+    fn check(&self) -> Result<(), SpecError> {
+        common::positive("dp-local", "epsilon", self.epsilon)?;
+        common::positive("dp-local", "clip", self.clip)?;
+        common::probability("dp-local", "delta", self.delta)?;
+        if self.calibration == Calibration::Classical && self.epsilon > 1.0 {
+            return Err(SpecError::value(
+                "defenses.dp-local.calibration",
+                format!(
+                    "is \"classical\" at epsilon = {}, where its proof does not hold and it adds too little noise",
+                    self.epsilon
+                ),
+                "write calibration = \"analytic\", or an epsilon of at most 1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Scale of the noise on each coordinate: the Gaussian's standard deviation or the Laplace's `b`.
+    ///
+    /// `T` Gaussian releases compose exactly to one of `sigma / sqrt(T)`; `T` Laplace releases add their epsilons; the classical formula
+    /// is applied to `T` equal shares of epsilon and delta (basic composition).
+    pub fn scale(&self, rounds: usize) -> f64 {
+        let t = rounds.max(1) as f64;
+        match (self.mechanism, self.calibration) {
+            (Mechanism::Laplace, _) => self.clip * t / self.epsilon,
+            (_, Calibration::Analytic) => self.clip * analytic::sigma(self.epsilon, self.delta) * t.sqrt(),
+            (_, Calibration::Classical) => {
+                self.clip * (2.0 * (1.25 * t / self.delta).ln()).sqrt() * t / self.epsilon
+            }
+        }
+    }
+
+    fn norm(&self) -> Norm {
+        match self.mechanism {
+            Mechanism::Gaussian => Norm::L2,
+            Mechanism::Laplace => Norm::L1,
+        }
+    }
+}
+
+impl Defense for Local {
+    fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
+        let clipped = common::clip(&update, self.norm(), self.clip)?;
+        let scale = self.scale(turn.deployment.rounds);
+        let noised = common::map_trainable(&clipped.update, |t| match self.mechanism {
+            Mechanism::Gaussian => t + common::normal(t, turn.rngs) * scale,
+            Mechanism::Laplace => t + common::laplace(t, turn.rngs) * scale,
+        });
+        let std = match self.mechanism {
+            Mechanism::Gaussian => scale,
+            Mechanism::Laplace => scale * std::f64::consts::SQRT_2,
+        };
+        let noise = std * (update.layout().trainable_len() as f64).sqrt();
+        let values = BTreeMap::from([
+            ("sigma".to_string(), std),
+            ("clip_factor".to_string(), common::mean(&clipped.factor)),
+            ("update_norm".to_string(), common::mean(&clipped.norm)),
+            // Expected noise norm over the clipped signal's own.
+            ("noise_to_signal".to_string(), noise / common::mean(&clipped.update.norm()).max(1e-30)),
+        ]);
+        Ok(Released { update: noised, values, grid: None })
+    }
+
+    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
+        let (scale, clip) = (self.scale(deployment.rounds), self.clip);
+        BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), clip)])
+    }
+
+    fn adaptive(&self) -> Option<&'static str> {
+        Some("adaptive-matching")
+    }
+
+    fn bits_per_value(&self) -> Option<f64> {
+        // Noise fills in what an earlier defence left out or rounded.
+        Some(32.0)
+    }
+
+    fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
+        let (name, delta) = match (self.mechanism, self.calibration) {
+            (Mechanism::Laplace, _) => ("pure", 0.0),
+            (_, Calibration::Analytic) => ("analytic", self.delta),
+            (_, Calibration::Classical) => ("classical", self.delta),
+        };
+        Ok(Some(Budget {
+            epsilon: self.epsilon,
+            delta,
+            unit: Unit::Client,
+            neighbouring: Neighbouring::ZeroOut,
+            accountants: BTreeMap::from([(name, self.epsilon)]),
+            steps: deployment.rounds,
+            rate: 1.0,
+            against: "everyone who sees the update, the server included".into(),
+        }))
+    }
+
+    fn spelled_out(&self) -> Map<String, Value> {
+        crate::defense::spelled_out(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;
