@@ -4,10 +4,13 @@
 //! (leading dimension 1) a layer runs as one ordinary batch of `T*B`; where each trial has its own weights a linear layer
 //! runs as `baddbmm`, a convolution as one grouped convolution. `conv.rs` says how convolutions run while recording.
 
+use std::sync::Arc;
+
 use tch::{Kind, Tensor};
 
 use crate::conv::{self, Way};
 use crate::gradients::Form;
+use crate::models::Bottleneck;
 use crate::params::{InitRule, ParamSpec, Params};
 
 pub use crate::conv::Conv;
@@ -49,6 +52,8 @@ pub struct Tap {
     pub kernels: Vec<Tensor>,
     /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`.
     pub fixed: Option<[Tensor; 2]>,
+    /// Of a convolution: its geometry.
+    pub conv: Option<Conv>,
 }
 
 /// Batch statistics that a BatchNorm layer saw in [`Mode::Train`].
@@ -62,6 +67,15 @@ pub struct BatchStat {
     pub var: Tensor,
 }
 
+/// What a recording pass keeps of a convolution.
+#[derive(Clone, Copy)]
+enum Record {
+    /// What the batch's weight gradient needs in that form.
+    Batch(Form),
+    /// Its input as it is, from which gradients of single examples are formed.
+    Examples,
+}
+
 enum Source<'a> {
     Declare(Vec<ParamSpec>),
     Run(&'a Params),
@@ -71,14 +85,17 @@ enum Source<'a> {
 pub struct Tape<'a> {
     source: Source<'a>,
     mode: Mode,
-    record: Option<Form>,
+    record: Option<Record>,
     /// Parametrised layers in the order they ran (empty unless recording).
     pub taps: Vec<Tap>,
     /// Statistics of the BatchNorm layers in train mode.
     pub stats: Vec<BatchStat>,
+    /// What the model itself adds to the loss, `[T]` (mean over the batch), where it adds something.
+    pub penalty: Option<Tensor>,
+    inserted: Option<Arc<Bottleneck>>,
 }
 
-/// BatchNorm's epsilon, as PyTorch's default.
+/// BatchNorm's and GroupNorm's epsilon, as PyTorch's default.
 const BN_EPS: f64 = 1e-5;
 
 impl<'a> Tape<'a> {
@@ -90,17 +107,25 @@ impl<'a> Tape<'a> {
             record: None,
             taps: Vec::new(),
             stats: Vec::new(),
+            penalty: None,
+            inserted: None,
         }
     }
 
     /// A pass with these parameters.
     pub fn new(params: &'a Params, mode: Mode) -> Tape<'a> {
-        Tape { source: Source::Run(params), mode, record: None, taps: Vec::new(), stats: Vec::new() }
+        let source = Source::Run(params);
+        Tape { source, mode, record: None, taps: Vec::new(), stats: Vec::new(), penalty: None, inserted: None }
     }
 
     /// A pass that records taps for [`crate::gradients`], whose weight gradients will have that form.
     pub fn recording(params: &'a Params, mode: Mode, form: Form) -> Tape<'a> {
-        Tape { record: Some(form), ..Tape::new(params, mode) }
+        Tape { record: Some(Record::Batch(form)), ..Tape::new(params, mode) }
+    }
+
+    /// A pass that records taps for [`crate::per_example`]: the input of every layer as it is, `[T or 1, B, ...]`.
+    pub fn per_example(params: &'a Params, mode: Mode) -> Tape<'a> {
+        Tape { record: Some(Record::Examples), ..Tape::new(params, mode) }
     }
 
     pub(crate) fn into_specs(self) -> Vec<ParamSpec> {
@@ -136,8 +161,28 @@ impl<'a> Tape<'a> {
         output
     }
 
+    /// Puts a bottleneck before the linear layer it names, which the pass has yet to reach.
+    pub(crate) fn insert(&mut self, bottleneck: Arc<Bottleneck>) {
+        self.inserted = Some(bottleneck);
+    }
+
+    /// Adds to what the model adds to the loss, `[T]`.
+    pub(crate) fn penalise(&mut self, loss: Tensor) {
+        self.penalty = Some(match self.penalty.take() {
+            Some(sum) => sum + loss,
+            None => loss,
+        });
+    }
+
+    /// A buffer without gradient, `[T or 1, ...shape]`, zero before training.
+    pub(crate) fn buffer(&mut self, name: &str, shape: &[i64]) -> Tensor {
+        self.param(name.to_string(), shape, InitRule::Constant(0.0), false).1
+    }
+
     /// Fully connected layer, `x` `[T, B, in]` to `[T, B, out]`; PyTorch's default initialisation.
     pub fn linear(&mut self, name: &str, x: &Tensor, out: i64) -> Tensor {
+        let bottleneck = self.inserted.take_if(|b| b.before == name);
+        let x = &bottleneck.map_or_else(|| x.shallow_clone(), |b| b.layer(self, x));
         let size = x.size();
         let fan_in = size[2];
         let init = InitRule::Uniform { bound: 1.0 / (fan_in as f64).sqrt() };
@@ -159,6 +204,7 @@ impl<'a> Tape<'a> {
             output: z,
             kernels: Vec::new(),
             fixed: None,
+            conv: None,
         })
     }
 
@@ -178,16 +224,20 @@ impl<'a> Tape<'a> {
             .then(|| self.param(format!("{name}.bias"), &[conv.output], InitRule::Uniform { bound }, true));
         let value = bias.as_ref().map(|(_, b)| b);
         let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
-        let output = match self.record.map(|form| conv.way(x, form)) {
+        let output = match self.record {
             None => conv::grouped(x, &w, value, conv),
-            Some(Way::Autograd) => {
-                kernels = conv::own_kernels(&w, x.size()[0].max(w.size()[0]));
-                conv::apart(x, &kernels, value, conv)
-            }
-            Some(way) => {
-                input = conv::columns(x, conv);
-                conv::product(&input, &w, value, way, conv.output_size(x))
-            }
+            Some(Record::Examples) if w.size()[0] == 1 => conv::grouped(x, &w, value, conv),
+            Some(Record::Examples) => conv::apart(x, &w.unbind(0), value, conv),
+            Some(Record::Batch(form)) => match conv.way(x, form) {
+                Way::Autograd => {
+                    kernels = conv::own_kernels(&w, x.size()[0].max(w.size()[0]));
+                    conv::apart(x, &kernels, value, conv)
+                }
+                way => {
+                    input = conv::columns(x, conv);
+                    conv::product(&input, &w, value, way, conv.output_size(x))
+                }
+            },
         };
         self.keep(Tap {
             kind: TapKind::Conv,
@@ -197,6 +247,7 @@ impl<'a> Tape<'a> {
             output,
             kernels,
             fixed: None,
+            conv: Some(conv),
         })
     }
 
@@ -229,6 +280,28 @@ impl<'a> Tape<'a> {
             output,
             kernels: Vec::new(),
             fixed,
+            conv: None,
+        })
+    }
+
+    /// GroupNorm over `[T, B, C, H, W]` (Wu and He 2018): each example by its own mean and variance in each of `groups` groups of
+    /// channels, so that no example's gradient depends on another. `groups` divides `C`.
+    pub fn group_norm(&mut self, name: &str, x: &Tensor, groups: i64) -> Tensor {
+        let c = x.size()[2];
+        let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
+        let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
+        let hat = images(x).group_norm(groups, None::<Tensor>, None, BN_EPS, false);
+        let hat = unfold_trials(&hat, x.size()[0]);
+        let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
+        self.keep(Tap {
+            kind: TapKind::Scale,
+            weight: wi,
+            bias: Some(bi),
+            input: hat,
+            output,
+            kernels: Vec::new(),
+            fixed: None,
+            conv: None,
         })
     }
 

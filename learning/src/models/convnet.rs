@@ -4,13 +4,13 @@ use serde::Deserialize;
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
-use super::{Architecture, Model, Shape, image_shape};
+use super::{Architecture, Model, Norm, Shape, image_shape};
 use crate::tape::{Conv, Tape, max_pool};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "convnet64",
-    summary: "Geiping's ConvNet: eight 3x3 convolutions of 64 to 256 channels with BatchNorm, two max pools",
+    summary: "Geiping's ConvNet: eight 3x3 convolutions of 64 to 256 channels with BatchNorm (or `norm = \"group\"`), two max pools",
     reference: "Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients, NeurIPS 2020",
     build: |map| {
         let params: ConvnetParams = suites::params("convnet64", map)?;
@@ -30,11 +30,13 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
 struct ConvnetParams {
     /// Channels of the first convolution.
     width: i64,
+    /// `"batch"`, or `"group"` for training on single examples' gradients.
+    norm: Norm,
 }
 
 impl Default for ConvnetParams {
     fn default() -> Self {
-        ConvnetParams { width: 64 }
+        ConvnetParams { width: 64, norm: Norm::Batch }
     }
 }
 
@@ -42,12 +44,13 @@ struct Convnet {
     input: [i64; 3],
     classes: i64,
     width: i64,
+    norm: Norm,
 }
 
 impl Architecture for ConvnetParams {
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
         let input = image_shape("convnet64", shape, 1, 9)?;
-        Ok(Box::new(Convnet { input, classes: shape.classes, width: self.width }))
+        Ok(Box::new(Convnet { input, classes: shape.classes, width: self.width, norm: self.norm }))
     }
 }
 
@@ -70,7 +73,7 @@ impl Model for Convnet {
             let output = channels * self.width;
             let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true };
             let z = tape.conv(&format!("model.conv{i}"), &x, conv);
-            x = tape.batch_norm(&format!("model.bn{i}"), &z).relu();
+            x = self.norm.layer(tape, &format!("model.bn{i}"), &z).relu();
             if i == 5 || i == 7 {
                 x = max_pool(&x, 3, 3, 0);
             }

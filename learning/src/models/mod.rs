@@ -7,11 +7,15 @@ use tch::Tensor;
 use crate::params::Params;
 use crate::tape::Tape;
 
+mod bottleneck;
 mod convnet;
 mod lenet;
 mod mlp;
+mod norm;
 mod resnet;
 mod simple_cnn;
+
+pub use bottleneck::{Bottleneck, Bottlenecked, has_bottleneck, head};
 
 /// An architecture for one input shape and class count.
 pub trait Model: Send + Sync {
@@ -24,11 +28,14 @@ pub trait Model: Send + Sync {
     /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by name.
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor;
 
-    /// Redraws the buffers that are random in every pass, one stream a trial; most models have none. Called before each gradient.
+    /// Redraws the buffers that are random in every pass, one stream a trial; most models have none. Called before each gradient,
+    /// which alone sees what was drawn.
     fn refresh(&self, params: Params, _rngs: &mut [ChaCha12Rng]) -> Params {
         params
     }
 }
+
+use norm::Norm;
 
 /// What a task dictates to an architecture.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,14 +4,14 @@ use serde::Deserialize;
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
-use super::{Architecture, Model, Shape, image_shape};
+use super::{Architecture, Model, Norm, Shape, image_shape};
 use crate::params::InitRule;
 use crate::tape::{Conv, Tape, global_avg_pool, max_pool};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "resnet18",
-    summary: "ResNet-18 (`stem = \"imagenet\"`: 7x7 stride 2 and max pool, or `\"cifar\"`: 3x3 stride 1)",
+    summary: "ResNet-18 (`stem = \"imagenet\"`: 7x7 stride 2 and max pool, or `\"cifar\"`: 3x3 stride 1; `norm = \"group\"`)",
     reference: "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016",
     build: |map| Ok(Box::new(suites::params::<ResnetParams>("resnet18", map)?)),
 };
@@ -28,19 +28,22 @@ enum Stem {
 #[serde(default, deny_unknown_fields)]
 struct ResnetParams {
     stem: Stem,
+    /// `"batch"`, or `"group"` for training on single examples' gradients.
+    norm: Norm,
 }
 
 struct Resnet {
     input: [i64; 3],
     classes: i64,
     stem: Stem,
+    norm: Norm,
 }
 
 impl Architecture for ResnetParams {
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
         let least = if self.stem == Stem::Imagenet { 32 } else { 8 };
         let input = image_shape("resnet18", shape, 1, least)?;
-        Ok(Box::new(Resnet { input, classes: shape.classes, stem: self.stem }))
+        Ok(Box::new(Resnet { input, classes: shape.classes, stem: self.stem, norm: self.norm }))
     }
 }
 
@@ -50,19 +53,19 @@ fn conv(tape: &mut Tape, name: &str, x: &Tensor, conv: Conv) -> Tensor {
     tape.conv_init(name, x, conv, InitRule::Normal { std: (2.0 / fan_out).sqrt() })
 }
 
-fn basic_block(tape: &mut Tape, name: &str, x: &Tensor, output: i64, stride: i64) -> Tensor {
+fn basic_block(tape: &mut Tape, norm: Norm, name: &str, x: &Tensor, output: i64, stride: i64) -> Tensor {
     let input = x.size()[2];
     let three = |input, stride| Conv { input, output, kernel: 3, stride, padding: 1, bias: false };
     let y = conv(tape, &format!("{name}.conv1"), x, three(input, stride));
-    let y = tape.batch_norm(&format!("{name}.bn1"), &y).relu();
+    let y = norm.layer(tape, &format!("{name}.bn1"), &y).relu();
     let y = conv(tape, &format!("{name}.conv2"), &y, three(output, 1));
-    let y = tape.batch_norm(&format!("{name}.bn2"), &y);
+    let y = norm.layer(tape, &format!("{name}.bn2"), &y);
     if stride == 1 && input == output {
         return (y + x).relu();
     }
     let one = Conv { input, output, kernel: 1, stride, padding: 0, bias: false };
     let short = conv(tape, &format!("{name}.downsample.0"), x, one);
-    (y + tape.batch_norm(&format!("{name}.downsample.1"), &short)).relu()
+    (y + norm.layer(tape, &format!("{name}.downsample.1"), &short)).relu()
 }
 
 impl Model for Resnet {
@@ -79,14 +82,14 @@ impl Model for Resnet {
         let stem =
             Conv { input: self.input[0], output: 64, kernel, stride, padding: kernel / 2, bias: false };
         let x = conv(tape, "conv1", x, stem);
-        let mut x = tape.batch_norm("bn1", &x).relu();
+        let mut x = self.norm.layer(tape, "bn1", &x).relu();
         if self.stem == Stem::Imagenet {
             x = max_pool(&x, 3, 2, 1);
         }
         for (stage, channels) in [64, 128, 256, 512].into_iter().enumerate() {
             let stride = if stage == 0 { 1 } else { 2 };
-            x = basic_block(tape, &format!("layer{}.0", stage + 1), &x, channels, stride);
-            x = basic_block(tape, &format!("layer{}.1", stage + 1), &x, channels, 1);
+            x = basic_block(tape, self.norm, &format!("layer{}.0", stage + 1), &x, channels, stride);
+            x = basic_block(tape, self.norm, &format!("layer{}.1", stage + 1), &x, channels, 1);
         }
         tape.linear("fc", &global_avg_pool(&x), self.classes)
     }

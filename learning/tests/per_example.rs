@@ -1,0 +1,120 @@
+//! Clipped sums of per-example gradients against a loop over the examples, and what privacy rests on.
+
+mod common;
+
+use common::{hashed, hashed_params, near, network};
+use learning::loss::task_loss;
+use learning::per_example::{Clipped, clipped_sum};
+use learning::{Form, Mode, Network, Params, gradients};
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+
+const CLASSES: i64 = 5;
+
+/// A registered model with its input and the examples of a batch.
+fn cases() -> Vec<(Value, Vec<i64>, i64)> {
+    vec![
+        (json!({"name": "lenet-zhu"}), vec![3, 16, 16], 6),
+        (json!({"name": "convnet64", "width": 4}), vec![3, 18, 18], 4),
+        (json!({"name": "convnet64", "width": 4, "norm": "group"}), vec![3, 18, 18], 4),
+        (json!({"name": "simple-cnn"}), vec![3, 16, 16], 3),
+        (json!({"name": "mlp", "hidden": [24, 12]}), vec![13], 7),
+        (json!({"name": "logistic"}), vec![1, 8, 8], 7),
+        (json!({"name": "resnet18"}), vec![3, 32, 32], 3),
+        (json!({"name": "resnet18", "stem": "cifar", "norm": "group"}), vec![3, 8, 8], 2),
+    ]
+}
+
+fn labels(trials: i64, batch: i64) -> Tensor {
+    (Tensor::arange(trials * batch, (Kind::Int64, Device::Cpu)) * 3)
+        .remainder(CLASSES)
+        .reshape([trials, batch])
+}
+
+fn images(input: &[i64], trials: i64, batch: i64, kind: Kind) -> Tensor {
+    let size: Vec<i64> = [trials, batch].into_iter().chain(input.iter().copied()).collect();
+    hashed(&size, 900, kind)
+}
+
+fn ones(trials: i64, batch: i64, kind: Kind) -> Tensor {
+    Tensor::ones([trials, batch], (kind, Device::Cpu))
+}
+
+fn clipped(net: &Network, params: &Params, x: &Tensor, y: &Tensor, clip: f64) -> Clipped {
+    let counted = ones(x.size()[0], x.size()[1], x.kind());
+    clipped_sum(net, params, x, &counted, Mode::Eval, clip, |z| task_loss(z, y))
+}
+
+/// Example `b` of trial `t` by itself: its gradient as a batch of one.
+fn single(net: &Network, params: &Params, x: &Tensor, y: &Tensor, t: i64, b: i64) -> Params {
+    let params = if params.trials() == 1 { params.clone() } else { params.narrow(t, 1) };
+    let one = |v: &Tensor| v.narrow(0, t, 1).narrow(1, b, 1);
+    let (x, y) = (one(x), one(y));
+    gradients(net, &params, &x, Mode::Eval, Form::Dense, false, |z| task_loss(z, &y))
+        .to_params(&params)
+        .map(Tensor::detach)
+}
+
+fn norm(params: &Params) -> f64 {
+    params.norm().double_value(&[0])
+}
+
+/// Every example's gradient by itself, and their norms `[T, B]`.
+fn singles(net: &Network, params: &Params, x: &Tensor, y: &Tensor) -> (Vec<Vec<Params>>, Tensor) {
+    let of = |t| (0..x.size()[1]).map(|b| single(net, params, x, y, t, b)).collect();
+    let singles: Vec<Vec<Params>> = (0..x.size()[0]).map(of).collect();
+    let norms: Vec<f64> = singles.iter().flatten().map(norm).collect();
+    (singles, Tensor::from_slice(&norms).reshape(&x.size()[..2]))
+}
+
+/// The clipped sum of each trial, `[T, ...]`.
+fn clip_and_sum(singles: &[Vec<Params>], clip: f64) -> Params {
+    let sums = singles.iter().map(|of_trial| {
+        let clipped = of_trial.iter().map(|g| g.scale((clip / norm(g)).min(1.0)));
+        clipped.reduce(|a, b| a.zip(&b, |a, b| a + b)).expect("examples")
+    });
+    let sums: Vec<Params> = sums.collect();
+    let sum = (0..sums[0].tensors.len())
+        .map(|i| Tensor::cat(&sums.iter().map(|s| s.tensors[i].shallow_clone()).collect::<Vec<_>>(), 0));
+    Params::new(sums[0].layout().clone(), sum.collect()).expect("the layout's shapes")
+}
+
+/// Equal relative to the whole vector of each trial; with `each` also parameter by parameter.
+fn same(found: &Params, expected: &Params, tolerance: f64, each: bool, what: &str) {
+    let error = (found.sub(expected).norm() / expected.norm()).max().double_value(&[]);
+    assert!(error <= tolerance, "{what}: relative difference {error:.2e}");
+    if !each {
+        return;
+    }
+    for ((spec, a), b) in found.layout().specs().iter().zip(&found.tensors).zip(&expected.tensors) {
+        near(a, b, tolerance, &format!("{what}, {}", spec.name));
+    }
+}
+
+/// A norm with half of the examples above it, half below.
+fn median(norms: &Tensor) -> f64 {
+    norms.to_kind(Kind::Double).median().double_value(&[])
+}
+
+#[test]
+fn as_a_loop_over_the_examples() {
+    tch::set_num_threads(1);
+    for (model, input, batch) in cases() {
+        let net = network(&model, &input, CLASSES);
+        for (trials, own) in [(1, 1), (3, 1), (2, 2)] {
+            // Twenty GroupNorms amplify what single precision rounds away, in the loop as well.
+            let single = if model["stem"] == "cifar" { 1e-5 } else { 1e-6 };
+            for (kind, tolerance) in [(Kind::Float, single), (Kind::Double, 1e-12)] {
+                let params = hashed_params(&net, own, 10, kind);
+                let (x, y) = (images(&input, trials, batch, kind), labels(trials, batch));
+                let (singles, norms) = singles(&net, &params, &x, &y);
+                let clip = median(&norms);
+                let found = clipped(&net, &params, &x, &y, clip);
+                let what = format!("{model}, {trials} trials, {own} sets of weights, {kind:?}");
+                near(&found.norms, &norms.to_kind(kind), tolerance, &format!("{what}, norms"));
+                same(&found.sum, &clip_and_sum(&singles, clip), tolerance, kind == Kind::Double, &what);
+                assert_eq!(found.dropped, vec![0; trials as usize]);
+            }
+        }
+    }
+}
