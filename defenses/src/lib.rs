@@ -2,6 +2,8 @@
 
 mod defense;
 pub mod dp;
+pub mod keys;
+pub mod paillier;
 pub mod protocol;
 mod prune;
 mod quantise;

@@ -1,0 +1,53 @@
+//! Speed and size of Paillier encryption with 2048-bit keys on one core: `cargo run --release -p defenses --example paillier [BITS]`.
+//! Run `tests/golden/paillier/speed.py` beside it for python-paillier on the same machine.
+
+use std::time::Instant;
+
+use defenses::paillier::{Ciphertext, Packing, SecretKey, message_bytes};
+
+fn main() {
+    let bits = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(2048);
+    let mut rng = suites::rng::stream(1, "example", "paillier");
+    let start = Instant::now();
+    let key = match SecretKey::generate(bits, &mut rng) {
+        Ok(key) => key,
+        Err(error) => return eprintln!("{error}"),
+    };
+    println!("key of {bits} bits, {}: {:.3} s", key.public().fingerprint(), start.elapsed().as_secs_f64());
+    let public = key.public();
+
+    let packing = Packing::new(bits - 1, 1e6, 1024.0, 160).expect("fits");
+    let values: Vec<f32> =
+        (0..200 * packing.per_plaintext()).map(|i| ((i % 2001) as f32 - 1000.0) / 64.0).collect();
+    let plain = packing.pack(&values, 1).expect("in range");
+    let start = Instant::now();
+    let first = public.encrypt(&plain[0], &public.draw(&mut rng)).expect("fits");
+    println!("table and first encryption: {:.3} s", start.elapsed().as_secs_f64());
+
+    let start = Instant::now();
+    let sent: Vec<Ciphertext> =
+        plain.iter().map(|m| public.encrypt(m, &public.draw(&mut rng)).expect("fits")).collect();
+    let encrypt = sent.len() as f64 / start.elapsed().as_secs_f64();
+
+    let (start, mut sum, rounds) = (Instant::now(), public.sum(&first), 100);
+    (0..rounds).for_each(|_| sent.iter().for_each(|c| public.add(&mut sum, c)));
+    let add = (rounds * sent.len()) as f64 / start.elapsed().as_secs_f64();
+    let total = key.decrypt(&public.finish(&sum));
+
+    let start = Instant::now();
+    let opened: Vec<_> = sent.iter().map(|c| key.decrypt(c)).collect();
+    let decrypt = opened.len() as f64 / start.elapsed().as_secs_f64();
+    assert_eq!(packing.unpack(&opened, values.len(), 1), values, "everything came back");
+    assert!(total.bits() > 0);
+
+    let per = packing.per_plaintext() as f64;
+    println!("encryptions/s {encrypt:.0}   additions/s {add:.0}   decryptions/s {decrypt:.0}");
+    println!(
+        "values/s: encrypted {:.0}   added {:.0}   decrypted {:.0}",
+        encrypt * per,
+        add * per,
+        decrypt * per
+    );
+    let bytes = message_bytes(public, sent.len()) as f64 / values.len() as f64;
+    println!("{per} values a ciphertext of {} bytes: {bytes:.2} bytes a value", public.ciphertext_bytes());
+}
