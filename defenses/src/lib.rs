@@ -1,5 +1,6 @@
 //! What clients, protocols and servers do to protect an update. One defence a file; hooks default to "undefended".
 
+pub mod ckks;
 mod defense;
 pub mod dp;
 pub mod keys;
