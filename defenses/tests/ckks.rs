@@ -84,12 +84,15 @@ fn keys_survive_their_files() {
     assert_eq!(secret2.fingerprint(), public.fingerprint());
     assert_eq!(public2.fingerprint(), public.fingerprint());
     let ciphertext = public2.encrypt(&[0.25, -1.5], rng).unwrap();
-    let back = secret2.decrypt(&Ciphertext::from_bytes(secret2.context(), &ciphertext.to_bytes()).unwrap()).unwrap();
+    let back =
+        secret2.decrypt(&Ciphertext::from_bytes(secret2.context(), &ciphertext.to_bytes()).unwrap()).unwrap();
     assert!(worst(&back, [0.25, -1.5].into_iter()) < 1e-12 && back.len() == 2);
     let said = inspect(&secret.to_bytes()).unwrap();
     assert_eq!((said.kind, said.name, said.security_bits), ("secret key", Some("fedavg"), 128));
     assert_eq!(said.fingerprint, secret.fingerprint());
-    assert!(said.to_string().starts_with("ckks secret key, parameters 4096/50,50/90 (fedavg), at least 128 bits"));
+    assert!(
+        said.to_string().starts_with("ckks secret key, parameters 4096/50,50/90 (fedavg), at least 128 bits")
+    );
     let (shares, joint) = generate_shares(&params("compact"), 3, rng).unwrap();
     let said = inspect(&shares[1].to_bytes()).unwrap();
     assert_eq!(said.sharing.as_deref(), Some("share 2 of 3"));
@@ -103,7 +106,11 @@ fn the_wrong_key_is_named_by_fingerprint() {
     let (other, other_public) = generate(&params("compact"), rng);
     let mut ciphertext = public.encrypt(&[1.0], rng).unwrap();
     let line = other.decrypt(&ciphertext).unwrap_err().to_string();
-    let want = format!("CKKS ciphertext: is under key {}, not under the key given, {}", secret.fingerprint(), other.fingerprint());
+    let want = format!(
+        "CKKS ciphertext: is under key {}, not under the key given, {}",
+        secret.fingerprint(),
+        other.fingerprint()
+    );
     assert_eq!(line, want);
     let line = ciphertext.add(&other_public.encrypt(&[1.0], rng).unwrap()).unwrap_err().to_string();
     assert!(line.contains(&secret.fingerprint()) && line.contains(&other.fingerprint()), "{line}");

@@ -101,16 +101,21 @@ pub(crate) fn open<'a>(bytes: &'a [u8], kinds: &[Kind]) -> Result<Message<'a>, P
     }
     let (body, checksum) = bytes.split_at(bytes.len().saturating_sub(CHECKSUM));
     if blake3::hash(body).as_bytes()[..CHECKSUM] != *checksum {
-        return Err(bad(format!("its checksum does not fit its {} bytes: corrupted or cut off", bytes.len())));
+        return Err(bad(format!(
+            "its checksum does not fit its {} bytes: corrupted or cut off",
+            bytes.len()
+        )));
     }
     let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == number && kinds.contains(kind));
     let Some(kind) = kind else {
-        let found = Kind::ALL.into_iter().find(|kind| *kind as u8 == number).map_or("something unknown", Kind::name);
+        let found =
+            Kind::ALL.into_iter().find(|kind| *kind as u8 == number).map_or("something unknown", Kind::name);
         return Err(bad(format!("expected, but this is a {found}")));
     };
     let params = parameters(&mut rest).ok_or_else(cut)?.map_err(|e| bad(e.to_string()))?;
     let key = take(&mut rest, 8).and_then(|key| key.try_into().ok()).ok_or_else(cut)?;
-    let len = take(&mut rest, 8).and_then(|len| len.try_into().ok()).map(u64::from_le_bytes).ok_or_else(cut)?;
+    let len =
+        take(&mut rest, 8).and_then(|len| len.try_into().ok()).map(u64::from_le_bytes).ok_or_else(cut)?;
     let payload = rest.get(..rest.len().saturating_sub(CHECKSUM)).ok_or_else(cut)?;
     match payload.len() as u64 == len {
         true => Ok(Message { kind, params, key, payload }),

@@ -176,7 +176,8 @@ impl Ciphertext {
         let (kept, last) = self.context.moduli[..level].split_at(level - 1);
         let room: f64 = kept.iter().map(|m| m.q as f64).product();
         if level < 2 || room < 8.0 * self.scale {
-            let problem = format!("at level {level} of {} has no prime to spare for a product", self.context.params());
+            let problem =
+                format!("at level {level} of {} has no prime to spare for a product", self.context.params());
             return Err(malformed("ciphertext", problem));
         }
         let q = last[0].q as f64;

@@ -55,7 +55,9 @@ impl Context {
     fn check_values(&self, values: &[f64]) -> Result<(), ProtocolError> {
         let capacity = self.capacity();
         let problem = match values.iter().find(|v| !(v.abs() <= capacity)) {
-            Some(v) => format!("the value {v:e} is beyond the range of {} (at most {capacity:.3e})", self.params()),
+            Some(v) => {
+                format!("the value {v:e} is beyond the range of {} (at most {capacity:.3e})", self.params())
+            }
             None if values.len() > self.params().values() => {
                 format!("{} values do not fit one ciphertext of {}", values.len(), self.params())
             }
@@ -99,7 +101,8 @@ mod tests {
             let len = context.params().values();
             let range = context.capacity().min(1e3) * 0.9;
             for len in [1, len / 2 + 3, len] {
-                let values: Vec<f64> = (0..len).map(|i| ((i * 7919) % 2003) as f64 / 1001.0 - 1.0).map(|v| v * range).collect();
+                let values: Vec<f64> =
+                    (0..len).map(|i| ((i * 7919) % 2003) as f64 / 1001.0 - 1.0).map(|v| v * range).collect();
                 let bound = context.degree() as f64 / 2.0 / context.params().scale() + range * 1e-14;
                 let back = round_trip(&context, &values);
                 assert_eq!(back.len(), len);

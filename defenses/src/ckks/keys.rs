@@ -70,7 +70,10 @@ pub fn generate_shares(
     rng: &mut impl RngCore,
 ) -> Result<(Vec<SecretKey>, PublicKey), ProtocolError> {
     if parties < 2 {
-        return Err(malformed("secret key", format!("cannot be shared among {parties}; write at least 2 parties")));
+        return Err(malformed(
+            "secret key",
+            format!("cannot be shared among {parties}; write at least 2 parties"),
+        ));
     }
     let context = Context::new(params);
     let seed = sample::seed(rng);

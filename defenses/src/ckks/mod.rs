@@ -12,12 +12,18 @@ mod fft;
 mod inspect;
 pub mod keys;
 mod modulus;
+mod noise;
 mod params;
+mod protocol;
 mod ring;
+mod round;
 mod sample;
+mod threshold;
 
 pub use cipher::Ciphertext;
 pub use encode::Plaintext;
 pub use inspect::{Description, inspect};
 pub use params::{Packing, ParameterSet};
+pub use protocol::{Ckks, ENTRY, Holders};
 pub use ring::Context;
+pub use threshold::{Half, Opened, Partial};

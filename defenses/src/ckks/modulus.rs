@@ -67,7 +67,8 @@ impl Modulus {
     /// `a += b`
     pub(crate) fn add(&self, a: &mut [u64], b: &[u64]) {
         let q = self.q;
-        self.arch.dispatch(|| a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a + b).min((*a + b).wrapping_sub(q))));
+        self.arch
+            .dispatch(|| a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a + b).min((*a + b).wrapping_sub(q))));
     }
 
     /// `a -= b`

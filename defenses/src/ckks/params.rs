@@ -62,11 +62,17 @@ impl ParameterSet {
     fn check(&self) -> Result<(), SpecError> {
         let refuse = |problem: String, remedy: &str| Err(SpecError::value("parameters", problem, remedy));
         let Some((_, most)) = STANDARD.iter().find(|(degree, _)| *degree == self.degree) else {
-            return refuse(format!("degree {} is none of 2048 to 32768", self.degree), "write a power of two, e.g. 4096");
+            return refuse(
+                format!("degree {} is none of 2048 to 32768", self.degree),
+                "write a power of two, e.g. 4096",
+            );
         };
         let all = || self.moduli.iter().chain(&self.special);
         if self.moduli.is_empty() || self.moduli.len() > 16 || all().any(|bits| !(30..=60).contains(bits)) {
-            return refuse(format!("the moduli of {self} are out of range"), "write 1 to 16 primes of 30 to 60 bits");
+            return refuse(
+                format!("the moduli of {self} are out of range"),
+                "write 1 to 16 primes of 30 to 60 bits",
+            );
         }
         let bits: u32 = all().sum();
         if bits > most[0] {
@@ -83,7 +89,11 @@ impl ParameterSet {
         }
         if self.scale_bits < 10 || self.scale_bits + 3 > self.modulus_bits() {
             return refuse(
-                format!("a scale of {} bits does not fit a modulus of {} bits", self.scale_bits, self.modulus_bits()),
+                format!(
+                    "a scale of {} bits does not fit a modulus of {} bits",
+                    self.scale_bits,
+                    self.modulus_bits()
+                ),
                 "write a scale of 10 bits up to 3 bits below the modulus",
             );
         }
@@ -141,8 +151,13 @@ impl ParameterSet {
     /// Classical security by the standard's table: 128, 192 or 256 bits.
     pub fn security_bits(&self) -> u32 {
         let bits: u32 = self.modulus_bits() + self.special.unwrap_or(0);
-        let most = STANDARD.iter().find(|(degree, _)| *degree == self.degree).map_or([0; 3], |(_, most)| *most);
-        [256, 192, 128].into_iter().zip(most.iter().rev()).find(|(_, most)| bits <= **most).map_or(0, |(s, _)| s)
+        let most =
+            STANDARD.iter().find(|(degree, _)| *degree == self.degree).map_or([0; 3], |(_, most)| *most);
+        [256, 192, 128]
+            .into_iter()
+            .zip(most.iter().rev())
+            .find(|(_, most)| bits <= **most)
+            .map_or(0, |(s, _)| s)
     }
 
     /// Its name, where it has one.
@@ -160,7 +175,13 @@ impl ParameterSet {
 impl Default for ParameterSet {
     /// `fedavg`: 50 + 50 modulus bits at degree 4096, scale `2^90`: room for 40 bits of flooding and for values up to 300.
     fn default() -> Self {
-        ParameterSet { degree: 4096, moduli: vec![50, 50], special: None, scale_bits: 90, packing: Packing::Complex }
+        ParameterSet {
+            degree: 4096,
+            moduli: vec![50, 50],
+            special: None,
+            scale_bits: 90,
+            packing: Packing::Complex,
+        }
     }
 }
 

@@ -112,7 +112,8 @@ impl Context {
     /// Residues of wide coefficients at the first `level` primes, not transformed.
     pub(crate) fn lift_wide(&self, coefficients: &[i128], level: usize) -> Poly {
         const LIMB: u32 = 48;
-        let limb = |shift: u32| -> Vec<i64> { coefficients.iter().map(|&c| low_limb(c >> shift, LIMB)).collect() };
+        let limb =
+            |shift: u32| -> Vec<i64> { coefficients.iter().map(|&c| low_limb(c >> shift, LIMB)).collect() };
         let (low, middle) = (limb(0), limb(LIMB));
         let high: Vec<i64> = coefficients.iter().map(|&c| (c >> (2 * LIMB)) as i64).collect();
         let mut poly = vec![0; self.degree() * level];
@@ -184,8 +185,9 @@ impl Context {
     pub(crate) fn compose(&self, poly: &[u64]) -> Vec<f64> {
         let n = self.degree();
         let level = self.level(poly);
-        let inverses: Vec<Vec<u64>> =
-            (0..level.len()).map(|i| level[..i].iter().map(|m| level[i].invert(m.q % level[i].q)).collect()).collect();
+        let inverses: Vec<Vec<u64>> = (0..level.len())
+            .map(|i| level[..i].iter().map(|m| level[i].invert(m.q % level[i].q)).collect())
+            .collect();
         let mut digits: Vec<Vec<i64>> = Vec::new();
         for (i, modulus) in level.iter().enumerate() {
             let mut residues = poly[i * n..(i + 1) * n].to_vec();

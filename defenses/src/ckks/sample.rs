@@ -107,7 +107,9 @@ pub(crate) fn flood(rng: &mut impl RngCore, sigma: f64, len: usize) -> Vec<i128>
     let (normal, low) = words.split_at(len.next_multiple_of(2));
     let mask = (1u64 << shift) - 1;
     let pairs = normal.as_chunks().0.iter().flat_map(|pair| box_muller(*pair));
-    let noise = |(g, low): (f64, &u64)| (i128::from((g * step).round_ties_even() as i64) << shift) + i128::from(low & mask);
+    let noise = |(g, low): (f64, &u64)| {
+        (i128::from((g * step).round_ties_even() as i64) << shift) + i128::from(low & mask)
+    };
     pairs.zip(low).take(len).map(noise).collect()
 }
 

@@ -1,0 +1,43 @@
+//! How far off a decrypted mean can be, and how much noise hides a decryption.
+
+use super::params::ParameterSet;
+use super::sample::SIGMA;
+
+/// Deviations that bound the largest of many millions of Gaussian values.
+const DEVIATIONS: f64 = 6.0;
+
+/// Which noise a fresh ciphertext has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `e`: encrypted under the secret key.
+    Secret,
+    /// `v e + e_0 + e_1 s`: under the public key of a secret shared among so many.
+    Public(usize),
+}
+
+/// Standard deviation of a coefficient's noise in the sum of `clients` fresh ciphertexts.
+///
+/// With `k` parties, `s` and `e` are sums of `k` ternary and of `k` Gaussian polynomials, so that `v e` and `e_1 s` have variance
+/// `2/3 N k sigma^2` each. Rounding the encoding adds 1/12.
+pub(crate) fn of_sum(params: &ParameterSet, clients: usize, origin: Origin) -> f64 {
+    let parties = match origin {
+        Origin::Secret => 0.0,
+        Origin::Public(parties) => parties as f64,
+    };
+    let one = SIGMA * SIGMA * (1.0 + 4.0 / 3.0 * params.degree() as f64 * parties) + 1.0 / 12.0;
+    (clients as f64 * one).sqrt()
+}
+
+/// Standard deviation of flooding noise `bits` bits above noise of deviation `sigma`; none for 0 bits.
+///
+/// A Gaussian of deviation `2^bits sigma` moved by the noise it hides is within `2^-(bits + 1) sqrt(D)` of itself in total variation,
+/// for `D` coefficients together (Pinsker's inequality on `D 2^(-2 bits) / 2` nats).
+pub(crate) fn flooding(bits: u32, sigma: f64) -> f64 {
+    if bits == 0 { 0.0 } else { 2f64.powi(bits as i32) * sigma }
+}
+
+/// Largest error to expect of a decrypted value when each coefficient has noise of deviation `sigma` at scale `scale`: a slot sums
+/// `N` coefficients times roots of unity, whose real parts have mean square 1/2.
+pub(crate) fn worst_error(params: &ParameterSet, sigma: f64, scale: f64) -> f64 {
+    DEVIATIONS * sigma * (params.degree() as f64 / 2.0).sqrt() / scale
+}

@@ -1,0 +1,302 @@
+//! One round, ciphertext by ciphertext: every client's is made, sent, added and dropped, then the sum is opened, so that memory
+//! does not grow with clients or values.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand_chacha::ChaCha12Rng;
+
+use super::keys::{KeyShare, Party, PublicKey, SecretKey, generate};
+use super::protocol::{Ckks, Holders};
+use super::sample::{self, Seed};
+use super::threshold::{Half, Opened, Partial};
+use super::{Ciphertext, Context};
+use crate::protocol::{ProtocolError, Round, Transcript, Wire};
+
+/// The keys of a round; never used again.
+enum Keys {
+    /// One secret key, at every client.
+    Shared(SecretKey),
+    /// A share at each client, the joint public key, and the clients' group key for masking the opened sum.
+    Threshold { shares: Vec<SecretKey>, public: PublicKey, group: Seed },
+}
+
+/// A round under way.
+pub(crate) struct Exchange<'a> {
+    round: &'a Round<'a>,
+    context: Arc<Context>,
+    keys: Keys,
+    /// Standard deviation of the flooding noise.
+    sigma: f64,
+    range: f64,
+    /// Each client's streams for encryption and for flooding.
+    encryption: Vec<ChaCha12Rng>,
+    flooding: Vec<ChaCha12Rng>,
+    books: Books,
+}
+
+/// What is counted and kept on the way.
+struct Books {
+    up: Vec<u64>,
+    down: Vec<u64>,
+    /// Seconds of all clients together.
+    keys: f64,
+    encrypt: f64,
+    decrypt: f64,
+    /// Seconds of the server.
+    aggregate: f64,
+    upload: Vec<u8>,
+    sum: Vec<u8>,
+    pooled: Option<Vec<f32>>,
+    mean: Vec<f32>,
+}
+
+/// Runs `f` and adds its seconds to `clock`.
+fn timed<T>(clock: &mut f64, f: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = f();
+    *clock += start.elapsed().as_secs_f64();
+    result
+}
+
+impl<'a> Exchange<'a> {
+    /// Makes the round's keys.
+    pub(crate) fn begin(
+        ckks: &Ckks,
+        round: &'a Round<'a>,
+        stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
+    ) -> Result<Exchange<'a>, ProtocolError> {
+        let clients = round.updates.len();
+        let mut draw = |what: &str| stream(&format!("ckks {what}, round {}", round.number));
+        let mut books = Books::new(clients);
+        let context = Context::new(&ckks.parameters);
+        let keys = match ckks.key {
+            Holders::Shared => share_one_key(&context, clients, &mut draw("keys"), &mut books)?,
+            Holders::Threshold => join_shares(&context, clients, &mut draw, &mut books)?,
+        };
+        let opens = matches!(keys, Keys::Shared(_)) && !round.colluders.is_empty();
+        books.pooled = opens.then(Vec::new);
+        let mut each = |what: &str| (0..clients).map(|i| draw(&format!("{what} {i}"))).collect();
+        Ok(Exchange {
+            round,
+            context,
+            keys,
+            sigma: ckks.flooding(clients),
+            range: ckks.range,
+            encryption: each("encryption"),
+            flooding: each("flooding"),
+            books,
+        })
+    }
+
+    /// Carries all values.
+    pub(crate) fn run(mut self) -> Result<Transcript, ProtocolError> {
+        let len = self.round.updates.first().map_or(0, Vec::len);
+        let size = self.context.params().values();
+        let chunks = len.div_ceil(size);
+        for chunk in 0..chunks {
+            (self.round.progress)("encrypt and aggregate", chunk, chunks);
+            let values = chunk * size..len.min((chunk + 1) * size);
+            let sum = self.upload(values)?;
+            let sum_bytes = sum.to_bytes();
+            keep(&mut self.books.sum, &sum_bytes, 8 * len);
+            let mean = match &self.keys {
+                Keys::Shared(_) => self.open_shared(&sum_bytes)?,
+                Keys::Threshold { .. } => self.open_together(&sum, chunk as u64)?,
+            };
+            self.books.mean.extend(mean.into_iter().map(|v| v as f32));
+        }
+        (self.round.progress)("encrypt and aggregate", chunks, chunks);
+        Ok(self.close())
+    }
+
+    /// Every client encrypts these values times its share of the weight; the server adds.
+    fn upload(&mut self, values: std::ops::Range<usize>) -> Result<Ciphertext, ProtocolError> {
+        let total: f64 = self.round.weights.iter().map(|&w| w as f64).sum();
+        let mut sum: Option<Ciphertext> = None;
+        for client in 0..self.round.updates.len() {
+            let factor = self.round.weights[client] as f64 / total;
+            let bytes = self.encrypt(client, &self.round.updates[client][values.clone()], factor)?;
+            self.books.up[client] += bytes.len() as u64;
+            if client == self.round.watched {
+                self.watch(&bytes, factor)?;
+            }
+            let context = &self.context;
+            timed(&mut self.books.aggregate, || {
+                let received = Ciphertext::from_bytes(context, &bytes)?;
+                match &mut sum {
+                    Some(sum) => sum.add(&received),
+                    None => Ok(sum = Some(received)),
+                }
+            })?;
+        }
+        sum.ok_or_else(|| super::bytes::malformed("round", "has no clients"))
+    }
+
+    fn encrypt(&mut self, client: usize, values: &[f32], factor: f64) -> Result<Vec<u8>, ProtocolError> {
+        let rng = &mut self.encryption[client];
+        timed(&mut self.books.encrypt, || {
+            let values: Vec<f64> = values.iter().map(|&v| f64::from(v) * factor).collect();
+            let ciphertext = match &self.keys {
+                Keys::Shared(secret) => secret.encrypt(&values, rng),
+                Keys::Threshold { public, .. } => public.encrypt(&values, rng),
+            }?;
+            Ok(ciphertext.to_bytes())
+        })
+    }
+
+    /// Keeps what the server holds of the watched client, and what a colluder with the key reads of it.
+    fn watch(&mut self, bytes: &[u8], factor: f64) -> Result<(), ProtocolError> {
+        keep(&mut self.books.upload, bytes, 8 * self.round.updates[self.round.watched].len());
+        if let (Keys::Shared(secret), Some(pooled)) = (&self.keys, &mut self.books.pooled) {
+            let opened = secret.decrypt(&Ciphertext::from_bytes(&self.context, bytes)?)?;
+            pooled.extend(opened.into_iter().map(|v| (v / factor) as f32));
+        }
+        Ok(())
+    }
+
+    /// The server sends the sum to all clients; one of them stands for all who decrypt it.
+    fn open_shared(&mut self, sum: &[u8]) -> Result<Vec<f64>, ProtocolError> {
+        self.books.down.iter_mut().for_each(|down| *down += sum.len() as u64);
+        let clients = self.round.updates.len() as f64;
+        let Keys::Shared(secret) = &self.keys else { return Ok(Vec::new()) };
+        let mut seconds = 0.0;
+        let values = timed(&mut seconds, || {
+            let sum = Ciphertext::from_bytes(&self.context, sum)?;
+            match self.sigma > 0.0 {
+                true => secret.decrypt_flooded(&sum, self.sigma, &mut self.flooding[0]),
+                false => secret.decrypt(&sum),
+            }
+        });
+        self.books.decrypt += seconds * clients;
+        values
+    }
+
+    /// Every client sends its partial decryption, the first one masked; the server adds them up; the clients take off the mask.
+    fn open_together(&mut self, sum: &Ciphertext, index: u64) -> Result<Vec<f64>, ProtocolError> {
+        let Keys::Threshold { shares, group, .. } = &self.keys else { return Ok(Vec::new()) };
+        let (context, books) = (&self.context, &mut self.books);
+        let half = timed(&mut books.aggregate, || sum.half().to_bytes());
+        let mut partials = Vec::with_capacity(shares.len());
+        for (client, (share, rng)) in shares.iter().zip(&mut self.flooding).enumerate() {
+            let bytes = timed(&mut books.decrypt, || {
+                let mut partial = share.partial(&Half::from_bytes(context, &half)?, self.sigma, rng)?;
+                if client == 0 {
+                    partial.mask(group, index);
+                }
+                Ok::<_, ProtocolError>(partial.to_bytes())
+            })?;
+            books.down[client] += half.len() as u64;
+            books.up[client] += bytes.len() as u64;
+            partials.push(timed(&mut books.aggregate, || Partial::from_bytes(context, &bytes))?);
+        }
+        let result = timed(&mut books.aggregate, || sum.combine(&partials).map(|sum| sum.to_bytes()))?;
+        books.down.iter_mut().for_each(|down| *down += result.len() as u64);
+        let mut seconds = 0.0;
+        let values = timed(&mut seconds, || {
+            let mut opened = Opened::from_bytes(context, &result)?;
+            opened.unmask(group, index);
+            Ok(opened.values())
+        });
+        books.decrypt += seconds * shares.len() as f64;
+        values
+    }
+
+    fn close(self) -> Transcript {
+        let clients = self.round.updates.len();
+        let books = self.books;
+        let share = |seconds: f64| seconds / clients as f64;
+        Transcript {
+            mean: books.mean,
+            survivors: (0..clients).collect(),
+            upload: Wire::Bytes { bytes: books.upload, range: self.range },
+            sum: Wire::Bytes { bytes: books.sum, range: self.range },
+            pooled: books.pooled,
+            up: books.up,
+            down: books.down,
+            phases: vec![
+                ("keys".into(), share(books.keys)),
+                ("encrypt".into(), share(books.encrypt)),
+                ("aggregate".into(), books.aggregate),
+                ("decrypt".into(), share(books.decrypt)),
+            ],
+            failures: Vec::new(),
+        }
+    }
+}
+
+impl Books {
+    fn new(clients: usize) -> Books {
+        Books {
+            up: vec![0; clients],
+            down: vec![0; clients],
+            keys: 0.0,
+            encrypt: 0.0,
+            decrypt: 0.0,
+            aggregate: 0.0,
+            upload: Vec::new(),
+            sum: Vec::new(),
+            pooled: None,
+            mean: Vec::new(),
+        }
+    }
+
+    /// The first client sends `bytes` to each other one, through the server.
+    fn pass_on(&mut self, bytes: usize) {
+        let others = self.down.len() as u64 - 1;
+        self.up[0] += bytes as u64 * others;
+        self.down[1..].iter_mut().for_each(|down| *down += bytes as u64);
+    }
+}
+
+/// The first client makes the key pair, publishes the public key and passes the secret one to the others over their own channels.
+fn share_one_key(
+    context: &Arc<Context>,
+    clients: usize,
+    rng: &mut ChaCha12Rng,
+    books: &mut Books,
+) -> Result<Keys, ProtocolError> {
+    let start = Instant::now();
+    let (secret, public) = generate(context.params(), rng);
+    let sent = secret.to_bytes();
+    books.up[0] += public.to_bytes().len() as u64;
+    books.pass_on(sent.len());
+    let received = SecretKey::from_bytes(&sent)?;
+    books.keys += start.elapsed().as_secs_f64() * clients as f64;
+    Ok(Keys::Shared(received))
+}
+
+/// Each client makes its share; the server adds up the public parts. The clients agree on a group key that the server lacks.
+fn join_shares(
+    context: &Arc<Context>,
+    clients: usize,
+    draw: &mut dyn FnMut(&str) -> ChaCha12Rng,
+    books: &mut Books,
+) -> Result<Keys, ProtocolError> {
+    let seed = sample::seed(&mut draw("common reference"));
+    let group = sample::seed(&mut draw("group key"));
+    let (mut secrets, mut parts) = (Vec::new(), Vec::new());
+    for index in 0..clients {
+        let party = Party { index: index as u16, parties: clients as u16 };
+        let rng = &mut draw(&format!("key share {index}"));
+        let (secret, bytes) = timed(&mut books.keys, || {
+            let (secret, part) = SecretKey::share(context, &seed, party, rng);
+            (secret, part.to_bytes())
+        });
+        books.up[index] += bytes.len() as u64;
+        secrets.push(secret);
+        parts.push(KeyShare::from_bytes(context, &bytes)?);
+    }
+    let joint = timed(&mut books.aggregate, || PublicKey::join(context, seed, &parts))?.to_bytes();
+    let public = PublicKey::from_bytes(&joint)?;
+    secrets.iter_mut().for_each(|secret| secret.bind(&public));
+    books.down.iter_mut().for_each(|down| *down += (seed.len() + joint.len()) as u64);
+    books.pass_on(group.len());
+    Ok(Keys::Threshold { shares: secrets, public, group })
+}
+
+/// Appends bytes until `kept` has `most`.
+fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    let room = most.saturating_sub(kept.len()).min(bytes.len());
+    kept.extend_from_slice(&bytes[..room]);
+}
