@@ -3,11 +3,10 @@
 pub mod ckks;
 mod defense;
 pub mod dp;
+pub mod heuristic;
 pub mod keys;
 pub mod paillier;
 pub mod protocol;
-mod prune;
-mod quantise;
 #[cfg(test)]
 mod testing;
 
@@ -16,5 +15,20 @@ pub use protocol::{PROTOCOLS, Protocol, ProtocolError, Transcript};
 use suites::Entry;
 
 /// All defences beside the protocols; an empty list in a suite is "none".
-pub static ENTRIES: &[&Entry<dyn Defense>] =
-    &[&dp::local::ENTRY, &dp::central::ENTRY, &prune::ENTRY, &quantise::ENTRY];
+pub static ENTRIES: &[&Entry<dyn Defense>] = &[
+    &dp::local::ENTRY,
+    &dp::central::ENTRY,
+    &heuristic::prune::ENTRY,
+    &heuristic::percentile::ENTRY,
+    &heuristic::quantise::ENTRY,
+    &heuristic::qsgd::ENTRY,
+    &heuristic::sign::ENTRY,
+    &heuristic::noise::GAUSSIAN,
+    &heuristic::noise::LAPLACE,
+    &heuristic::soteria::ENTRY,
+    &heuristic::mixup::ENTRY,
+    &heuristic::instahide::ENTRY,
+    &heuristic::ats::ENTRY,
+    &heuristic::precode::ENTRY,
+    &heuristic::withhold_bn::ENTRY,
+];

@@ -166,8 +166,8 @@ impl Client<'_> {
         for from in (0..examples).step_by(batch) {
             let rows = order.narrow(1, from as i64, (from + batch).min(examples) as i64 - from as i64);
             let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
-            params = self.net.refresh(params, rngs);
-            let (gradient, stats) = plain_gradient(self.net, &params, &x, &y, self.rules, self.mode);
+            let drawn = self.net.refresh(params.clone(), rngs);
+            let (gradient, stats) = plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode);
             params = self.step(params, gradient, &stats);
         }
         params
@@ -185,13 +185,13 @@ impl Client<'_> {
         for _ in 0..rule.steps_per_epoch() {
             let (rows, counted) = rule.batch(x.size()[1] as usize, rngs);
             let counted = counted.to_kind(params.tensors[0].kind()).to_device(x.device());
-            params = self.net.refresh(params, rngs);
+            let drawn = self.net.refresh(params.clone(), rngs);
             let (gradient, dropped) = match rows.size()[1] {
                 0 => (rule.noisy_mean(zeros(&params, rngs.len()), rngs), Vec::new()),
                 _ => {
                     let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
                     let rules = (self.rules, rule);
-                    private_gradient(self.net, &params, &x, &y, &counted, rules, self.mode, rngs)
+                    private_gradient(self.net, &drawn, &x, &y, &counted, rules, self.mode, rngs)
                 }
             };
             self.dropped.iter_mut().zip(dropped).for_each(|(sum, n)| *sum += n);

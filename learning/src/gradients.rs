@@ -23,7 +23,7 @@ pub enum Form {
 /// What a differentiated pass yields.
 #[derive(Debug)]
 pub struct Gradients {
-    /// Loss of each trial, `[T]`.
+    /// Loss of each trial with what the model itself adds to it, `[T]`.
     pub loss: Tensor,
     /// Gradients of the trainable parameters, in the layout's order.
     pub layers: Vec<LayerGrad>,
@@ -65,7 +65,10 @@ pub fn gradients(
 ) -> Gradients {
     let mut tape = Tape::recording(params, mode, form);
     let logits = net.forward_normalised(&mut tape, x);
-    let loss = loss(&logits);
+    let loss = match tape.penalty.take() {
+        Some(penalty) => loss(&logits) + penalty,
+        None => loss(&logits),
+    };
     let outputs = tape.taps.iter().map(|t| &t.output);
     let wanted: Vec<&Tensor> = outputs.chain(tape.taps.iter().flat_map(|t| &t.kernels)).collect();
     let mut deltas = Tensor::run_backward(&[loss.sum(loss.kind())], &wanted, create_graph, create_graph);

@@ -28,6 +28,11 @@ impl Network {
         Network { model, layout, mean, std }
     }
 
+    /// The same normalisation before another model of the same input, e.g. this one with a layer more.
+    pub fn map_model(self, f: impl FnOnce(Box<dyn Model>) -> Box<dyn Model>) -> Network {
+        Network::new(f(self.model), self.mean, self.std)
+    }
+
     /// Names and shapes of the parameters.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
@@ -76,7 +81,8 @@ impl Network {
         self.model.forward(tape, x)
     }
 
-    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a trial.
+    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a trial, for one gradient. What is drawn
+    /// is the client's secret: it never enters what is sent.
     pub fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         self.model.refresh(params, rngs)
     }

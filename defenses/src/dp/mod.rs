@@ -3,7 +3,7 @@
 pub mod analytic;
 mod budget;
 pub mod central;
-mod common;
+pub(crate) mod common;
 pub mod local;
 
 pub use budget::{Budget, Neighbouring, Unit};

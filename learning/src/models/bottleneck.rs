@@ -56,7 +56,8 @@ fn divergence(mu: &Tensor, sigma: &Tensor) -> Tensor {
 /// of their own, so that restarts that share it are independent and the first of them draws what a single trial would.
 fn draw(seed: &Tensor, mu: &Tensor) -> Option<Tensor> {
     let size = mu.size();
-    let words = Vec::<f32>::try_from(seed.to_kind(Kind::Float).to_device(tch::Device::Cpu).reshape([-1])).ok()?;
+    let words =
+        Vec::<f32>::try_from(seed.to_kind(Kind::Float).to_device(tch::Device::Cpu).reshape([-1])).ok()?;
     if words.iter().all(|&w| w == 0.0) {
         return None;
     }
@@ -132,7 +133,8 @@ impl Model for Bottlenecked {
             })
             .collect();
         let old = &params.tensors[slot];
-        let drawn = Tensor::from_slice(&words).reshape([-1, WORDS]).to_kind(old.kind()).to_device(old.device());
+        let drawn =
+            Tensor::from_slice(&words).reshape([-1, WORDS]).to_kind(old.kind()).to_device(old.device());
         params.tensors[slot] = drawn;
         params
     }

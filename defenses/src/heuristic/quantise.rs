@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
-use crate::{Defense, DefenseError, Released, Turn};
+use super::{finite, relative_error};
+use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -44,15 +45,22 @@ impl Default for Quantise {
 
 impl Defense for Quantise {
     fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
+        finite(&update)?;
         let rounded = update.map(|t| round(t, self.bits));
-        let error = rounded.sub(&update).norm() / update.norm().clamp_min(1e-30);
-        let values =
-            BTreeMap::from([("relative_error".to_string(), error.mean(tch::Kind::Double).double_value(&[]))]);
+        let values = BTreeMap::from([("relative_error".to_string(), relative_error(&rounded, &update))]);
         Ok(Released { update: rounded, values, grid: None })
     }
 
     fn bits_per_value(&self) -> Option<f64> {
         Some(self.bits as f64)
+    }
+
+    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
+        BTreeMap::from([("levels".to_string(), 2f64.powi(self.bits as i32))])
+    }
+
+    fn adaptive(&self) -> Option<&'static str> {
+        Some(super::ADAPTIVE)
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

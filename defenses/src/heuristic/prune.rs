@@ -6,8 +6,9 @@ use learning::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
+use super::{finite, kept_share, relative_error};
 use crate::{Defense, DefenseError, Released, Turn};
 
 /// Registry entry.
@@ -45,17 +46,22 @@ impl Default for Prune {
 
 impl Defense for Prune {
     fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
+        finite(&update)?;
         let pruned = update.map(|t| keep_largest(t, self.fraction));
-        let kept: f64 =
-            pruned.trainable().map(|t| t.not_equal(0.0).sum(Kind::Double).double_value(&[])).sum();
-        let total: f64 = update.trainable().map(|t| t.numel() as f64).sum();
-        let values = BTreeMap::from([("kept_share".to_string(), kept / total)]);
+        let values = BTreeMap::from([
+            ("kept_share".to_string(), kept_share(&pruned)),
+            ("relative_error".to_string(), relative_error(&pruned, &update)),
+        ]);
         Ok(Released { update: pruned, values, grid: None })
     }
 
     fn bits_per_value(&self) -> Option<f64> {
         // A kept entry travels as a 32-bit value with its 32-bit index.
         Some(((1.0 - self.fraction) * 64.0).min(32.0))
+    }
+
+    fn adaptive(&self) -> Option<&'static str> {
+        Some(super::ADAPTIVE)
     }
 
     fn spelled_out(&self) -> Map<String, Value> {
@@ -84,5 +90,13 @@ mod tests {
         let values: Vec<f32> = Vec::try_from(kept.reshape([-1])).unwrap();
         assert_eq!(values, [0.0, -5.0, 2.0, 0.0, 4.0, 3.0, 0.0, 0.0]);
         assert_eq!(keep_largest(&t, 0.0), t);
+    }
+
+    #[test]
+    fn the_wire_carries_what_is_kept_with_its_index() {
+        assert!((Prune::default().bits_per_value().unwrap() - 6.4).abs() < 1e-12);
+        // A dense tensor is shorter than half of it with indices.
+        assert_eq!(Prune { fraction: 0.25 }.bits_per_value(), Some(32.0));
+        super::super::testing::bad(&ENTRY, "fraction", 1.0);
     }
 }
