@@ -7,6 +7,8 @@ pub mod heuristic;
 pub mod keys;
 pub mod paillier;
 pub mod protocol;
+pub mod secagg;
+pub mod signatures;
 #[cfg(test)]
 mod testing;
 

@@ -1,0 +1,427 @@
+//! A client of one round, as it would run on its own device: bytes in, bytes out, and a refusal at the first sign of foul play.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::RngCore;
+use rand_chacha::ChaCha12Rng;
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::graph::point;
+use super::keys::{self, KeyPair, Secret};
+use super::masks::{self, MaskKey, Sign};
+use super::message::{self, Advert, Malformed, Phase, Reveal, SEALED, Sealed, Set, Shares};
+use super::pack;
+use super::shamir::{self, SHARE, Share};
+use crate::signatures::{EVERYONE, Header, Identity, KeyError, PublicKey, Rejected, SERVER, open, seal};
+
+/// What everybody knows of a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Its number, never used twice.
+    pub round: u64,
+    /// Clients in all.
+    pub clients: usize,
+    /// Shares that recover a secret.
+    pub threshold: usize,
+    /// Words of an input.
+    pub words: usize,
+    /// Bits of the modulus.
+    pub bits: u32,
+}
+
+/// The published signing keys of everybody.
+#[derive(Debug)]
+pub struct Directory {
+    /// Of each client.
+    pub clients: Vec<PublicKey>,
+    /// Of the server.
+    pub server: PublicKey,
+}
+
+/// Why a client takes no further part.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// A message that is not what it should be.
+    #[error("refuses a message of {from}: {why}")]
+    Message {
+        /// Whose message it was meant to be.
+        from: String,
+        /// What is wrong.
+        why: Rejected,
+    },
+    /// A signed message without sense.
+    #[error("refuses a message: {0}")]
+    Nonsense(#[from] Malformed),
+    /// The round's number is not above the last one.
+    #[error("refuses round {round}: it took part in round {last} already")]
+    Repeated {
+        /// The number that was offered.
+        round: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// Fewer than the threshold.
+    #[error("refuses: {have} of its neighbourhood are left, the threshold is {need}")]
+    TooFew {
+        /// How many there are.
+        have: usize,
+        /// How many are needed.
+        need: usize,
+    },
+    /// A client that was not in the earlier set, or not its neighbour.
+    #[error("refuses: client {0} was not among those who took the step before")]
+    NotSubset(u32),
+    /// A client twice, or two with one key.
+    #[error("refuses: client {0} appears twice")]
+    Twice(u32),
+    /// The set of survivors lacks the client itself, though it sent its input.
+    #[error("refuses: its own input is not in the sum")]
+    LeftOut,
+    /// Others signed another set of survivors.
+    #[error("refuses: client {0} signed another set of survivors")]
+    Inconsistent(u32),
+    /// A step that is not the next one: each is taken once.
+    #[error("refuses: phase `{0}` is not the next one")]
+    OutOfOrder(&'static str),
+    /// A public key of small order, or another failure of the library.
+    #[error("refuses: unusable key of client {0}")]
+    Key(u32),
+    /// It could not sign.
+    #[error(transparent)]
+    Sign(#[from] KeyError),
+}
+
+/// A client over all rounds: its signing key and the last round it joined.
+#[derive(Debug)]
+pub struct Member {
+    index: u32,
+    identity: Arc<Identity>,
+    directory: Arc<Directory>,
+    last: Option<u64>,
+}
+
+impl Member {
+    /// A client that has joined no round yet.
+    pub fn new(index: u32, identity: Arc<Identity>, directory: Arc<Directory>) -> Member {
+        Member { index, identity, directory, last: None }
+    }
+
+    /// Joins a round, with fresh keys from `rng`. `neighbours` are ascending and do not contain the client.
+    ///
+    /// # Errors
+    /// [`Refusal::Repeated`] for a round number that is not above all earlier ones.
+    pub fn join(&mut self, plan: Plan, neighbours: &[u32], mut rng: ChaCha12Rng) -> Result<Client, Refusal> {
+        if let Some(last) = self.last.filter(|last| plan.round <= *last) {
+            return Err(Refusal::Repeated { round: plan.round, last });
+        }
+        self.last = Some(plan.round);
+        let mut secret = || {
+            let mut bytes = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut bytes[..]);
+            bytes
+        };
+        let key = |secret| KeyPair::new(secret).ok_or(Refusal::Key(self.index));
+        Ok(Client {
+            index: self.index,
+            identity: self.identity.clone(),
+            directory: self.directory.clone(),
+            neighbours: neighbours.to_vec(),
+            plan,
+            sealing: key(secret())?,
+            masking: key(secret())?,
+            seed: secret(),
+            rng,
+            next: Some(Phase::Keys),
+            peers: BTreeMap::new(),
+            own: None,
+            held: BTreeMap::new(),
+            survivors: None,
+        })
+    }
+}
+
+struct Peer {
+    masking: [u8; 32],
+    agreed: Secret,
+}
+
+/// The two shares one client holds of another's secrets.
+pub(super) struct Pair {
+    pub key: Share,
+    pub seed: Share,
+}
+
+/// A client in one round.
+pub struct Client {
+    index: u32,
+    identity: Arc<Identity>,
+    directory: Arc<Directory>,
+    neighbours: Vec<u32>,
+    plan: Plan,
+    sealing: KeyPair,
+    masking: KeyPair,
+    seed: Secret,
+    rng: ChaCha12Rng,
+    /// The step it will take next; `None` once it is done or has refused.
+    next: Option<Phase>,
+    peers: BTreeMap<u32, Peer>,
+    own: Option<Pair>,
+    /// Of neighbours that shared; `None` where the ciphertext did not open.
+    held: BTreeMap<u32, Option<Pair>>,
+    survivors: Option<Set>,
+}
+
+impl Client {
+    /// Phase `keys`: its public keys, for the server and every neighbour.
+    ///
+    /// # Errors
+    /// Any [`Refusal`], here and in the other phases; after one the client takes no further step.
+    pub fn advertise(&mut self) -> Result<Vec<u8>, Refusal> {
+        self.step(Phase::Keys)?;
+        let advert = Advert { sealing: *self.sealing.public(), masking: *self.masking.public() };
+        let message = self.sign(Phase::Keys, EVERYONE, &advert.encode())?;
+        self.next = Some(Phase::Shares);
+        Ok(message)
+    }
+
+    /// Phase `shares`: reads its neighbours' keys, sends each a sealed share of its mask key and of its self-mask seed.
+    ///
+    /// # Errors
+    /// A key that its owner did not sign, fewer than the threshold, a client twice.
+    pub fn share(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
+        self.step(Phase::Shares)?;
+        let body = self.from_server(Phase::Keys, message)?;
+        for signed in message::decode_bundle(body)? {
+            self.meet(signed)?;
+        }
+        self.enough(self.peers.len())?;
+        let sealed = self.deal()?;
+        let check = seed_check(&self.seed, self.plan.round, self.index);
+        let message = self.sign(Phase::Shares, SERVER, &Shares { check: *check, sealed }.encode())?;
+        self.next = Some(Phase::Masked);
+        Ok(message)
+    }
+
+    /// Phase `masked`: takes the shares dealt to it, sends its words under all masks. `words` are the input, as many as planned.
+    ///
+    /// # Errors
+    /// Shares from a client whose key it never saw, fewer than the threshold.
+    pub fn mask(&mut self, message: &[u8], mut words: Vec<u64>) -> Result<Vec<u8>, Refusal> {
+        self.step(Phase::Masked)?;
+        let body = self.from_server(Phase::Shares, message)?;
+        for (sender, sealed) in Sealed::decode(body)?.0 {
+            self.hold(sender, &sealed)?;
+        }
+        self.enough(self.held.len())?;
+        words.resize(self.plan.words, 0);
+        masks::apply(&mut words, &self.masks()?);
+        let mut body = Vec::with_capacity(pack::packed_len(words.len(), self.plan.bits).unwrap_or(0));
+        pack::pack(&words, self.plan.bits, &mut body);
+        words.zeroize();
+        let message = self.sign(Phase::Masked, SERVER, &body)?;
+        self.next = Some(Phase::Consistency);
+        Ok(message)
+    }
+
+    /// Phase `consistency`: signs the set of clients whose inputs arrived. It signs one set only.
+    ///
+    /// # Errors
+    /// A set without itself, with a neighbour that never shared, or smaller than the threshold.
+    pub fn confirm(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
+        self.step(Phase::Consistency)?;
+        let body = self.from_server(Phase::Masked, message)?;
+        let set = Set::decode(body, self.plan.clients)?;
+        if !set.has(self.index) {
+            return Err(Refusal::LeftOut);
+        }
+        let near = || self.neighbours.iter().filter(|v| set.has(**v));
+        if let Some(stranger) = near().find(|v| !self.held.contains_key(v)) {
+            return Err(Refusal::NotSubset(*stranger));
+        }
+        self.enough(near().count())?;
+        let message = self.sign(Phase::Consistency, EVERYONE, &set.digest())?;
+        self.survivors = Some(set);
+        self.next = Some(Phase::Unmasking);
+        Ok(message)
+    }
+
+    /// Phase `unmasking`: once enough neighbours signed the same set, reveals one share a client: of the seed where its input is in the sum,
+    /// of the mask key where it dropped out. Never both, since the set is fixed and this step is taken once.
+    ///
+    /// # Errors
+    /// A signature over another set, or fewer than the threshold.
+    pub fn reveal(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
+        self.step(Phase::Unmasking)?;
+        let body = self.from_server(Phase::Consistency, message)?;
+        let set = self.survivors.take().ok_or(Refusal::OutOfOrder(Phase::Unmasking.name()))?;
+        let mut signers = Vec::new();
+        for signed in message::decode_bundle(body)? {
+            signers.push(self.agreeing(signed, &set)?);
+        }
+        signers.sort_unstable();
+        if let Some(twice) = signers.windows(2).find(|w| w[0] == w[1]) {
+            return Err(Refusal::Twice(twice[0]));
+        }
+        self.enough(signers.len())?;
+        self.sign(Phase::Unmasking, SERVER, &message::encode_reveals(&self.reveals(&set)))
+    }
+
+    /// The shares it holds of a neighbour's mask key and seed: what a colluding client hands over.
+    pub(super) fn held_of(&self, owner: u32) -> Option<&Pair> {
+        self.held.get(&owner)?.as_ref()
+    }
+
+    /// Takes the next step, or refuses; a refusal later in the step leaves no next one.
+    fn step(&mut self, phase: Phase) -> Result<(), Refusal> {
+        if self.next != Some(phase) {
+            return Err(Refusal::OutOfOrder(phase.name()));
+        }
+        self.next = None;
+        Ok(())
+    }
+
+    fn enough(&self, others: usize) -> Result<(), Refusal> {
+        let (have, need) = (others + 1, self.plan.threshold);
+        if have < need { Err(Refusal::TooFew { have, need }) } else { Ok(()) }
+    }
+
+    fn header(&self, phase: Phase, sender: u32, recipient: u32) -> Header {
+        Header { round: self.plan.round, phase: phase.code(), sender, recipient }
+    }
+
+    fn sign(&self, phase: Phase, recipient: u32, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Ok(seal(&self.identity, self.header(phase, self.index, recipient), body)?)
+    }
+
+    fn from_server<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<&'a [u8], Refusal> {
+        open(message, self.header(phase, SERVER, self.index), &self.directory.server)
+            .map_err(|why| Refusal::Message { from: "the server".into(), why })
+    }
+
+    /// Opens a neighbour's message that the server passed on; the sender is read from it, then proved by the signature.
+    fn from_neighbour<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<(u32, &'a [u8]), Refusal> {
+        let sender = Header::claimed_sender(message).ok_or(Malformed)?;
+        if self.neighbours.binary_search(&sender).is_err() {
+            return Err(Refusal::NotSubset(sender));
+        }
+        let key = self.directory.clients.get(sender as usize).ok_or(Refusal::NotSubset(sender))?;
+        let body = open(message, self.header(phase, sender, EVERYONE), key)
+            .map_err(|why| Refusal::Message { from: format!("client {sender}"), why })?;
+        Ok((sender, body))
+    }
+
+    fn meet(&mut self, signed: &[u8]) -> Result<(), Refusal> {
+        let (sender, body) = self.from_neighbour(Phase::Keys, signed)?;
+        let advert = Advert::decode(body)?;
+        let agreed = self.sealing.agree(&advert.sealing).ok_or(Refusal::Key(sender))?;
+        let peer = Peer { masking: advert.masking, agreed };
+        match self.peers.insert(sender, peer) {
+            Some(_) => Err(Refusal::Twice(sender)),
+            None => Ok(()),
+        }
+    }
+
+    /// Shares of both secrets for itself and each neighbour that advertised, sealed to the neighbour.
+    fn deal(&mut self) -> Result<Sealed, Refusal> {
+        let holders: Vec<u32> = self.peers.keys().copied().chain([self.index]).collect();
+        let points = holders.iter().map(|&v| point(self.index, &self.neighbours, v));
+        let points: Vec<u8> = points.collect::<Option<_>>().ok_or(Refusal::Key(self.index))?;
+        let mut split = |secret| {
+            shamir::split(secret, self.plan.threshold, &points, &mut self.rng).ok_or(Refusal::Key(self.index))
+        };
+        let (keys, seeds) = (split(self.masking.secret())?, split(&self.seed)?);
+        let mut sealed = Sealed::default();
+        for (holder, (key, seed)) in holders.into_iter().zip(keys.into_iter().zip(seeds)) {
+            let pair = Pair { key, seed };
+            if holder == self.index {
+                self.own = Some(pair);
+            } else {
+                sealed.0.push((holder, self.seal_pair(holder, &pair)?));
+            }
+        }
+        Ok(sealed)
+    }
+
+    fn seal_pair(&self, holder: u32, pair: &Pair) -> Result<[u8; SEALED], Refusal> {
+        let plain = Zeroizing::new([&pair.key[..], &pair.seed[..]].concat());
+        let peer = self.peers.get(&holder).ok_or(Refusal::NotSubset(holder))?;
+        let key = keys::derive(&peer.agreed, "shares", self.plan.round, [self.index, holder]);
+        let text = keys::seal(&key, &self.context(self.index, holder), &plain);
+        text.and_then(|t| t.try_into().ok()).ok_or(Refusal::Key(holder))
+    }
+
+    fn context(&self, owner: u32, holder: u32) -> Vec<u8> {
+        [&self.plan.round.to_le_bytes()[..], &owner.to_le_bytes(), &holder.to_le_bytes()].concat()
+    }
+
+    fn hold(&mut self, owner: u32, sealed: &[u8]) -> Result<(), Refusal> {
+        let peer = self.peers.get(&owner).ok_or(Refusal::NotSubset(owner))?;
+        let key = keys::derive(&peer.agreed, "shares", self.plan.round, [owner, self.index]);
+        let pair = keys::open(&key, &self.context(owner, self.index), sealed).and_then(|plain| {
+            let (key, seed) = plain.split_at_checked(SHARE)?;
+            let share = |s: &[u8]| s.try_into().ok().map(Zeroizing::new);
+            Some(Pair { key: share(key)?, seed: share(seed)? })
+        });
+        match self.held.insert(owner, pair) {
+            Some(_) => Err(Refusal::Twice(owner)),
+            None => Ok(()),
+        }
+    }
+
+    /// `PRG(b_u) + sum_{v > u} PRG(s_uv) - sum_{v < u} PRG(s_uv)` over the neighbours that shared (Bonawitz et al. 2017, figure 4).
+    fn masks(&self) -> Result<Vec<(MaskKey, Sign)>, Refusal> {
+        let own = (self_mask(&self.seed, self.plan.round, self.index), Sign::Plus);
+        let mut masks = vec![own];
+        for owner in self.held.keys() {
+            let peer = self.peers.get(owner).ok_or(Refusal::NotSubset(*owner))?;
+            masks.push(
+                pair_mask(&self.masking, &peer.masking, self.plan.round, [self.index, *owner])
+                    .ok_or(Refusal::Key(*owner))?,
+            );
+        }
+        Ok(masks)
+    }
+
+    fn agreeing(&self, signed: &[u8], set: &Set) -> Result<u32, Refusal> {
+        let (sender, body) = self.from_neighbour(Phase::Consistency, signed)?;
+        match (set.has(sender), body == set.digest()) {
+            (false, _) => Err(Refusal::NotSubset(sender)),
+            (_, false) => Err(Refusal::Inconsistent(sender)),
+            _ => Ok(sender),
+        }
+    }
+
+    fn reveals(&self, set: &Set) -> Vec<(u32, Reveal)> {
+        let own = self.own.as_ref().map(|pair| (self.index, Reveal::Seed(pair.seed.clone())));
+        let others = self.held.iter().map(|(&owner, pair)| match pair {
+            None => (owner, Reveal::Unreadable),
+            Some(pair) if set.has(owner) => (owner, Reveal::Seed(pair.seed.clone())),
+            Some(pair) => (owner, Reveal::MaskKey(pair.key.clone())),
+        });
+        own.into_iter().chain(others).collect()
+    }
+}
+
+/// Key of the self mask.
+pub(super) fn self_mask(seed: &Secret, round: u64, owner: u32) -> MaskKey {
+    keys::derive(seed, "self mask", round, [owner, owner])
+}
+
+/// Derived from the seed beside the mask, so that it tells a right seed from a wrong one and nothing of the mask.
+pub(super) fn seed_check(seed: &Secret, round: u64, owner: u32) -> Secret {
+    keys::derive(seed, "seed check", round, [owner, owner])
+}
+
+/// Key and sign of the mask that the first of the two adds on account of the second.
+pub(super) fn pair_mask(
+    mine: &KeyPair,
+    other: &[u8; 32],
+    round: u64,
+    [me, you]: [u32; 2],
+) -> Option<(MaskKey, Sign)> {
+    let agreed = mine.agree(other)?;
+    let sign = if me < you { Sign::Plus } else { Sign::Minus };
+    Some((keys::derive(&agreed, "pair mask", round, [me.min(you), me.max(you)]), sign))
+}

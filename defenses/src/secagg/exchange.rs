@@ -1,0 +1,193 @@
+//! From a federation's round to the protocol's and back: what both variants share.
+
+use std::sync::Arc;
+
+use rand::seq::index;
+use rand_chacha::ChaCha12Rng;
+use serde_json::{Map, Value};
+use suites::SpecError;
+
+use super::client::{Client, Plan};
+use super::encode::{Encoding, OutOfRange, modulus, signed};
+use super::graph::Graph;
+use super::message::Phase;
+use super::run::{Faults, Outcome, Setup, run};
+use crate::protocol::{Federation, ProtocolError, Round, Transcript, Wire};
+use crate::signatures::Scheme;
+
+/// Parameters that both variants have.
+pub(super) struct Common<'a> {
+    pub name: &'a str,
+    pub range: f64,
+    pub bits: u32,
+    pub out_of_range: OutOfRange,
+    pub signature: Scheme,
+    pub dropouts: usize,
+    pub drop_phase: Phase,
+}
+
+/// Who masks with whom in a round of a given size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Neighbours of each client; `None` for all others.
+    pub degree: Option<usize>,
+    /// Shares that recover a secret.
+    pub threshold: usize,
+}
+
+impl Common<'_> {
+    fn path(&self, parameter: &str) -> String {
+        format!("protocol.{}.{parameter}", self.name)
+    }
+
+    /// Ranges that need no federation to check.
+    pub fn check_values(&self) -> Result<(), SpecError> {
+        if !(self.range.is_finite() && self.range > 0.0) {
+            let problem = format!("is {}", self.range);
+            return Err(SpecError::value(self.path("range"), problem, "write a number above 0"));
+        }
+        if !(2..=52).contains(&self.bits) {
+            let problem = format!("is {}", self.bits);
+            return Err(SpecError::value(self.path("bits"), problem, "write 2 to 52"));
+        }
+        Ok(())
+    }
+
+    /// Everything that can be refused before a run.
+    pub fn check(
+        &self,
+        federation: &Federation,
+        shape: impl Fn(usize) -> Result<Shape, SpecError>,
+    ) -> Result<(), SpecError> {
+        let n = federation.clients;
+        if n < 2 {
+            return Err(SpecError::value(
+                "training.clients",
+                format!("is {n}: the sum of one client is its update"),
+                "write at least 2",
+            ));
+        }
+        self.check_values()?;
+        let shape = shape(n)?;
+        let spare = match shape.degree {
+            None => n - shape.threshold,
+            Some(degree) => (degree + 1).saturating_sub(shape.threshold).min(n - 2),
+        };
+        if shape.degree.is_none() && self.dropouts > spare {
+            return Err(SpecError::value(
+                self.path("dropouts"),
+                format!("is {}, but {} of {n} clients must stay", self.dropouts, shape.threshold),
+                format!("write at most {spare} or lower the threshold"),
+            ));
+        }
+        modulus(self.name, n, federation.max_weight, self.bits).map(|_| ())
+    }
+
+    /// Carries the round.
+    pub fn exchange(
+        &self,
+        shape: &Shape,
+        round: &Round,
+        stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
+    ) -> Result<Transcript, ProtocolError> {
+        let n = round.updates.len();
+        let most = round.weights.iter().copied().max().unwrap_or(1);
+        let encoding = Encoding::new(
+            (self.range, self.bits),
+            round.grid,
+            self.out_of_range,
+            modulus(self.name, n, most, self.bits)?,
+        );
+        let graph = match shape.degree {
+            None => Graph::complete(n),
+            Some(degree) => Graph::harary(n, degree, &mut stream("secagg graph")),
+        };
+        let setup = Setup {
+            plan: Plan {
+                round: round.number,
+                clients: n,
+                threshold: shape.threshold,
+                words: round.updates.first().map_or(0, Vec::len) + 1,
+                bits: encoding.modulus,
+            },
+            graph: Arc::new(graph),
+            scheme: self.signature,
+            watched: round.watched as u32,
+            progress: round.progress,
+        };
+        let drops = self.drops(n, round.watched, &mut stream("secagg dropouts"));
+        let rngs = (0..n).map(|i| stream(&format!("secagg client {i}"))).collect();
+        let inputs = |i: usize| encoding.encode(i, &round.updates[i], round.weights[i]);
+        let outcome = run(&setup, rngs, &inputs, &Faults { drops, tamper: None })?;
+        transcript(outcome, &encoding, round)
+    }
+
+    /// Who drops out, and when.
+    fn drops(
+        &self,
+        n: usize,
+        watched: usize,
+        rng: &mut ChaCha12Rng,
+    ) -> std::collections::BTreeMap<u32, Phase> {
+        let others: Vec<u32> = (0..n as u32).filter(|&i| i as usize != watched).collect();
+        let chosen = index::sample(rng, others.len(), self.dropouts.min(others.len()));
+        chosen.into_iter().map(|i| (others[i], self.drop_phase)).collect()
+    }
+
+    /// Seconds of a round on one core, from measured rates, where that is above one: 3 GB/s of mask stream, 60 us a pair and direction for
+    /// key agreement, shares and sealing, 0.15 s an RSA key (made once a process).
+    pub fn estimate(&self, federation: &Federation, degree: usize) -> Option<f64> {
+        let (n, degree) = (federation.clients as f64, degree as f64);
+        let masks = n * (degree + 2.0) * federation.values as f64 * 8.0 / 3e9;
+        let shares = n * degree * (120e-6 + 1e-6 * degree);
+        let keys = if self.signature == Scheme::RsaPss { 0.15 * n } else { 0.0 };
+        Some(masks + shares + keys).filter(|seconds| *seconds > 1.0)
+    }
+}
+
+fn transcript(outcome: Outcome, encoding: &Encoding, round: &Round) -> Result<Transcript, ProtocolError> {
+    let (mean, _) = encoding.mean(&outcome.sum).ok_or_else(|| ProtocolError::Aborted {
+        round: round.number,
+        phase: Phase::Unmasking.name().into(),
+        reason: "the weights add up to zero".into(),
+    })?;
+    let values = mean.len();
+    let bits = encoding.modulus;
+    let pooled = pooled(&outcome, encoding, round);
+    let mut sum = outcome.sum;
+    sum.truncate(values);
+    let mut upload = outcome.server.upload.unwrap_or_default();
+    upload.truncate(values);
+    // What is summed is weight times value: read as an update, a step is that much smaller.
+    let weighted = encoding.scale * round.weights[round.watched] as f64;
+    Ok(Transcript {
+        mean,
+        survivors: outcome.survivors.iter().map(|&c| c as usize).collect(),
+        upload: Wire::Words { words: upload, bits, scale: weighted },
+        sum: Wire::Words { words: sum, bits, scale: encoding.scale },
+        pooled,
+        up: outcome.up,
+        down: outcome.down,
+        phases: outcome.seconds,
+        failures: outcome.failures,
+    })
+}
+
+/// The watched client's update from its masked words, by the secrets that server and colluders really hold.
+fn pooled(outcome: &Outcome, encoding: &Encoding, round: &Round) -> Option<Vec<f32>> {
+    let colluders = round.colluders.iter().filter(|&&c| c != round.watched);
+    let colluders: Vec<&Client> = colluders.filter_map(|&c| outcome.clients.get(c)?.as_ref()).collect();
+    let upload = outcome.server.upload.as_ref()?;
+    let words = outcome.server.pool(round.watched as u32, upload, &colluders)?;
+    let (&weight, values) = words.split_last()?;
+    let unit = encoding.scale * weight as f64;
+    Some(values.iter().map(|&w| (signed(w, encoding.modulus) as f64 / unit) as f32).collect())
+}
+
+/// The parameters of a serialisable setting as a table.
+pub(super) fn spelled_out(setting: &impl serde::Serialize) -> Map<String, Value> {
+    match serde_json::to_value(setting) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Shamir's secret sharing over GF(256), byte by byte, with the search for a wrong share.
+
+use std::convert::Infallible;
+
+use rand::RngCore;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{TryCryptoRng, TryRng};
+use vsss_rs::{Gf256, IdentifierGf256};
+use zeroize::Zeroizing;
+
+use super::keys::Secret;
+
+/// Bytes of a share: its point, then one byte for each of the secret's 32.
+pub const SHARE: usize = 33;
+/// Most shares of one secret: the non-zero points of the field.
+pub const MOST: usize = 255;
+/// Combinations of shares that are tried where some are wrong.
+const TRIES: usize = 4096;
+
+/// A share, wiped when dropped. Its first byte is its point.
+pub type Share = Zeroizing<[u8; SHARE]>;
+
+/// Splits a secret so that any `threshold` (at least 2) of the shares give it and fewer say nothing; `points` are distinct and not zero.
+pub fn split(secret: &Secret, threshold: usize, points: &[u8], rng: &mut ChaCha12Rng) -> Option<Vec<Share>> {
+    let ids = points.iter().map(|&p| IdentifierGf256(Gf256(p)));
+    let shares =
+        Gf256::split_bytes_with_participant_ids_iter(threshold, points.len(), &secret[..], Adapter(rng), ids);
+    let shares = shares.ok()?.into_iter().map(Zeroizing::new);
+    shares.map(|s| s[..].try_into().ok().map(Zeroizing::new)).collect()
+}
+
+/// A secret and the places of the shares that contradict it.
+pub struct Recovered {
+    /// The secret.
+    pub secret: Secret,
+    /// Indices into the shares that were given.
+    pub wrong: Vec<usize>,
+}
+
+/// Finds the secret that `is_right` accepts. All shares are used at once, which a single wrong one always spoils; then as few as possible
+/// are left out, and those kept must agree with each other, so that errors that cancel by chance put no blame on others (liars who
+/// conspire can shift the blame only where they are more than half of the shares beyond the threshold; never change the secret). `None` where fewer than `threshold` agree, or too many combinations would have to be tried.
+pub fn recover(shares: &[Share], threshold: usize, is_right: impl Fn(&Secret) -> bool) -> Option<Recovered> {
+    let spare = shares.len().checked_sub(threshold)?;
+    let mut tries = 0;
+    for left_out in 0..=spare {
+        let mut wrong: Vec<usize> = (0..left_out).collect();
+        loop {
+            let kept: Vec<&Share> =
+                (0..shares.len()).filter(|i| !wrong.contains(i)).map(|i| &shares[i]).collect();
+            let secret = combine(kept.iter().copied()).filter(&is_right);
+            if let Some(secret) = secret.filter(|s| left_out == 0 || agree(&kept, threshold, s)) {
+                return Some(Recovered { secret, wrong });
+            }
+            tries += 1;
+            if tries == TRIES {
+                return None;
+            }
+            if !advance(&mut wrong, shares.len()) {
+                break;
+            }
+        }
+    }
+    None
+}
+
+/// Whether the secret stays the same without any one of the shares, where there are more than needed.
+fn agree(shares: &[&Share], threshold: usize, secret: &Secret) -> bool {
+    let without = |i: usize| shares.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, s)| *s);
+    shares.len() <= threshold || (0..shares.len()).all(|i| combine(without(i)).as_ref() == Some(secret))
+}
+
+/// The next combination in lexicographic order.
+fn advance(chosen: &mut [usize], n: usize) -> bool {
+    let k = chosen.len();
+    let Some(i) = (0..k).rev().find(|&i| chosen[i] < n - k + i) else { return false };
+    chosen[i] += 1;
+    (i + 1..k).for_each(|j| chosen[j] = chosen[j - 1] + 1);
+    true
+}
+
+fn combine<'a>(shares: impl Iterator<Item = &'a Share>) -> Option<Secret> {
+    let shares: Zeroizing<Vec<Vec<u8>>> = Zeroizing::new(shares.map(|s| s.to_vec()).collect());
+    let secret = Zeroizing::new(Gf256::combine_bytes(&*shares).ok()?);
+    secret[..].try_into().ok().map(Zeroizing::new)
+}
+
+/// Our stream under the trait that the sharing library asks for.
+struct Adapter<'a>(&'a mut ChaCha12Rng);
+
+impl TryRng for Adapter<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(out);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Adapter<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(threshold: usize, n: u8) -> (Secret, Vec<Share>) {
+        let secret = Zeroizing::new(std::array::from_fn(|i| (37 * i + 11) as u8));
+        let points: Vec<u8> = (1..=n).collect();
+        let mut rng = suites::rng::stream(1, "test", "shares");
+        let shares = split(&secret, threshold, &points, &mut rng).unwrap();
+        (secret, shares)
+    }
+
+    #[test]
+    fn enough_shares_give_the_secret_and_fewer_another() {
+        let (secret, shares) = shares(5, 9);
+        assert_eq!(combine(shares[..5].iter()).unwrap(), secret);
+        assert_eq!(combine(shares[3..].iter()).unwrap(), secret);
+        assert_ne!(combine(shares[..4].iter()).unwrap(), secret);
+        assert!(recover(&shares[..4], 5, |_| true).is_none());
+    }
+
+    #[test]
+    fn wrong_shares_are_found_and_named() {
+        let (secret, mut shares) = shares(5, 9);
+        for wrong in [vec![], vec![0], vec![8], vec![2, 7], vec![0, 1, 5, 8]] {
+            wrong.iter().for_each(|&i| shares[i][1 + 3 * i] ^= 0x40);
+            let found = recover(&shares, 5, |s| *s == secret).unwrap();
+            assert_eq!((found.secret, found.wrong), (secret.clone(), wrong.clone()));
+            wrong.iter().for_each(|&i| shares[i][1 + 3 * i] ^= 0x40);
+        }
+        (0..5).for_each(|i| shares[i][1 + i] ^= 1);
+        assert!(recover(&shares, 5, |s| *s == secret).is_none());
+    }
+}

@@ -1,0 +1,163 @@
+//! The end of the round: secrets from shares, masks off the sum. Also what server and colluders reach together.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use super::client::{Client, pair_mask, seed_check, self_mask};
+use super::graph::point;
+use super::keys::{KeyPair, Secret};
+use super::masks::{self, MaskKey, Sign};
+use super::message::{Phase, Reveal};
+use super::server::{Abort, Server};
+use super::shamir::{self, Share};
+
+/// A client that misbehaved and how, where the round survived it.
+pub type Misdeed = (u32, &'static str);
+
+/// The masks that one client's recovered secret takes off.
+struct Key {
+    masks: Vec<(MaskKey, Sign)>,
+    misdeeds: Vec<Misdeed>,
+}
+
+impl Server {
+    /// Takes all masks off the sum: the self masks of those in it, the pairwise masks of those who shared and then dropped out. Gives
+    /// the sum modulo `2^bits` and who revealed something wrong.
+    ///
+    /// # Errors
+    /// [`Abort::Lost`] where a secret cannot be recovered.
+    pub fn finish(&mut self) -> Result<(Vec<u64>, Vec<Misdeed>), Abort> {
+        let survivors = self.present(Phase::Masked);
+        let shared = self.present(Phase::Shares);
+        let mut shares = self.sorted_shares();
+        let jobs: Vec<_> = shared.iter().map(|&o| (o, shares.remove(&o).unwrap_or_default())).collect();
+        let keys = jobs.into_par_iter().map(|(owner, given)| self.key(owner, given, &survivors));
+        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
+        let mut misdeeds = Vec::new();
+        let mut all = Vec::new();
+        for key in keys {
+            misdeeds.extend(key.misdeeds);
+            all.extend(key.masks);
+        }
+        let mut sum = std::mem::take(&mut self.sum);
+        masks::apply(&mut sum, &all);
+        let modulus = u64::MAX >> (64 - self.plan.bits);
+        sum.iter_mut().for_each(|w| *w &= modulus);
+        misdeeds.sort_unstable();
+        misdeeds.dedup();
+        Ok((sum, misdeeds))
+    }
+
+    /// Everything revealed, by the client it is about.
+    fn sorted_shares(&mut self) -> BTreeMap<u32, Vec<(u32, Reveal)>> {
+        let mut by_owner: BTreeMap<u32, Vec<(u32, Reveal)>> = BTreeMap::new();
+        for (holder, reveals) in std::mem::take(&mut self.reveals) {
+            for (owner, reveal) in reveals {
+                by_owner.entry(owner).or_default().push((holder, reveal));
+            }
+            self.reveals.insert(holder, Vec::new());
+        }
+        by_owner
+    }
+
+    fn key(&self, owner: u32, given: Vec<(u32, Reveal)>, survivors: &[u32]) -> Result<Key, Abort> {
+        let in_sum = survivors.binary_search(&owner).is_ok();
+        let (holders, shares, mut misdeeds) = self.usable(owner, in_sum, given);
+        let what = if in_sum { "self-mask seed" } else { "mask key" };
+        let lost = Abort::Lost { client: owner, what, shares: shares.len(), need: self.plan.threshold };
+        let found = shamir::recover(&shares, self.plan.threshold, |s| self.is_right(owner, in_sum, s));
+        let found = found.ok_or(lost.clone())?;
+        misdeeds.extend(found.wrong.iter().map(|&i| (holders[i], "wrong share")));
+        let masks = match in_sum {
+            true => vec![(self_mask(&found.secret, self.plan.round, owner), Sign::Minus)],
+            false => self.pairwise(owner, found.secret, survivors).ok_or(lost)?,
+        };
+        Ok(Key { masks, misdeeds })
+    }
+
+    /// The shares of the kind asked for, at their holders' own points, one a holder.
+    fn usable(
+        &self,
+        owner: u32,
+        in_sum: bool,
+        given: Vec<(u32, Reveal)>,
+    ) -> (Vec<u32>, Vec<Share>, Vec<Misdeed>) {
+        let (mut holders, mut shares, mut misdeeds) = (Vec::<u32>::new(), Vec::new(), Vec::new());
+        for (holder, reveal) in given {
+            let share = match reveal {
+                Reveal::Unreadable => {
+                    misdeeds.push((owner, "sealed shares that do not open"));
+                    continue;
+                }
+                Reveal::Seed(share) if in_sum => share,
+                Reveal::MaskKey(share) if !in_sum => share,
+                _ => {
+                    misdeeds.push((holder, "revealed the kind of share nobody may ask for"));
+                    continue;
+                }
+            };
+            let right = point(owner, self.graph.of(owner), holder) == Some(share[0]);
+            if right && holders.last() != Some(&holder) {
+                holders.push(holder);
+                shares.push(share);
+            } else {
+                misdeeds.push((holder, "wrong share"));
+            }
+        }
+        (holders, shares, misdeeds)
+    }
+
+    /// Whether this is the key that was advertised, or the seed that was dealt.
+    fn is_right(&self, owner: u32, seed: bool, secret: &Secret) -> bool {
+        if seed {
+            let check = seed_check(secret, self.plan.round, owner);
+            return self.checks.get(&owner) == Some(&*check);
+        }
+        let pair = KeyPair::new(secret.clone());
+        pair.zip(self.adverts.get(&owner)).is_some_and(|(pair, (_, advert))| *pair.public() == advert.masking)
+    }
+
+    /// The masks that survivors added on account of a client that dropped out, with the sign that takes them off.
+    fn pairwise(&self, owner: u32, secret: Secret, survivors: &[u32]) -> Option<Vec<(MaskKey, Sign)>> {
+        let pair = KeyPair::new(secret)?;
+        let near = self.graph.of(owner).iter().filter(|v| survivors.binary_search(v).is_ok());
+        let mask = |&v: &u32| {
+            let (_, advert) = self.adverts.get(&v)?;
+            let (key, sign) = pair_mask(&pair, &advert.masking, self.plan.round, [v, owner])?;
+            Some((key, opposite(sign)))
+        };
+        near.map(mask).collect()
+    }
+
+    /// The words of `target` under its masks, opened with the shares that `colluders` hold: `None` where these are too few. Uses
+    /// nothing but what the server saw and the colluders decrypted.
+    pub(super) fn pool(&self, target: u32, upload: &[u64], colluders: &[&Client]) -> Option<Vec<u64>> {
+        let pairs: Vec<_> = colluders.iter().filter_map(|c| c.held_of(target)).collect();
+        let recover = |seed: bool, shares: Vec<Share>| {
+            shamir::recover(&shares, self.plan.threshold, |s| self.is_right(target, seed, s))
+        };
+        let key = recover(false, pairs.iter().map(|p| p.key.clone()).collect())?.secret;
+        let seed = recover(true, pairs.iter().map(|p| p.seed.clone()).collect())?.secret;
+        let shared = self.present(Phase::Shares);
+        let mut all = vec![(self_mask(&seed, self.plan.round, target), Sign::Minus)];
+        let pair = KeyPair::new(key)?;
+        for v in self.graph.of(target).iter().filter(|v| shared.binary_search(v).is_ok()) {
+            let (_, advert) = self.adverts.get(v)?;
+            let (key, sign) = pair_mask(&pair, &advert.masking, self.plan.round, [target, *v])?;
+            all.push((key, opposite(sign)));
+        }
+        let mut words = Zeroizing::new(upload.to_vec());
+        masks::apply(&mut words, &all);
+        let modulus = u64::MAX >> (64 - self.plan.bits);
+        Some(words.iter().map(|w| w & modulus).collect())
+    }
+}
+
+fn opposite(sign: Sign) -> Sign {
+    match sign {
+        Sign::Plus => Sign::Minus,
+        Sign::Minus => Sign::Plus,
+    }
+}
