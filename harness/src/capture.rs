@@ -1,112 +1,140 @@
-//! The captured round: clients compute, defences act, the adversary's observation is what is left.
+//! The captured round: clients compute, defences act, the protocol carries; the adversary's observation is what its vantage leaves.
 
 use std::collections::BTreeMap;
 
-use learning::client::{self, Rules};
-use learning::{Known, Observation, Params, Signal};
-use suites::{Fact, Source, rng::stream};
+use attacks::Progress;
+use defenses::Transcript;
+use learning::client::LocalTraining;
+use learning::{Known, Observation, Params, PublicDefense, Signal};
+use suites::{Fact, Source};
 use tch::{Device, Kind, Tensor};
 
-use crate::HarnessError;
 use crate::plan::Trial;
-use crate::world::{Truth, World, client_streams};
+use crate::round::{self, Printed, Setting};
+use crate::vantage::{self, Sight};
+use crate::world::{Truth, World, images_key};
+use crate::{HarnessError, price};
 
 /// What the round left behind.
 pub struct Captured {
     /// What the adversary holds.
     pub observation: Observation,
+    /// The examples behind it, for the scores alone.
+    pub truth: Truth,
     /// What each defence printed, in order; means over the updates it saw.
     pub values: Vec<BTreeMap<String, f64>>,
-    /// Bytes a client sends in this round.
-    pub bytes_up: u64,
-    /// Bytes a client receives.
-    pub bytes_down: u64,
+    /// What the rounds cost.
+    pub price: price::Price,
     /// Doubts about single signals.
     pub flags: Vec<Vec<String>>,
+    /// What went wrong in the rounds and was survived.
+    pub notes: Vec<String>,
+}
+
+/// One captured round.
+struct Caught {
+    signal: Params,
+    behind: Vec<usize>,
+    transcript: Transcript,
 }
 
 /// Runs the captured round of every signal. Signals are worked off one by one: an update of a large model weighs as much as the model.
 ///
 /// # Errors
-/// A defence that cannot act, or an update that is not finite.
-pub fn run(trial: &Trial, world: &World, device: Device) -> Result<Captured, HarnessError> {
+/// A defence or protocol that cannot act, or an update that is not finite.
+pub fn run(
+    trial: &Trial,
+    world: &World,
+    device: Device,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Captured, HarnessError> {
     let weights = world.weights.to(device, Kind::Float);
-    let mut sums: Vec<BTreeMap<String, f64>> = trial.defenses.iter().map(|_| BTreeMap::new()).collect();
-    let mut signals = Vec::new();
+    let sight = vantage::sight(trial).map_err(attacks::AttackError::NotApplicable)?;
+    let mut printed = Printed::new(trial.defenses.len());
+    let (mut signals, mut behind, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut price = price::Price::default();
     for n in 0..trial.spec.trials {
-        let updates = client_updates(trial, &weights, &world.truth, n, device);
-        let released = defend(trial, updates, n, &mut sums)?;
-        signals.push(released.map(|t| t.mean_dim(0, true, None::<Kind>)).to(Device::Cpu, Kind::Float));
+        let caught = catch(trial, world, &weights, sight, n, device, &mut printed, progress)?;
+        price.add(trial, &caught.transcript);
+        notes.extend(
+            caught
+                .transcript
+                .failures
+                .iter()
+                .map(|f| format!("trial {n}: client {} in phase `{}`: {}", f.client, f.phase, f.what)),
+        );
+        signals.push(caught.signal);
+        behind.push(caught.behind);
     }
-    for values in sums.iter_mut().flat_map(BTreeMap::values_mut) {
-        *values /= trial.spec.trials as f64;
-    }
-    let mut flags: Vec<Vec<String>> = signals.iter().map(doubts).collect();
-    if trial.spec.training.augment {
-        flags.iter_mut().for_each(|f| f.push("augmented on the client, scored against the original".into()));
-    }
+    let truth = world.truth.behind(&behind, vantage::cohort(trial, 0).len());
     let signal = stack(&signals);
-    let dense = 4 * trial.net.layout().trainable_len() as u64;
-    let bits = trial.defenses.iter().rev().find_map(|d| d.bits_per_value()).unwrap_or(32.0);
     Ok(Captured {
-        observation: observe(trial, world, signal),
-        values: sums,
-        bytes_up: (trial.net.layout().trainable_len() as f64 * bits / 8.0).ceil() as u64,
-        bytes_down: dense,
-        flags,
+        flags: signals.iter().map(|s| doubts(trial, sight, s)).collect(),
+        observation: observe(trial, world, &truth, behind[0].len(), signal),
+        truth,
+        values: printed.means(),
+        price,
+        notes,
     })
 }
 
-/// What the clients behind signal `n` would send, `[clients, ...]`.
-fn client_updates(trial: &Trial, weights: &Params, truth: &Truth, n: usize, device: Device) -> Params {
-    let clients = if trial.spec.source == Source::AggUpdate { trial.spec.training.clients as i64 } else { 1 };
+#[allow(clippy::too_many_arguments)] // the round, its place, and where its results go
+fn catch(
+    trial: &Trial,
+    world: &World,
+    weights: &Params,
+    sight: Sight,
+    n: usize,
+    device: Device,
+    printed: &mut Printed,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Caught, HarnessError> {
+    let (local, key, tag) = (local(trial), images_key(trial), format!("capture {n}"));
+    let setting = Setting {
+        trial,
+        deployment: &world.deployment,
+        weights,
+        local: local.as_ref(),
+        mode: trial.mode(),
+        number: trial.spec.training.rounds_before + n,
+        key: &key,
+        tag: &tag,
+    };
+    let (clients, mut memory) = (vantage::cohort(trial, n), world.memory.clone());
     let split = |t: &Tensor| {
         let own = t.get(n as i64);
-        let mut size = own.size();
-        let examples = size[0] / clients;
-        size.splice(0..1, [clients, examples]);
-        own.reshape(size).to_device(device)
+        let (mut size, count) = (own.size(), clients.len() as i64);
+        size.splice(0..1, [count, size[0] / count]);
+        // A copy: the truth's own memory is never handed out.
+        own.reshape(size).copy().to_device(device)
     };
-    let (x, y) = (split(&truth.pixels), split(&truth.labels));
-    if trial.spec.source == Source::Gradients {
-        return client::batch_gradient(&trial.net, weights, &x, &y, &Rules::default(), trial.mode(), &mut []);
+    let (x, y) = (split(&world.truth.pixels), split(&world.truth.labels));
+    let sent = setting.work(&clients, x, y, &mut memory, printed)?;
+    let weights_in_mean = round::weights(trial, &vec![trial.local_examples(); clients.len()]);
+    let (watched, colluders) = (vantage::watched(trial, n), vantage::colluders(trial, n));
+    let transcript = setting.carry(&sent, &weights_in_mean, watched, &colluders, progress)?;
+    let released = setting.release(&transcript.mean, transcript.survivors.len(), &mut memory, printed)?;
+    let behind = vantage::behind(trial, sight, n, &transcript);
+    if behind.is_empty() {
+        let why = "every client behind the signal dropped out or colludes".to_string();
+        return Err(attacks::AttackError::NotApplicable(why).into());
     }
-    let c = clients as usize;
-    let mut rngs = client_streams(trial, n * c..(n + 1) * c, "client");
-    let trained = client::train(
-        &trial.net,
-        weights,
-        &x,
-        &y,
-        &trial.local(),
-        &Rules::default(),
-        trial.mode(),
-        &mut rngs,
-    );
-    tch::no_grad(|| trained.sub(weights).map(Tensor::detach))
+    let signal = match sight {
+        Sight::Released => released,
+        _ => {
+            let flat = vantage::seen(trial, sight, n, &transcript, &sent.updates, &weights_in_mean);
+            let flat = flat.ok_or_else(|| {
+                attacks::AttackError::NotApplicable("the pooled secrets do not open the upload".into())
+            })?;
+            setting.undo(&flat)?
+        }
+    };
+    Ok(Caught { signal: round::on(&signal, Device::Cpu), behind, transcript })
 }
 
-/// Passes updates `[clients, ...]` through the defences in order and notes what they print.
-fn defend(
-    trial: &Trial,
-    mut update: Params,
-    n: usize,
-    sums: &mut [BTreeMap<String, f64>],
-) -> Result<Params, HarnessError> {
-    // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
-    let key = trial.spec.world_key();
-    for (place, defense) in trial.defenses.iter().enumerate() {
-        let clients = update.trials() as usize;
-        let mut rngs: Vec<_> = (0..clients)
-            .map(|c| stream(trial.spec.seed, &key, &format!("defence-{place}-{n}-{c}")))
-            .collect();
-        let released = tch::no_grad(|| defense.release(update, &mut rngs))?;
-        for (name, value) in released.values {
-            *sums[place].entry(name).or_default() += value;
-        }
-        update = released.update;
-    }
-    Ok(update)
+/// Local training of the captured round; `None` where a client sends one batch's gradient.
+fn local(trial: &Trial) -> Option<LocalTraining> {
+    (trial.spec.source != Source::Gradients).then(|| trial.local())
 }
 
 fn stack(signals: &[Params]) -> Params {
@@ -117,40 +145,57 @@ fn stack(signals: &[Params]) -> Params {
     Params::new(first.layout().clone(), tensors).expect("signals of one round share a layout")
 }
 
-fn doubts(signal: &Params) -> Vec<String> {
-    let norm = signal.norm().double_value(&[0]);
-    match norm {
-        n if !n.is_finite() => vec!["captured signal is not finite".into()],
-        0.0 => vec!["zero gradient".into()],
-        _ => Vec::new(),
+fn doubts(trial: &Trial, sight: Sight, signal: &Params) -> Vec<String> {
+    let mut flags = Vec::new();
+    match signal.norm().double_value(&[0]) {
+        n if !n.is_finite() => flags.push("captured signal is not finite".into()),
+        0.0 => flags.push("zero gradient".into()),
+        _ => {}
     }
+    if matches!(sight, Sight::HiddenUpdate | Sight::HiddenSum) {
+        flags.push("masked words or ciphertext, read as fixed point".into());
+    }
+    if trial.spec.training.augment {
+        flags.push("augmented on the client, scored against the original".into());
+    }
+    flags
 }
 
 /// Grants the facts of the spec, and nothing else of the truth.
-fn observe(trial: &Trial, world: &World, signal: Params) -> Observation {
+fn observe(trial: &Trial, world: &World, truth: &Truth, contributors: usize, signal: Params) -> Observation {
     let granted = |fact| trial.spec.facts.contains(&fact);
     let steps = granted(Fact::LocalSteps) && trial.spec.source != Source::Gradients;
+    let behind = trial.local_examples() * contributors;
     let known = Known {
-        labels: granted(Fact::Labels).then(|| world.truth.labels.copy()),
-        batch_size: granted(Fact::BatchSize).then_some(trial.examples_per_signal() as i64),
+        labels: granted(Fact::Labels).then(|| truth.labels.copy()),
+        batch_size: granted(Fact::BatchSize).then_some(behind as i64),
         local: steps.then(|| trial.local()),
         lr: granted(Fact::LearningRate).then_some(trial.spec.training.lr),
         local_examples: granted(Fact::BatchSize).then_some(trial.local_examples()),
-        contributors: if trial.spec.source == Source::AggUpdate {
-            trial.spec.training.clients as i64
-        } else {
-            1
-        },
+        contributors: contributors as i64,
+        defenses: public(trial, world),
     };
     Observation {
         net: trial.net.clone(),
         weights: world.weights.clone(),
-        signal: if trial.spec.source == Source::Gradients {
-            Signal::Gradient(signal)
-        } else {
-            Signal::Update(signal)
+        signal: match trial.spec.source {
+            Source::Gradients => Signal::Gradient(signal),
+            _ => Signal::Update(signal),
         },
         mode: trial.mode(),
         known,
     }
+}
+
+/// What Kerckhoffs' adversary knows of the defences.
+fn public(trial: &Trial, world: &World) -> Vec<PublicDefense> {
+    let named = trial.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
+    named
+        .zip(&trial.defenses)
+        .map(|(named, defense)| PublicDefense {
+            name: named.name.clone(),
+            params: defense.spelled_out(),
+            values: defense.public(&world.deployment),
+        })
+        .collect()
 }

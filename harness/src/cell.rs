@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attacks::{AttackError, Progress, Reconstruction, Run};
-use reports::{CellRecord, Cost, DefenseNote, Outcome, TracePoint, Wall};
+use reports::{CellRecord, Cost, Outcome, TracePoint, Wall};
 use suites::CellSpec;
 use tch::Device;
 
@@ -16,8 +16,8 @@ use crate::capture::{self, Captured};
 use crate::metrics::Panel;
 use crate::plan::{self, Trial};
 use crate::score::{self, CellScores};
-use crate::world::{self, Cache, World};
-use crate::{HarnessError, artifacts, threat};
+use crate::world::{self, Cache};
+use crate::{HarnessError, artifacts, claims, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
@@ -119,15 +119,18 @@ fn stages(
     }
     let world = world::build(&trial, context.device, context.cache).map_err(|e| ("training", e))?;
     record.task = world.task.iter().cloned().collect();
+    record.notes.extend(world.notes.iter().cloned());
     lap(wall, "training");
-    let captured = capture::run(&trial, &world, context.device).map_err(|e| ("capture", e))?;
-    note_capture(record, &trial, &captured);
+    let captured =
+        capture::run(&trial, &world, context.device, context.progress).map_err(|e| ("capture", e))?;
+    claims::note(record, &trial, &world, &captured).map_err(|e| ("capture", e))?;
+    wall.rounds = captured.price.seconds();
     lap(wall, "capture");
     let found = attack(&trial, &captured, context).map_err(|e| ("attack", e))?;
     note_attack(record, &found);
     lap(wall, "attack");
     wall.attack_seconds = wall.phases["attack"];
-    let scores = scores(&trial, &world, &found, context).map_err(|e| (SCORING, e))?;
+    let scores = scores(&trial, &captured, &found, context).map_err(|e| (SCORING, e))?;
     note_scores(record, scores);
     lap(wall, SCORING);
     Ok(Outcome::Done)
@@ -147,11 +150,11 @@ fn attack(trial: &Trial, captured: &Captured, context: &Context) -> Result<Recon
 
 fn scores(
     trial: &Trial,
-    world: &World,
+    captured: &Captured,
     found: &Reconstruction,
     context: &Context,
 ) -> Result<CellScores, HarnessError> {
-    score::score(trial, &world.truth, found, context.panel, context.run_dir)
+    score::score(trial, &captured.truth, found, context.panel, context.run_dir)
 }
 
 fn blank(spec: &CellSpec) -> CellRecord {
@@ -169,30 +172,6 @@ fn blank(spec: &CellSpec) -> CellRecord {
         flags: Vec::new(),
         notes: Vec::new(),
         wall: Wall::default(),
-    }
-}
-
-fn note_capture(record: &mut CellRecord, trial: &Trial, captured: &Captured) {
-    record.cost.bytes_up = captured.bytes_up;
-    record.cost.bytes_down = captured.bytes_down;
-    record.defenses = trial
-        .defenses
-        .iter()
-        .zip(&captured.values)
-        .zip(&trial.spec.defenses)
-        .map(|((defense, values), named)| DefenseNote {
-            name: named.name.clone(),
-            claim: defense.claim(),
-            values: values.clone(),
-            adaptive: defense.adaptive().map(String::from),
-        })
-        .collect();
-    if trial.spec.training.rounds_before > 0 && !trial.defenses.is_empty() {
-        let note = "the rounds before the capture ran undefended on the same clients' data: no claim covers the broadcast weights, and the task's scores are those of undefended training";
-        record.notes.push(note.into());
-    }
-    for (n, flags) in captured.flags.iter().enumerate() {
-        record.flags.extend(flags.iter().map(|f| format!("trial {n}: {f}")));
     }
 }
 

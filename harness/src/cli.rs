@@ -37,6 +37,8 @@ pub enum Verb {
     List(verbs::list::Args),
     /// List, verify and fetch data sets
     Data(verbs::data::Args),
+    /// Make keys for encryption and signatures, and say what key files are
+    Keys(verbs::keys::Args),
     /// Say what was found on this machine and how to mend what is missing
     Doctor(verbs::doctor::Args),
     /// Put the run folders of several shards together

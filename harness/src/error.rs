@@ -20,6 +20,9 @@ pub enum HarnessError {
     /// From a defence.
     #[error(transparent)]
     Defense(#[from] defenses::DefenseError),
+    /// From a protocol.
+    #[error(transparent)]
+    Protocol(#[from] defenses::ProtocolError),
     /// From an attack.
     #[error(transparent)]
     Attack(#[from] attacks::AttackError),

@@ -3,19 +3,26 @@
 pub mod artifacts;
 pub mod capture;
 pub mod cell;
+mod claims;
 pub mod cli;
 mod clock;
+mod deploy;
 pub mod device;
 mod error;
+mod line;
 pub mod machine;
 pub mod metrics;
 pub mod plan;
+pub mod price;
 pub mod progress;
+mod round;
 pub mod runner;
 pub mod score;
 pub mod score_files;
 pub mod settings;
 pub mod threat;
+mod train;
+pub mod vantage;
 pub mod verbs;
 pub mod world;
 

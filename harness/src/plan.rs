@@ -4,13 +4,13 @@ use std::path::Path;
 
 use attacks::Attack;
 use datasets::{Dataset, LabelKind, Request};
-use defenses::Defense;
+use defenses::{Defense, Protocol};
 use learning::client::LocalTraining;
 use learning::models::Shape;
 use learning::{Mode, Network};
-use suites::{BatchNorm, CellSpec, Fact, Source, SpecError, Vantage};
+use suites::{BatchNorm, CellSpec, Fact, Source, SpecError};
 
-use crate::HarnessError;
+use crate::{HarnessError, line, vantage};
 
 /// A cell whose names are resolved and whose parameters are checked.
 pub struct Trial {
@@ -20,8 +20,10 @@ pub struct Trial {
     pub data: Box<dyn Dataset>,
     /// The architecture with the data's normalisation.
     pub net: std::sync::Arc<Network>,
-    /// The defences in order.
+    /// The defences in order, without the protocol.
     pub defenses: Vec<Box<dyn Defense>>,
+    /// How updates travel; `plain` where the spec names no protocol.
+    pub protocol: Box<dyn Protocol>,
     /// The attack.
     pub attack: Box<dyn Attack>,
 }
@@ -34,8 +36,7 @@ pub fn spell_out(spec: &mut CellSpec) -> Result<(), SpecError> {
     let attack = suites::find("attack", attacks::ENTRIES, &spec.attack.name)?;
     spec.attack.params = (attack.build)(&spec.attack.params)?.spelled_out();
     for named in &mut spec.defenses {
-        let defense = suites::find("defence", defenses::ENTRIES, &named.name)?;
-        named.params = (defense.build)(&named.params)?.spelled_out();
+        named.params = line::part(named)?.spelled_out();
     }
     Ok(())
 }
@@ -48,14 +49,13 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
     let mut spec = spec.clone();
     spell_out(&mut spec)?;
     let data = open(&spec, root)?;
-    let net = std::sync::Arc::new(network(&spec, data.as_ref())?);
     let attack = (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
-    let defenses = spec
-        .defenses
-        .iter()
-        .map(|d| (suites::find("defence", defenses::ENTRIES, &d.name)?.build)(&d.params))
-        .collect::<Result<Vec<_>, SpecError>>()?;
-    Ok(Trial { data, net, defenses, attack, spec })
+    let (defenses, protocol) = line::up(&spec.defenses)?;
+    let mut net = network(&spec, data.as_ref())?;
+    for defense in &defenses {
+        net = defense.model(net)?;
+    }
+    Ok(Trial { data, net: std::sync::Arc::new(net), defenses, protocol, attack, spec })
 }
 
 fn open(spec: &CellSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
@@ -101,18 +101,7 @@ impl Trial {
                     .into(),
             );
         }
-        self.vantage_unseen().or_else(|| self.multi_label_matched())
-    }
-
-    /// Vantages that see nothing attackable when updates travel in the plain.
-    fn vantage_unseen(&self) -> Option<String> {
-        match (self.spec.vantage, self.spec.source) {
-            (Vantage::Server | Vantage::Eavesdropper, _) | (Vantage::Aggregate, Source::AggUpdate) => None,
-            (Vantage::Aggregate, _) => Some("whoever sees only the aggregate cannot see a single client's signal; use source = \"agg_update\"".into()),
-            (Vantage::Colluding { .. }, _) => Some("collusion is defined for protocols that hide single updates; updates travel in the plain here".into()),
-            (Vantage::KeyHolder, _) => Some("the plain protocol has no key to hold".into()),
-            (Vantage::MaliciousServer, _) => Some("no attack here alters the model it sends".into()),
-        }
+        vantage::unseen(self).or_else(|| self.multi_label_matched())
     }
 
     /// Labels of a multi-label task cannot be read off a softmax gradient.
@@ -147,12 +136,6 @@ impl Trial {
             Source::Gradients | Source::OneStepUpdate => t.batch_size,
             Source::LocalUpdate | Source::AggUpdate => t.local_examples.unwrap_or(t.batch_size),
         }
-    }
-
-    /// Examples behind one captured signal.
-    pub fn examples_per_signal(&self) -> usize {
-        let clients = if self.spec.source == Source::AggUpdate { self.spec.training.clients } else { 1 };
-        self.local_examples() * clients
     }
 
     /// BatchNorm's mode on the clients.

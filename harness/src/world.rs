@@ -6,16 +6,18 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use datasets::{Batch, Dataset};
-use learning::client::{self, LocalTraining, Rules};
-use learning::{Mode, Params, checkpoint, init};
-use rand_chacha::ChaCha12Rng;
-use suites::{Partition, Split, rng::stream};
-use tch::{Device, Kind, Tensor};
+use defenses::Deployment;
+use learning::client::LocalTraining;
+use learning::{Params, checkpoint, init};
+use suites::{Partition, Split, UtilitySpec, rng::stream};
+use tch::{Device, Tensor};
 
-use crate::HarnessError;
 use crate::plan::Trial;
+use crate::round::Memory;
+use crate::train::{self, Federation};
+use crate::{HarnessError, deploy, vantage};
 
-/// The true batch behind each captured signal. It goes to the scores and nowhere else.
+/// What the clients of each captured round hold. What is behind the signal goes to the scores and nowhere else.
 pub struct Truth {
     /// `[N, B, ...]` in `[0, 1]`, CPU.
     pub pixels: Tensor,
@@ -27,25 +29,58 @@ pub struct Truth {
     pub clients: Vec<usize>,
 }
 
+impl Truth {
+    /// The examples of the clients at these places of each round's cohort of `cohort` clients.
+    pub fn behind(&self, places: &[Vec<usize>], cohort: usize) -> Truth {
+        let each = self.ids.len() / places.len().max(1) / cohort.max(1);
+        let rows = |n: usize| places[n].iter().flat_map(move |&c| c * each..(c + 1) * each);
+        let pick = |t: &Tensor| {
+            let one = |n: usize| {
+                let rows: Vec<i64> = rows(n).map(|r| r as i64).collect();
+                t.get(n as i64).index_select(0, &Tensor::from_slice(&rows).to_device(t.device()))
+            };
+            Tensor::stack(&(0..places.len()).map(one).collect::<Vec<_>>(), 0)
+        };
+        let list = |all: &[usize]| {
+            (0..places.len()).flat_map(|n| rows(n).map(move |r| all[n * cohort * each + r])).collect()
+        };
+        Truth {
+            pixels: pick(&self.pixels),
+            labels: pick(&self.labels),
+            ids: list(&self.ids),
+            clients: list(&self.clients),
+        }
+    }
+}
+
 /// The state of the federation before the captured round.
 pub struct World {
     /// Global weights, `[1, ...]`, CPU.
     pub weights: Params,
-    /// What the captured clients hold.
+    /// What the clients of the captured rounds hold.
     pub truth: Truth,
-    /// Task metrics of the weights on the test split.
+    /// Task metrics of the weights on the test split, and of those that the utility federation trained.
     pub task: Vec<(String, f64)>,
+    /// The federation that guarantees are about.
+    pub deployment: Deployment,
+    /// What defences remember of the rounds before.
+    pub memory: Memory,
+    /// Why something was not measured.
+    pub notes: Vec<String>,
 }
 
-/// Examples used to measure the attacked model's accuracy, at most.
-const TEST_EXAMPLES: usize = 1000;
-
-/// Weights and their task metrics by federation: cells that differ only in source, attack or defence train and measure once.
+/// Weights and their task metrics by federation: cells that differ only in source or attack train and measure once.
 #[derive(Default)]
 pub struct Cache(Mutex<HashMap<String, Trained>>);
 
-/// Weights, and what they score on the test split.
-type Trained = (Params, Vec<(String, f64)>);
+/// A trained federation.
+#[derive(Clone)]
+struct Trained {
+    weights: Params,
+    task: Vec<(String, f64)>,
+    memory: Memory,
+    notes: Vec<String>,
+}
 
 impl Cache {
     fn get(&self, key: &str) -> Option<Trained> {
@@ -55,52 +90,158 @@ impl Cache {
     fn put(&self, key: String, value: Trained) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
     }
+
+    /// Looks up, or makes and keeps.
+    fn of(
+        &self,
+        key: String,
+        make: impl FnOnce() -> Result<Trained, HarnessError>,
+    ) -> Result<Trained, HarnessError> {
+        if let Some(known) = self.get(&key) {
+            return Ok(known);
+        }
+        let made = make()?;
+        self.put(key, made.clone());
+        Ok(made)
+    }
 }
 
-/// Draws clients and weights, trains the rounds before the capture, measures the model.
+/// Draws clients and weights, trains the rounds before the capture, measures the model and the utility federation.
 ///
 /// # Errors
 /// Whatever data, partition or checkpoint say.
 pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, HarnessError> {
-    let parts = partition(trial)?;
+    let parts = partition(trial, trial.spec.training.clients)?;
     let truth = captured(trial, &parts)?;
+    let others = utility_parts(trial)?;
+    let deployment = deploy::deployment(trial, others.as_deref().unwrap_or(&parts));
     let spec = &trial.spec;
-    let key = format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.training, spec.seed);
-    let (weights, task) = match cache.get(&key) {
-        Some(known) => known,
-        None => {
-            let trained = train(trial, &parts, device)?;
-            cache.put(key, trained.clone());
-            trained
-        }
+    let mut key = format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.training, spec.seed);
+    // Fresh weights know nothing of a defence, unless it changes the model.
+    if spec.training.rounds_before > 0 || trial.defenses.iter().any(|d| d.stage() == defenses::Stage::Model) {
+        key += &format!(" {:?} {:?}", spec.defenses, deployment);
+    }
+    let before = cache.of(key, || train_before(trial, &parts, &deployment, device))?;
+    let mut world = World {
+        weights: before.weights.clone(),
+        truth,
+        task: before.task.clone(),
+        // Weights that no defence has touched may come from another cell's; what its defences remember may not.
+        memory: match spec.training.rounds_before {
+            0 => vec![Default::default(); trial.defenses.len()],
+            _ => before.memory.clone(),
+        },
+        notes: before.notes.clone(),
+        deployment,
     };
-    Ok(World { weights, truth, task })
+    if let (Some(utility), Some(parts)) = (&spec.utility, others) {
+        let (task, model, training) = (&spec.task, &spec.model, &spec.training);
+        let key =
+            format!("utility {task:?} {model:?} {training:?} {} {:?} {utility:?}", spec.seed, spec.defenses);
+        let after = cache.of(key, || train_utility(trial, utility, &world, parts, device))?;
+        world.task.extend(after.task);
+        world.notes.extend(after.notes);
+    }
+    Ok(world)
 }
 
-/// Finds before a run what would stop [`build`]: a partition that does not exist, a client with too few examples, unusable weights.
+/// Finds before a run what would stop [`build`]: a partition that does not exist, a client with too few examples, unusable weights, a
+/// protocol or a defence that cannot work in this federation.
 ///
 /// # Errors
-/// Whatever partition or checkpoint say.
+/// Whatever partition, checkpoint, protocol or defence say.
 pub fn check(trial: &Trial) -> Result<(), HarnessError> {
-    enough(trial, &partition(trial)?)?;
+    let parts = partition(trial, trial.spec.training.clients)?;
+    enough(trial, &parts)?;
+    let others = utility_parts(trial)?;
+    let deployment = deploy::deployment(trial, others.as_deref().unwrap_or(&parts));
+    let cohort = vantage::cohort(trial, 0).len();
+    deploy::check(trial, &deployment, &vec![trial.local_examples(); cohort])?;
+    if trial.spec.training.rounds_before > 0 {
+        deploy::check(trial, &deployment, &parts.iter().map(Vec::len).collect::<Vec<_>>())?;
+    }
+    if let (Some(utility), Some(parts)) = (&trial.spec.utility, &others) {
+        deploy::check(trial, &deployment, &deploy::utility_sizes(utility, parts))?;
+    }
     match &trial.spec.model.weights {
         Some(path) => load(trial, path).map(|_| ()),
         None => Ok(()),
     }
 }
 
-fn train(trial: &Trial, parts: &[Vec<usize>], device: Device) -> Result<Trained, HarnessError> {
-    let mut weights = initial(trial)?.to(device, Kind::Float);
-    for round in 0..trial.spec.training.rounds_before {
-        weights = fedavg_round(trial, parts, &weights, round, device)?;
+fn train_before(
+    trial: &Trial,
+    parts: &[Vec<usize>],
+    deployment: &Deployment,
+    device: Device,
+) -> Result<Trained, HarnessError> {
+    let training = &trial.spec.training;
+    let federation = Federation {
+        parts: parts.to_vec(),
+        local: LocalTraining { epochs: training.local_epochs, ..trial.local() },
+        rounds: training.rounds_before,
+        name: "before",
+        deployment,
+    };
+    let mut memory = vec![Default::default(); trial.defenses.len()];
+    let weights = train::run(trial, &initial(trial)?, &federation, &mut memory, device)?;
+    let task = train::evaluate(trial, &weights, device)?;
+    Ok(Trained { weights, task, memory, notes: Vec::new() })
+}
+
+/// Trains the utility federation. That it diverges is a result: it is noted, and no accuracy given.
+fn train_utility(
+    trial: &Trial,
+    utility: &UtilitySpec,
+    world: &World,
+    parts: Vec<Vec<usize>>,
+    device: Device,
+) -> Result<Trained, HarnessError> {
+    let local = LocalTraining {
+        epochs: utility.local_epochs,
+        batch_size: utility.batch_size,
+        lr: utility.lr,
+        momentum: utility.momentum,
+        weight_decay: 0.0,
+        augment: false,
+    };
+    let (rounds, deployment) = (utility.rounds, &world.deployment);
+    let federation = Federation { parts, local, rounds, name: "utility", deployment };
+    let mut memory = world.memory.clone();
+    let (mut task, mut notes) = (vec![("trained_rounds".to_string(), rounds as f64)], Vec::new());
+    let weights = match train::run(trial, &world.weights, &federation, &mut memory, device) {
+        Ok(weights) => weights,
+        Err(HarnessError::NotFinite(why)) => {
+            notes.push(format!("utility: {why}"));
+            return Ok(Trained { weights: world.weights.clone(), task, memory, notes });
+        }
+        Err(error) => return Err(error),
+    };
+    let measured = train::evaluate(trial, &weights, device)?;
+    task.extend(
+        measured.into_iter().filter(|(n, _)| n != "test_examples").map(|(n, v)| (format!("trained_{n}"), v)),
+    );
+    Ok(Trained { weights, task, memory, notes })
+}
+
+/// Examples of the clients of the utility federation, where there is one.
+fn utility_parts(trial: &Trial) -> Result<Option<Vec<Vec<usize>>>, HarnessError> {
+    let Some(utility) = &trial.spec.utility else { return Ok(None) };
+    let mut parts = partition(trial, utility.clients)?;
+    let sizes = deploy::utility_sizes(utility, &parts);
+    parts.iter_mut().zip(sizes).for_each(|(part, size)| part.truncate(size));
+    match parts.iter().position(Vec::is_empty) {
+        Some(client) => {
+            let problem = format!("client {client} of {} would hold no example", utility.clients);
+            Err(suites::SpecError::value("utility.clients", problem, "use fewer clients, or more data")
+                .into())
+        }
+        None => Ok(Some(parts)),
     }
-    let weights = weights.to(Device::Cpu, Kind::Float);
-    let task = evaluate(trial, &weights, device)?;
-    Ok((weights, task))
 }
 
 /// Key of the streams that pick images: task and federation, not source, attack or defence.
-fn images_key(trial: &Trial) -> String {
+pub fn images_key(trial: &Trial) -> String {
     let (task, t) = (&trial.spec.task, &trial.spec.training);
     format!("images {task:?} {} {:?} {}", t.clients, t.partition, t.batch_size)
 }
@@ -111,7 +252,7 @@ fn weights_key(trial: &Trial) -> String {
     format!("weights {} {:?} {} {:?} {:?}", task.dataset, task.label, model.name, model.params, model.init)
 }
 
-fn partition(trial: &Trial) -> Result<Vec<Vec<usize>>, HarnessError> {
+fn partition(trial: &Trial, clients: usize) -> Result<Vec<Vec<usize>>, HarnessError> {
     let (data, split, training) = (trial.data.as_ref(), trial.spec.task.split, &trial.spec.training);
     let labels = (0..data.len(split)).map(|id| data.label(split, id)).collect::<Result<Vec<_>, _>>()?;
     let identities: Option<Vec<u64>> = match training.partition {
@@ -119,21 +260,14 @@ fn partition(trial: &Trial) -> Result<Vec<Vec<usize>>, HarnessError> {
         _ => None,
     };
     let mut rng = stream(trial.spec.seed, &images_key(trial), "partition");
-    Ok(datasets::partition::split(
-        &training.partition,
-        &labels,
-        identities.as_deref(),
-        training.clients,
-        &mut rng,
-    )?)
+    Ok(datasets::partition::split(&training.partition, &labels, identities.as_deref(), clients, &mut rng)?)
 }
 
-/// Which clients each signal comes from: one, or all of them for an aggregate.
-pub fn contributors(trial: &Trial, signal: usize) -> Vec<usize> {
-    let clients = trial.spec.training.clients;
+/// Which of its lots a client works on in the round of signal `n`: a client is watched once in as many rounds as there are clients.
+fn turn(trial: &Trial, n: usize) -> usize {
     match trial.spec.source {
-        suites::Source::AggUpdate => (0..clients).collect(),
-        _ => vec![signal % clients],
+        suites::Source::AggUpdate => n,
+        _ => n / trial.spec.training.clients,
     }
 }
 
@@ -147,7 +281,7 @@ fn enough(trial: &Trial, parts: &[Vec<usize>]) -> Result<(), HarnessError> {
     let count = trial.local_examples();
     let mut turns = vec![0usize; parts.len()];
     for n in 0..trial.spec.trials {
-        contributors(trial, n).into_iter().for_each(|c| turns[c] += 1);
+        vantage::cohort(trial, n).into_iter().for_each(|c| turns[c] = turn(trial, n) + 1);
     }
     let short = (0..parts.len()).find(|&c| turns[c] * count > parts[c].len());
     let Some(client) = short else { return Ok(()) };
@@ -166,10 +300,8 @@ fn captured(trial: &Trial, parts: &[Vec<usize>]) -> Result<Truth, HarnessError> 
     let (n, count) = (trial.spec.trials, trial.local_examples());
     let (mut ids, mut clients) = (Vec::new(), Vec::new());
     for signal in 0..n {
-        let all = contributors(trial, signal);
-        let turn = if all.len() > 1 { signal } else { signal / trial.spec.training.clients };
-        for client in all {
-            ids.extend(lot(&parts[client], turn, count));
+        for client in vantage::cohort(trial, signal) {
+            ids.extend(lot(&parts[client], turn(trial, signal), count));
             clients.extend(std::iter::repeat_n(client, count));
         }
     }
@@ -210,44 +342,6 @@ fn load(trial: &Trial, path: &Path) -> Result<Params, HarnessError> {
     Params::from_named(trial.net.layout().clone(), named).map_err(|e| wrong(&e))
 }
 
-/// One round of FedAvg (McMahan et al. 2017) over all clients and all they hold, weighted by their number of examples.
-fn fedavg_round(
-    trial: &Trial,
-    parts: &[Vec<usize>],
-    weights: &Params,
-    round: usize,
-    device: Device,
-) -> Result<Params, HarnessError> {
-    let total: usize = parts.iter().map(Vec::len).sum();
-    let setting = LocalTraining { epochs: trial.spec.training.local_epochs, ..trial.local() };
-    let mut next: Option<Params> = None;
-    for (client, part) in parts.iter().enumerate() {
-        let Batch { x, y, .. } = trial.data.batch(trial.spec.task.split, part)?;
-        let (x, y) = (x.unsqueeze(0).to_device(device), y.unsqueeze(0).to_device(device));
-        let mut rngs =
-            [stream(trial.spec.seed, &images_key(trial), &format!("round-{round}-client-{client}"))];
-        let trained =
-            client::train(&trial.net, weights, &x, &y, &setting, &Rules::default(), Mode::Train, &mut rngs);
-        let share = trained.scale(part.len() as f64 / total as f64);
-        next = Some(match next {
-            Some(sum) => sum.zip(&share, |a, b| a + b),
-            None => share,
-        });
-    }
-    let next = next.unwrap_or_else(|| weights.clone());
-    match next.norm().isfinite().all().int64_value(&[]) != 0 {
-        true => Ok(next),
-        false => Err(HarnessError::NotFinite(format!(
-            "training diverged in round {round} (NaN or infinite weights); lower training.lr"
-        ))),
-    }
-}
-
-/// The streams of the clients behind `N` captured signals, for batch order and augmentation.
-pub fn client_streams(trial: &Trial, signals: std::ops::Range<usize>, purpose: &str) -> Vec<ChaCha12Rng> {
-    signals.map(|n| stream(trial.spec.seed, &images_key(trial), &format!("{purpose}-{n}"))).collect()
-}
-
 /// The split that measures utility: test, else validation, else train, but never the one that the clients hold.
 pub fn test_split(data: &dyn Dataset, held: Split) -> Option<Split> {
     [Split::Test, Split::Val, Split::Train].into_iter().find(|&s| s != held && data.len(s) > 0)
@@ -256,14 +350,4 @@ pub fn test_split(data: &dyn Dataset, held: Split) -> Option<Split> {
 /// The split an adversary may know: not the attacked one.
 pub fn public_split(data: &dyn Dataset, attacked: Split) -> Option<Split> {
     [Split::Train, Split::Val, Split::Test].into_iter().find(|&s| s != attacked && data.len(s) > 0)
-}
-
-fn evaluate(trial: &Trial, weights: &Params, device: Device) -> Result<Vec<(String, f64)>, HarnessError> {
-    let data = trial.data.as_ref();
-    let Some(split) = test_split(data, trial.spec.task.split) else { return Ok(Vec::new()) };
-    let ids: Vec<usize> = (0..data.len(split).min(TEST_EXAMPLES)).collect();
-    let Batch { x, y, .. } = data.batch(split, &ids)?;
-    let weights = weights.to(device, Kind::Float);
-    let (accuracy, loss) = client::evaluate(&trial.net, &weights, &x.to_device(device), &y.to_device(device));
-    Ok(vec![("accuracy".into(), accuracy), ("loss".into(), loss), ("test_examples".into(), ids.len() as f64)])
 }

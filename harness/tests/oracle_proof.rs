@@ -104,7 +104,7 @@ fn holds(attack: &str, source: Source, model: &str, labels_known: bool) -> bool 
     if scene.trial.not_applicable().is_some() {
         return false;
     }
-    let captured = capture::run(&scene.trial, &scene.world, Device::Cpu).unwrap();
+    let captured = capture::run(&scene.trial, &scene.world, Device::Cpu, &|_| {}).unwrap();
     let before = match reconstruct(&scene, &captured) {
         Ok(found) => found,
         Err(AttackError::NotApplicable(_)) => return false,
@@ -115,7 +115,7 @@ fn holds(attack: &str, source: Source, model: &str, labels_known: bool) -> bool 
     identical(&before, &after, &what);
 
     // The same swap before the capture does change the result: the law above is no accident.
-    let caught = capture::run(&scene.trial, &scene.world, Device::Cpu).unwrap();
+    let caught = capture::run(&scene.trial, &scene.world, Device::Cpu, &|_| {}).unwrap();
     assert_ne!(bits(&before.pixels), bits(&reconstruct(&scene, &caught).unwrap().pixels), "{what}");
     true
 }

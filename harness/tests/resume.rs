@@ -32,7 +32,7 @@ attack = [
   { name = "inverting-gradients", iterations = 40, restarts = 1 },
 ]
 source = ["gradients", "one_step_update"]
-defenses = ["none", "dp-gaussian"]
+defenses = ["none", "dp-local"]
 
 [[include]]
 task = { dataset = "photos", split = "test", size = 16 }

@@ -91,7 +91,7 @@ fn list_names_everything() {
         // One list does not name what is in another.
         assert_eq!(desk.bench(&["list", kind, "--json"]).ok().json().as_object().unwrap().len(), 1);
     }
-    for (kind, some) in [("attacks", "fl-attack"), ("defenses", "dp-gaussian"), ("suites", "showcase")] {
+    for (kind, some) in [("attacks", "fl-attack"), ("defenses", "dp-local"), ("suites", "showcase")] {
         assert!(names(&json[kind]).contains(&some));
     }
     assert_eq!(names(&json["suites"]).len(), Suite::names().len());

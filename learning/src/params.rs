@@ -66,6 +66,16 @@ impl Layout {
         (0..self.specs.len()).filter(|&i| self.specs[i].trainable).collect()
     }
 
+    /// Number of scalars, buffers included.
+    pub fn len(&self) -> i64 {
+        self.specs.iter().map(|s| s.shape.iter().product::<i64>()).sum()
+    }
+
+    /// Whether there is no parameter at all.
+    pub fn is_empty(&self) -> bool {
+        self.specs.is_empty()
+    }
+
     /// Number of trainable scalars.
     pub fn trainable_len(&self) -> i64 {
         self.specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<i64>()).sum()
@@ -199,6 +209,34 @@ impl Params {
     /// The trainable tensors in order.
     pub fn trainable(&self) -> impl Iterator<Item = &Tensor> {
         self.layout.specs().iter().zip(&self.tensors).filter(|(s, _)| s.trainable).map(|(_, t)| t)
+    }
+
+    /// All values of trial `t`, parameters and buffers, in the layout's order.
+    pub fn flat(&self, t: i64) -> Vec<f32> {
+        let parts: Vec<Tensor> =
+            self.tensors.iter().map(|v| v.get(t.min(v.size()[0] - 1)).reshape([-1])).collect();
+        let all = Tensor::cat(&parts, 0).to_kind(Kind::Float).to_device(Device::Cpu);
+        Vec::try_from(all).unwrap_or_default()
+    }
+
+    /// The inverse of [`Params::flat`]: one trial, on the CPU.
+    ///
+    /// # Errors
+    /// `LearningError::Count` where the number of values is not the layout's.
+    pub fn from_flat(layout: Arc<Layout>, values: &[f32]) -> Result<Params, LearningError> {
+        let expected = layout.len() as usize;
+        if values.len() != expected {
+            return Err(LearningError::Count { expected, found: values.len() });
+        }
+        let (all, mut from) = (Tensor::from_slice(values), 0);
+        let tensors = layout.specs().iter().map(|spec| {
+            let n = spec.shape.iter().product::<i64>();
+            let size: Vec<i64> = std::iter::once(1).chain(spec.shape.iter().copied()).collect();
+            from += n;
+            all.narrow(0, from - n, n).reshape(size)
+        });
+        let tensors = tensors.collect();
+        Params::new(layout, tensors)
     }
 
     /// The tensors with their names, without the trial dimension (trial `t`).

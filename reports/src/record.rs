@@ -3,7 +3,7 @@
 use crate::number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use suites::{CellId, CellSpec, Source};
+use suites::{CellId, CellSpec, Source, Vantage};
 
 /// Scores of one image by metric name: `mse`, `psnr` (dB), `ssim`, `lpips-squeeze`, `lpips-alex`, `lpips-vgg`,
 /// `label_match` (0 or 1), `fl-attack-psnr`, `fl-attack-ssim`.
@@ -27,7 +27,8 @@ pub struct CellRecord {
     /// Null baselines by name (`grey`, `mean`, `noise`, `nearest`): scores in the order of `images`.
     #[serde(with = "number::baselines")]
     pub baselines: BTreeMap<String, Vec<Scores>>,
-    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`, `macro_f1` in [0, 1].
+    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and after `trained_rounds` rounds of the utility federation, with
+    /// the defences in the loop, `trained_accuracy` and `trained_loss`.
     #[serde(with = "number::map")]
     pub task: BTreeMap<String, f64>,
     /// One note per defence, in the order of the spec.
@@ -107,10 +108,16 @@ pub struct DefenseNote {
 /// Cost of one trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Bytes sent by clients.
+    /// Bytes that one client sends in the captured round.
     pub bytes_up: u64,
-    /// Bytes sent to clients.
+    /// Bytes that one client receives in it, the next model included.
     pub bytes_down: u64,
+    /// Bytes that all clients together send in it.
+    #[serde(default)]
+    pub bytes_up_all: u64,
+    /// Bytes that all clients together receive in it.
+    #[serde(default)]
+    pub bytes_down_all: u64,
     /// Model gradients that the attack evaluated.
     pub gradient_evaluations: u64,
     /// Restarts of the attack.
@@ -138,6 +145,9 @@ pub struct Wall {
     pub attack_seconds: f64,
     /// Seconds by phase.
     pub phases: BTreeMap<String, f64>,
+    /// Seconds by phase of the protocol in one captured round (a client's own work: mean over clients).
+    #[serde(default)]
+    pub rounds: BTreeMap<String, f64>,
     /// When the cell was finished, in seconds since 1970.
     pub finished_unix: u64,
 }
@@ -155,7 +165,15 @@ impl CellRecord {
         match self.spec.source {
             Source::Gradients | Source::OneStepUpdate => t.batch_size,
             Source::LocalUpdate => local,
-            Source::AggUpdate => local.saturating_mul(t.clients),
+            Source::AggUpdate => local.saturating_mul(t.clients.saturating_sub(self.colluders())),
+        }
+    }
+
+    /// Clients whose own updates the adversary knows, and does not attack.
+    fn colluders(&self) -> usize {
+        match self.spec.vantage {
+            Vantage::Colluding { k } => k,
+            _ => 0,
         }
     }
 

@@ -206,6 +206,7 @@ fn known(args: &Args) -> Result<Known> {
         lr: args.lr,
         local_examples: Some(batch as usize),
         contributors: 1,
+        defenses: Vec::new(),
     })
 }
 

@@ -35,6 +35,7 @@ pub struct Args {
     what: Option<What>,
 }
 
+#[derive(Clone)]
 struct Row {
     name: String,
     summary: String,
@@ -94,7 +95,7 @@ fn rows_json(what: What) -> Value {
 fn rows(what: What) -> Vec<Row> {
     match what {
         What::Attacks => entries(attacks::ENTRIES),
-        What::Defenses => entries(defenses::ENTRIES),
+        What::Defenses => [entries(defenses::ENTRIES), entries(defenses::PROTOCOLS)].concat(),
         What::Models => entries(learning::models::ENTRIES),
         What::Datasets => datasets::ENTRIES.iter().map(|e| row(e.name, e.summary, e.reference)).collect(),
         What::Metrics => metrics::ENTRIES.iter().map(|e| row(e.name, e.summary, "docs/metrics.md")).collect(),

@@ -11,6 +11,7 @@ pub mod attack;
 pub mod check;
 pub mod data;
 pub mod doctor;
+pub mod keys;
 pub mod list;
 pub mod merge;
 pub mod report;
@@ -34,6 +35,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Run(args) => run::run(args, &settings),
         Verb::Attack(args) => attack::run(args, &settings),
         Verb::List(args) => list::run(args, &settings),
+        Verb::Keys(args) => keys::run(args, &settings),
         Verb::Data(args) => data::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Score(args) => score::run(args, &settings),

@@ -1,0 +1,72 @@
+//! The federation that a cell's guarantees are about, and what can be refused before it runs.
+
+use defenses::protocol::{Exposure, Federation};
+use defenses::{Budget, Deployment};
+use learning::client;
+use suites::{Source, UtilitySpec};
+
+use crate::HarnessError;
+use crate::plan::Trial;
+use crate::{round, vantage};
+
+/// Deployment of a cell whose clients hold `parts`: the utility federation where the spec has one, else the attacked one with the rounds
+/// before the capture.
+pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
+    let (spec, summed) = (&trial.spec, trial.protocol.server_sees_update() != Exposure::Clear);
+    let captured_batch = spec.training.batch_size;
+    if let Some(utility) = &spec.utility {
+        let sizes: Vec<usize> = utility_sizes(utility, parts);
+        let (least, most) = extremes(&sizes);
+        let local_steps = utility.local_epochs * most.div_ceil(utility.batch_size);
+        let (rounds, batch_size) = (utility.rounds, utility.batch_size);
+        let (clients, examples) = (sizes.len(), least);
+        return Deployment { clients, rounds, local_steps, batch_size, examples, captured_batch, summed };
+    }
+    let t = &spec.training;
+    let clients = vantage::cohort(trial, 0).len();
+    let (least, most) = match t.rounds_before {
+        0 => (trial.local_examples(), trial.local_examples()),
+        // The rounds before train on all that clients hold.
+        _ => extremes(&parts.iter().map(Vec::len).collect::<Vec<_>>()),
+    };
+    let local_steps = match spec.source {
+        Source::Gradients | Source::OneStepUpdate if t.rounds_before == 0 => 1,
+        _ => t.local_epochs * most.div_ceil(t.batch_size),
+    };
+    let rounds = t.rounds_before + 1;
+    let (batch_size, examples) = (t.batch_size, least);
+    Deployment { clients, rounds, local_steps, batch_size, examples, captured_batch, summed }
+}
+
+/// Examples of each client of the utility federation.
+pub fn utility_sizes(utility: &UtilitySpec, parts: &[Vec<usize>]) -> Vec<usize> {
+    parts.iter().map(|p| p.len().min(utility.examples.unwrap_or(usize::MAX))).collect()
+}
+
+fn extremes(sizes: &[usize]) -> (usize, usize) {
+    (sizes.iter().copied().min().unwrap_or(0).max(1), sizes.iter().copied().max().unwrap_or(0).max(1))
+}
+
+/// Refuses what its protocol or defences could not do with clients of these sizes.
+///
+/// # Errors
+/// The protocol's or a defence's own line.
+pub fn check(trial: &Trial, deployment: &Deployment, sizes: &[usize]) -> Result<(), HarnessError> {
+    let values = trial.net.layout().len() as usize;
+    let max_weight = round::weights(trial, sizes).into_iter().max().unwrap_or(1);
+    trial.protocol.check(&Federation { clients: sizes.len(), values, max_weight })?;
+    for defense in &trial.defenses {
+        if defense.gradient_rule(deployment)?.is_some() {
+            client::check_private(&trial.net, trial.mode())?;
+        }
+    }
+    budgets(trial, deployment).map(|_| ())
+}
+
+/// The guarantee of each defence, in order.
+///
+/// # Errors
+/// Parameters for which no guarantee can be computed.
+pub fn budgets(trial: &Trial, deployment: &Deployment) -> Result<Vec<Option<Budget>>, HarnessError> {
+    Ok(trial.defenses.iter().map(|d| d.privacy(deployment)).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,145 @@
+//! The line of a cell's defences: which are there, in which order, and the one protocol among them.
+
+use defenses::protocol::Plain;
+use defenses::{Defense, PROTOCOLS, Protocol, Stage};
+use serde_json::{Map, Value};
+use suites::{Entry, Named, SpecError};
+
+/// An item of a suite's list of defences.
+pub enum Part {
+    /// Acts on examples, gradients, updates or their mean.
+    Defense(Box<dyn Defense>),
+    /// Carries the updates.
+    Protocol(Box<dyn Protocol>),
+}
+
+impl Part {
+    /// Its parameters, all spelled out.
+    pub fn spelled_out(&self) -> Map<String, Value> {
+        match self {
+            Part::Defense(defense) => defense.spelled_out(),
+            Part::Protocol(protocol) => protocol.spelled_out(),
+        }
+    }
+}
+
+/// Builds the item of that name.
+///
+/// # Errors
+/// Unknown names and parameters out of range.
+pub fn part(named: &Named) -> Result<Part, SpecError> {
+    if let Some(entry) = PROTOCOLS.iter().find(|e| e.name == named.name) {
+        return Ok(Part::Protocol((entry.build)(&named.params)?));
+    }
+    if let Some(entry) = defenses::ENTRIES.iter().find(|e| e.name == named.name) {
+        return Ok(Part::Defense((entry.build)(&named.params)?));
+    }
+    let known = names(defenses::ENTRIES).chain(names(PROTOCOLS));
+    Err(SpecError::unknown_name("defence", &named.name, known))
+}
+
+fn names<T: ?Sized + 'static>(entries: &'static [&'static Entry<T>]) -> impl Iterator<Item = &'static str> {
+    entries.iter().map(|e| e.name)
+}
+
+/// Builds all of a cell's items and sees that they stand in the order in which they happen.
+///
+/// # Errors
+/// Unknown names, a second protocol, or an item that stands before one that acts earlier.
+pub fn up(items: &[Named]) -> Result<(Vec<Box<dyn Defense>>, Box<dyn Protocol>), SpecError> {
+    let (mut defenses, mut protocol): (Vec<Box<dyn Defense>>, Option<Box<dyn Protocol>>) = (Vec::new(), None);
+    let mut before: Option<(Place, &str)> = None;
+    for (at, named) in items.iter().enumerate() {
+        let part = part(named)?;
+        let place = Place::of(&part);
+        if let Some((earlier, name)) = before.filter(|(earlier, _)| *earlier > place) {
+            let problem = format!(
+                "`{}` acts {} but stands after `{name}`, which acts {}",
+                named.name,
+                place.words(),
+                earlier.words()
+            );
+            return Err(SpecError::value(
+                format!("defenses.{at}"),
+                problem,
+                format!("write it before `{name}`"),
+            ));
+        }
+        before = Some((place, &named.name));
+        match part {
+            Part::Defense(defense) => defenses.push(defense),
+            Part::Protocol(_) if protocol.is_some() => {
+                return Err(SpecError::value(
+                    format!("defenses.{at}"),
+                    format!("`{}` is a second protocol", named.name),
+                    "updates travel by one; drop one of them",
+                ));
+            }
+            Part::Protocol(p) => protocol = Some(p),
+        }
+    }
+    let protocol = protocol.unwrap_or_else(|| Box::new(Plain::default()));
+    let summed = protocol.server_sees_update() != defenses::protocol::Exposure::Clear;
+    match defenses.iter().position(|d| d.needs_sum() && !summed) {
+        Some(at) => Err(SpecError::value(
+            format!("defenses.{at}"),
+            format!(
+                "each client of `{}` adds only its share of the noise, which protects a sum but no single update",
+                items[at].name
+            ),
+            "put a protocol that hides single updates after it, such as `secagg`",
+        )),
+        None => Ok((defenses, protocol)),
+    }
+}
+
+/// Where in a round an item acts.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Place {
+    Client(Stage),
+    Carried,
+    Server,
+}
+
+impl Place {
+    fn of(part: &Part) -> Place {
+        match part {
+            Part::Protocol(_) => Place::Carried,
+            Part::Defense(d) if d.stage() == Stage::Server => Place::Server,
+            Part::Defense(d) => Place::Client(d.stage()),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Place::Client(Stage::Model) => "on the model",
+            Place::Client(Stage::Data) => "on the client's examples",
+            Place::Client(Stage::Training) => "inside local training",
+            Place::Client(_) => "on the client's update",
+            Place::Carried => "on the way to the server",
+            Place::Server => "at the server",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(names: &[&str]) -> String {
+        let items: Vec<Named> = names.iter().map(|n| Named::new(*n)).collect();
+        up(&items).err().map_or("accepted".into(), |e| e.to_string())
+    }
+
+    #[test]
+    fn the_order_is_that_of_reality() {
+        assert_eq!(refused(&["dp-local", "plain"]), "accepted");
+        assert_eq!(refused(&["prune", "plain", "dp-central"]), "accepted");
+        let line = refused(&["plain", "prune"]);
+        assert!(line.contains("defenses.1") && line.contains("write it before `plain`"), "{line}");
+        let line = refused(&["dp-central", "prune"]);
+        assert!(line.contains("at the server"), "{line}");
+        assert!(refused(&["plain", "plain"]).contains("second protocol"));
+        assert!(refused(&["prun"]).contains("did you mean"), "{}", refused(&["prun"]));
+    }
+}

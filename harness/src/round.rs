@@ -1,0 +1,237 @@
+//! One federated round with every defence in its place: clients work, defences act, the protocol carries, the server releases.
+
+use std::collections::BTreeMap;
+
+use attacks::Progress;
+use defenses::protocol::Round;
+use defenses::{Deployment, Examples, Transcript, Turn};
+use learning::client::{self, LocalTraining, Rules};
+use learning::{Mode, Params};
+use rand_chacha::ChaCha12Rng;
+use suites::rng::stream;
+use tch::{Device, Kind, Tensor};
+
+use crate::HarnessError;
+use crate::plan::Trial;
+
+/// What each defence remembers from round to round, in the order of the trial's defences.
+pub type Memory = Vec<BTreeMap<String, f64>>;
+
+/// What defences print of themselves: sum and number of times, by defence and name.
+#[derive(Clone, Debug, Default)]
+pub struct Printed(Vec<BTreeMap<String, (f64, usize)>>);
+
+impl Printed {
+    /// For so many defences.
+    pub fn new(defenses: usize) -> Printed {
+        Printed(vec![BTreeMap::new(); defenses])
+    }
+
+    fn add(&mut self, place: usize, values: BTreeMap<String, f64>) {
+        for (name, value) in values {
+            let (sum, times) = self.0[place].entry(name).or_default();
+            *sum += value;
+            *times += 1;
+        }
+    }
+
+    /// The mean of each value.
+    pub fn means(&self) -> Vec<BTreeMap<String, f64>> {
+        let means = |values: &BTreeMap<String, (f64, usize)>| {
+            values.iter().map(|(name, (sum, times))| (name.clone(), sum / *times as f64)).collect()
+        };
+        self.0.iter().map(means).collect()
+    }
+}
+
+/// What holds for all clients of a round.
+pub struct Setting<'a> {
+    /// The cell.
+    pub trial: &'a Trial,
+    /// The federation that guarantees are about.
+    pub deployment: &'a Deployment,
+    /// The broadcast weights, `[1, ...]`, on the device of the round.
+    pub weights: &'a Params,
+    /// Local training; `None` where clients send the gradient of one batch.
+    pub local: Option<&'a LocalTraining>,
+    /// BatchNorm's mode.
+    pub mode: Mode,
+    /// Number of the round, never used twice in one federation.
+    pub number: usize,
+    /// Key of all streams: the same for every attack.
+    pub key: &'a str,
+    /// What the streams of this round are called.
+    pub tag: &'a str,
+}
+
+/// What clients send.
+pub struct Sent {
+    /// Flat updates, one a client.
+    pub updates: Vec<Vec<f32>>,
+    /// They are whole multiples of this.
+    pub grid: Option<f64>,
+}
+
+impl Setting<'_> {
+    fn streams(&self, purpose: &str, clients: &[usize]) -> Vec<ChaCha12Rng> {
+        let name = |c| format!("{purpose} {} {c}", self.tag);
+        clients.iter().map(|c| stream(self.trial.spec.seed, self.key, &name(c))).collect()
+    }
+
+    /// Local work and the defences of clients that hold equally many examples: `pixels` `[C, E, ...]` and labels on the round's device.
+    ///
+    /// # Errors
+    /// Whatever a defence refuses.
+    pub fn work(
+        &self,
+        clients: &[usize],
+        pixels: Tensor,
+        labels: Tensor,
+        memory: &mut Memory,
+        printed: &mut Printed,
+    ) -> Result<Sent, HarnessError> {
+        let mut examples = Examples { pixels, labels, soft: false };
+        for (place, defense) in self.trial.defenses.iter().enumerate() {
+            let mut rngs = self.streams(&format!("defence-{place} examples"), clients);
+            let mut turn = self.turn(&mut rngs, &mut memory[place], 1, None);
+            examples = tch::no_grad(|| defense.examples(examples, &mut turn))?;
+        }
+        let mut update = self.train(clients, &examples)?;
+        let mut grid = None;
+        for (place, defense) in self.trial.defenses.iter().enumerate() {
+            // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
+            let mut rngs = self.streams(&format!("defence-{place}"), clients);
+            let mut turn = self.turn(&mut rngs, &mut memory[place], 1, Some(&examples));
+            let released = defense.release(update, &mut turn)?;
+            printed.add(place, released.values);
+            (update, grid) = (released.update, released.grid.or(grid));
+        }
+        let update = tch::no_grad(|| update.map(Tensor::detach));
+        Ok(Sent { updates: (0..clients.len() as i64).map(|c| update.flat(c)).collect(), grid })
+    }
+
+    fn turn<'b>(
+        &'b self,
+        rngs: &'b mut [ChaCha12Rng],
+        memory: &'b mut BTreeMap<String, f64>,
+        contributors: usize,
+        examples: Option<&'b Examples>,
+    ) -> Turn<'b> {
+        Turn {
+            round: self.number,
+            rngs,
+            deployment: self.deployment,
+            contributors,
+            net: &self.trial.net,
+            weights: self.weights,
+            examples,
+            memory,
+        }
+    }
+
+    fn train(&self, clients: &[usize], examples: &Examples) -> Result<Params, HarnessError> {
+        let held = examples.pixels.size()[1] as usize;
+        let rules = Rules { soft_labels: examples.soft, private: self.rule(held)? };
+        let (net, weights) = (&self.trial.net, self.weights);
+        let mut rngs = self.streams("client", clients);
+        let (x, y) = (&examples.pixels, &examples.labels);
+        Ok(match self.local {
+            None => client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs),
+            Some(local) => {
+                let trained = client::train(net, weights, x, y, local, &rules, self.mode, &mut rngs);
+                tch::no_grad(|| trained.sub(weights).map(Tensor::detach))
+            }
+        })
+    }
+
+    /// The defences' rule for gradients, with the sampling rate of clients that hold so many examples.
+    fn rule(&self, held: usize) -> Result<Option<client::GradientRule>, HarnessError> {
+        let batch = self.local.map_or(held, |l| l.batch_size.min(held));
+        for defense in &self.trial.defenses {
+            if let Some(rule) = defense.gradient_rule(self.deployment)? {
+                client::check_private(&self.trial.net, self.mode)?;
+                let rate = batch as f64 / held as f64;
+                return Ok(Some(client::GradientRule { rate, expected_batch: batch as f64, ..rule }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Carries the updates to the server.
+    ///
+    /// # Errors
+    /// Values the protocol cannot encode, or a round that aborts.
+    pub fn carry(
+        &self,
+        sent: &Sent,
+        weights: &[u64],
+        watched: usize,
+        colluders: &[usize],
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Transcript, HarnessError> {
+        let tell = |_: &str, done: usize, total: usize| {
+            progress(Progress { iteration: done, total, trials: 1, objective: None });
+        };
+        let round = Round {
+            number: self.number as u64,
+            updates: &sent.updates,
+            weights,
+            grid: sent.grid,
+            watched,
+            colluders,
+            progress: &tell,
+        };
+        let seed = self.trial.spec.seed;
+        let mut draw = |purpose: &str| stream(seed, self.key, &format!("protocol {} {purpose}", self.tag));
+        Ok(self.trial.protocol.exchange(&round, &mut draw)?)
+    }
+
+    /// What the server releases of the mean: its own defences act.
+    ///
+    /// # Errors
+    /// Whatever a defence refuses.
+    pub fn release(
+        &self,
+        mean: &[f32],
+        contributors: usize,
+        memory: &mut Memory,
+        printed: &mut Printed,
+    ) -> Result<Params, HarnessError> {
+        let mut mean = Params::from_flat(self.weights.layout().clone(), mean)?;
+        for (place, defense) in self.trial.defenses.iter().enumerate() {
+            let mut rngs = self.streams(&format!("defence-{place} server"), &[0]);
+            let mut turn = self.turn(&mut rngs, &mut memory[place], contributors, None);
+            let released = tch::no_grad(|| defense.aggregate(mean, &mut turn))?;
+            printed.add(place, released.values);
+            mean = released.update;
+        }
+        Ok(mean)
+    }
+
+    /// What anyone makes of flat values that clients sent: public transformations undone, last first.
+    ///
+    /// # Errors
+    /// Values of another number than the model's.
+    pub fn undo(&self, values: &[f32]) -> Result<Params, HarnessError> {
+        let update = Params::from_flat(self.weights.layout().clone(), values)?;
+        Ok(self.trial.defenses.iter().rev().fold(update, |update, d| tch::no_grad(|| d.undo(update))))
+    }
+}
+
+/// Weights of clients in the mean: their numbers of examples in lowest terms, or all 1 where a guarantee needs that.
+pub fn weights(trial: &Trial, held: &[usize]) -> Vec<u64> {
+    if trial.defenses.iter().any(|d| d.equal_weights()) {
+        return vec![1; held.len()];
+    }
+    let divisor = held.iter().fold(0, |a, &b| gcd(a, b)).max(1);
+    held.iter().map(|&n| (n / divisor).max(1) as u64).collect()
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Updates of the CPU on the device of the weights, in 32 bits.
+pub fn on(params: &Params, device: Device) -> Params {
+    params.to(device, Kind::Float)
+}
