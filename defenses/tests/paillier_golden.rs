@@ -57,7 +57,8 @@ fn what_phe_encrypted_opens_here() {
 fn what_is_encrypted_here_is_what_phe_opened() {
     let key = key();
     let mut rng = suites::rng::stream(5, "golden", "exponents");
-    let plain = [BoxedUint::zero(), BoxedUint::from(1u64), BoxedUint::max(2048).shr(1), BoxedUint::from(u64::MAX)];
+    let plain =
+        [BoxedUint::zero(), BoxedUint::from(1u64), BoxedUint::max(2048).shr(1), BoxedUint::from(u64::MAX)];
     let hex = |x: &[u8]| x.iter().rev().map(|b| format!("{b:02x}")).collect::<String>();
     let ours: Vec<Value> = plain
         .iter()

@@ -29,7 +29,7 @@ pub(super) fn generate(parameters: Option<&str>, parties: Option<usize>) -> Resu
     };
     let name = |secret: &SecretKey| match parties {
         None => "ckks-secret.key".to_string(),
-        Some(_) => format!("ckks-secret-{:03}.key", secret.party().index),
+        Some(_) => format!("ckks-secret-{:03}.key", secret.party().index + 1),
     };
     let mut files: Vec<NewFile> =
         secrets.iter().map(|s| NewFile { name: name(s), bytes: s.to_bytes(), secret: true }).collect();
