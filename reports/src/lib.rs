@@ -18,6 +18,7 @@ pub mod stats;
 pub mod store;
 mod summary;
 mod tables;
+mod utility;
 
 pub use error::ReportError;
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};

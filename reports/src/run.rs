@@ -73,13 +73,12 @@ impl Run {
     pub fn undefended(&self, at: usize) -> Option<usize> {
         let spec = &self.records[at].spec;
         let key = spec.attack_key();
-        self.attacked().into_iter().find(|&other| {
+        let twins = self.attacked().into_iter().filter(|&other| {
             let twin = &self.records[other].spec;
-            acting(twin).next().is_none()
-                && twin.attack_key() == key
-                && twin.vantage == spec.vantage
-                && twin.facts == spec.facts
-        })
+            acting(twin).next().is_none() && twin.attack_key() == key && twin.facts == spec.facts
+        });
+        // In the plain every vantage that sees anything sees the same, but for the colluders' own share.
+        twins.min_by_key(|&other| self.records[other].spec.vantage != spec.vantage)
     }
 
     /// Whether the cell has a defence that acts.

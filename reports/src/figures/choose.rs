@@ -8,6 +8,7 @@ use crate::metrics::{Metric, THRESHOLDS, in_order};
 use crate::run::Run;
 use crate::stats::{Interval, Rate, Summary};
 use crate::summary::CellSummary;
+use crate::utility;
 use std::collections::BTreeSet;
 
 /// Bars of one figure; more go on further pages.
@@ -110,10 +111,13 @@ fn accuracy(run: &Run) -> Measure<'_> {
     Measure {
         heading: "Task accuracy".into(),
         axis: "test accuracy (%)".into(),
-        caption: "Accuracy of the attacked model on the test split.".into(),
+        caption: "Accuracy on the test split: after the utility rounds, trained with the defence in the loop, where there are any; else of the attacked model. 95 % Wilson intervals.".into(),
         slug: "task-accuracy".into(),
         once: true,
-        cell: Box::new(|at| run.records[at].task.get("accuracy").map(|a| (100.0 * a, None))),
+        cell: Box::new(|at| {
+            let (share, ci) = utility::accuracy(&run.records[at])?;
+            Some((100.0 * share, ci.map(|ci| Interval { low: 100.0 * ci.low, high: 100.0 * ci.high })))
+        }),
         null: Box::new(|_, _| None),
         show: Box::new(|v| format!("{} %", significant((v * 10.0).round() / 10.0))),
     }

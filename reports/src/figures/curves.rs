@@ -7,6 +7,7 @@ use crate::axes::acting;
 use crate::metrics::{Metric, in_order};
 use crate::run::{Run, group};
 use crate::stats::{quantile_sorted, sorted};
+use crate::utility;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -54,8 +55,10 @@ fn epsilon(run: &Run) -> Vec<Figure> {
         };
         out.extend(epsilon_figures(run, &families, &metric.title, &metric.label(), &mark));
     }
-    let accuracy =
-        |at: usize| run.records[at].task.get("accuracy").filter(|a| a.is_finite()).map(|a| (100.0 * a, None));
+    let accuracy = |at: usize| {
+        let (share, ci) = utility::accuracy(&run.records[at])?;
+        Some((100.0 * share, ci.map(|ci| (100.0 * ci.low, 100.0 * ci.high))))
+    };
     out.extend(epsilon_figures(run, &once(run, &families), "Task accuracy", "test accuracy (%)", &accuracy));
     out
 }

@@ -1,9 +1,11 @@
 //! What the attack cost, what the round sent, and what the attacked model is worth.
 
 use super::{key, keyed, mean_ci};
+use crate::CellRecord;
 use crate::markdown::{NONE, bytes, count, significant};
 use crate::metrics::Metric;
 use crate::run::Run;
+use crate::utility;
 use std::collections::BTreeSet;
 
 pub(super) fn cost(run: &Run) -> String {
@@ -11,13 +13,17 @@ pub(super) fn cost(run: &Run) -> String {
     let columns = ["PSNR (dB)", "best null (dB)"].map(String::from).into_iter();
     let task = measures.iter().map(|m| format!("task {}", m.replace('_', " ")));
     let rest = [
+        "accuracy lost",
         "seconds",
         "attack seconds a trial",
         "gradient evaluations",
         "iterations",
         "restarts",
-        "bytes up",
-        "bytes down",
+        "bytes up a client",
+        "bytes down a client",
+        "bytes up in all",
+        "bytes down in all",
+        "protocol seconds a round",
     ];
     let mut table = keyed(run, columns.chain(task).chain(rest.map(String::from)));
     for at in run.attacked() {
@@ -25,8 +31,9 @@ pub(super) fn cost(run: &Run) -> String {
             measures.iter().map(|m| run.records[at].task.get(*m).map_or(NONE.into(), |v| significant(*v)));
         table.row(key(run, at).into_iter().chain(gain(run, at)).chain(task).chain(price(run, at)));
     }
-    let lead = "Gradient evaluations, iterations and bytes are those of one trial; seconds are of the whole cell. The task's scores are \
-                those of the attacked model on the test split.\n\n";
+    let lead = "Gradient evaluations, iterations and bytes are those of one trial and its round; seconds are of the whole cell, those of the \
+                protocol a client's own work (mean) and the server's. The task's scores are on the test split: of the attacked model, and \
+                `trained` after the utility rounds with the defence in the loop. Accuracy lost is against the same cell without defence.\n\n";
     format!(
         "## Cost and utility\n\n{lead}{}",
         table.without_empty_columns().render("No cell has been attacked yet.")
@@ -39,11 +46,12 @@ fn gain(run: &Run, at: usize) -> [String; 2] {
     [mean_ci(&psnr, run.cells[at].metrics.get("psnr")), null]
 }
 
-fn price(run: &Run, at: usize) -> [String; 7] {
+fn price(run: &Run, at: usize) -> [String; 11] {
     let record = &run.records[at];
     let (cost, wall) = (&record.cost, &record.wall);
     let each = wall.attack_seconds / record.spec.trials.max(1) as f64;
     [
+        lost(run, at),
         format!("{:.1}", wall.seconds),
         significant(each),
         count(cost.gradient_evaluations),
@@ -51,5 +59,34 @@ fn price(run: &Run, at: usize) -> [String; 7] {
         cost.restarts.to_string(),
         bytes(cost.bytes_up),
         bytes(cost.bytes_down),
+        all(cost.bytes_up_all),
+        all(cost.bytes_down_all),
+        protocol(record),
     ]
+}
+
+/// Accuracy without the defence less accuracy with it, in percentage points.
+fn lost(run: &Run, at: usize) -> String {
+    if !run.defended(at) || utility::rounds(&run.records[at]).is_none() {
+        return NONE.into();
+    }
+    let accuracy = |at: usize| utility::accuracy(&run.records[at]).map(|(share, _)| 100.0 * share);
+    let twin = run.undefended(at).and_then(accuracy);
+    match (twin, accuracy(at)) {
+        (Some(without), Some(with)) => format!("{:+.1} points", without - with),
+        (Some(_), None) => "all: training diverged".into(),
+        _ => NONE.into(),
+    }
+}
+
+/// Records of older versions did not count all clients.
+fn all(count: u64) -> String {
+    if count == 0 { NONE.into() } else { bytes(count) }
+}
+
+fn protocol(record: &CellRecord) -> String {
+    match record.wall.rounds.is_empty() {
+        true => NONE.into(),
+        false => significant(utility::round_seconds(record)),
+    }
 }

@@ -7,6 +7,7 @@ use crate::metrics::{Metric, THRESHOLDS};
 use crate::run::Run;
 use crate::stats::paired_difference;
 use crate::summary::BOOTSTRAP_SEED;
+use crate::utility;
 use crate::{DefenseNote, ImageScore};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::rng;
@@ -20,7 +21,7 @@ pub(super) fn defences(run: &Run) -> String {
         "adaptive attack",
         "PSNR (dB)",
         "change against no defence (dB)",
-        "accuracy as attacked (trained undefended)",
+        "accuracy",
         "without",
     ];
     let mut table = keyed(run, columns.map(String::from));
@@ -28,7 +29,8 @@ pub(super) fn defences(run: &Run) -> String {
         table.row(key(run, at).into_iter().chain(row(run, at)));
     }
     let lead = "The claim is what the defence guarantees, the rest is what happened. Changes are paired by image: the same images, weights and \
-                seeds with and without the defence.\n\n";
+                seeds with and without the defence. Accuracy is that after the utility rounds, trained with the defence in the loop, where the \
+                cell has any; else that of the attacked model.\n\n";
     format!("## Defences\n\n{lead}{}", table.render("No cell has a defence."))
 }
 
@@ -44,8 +46,7 @@ fn row(run: &Run, at: usize) -> [String; 7] {
         values.collect::<Vec<_>>().join(", ")
     };
     let twin = run.undefended(at);
-    let accuracy =
-        |at: usize| run.records[at].task.get("accuracy").map_or(NONE.into(), |v| format!("{v:.3}"));
+    let accuracy = |at: usize| share(utility::accuracy(&run.records[at]));
     [
         notes(&|note| note.claim.clone()),
         notes(&measured),
@@ -55,6 +56,14 @@ fn row(run: &Run, at: usize) -> [String; 7] {
         accuracy(at),
         twin.map_or(NONE.into(), accuracy),
     ]
+}
+
+/// A share with its interval.
+fn share(value: Option<utility::Share>) -> String {
+    value.map_or(NONE.into(), |(share, ci)| {
+        let ci = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
+        format!("{share:.3}{ci}")
+    })
 }
 
 /// The paired difference in PSNR, capped as in the means.

@@ -81,6 +81,8 @@ pub fn from_spec(spec: CellSpec, psnrs: &[f64]) -> CellRecord {
         cost: Cost {
             bytes_up: 35_000_000,
             bytes_down: 35_000_000,
+            bytes_up_all: 350_000_000,
+            bytes_down_all: 350_000_000,
             gradient_evaluations: 300,
             restarts: 1,
             iterations: 300,
@@ -97,6 +99,7 @@ pub fn from_spec(spec: CellSpec, psnrs: &[f64]) -> CellRecord {
             seconds: 12.5,
             attack_seconds: 10.0,
             phases: BTreeMap::new(),
+            rounds: BTreeMap::new(),
             finished_unix: 1_700_000_000,
         },
         spec,
