@@ -4,9 +4,6 @@ use super::params::Packing;
 use super::ring::{Context, Poly};
 use crate::protocol::ProtocolError;
 
-/// Largest coefficient that one word carries exactly.
-const WORD: f64 = (1u64 << 52) as f64;
-
 /// A decrypted polynomial that still has to be decoded.
 pub struct Plaintext {
     /// Its coefficients, nearest to zero.
@@ -42,19 +39,14 @@ impl Context {
         let (first, second) = values.split_at(values.len().min(half));
         first.iter().enumerate().for_each(|(slot, v)| re[self.fft.leaf(slot)] = *v);
         second.iter().enumerate().for_each(|(slot, v)| im[self.fft.leaf(slot)] = *v);
-        self.fft.interpolate(&mut re, &mut im);
-        let factor = self.params().scale() / half as f64;
-        let scaled: Vec<f64> = re.iter().chain(&im).map(|c| (c * factor).round_ties_even()).collect();
-        Ok(if scaled.iter().all(|c| c.abs() < WORD) {
-            self.lift(&scaled.iter().map(|&c| c as i64).collect::<Vec<_>>())
-        } else {
-            self.lift_wide(&scaled.iter().map(|&c| c as i128).collect::<Vec<_>>(), self.moduli.len())
-        })
+        self.fft.interpolate(&mut re, &mut im, self.params().scale() / half as f64);
+        re.append(&mut im);
+        Ok(self.lift_float(&re))
     }
 
     fn check_values(&self, values: &[f64]) -> Result<(), ProtocolError> {
         let capacity = self.capacity();
-        let problem = match values.iter().find(|v| !(v.abs() <= capacity)) {
+        let problem = match values.iter().find(|v| v.is_nan() || v.abs() > capacity) {
             Some(v) => {
                 format!("the value {v:e} is beyond the range of {} (at most {capacity:.3e})", self.params())
             }

@@ -7,7 +7,7 @@
 use std::f64::consts::PI;
 
 use libm::{cos, sin};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Tables for one degree.
 pub(crate) struct Fft {
@@ -45,24 +45,12 @@ impl Fft {
 
     /// Coefficients (first half `re`, second half `im`) to leaf values, in place; read slot `j` at `self.leaf(j)`.
     pub(crate) fn evaluate(&self, re: &mut [f64], im: &mut [f64]) {
-        self.arch.dispatch(|| {
-            let mut nodes = 1;
-            while nodes < re.len() {
-                self.level(nodes, re, im, split);
-                nodes *= 2;
-            }
-        });
+        self.arch.dispatch(Evaluate(self, re, im));
     }
 
-    /// The inverse of [`Fft::evaluate`] times `N/2`.
-    pub(crate) fn interpolate(&self, re: &mut [f64], im: &mut [f64]) {
-        self.arch.dispatch(|| {
-            let mut nodes = re.len() / 2;
-            while nodes > 0 {
-                self.level(nodes, re, im, join);
-                nodes /= 2;
-            }
-        });
+    /// The inverse of [`Fft::evaluate`] times `N/2`, then times `factor` and rounded to integers.
+    pub(crate) fn interpolate(&self, re: &mut [f64], im: &mut [f64], factor: f64) {
+        self.arch.dispatch(Interpolate(self, re, im, factor));
     }
 
     /// Runs `step` on each node of one level.
@@ -79,6 +67,43 @@ impl Fft {
     /// Where slot `j` lies among the leaves.
     pub(crate) fn leaf(&self, slot: usize) -> usize {
         self.leaf[slot] as usize
+    }
+}
+
+/// All levels downwards; a type rather than a closure, so that it is compiled for the processor found at run time.
+struct Evaluate<'a>(&'a Fft, &'a mut [f64], &'a mut [f64]);
+
+impl WithSimd for Evaluate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let Evaluate(fft, re, im) = self;
+        let mut nodes = 1;
+        while nodes < re.len() {
+            fft.level(nodes, re, im, split);
+            nodes *= 2;
+        }
+    }
+}
+
+/// All levels upwards.
+struct Interpolate<'a>(&'a Fft, &'a mut [f64], &'a mut [f64], f64);
+
+impl WithSimd for Interpolate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let Interpolate(fft, re, im, factor) = self;
+        let mut nodes = re.len() / 2;
+        while nodes > 0 {
+            fft.level(nodes, re, im, join);
+            nodes /= 2;
+        }
+        for half in [re, im] {
+            half.iter_mut().for_each(|c| *c = (*c * factor).round_ties_even());
+        }
     }
 }
 
@@ -122,8 +147,7 @@ mod tests {
             assert!((im[fft.leaf(slot)] - sum(f64::sin)).abs() < 1e-11);
             power = power * 5 % (2 * degree);
         }
-        fft.interpolate(&mut re, &mut im);
-        let back = re.iter().chain(&im).map(|v| v / 32.0);
-        assert!(back.zip(&coefficients).all(|(got, want)| (got - want).abs() < 1e-12));
+        fft.interpolate(&mut re, &mut im, 1.0 / 32.0);
+        assert!(re.iter().chain(&im).eq(&coefficients));
     }
 }

@@ -5,6 +5,7 @@
 //! Homomorphic Encryption from Ring-Learning-with-Errors, PETS 2021. What the mean of a federation needs: keys, encryption, sums,
 //! scaling, decryption.
 
+mod books;
 mod bytes;
 mod cipher;
 mod encode;
@@ -14,6 +15,7 @@ pub mod keys;
 mod modulus;
 mod noise;
 mod params;
+mod party;
 mod protocol;
 mod ring;
 mod round;

@@ -109,6 +109,26 @@ impl Context {
         poly
     }
 
+    /// Residues of integers in floating point, not transformed.
+    pub(crate) fn lift_float(&self, coefficients: &[f64]) -> Poly {
+        const WORD: f64 = (1u64 << 52) as f64;
+        let largest = coefficients.iter().fold(0f64, |most, c| most.max(c.abs()));
+        if largest < WORD {
+            return self.lift(&coefficients.iter().map(|&c| c as i64).collect::<Vec<_>>());
+        }
+        if largest >= WORD * WORD {
+            let wide: Vec<i128> = coefficients.iter().map(|&c| c as i128).collect();
+            return self.lift_wide(&wide, self.moduli.len());
+        }
+        let high: Vec<i64> = coefficients.iter().map(|&c| (c / WORD) as i64).collect();
+        let low: Vec<i64> =
+            coefficients.iter().zip(&high).map(|(&c, &h)| (c - h as f64 * WORD) as i64).collect();
+        let (mut poly, low) = (self.lift(&high), self.lift(&low));
+        self.scale(&mut poly, 1 << 52);
+        self.add(&mut poly, &low);
+        poly
+    }
+
     /// Residues of wide coefficients at the first `level` primes, not transformed.
     pub(crate) fn lift_wide(&self, coefficients: &[i128], level: usize) -> Poly {
         const LIMB: u32 = 48;

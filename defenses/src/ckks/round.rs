@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
 
+use super::books::{Books, keep, timed};
 use super::keys::{KeyShare, Party, PublicKey, SecretKey, generate};
 use super::protocol::{Ckks, Holders};
 use super::sample::{self, Seed};
@@ -33,30 +34,6 @@ pub(crate) struct Exchange<'a> {
     encryption: Vec<ChaCha12Rng>,
     flooding: Vec<ChaCha12Rng>,
     books: Books,
-}
-
-/// What is counted and kept on the way.
-struct Books {
-    up: Vec<u64>,
-    down: Vec<u64>,
-    /// Seconds of all clients together.
-    keys: f64,
-    encrypt: f64,
-    decrypt: f64,
-    /// Seconds of the server.
-    aggregate: f64,
-    upload: Vec<u8>,
-    sum: Vec<u8>,
-    pooled: Option<Vec<f32>>,
-    mean: Vec<f32>,
-}
-
-/// Runs `f` and adds its seconds to `clock`.
-fn timed<T>(clock: &mut f64, f: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = f();
-    *clock += start.elapsed().as_secs_f64();
-    result
 }
 
 impl<'a> Exchange<'a> {
@@ -124,10 +101,11 @@ impl<'a> Exchange<'a> {
             let context = &self.context;
             timed(&mut self.books.aggregate, || {
                 let received = Ciphertext::from_bytes(context, &bytes)?;
-                match &mut sum {
-                    Some(sum) => sum.add(&received),
-                    None => Ok(sum = Some(received)),
+                if let Some(sum) = &mut sum {
+                    return sum.add(&received);
                 }
+                sum = Some(received);
+                Ok(())
             })?;
         }
         sum.ok_or_else(|| super::bytes::malformed("round", "has no clients"))
@@ -225,30 +203,6 @@ impl<'a> Exchange<'a> {
     }
 }
 
-impl Books {
-    fn new(clients: usize) -> Books {
-        Books {
-            up: vec![0; clients],
-            down: vec![0; clients],
-            keys: 0.0,
-            encrypt: 0.0,
-            decrypt: 0.0,
-            aggregate: 0.0,
-            upload: Vec::new(),
-            sum: Vec::new(),
-            pooled: None,
-            mean: Vec::new(),
-        }
-    }
-
-    /// The first client sends `bytes` to each other one, through the server.
-    fn pass_on(&mut self, bytes: usize) {
-        let others = self.down.len() as u64 - 1;
-        self.up[0] += bytes as u64 * others;
-        self.down[1..].iter_mut().for_each(|down| *down += bytes as u64);
-    }
-}
-
 /// The first client makes the key pair, publishes the public key and passes the secret one to the others over their own channels.
 fn share_one_key(
     context: &Arc<Context>,
@@ -293,10 +247,4 @@ fn join_shares(
     books.down.iter_mut().for_each(|down| *down += (seed.len() + joint.len()) as u64);
     books.pass_on(group.len());
     Ok(Keys::Threshold { shares: secrets, public, group })
-}
-
-/// Appends bytes until `kept` has `most`.
-fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
-    let room = most.saturating_sub(kept.len()).min(bytes.len());
-    kept.extend_from_slice(&bytes[..room]);
 }

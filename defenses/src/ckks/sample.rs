@@ -4,7 +4,7 @@
 //! nothing of a secret.
 
 use libm::{cos, exp, log, sin, sqrt};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use zeroize::Zeroizing;
@@ -77,22 +77,42 @@ impl Gaussian {
 
     /// `len` errors.
     pub(crate) fn sample(&self, rng: &mut impl RngCore, len: usize) -> Vec<i64> {
-        let words = words(rng, len);
-        let mut out = vec![0i64; len];
-        self.arch.dispatch(|| {
-            for (out, words) in out.chunks_mut(8).zip(words.chunks(8)) {
-                for tail in self.tail {
-                    for (out, word) in out.iter_mut().zip(words) {
-                        *out += i64::from(word >> 1 < tail);
-                    }
-                }
-                for (out, word) in out.iter_mut().zip(words) {
-                    let sign = -((word & 1) as i64);
-                    *out = (*out ^ sign) - sign;
+        let words = words(rng, len.next_multiple_of(LANES));
+        let mut out = vec![0i64; words.len()];
+        self.arch.dispatch(Lookup { tail: &self.tail, words: &words, out: &mut out });
+        out.truncate(len);
+        out
+    }
+}
+
+/// Words looked up side by side.
+const LANES: usize = 8;
+
+/// Looks words up in the table; a type rather than a closure, so that it is compiled for the processor found at run time.
+struct Lookup<'a> {
+    tail: &'a [u64; CLIP],
+    words: &'a [u64],
+    out: &'a mut [i64],
+}
+
+impl WithSimd for Lookup<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let words = self.words.as_chunks::<LANES>().0;
+        for (out, words) in self.out.as_chunks_mut::<LANES>().0.iter_mut().zip(words) {
+            let mut size = [0i64; LANES];
+            for tail in self.tail {
+                for lane in 0..LANES {
+                    size[lane] += i64::from(words[lane] >> 1 < *tail);
                 }
             }
-        });
-        out
+            for lane in 0..LANES {
+                let sign = -((words[lane] & 1) as i64);
+                out[lane] = (size[lane] ^ sign) - sign;
+            }
+        }
     }
 }
 
