@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use defenses::paillier::{Ciphertext, Packing, SecretKey, message_bytes};
+use defenses::paillier::{Ciphertext, Packing, Paillier, SecretKey, Setting, message_bytes};
+use defenses::protocol::{Federation, Protocol, Round};
 
 fn main() {
     let bits = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(2048);
@@ -50,4 +51,25 @@ fn main() {
     );
     let bytes = message_bytes(public, sent.len()) as f64 / values.len() as f64;
     println!("{per} values a ciphertext of {} bytes: {bytes:.2} bytes a value", public.ciphertext_bytes());
+    round(bits);
+}
+
+/// A whole round on all cores: what was expected, and what it took.
+fn round(key_bits: u32) {
+    let (clients, values, weights) = (4, 100_000, [40; 4]);
+    let protocol = Paillier::new(Setting { key_bits, ..Setting::default() }).expect("a size on offer");
+    let expected = protocol.estimate(&Federation { clients, values, max_weight: 40 }).unwrap_or(f64::NAN);
+    let updates = vec![vec![0.25; values]; clients];
+    let (updates, weights, grid) = (updates.as_slice(), weights.as_slice(), None);
+    let round =
+        Round { number: 0, updates, weights, grid, watched: 0, colluders: &[], progress: &|_, _, _| () };
+    let start = Instant::now();
+    let seen = protocol.exchange(&round, &mut |purpose| suites::rng::stream(1, "example", purpose));
+    let seen = seen.expect("nothing beyond the range");
+    println!(
+        "round of {clients} clients with {values} values: {expected:.1} s expected, {:.1} s taken; {} bytes up a client; {:?}",
+        start.elapsed().as_secs_f64(),
+        seen.up[0],
+        seen.phases
+    );
 }

@@ -46,6 +46,9 @@ proptest! {
         plain[1..].iter().for_each(|m| public.add(&mut sum, &encrypt(m, &mut rng)));
         let expected = plain.iter().fold(BoxedUint::zero_with_precision(576), |s, m| s.wrapping_add(m.clone().resize(576)));
         prop_assert_eq!(key().decrypt(&public.finish(&sum)), reduced(&expected));
+        let alone = public.sum(&encrypt(&plain[0], &mut rng));
+        let both = public.finish_all(&[sum.clone(), alone.clone(), sum.clone()]);
+        prop_assert_eq!(both, vec![public.finish(&sum), public.finish(&alone), public.finish(&sum)]);
     }
 
     #[test]

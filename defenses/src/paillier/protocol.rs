@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::carrier::{Carrier, malformed};
-use super::{Ciphertext, KEY_BITS, Packing, PackingError, SecretKey, Speed, message};
+use super::{KEY_BITS, Packing, PackingError, SecretKey, Speed, message};
 use crate::protocol::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// Registry entry.
@@ -135,7 +135,7 @@ impl Protocol for Paillier {
         let all = carrier.collect(stream)?;
 
         let start = Instant::now();
-        let sums: Vec<Ciphertext> = all.sums.iter().map(|s| carrier.public().finish(s)).collect();
+        let sums = carrier.public().finish_all(&all.sums);
         let sum = message::encode(carrier.public(), &sums);
         let aggregate = all.aggregate + start.elapsed().as_secs_f64();
         let start = Instant::now();

@@ -131,11 +131,27 @@ impl PublicKey {
 
     /// The ciphertext of the sum of all plaintexts, taken modulo `n`.
     pub fn finish(&self, sum: &Sum) -> Ciphertext {
-        // The Montgomery form of R is R^2; its power k - 1, in Montgomery form R^k, takes R^(1-k) and one reduction away.
+        Ciphertext(sum.product.mul(&self.missing(sum.terms)).to_montgomery())
+    }
+
+    /// As [`PublicKey::finish`], for many sums: one multiplication each where they have equally many terms.
+    pub fn finish_all(&self, sums: &[Sum]) -> Vec<Ciphertext> {
+        let terms = sums.first().map_or(1, |s| s.terms);
+        let missing = self.missing(terms);
+        let finish = |s: &Sum| match s.terms == terms {
+            true => Ciphertext(s.product.mul(&missing).to_montgomery()),
+            false => self.finish(s),
+        };
+        sums.iter().map(finish).collect()
+    }
+
+    /// `R^(k-1)` in Montgomery form, `R^k`: times a product of `k` terms it takes `R^(1-k)` and one reduction away.
+    fn missing(&self, terms: u64) -> BoxedMontyForm {
+        // The number R, whose Montgomery form is R^2.
         let one = BoxedMontyForm::one(&self.square);
         let r = BoxedMontyForm::new(one.to_montgomery(), &self.square);
-        let missing = r.pow(&BoxedUint::from(sum.terms - 1));
-        Ciphertext(sum.product.mul(&missing).to_montgomery())
+        let others = terms - 1;
+        r.pow_bounded_exp(&BoxedUint::from(others), u64::BITS - others.leading_zeros())
     }
 
     /// The key as bytes.

@@ -59,15 +59,14 @@ fn measure(key_bits: u32) -> Speed {
 
 const WINDOWS: u32 = 8;
 
-/// Median of five.
+/// Mean over a stretch that is long enough to feel what else the machine is busy with.
 fn time(mut work: impl FnMut()) -> f64 {
-    let mut seconds = [0.0; 5].map(|_: f64| {
-        let start = Instant::now();
+    let (start, mut runs) = (Instant::now(), 0u32);
+    while runs < 3 || start.elapsed().as_millis() < 30 {
         work();
-        start.elapsed().as_secs_f64()
-    });
-    seconds.sort_by(f64::total_cmp);
-    seconds[2]
+        runs += 1;
+    }
+    start.elapsed().as_secs_f64() / f64::from(runs)
 }
 
 /// Some number modulo some odd number of so many bits.
