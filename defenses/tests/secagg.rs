@@ -1,82 +1,21 @@
 //! The sum is exact for every pattern of dropouts at or above the threshold, and the round aborts by name below it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use defenses::protocol::{Federation, PROTOCOLS, Protocol, ProtocolError, Round, Transcript, Wire};
-use defenses::secagg::{Faults, Graph, Outcome, Phase, Plan, Setup, run};
+use defenses::protocol::{Federation, PROTOCOLS, Protocol, Round, Transcript, Wire};
+use defenses::secagg::{Faults, Graph, Phase};
 use defenses::signatures::Scheme;
 use proptest::prelude::*;
 use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 
-const BITS: u32 = 41;
+mod secagg_common;
+use secagg_common::{carry, check_pattern, every_pattern, plain_sum};
 
-/// Any words below the modulus.
-fn words(client: usize, len: usize) -> Vec<u64> {
-    (0..len as u64)
-        .map(|i| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ client as u64) >> (64 - BITS))
-        .collect()
-}
-
-fn plain_sum(clients: &[u32], len: usize) -> Vec<u64> {
-    let mut sum = vec![0u64; len];
-    for &client in clients {
-        sum.iter_mut().zip(words(client as usize, len)).for_each(|(s, w)| *s = (*s + w) % (1 << BITS));
-    }
-    sum
-}
-
-fn carry(
-    graph: Graph,
-    threshold: usize,
-    len: usize,
-    scheme: Scheme,
-    drops: BTreeMap<u32, Phase>,
-) -> Result<Outcome, ProtocolError> {
-    let clients = graph.clients();
-    let plan = Plan { round: 5, clients, threshold, words: len, bits: BITS };
-    let setup = Setup { plan, graph: Arc::new(graph), scheme, watched: 0, progress: &|_, _, _| () };
-    let rngs = (0..clients).map(|i| stream(1, "secagg", &format!("client {i}"))).collect();
-    run(&setup, rngs, &|i| Ok(words(i, len)), &Faults { drops, tamper: None })
-}
-
-/// The phase in which too few are left, from the dropouts alone.
-fn starving(n: usize, threshold: usize, drops: &BTreeMap<u32, Phase>) -> Option<Phase> {
-    Phase::ALL.into_iter().find(|phase| n - drops.values().filter(|p| *p <= phase).count() < threshold)
-}
-
-fn check_pattern(n: usize, threshold: usize, len: usize, drops: BTreeMap<u32, Phase>) -> bool {
-    let outcome = carry(Graph::complete(n), threshold, len, Scheme::Ed25519, drops.clone());
-    match (starving(n, threshold, &drops), outcome) {
-        (None, Ok(outcome)) => {
-            let stayed = |c: &u32| drops.get(c).is_none_or(|p| *p > Phase::Masked);
-            let expected: Vec<u32> = (0..n as u32).filter(stayed).collect();
-            assert_eq!(outcome.survivors, expected, "{drops:?}");
-            assert_eq!(outcome.sum, plain_sum(&expected, len), "{drops:?}");
-            assert_eq!(outcome.failures.len(), drops.len(), "{drops:?}");
-            true
-        }
-        (Some(due), Err(ProtocolError::Aborted { round: 5, phase, reason })) => {
-            assert_eq!(phase, due.name(), "{drops:?}");
-            assert!(drops.keys().all(|c| drops[c] > due || reason.contains(&c.to_string())), "{reason}");
-            false
-        }
-        (due, outcome) => panic!("{drops:?}: {due:?} and {:?}", outcome.err()),
-    }
-}
-
-/// Every client stays or drops out in any of the five phases: all 6^4 patterns of four clients.
 #[test]
 fn every_dropout_pattern_of_four_clients() {
-    let mut summed = 0;
-    for code in 0..6usize.pow(4) {
-        let phase = |c: u32| Phase::ALL.get(code / 6usize.pow(c) % 6).copied();
-        let drops = (0..4).filter_map(|c| Some((c, phase(c)?))).collect();
-        summed += usize::from(check_pattern(4, 3, 3, drops));
-    }
     // Nobody gone, or one of four in one of five phases.
-    assert_eq!(summed, 1 + 4 * 5);
+    assert_eq!(every_pattern(4, 3), (6usize.pow(4), 1 + 4 * 5));
 }
 
 proptest! {
@@ -108,16 +47,16 @@ fn the_threshold_itself_is_enough() {
 fn a_sparse_graph_gives_the_same_sum() {
     let drops: BTreeMap<u32, Phase> = (0..10).map(|i| (7 * i + 1, Phase::ALL[i as usize % 5])).collect();
     let graph = Graph::harary(80, 20, &mut stream(2, "secagg", "graph"));
-    let outcome = carry(graph, 12, 30, Scheme::Ed25519, drops).unwrap();
+    let outcome = carry(graph, 12, 30, Scheme::Ed25519, &Faults { drops, tamper: None }).unwrap();
     assert_eq!(outcome.survivors.len(), 80 - 6);
     assert_eq!(outcome.sum, plain_sum(&outcome.survivors, 30));
 }
 
 #[test]
 fn the_signature_scheme_does_not_change_the_sum() {
-    let drops = BTreeMap::from([(1, Phase::Masked)]);
+    let faults = Faults { drops: BTreeMap::from([(1, Phase::Masked)]), tamper: None };
     let [a, b] = [Scheme::Ed25519, Scheme::RsaPss]
-        .map(|scheme| carry(Graph::complete(5), 4, 20, scheme, drops.clone()).unwrap());
+        .map(|scheme| carry(Graph::complete(5), 4, 20, scheme, &faults).unwrap());
     assert_eq!(a.sum, b.sum);
     // Five messages of a client that stays, each with a signature; those of others that reach it vary.
     assert_eq!(b.up[0] - a.up[0], 5 * (256 - 64));

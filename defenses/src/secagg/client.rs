@@ -5,142 +5,17 @@ use std::sync::Arc;
 
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
-use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::graph::point;
 use super::keys::{self, KeyPair, Secret};
 use super::masks::{self, MaskKey, Sign};
+use super::member::{Directory, Plan};
 use super::message::{self, Advert, Malformed, Phase, Reveal, SEALED, Sealed, Set, Shares};
 use super::pack;
+use super::refusal::Refusal;
 use super::shamir::{self, SHARE, Share};
-use crate::signatures::{EVERYONE, Header, Identity, KeyError, PublicKey, Rejected, SERVER, open, seal};
-
-/// What everybody knows of a round.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// Its number, never used twice.
-    pub round: u64,
-    /// Clients in all.
-    pub clients: usize,
-    /// Shares that recover a secret.
-    pub threshold: usize,
-    /// Words of an input.
-    pub words: usize,
-    /// Bits of the modulus.
-    pub bits: u32,
-}
-
-/// The published signing keys of everybody.
-#[derive(Debug)]
-pub struct Directory {
-    /// Of each client.
-    pub clients: Vec<PublicKey>,
-    /// Of the server.
-    pub server: PublicKey,
-}
-
-/// Why a client takes no further part.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
-    /// A message that is not what it should be.
-    #[error("refuses a message of {from}: {why}")]
-    Message {
-        /// Whose message it was meant to be.
-        from: String,
-        /// What is wrong.
-        why: Rejected,
-    },
-    /// A signed message without sense.
-    #[error("refuses a message: {0}")]
-    Nonsense(#[from] Malformed),
-    /// The round's number is not above the last one.
-    #[error("refuses round {round}: it took part in round {last} already")]
-    Repeated {
-        /// The number that was offered.
-        round: u64,
-        /// The last one.
-        last: u64,
-    },
-    /// Fewer than the threshold.
-    #[error("refuses: {have} of its neighbourhood are left, the threshold is {need}")]
-    TooFew {
-        /// How many there are.
-        have: usize,
-        /// How many are needed.
-        need: usize,
-    },
-    /// A client that was not in the earlier set, or not its neighbour.
-    #[error("refuses: client {0} was not among those who took the step before")]
-    NotSubset(u32),
-    /// A client twice, or two with one key.
-    #[error("refuses: client {0} appears twice")]
-    Twice(u32),
-    /// The set of survivors lacks the client itself, though it sent its input.
-    #[error("refuses: its own input is not in the sum")]
-    LeftOut,
-    /// Others signed another set of survivors.
-    #[error("refuses: client {0} signed another set of survivors")]
-    Inconsistent(u32),
-    /// A step that is not the next one: each is taken once.
-    #[error("refuses: phase `{0}` is not the next one")]
-    OutOfOrder(&'static str),
-    /// A public key of small order, or another failure of the library.
-    #[error("refuses: unusable key of client {0}")]
-    Key(u32),
-    /// It could not sign.
-    #[error(transparent)]
-    Sign(#[from] KeyError),
-}
-
-/// A client over all rounds: its signing key and the last round it joined.
-#[derive(Debug)]
-pub struct Member {
-    index: u32,
-    identity: Arc<Identity>,
-    directory: Arc<Directory>,
-    last: Option<u64>,
-}
-
-impl Member {
-    /// A client that has joined no round yet.
-    pub fn new(index: u32, identity: Arc<Identity>, directory: Arc<Directory>) -> Member {
-        Member { index, identity, directory, last: None }
-    }
-
-    /// Joins a round, with fresh keys from `rng`. `neighbours` are ascending and do not contain the client.
-    ///
-    /// # Errors
-    /// [`Refusal::Repeated`] for a round number that is not above all earlier ones.
-    pub fn join(&mut self, plan: Plan, neighbours: &[u32], mut rng: ChaCha12Rng) -> Result<Client, Refusal> {
-        if let Some(last) = self.last.filter(|last| plan.round <= *last) {
-            return Err(Refusal::Repeated { round: plan.round, last });
-        }
-        self.last = Some(plan.round);
-        let mut secret = || {
-            let mut bytes = Zeroizing::new([0; 32]);
-            rng.fill_bytes(&mut bytes[..]);
-            bytes
-        };
-        let key = |secret| KeyPair::new(secret).ok_or(Refusal::Key(self.index));
-        Ok(Client {
-            index: self.index,
-            identity: self.identity.clone(),
-            directory: self.directory.clone(),
-            neighbours: neighbours.to_vec(),
-            plan,
-            sealing: key(secret())?,
-            masking: key(secret())?,
-            seed: secret(),
-            rng,
-            next: Some(Phase::Keys),
-            peers: BTreeMap::new(),
-            own: None,
-            held: BTreeMap::new(),
-            survivors: None,
-        })
-    }
-}
+use crate::signatures::{EVERYONE, Header, Identity, SERVER, open, seal};
 
 struct Peer {
     masking: [u8; 32],
@@ -174,6 +49,38 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client with fresh secrets.
+    pub(super) fn new(
+        plan: Plan,
+        index: u32,
+        (identity, directory): (Arc<Identity>, Arc<Directory>),
+        neighbours: &[u32],
+        mut rng: ChaCha12Rng,
+    ) -> Result<Client, Refusal> {
+        let mut secret = || {
+            let mut bytes = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut bytes[..]);
+            bytes
+        };
+        let key = |secret| KeyPair::new(secret).ok_or(Refusal::Key(index));
+        Ok(Client {
+            index,
+            identity,
+            directory,
+            neighbours: neighbours.to_vec(),
+            plan,
+            sealing: key(secret())?,
+            masking: key(secret())?,
+            seed: secret(),
+            rng,
+            next: Some(Phase::Keys),
+            peers: BTreeMap::new(),
+            own: None,
+            held: BTreeMap::new(),
+            survivors: None,
+        })
+    }
+
     /// Phase `keys`: its public keys, for the server and every neighbour.
     ///
     /// # Errors
@@ -192,7 +99,7 @@ impl Client {
     /// A key that its owner did not sign, fewer than the threshold, a client twice.
     pub fn share(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Shares)?;
-        let body = self.from_server(Phase::Keys, message)?;
+        let body = self.servers_word(Phase::Keys, message)?;
         for signed in message::decode_bundle(body)? {
             self.meet(signed)?;
         }
@@ -210,7 +117,7 @@ impl Client {
     /// Shares from a client whose key it never saw, fewer than the threshold.
     pub fn mask(&mut self, message: &[u8], mut words: Vec<u64>) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Masked)?;
-        let body = self.from_server(Phase::Shares, message)?;
+        let body = self.servers_word(Phase::Shares, message)?;
         for (sender, sealed) in Sealed::decode(body)?.0 {
             self.hold(sender, &sealed)?;
         }
@@ -231,7 +138,7 @@ impl Client {
     /// A set without itself, with a neighbour that never shared, or smaller than the threshold.
     pub fn confirm(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Consistency)?;
-        let body = self.from_server(Phase::Masked, message)?;
+        let body = self.servers_word(Phase::Masked, message)?;
         let set = Set::decode(body, self.plan.clients)?;
         if !set.has(self.index) {
             return Err(Refusal::LeftOut);
@@ -254,7 +161,7 @@ impl Client {
     /// A signature over another set, or fewer than the threshold.
     pub fn reveal(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Unmasking)?;
-        let body = self.from_server(Phase::Consistency, message)?;
+        let body = self.servers_word(Phase::Consistency, message)?;
         let set = self.survivors.take().ok_or(Refusal::OutOfOrder(Phase::Unmasking.name()))?;
         let mut signers = Vec::new();
         for signed in message::decode_bundle(body)? {
@@ -295,13 +202,13 @@ impl Client {
         Ok(seal(&self.identity, self.header(phase, self.index, recipient), body)?)
     }
 
-    fn from_server<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<&'a [u8], Refusal> {
+    fn servers_word<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<&'a [u8], Refusal> {
         open(message, self.header(phase, SERVER, self.index), &self.directory.server)
             .map_err(|why| Refusal::Message { from: "the server".into(), why })
     }
 
     /// Opens a neighbour's message that the server passed on; the sender is read from it, then proved by the signature.
-    fn from_neighbour<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<(u32, &'a [u8]), Refusal> {
+    fn neighbours_word<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<(u32, &'a [u8]), Refusal> {
         let sender = Header::claimed_sender(message).ok_or(Malformed)?;
         if self.neighbours.binary_search(&sender).is_err() {
             return Err(Refusal::NotSubset(sender));
@@ -313,7 +220,7 @@ impl Client {
     }
 
     fn meet(&mut self, signed: &[u8]) -> Result<(), Refusal> {
-        let (sender, body) = self.from_neighbour(Phase::Keys, signed)?;
+        let (sender, body) = self.neighbours_word(Phase::Keys, signed)?;
         let advert = Advert::decode(body)?;
         let agreed = self.sealing.agree(&advert.sealing).ok_or(Refusal::Key(sender))?;
         let peer = Peer { masking: advert.masking, agreed };
@@ -328,10 +235,8 @@ impl Client {
         let holders: Vec<u32> = self.peers.keys().copied().chain([self.index]).collect();
         let points = holders.iter().map(|&v| point(self.index, &self.neighbours, v));
         let points: Vec<u8> = points.collect::<Option<_>>().ok_or(Refusal::Key(self.index))?;
-        let mut split = |secret| {
-            shamir::split(secret, self.plan.threshold, &points, &mut self.rng).ok_or(Refusal::Key(self.index))
-        };
-        let (keys, seeds) = (split(self.masking.secret())?, split(&self.seed)?);
+        let mut split = |secret| shamir::split(secret, self.plan.threshold, &points, &mut self.rng);
+        let (keys, seeds) = (split(self.masking.secret()), split(&self.seed));
         let mut sealed = Sealed::default();
         for (holder, (key, seed)) in holders.into_iter().zip(keys.into_iter().zip(seeds)) {
             let pair = Pair { key, seed };
@@ -385,7 +290,7 @@ impl Client {
     }
 
     fn agreeing(&self, signed: &[u8], set: &Set) -> Result<u32, Refusal> {
-        let (sender, body) = self.from_neighbour(Phase::Consistency, signed)?;
+        let (sender, body) = self.neighbours_word(Phase::Consistency, signed)?;
         match (set.has(sender), body == set.digest()) {
             (false, _) => Err(Refusal::NotSubset(sender)),
             (_, false) => Err(Refusal::Inconsistent(sender)),

@@ -174,7 +174,7 @@ mod tests {
     fn the_modulus_is_the_smallest_that_is_strictly_larger() {
         for (n, weight, bits) in [(20, 1, 32), (16, 1, 8), (15, 17, 4), (1000, 5000, 30), (2, 1, 1)] {
             let m = modulus("secagg", n, weight, bits).unwrap();
-            let bound = n as u128 * u128::from(weight) << bits;
+            let bound = (n as u128 * u128::from(weight)) << bits;
             assert!(bound < 1 << m && bound >= 1 << (m - 1), "{n} {weight} {bits}: {m}");
         }
         let line = modulus("secagg", 1000, 1 << 40, 32).unwrap_err().to_string();

@@ -7,9 +7,10 @@ use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value};
 use suites::SpecError;
 
-use super::client::{Client, Plan};
+use super::client::Client;
 use super::encode::{Encoding, OutOfRange, modulus, signed};
 use super::graph::Graph;
+use super::member::Plan;
 use super::message::Phase;
 use super::run::{Faults, Outcome, Setup, run};
 use crate::protocol::{Federation, ProtocolError, Round, Transcript, Wire};

@@ -5,7 +5,7 @@
 use aes::Aes128;
 use aes::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use rayon::prelude::*;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Key of one mask; used for one mask only, so that counting starts at zero.
 pub type MaskKey = Zeroizing<[u8; 16]>;
@@ -20,18 +20,26 @@ pub enum Sign {
 }
 
 /// Words that stay in the second-level cache while all masks run over them.
-const BLOCK: usize = 1 << 14;
+const BLOCK: usize = 1 << 13;
 
-/// Adds all masks to `words`.
+/// Adds all masks to `words`, on the thread that calls: a client's own work.
 pub fn apply(words: &mut [u64], masks: &[(MaskKey, Sign)]) {
-    words.par_chunks_mut(BLOCK).enumerate().for_each(|(i, block)| {
-        let mut stream = vec![0u8; 8 * block.len()];
-        for (key, sign) in masks {
-            keystream(key, i * BLOCK, &mut stream);
-            add(block, &stream, *sign);
-        }
-        stream.zeroize();
-    });
+    let blocks = words.chunks_mut(BLOCK).enumerate();
+    blocks.for_each(|(i, block)| apply_block(i * BLOCK, block, masks));
+}
+
+/// [`apply`] on all threads: the server's work.
+pub fn apply_wide(words: &mut [u64], masks: &[(MaskKey, Sign)]) {
+    let blocks = words.par_chunks_mut(BLOCK).enumerate();
+    blocks.for_each(|(i, block)| apply_block(i * BLOCK, block, masks));
+}
+
+fn apply_block(first: usize, block: &mut [u64], masks: &[(MaskKey, Sign)]) {
+    let mut stream = Zeroizing::new(vec![0u8; 8 * block.len()]);
+    for (key, sign) in masks {
+        keystream(key, first, &mut stream);
+        add(block, &stream, *sign);
+    }
 }
 
 /// The keystream from word `first` on.
@@ -65,7 +73,7 @@ mod tests {
         let mut expected = vec![0u64; long.len()];
         add(&mut expected, &whole, Sign::Plus);
         assert_eq!(long, expected);
-        apply(&mut long, &[(key(), Sign::Minus)]);
+        apply_wide(&mut long, &[(key(), Sign::Minus)]);
         assert!(long.iter().all(|&w| w == 0));
     }
 

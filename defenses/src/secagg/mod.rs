@@ -9,22 +9,26 @@ mod exchange;
 mod graph;
 mod keys;
 mod masks;
+mod member;
 mod message;
 mod pack;
 mod plus;
+mod refusal;
 mod run;
 mod server;
 mod shamir;
 mod unmask;
 
-pub use client::{Client, Directory, Member, Plan, Refusal};
+pub use client::Client;
 pub use encode::{Encoding, OutOfRange, modulus};
 pub use graph::{Graph, Rates};
+pub use member::{Directory, Member, Plan};
 pub use message::{
     Advert, Malformed, Phase, Reveal, Sealed, Set, Shares, decode_bundle, decode_reveals, encode_bundle,
     encode_reveals,
 };
 pub use plus::{ENTRY as PLUS, SecAggPlus};
+pub use refusal::Refusal;
 pub use run::{Delivery, Faults, Outcome, Setup, run};
 pub use server::{Abort, Dropped, Server};
 

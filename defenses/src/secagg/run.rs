@@ -7,9 +7,11 @@ use std::time::Instant;
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
 
-use super::client::{Client, Directory, Member, Plan, Refusal};
+use super::client::Client;
 use super::graph::Graph;
+use super::member::{Directory, Member, Plan};
 use super::message::Phase;
+use super::refusal::Refusal;
 use super::server::{Abort, Outbox, Server};
 use crate::protocol::{Failure, ProtocolError};
 use crate::signatures::{self, KeyError, SERVER, Scheme};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::client::{Directory, Plan};
 use super::graph::Graph;
+use super::member::{Directory, Plan};
 use super::message::{self, Advert, Phase, Reveal, SEALED, Set, Shares};
 use super::pack;
 use crate::signatures::{EVERYONE, Header, Identity, KeyError, Rejected, SERVER, open, seal};

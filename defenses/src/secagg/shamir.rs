@@ -1,11 +1,8 @@
 //! Shamir's secret sharing over GF(256), byte by byte, with the search for a wrong share.
 
-use std::convert::Infallible;
-
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
-use rand_core::{TryCryptoRng, TryRng};
-use vsss_rs::{Gf256, IdentifierGf256};
+use vsss_rs::Gf256;
 use zeroize::Zeroizing;
 
 use super::keys::Secret;
@@ -20,13 +17,53 @@ const TRIES: usize = 4096;
 /// A share, wiped when dropped. Its first byte is its point.
 pub type Share = Zeroizing<[u8; SHARE]>;
 
-/// Splits a secret so that any `threshold` (at least 2) of the shares give it and fewer say nothing; `points` are distinct and not zero.
-pub fn split(secret: &Secret, threshold: usize, points: &[u8], rng: &mut ChaCha12Rng) -> Option<Vec<Share>> {
-    let ids = points.iter().map(|&p| IdentifierGf256(Gf256(p)));
-    let shares =
-        Gf256::split_bytes_with_participant_ids_iter(threshold, points.len(), &secret[..], Adapter(rng), ids);
-    let shares = shares.ok()?.into_iter().map(Zeroizing::new);
-    shares.map(|s| s[..].try_into().ok().map(Zeroizing::new)).collect()
+/// Splits a secret so that any `threshold` of the shares give it and fewer say nothing; `points` are distinct and not zero.
+///
+/// Each byte of the secret is the value at 0 of a random polynomial of degree `threshold - 1` (Shamir 1979); all 32 are evaluated at once.
+pub fn split(secret: &Secret, threshold: usize, points: &[u8], rng: &mut ChaCha12Rng) -> Vec<Share> {
+    let mut coefficients = Zeroizing::new(vec![words(secret)]);
+    for _ in 1..threshold {
+        let mut random = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut random[..]);
+        coefficients.push(words(&random));
+    }
+    points.iter().map(|&point| evaluate(&coefficients, point)).collect()
+}
+
+/// Horner's rule at a public point.
+fn evaluate(coefficients: &[[u64; 4]], point: u8) -> Share {
+    let mut value = Zeroizing::new([0u64; 4]);
+    for coefficient in coefficients.iter().rev() {
+        *value = times(*value, point);
+        value.iter_mut().zip(coefficient).for_each(|(v, c)| *v ^= c);
+    }
+    let mut share = Zeroizing::new([point; SHARE]);
+    share[1..].chunks_exact_mut(8).zip(*value).for_each(|(bytes, v)| bytes.copy_from_slice(&v.to_le_bytes()));
+    share
+}
+
+/// 32 field elements times a public one, by doubling and adding, in a time that does not depend on the 32.
+fn times(elements: [u64; 4], point: u8) -> [u64; 4] {
+    const TOP: u64 = 0x8080_8080_8080_8080;
+    let mut product = [0u64; 4];
+    for bit in (0..8).rev() {
+        for (p, e) in product.iter_mut().zip(elements) {
+            // Doubling in each byte modulo x^8 + x^4 + x^3 + x + 1.
+            *p = ((*p & !TOP) << 1) ^ (((*p & TOP) >> 7) * 0x1b);
+            if point >> bit & 1 == 1 {
+                *p ^= e;
+            }
+        }
+    }
+    product
+}
+
+fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let mut out = [0; 4];
+    for (word, chunk) in out.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = chunk.iter().rev().fold(0, |w, &b| w << 8 | u64::from(b));
+    }
+    out
 }
 
 /// A secret and the places of the shares that contradict it.
@@ -85,28 +122,6 @@ fn combine<'a>(shares: impl Iterator<Item = &'a Share>) -> Option<Secret> {
     secret[..].try_into().ok().map(Zeroizing::new)
 }
 
-/// Our stream under the trait that the sharing library asks for.
-struct Adapter<'a>(&'a mut ChaCha12Rng);
-
-impl TryRng for Adapter<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.0.next_u32())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.0.next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill_bytes(out);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Adapter<'_> {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +130,7 @@ mod tests {
         let secret = Zeroizing::new(std::array::from_fn(|i| (37 * i + 11) as u8));
         let points: Vec<u8> = (1..=n).collect();
         let mut rng = suites::rng::stream(1, "test", "shares");
-        let shares = split(&secret, threshold, &points, &mut rng).unwrap();
+        let shares = split(&secret, threshold, &points, &mut rng);
         (secret, shares)
     }
 
@@ -126,6 +141,17 @@ mod tests {
         assert_eq!(combine(shares[3..].iter()).unwrap(), secret);
         assert_ne!(combine(shares[..4].iter()).unwrap(), secret);
         assert!(recover(&shares[..4], 5, |_| true).is_none());
+    }
+
+    /// Byte by byte against the library's field.
+    #[test]
+    fn products_are_those_of_the_field() {
+        let elements: [u8; 32] = std::array::from_fn(|i| (97 * i + 3) as u8);
+        for point in 0..=255 {
+            let product = times(words(&elements), point);
+            let expected: [u8; 32] = elements.map(|e| (Gf256(e) * Gf256(point)).0);
+            assert_eq!(product, words(&expected), "{point}");
+        }
     }
 
     #[test]

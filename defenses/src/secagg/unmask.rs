@@ -42,7 +42,7 @@ impl Server {
             all.extend(key.masks);
         }
         let mut sum = std::mem::take(&mut self.sum);
-        masks::apply(&mut sum, &all);
+        masks::apply_wide(&mut sum, &all);
         let modulus = u64::MAX >> (64 - self.plan.bits);
         sum.iter_mut().for_each(|w| *w &= modulus);
         misdeeds.sort_unstable();
@@ -149,7 +149,7 @@ impl Server {
             all.push((key, opposite(sign)));
         }
         let mut words = Zeroizing::new(upload.to_vec());
-        masks::apply(&mut words, &all);
+        masks::apply_wide(&mut words, &all);
         let modulus = u64::MAX >> (64 - self.plan.bits);
         Some(words.iter().map(|w| w & modulus).collect())
     }

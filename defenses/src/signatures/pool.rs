@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Identity, KeyError, SERVER, Scheme};
 
-static POOL: Mutex<Option<HashMap<(Scheme, u32), Arc<Identity>>>> = Mutex::new(None);
+type Pool = HashMap<(Scheme, u32), Arc<Identity>>;
+
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 /// The identity of client `index`. Its key comes from the operating system: signatures are checked, never part of a result.
 ///
