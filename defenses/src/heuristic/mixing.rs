@@ -44,7 +44,7 @@ pub fn mixed(
     let each = examples.pixels.size()[1];
     if each < least {
         return Err(DefenseError::Unfit(format!(
-            "`{name}` mixes {least} examples of one client, but a client trains on {each}; raise training.batch_size (or local_steps) to {least} at least"
+            "`{name}` mixes {least} examples of one client, but a client trains on {each}; raise training.batch_size (or training.local_examples) to {least} at least"
         )));
     }
     let (labels, soft) = targets(&examples, net.classes());

@@ -146,8 +146,7 @@ mod tests {
         let given = examples(&net(), 1, 1);
         let message =
             in_turn_of(&net(), None, &mut streams(1), |turn| Mixup::default().examples(given, turn))
-                .err()
-                .expect("refused")
+                .expect_err("refused")
                 .to_string();
         assert!(message.contains("batch_size") && !message.contains('\n'), "{message}");
         bad(&ENTRY, "alpha", 0.0);

@@ -219,8 +219,7 @@ mod tests {
         let net = &networks()[0];
         let message =
             in_turn_of(net, None, &mut streams(1), |turn| Soteria::default().release(weights(net), turn))
-                .err()
-                .expect("refused")
+                .expect_err("refused")
                 .to_string();
         assert!(message.contains("examples") && !message.contains('\n'), "{message}");
         bad(&ENTRY, "percent", 0.0);

@@ -113,8 +113,7 @@ fn tables_and_unknown_numbers_are_refused_in_one_line() {
     let net = network("mlp", serde_json::json!({ "hidden": [8] }), vec![3]);
     let given = examples(&net, 1, 2);
     let message = in_turn_of(&net, None, &mut streams(1), |turn| defense("1").examples(given, turn))
-        .err()
-        .expect("refused")
+        .expect_err("refused")
         .to_string();
     assert!(message.contains("channels") && !message.contains('\n'), "{message}");
     bad(&ENTRY, "policy", "3-50");
