@@ -2,6 +2,7 @@
 //!
 //! This crate cannot name the data: what an attack knows is the observation, and nothing here depends on `datasets`.
 
+pub mod adaptive;
 pub mod analytic;
 mod attack;
 mod error;
@@ -20,6 +21,7 @@ pub static ENTRIES: &[&Entry<dyn Attack>] = &[
     &presets::idlg::ENTRY,
     &presets::inverting_gradients::ENTRY,
     &presets::fl_attack::ENTRY,
+    &adaptive::ENTRY,
     &analytic::ENTRY,
     &feature_inversion::ENTRY,
 ];

@@ -48,7 +48,11 @@ fn documented(first: &str, from: usize) -> BTreeMap<&'static str, BTreeMap<&'sta
 #[test]
 fn every_parameter_and_default_is_documented() {
     let mut tables = documented("parameter", 2);
-    tables.append(&mut documented("parameter of its own", 2));
+    for more in ["parameter of its own", "parameter of adapting"] {
+        documented(more, 2)
+            .into_iter()
+            .for_each(|(name, mut rows)| tables.entry(name).or_default().append(&mut rows));
+    }
     tables.insert("analytic", BTreeMap::new());
     for entry in ENTRIES {
         let defaults = build(entry.name, json!({})).spelled_out();

@@ -2,9 +2,12 @@
 
 use learning::client::LocalTraining;
 use learning::{Form, Observation, Params, Signal, noise};
+use rand_chacha::ChaCha12Rng;
 use suites::Fact;
 use tch::{Kind, Tensor};
 
+use super::adaptation::Adaptation;
+use super::channel::{self, Channel};
 use super::labels::{self, Labels};
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
@@ -63,8 +66,22 @@ impl Matching {
         initial: Option<&Tensor>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
+        self.reconstruct_through(seen, &Adaptation::default(), initial, run)
+    }
+
+    /// As [`Matching::reconstruct_from`], with every candidate's gradient led through what the captured one went through.
+    ///
+    /// # Errors
+    /// As [`Matching::reconstruct_from`].
+    pub fn reconstruct_through(
+        &self,
+        seen: &Observation,
+        adaptation: &Adaptation,
+        initial: Option<&Tensor>,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
         let gradient = signal::gradient(seen)?;
-        let mut problem = self.problem(seen, &gradient, run)?;
+        let mut problem = self.problem(seen, &gradient, adaptation, run)?;
         let mut x = match initial {
             None => self.start(seen, &problem, run),
             Some(pixels) => self.given(seen, &problem, pixels, run)?,
@@ -100,38 +117,60 @@ impl Matching {
         &'a self,
         seen: &'a Observation,
         gradient: &Params,
+        adaptation: &Adaptation,
         run: &Run,
     ) -> Result<Problem<'a>, AttackError> {
         let kind = self.kind();
         let batch = seen.known.batch_size.ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
-        let selected = weights::select(seen.net.layout(), &self.setting.layers)?;
-        let all: Vec<&Tensor> = gradient.trainable().collect();
+        let selected = adaptation.select(seen, weights::select(seen.net.layout(), &self.setting.layers)?)?;
+        let all = if adaptation.is_none() { trainable(gradient) } else { channel::captured(seen)? };
         let tensors: Vec<Tensor> =
             selected.iter().map(|&i| all[i].to_device(run.device).to_kind(kind)).collect();
         let weights = self.setting.layer_weights.resolve(&tensors)?;
         let shape = [vec![batch], seen.net.input()].concat();
+        let target = Target::new(tensors, selected, weights);
+        let objective = self.setting.objective;
+        let channel = (!adaptation.is_none())
+            .then(|| Channel::new(seen, adaptation, &target, objective, shape.iter().product()));
+        let factorable = channel.as_ref().map_or(objective, |c| c.objective).is_factorable();
+        let form = if factorable && !adaptation.needs_entries() { Form::Auto } else { Form::Dense };
         Ok(Problem {
             seen,
             setting: &self.setting,
             weights: seen.weights.to(run.device, kind),
-            target: Target::new(tensors, selected, weights),
-            labels: self.labels(seen, gradient, batch, run)?,
+            labels: self.labels(seen, gradient, (batch, adaptation), run)?,
             unroll: self.unroll(seen, batch)?,
             bounds: self.setting.boxed.then(|| self.bounds(seen, &shape, run)),
+            draws: (
+                self.streams(if adaptation.draws > 0 { target.trials() } else { 0 }, run),
+                adaptation.draws,
+            ),
+            target,
+            channel,
             shape,
-            form: if self.setting.objective.is_factorable() { Form::Auto } else { Form::Dense },
+            form,
         })
+    }
+
+    /// A stream for the draws of each trial's random buffers.
+    fn streams(&self, signals: i64, run: &Run) -> Vec<ChaCha12Rng> {
+        let names =
+            (0..signals).flat_map(|n| (0..self.setting.restarts).map(move |r| format!("draws-{n}-{r}")));
+        names.map(|name| run.stream(&name)).collect()
     }
 
     fn labels(
         &self,
         seen: &Observation,
         gradient: &Params,
-        batch: i64,
+        (batch, adaptation): (i64, &Adaptation),
         run: &Run,
     ) -> Result<DummyLabels, AttackError> {
         let labels = match self.setting.labels {
             Labels::Joint => return Ok(DummyLabels::Joint),
+            Labels::Idlg if adaptation.noise.is_some() && batch == 1 => {
+                labels::read_through_noise(gradient, seen.net.classes())?
+            }
             Labels::Idlg => labels::read_off(gradient, seen.net.classes(), batch)?,
             Labels::Known => labels::granted(seen, batch)?,
         };
@@ -268,7 +307,8 @@ impl Matching {
             labels: self.guessed(problem, soft, &winners),
             flags: flags(&diverged, restarts, &objective),
             // The last evaluation of every restart is beside the optimiser's count.
-            evaluations: per_signal(&evaluations, objective.len()) + restarts as u64,
+            evaluations: (per_signal(&evaluations, objective.len()) + restarts as u64)
+                * problem.draws.1.max(1) as u64,
             iterations: (done * restarts) as u64,
             restarts,
             objective,
@@ -285,6 +325,10 @@ impl Matching {
             (DummyLabels::Joint, _, soft) => soft.map(|p| p.argmax(2, false).to_device(tch::Device::Cpu)),
         }
     }
+}
+
+fn trainable(gradient: &Params) -> Vec<Tensor> {
+    gradient.trainable().map(Tensor::shallow_clone).collect()
 }
 
 /// Evaluations spent on one signal: the mean over signals, restarts included.

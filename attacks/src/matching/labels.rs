@@ -54,6 +54,26 @@ pub fn read_off(gradients: &Params, classes: i64, batch: i64) -> Result<Tensor, 
     Ok(infer(gradients, batch))
 }
 
+/// [`read_off`] for one example a batch, from the whole gradient of the last layer: under noise the bias's alone tells little.
+///
+/// `[dW | db] = (p - y) [f, 1]^T` is of rank one, and `|p - y|` is largest at the label, where it is the sum of all others. Of the
+/// noisy matrix the left singular vector `[K]` is taken. A model whose last bias follows no weight of its classes is read as ever.
+///
+/// # Errors
+/// As [`read_off`].
+pub fn read_through_noise(gradients: &Params, classes: i64) -> Result<Tensor, AttackError> {
+    let only_bias = read_off(gradients, classes, 1)?;
+    let [.., weight, bias] = &gradients.trainable().collect::<Vec<_>>()[..] else { return Ok(only_bias) };
+    if weight.dim() != 3 || weight.size()[1] != classes {
+        return Ok(only_bias);
+    }
+    let whole = Tensor::cat(&[(*weight).shallow_clone(), bias.unsqueeze(2)], 2);
+    let whole = whole.to_device(tch::Device::Cpu).to_kind(Kind::Double);
+    // Eigenvalues come in ascending order.
+    let (_, vectors) = whole.bmm(&whole.transpose(1, 2)).linalg_eigh("L");
+    Ok(vectors.select(2, -1).abs().argmax(1, true))
+}
+
 /// The labels that the threat model grants, checked against the batch.
 ///
 /// # Errors

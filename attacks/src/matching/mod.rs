@@ -1,5 +1,7 @@
 //! One engine for every attack that matches gradients; the attacks themselves are presets over it.
 
+pub mod adaptation;
+mod channel;
 pub mod engine;
 pub mod init;
 pub mod labels;
@@ -11,5 +13,6 @@ pub mod signal;
 mod unroll;
 pub mod weights;
 
+pub use adaptation::Adaptation;
 pub use engine::Matching;
 pub use setting::Setting;

@@ -64,6 +64,16 @@ impl Target {
         self.tensors.first().map_or(0, |t| t.size()[0])
     }
 
+    /// Positions of the matched parameters among the trainable ones.
+    pub(super) fn selected(&self) -> &[usize] {
+        &self.selected
+    }
+
+    /// The captured tensor `[N, ...]` of the i-th matched parameter, and its weight `[N]`.
+    pub(super) fn part(&self, i: usize) -> (&Tensor, &Tensor) {
+        (&self.tensors[i], &self.weights[i])
+    }
+
     /// The same in another element type.
     pub fn to_kind(&self, kind: Kind) -> Target {
         let cast = |v: &[Tensor]| v.iter().map(|t| t.to_kind(kind)).collect();
@@ -118,7 +128,7 @@ impl Target {
     }
 
     /// `[N]` to `[T]`, each value repeated for the candidates of its target.
-    fn spread(&self, per_target: &Tensor, like: &Tensor) -> Tensor {
+    pub(super) fn spread(&self, per_target: &Tensor, like: &Tensor) -> Tensor {
         let restarts = like.size()[0] / per_target.size()[0];
         if restarts == 1 {
             per_target.shallow_clone()

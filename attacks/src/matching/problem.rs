@@ -3,8 +3,10 @@
 use learning::client::LocalTraining;
 use learning::loss::{soft_cross_entropy, task_loss};
 use learning::{Form, LayerGrad, Observation, Params, gradients};
+use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
+use super::channel::Channel;
 use super::objective::Target;
 use super::prior;
 use super::setting::{Setting, Tv};
@@ -31,6 +33,10 @@ pub struct Problem<'a> {
     pub form: Form,
     /// Local training to differentiate through and what its update is divided by; `None` to match one batch's gradient.
     pub unroll: Option<(&'a LocalTraining, f64)>,
+    /// What the captured gradient went through, where that is known and taken into account.
+    pub channel: Option<Channel>,
+    /// Streams of the model's random buffers, one a trial, and how often an evaluation draws from them; 0 to leave them as broadcast.
+    pub draws: (Vec<ChaCha12Rng>, usize),
     /// Least and greatest value of every variable, `[1, V]`.
     pub bounds: Option<(Tensor, Tensor)>,
 }
@@ -51,8 +57,22 @@ impl Problem<'_> {
         (images, soft)
     }
 
-    /// Distance between the dummy batch's gradients and the captured ones, `[T]`.
-    pub fn distance(&self, images: &Tensor, soft: Option<&Tensor>, form: Form) -> Tensor {
+    /// Distance between the dummy batch's gradients and the captured ones, `[T]`: its mean over draws of what is random in the model.
+    pub fn distance(&mut self, images: &Tensor, soft: Option<&Tensor>, form: Form) -> Tensor {
+        let (mut rngs, count) = std::mem::take(&mut self.draws);
+        let drawn = (0..count).map(|_| {
+            let weights = self.seen.net.refresh(self.weights.clone(), &mut rngs);
+            self.distance_at(&weights, images, soft, form)
+        });
+        let distance = match drawn.reduce(|a, b| a + b) {
+            Some(sum) => sum / count as f64,
+            None => self.distance_at(&self.weights, images, soft, form),
+        };
+        self.draws = (rngs, count);
+        distance
+    }
+
+    fn distance_at(&self, weights: &Params, images: &Tensor, soft: Option<&Tensor>, form: Form) -> Tensor {
         let loss = |logits: &Tensor, from: i64| {
             let part = |t: &Tensor| t.narrow(1, from, logits.size()[1]);
             match (&self.labels, soft) {
@@ -63,10 +83,13 @@ impl Problem<'_> {
         };
         let (net, mode) = (&self.seen.net, self.seen.mode);
         let layers: Vec<LayerGrad> = match self.unroll {
-            Some(local) => unroll::simulate(self.seen, &self.weights, images, local, loss),
-            None => gradients(net, &self.weights, images, mode, form, true, |z| loss(z, 0)).layers,
+            Some(local) => unroll::simulate(self.seen, weights, images, local, loss),
+            None => gradients(net, weights, images, mode, form, true, |z| loss(z, 0)).layers,
         };
-        self.target.distance(self.setting.objective, self.setting.both_weight, &layers)
+        match &self.channel {
+            Some(channel) => channel.distance(&self.target, self.setting.both_weight, layers),
+            None => self.target.distance(self.setting.objective, self.setting.both_weight, &layers),
+        }
     }
 
     /// `x` put back into the bounds, where there are any.
@@ -76,12 +99,17 @@ impl Problem<'_> {
 
     fn penalty(&self, images: &Tensor) -> Option<Tensor> {
         let mut parts = Vec::new();
-        if self.setting.tv_weight > 0.0 && images.dim() == 5 {
+        let like = images.flatten(1, -1).select(1, 0);
+        let prior = self.channel.as_ref().and_then(|c| c.prior(&self.target, &like));
+        if (self.setting.tv_weight > 0.0 || prior.is_some()) && images.dim() == 5 {
             let tv = match self.setting.tv {
                 Tv::Anisotropic => prior::tv_anisotropic(images),
                 Tv::Isotropic => prior::tv_isotropic(images),
             };
-            parts.push(tv * self.setting.tv_weight);
+            parts.push(match prior {
+                Some(weight) => tv * (weight + self.setting.tv_weight),
+                None => tv * self.setting.tv_weight,
+            });
         }
         if self.setting.l2_weight > 0.0 {
             parts.push(prior::l2(images) * self.setting.l2_weight);

@@ -39,7 +39,7 @@ pub fn step_scale(seen: &Observation) -> Result<f64, AttackError> {
 }
 
 /// SGD steps that a client took, at least 1. A client's share of the batch stands for its examples where they are not known.
-fn local_steps(seen: &Observation, local: &LocalTraining) -> usize {
+pub fn local_steps(seen: &Observation, local: &LocalTraining) -> usize {
     let share = seen.known.batch_size.map(|b| (b / seen.known.contributors.max(1)) as usize);
     local.steps(seen.known.local_examples.or(share).unwrap_or(1)).max(1)
 }

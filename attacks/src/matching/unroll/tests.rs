@@ -67,7 +67,7 @@ impl Capture {
         let each = images.size()[0] / 2;
         let setting = Setting { unroll, ..Setting::default() };
         let local = self.seen.known.local.as_ref().map(|l| (l, signal::step_scale(&self.seen).unwrap()));
-        let problem = Problem {
+        let mut problem = Problem {
             seen: &self.seen,
             setting: &setting,
             weights: self.seen.weights.clone(),
@@ -76,6 +76,8 @@ impl Capture {
             shape: images.size()[1..].to_vec(),
             form: Form::Auto,
             unroll: if unroll { local } else { None },
+            channel: None,
+            draws: (Vec::new(), 0),
             bounds: None,
         };
         let norm = gradient.norm().square().repeat_interleave_self_int(each, 0, None);

@@ -1,0 +1,94 @@
+//! Gradient matching by an adversary who knows the defences (Kerckhoffs' principle): names, parameters and public values, but no draw
+//! and nothing of an update.
+
+mod params;
+mod plan;
+
+use learning::Observation;
+use serde_json::{Map, Value};
+use suites::{Entry, Fact};
+
+pub use params::{Adapting, AdaptiveMatching};
+pub use plan::plan;
+
+use crate::analytic::Analytic;
+use crate::attack::{Reconstruction, Run};
+use crate::feature_inversion::FeatureInversion;
+use crate::matching::labels::Labels;
+use crate::matching::{Adaptation, Matching, Setting};
+use crate::{Attack, AttackError};
+
+/// Registry entry.
+pub static ENTRY: Entry<dyn Attack> = Entry {
+    name: "adaptive-matching",
+    summary: "inverting-gradients with each candidate's gradient led through the known defences: kept entries, cells, signs, likelihood of noise, expectation over draws",
+    reference: "Balunović, Dimitrov, Staab, Vechev: Bayesian Framework for Gradient Leakage, ICLR 2022; as Tramèr et al., NeurIPS 2020, ask of every defence's evaluation",
+    build: |map| Ok(Box::new(AdaptiveMatching::new(map)?)),
+};
+
+/// Evaluations at most of an inversion of features.
+const FEATURE_ITERATIONS: usize = 300;
+
+impl Attack for AdaptiveMatching {
+    fn needs(&self) -> Vec<Fact> {
+        self.base(false).needs()
+    }
+
+    fn spelled_out(&self) -> Map<String, Value> {
+        AdaptiveMatching::spelled_out(self)
+    }
+
+    fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        let adaptation = plan(seen, &self.adapting)?;
+        if let Some(found) = self.before_bottleneck(seen, &adaptation, run)? {
+            return Ok(found);
+        }
+        let mut found = self.base(adaptation.mixed).reconstruct_through(seen, &adaptation, None, run)?;
+        if !adaptation.notes.is_empty() {
+            let adapted = format!("adapted: {}", adaptation.notes.join("; "));
+            found.flags.iter_mut().for_each(|flags| flags.push(adapted.clone()));
+        }
+        Ok(found)
+    }
+}
+
+impl AdaptiveMatching {
+    /// What a random bottleneck does not touch, where nothing else defends: the gradient of the first fully connected layer is `delta f^T`
+    /// for one example, and while `delta` holds the draw, its input `f` does not (Balunović et al. 2022, section 6). `None` where
+    /// that layer says nothing of the image; its expectation over draws is matched then.
+    fn before_bottleneck(
+        &self,
+        seen: &Observation,
+        adaptation: &Adaptation,
+        run: &Run,
+    ) -> Result<Option<Reconstruction>, AttackError> {
+        if adaptation.draws == 0 || seen.known.defenses.len() > 1 {
+            return Ok(None);
+        }
+        // Gradient matching would refine the image by a draw that is not the client's.
+        let iterations = self.setting.iterations.min(FEATURE_ITERATIONS);
+        let features = FeatureInversion {
+            feature_iterations: iterations,
+            refine_iterations: 0,
+            ..FeatureInversion::default()
+        };
+        for attack in [&Analytic {} as &dyn Attack, &features] {
+            match attack.reconstruct(seen, run) {
+                Err(AttackError::NotApplicable(_)) => {}
+                Err(other) => return Err(other),
+                Ok(mut found) => {
+                    let note = "adapted: input of the layer before the draws of precode";
+                    found.flags.iter_mut().for_each(|flags| flags.push(note.into()));
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The engine; labels of mixtures are optimised along, for no hard label is theirs.
+    fn base(&self, mixed: bool) -> Matching {
+        let labels = if mixed { Labels::Joint } else { self.setting.labels };
+        Matching { setting: Setting { labels, ..self.setting.clone() } }
+    }
+}

@@ -1,0 +1,90 @@
+//! Parameters of the adaptive attack: those of gradient matching, and how it adapts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use suites::SpecError;
+
+use crate::matching::Setting;
+use crate::matching::adaptation::Masked;
+use crate::presets::inverting_gradients;
+
+/// How the attack adapts.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adapting {
+    /// Draws of a random model's buffers that each evaluation averages over, at least 1.
+    pub draws: usize,
+    /// Difference of neighbouring normalised pixels by which an image becomes `e` times less likely, above 0: what the likelihood of noise
+    /// is weighed against. Some three times the mean difference serves best, since most of a picture's is in its edges.
+    pub contrast: f64,
+    /// What is left out of a layer of which columns were masked.
+    pub masked: Masked,
+}
+
+impl Default for Adapting {
+    fn default() -> Adapting {
+        Adapting { draws: 4, contrast: 1.0, masked: Masked::Columns }
+    }
+}
+
+/// The attack with its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdaptiveMatching {
+    /// The match: [`inverting_gradients`] by default.
+    pub setting: Setting,
+    /// How it adapts.
+    pub adapting: Adapting,
+}
+
+impl AdaptiveMatching {
+    /// Reads the parameters and checks their ranges.
+    ///
+    /// # Errors
+    /// Names the parameter, what is wrong and what to write instead.
+    pub fn new(given: &Map<String, Value>) -> Result<AdaptiveMatching, SpecError> {
+        let preset = "adaptive-matching";
+        let base = inverting_gradients::setting();
+        let own = Adapting::default().spelled_out();
+        let matching = base.spelled_out();
+        if let Some(key) = given.keys().find(|k| !own.contains_key(*k) && !matching.contains_key(*k)) {
+            let known = matching.keys().chain(own.keys()).map(String::as_str);
+            return Err(SpecError::unknown_key(format!("attack `{preset}`"), key, known));
+        }
+        let part = |mine: bool| -> Map<String, Value> {
+            given
+                .iter()
+                .filter(|(k, _)| own.contains_key(*k) == mine)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect()
+        };
+        let adapting: Adapting = suites::params(preset, &part(true))?;
+        if adapting.draws == 0 {
+            return Err(SpecError::value("attack.draws", "is 0", "write at least 1"));
+        }
+        if !(adapting.contrast > 0.0 && adapting.contrast.is_finite()) {
+            let problem = format!("is {}", adapting.contrast);
+            return Err(SpecError::value(
+                "attack.contrast",
+                problem,
+                "write a finite number above 0, e.g. 1.0",
+            ));
+        }
+        Ok(AdaptiveMatching { setting: Setting::overlay(preset, &base, &part(false))?, adapting })
+    }
+
+    /// All parameters as JSON.
+    pub fn spelled_out(&self) -> Map<String, Value> {
+        let mut all = self.setting.spelled_out();
+        all.extend(self.adapting.spelled_out());
+        all
+    }
+}
+
+impl Adapting {
+    fn spelled_out(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
+    }
+}
