@@ -207,7 +207,7 @@ impl Protocol for Ckks {
 
     fn estimate(&self, federation: &Federation) -> Option<f64> {
         // Seconds a coefficient and prime of one client, measured on one core: encryption, the server's share, partial decryption.
-        let each = if self.key == Holders::Threshold { 2.5e-7 } else { 1.4e-7 };
+        let each = if self.key == Holders::Threshold { 1.7e-7 } else { 1.0e-7 };
         let ciphertexts = self.parameters.ciphertexts(federation.values) as f64;
         let residues = self.parameters.degree() as f64 * self.parameters.moduli().len() as f64;
         Some(ciphertexts * residues * each * (federation.clients as f64 + 1.0))

@@ -192,7 +192,11 @@ impl Context {
     /// `(poly - transform(rest)) / q`
     fn divide(&self, poly: &mut [u64], q: u64, rest: &[i64], transform: impl Fn(&Modulus, &mut [u64])) {
         self.each(poly, |modulus, out| {
-            let mut residues: Vec<u64> = rest.iter().map(|&r| modulus.reduce(i128::from(r))).collect();
+            let mut residues = vec![0; rest.len()];
+            match q < 1 << 53 {
+                true => modulus.reduce_small(rest, &mut residues),
+                false => residues.iter_mut().zip(rest).for_each(|(out, &r)| *out = residue(r, modulus.q)),
+            }
             transform(modulus, &mut residues);
             modulus.sub(out, &residues);
             modulus.scale(out, modulus.invert(q % modulus.q));
@@ -236,4 +240,59 @@ fn residue(digit: i64, q: u64) -> u64 {
 /// The lowest `bits` bits.
 fn low_limb(value: i128, bits: u32) -> i64 {
     (value & ((1 << bits) - 1)) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dropping a prime divides by it and rounds, whatever the sizes of the primes; also in evaluation form.
+    #[test]
+    fn dropping_a_prime_divides() {
+        for set in ["4096/30,31/20", "4096/40,60/60", "4096/59,50/60"] {
+            let context = Context::new(&set.parse().unwrap());
+            let q = context.moduli[1].q as f64;
+            let poly = context.uniform(&[4; 32], 1, 2);
+            let exact: Vec<f64> = context.compose(&poly).iter().map(|c| c / q).collect();
+            let mut dropped = poly.clone();
+            context.drop_last(&mut dropped);
+            let off = |poly: &[u64]| {
+                let pairs = context.compose(poly).into_iter().zip(&exact);
+                pairs.map(|(got, want)| (got - want).abs() - want.abs() * 1e-15).fold(0.0, f64::max)
+            };
+            assert!(off(&dropped) <= 0.51, "{set}: {}", off(&dropped));
+            let mut evaluated = poly.clone();
+            context.forward(&mut evaluated);
+            context.rescale(&mut evaluated);
+            context.inverse(&mut evaluated);
+            assert_eq!(evaluated, dropped);
+        }
+    }
+
+    #[test]
+    fn wide_numbers_are_lifted_as_they_are() {
+        let context = Context::new(&"4096/40,30,39/60".parse().unwrap());
+        let mut wide = vec![0i128; 4096];
+        let numbers = [
+            1,
+            -1,
+            (1 << 52) - 1,
+            -(1 << 53),
+            (1 << 75) + 12345,
+            -(1 << 103) - 7,
+            (1 << 119) + 3,
+            -(1 << 120),
+        ];
+        wide[..numbers.len()].copy_from_slice(&numbers);
+        let poly = context.lift_wide(&wide, 3);
+        for (modulus, residues) in context.moduli.iter().zip(poly.chunks_exact(4096)) {
+            assert!(wide.iter().zip(residues).all(|(w, r)| modulus.reduce(*w) == *r));
+        }
+        for most in [50, 100, 119] {
+            let floats: Vec<f64> =
+                (0..4096).map(|i| (f64::from(i) - 2000.0) * 2f64.powi(most - 12)).collect();
+            let whole: Vec<i128> = floats.iter().map(|f| *f as i128).collect();
+            assert_eq!(context.lift_float(&floats), context.lift_wide(&whole, 3), "{most} bits");
+        }
+    }
 }
