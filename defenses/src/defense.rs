@@ -53,6 +53,8 @@ pub struct Deployment {
     pub batch_size: usize,
     /// Examples the smallest client holds.
     pub examples: usize,
+    /// Examples behind one step of the captured round, whose noise an adversary meets.
+    pub captured_batch: usize,
     /// Whether updates reach the server only as a sum (secure aggregation or encryption).
     pub summed: bool,
 }

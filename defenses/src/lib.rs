@@ -13,6 +13,7 @@ pub mod signatures;
 mod testing;
 
 pub use defense::{Defense, DefenseError, Deployment, Examples, Released, Stage, Turn};
+pub use dp::Budget;
 pub use protocol::{PROTOCOLS, Protocol, ProtocolError, Transcript};
 use suites::Entry;
 
@@ -20,6 +21,8 @@ use suites::Entry;
 pub static ENTRIES: &[&Entry<dyn Defense>] = &[
     &dp::local::ENTRY,
     &dp::central::ENTRY,
+    &dp::sgd::ENTRY,
+    &dp::distributed::ENTRY,
     &heuristic::prune::ENTRY,
     &heuristic::percentile::ENTRY,
     &heuristic::quantise::ENTRY,

@@ -13,7 +13,15 @@ use crate::{Deployment, Turn};
 
 /// A round of a federation of four clients and `rounds` rounds.
 pub fn deployment(rounds: usize) -> Deployment {
-    Deployment { clients: 4, rounds, local_steps: 1, batch_size: 1, examples: 1, summed: false }
+    Deployment {
+        clients: 4,
+        rounds,
+        local_steps: 1,
+        batch_size: 1,
+        examples: 1,
+        captured_batch: 1,
+        summed: false,
+    }
 }
 
 /// One tensor `w` of `n` values, all `value`, for `rows` clients.

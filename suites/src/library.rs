@@ -9,4 +9,6 @@ pub(crate) static SUITES: &[(&str, &str)] = &[
     ("ablation", include_str!("../ablation.toml")),
     ("sources-optimizers", include_str!("../sources-optimizers.toml")),
     ("defenses", include_str!("../defenses.toml")),
+    ("dp-grid", include_str!("../dp-grid.toml")),
+    ("heuristics", include_str!("../heuristics.toml")),
 ];

@@ -101,7 +101,7 @@ impl Central {
 
     /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of clients within it.
     fn adapt(&self, turn: &mut Turn, count_noise: f64) {
-        let within = turn.memory.get(WITHIN).copied().unwrap_or(0.0);
+        let within = turn.memory.remove(WITHIN).unwrap_or(0.0);
         let draw: f64 = turn.rngs.first_mut().map_or(0.0, |rng| StandardNormal.sample(rng));
         let share = (within + count_noise * draw) / turn.contributors.max(1) as f64;
         let next = self.clip_now(turn) * (-self.clip_lr * (share - self.quantile)).exp();
@@ -114,7 +114,8 @@ impl Defense for Central {
         let clip = self.clip_now(turn);
         let clipped = common::clip(&update, Norm::L2, clip)?;
         let within = clipped.norm.le(clip).sum(Kind::Double).double_value(&[]);
-        turn.memory.insert(WITHIN.into(), within);
+        // Clients of one round may come one after another; the server takes the count and begins anew.
+        *turn.memory.entry(WITHIN.into()).or_default() += within;
         let values = BTreeMap::from([
             ("clip".to_string(), clip),
             ("clip_factor".to_string(), common::mean(&clipped.factor)),

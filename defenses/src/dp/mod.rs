@@ -1,9 +1,13 @@
 //! Differential privacy: mechanisms, their calibration and their accounting.
 
+pub mod accountant;
 pub mod analytic;
 mod budget;
+pub mod calibrate;
 pub mod central;
 pub(crate) mod common;
+pub mod distributed;
 pub mod local;
+pub mod sgd;
 
 pub use budget::{Budget, Neighbouring, Unit};

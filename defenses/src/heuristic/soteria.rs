@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use learning::models::head;
 use learning::tape::{Tap, Tape};
-use learning::{Form, Mode, Network, Params};
+use learning::{Mode, Network, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::Entry;
@@ -60,7 +60,7 @@ impl Soteria {
 /// What the linear layer works on, `[T, B, F]`, with the graph back to `x`.
 fn representation(net: &Network, weights: &Params, layer: &str, x: &Tensor) -> Tensor {
     let position = weights.layout().position(&format!("{layer}.weight"));
-    let mut tape = Tape::recording(weights, Mode::Eval, Form::Factored);
+    let mut tape = Tape::per_example(weights, Mode::Eval);
     let _ = net.forward_normalised(&mut tape, x);
     let tap: Option<Tap> = tape.taps.into_iter().find(|tap| Some(tap.weight) == position);
     tap.expect("the named layer is part of the model").input

@@ -14,7 +14,13 @@ use suites::{Entry, SpecError};
 use thiserror::Error;
 
 /// All protocols; a cell that names none uses [`Plain`].
-pub static PROTOCOLS: &[&Entry<dyn Protocol>] = &[&plain::ENTRY, &crate::secagg::ENTRY, &crate::secagg::PLUS, &crate::paillier::ENTRY, &crate::ckks::ENTRY];
+pub static PROTOCOLS: &[&Entry<dyn Protocol>] = &[
+    &plain::ENTRY,
+    &crate::secagg::ENTRY,
+    &crate::secagg::PLUS,
+    &crate::ckks::ENTRY,
+    &crate::paillier::ENTRY,
+];
 
 /// Why a round could not be carried.
 #[derive(Debug, Error)]

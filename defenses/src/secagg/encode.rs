@@ -88,7 +88,8 @@ impl Encoding {
     }
 
     fn explain(&self, why: Unfit, at: usize, values: &[f32]) -> (String, String) {
-        let largest = values.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let finite = values.iter().filter(|v| v.is_finite());
+        let largest = finite.fold(0f32, |m, v| m.max(v.abs()));
         match why {
             Unfit::NotFinite => (
                 format!("value {at} is {}", values[at]),

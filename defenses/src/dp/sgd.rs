@@ -1,0 +1,127 @@
+//! `dp-sgd`: clients clip every example's gradient and add noise to every step.
+
+use std::collections::BTreeMap;
+
+use learning::Params;
+use learning::client::GradientRule;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use suites::{Entry, SpecError};
+
+use super::{Budget, Neighbouring, Unit, accountant, calibrate, common};
+use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
+
+/// Registry entry.
+pub static ENTRY: Entry<dyn Defense> = Entry {
+    name: "dp-sgd",
+    summary: "every client clips each example's gradient to `clip`, adds Gaussian noise to each Poisson-sampled step for `epsilon` over all steps",
+    reference: "Abadi et al.: Deep Learning with Differential Privacy, CCS 2016",
+    build: |map| {
+        let setting: Sgd = suites::params("dp-sgd", map)?;
+        setting.check()?;
+        Ok(Box::new(setting))
+    },
+};
+
+/// Parameters.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sgd {
+    /// Privacy loss of one example over all steps of the deployment, above 0.
+    pub epsilon: f64,
+    /// Failure probability, inside (0, 1).
+    pub delta: f64,
+    /// Largest L2 norm of an example's gradient, above 0.
+    pub clip: f64,
+}
+
+impl Default for Sgd {
+    fn default() -> Sgd {
+        Sgd { epsilon: 8.0, delta: 1e-5, clip: 1.0 }
+    }
+}
+
+impl Sgd {
+    fn check(&self) -> Result<(), SpecError> {
+        common::positive("dp-sgd", "epsilon", self.epsilon)?;
+        common::positive("dp-sgd", "clip", self.clip)?;
+        common::probability("dp-sgd", "delta", self.delta)
+    }
+
+    fn multiplier(&self, d: &Deployment) -> Result<f64, SpecError> {
+        calibrate::noise_multiplier(self.epsilon, self.delta, d.example_rate(), d.steps().max(1) as u64)
+    }
+}
+
+impl Defense for Sgd {
+    fn stage(&self) -> Stage {
+        Stage::Training
+    }
+
+    fn gradient_rule(&self, deployment: &Deployment) -> Result<Option<GradientRule>, DefenseError> {
+        let noise_multiplier = self.multiplier(deployment)?;
+        let (rate, expected_batch) = (deployment.example_rate(), deployment.batch_size as f64);
+        Ok(Some(GradientRule { clip: self.clip, noise_multiplier, rate, expected_batch }))
+    }
+
+    /// The noise is in the update already: only what is known of it is printed.
+    fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
+        let multiplier = self.multiplier(turn.deployment)?;
+        let values = BTreeMap::from([
+            ("noise_multiplier".to_string(), multiplier),
+            // Of one step's mean gradient.
+            ("sigma".to_string(), multiplier * self.clip / turn.deployment.captured_batch.max(1) as f64),
+            ("update_norm".to_string(), common::mean(&update.norm())),
+        ]);
+        Ok(Released { update, values, grid: None })
+    }
+
+    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
+        let Ok(multiplier) = self.multiplier(deployment) else { return BTreeMap::new() };
+        let scale = multiplier * self.clip / deployment.captured_batch.max(1) as f64;
+        BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), self.clip)])
+    }
+
+    fn adaptive(&self) -> Option<&'static str> {
+        Some("adaptive-matching")
+    }
+
+    fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
+        let (rate, steps) = (deployment.example_rate(), deployment.steps().max(1));
+        let answer = accountant::epsilon(self.multiplier(deployment)?, rate, steps as u64, self.delta)?;
+        Ok(Some(Budget {
+            epsilon: answer.best,
+            delta: self.delta,
+            unit: Unit::Example,
+            neighbouring: Neighbouring::AddRemove,
+            accountants: answer.accountants(),
+            steps,
+            rate,
+            against: "everyone who sees the client's updates, the server included".into(),
+        }))
+    }
+
+    fn spelled_out(&self) -> Map<String, Value> {
+        crate::defense::spelled_out(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::deployment;
+
+    #[test]
+    fn the_budget_is_met_and_sampling_saves_noise() {
+        let dp = Sgd { epsilon: 2.0, ..Sgd::default() };
+        let full = Deployment { local_steps: 10, batch_size: 16, examples: 16, ..deployment(10) };
+        let sampled = Deployment { examples: 1600, ..full.clone() };
+        for d in [&full, &sampled] {
+            let budget = dp.privacy(d).unwrap().unwrap();
+            assert!(budget.epsilon <= 2.0 && budget.epsilon > 1.99, "{budget}");
+            assert_eq!((budget.steps, budget.unit), (100, Unit::Example));
+        }
+        let noise = |d| dp.gradient_rule(d).unwrap().unwrap().noise_multiplier;
+        assert!(noise(&sampled) < noise(&full) / 4.0);
+    }
+}
