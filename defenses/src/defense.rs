@@ -55,6 +55,8 @@ pub struct Deployment {
     pub examples: usize,
     /// Examples behind one step of the captured round, whose noise an adversary meets.
     pub captured_batch: usize,
+    /// Values of an update, buffers included.
+    pub values: usize,
     /// Whether updates reach the server only as a sum (secure aggregation or encryption).
     pub summed: bool,
 }

@@ -17,7 +17,7 @@ use crate::metrics::Panel;
 use crate::plan::{self, Trial};
 use crate::score::{self, CellScores};
 use crate::world::{self, Cache};
-use crate::{HarnessError, artifacts, claims, threat};
+use crate::{HarnessError, artifacts, claims, deploy, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
@@ -35,6 +35,8 @@ pub struct Context<'a> {
     pub cancel: &'a AtomicBool,
     /// Receives the attack's progress.
     pub progress: &'a (dyn Fn(Progress) + Sync),
+    /// Receives what the user should know before it happens.
+    pub say: &'a (dyn Fn(&str) + Sync),
 }
 
 thread_local! {
@@ -116,6 +118,9 @@ fn stages(
     record.threat = threat::describe(&trial);
     if let Some(why) = trial.not_applicable() {
         return Ok(Outcome::NotApplicable { why });
+    }
+    if let Some(text) = deploy::estimate(&trial) {
+        (context.say)(&text);
     }
     let world = world::build(&trial, context.device, context.cache).map_err(|e| ("training", e))?;
     record.task = world.task.iter().cloned().collect();

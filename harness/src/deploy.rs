@@ -13,14 +13,23 @@ use crate::{round, vantage};
 /// before the capture.
 pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     let (spec, summed) = (&trial.spec, trial.protocol.server_sees_update() != Exposure::Clear);
-    let captured_batch = spec.training.batch_size;
+    let (captured_batch, values) = (spec.training.batch_size, trial.net.layout().len() as usize);
     if let Some(utility) = &spec.utility {
         let sizes: Vec<usize> = utility_sizes(utility, parts);
         let (least, most) = extremes(&sizes);
         let local_steps = utility.local_epochs * most.div_ceil(utility.batch_size);
         let (rounds, batch_size) = (utility.rounds, utility.batch_size);
         let (clients, examples) = (sizes.len(), least);
-        return Deployment { clients, rounds, local_steps, batch_size, examples, captured_batch, summed };
+        return Deployment {
+            clients,
+            rounds,
+            local_steps,
+            batch_size,
+            examples,
+            captured_batch,
+            values,
+            summed,
+        };
     }
     let t = &spec.training;
     let clients = vantage::cohort(trial, 0).len();
@@ -35,7 +44,7 @@ pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     };
     let rounds = t.rounds_before + 1;
     let (batch_size, examples) = (t.batch_size, least);
-    Deployment { clients, rounds, local_steps, batch_size, examples, captured_batch, summed }
+    Deployment { clients, rounds, local_steps, batch_size, examples, captured_batch, values, summed }
 }
 
 /// Examples of each client of the utility federation.
@@ -69,4 +78,30 @@ pub fn check(trial: &Trial, deployment: &Deployment, sizes: &[usize]) -> Result<
 /// Parameters for which no guarantee can be computed.
 pub fn budgets(trial: &Trial, deployment: &Deployment) -> Result<Vec<Option<Budget>>, HarnessError> {
     Ok(trial.defenses.iter().map(|d| d.privacy(deployment)).collect::<Result<_, _>>()?)
+}
+
+/// Seconds of a protocol that are worth a word before they pass.
+const LONG: f64 = 5.0;
+
+/// How long the protocol will take, where that is long: a line for the user.
+pub fn estimate(trial: &Trial) -> Option<String> {
+    let spec = &trial.spec;
+    let values = trial.net.layout().len() as usize;
+    let round = |clients: usize| {
+        trial.protocol.estimate(&Federation { clients, values, max_weight: 1 }).filter(|s| s.is_finite())
+    };
+    let captured = round(vantage::cohort(trial, 0).len())?;
+    let others = match &spec.utility {
+        Some(utility) => utility.rounds as f64 * round(utility.clients)?,
+        None => 0.0,
+    };
+    let rounds = (spec.trials + spec.training.rounds_before) as f64;
+    let seconds = rounds * captured + others;
+    let name = spec.defenses.iter().find(|d| defenses::PROTOCOLS.iter().any(|e| e.name == d.name))?;
+    (seconds > LONG).then(|| {
+        format!(
+            "{}: {values} values a client, about {captured:.0} s a round and {seconds:.0} s for all rounds of this cell",
+            name.name
+        )
+    })
 }

@@ -126,6 +126,17 @@ impl Display {
         }
     }
 
+    /// Something a user should know before it happens, such as how long an encryption will take.
+    pub fn say(&self, text: &str) {
+        match self.style {
+            Style::Bars => {
+                let _ = self.multi.println(text);
+            }
+            Style::Lines => line(text),
+            Style::Json => print_json(&json!({ "event": "note", "text": text })),
+        }
+    }
+
     /// A worker has nothing left to do.
     pub fn idle(&self, worker: usize) {
         if let Some(bar) = self.state().workers.get_mut(worker).and_then(Option::take) {

@@ -105,6 +105,7 @@ fn work(
         cache,
         cancel,
         progress: &report,
+        say: &|text| display.say(text),
     };
     while !cancel.load(Ordering::Relaxed) {
         let Some(spec) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };

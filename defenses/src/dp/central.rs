@@ -148,6 +148,18 @@ impl Defense for Central {
         Stage::Server
     }
 
+    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
+        let clients = deployment.clients.max(1);
+        let z = self.multiplier(deployment.rounds);
+        let z = if self.adaptive { self.split(z, clients).map_or(z, |(updates, _)| updates) } else { z };
+        let scale = z * self.clip / clients as f64;
+        BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), self.clip)])
+    }
+
+    fn adaptive(&self) -> Option<&'static str> {
+        Some("adaptive-matching")
+    }
+
     fn equal_weights(&self) -> bool {
         true
     }

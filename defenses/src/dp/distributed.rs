@@ -235,6 +235,12 @@ impl Defense for Distributed {
         rotation::params(&rotation::backward(&rotation::rows(&update)), update.layout())
     }
 
+    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
+        let Ok(scales) = self.scales(deployment.values, deployment) else { return BTreeMap::new() };
+        let scale = scales.sigma * scales.step / (deployment.clients.max(1) as f64).sqrt();
+        BTreeMap::from([("clip".to_string(), self.clip), ("scale".to_string(), scale)])
+    }
+
     fn equal_weights(&self) -> bool {
         true
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use learning::Params;
 use learning::params::Layout;
 use rand::Rng;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// All values of each client, `[T, d]`.
 pub fn rows(update: &Params) -> Tensor {
@@ -73,6 +73,7 @@ fn transform(block: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     #[test]
     fn the_rotation_keeps_norms_and_can_be_undone() {
