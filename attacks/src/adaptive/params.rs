@@ -15,7 +15,7 @@ pub struct Adapting {
     /// Draws of a random model's buffers that each evaluation averages over, at least 1.
     pub draws: usize,
     /// Difference of neighbouring normalised pixels by which an image becomes `e` times less likely, above 0: what the likelihood of noise
-    /// is weighed against. Some three times the mean difference serves best, since most of a picture's is in its edges.
+    /// is weighed against. Some four times the mean difference serves best on digits, since most of a picture's is in its edges.
     pub contrast: f64,
     /// What is left out of a layer of which columns were masked.
     pub masked: Masked,
@@ -23,7 +23,7 @@ pub struct Adapting {
 
 impl Default for Adapting {
     fn default() -> Adapting {
-        Adapting { draws: 4, contrast: 1.0, masked: Masked::Columns }
+        Adapting { draws: 4, contrast: 2.0, masked: Masked::Columns }
     }
 }
 
@@ -66,7 +66,7 @@ impl AdaptiveMatching {
             return Err(SpecError::value(
                 "attack.contrast",
                 problem,
-                "write a finite number above 0, e.g. 1.0",
+                "write a finite number above 0, e.g. 2.0",
             ));
         }
         Ok(AdaptiveMatching { setting: Setting::overlay(preset, &base, &part(false))?, adapting })

@@ -3,8 +3,8 @@
 use learning::Observation;
 use serde::{Deserialize, Serialize};
 
-use super::channel::masked_weight;
 use super::objective::Objective;
+use super::ways::masked_weight;
 use crate::AttackError;
 
 /// How a candidate's gradient is led through what the captured one went through. The default changes nothing.

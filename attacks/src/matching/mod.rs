@@ -11,6 +11,7 @@ mod problem;
 pub mod setting;
 pub mod signal;
 mod unroll;
+mod ways;
 pub mod weights;
 
 pub use adaptation::Adaptation;
