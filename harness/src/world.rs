@@ -211,8 +211,9 @@ fn train_utility(
     let (mut task, mut notes) = (vec![("trained_rounds".to_string(), rounds as f64)], Vec::new());
     let weights = match train::run(trial, &world.weights, &federation, &mut memory, device) {
         Ok(weights) => weights,
-        Err(HarnessError::NotFinite(why)) => {
-            notes.push(format!("utility: {why}"));
+        // A defence that makes training diverge, or a protocol that its values overflow, cost all of the utility; the attack is another matter.
+        Err(error @ (HarnessError::NotFinite(_) | HarnessError::Defense(_) | HarnessError::Protocol(_))) => {
+            notes.push(format!("utility not measured: {error}"));
             return Ok(Trained { weights: world.weights.clone(), task, memory, notes });
         }
         Err(error) => return Err(error),
