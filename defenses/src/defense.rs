@@ -53,12 +53,23 @@ pub struct Deployment {
     pub batch_size: usize,
     /// Examples the smallest client holds.
     pub examples: usize,
-    /// Examples behind one step of the captured round, whose noise an adversary meets.
-    pub captured_batch: usize,
+    /// The round that is captured, whose noise an adversary meets.
+    pub captured: CapturedRound,
     /// Values of an update, buffers included.
     pub values: usize,
     /// Whether updates reach the server only as a sum (secure aggregation or encryption).
     pub summed: bool,
+}
+
+/// The size of the captured round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CapturedRound {
+    /// Examples of a step.
+    pub batch: usize,
+    /// SGD steps of a client.
+    pub steps: usize,
+    /// Clients whose updates are averaged in the signal.
+    pub clients: usize,
 }
 
 impl Deployment {
@@ -92,6 +103,8 @@ pub struct Turn<'a> {
     pub rngs: &'a mut [ChaCha12Rng],
     /// The federation.
     pub deployment: &'a Deployment,
+    /// SGD steps of a client in this round.
+    pub steps: usize,
     /// Clients whose updates are in the mean (at the server), or 1.
     pub contributors: usize,
     /// The model.
@@ -177,6 +190,26 @@ pub trait Defense: Send + Sync {
     /// Whether every client must weigh the same in the mean, because the guarantee is computed for that.
     fn equal_weights(&self) -> bool {
         false
+    }
+
+    /// Whether it proves a guarantee, so that nothing after it may look at the examples again.
+    fn private(&self) -> bool {
+        false
+    }
+
+    /// Whether it mixes examples with each other, so that one of them is in several training items.
+    fn mixes_examples(&self) -> bool {
+        false
+    }
+
+    /// Whether its transformation of the update looks at the examples.
+    fn reads_examples(&self) -> bool {
+        false
+    }
+
+    /// Clients that may drop out or collude before the guarantee of a sum weakens.
+    fn tolerates(&self) -> usize {
+        0
     }
 
     /// Whether the guarantee needs updates to reach the server only as a sum.

@@ -12,7 +12,7 @@ pub mod signatures;
 #[cfg(test)]
 mod testing;
 
-pub use defense::{Defense, DefenseError, Deployment, Examples, Released, Stage, Turn};
+pub use defense::{CapturedRound, Defense, DefenseError, Deployment, Examples, Released, Stage, Turn};
 pub use dp::Budget;
 pub use protocol::{PROTOCOLS, Protocol, ProtocolError, Transcript};
 use suites::Entry;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use serde_json::Map;
 use tch::{Kind, Tensor};
 
-use crate::{Deployment, Turn};
+use crate::{CapturedRound, Deployment, Turn};
 
 /// A round of a federation of four clients and `rounds` rounds.
 pub fn deployment(rounds: usize) -> Deployment {
@@ -19,7 +19,8 @@ pub fn deployment(rounds: usize) -> Deployment {
         local_steps: 1,
         batch_size: 1,
         examples: 1,
-        captured_batch: 1,
+        captured: CapturedRound { batch: 1, steps: 1, clients: 4 },
+        values: 4096,
         summed: false,
     }
 }
@@ -52,6 +53,7 @@ pub fn in_turn<T>(
         round: 0,
         rngs,
         deployment,
+        steps: 1,
         contributors: deployment.clients,
         net: &net,
         weights: &weights,

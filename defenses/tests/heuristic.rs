@@ -44,7 +44,8 @@ fn deployment(local_steps: usize) -> Deployment {
         local_steps,
         batch_size: 2,
         examples: 2,
-        captured_batch: 2,
+        captured: defenses::CapturedRound { batch: 2, steps: local_steps, clients: 1 },
+        values: 0,
         summed: false,
     }
 }
@@ -89,6 +90,7 @@ impl Round {
             round: 0,
             rngs: &mut streams(3)[from as usize..(from + n) as usize],
             deployment: &deployment(steps),
+            steps,
             contributors: 1,
             net: &self.net,
             weights: &self.weights,
@@ -201,6 +203,7 @@ fn mixups_gradient_is_the_lambda_weighted_mixture() {
             round: 0,
             rngs: &mut streams(3),
             deployment: &deployment(1),
+            steps: 1,
             contributors: 1,
             net: &round.net,
             weights: &round.weights,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use attacks::Progress;
-use defenses::Transcript;
+use defenses::{CapturedRound, Deployment, Stage, Transcript};
 use learning::client::LocalTraining;
 use learning::{Known, Observation, Params, PublicDefense, Signal};
 use suites::{Fact, Source};
@@ -21,6 +21,8 @@ pub struct Captured {
     pub observation: Observation,
     /// The examples behind it, for the scores alone.
     pub truth: Truth,
+    /// What the vantage saw.
+    pub sight: Sight,
     /// What each defence printed, in order; means over the updates it saw.
     pub values: Vec<BTreeMap<String, f64>>,
     /// What the rounds cost.
@@ -66,11 +68,16 @@ pub fn run(
         signals.push(caught.signal);
         behind.push(caught.behind);
     }
+    if behind.iter().any(|b| b.len() != behind[0].len()) {
+        let why = "rounds lost different numbers of clients, so that their signals do not stand for equally many images; use trials = 1";
+        return Err(attacks::AttackError::NotApplicable(why.into()).into());
+    }
     let truth = world.truth.behind(&behind, vantage::cohort(trial, 0).len());
     let signal = stack(&signals);
     Ok(Captured {
         flags: signals.iter().map(|s| doubts(trial, sight, s)).collect(),
-        observation: observe(trial, world, &truth, behind[0].len(), signal),
+        observation: observe(trial, world, sight, &truth, behind[0].len(), signal),
+        sight,
         truth,
         values: printed.means(),
         price,
@@ -162,7 +169,14 @@ fn doubts(trial: &Trial, sight: Sight, signal: &Params) -> Vec<String> {
 }
 
 /// Grants the facts of the spec, and nothing else of the truth.
-fn observe(trial: &Trial, world: &World, truth: &Truth, contributors: usize, signal: Params) -> Observation {
+fn observe(
+    trial: &Trial,
+    world: &World,
+    sight: Sight,
+    truth: &Truth,
+    contributors: usize,
+    signal: Params,
+) -> Observation {
     let granted = |fact| trial.spec.facts.contains(&fact);
     let steps = granted(Fact::LocalSteps) && trial.spec.source != Source::Gradients;
     let behind = trial.local_examples() * contributors;
@@ -173,7 +187,7 @@ fn observe(trial: &Trial, world: &World, truth: &Truth, contributors: usize, sig
         lr: granted(Fact::LearningRate).then_some(trial.spec.training.lr),
         local_examples: granted(Fact::BatchSize).then_some(trial.local_examples()),
         contributors: contributors as i64,
-        defenses: public(trial, world),
+        defenses: public(trial, world, sight, contributors),
     };
     Observation {
         net: trial.net.clone(),
@@ -188,14 +202,20 @@ fn observe(trial: &Trial, world: &World, truth: &Truth, contributors: usize, sig
 }
 
 /// What Kerckhoffs' adversary knows of the defences.
-fn public(trial: &Trial, world: &World) -> Vec<PublicDefense> {
+fn public(trial: &Trial, world: &World, sight: Sight, contributors: usize) -> Vec<PublicDefense> {
+    let captured = CapturedRound { clients: contributors, ..world.deployment.captured };
+    let deployment = Deployment { captured, ..world.deployment.clone() };
     let named = trial.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
     named
         .zip(&trial.defenses)
         .map(|(named, defense)| PublicDefense {
             name: named.name.clone(),
             params: defense.spelled_out(),
-            values: defense.public(&world.deployment),
+            // What the server adds is not in what it, or who pools with it, has seen before.
+            values: match defense.stage() {
+                Stage::Server if sight != Sight::Released => BTreeMap::new(),
+                _ => defense.public(&deployment),
+            },
         })
         .collect()
 }

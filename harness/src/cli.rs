@@ -39,6 +39,8 @@ pub enum Verb {
     Data(verbs::data::Args),
     /// Make keys for encryption and signatures, and say what key files are
     Keys(verbs::keys::Args),
+    /// The epsilon of noise, and the noise for an epsilon
+    Dp(verbs::dp::Args),
     /// Say what was found on this machine and how to mend what is missing
     Doctor(verbs::doctor::Args),
     /// Put the run folders of several shards together

@@ -1,9 +1,9 @@
 //! The federation that a cell's guarantees are about, and what can be refused before it runs.
 
 use defenses::protocol::{Exposure, Federation};
-use defenses::{Budget, Deployment};
+use defenses::{Budget, CapturedRound, Deployment, Stage};
 use learning::client;
-use suites::{Source, UtilitySpec};
+use suites::{Source, SpecError, UtilitySpec};
 
 use crate::HarnessError;
 use crate::plan::Trial;
@@ -13,23 +13,14 @@ use crate::{round, vantage};
 /// before the capture.
 pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     let (spec, summed) = (&trial.spec, trial.protocol.server_sees_update() != Exposure::Clear);
-    let (captured_batch, values) = (spec.training.batch_size, trial.net.layout().len() as usize);
+    let (captured, values) = (captured(trial), trial.net.layout().len() as usize);
     if let Some(utility) = &spec.utility {
         let sizes: Vec<usize> = utility_sizes(utility, parts);
         let (least, most) = extremes(&sizes);
         let local_steps = utility.local_epochs * most.div_ceil(utility.batch_size);
         let (rounds, batch_size) = (utility.rounds, utility.batch_size);
         let (clients, examples) = (sizes.len(), least);
-        return Deployment {
-            clients,
-            rounds,
-            local_steps,
-            batch_size,
-            examples,
-            captured_batch,
-            values,
-            summed,
-        };
+        return Deployment { clients, rounds, local_steps, batch_size, examples, captured, values, summed };
     }
     let t = &spec.training;
     let clients = vantage::cohort(trial, 0).len();
@@ -44,7 +35,18 @@ pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     };
     let rounds = t.rounds_before + 1;
     let (batch_size, examples) = (t.batch_size, least);
-    Deployment { clients, rounds, local_steps, batch_size, examples, captured_batch, values, summed }
+    Deployment { clients, rounds, local_steps, batch_size, examples, captured, values, summed }
+}
+
+/// The size of the captured round of one client; [`crate::capture`] says how many are averaged.
+fn captured(trial: &Trial) -> CapturedRound {
+    let held = trial.local_examples();
+    let steps = match trial.spec.source {
+        Source::Gradients | Source::OneStepUpdate => 1,
+        _ => trial.local().steps(held),
+    };
+    let clients = if trial.spec.source == Source::AggUpdate { trial.spec.training.clients } else { 1 };
+    CapturedRound { batch: trial.spec.training.batch_size.min(held), steps, clients }
 }
 
 /// Examples of each client of the utility federation.
@@ -64,12 +66,37 @@ pub fn check(trial: &Trial, deployment: &Deployment, sizes: &[usize]) -> Result<
     let values = trial.net.layout().len() as usize;
     let max_weight = round::weights(trial, sizes).into_iter().max().unwrap_or(1);
     trial.protocol.check(&Federation { clients: sizes.len(), values, max_weight })?;
+    federations(trial)?;
     for defense in &trial.defenses {
         if defense.gradient_rule(deployment)?.is_some() {
             client::check_private(&trial.net, trial.mode())?;
         }
     }
     budgets(trial, deployment).map(|_| ())
+}
+
+/// One budget is about one federation: refuses guarantees that would have to cover two of different sizes.
+fn federations(trial: &Trial) -> Result<(), SpecError> {
+    let (spec, private) = (&trial.spec, trial.defenses.iter().any(|d| d.private()));
+    let Some(utility) = spec.utility.as_ref().filter(|_| private) else { return Ok(()) };
+    if spec.training.rounds_before > 0 {
+        return Err(SpecError::value(
+            "utility",
+            "beside training.rounds_before, it would train on the same data a second time, which the guarantee does not cover",
+            "leave one of them out",
+        ));
+    }
+    let shares = trial.defenses.iter().any(|d| d.needs_sum() || d.stage() == Stage::Server);
+    if shares && utility.clients != spec.training.clients {
+        let problem =
+            format!("is {}, but the attacked federation has {}", utility.clients, spec.training.clients);
+        return Err(SpecError::value(
+            "utility.clients",
+            problem,
+            "noise on a sum is calibrated for one number of clients: write the same for both",
+        ));
+    }
+    Ok(())
 }
 
 /// The guarantee of each defence, in order.

@@ -66,6 +66,10 @@ pub fn up(items: &[Named]) -> Result<(Vec<Box<dyn Defense>>, Box<dyn Protocol>),
             ));
         }
         before = Some((place, &named.name));
+        if let Part::Defense(defense) = &part {
+            after(&defenses, defense.as_ref())
+                .map_err(|(problem, remedy)| SpecError::value(format!("defenses.{at}"), problem, remedy))?;
+        }
         match part {
             Part::Defense(defense) => defenses.push(defense),
             Part::Protocol(_) if protocol.is_some() => {
@@ -80,6 +84,14 @@ pub fn up(items: &[Named]) -> Result<(Vec<Box<dyn Defense>>, Box<dyn Protocol>),
     }
     let protocol = protocol.unwrap_or_else(|| Box::new(Plain::default()));
     let summed = protocol.server_sees_update() != defenses::protocol::Exposure::Clear;
+    if protocol.server_sees_sum() != defenses::protocol::Exposure::Clear
+        && let Some(at) = items.iter().position(|i| at_server(i))
+    {
+        let problem =
+            format!("`{}` acts on the mean at the server, which holds only its ciphertext", items[at].name);
+        let remedy = "use a defence of the clients, such as `dp-distributed`, or a protocol whose sum the server reads";
+        return Err(SpecError::value(format!("defenses.{at}"), problem, remedy));
+    }
     match defenses.iter().position(|d| d.needs_sum() && !summed) {
         Some(at) => Err(SpecError::value(
             format!("defenses.{at}"),
@@ -91,6 +103,33 @@ pub fn up(items: &[Named]) -> Result<(Vec<Box<dyn Defense>>, Box<dyn Protocol>),
         )),
         None => Ok((defenses, protocol)),
     }
+}
+
+fn at_server(item: &Named) -> bool {
+    matches!(part(item), Ok(Part::Defense(d)) if d.stage() == Stage::Server)
+}
+
+/// What may not follow upon earlier defences, because it would void their guarantee: the problem and its remedy.
+fn after(earlier: &[Box<dyn Defense>], next: &dyn Defense) -> Result<(), (&'static str, &'static str)> {
+    if earlier.iter().any(|d| d.needs_sum()) {
+        return Err((
+            "acts after noise was drawn in shares, which protects only the plain sum of what clients noised",
+            "let nothing but the protocol follow the distributed noise",
+        ));
+    }
+    if next.reads_examples() && earlier.iter().any(|d| d.private()) {
+        return Err((
+            "looks at the private examples after a mechanism that protects them, and voids its guarantee",
+            "write it before that mechanism, or leave one of them out",
+        ));
+    }
+    if next.private() && next.stage() == Stage::Training && earlier.iter().any(|d| d.mixes_examples()) {
+        return Err((
+            "protects single training items, but a defence before it puts one example into several",
+            "leave one of them out, or protect whole clients",
+        ));
+    }
+    Ok(())
 }
 
 /// Where in a round an item acts.
@@ -140,6 +179,14 @@ mod tests {
         let line = refused(&["dp-central", "prune"]);
         assert!(line.contains("at the server"), "{line}");
         assert!(refused(&["plain", "plain"]).contains("second protocol"));
+        assert_eq!(refused(&["dp-distributed", "secagg"]), "accepted");
+        assert!(refused(&["dp-distributed"]).contains("such as `secagg`"));
+        assert!(refused(&["dp-distributed", "prune", "secagg"]).contains("noise was drawn in shares"));
+        assert!(refused(&["dp-local", "soteria"]).contains("voids its guarantee"));
+        assert_eq!(refused(&["soteria", "dp-local"]), "accepted");
+        assert!(refused(&["mixup", "dp-sgd"]).contains("one example into several"));
+        assert!(refused(&["ckks", "dp-central"]).contains("only its ciphertext"));
+        assert_eq!(refused(&["secagg", "dp-central"]), "accepted");
         assert!(refused(&["prun"]).contains("did you mean"), "{}", refused(&["prun"]));
     }
 }

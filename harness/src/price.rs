@@ -19,9 +19,11 @@ pub struct Price {
 }
 
 impl Price {
-    /// Adds one round. The next model reaches every client as 32-bit floats.
+    /// Adds one round. The next model reaches every client as 32-bit floats, or as the sum that it decrypts.
     pub fn add(&mut self, trial: &Trial, transcript: &Transcript) {
-        let model = 4 * trial.net.layout().len() as u64;
+        // Who decrypts the sum receives the next model with it; else the server sends it.
+        let sends = trial.protocol.server_sees_sum() == Exposure::Clear;
+        let model = if sends { 4 * trial.net.layout().len() as u64 } else { 0 };
         let plain = trial.protocol.server_sees_update() == Exposure::Clear;
         let bits = trial.defenses.iter().rev().find_map(|d| d.bits_per_value()).filter(|_| plain);
         self.rounds += 1;
@@ -44,10 +46,11 @@ impl Price {
         (self.up.div_ceil(share), self.down.div_ceil(share))
     }
 
-    /// Bytes `(up, down)` of all clients in one round, on average.
-    pub fn of_round(&self) -> (u64, u64) {
-        let rounds = self.rounds.max(1) as u64;
-        (self.up.div_ceil(rounds), self.down.div_ceil(rounds))
+    /// Bytes `(up, down)` of `clients` clients in one round, on average: where only the watched one was computed, the others send as much.
+    pub fn of_round(&self, clients: usize) -> (u64, u64) {
+        let all =
+            |sum: u64| (sum as u128 * clients as u128).div_ceil((self.rounds * self.clients).max(1) as u128);
+        (all(self.up) as u64, all(self.down) as u64)
     }
 
     /// Seconds of each of the protocol's phases in one round, on average.

@@ -90,10 +90,12 @@ impl Setting<'_> {
         memory: &mut Memory,
         printed: &mut Printed,
     ) -> Result<Sent, HarnessError> {
+        let steps = self.local.map_or(1, |l| l.steps(pixels.size()[1] as usize));
         let mut examples = Examples { pixels, labels, soft: false };
         for (place, defense) in self.trial.defenses.iter().enumerate() {
             let mut rngs = self.streams(&format!("defence-{place} examples"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, None);
+            turn.steps = steps;
             examples = tch::no_grad(|| defense.examples(examples, &mut turn))?;
         }
         let mut update = self.train(clients, &examples)?;
@@ -102,6 +104,7 @@ impl Setting<'_> {
             // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
             let mut rngs = self.streams(&format!("defence-{place}"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, Some(&examples));
+            turn.steps = steps;
             let released = defense.release(update, &mut turn)?;
             printed.add(place, released.values);
             (update, grid) = (released.update, released.grid.or(grid));
@@ -121,6 +124,7 @@ impl Setting<'_> {
             round: self.number,
             rngs,
             deployment: self.deployment,
+            steps: 1,
             contributors,
             net: &self.trial.net,
             weights: self.weights,

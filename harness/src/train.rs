@@ -103,7 +103,7 @@ fn one(
         deployment: federation.deployment,
         weights,
         local: Some(&federation.local),
-        mode: Mode::Train,
+        mode: mode(trial, federation.deployment)?,
         number,
         key: &images_key(trial),
         tag: &tag,
@@ -123,6 +123,16 @@ fn one(
         .release(&transcript.mean, transcript.survivors.len(), memory, &mut printed)?
         .to(device, Kind::Float);
     Ok(tch::no_grad(|| weights.zip(&mean, |w, u| w + u)))
+}
+
+/// Clients train with batch statistics, unless per-example clipping forbids that: then in the mode the spec gives.
+fn mode(trial: &Trial, deployment: &Deployment) -> Result<Mode, HarnessError> {
+    for defense in &trial.defenses {
+        if defense.gradient_rule(deployment)?.is_some() {
+            return Ok(trial.mode());
+        }
+    }
+    Ok(Mode::Train)
 }
 
 /// Accuracy and loss on the split that measures utility; empty where there is none.

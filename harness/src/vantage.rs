@@ -79,8 +79,9 @@ pub fn sight(trial: &Trial) -> Result<Sight, String> {
         (Vantage::Aggregate, true) => Err("whoever sees only the aggregate cannot see a single client's signal; use source = \"agg_update\"".into()),
         (Vantage::Aggregate, false) => Ok(Sight::Released),
         (Vantage::Colluding { .. }, true) if clear => Ok(Sight::Update),
-        (Vantage::Colluding { k }, true) if protocol.pooled_sees_update(k, clients) => Ok(Sight::Pooled),
+        // With a single client left, the sum less the colluders' own updates is its update, and nothing need be broken.
         (Vantage::Colluding { k }, true) if k + 1 == clients => Ok(Sight::Rest),
+        (Vantage::Colluding { k }, true) if protocol.pooled_sees_update(k, clients) => Ok(Sight::Pooled),
         (Vantage::Colluding { k }, true) => Err(format!("the server and {k} of {clients} clients do not hold enough secrets to open a single update; use source = \"agg_update\" to attack what is left of the sum")),
         (Vantage::Colluding { .. }, false) => Ok(Sight::Rest),
         (Vantage::KeyHolder, single) => match (protocol.key_opens_update(), single) {

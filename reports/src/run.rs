@@ -6,6 +6,7 @@ use crate::summary::CellSummary;
 use crate::{CellRecord, Outcome, ReportError, RunInfo};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use suites::{CellSpec, Vantage};
 
 /// Everything a renderer needs.
 pub(crate) struct Run {
@@ -78,7 +79,11 @@ impl Run {
             acting(twin).next().is_none() && twin.attack_key() == key && twin.facts == spec.facts
         });
         // In the plain every vantage that sees anything sees the same, but for the colluders' own share.
-        twins.min_by_key(|&other| self.records[other].spec.vantage != spec.vantage)
+        let colludes = |spec: &CellSpec| matches!(spec.vantage, Vantage::Colluding { .. });
+        let same = |other: &usize| self.records[*other].spec.vantage == spec.vantage;
+        twins
+            .filter(|other| same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec)))
+            .min_by_key(|other| !same(other))
     }
 
     /// Whether the cell has a defence that acts.

@@ -41,6 +41,22 @@ pub fn sigma(epsilon: f64, target: f64) -> f64 {
     high
 }
 
+/// The epsilon of a release calibrated for `(epsilon, target)` when an input is replaced by another: at twice the sensitivity.
+///
+/// More than twice `epsilon`, since delta stays the same.
+pub fn replaced(epsilon: f64, target: f64) -> f64 {
+    let half = sigma(epsilon, target) / 2.0;
+    let (mut low, mut high) = (0.0, 2.0 * epsilon + 1.0);
+    while delta(half, high) > target {
+        high *= 2.0;
+    }
+    while high - low > 1e-9 * high {
+        let middle = 0.5 * (low + high);
+        if delta(half, middle) > target { low = middle } else { high = middle }
+    }
+    high
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +73,16 @@ mod tests {
             rows += 1;
         }
         assert_eq!(rows, 6);
+    }
+
+    #[test]
+    fn a_replaced_input_costs_more_than_twice() {
+        // Twice the sensitivity at the noise for epsilon 1, 8 and 100, delta 1e-5.
+        for (epsilon, expected) in [(1.0, 2.15), (8.0, 19.1), (100.0, 312.0)] {
+            let found = replaced(epsilon, 1e-5);
+            assert!((found / expected - 1.0).abs() < 5e-3, "{epsilon}: {found}");
+            assert!((delta(sigma(epsilon, 1e-5) / 2.0, found) / 1e-5 - 1.0).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Budget {
     pub steps: usize,
     /// Probability that the unit takes part in one of them.
     pub rate: f64,
+    /// Epsilon, at the same delta, where a contribution is replaced by another instead, if known.
+    pub replaced: Option<f64>,
     /// Against whom it holds, in words.
     pub against: String,
 }
@@ -50,9 +52,7 @@ impl fmt::Display for Budget {
         };
         let neighbouring = match self.neighbouring {
             Neighbouring::AddRemove => "added or removed",
-            Neighbouring::ZeroOut => {
-                "present or replaced by a zero update (by another update: at most twice the epsilon)"
-            }
+            Neighbouring::ZeroOut => "present or replaced by a zero update",
         };
         let by: Vec<String> = self.accountants.iter().map(|(name, e)| format!("{name} {e:.4}")).collect();
         write!(
@@ -64,6 +64,10 @@ impl fmt::Display for Budget {
             self.rate,
             self.against,
             by.join(", ")
-        )
+        )?;
+        match self.replaced {
+            Some(epsilon) => write!(f, "; replaced by another: epsilon {epsilon:.4} at the same delta"),
+            None => Ok(()),
+        }
     }
 }

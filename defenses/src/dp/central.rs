@@ -80,17 +80,17 @@ impl Central {
         analytic::sigma(self.epsilon, self.delta) * (rounds.max(1) as f64).sqrt()
     }
 
-    /// Noise multipliers `(updates, count)` that together cost what `z` alone would: `z_u = (z^-2 - (2 s)^-2)^(-1/2)` where `s` is the
-    /// standard deviation on the count, whose sensitivity is 1/2 (Andrew et al. 2021, theorem 1).
+    /// Noise multipliers `(updates, count)` that together cost what `z` alone would: `z_u = (z^-2 - s^-2)^(-1/2)` where `s` is the standard
+    /// deviation on the count. A zero update counts as within the norm, so that the count's sensitivity is 1 (1/2 in Andrew et al. 2021,
+    /// theorem 1, where a client that is away adds nothing).
     fn split(&self, z: f64, clients: usize) -> Result<(f64, f64), DefenseError> {
         let count = self.count_noise.unwrap_or((clients as f64 / 20.0).max(1.0));
-        let left = z.powi(-2) - (2.0 * count).powi(-2);
+        let left = z.powi(-2) - count.powi(-2);
         match left > 0.0 {
             true => Ok((left.powf(-0.5), count)),
             false => Err(DefenseError::Unfit(format!(
                 "dp-central: the noise on the count (count_noise = {count:.3}) spends more than epsilon = {}; write a count_noise above {:.3}",
-                self.epsilon,
-                z / 2.0
+                self.epsilon, z
             ))),
         }
     }
@@ -101,7 +101,7 @@ impl Central {
 
     /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of clients within it.
     fn adapt(&self, turn: &mut Turn, count_noise: f64) {
-        let within = turn.memory.remove(WITHIN).unwrap_or(0.0);
+        let within = turn.memory.remove(WITHIN).unwrap_or(0.0).min(turn.contributors as f64);
         let draw: f64 = turn.rngs.first_mut().map_or(0.0, |rng| StandardNormal.sample(rng));
         let share = (within + count_noise * draw) / turn.contributors.max(1) as f64;
         let next = self.clip_now(turn) * (-self.clip_lr * (share - self.quantile)).exp();
@@ -149,9 +149,13 @@ impl Defense for Central {
     }
 
     fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        let clients = deployment.clients.max(1);
+        let clients = deployment.captured.clients.max(1);
         let z = self.multiplier(deployment.rounds);
-        let z = if self.adaptive { self.split(z, clients).map_or(z, |(updates, _)| updates) } else { z };
+        let z = if self.adaptive {
+            self.split(z, deployment.clients).map_or(z, |(updates, _)| updates)
+        } else {
+            z
+        };
         let scale = z * self.clip / clients as f64;
         BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), self.clip)])
     }
@@ -164,6 +168,10 @@ impl Defense for Central {
         true
     }
 
+    fn private(&self) -> bool {
+        true
+    }
+
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
         Ok(Some(Budget {
             epsilon: self.epsilon,
@@ -173,6 +181,7 @@ impl Defense for Central {
             accountants: BTreeMap::from([("analytic", self.epsilon)]),
             steps: deployment.rounds,
             rate: 1.0,
+            replaced: Some(analytic::replaced(self.epsilon, self.delta)),
             against: "whoever sees only the released models; the server itself is trusted".into(),
         }))
     }

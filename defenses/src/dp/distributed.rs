@@ -237,12 +237,16 @@ impl Defense for Distributed {
 
     fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
         let Ok(scales) = self.scales(deployment.values, deployment) else { return BTreeMap::new() };
-        let scale = scales.sigma * scales.step / (deployment.clients.max(1) as f64).sqrt();
+        let scale = scales.sigma * scales.step / (deployment.captured.clients.max(1) as f64).sqrt();
         BTreeMap::from([("clip".to_string(), self.clip), ("scale".to_string(), scale)])
     }
 
     fn equal_weights(&self) -> bool {
         true
+    }
+
+    fn tolerates(&self) -> usize {
+        self.tolerate
     }
 
     fn needs_sum(&self) -> bool {
@@ -251,6 +255,10 @@ impl Defense for Distributed {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some("adaptive-matching")
+    }
+
+    fn private(&self) -> bool {
+        true
     }
 
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
@@ -263,6 +271,7 @@ impl Defense for Distributed {
             accountants: BTreeMap::from([("rdp", self.epsilon)]),
             steps: deployment.rounds,
             rate: 1.0,
+            replaced: None,
             against: format!(
                 "everyone who sees only the sum, the server included, while at most {} client(s) drop out or collude",
                 self.tolerate

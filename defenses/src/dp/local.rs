@@ -104,6 +104,15 @@ impl Local {
         }
     }
 
+    /// Epsilon where an update is replaced by another, which is twice as far away as zero.
+    fn replaced(&self) -> Option<f64> {
+        match (self.mechanism, self.calibration) {
+            (Mechanism::Laplace, _) => Some(2.0 * self.epsilon),
+            (_, Calibration::Analytic) => Some(analytic::replaced(self.epsilon, self.delta)),
+            (_, Calibration::Classical) => None,
+        }
+    }
+
     fn norm(&self) -> Norm {
         match self.mechanism {
             Mechanism::Gaussian => Norm::L2,
@@ -149,6 +158,10 @@ impl Defense for Local {
         Some(32.0)
     }
 
+    fn private(&self) -> bool {
+        true
+    }
+
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
         let (name, delta) = match (self.mechanism, self.calibration) {
             (Mechanism::Laplace, _) => ("pure", 0.0),
@@ -164,6 +177,7 @@ impl Defense for Local {
             steps: deployment.rounds,
             rate: 1.0,
             against: "everyone who sees the update, the server included".into(),
+            replaced: self.replaced(),
         }))
     }
 

@@ -69,8 +69,12 @@ impl Defense for Sgd {
         let multiplier = self.multiplier(turn.deployment)?;
         let values = BTreeMap::from([
             ("noise_multiplier".to_string(), multiplier),
+            (
+                "epsilon_of_a_certain_step".to_string(),
+                accountant::epsilon(multiplier, 1.0, 1, self.delta)?.best,
+            ),
             // Of one step's mean gradient.
-            ("sigma".to_string(), multiplier * self.clip / turn.deployment.captured_batch.max(1) as f64),
+            ("sigma".to_string(), multiplier * self.clip / turn.deployment.captured.batch.max(1) as f64),
             ("update_norm".to_string(), common::mean(&update.norm())),
         ]);
         Ok(Released { update, values, grid: None })
@@ -78,7 +82,7 @@ impl Defense for Sgd {
 
     fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
         let Ok(multiplier) = self.multiplier(deployment) else { return BTreeMap::new() };
-        let scale = multiplier * self.clip / deployment.captured_batch.max(1) as f64;
+        let scale = multiplier * self.clip / deployment.captured.batch.max(1) as f64;
         BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), self.clip)])
     }
 
@@ -86,9 +90,20 @@ impl Defense for Sgd {
         Some("adaptive-matching")
     }
 
+    fn private(&self) -> bool {
+        true
+    }
+
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
         let (rate, steps) = (deployment.example_rate(), deployment.steps().max(1));
-        let answer = accountant::epsilon(self.multiplier(deployment)?, rate, steps as u64, self.delta)?;
+        let multiplier = self.multiplier(deployment)?;
+        let answer = accountant::epsilon(multiplier, rate, steps as u64, self.delta)?;
+        // Sampling hides only from those who do not know who was sampled.
+        let certain = accountant::epsilon(multiplier, 1.0, 1, self.delta)?;
+        let against = format!(
+            "everyone who sees the client's updates, the server included; whoever knows for certain that an example was in a step faces {:.4} there",
+            certain.best
+        );
         Ok(Some(Budget {
             epsilon: answer.best,
             delta: self.delta,
@@ -97,7 +112,8 @@ impl Defense for Sgd {
             accountants: answer.accountants(),
             steps,
             rate,
-            against: "everyone who sees the client's updates, the server included".into(),
+            against,
+            replaced: None,
         }))
     }
 

@@ -100,6 +100,10 @@ fn flipped(pixels: &Tensor, net: &Network, rngs: &mut [ChaCha12Rng]) -> Tensor {
 }
 
 impl Defense for InstaHide {
+    fn mixes_examples(&self) -> bool {
+        true
+    }
+
     fn stage(&self) -> Stage {
         Stage::Data
     }

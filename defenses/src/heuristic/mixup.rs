@@ -53,6 +53,10 @@ impl Mixup {
 }
 
 impl Defense for Mixup {
+    fn mixes_examples(&self) -> bool {
+        true
+    }
+
     fn stage(&self) -> Stage {
         Stage::Data
     }

@@ -56,14 +56,14 @@ impl Percentile {
 }
 
 /// NVIDIA FLARE divides by the steps before cutting and clipping and multiplies after; that leaves the cut where it was.
-fn steps(deployment: &Deployment) -> f64 {
-    deployment.local_steps.max(1) as f64
+fn steps(steps: usize) -> f64 {
+    steps.max(1) as f64
 }
 
 impl Defense for Percentile {
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
         finite(&update)?;
-        let out = self.filtered(&update, steps(turn.deployment));
+        let out = self.filtered(&update, steps(turn.steps));
         let values = BTreeMap::from([
             ("kept_share".to_string(), kept_share(&out)),
             ("relative_error".to_string(), super::relative_error(&out, &update)),
@@ -72,7 +72,7 @@ impl Defense for Percentile {
     }
 
     fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        BTreeMap::from([("bound".to_string(), self.gamma * steps(deployment))])
+        BTreeMap::from([("bound".to_string(), self.gamma * steps(deployment.captured.steps))])
     }
 
     fn bits_per_value(&self) -> Option<f64> {

@@ -102,6 +102,10 @@ fn scores(net: &Network, weights: &Params, layer: &str, examples: &Examples) -> 
 }
 
 impl Defense for Soteria {
+    fn reads_examples(&self) -> bool {
+        true
+    }
+
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
         let unfit = |why: &str| DefenseError::Unfit(format!("`soteria` {why}"));
         let examples = turn.examples.ok_or_else(|| {

@@ -55,6 +55,7 @@ pub fn in_turn_of<T>(
         round: 0,
         rngs,
         deployment: &deployment,
+        steps: deployment.captured.steps,
         contributors: 1,
         net,
         weights: &weights(net),

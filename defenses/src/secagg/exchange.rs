@@ -116,21 +116,23 @@ impl Common<'_> {
             watched: round.watched as u32,
             progress: round.progress,
         };
-        let drops = self.drops(n, round.watched, &mut stream("secagg dropouts"));
+        let drops = self.drops(n, round, &mut stream("secagg dropouts"));
         let rngs = (0..n).map(|i| stream(&format!("secagg client {i}"))).collect();
         let inputs = |i: usize| encoding.encode(i, &round.updates[i], round.weights[i]);
         let outcome = run(&setup, rngs, &inputs, &Faults { drops, tamper: None })?;
         transcript(outcome, &encoding, round)
     }
 
-    /// Who drops out, and when.
+    /// Who drops out, and when: neither the watched client nor one that stays to collude.
     fn drops(
         &self,
         n: usize,
-        watched: usize,
+        round: &Round,
         rng: &mut ChaCha12Rng,
     ) -> std::collections::BTreeMap<u32, Phase> {
-        let others: Vec<u32> = (0..n as u32).filter(|&i| i as usize != watched).collect();
+        let others: Vec<u32> = (0..n as u32)
+            .filter(|&i| i as usize != round.watched && !round.colluders.contains(&(i as usize)))
+            .collect();
         let chosen = index::sample(rng, others.len(), self.dropouts.min(others.len()));
         chosen.into_iter().map(|i| (others[i], self.drop_phase)).collect()
     }

@@ -11,6 +11,7 @@ pub mod attack;
 pub mod check;
 pub mod data;
 pub mod doctor;
+pub mod dp;
 pub mod keys;
 pub mod list;
 pub mod merge;
@@ -37,6 +38,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::List(args) => list::run(args, &settings),
         Verb::Keys(args) => keys::run(args, &settings),
         Verb::Data(args) => data::run(args, &settings),
+        Verb::Dp(args) => dp::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Score(args) => score::run(args, &settings),
         Verb::Merge(args) => merge::run(args, &settings),

@@ -24,9 +24,9 @@ pub struct GradientRule {
 }
 
 impl GradientRule {
-    /// Steps of one epoch, `1 / rate`: after them each example was taken once on average.
+    /// Steps of one epoch, `1 / rate` rounded up: after them each example was taken once on average, and as often as without sampling.
     pub fn steps_per_epoch(&self) -> usize {
-        (1.0 / self.rate).round().max(1.0) as usize
+        (1.0 / self.rate - 1e-9).ceil().max(1.0) as usize
     }
 
     /// Which of `examples` examples a step takes, each independently with probability `rate`.
@@ -50,21 +50,37 @@ impl GradientRule {
     }
 
     /// The noisy mean of a sum of clipped gradients `[T, ...]`; one stream a trial.
-    pub fn noisy_mean(&self, sum: Params, rngs: &mut [ChaCha12Rng]) -> Params {
+    pub fn noisy_mean(&self, sum: &Params, rngs: &mut [ChaCha12Rng]) -> Params {
         let std = self.noise_multiplier * self.clip;
         let trainable: Vec<bool> = sum.layout().specs().iter().map(|s| s.trainable).collect();
         let mut trainable = trainable.into_iter();
-        sum.map(|sum| {
-            if trainable.next() != Some(true) || std == 0.0 {
-                return sum / self.expected_batch;
+        sum.map(|sum| match trainable.next() {
+            Some(true) if std > 0.0 => {
+                let out = Tensor::empty(sum.size(), (sum.kind(), sum.device()));
+                for (t, rng) in rngs.iter_mut().enumerate() {
+                    self.add_noise(&sum.get(t as i64), &out.get(t as i64), std, rng);
+                }
+                out
             }
-            let shape = &sum.size()[1..];
-            let drawn: Vec<Tensor> = rngs.iter_mut().map(|rng| noise::normal(rng, shape)).collect();
-            let drawn = Tensor::stack(&drawn, 0).to_device(sum.device()).to_kind(sum.kind());
-            (sum + drawn * std) / self.expected_batch
+            _ => sum / self.expected_batch,
         })
     }
+
+    /// `(sum + noise) / L` into `out` (contiguous), a piece at a time: a large layer is read and written once.
+    fn add_noise(&self, sum: &Tensor, out: &Tensor, std: f64, rng: &mut ChaCha12Rng) {
+        let (sum, out) = (sum.reshape([-1]), out.view(-1));
+        let n = sum.size()[0];
+        for from in (0..n).step_by(DRAWN as usize) {
+            let len = DRAWN.min(n - from);
+            let mut drawn = noise::normal(rng, &[len]).to_device(sum.device()).to_kind(sum.kind());
+            let _ = drawn.g_mul_scalar_(std).g_add_(&sum.narrow(0, from, len)).g_div_scalar_(self.expected_batch);
+            out.narrow(0, from, len).copy_(&drawn);
+        }
+    }
 }
+
+/// Values drawn at once; they fit the processor's cache.
+const DRAWN: i64 = 1 << 17;
 
 /// Whether per-example gradients exist for this model in this mode.
 ///

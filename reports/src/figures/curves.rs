@@ -23,6 +23,10 @@ pub(super) fn all(run: &Run) -> Vec<Figure> {
 
 /// The composed epsilon that a defence reports, else the one it was given.
 fn epsilon_of(record: &CellRecord) -> Option<f64> {
+    // A guarantee that does not cover the cell's adversary is no point on this axis.
+    if record.defenses.iter().any(|d| d.values.contains_key("epsilon_not_covering")) {
+        return None;
+    }
     let noted = record.defenses.iter().find_map(|d| d.values.get("epsilon").copied());
     let given = || acting(&record.spec).find_map(|d| d.params.get("epsilon").and_then(Value::as_f64));
     noted.or_else(given).filter(|e| e.is_finite() && *e > 0.0)
@@ -34,7 +38,10 @@ fn families(run: &Run) -> Vec<Vec<usize>> {
         run.attacked().into_iter().filter(|at| epsilon_of(&run.records[*at]).is_some()).collect();
     let mut families = group(with, |at| {
         let mut spec = run.records[at].spec.clone();
-        spec.defenses.iter_mut().for_each(|d| drop(d.params.shift_remove("epsilon")));
+        // Of the first that has one: that is the axis.
+        if let Some(first) = spec.defenses.iter_mut().find(|d| d.params.contains_key("epsilon")) {
+            first.params.shift_remove("epsilon");
+        }
         spec.id().to_string()
     });
     let place = |at: &usize| epsilon_of(&run.records[*at]).unwrap_or(f64::INFINITY);

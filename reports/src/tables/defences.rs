@@ -74,7 +74,7 @@ fn change(run: &Run, at: usize, twin: usize) -> String {
         Some(psnr.cap.map_or(score, |cap| score.min(cap)))
     };
     let scores = |at: usize| -> BTreeMap<_, _> {
-        run.records[at].images.iter().map(|i| ((i.trial, i.index, i.id), value(i))).collect()
+        run.records[at].images.iter().map(|i| ((i.trial, i.client, i.id), value(i))).collect()
     };
     let (before, after) = (scores(twin), scores(at));
     // Images that only one side scored are pairs with a missing side, and counted as such.

@@ -22,8 +22,8 @@ fn noise_falls_on_the_mean_once() {
 fn the_split_costs_what_one_release_would() {
     let dp = Central { adaptive: true, count_noise: Some(5.0), ..Central::default() };
     let (updates, count) = dp.split(1.3, 100).unwrap();
-    // Two Gaussians of sensitivities 1 and 1/2 compose to 1/z^2 = 1/z_u^2 + (1/2)^2/s^2.
-    assert!((updates.powi(-2) + (0.5 / count).powi(2) - 1.3f64.powi(-2)).abs() < 1e-12);
+    // Two Gaussians of sensitivity 1 compose to 1/z^2 = 1/z_u^2 + 1/s^2.
+    assert!((updates.powi(-2) + count.powi(-2) - 1.3f64.powi(-2)).abs() < 1e-12);
     assert!(dp.split(20.0, 100).is_err(), "the count alone would spend more");
 }
 
