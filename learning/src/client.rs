@@ -101,7 +101,7 @@ fn private_gradient(
     let x = net.normalise(pixels);
     let loss = |logits: &Tensor| training_loss(logits, labels, rules.soft_labels);
     let clipped = per_example::clipped_sum(net, params, &x, counted, mode, rule.clip, loss);
-    (tch::no_grad(|| rule.noisy_mean(clipped.sum, rngs)), clipped.dropped)
+    (tch::no_grad(|| rule.noisy_mean(&clipped.sum, rngs)), clipped.dropped)
 }
 
 /// Trains `T` clients side by side from `start` (`[1 or T, ...]`) and returns their parameters `[T, ...]`.
@@ -187,7 +187,7 @@ impl Client<'_> {
             let counted = counted.to_kind(params.tensors[0].kind()).to_device(x.device());
             let drawn = self.net.refresh(params.clone(), rngs);
             let (gradient, dropped) = match rows.size()[1] {
-                0 => (rule.noisy_mean(zeros(&params, rngs.len()), rngs), Vec::new()),
+                0 => (rule.noisy_mean(&zeros(&params, rngs.len()), rngs), Vec::new()),
                 _ => {
                     let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
                     let rules = (self.rules, rule);

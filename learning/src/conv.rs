@@ -91,6 +91,21 @@ pub(crate) fn grouped(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv)
     z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
 }
 
+/// Images `[T, B, C, H, W]` with each pixel's channels side by side in memory.
+pub(crate) fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 1, 3, 4, 2]).contiguous().permute([0, 1, 4, 2, 3])
+}
+
+/// [`grouped`] or [`apart`], with each pixel's channels side by side in memory: torch keeps that order from layer to layer, but
+/// cannot tell it of images with one channel.
+pub(crate) fn channels_last_out(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    let z = match w.size()[0] {
+        1 => grouped(x, w, bias, conv),
+        _ => apart(x, &w.unbind(0), bias, conv),
+    };
+    if conv.input == 1 { channels_last(&z) } else { z }
+}
+
 /// A kernel of its own for each trial, so that each trial's gradient can be asked for by itself.
 pub(crate) fn own_kernels(w: &Tensor, trials: i64) -> Vec<Tensor> {
     let own = |t: i64| {

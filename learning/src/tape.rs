@@ -115,7 +115,15 @@ impl<'a> Tape<'a> {
     /// A pass with these parameters.
     pub fn new(params: &'a Params, mode: Mode) -> Tape<'a> {
         let source = Source::Run(params);
-        Tape { source, mode, record: None, taps: Vec::new(), stats: Vec::new(), penalty: None, inserted: None }
+        Tape {
+            source,
+            mode,
+            record: None,
+            taps: Vec::new(),
+            stats: Vec::new(),
+            penalty: None,
+            inserted: None,
+        }
     }
 
     /// A pass that records taps for [`crate::gradients`], whose weight gradients will have that form.
@@ -226,8 +234,7 @@ impl<'a> Tape<'a> {
         let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
         let output = match self.record {
             None => conv::grouped(x, &w, value, conv),
-            Some(Record::Examples) if w.size()[0] == 1 => conv::grouped(x, &w, value, conv),
-            Some(Record::Examples) => conv::apart(x, &w.unbind(0), value, conv),
+            Some(Record::Examples) => conv::channels_last_out(x, &w, value, conv),
             Some(Record::Batch(form)) => match conv.way(x, form) {
                 Way::Autograd => {
                     kernels = conv::own_kernels(&w, x.size()[0].max(w.size()[0]));

@@ -3,10 +3,15 @@
 mod common;
 
 use common::{hashed, hashed_params, near, network};
+use learning::client::{LocalTraining, Rules, batch_gradient, train, train_counting};
 use learning::loss::task_loss;
-use learning::per_example::{Clipped, clipped_sum};
+use learning::per_example::{Clipped, GradientRule, check_private, clipped_sum};
 use learning::{Form, Mode, Network, Params, gradients};
+use proptest::prelude::*;
+use rand::Rng;
+use rand_chacha::ChaCha12Rng;
 use serde_json::{Value, json};
+use suites::rng::stream;
 use tch::{Device, Kind, Tensor};
 
 const CLASSES: i64 = 5;
@@ -96,14 +101,34 @@ fn median(norms: &Tensor) -> f64 {
     norms.to_kind(Kind::Double).median().double_value(&[])
 }
 
+/// A LeNet in double precision with `trials` clients of `batch` examples.
+fn lenet(trials: i64, batch: i64) -> (Network, Params, Tensor, Tensor) {
+    let net = network(&json!({"name": "lenet-zhu"}), &[3, 12, 12], CLASSES);
+    let params = hashed_params(&net, 1, 10, Kind::Double);
+    (net, params, images(&[3, 12, 12], trials, batch, Kind::Double), labels(trials, batch))
+}
+
+fn rngs(clients: u64) -> Vec<ChaCha12Rng> {
+    (0..clients).map(|c| stream(c, "client", "private")).collect()
+}
+
+fn setting(epochs: usize) -> LocalTraining {
+    LocalTraining { epochs, batch_size: 2, lr: 0.1, momentum: 0.9, weight_decay: 0.01, augment: false }
+}
+
+fn private(clip: f64, noise_multiplier: f64, rate: f64) -> Rules {
+    let rule = GradientRule { clip, noise_multiplier, rate, expected_batch: 2.5 };
+    Rules { private: Some(rule), ..Rules::default() }
+}
+
 #[test]
 fn as_a_loop_over_the_examples() {
     tch::set_num_threads(1);
     for (model, input, batch) in cases() {
         let net = network(&model, &input, CLASSES);
         for (trials, own) in [(1, 1), (3, 1), (2, 2)] {
-            // Twenty GroupNorms amplify what single precision rounds away, in the loop as well.
-            let single = if model["stem"] == "cifar" { 1e-5 } else { 1e-6 };
+            // Many GroupNorms amplify what single precision rounds away, in the loop as well.
+            let single = if model["norm"] == "group" { 1e-5 } else { 1e-6 };
             for (kind, tolerance) in [(Kind::Float, single), (Kind::Double, 1e-12)] {
                 let params = hashed_params(&net, own, 10, kind);
                 let (x, y) = (images(&input, trials, batch, kind), labels(trials, batch));
@@ -116,5 +141,230 @@ fn as_a_loop_over_the_examples() {
                 assert_eq!(found.dropped, vec![0; trials as usize]);
             }
         }
+    }
+}
+
+#[test]
+fn small_gradients_are_not_clipped() {
+    let (net, params, x, y) = lenet(2, 5);
+    let rule = GradientRule { clip: 1e6, noise_multiplier: 0.0, rate: 1.0, expected_batch: 5.0 };
+    let private = Rules { private: Some(rule), ..Rules::default() };
+    let gradient = |rules: &Rules| batch_gradient(&net, &params, &x, &y, rules, Mode::Eval, &mut rngs(2));
+    same(&gradient(&private), &gradient(&Rules::default()), 1e-12, true, "mean gradient");
+}
+
+/// Layers too large to keep every example's gradient come to the same sum.
+#[test]
+fn a_large_batch_is_the_sum_of_its_parts() {
+    tch::set_num_threads(1);
+    let net = network(&json!({"name": "simple-cnn"}), &[3, 32, 32], CLASSES);
+    let params = hashed_params(&net, 1, 10, Kind::Double);
+    let (x, y) = (images(&[3, 32, 32], 1, 120, Kind::Double), labels(1, 120));
+    let half = |from| clipped(&net, &params, &x.narrow(1, from, 60), &y.narrow(1, from, 60), 0.5);
+    let whole = clipped(&net, &params, &x, &y, 0.5);
+    let (a, b) = (half(0), half(60));
+    near(&whole.norms, &Tensor::cat(&[a.norms, b.norms], 1), 1e-12, "norms");
+    same(&whole.sum, &a.sum.zip(&b.sum, |a, b| a + b), 1e-12, true, "sum");
+}
+
+#[test]
+fn what_is_not_finite_is_left_out_and_counted() {
+    let (net, params, x, y) = lenet(2, 5);
+    let good = clipped(&net, &params, &x.narrow(1, 0, 4), &y.narrow(1, 0, 4), 0.1);
+    for poison in [f64::NAN, f64::INFINITY] {
+        let bad = x.copy();
+        let _ = bad.get(1).get(4).get(0).fill_(poison);
+        let counted = ones(2, 5, Kind::Double);
+        let _ = counted.get(0).get(4).fill_(0.0);
+        let run = |counted: &Tensor| {
+            clipped_sum(&net, &params, &bad, counted, Mode::Eval, 0.1, |z| task_loss(z, &y))
+        };
+        let found = run(&counted);
+        same(&found.sum, &good.sum, 1e-12, true, "the sum of the others");
+        assert_eq!(found.dropped, [0, 1]);
+        // As padding it is nobody's example: it is not counted as dropped, and adds nothing all the same.
+        let _ = counted.get(1).get(4).fill_(0.0);
+        let found = run(&counted);
+        same(&found.sum, &good.sum, 1e-12, true, "padding");
+        assert_eq!(found.dropped, [0, 0]);
+    }
+}
+
+#[test]
+fn training_survives_a_broken_example() {
+    let (net, params, x, y) = lenet(1, 4);
+    let _ = x.get(0).get(2).fill_(f64::NAN);
+    let rules = private(0.5, 0.7, 0.5);
+    let (after, dropped) =
+        train_counting(&net, &params, &x, &y, &setting(4), &rules, Mode::Eval, &mut rngs(1));
+    assert!(after.norm().double_value(&[0]).is_finite());
+    assert!((1..=8).contains(&dropped[0]), "dropped {dropped:?} of 8 steps at rate 0.5");
+}
+
+/// Clients whose batches differ in size are padded side by side; by themselves they are not.
+#[test]
+fn side_by_side_as_one_by_one() {
+    let (net, params, x, y) = lenet(3, 6);
+    let rules = private(0.3, 0.5, 0.4);
+    let run = |x: &Tensor, y: &Tensor, rngs: &mut [ChaCha12Rng]| {
+        train(&net, &params, x, y, &setting(3), &rules, Mode::Eval, rngs)
+    };
+    let together = run(&x, &y, &mut rngs(3));
+    for (t, rng) in rngs(3).iter_mut().enumerate() {
+        let (x, y) = (x.narrow(0, t as i64, 1), y.narrow(0, t as i64, 1));
+        let alone = run(&x, &y, std::slice::from_mut(rng));
+        same(&together.narrow(t as i64, 1), &alone, 1e-12, true, &format!("client {t}"));
+    }
+}
+
+/// Abadi et al.'s step, then momentum and weight decay as `torch.optim.SGD` (and so Opacus) applies them to it.
+#[test]
+fn momentum_and_decay_follow_the_noise() {
+    let (net, start, x, y) = lenet(1, 5);
+    let rules = private(0.2, 0.8, 1.0);
+    let setting = setting(3);
+    let found = train(&net, &start, &x, &y, &setting, &rules, Mode::Eval, &mut rngs(1));
+    let (mut params, mut velocity, mut own) = (start.clone(), None::<Params>, rngs(1));
+    for _ in 0..setting.epochs {
+        for _ in 0..5 {
+            let _: f64 = own[0].random(); // the sampling's draws, of which rate 1 takes all
+        }
+        let noisy = batch_gradient(&net, &params, &x, &y, &rules, Mode::Eval, &mut own);
+        let g = noisy.zip(&params, |g, w| g + w * setting.weight_decay);
+        let v = velocity.map_or(g.clone(), |v: Params| v.zip(&g, |v, g| v * setting.momentum + g));
+        params = params.zip(&v, |w, v| w - v * setting.lr);
+        velocity = Some(v);
+    }
+    same(&found, &params, 1e-12, true, "three steps");
+}
+
+#[test]
+fn noise_has_the_stated_deviation() {
+    let net = network(&json!({"name": "mlp", "hidden": [300]}), &[400], CLASSES);
+    let zeros = hashed_params(&net, 2, 10, Kind::Float).scale(0.0);
+    let rule = GradientRule { clip: 0.7, noise_multiplier: 1.3, rate: 0.1, expected_batch: 8.0 };
+    let noise = rule.noisy_mean(&zeros, &mut rngs(2));
+    let flat = |t| Tensor::cat(&noise.trainable().map(|p| p.get(t).reshape([-1])).collect::<Vec<_>>(), 0);
+    let (a, b) = (flat(0).to_kind(Kind::Double), flat(1).to_kind(Kind::Double));
+    let (n, expected) = (a.size()[0] as f64, 1.3 * 0.7 / 8.0);
+    for values in [&a, &b] {
+        let (mean, std) = (values.mean(Kind::Double).double_value(&[]), values.std(false).double_value(&[]));
+        // Five standard errors: of the mean s / sqrt(n), of the deviation s / sqrt(2 n).
+        assert!(mean.abs() < 5.0 * expected / n.sqrt(), "mean {mean}");
+        assert!(
+            (std - expected).abs() < 5.0 * expected / (2.0 * n).sqrt(),
+            "deviation {std}, not {expected}"
+        );
+        let beyond =
+            values.abs().gt(2.0 * expected).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        assert!((beyond - 0.0455).abs() < 0.004, "share beyond two deviations {beyond}");
+    }
+    let correlation = (&a * &b).mean(Kind::Double).double_value(&[]) / expected.powi(2);
+    assert!(correlation.abs() < 5.0 / n.sqrt(), "two clients' noise correlates by {correlation}");
+}
+
+#[test]
+fn an_empty_batch_is_pure_noise() {
+    let (net, start, x, y) = lenet(1, 1);
+    let rate = 1e-3;
+    let rule = GradientRule { clip: 1.0, noise_multiplier: 1.0, rate, expected_batch: 2.0 };
+    // No draw of this stream's first step takes the only example.
+    assert!(rule.sample(1, &mut rngs(1)[0]).is_empty());
+    let rules = Rules { private: Some(rule.clone()), ..Rules::default() };
+    let once = LocalTraining { momentum: 0.0, weight_decay: 0.0, lr: 1.0, ..setting(1) };
+    let mut own = rngs(1);
+    let mut expected = start.clone();
+    for _ in 0..rule.steps_per_epoch() {
+        if rule.sample(1, &mut own[0]).is_empty() {
+            let noise = rule.noisy_mean(&start.scale(0.0), &mut own);
+            expected = expected.zip(&noise, |w, g| w - g);
+        } else {
+            expected = expected
+                .zip(&batch_gradient(&net, &expected, &x, &y, &rules, Mode::Eval, &mut own), |w, g| w - g);
+        }
+    }
+    let found = train(&net, &start, &x, &y, &once, &rules, Mode::Eval, &mut rngs(1));
+    same(&found, &expected, 1e-12, true, "a thousand steps over one example");
+}
+
+#[test]
+fn every_example_is_drawn_at_the_rate() {
+    let (examples, steps) = (200, 5000);
+    for rate in [0.03, 0.4] {
+        let rule = GradientRule { clip: 1.0, noise_multiplier: 1.0, rate, expected_batch: 1.0 };
+        let mut rng = stream(1, "poisson", "rate");
+        let (mut hits, mut squares, mut total) = (vec![0.0; examples], 0.0, 0.0);
+        for _ in 0..steps {
+            let drawn = rule.sample(examples, &mut rng);
+            assert!(drawn.is_sorted_by(|a, b| a < b), "no example twice in a step");
+            drawn.iter().for_each(|&i| hits[i as usize] += 1.0);
+            total += drawn.len() as f64;
+            squares += (drawn.len() as f64).powi(2);
+        }
+        let (n, q) = (steps as f64, rate * (1.0 - rate));
+        for (i, hits) in hits.iter().enumerate() {
+            assert!((hits / n - rate).abs() < 5.0 * (q / n).sqrt(), "example {i} at {}", hits / n);
+        }
+        // Independent draws: a batch's size varies as a binomial's does.
+        let variance = squares / n - (total / n).powi(2);
+        assert!(
+            (variance / (examples as f64 * q) - 1.0).abs() < 0.12,
+            "variance of the batch size {variance}"
+        );
+        assert_eq!(rule.steps_per_epoch(), (1.0 / rate).ceil() as usize);
+    }
+    let all = GradientRule { clip: 1.0, noise_multiplier: 0.0, rate: 1.0, expected_batch: 1.0 };
+    assert_eq!(all.sample(9, &mut rngs(1)[0]), (0..9).collect::<Vec<i64>>());
+}
+
+#[test]
+fn batch_statistics_are_refused() {
+    for (norm, mode, fits) in [
+        ("batch", Mode::Train, false),
+        ("batch", Mode::Eval, true),
+        ("group", Mode::Train, true),
+        ("group", Mode::Eval, true),
+    ] {
+        for name in ["convnet64", "resnet18"] {
+            let net = network(&json!({"name": name, "norm": norm}), &[3, 32, 32], CLASSES);
+            match check_private(&net, mode) {
+                Ok(()) => assert!(fits, "{name} with {norm} norm in {mode:?}"),
+                Err(error) => {
+                    assert!(!fits, "{name} with {norm} norm in {mode:?}: {error}");
+                    let text = error.to_string();
+                    assert!(
+                        text.contains("norm = \"group\"") && text.contains("batch_norm = \"eval\""),
+                        "{text}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// What differential privacy rests on: one example more or less moves the sum by at most the clipping norm.
+    #[test]
+    fn one_example_moves_the_sum_by_at_most_the_norm(
+        which in 0..3usize, batch in 2..7i64, gone in 0..7i64, key in 0..1000u32, size in -3.0..3.0f64, clip in -3.0..2.0f64,
+    ) {
+        let (model, input) = [
+            (json!({"name": "lenet-zhu"}), vec![3, 8, 8]),
+            (json!({"name": "convnet64", "width": 2, "norm": "group"}), vec![3, 9, 9]),
+            (json!({"name": "mlp", "hidden": [16]}), vec![10]),
+        ][which].clone();
+        let (net, gone, clip) = (network(&model, &input, CLASSES), gone % batch, 10f64.powf(clip));
+        let params = hashed_params(&net, 1, key, Kind::Double);
+        let (x, y) = (images(&input, 1, batch, Kind::Double) * 10f64.powf(size), labels(1, batch));
+        let others: Vec<i64> = (0..batch).filter(|&b| b != gone).collect();
+        let without = |v: &Tensor| v.index_select(1, &Tensor::from_slice(&others));
+        let all = clipped(&net, &params, &x, &y, clip);
+        let rest = clipped(&net, &params, &without(&x), &without(&y), clip);
+        let moved = all.sum.sub(&rest.sum).norm().double_value(&[0]);
+        prop_assert!(moved <= clip * (1.0 + 1e-9), "moved by {moved}, clipped at {clip}");
+        let norm = all.norms.double_value(&[0, gone]);
+        prop_assert!((moved - norm.min(clip)).abs() <= 1e-9 * clip.max(norm), "moved by {moved}, norm {norm}");
     }
 }

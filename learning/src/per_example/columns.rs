@@ -4,7 +4,7 @@
 //! kernel, dW_i = D_i U_i. Either that is formed, for a few examples at a time so that the patches stay in the processor's
 //! cache, or (few positions, large kernel) its norm comes from two Gram matrices: ||dW_i||^2 = sum((D_i^T D_i) * (U_i U_i^T)).
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::layer::erase;
 use crate::tape::Conv;
@@ -30,7 +30,7 @@ pub(super) struct Unfolded {
 impl Unfolded {
     /// From the input `[T, B, in, H, W]` and the loss gradient at the output `[T, B, out, H', W']`.
     pub(super) fn new(conv: Conv, input: Tensor, delta: Tensor) -> Unfolded {
-        Unfolded { conv, input, delta: delta.flatten(3, -1).contiguous(), kept: None }
+        Unfolded { conv, input, delta: delta.flatten(3, -1), kept: None }
     }
 
     fn inputs(&self) -> i64 {
@@ -44,29 +44,25 @@ impl Unfolded {
     /// Squared norms `[T, B]`.
     pub(super) fn squares(&mut self) -> Tensor {
         let size = self.delta.size();
-        let (gram, direct) =
-            (self.positions() * (self.conv.output + self.inputs()), self.conv.output * self.inputs());
-        let each = match gram * GRAM_MARGIN < direct {
-            true => self.chunks(|delta, patches| {
+        let formed = self.conv.output * self.inputs();
+        let gram = self.positions() * (self.conv.output + self.inputs());
+        let each = if gram * GRAM_MARGIN < formed {
+            self.chunks(|_, delta, patches| {
                 let (d, u) = (delta.transpose(1, 2).bmm(delta), patches.bmm(&patches.transpose(1, 2)));
                 (d * u).sum_dim_intlist(&[1i64, 2][..], false, None)
-            }),
-            false => self.formed(),
+            })
+        } else if size[0] * size[1] * formed * bytes(&self.delta) <= KEPT_BYTES {
+            let kept =
+                Tensor::empty([size[0] * size[1], self.conv.output, self.inputs()], options(&self.delta));
+            let each = self.chunks(|from, delta, patches| {
+                squares(&delta.bmm_out(&kept.narrow(0, from, delta.size()[0]), patches))
+            });
+            self.kept = Some(kept.reshape([size[0], size[1], formed]));
+            each
+        } else {
+            self.chunks(|_, delta, patches| squares(&delta.bmm(patches)))
         };
         each.reshape([size[0], size[1]])
-    }
-
-    /// Norms by forming the gradients, which are kept if they fit.
-    fn formed(&mut self) -> Tensor {
-        let size = self.delta.size();
-        let numbers = size[0] * size[1] * self.conv.output * self.inputs();
-        if numbers * bytes(&self.delta) > KEPT_BYTES {
-            return self.chunks(|delta, patches| squares(&delta.bmm(patches)));
-        }
-        let kept = self.chunks(|delta, patches| delta.bmm(patches));
-        let each = squares(&kept);
-        self.kept = Some(kept.reshape([size[0], size[1], -1]));
-        each
     }
 
     /// Zeros in place of the examples that are not kept (`[T, B]`).
@@ -98,20 +94,21 @@ impl Unfolded {
 
     /// The sum of all examples' dW_i, `[out*k*k*in]`.
     fn total(&self) -> Tensor {
-        let parts = self.chunks(|delta, patches| {
+        let parts = self.chunks(|_, delta, patches| {
             delta.transpose(0, 1).flatten(1, 2).mm(&patches.flatten(0, 1)).reshape([1, -1])
         });
         parts.sum_dim_intlist(0, false, None)
     }
 
-    /// Applies `f` to the loss gradients `[n, out, L]` and patches `[n, L, k*k*in]` of a few examples at a time and joins what it gives.
-    fn chunks(&self, f: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    /// Applies `f` to the first of a few examples, their loss gradients `[n, out, L]` and patches `[n, L, k*k*in]`, until all had their
+    /// turn, and joins what it gives.
+    fn chunks(&self, f: impl Fn(i64, &Tensor, &Tensor) -> Tensor) -> Tensor {
         let (input, delta) = (self.input.flatten(0, 1), self.delta.flatten(0, 1));
         let n = delta.size()[0];
         let few = (PATCH_BYTES / (self.inputs() * self.positions() * bytes(&delta)).max(1)).clamp(1, n);
         let parts = (0..n).step_by(few as usize).map(|from| {
             let len = few.min(n - from);
-            f(&delta.narrow(0, from, len), &patches(&input.narrow(0, from, len), self.conv))
+            f(from, &delta.narrow(0, from, len), &patches(&input.narrow(0, from, len), self.conv))
         });
         Tensor::cat(&parts.collect::<Vec<_>>(), 0)
     }
@@ -137,10 +134,15 @@ fn patches(x: &Tensor, conv: Conv) -> Tensor {
 
 /// `[n, ...]` to `[n]`.
 fn squares(x: &Tensor) -> Tensor {
-    x.flatten(1, -1).square().sum_dim_intlist(1, false, None)
+    x.flatten(1, -1).norm_scalaropt_dim(2, &[1i64][..], false).square()
 }
 
 /// Bytes of one number.
 fn bytes(x: &Tensor) -> i64 {
     x.kind().elt_size_in_bytes() as i64
+}
+
+/// Element type and device.
+fn options(x: &Tensor) -> (Kind, Device) {
+    (x.kind(), x.device())
 }

@@ -13,6 +13,7 @@ mod rule;
 
 use tch::{Kind, Tensor};
 
+use crate::conv::channels_last;
 use crate::network::Network;
 use crate::params::Params;
 use crate::tape::{Mode, Tape};
@@ -73,7 +74,9 @@ fn backward(
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Vec<LayerExamples> {
     let mut tape = Tape::per_example(params, mode);
-    let logits = net.forward_normalised(&mut tape, x);
+    // The patches of a convolution are runs of neighbours then, and torch's convolutions and pools keep the order.
+    let x = if x.dim() == 5 { channels_last(x) } else { x.shallow_clone() };
+    let logits = net.forward_normalised(&mut tape, &x);
     // The sum of the examples' own losses.
     let own = loss(&logits).sum(logits.kind());
     let loss = tape.penalty.take().map_or(own.shallow_clone(), |p| own + p.sum(None)) * x.size()[1] as f64;

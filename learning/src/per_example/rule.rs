@@ -73,7 +73,8 @@ impl GradientRule {
         for from in (0..n).step_by(DRAWN as usize) {
             let len = DRAWN.min(n - from);
             let mut drawn = noise::normal(rng, &[len]).to_device(sum.device()).to_kind(sum.kind());
-            let _ = drawn.g_mul_scalar_(std).g_add_(&sum.narrow(0, from, len)).g_div_scalar_(self.expected_batch);
+            let _ =
+                drawn.g_mul_scalar_(std).g_add_(&sum.narrow(0, from, len)).g_div_scalar_(self.expected_batch);
             out.narrow(0, from, len).copy_(&drawn);
         }
     }
