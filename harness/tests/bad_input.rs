@@ -387,15 +387,14 @@ const SUM: [&str; 4] = ["--clients", "3", "--source", "agg_update"];
 #[test]
 fn defences_refuse_what_they_could_not_keep() {
     let desk = Desk::new();
-    for name in ["dp-local", "dp-central", "dp-sgd", "dp-distributed"] {
-        for (parameter, values) in
-            [("epsilon", ["0", "-1"]), ("delta", ["0", "1"]), ("delta", ["-1", "2"]), ("clip", ["0", "-1"])]
-        {
-            for value in values {
-                let defense = format!("{name}:{parameter}={value}");
-                let args = with(&with(&CELL, &SUM), &["--defense", &defense, "--defense", "secagg"]);
-                refused(&desk, &args, 2, &[name, parameter, &format!("is {value}; write a")]);
-            }
+    for (name, zero) in
+        [("dp-local", true), ("dp-central", false), ("dp-sgd", true), ("dp-distributed", false)]
+    {
+        let (low, delta) = if zero { ("0", "1") } else { ("-1", "0") };
+        for (parameter, value) in [("epsilon", low), ("delta", delta), ("clip", low)] {
+            let defense = format!("{name}:{parameter}={value}");
+            let args = with(&with(&CELL, &SUM), &["--defense", &defense, "--defense", "secagg"]);
+            refused(&desk, &args, 2, &[name, parameter, &format!("is {value}; write a")]);
         }
     }
     let cases: &[(&[&str], &[&str])] = &[
