@@ -114,14 +114,19 @@ const LONG: f64 = 5.0;
 pub fn estimate(trial: &Trial) -> Option<String> {
     let spec = &trial.spec;
     let values = trial.net.layout().len() as usize;
-    let round = |clients: usize| {
-        trial.protocol.estimate(&Federation { clients, values, max_weight: 1 }).filter(|s| s.is_finite())
+    // Too short for the protocol to say counts as nothing.
+    let round = |clients: usize, max_weight: u64| {
+        trial
+            .protocol
+            .estimate(&Federation { clients, values, max_weight })
+            .filter(|s| s.is_finite())
+            .unwrap_or(0.0)
     };
-    let captured = round(vantage::cohort(trial, 0).len())?;
-    let others = match &spec.utility {
-        Some(utility) => utility.rounds as f64 * round(utility.clients)?,
-        None => 0.0,
-    };
+    let captured = round(vantage::cohort(trial, 0).len(), 1);
+    let others = spec.utility.as_ref().map_or(0.0, |utility| {
+        let most = utility.examples.unwrap_or(trial.data.len(spec.task.split) / utility.clients.max(1));
+        utility.rounds as f64 * round(utility.clients, most.max(1) as u64)
+    });
     let rounds = (spec.trials + spec.training.rounds_before) as f64;
     let seconds = rounds * captured + others;
     let name = spec.defenses.iter().find(|d| defenses::PROTOCOLS.iter().any(|e| e.name == d.name))?;

@@ -185,8 +185,12 @@ impl Setting<'_> {
             colluders,
             progress: &tell,
         };
-        let seed = self.trial.spec.seed;
-        let mut draw = |purpose: &str| stream(seed, self.key, &format!("protocol {} {purpose}", self.tag));
+        let spec = &self.trial.spec;
+        // Masks and keys are another federation's for another model or line of defences: the difference of two uploads under one mask would
+        // be the difference of two updates in the clear.
+        let federation = format!("{} {:?} {:?}", self.key, spec.model, spec.defenses);
+        let mut draw =
+            |purpose: &str| stream(spec.seed, &federation, &format!("protocol {} {purpose}", self.tag));
         Ok(self.trial.protocol.exchange(&round, &mut draw)?)
     }
 

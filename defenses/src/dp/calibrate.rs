@@ -12,6 +12,8 @@ const TIGHTNESS: f64 = 5e-4;
 /// Noise multipliers searched.
 const RANGE: (f64, f64) = (1e-3, 1e9);
 
+const TOO_LITTLE: &str = "ask for less: so little noise protects nobody";
+
 static KNOWN: LazyLock<Mutex<HashMap<[u64; 4], f64>>> = LazyLock::new(Mutex::default);
 
 /// The smallest noise multiplier with which `steps` releases at sampling rate `rate` are `(epsilon, delta)`-DP by
@@ -78,7 +80,11 @@ impl Search {
 
     /// Gaussians compose to one: closed form, then up by the last digits until the accountant agrees.
     fn unsampled(&self) -> Result<f64, SpecError> {
-        self.raised(gaussian::sigma(self.epsilon, self.delta) * (self.steps as f64).sqrt(), 1e-13)
+        let sigma = gaussian::sigma(self.epsilon, self.delta) * (self.steps as f64).sqrt();
+        match sigma >= RANGE.0 {
+            true => self.raised(sigma, 1e-13),
+            false => Err(self.refused(TOO_LITTLE)),
+        }
     }
 
     /// Brackets, closes in on a coarse grid, then on the one that answers are made with.
@@ -88,9 +94,10 @@ impl Search {
         self.raised(self.refined(sigma, slope)?, 1e-6)
     }
 
-    /// The Illinois rule on `log epsilon` against `log sigma`; a noise multiplier that about meets the target, and the slope there.
+    /// The Illinois rule on `log epsilon` against `log sigma`; a noise multiplier that about meets the target, and the mean slope.
     fn close_in(&self, mut low: f64, mut high: f64) -> (f64, f64) {
-        let (mut below, mut above) = (self.excess(low), self.excess(high));
+        let (below, mut above) = (self.excess(low), self.excess(high));
+        let slope = (below - above) / (low / high).ln();
         // What the rule calculates with: the end that stays is made lighter.
         let (mut left, mut right) = (below, above);
         for turn in 1..12 {
@@ -104,20 +111,26 @@ impl Search {
             if value <= 0.0 {
                 (high, above, right, left) = (middle, value, value, 0.5 * left);
             } else {
-                (low, below, left, right) = (middle, value, value, 0.5 * right);
+                (low, left, right) = (middle, value, 0.5 * right);
             }
         }
-        (high, ((below - above) / (low / high).ln()).min(-0.1))
+        (high, slope)
     }
 
-    /// Follows `d log epsilon / d log sigma` to the target at full accuracy.
-    fn refined(&self, mut sigma: f64, slope: f64) -> Result<f64, SpecError> {
-        for _ in 0..5 {
+    /// The secant rule at full accuracy, from a first `d log epsilon / d log sigma`.
+    fn refined(&self, mut sigma: f64, mut slope: f64) -> Result<f64, SpecError> {
+        let mut before: Option<(f64, f64)> = None;
+        for _ in 0..6 {
             let excess = (self.reported(sigma)? / self.epsilon).max(1e-300).ln();
             if (-TIGHTNESS..=0.0).contains(&excess) {
                 break;
             }
-            sigma *= (-(0.4 * TIGHTNESS + excess) / slope).exp().clamp(0.9, 1.1);
+            if let Some((other, there)) = before {
+                let moved = (sigma / other).ln();
+                slope = if moved.abs() > 1e-6 { (excess - there) / moved } else { slope };
+            }
+            before = Some((sigma, excess));
+            sigma *= (-(0.4 * TIGHTNESS + excess) / slope.min(-0.1)).exp().clamp(0.9, 1.1);
         }
         Ok(sigma)
     }
@@ -155,15 +168,17 @@ impl Search {
         while low == high || self.excess(low) <= 0.0 {
             (high, low, factor) = (low, low / factor, factor * 1.1);
             if low < RANGE.0 {
-                return Err(self.refused("ask for less: so little noise protects nobody"));
+                return Err(self.refused(TOO_LITTLE));
             }
         }
         Ok((low, high))
     }
 
     fn refused(&self, remedy: &str) -> SpecError {
-        let problem =
-            format!("is {}, which no noise multiplier from {} to {} gives", self.epsilon, RANGE.0, RANGE.1);
+        let problem = format!(
+            "is {:?}, which no noise multiplier from {} to {:e} gives",
+            self.epsilon, RANGE.0, RANGE.1
+        );
         SpecError::value("epsilon", problem, remedy)
     }
 }
@@ -215,6 +230,7 @@ mod tests {
             (noise_multiplier(1.0, 1e-5, 0.0, 1), "rate"),
             (noise_multiplier(1.0, 1e-5, 0.1, 0), "steps"),
             (noise_multiplier(1e9, 1e-5, 0.1, 1), "epsilon"),
+            (noise_multiplier(1e300, 1e-5, 1.0, 1), "epsilon"),
         ];
         for (found, says) in cases {
             let message = found.unwrap_err().to_string();

@@ -51,7 +51,7 @@ struct Deployment {
     #[arg(long, value_name = "N", requires = "batch_size")]
     examples: Option<u64>,
     /// Releases in all: steps times rounds
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     steps: u64,
     /// Failure probability, strictly between 0 and 1
     #[arg(long, allow_negative_numbers = true)]

@@ -18,6 +18,9 @@ pub enum Direction {
 /// Cells grow with the loss: their width is at most this part of it, which moves epsilon by less than a millionth of itself.
 const RELATIVE_WIDTH: i64 = 2000;
 
+/// Losses are counted in steps up to here.
+const LARGEST_INDEX: f64 = 1e15;
+
 /// Nodes and weights of the Gauss-Legendre rules on `[-1, 1]` with three and four points.
 const RULE3: [(f64, f64); 3] = [
     (-0.774_596_669_241_483_4, 0.555_555_555_555_555_6),
@@ -37,8 +40,6 @@ pub struct Grid {
     pub index: Vec<i64>,
     /// Probability of each.
     pub mass: Vec<f64>,
-    /// `sum w (l - low)(high - l)` of the cell above each: by how much the variance was raised.
-    pub spread: Vec<f64>,
     /// Probability of an infinite loss.
     pub infinite: f64,
 }
@@ -92,23 +93,29 @@ impl Pair {
         }
     }
 
-    /// The loss on multiples of `step`; at most `tail` of the probability becomes an infinite loss.
-    pub fn grid(&self, step: f64, tail: f64) -> Grid {
+    /// The loss on multiples of `step`; at most `tail` of the probability becomes an infinite loss. `None` where the multiples are too large
+    /// to be counted exactly.
+    pub fn grid(&self, step: f64, tail: f64) -> Option<Grid> {
         let z = normal_quantile(tail);
         let low = -z * self.sigma;
         let high = z * self.sigma + if self.direction == Direction::Remove { 1.0 } else { 0.0 };
-        let index = points((self.loss(low) / step).floor() as i64, (self.loss(high) / step).ceil() as i64);
-        let mut grid =
-            Grid { mass: vec![0.0; index.len()], spread: vec![0.0; index.len()], index, infinite: tail };
+        let (first, last) = ((self.loss(low) / step).floor(), (self.loss(high) / step).ceil());
+        if !(-LARGEST_INDEX..LARGEST_INDEX).contains(&first) || !(first..LARGEST_INDEX).contains(&last) {
+            return None;
+        }
+        let index = points(first as i64, last as i64);
+        let mut grid = Grid { mass: vec![0.0; index.len()], index, infinite: tail };
         // What lies below the range is rounded up to the lowest loss.
         grid.mass[0] = tail;
         let mut left = low;
         for cell in 0..grid.index.len() - 1 {
-            let right = self.output(grid.index[cell + 1] as f64 * step).clamp(left, high);
+            let end = cell + 2 == grid.index.len();
+            let right =
+                if end { high } else { self.output(grid.index[cell + 1] as f64 * step).clamp(left, high) };
             self.share(&mut grid, cell, step, (left, right));
             left = right;
         }
-        grid
+        Some(grid)
     }
 
     /// Divides the mass of the outputs `left..right` between the two ends of a cell.
@@ -127,7 +134,6 @@ impl Pair {
                 let upper = (low - loss).exp_m1() / whole;
                 grid.mass[cell + 1] += mass * upper;
                 grid.mass[cell] += mass * (1.0 - upper);
-                grid.spread[cell] += mass * (loss - low) * (high - loss);
             }
         }
     }

@@ -18,7 +18,7 @@ use suites::SpecError;
 /// Steps of one kind: `steps` releases with noise `noise_multiplier` times the sensitivity, each unit in a step with probability `rate`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Phase {
-    /// Standard deviation of the noise over the sensitivity, above 0.
+    /// Standard deviation of the noise over the sensitivity, at least 1e-6.
     pub noise_multiplier: f64,
     /// Sampling probability, in (0, 1].
     pub rate: f64,
@@ -64,7 +64,7 @@ static ANSWERS: LazyLock<Mutex<HashMap<Key, Answer>>> = LazyLock::new(Mutex::def
 /// Epsilon at `delta` of `steps` releases; answers are remembered.
 ///
 /// # Errors
-/// `noise_multiplier` not above 0, `rate` outside (0, 1], no `steps`, or `delta` outside (0, 1).
+/// `noise_multiplier` below 1e-6, `rate` outside (0, 1], no `steps`, or `delta` outside (0, 1).
 pub fn epsilon(noise_multiplier: f64, rate: f64, steps: u64, delta: f64) -> Result<Answer, SpecError> {
     let key = [noise_multiplier.to_bits(), rate.to_bits(), steps, delta.to_bits()];
     if let Some(known) = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
@@ -121,8 +121,19 @@ fn check(phases: &[Phase], delta: f64) -> Result<(), SpecError> {
     check_delta(delta)
 }
 
+/// The least noise that is accounted for; below, numbers overflow long before privacy begins.
+const LEAST_NOISE: f64 = 1e-6;
+
 fn check_sigma(sigma: f64) -> Result<(), SpecError> {
-    positive("noise_multiplier", sigma)
+    positive("noise_multiplier", sigma)?;
+    match sigma >= LEAST_NOISE {
+        true => Ok(()),
+        false => Err(SpecError::value(
+            "noise_multiplier",
+            format!("is {sigma:e}, with which nothing is private"),
+            "write at least 1e-6 times the sensitivity",
+        )),
+    }
 }
 
 /// A finite number above 0.

@@ -74,10 +74,10 @@ fn direction_epsilon(
     let mut step = (12.0 * effort.mesh * scale / (steps * hint.order)).sqrt();
     for _ in 0..4 {
         let tilt = |p: &Phase| {
-            let grid = Pair::new(p.noise_multiplier, p.rate, direction).grid(step, tail);
-            Tilted::new(grid, step, hint.order - 1.0, p.steps)
+            let grid = Pair::new(p.noise_multiplier, p.rate, direction).grid(step, tail)?;
+            Some(Tilted::new(grid, step, hint.order - 1.0, p.steps))
         };
-        let tilted: Vec<Tilted> = phases.iter().map(tilt).collect();
+        let tilted: Vec<Tilted> = phases.iter().map(tilt).collect::<Option<_>>()?;
         let (low, high) = window(&tilted, step)?;
         let high = high.max(hint.epsilon.min(10.0 * scale) + step);
         let cells = (high - low) / step + 2.0;

@@ -121,11 +121,34 @@ fn edges_answer_with_bounds_and_never_with_nan() {
     }
 }
 
+/// Far outside everything asked: still an upper bound, and at once.
+#[test]
+fn absurd_numbers_are_answered_with_bounds() {
+    let cases = [
+        (1e-6, 0.1, 1, 1e-5),
+        (1e300, 0.1, 1, 1e-5),
+        (1.0, 1e-300, 1, 1e-5),
+        (1.0, 0.1, u64::MAX, 1e-5),
+        (1e-6, 1.0, u64::MAX, 1e-5),
+        (1.0, 0.1, 10, 1e-300),
+        (1.0, 0.1, 10, 1.0 - 1e-15),
+        (1.0, 1.0 - 1e-16, 100, 1e-5),
+    ];
+    for (sigma, rate, steps, delta) in cases {
+        let a = epsilon(sigma, rate, steps, delta).unwrap();
+        assert!(
+            a.best >= 0.0 && a.best.is_finite() && !a.order.is_nan(),
+            "{sigma} {rate} {steps} {delta}: {a:?}"
+        );
+    }
+}
+
 #[test]
 fn bad_input_is_one_line_that_names_it() {
     let cases = [
         (epsilon(0.0, 0.1, 1, 1e-5), "noise_multiplier"),
         (epsilon(f64::NAN, 0.1, 1, 1e-5), "noise_multiplier"),
+        (epsilon(1e-300, 1.0, 1, 1e-5), "noise_multiplier"),
         (epsilon(f64::INFINITY, 0.1, 1, 1e-5), "noise_multiplier"),
         (epsilon(1.0, 0.0, 1, 1e-5), "rate"),
         (epsilon(1.0, 1.1, 1, 1e-5), "rate"),
