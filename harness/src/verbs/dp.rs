@@ -23,7 +23,7 @@ enum Question {
     /// The epsilon of Gaussian noise over many steps
     Epsilon {
         /// Noise multiplier: standard deviation over sensitivity (the clipping norm), above 0
-        #[arg(long, allow_negative_numbers = true)]
+        #[arg(long, allow_hyphen_values = true)]
         sigma: f64,
         #[command(flatten)]
         deployment: Deployment,
@@ -31,7 +31,7 @@ enum Question {
     /// The smallest noise multiplier for an epsilon
     Sigma {
         /// Privacy loss over all steps, above 0
-        #[arg(long, allow_negative_numbers = true)]
+        #[arg(long, allow_hyphen_values = true)]
         epsilon: f64,
         #[command(flatten)]
         deployment: Deployment,
@@ -42,7 +42,7 @@ enum Question {
 #[derive(ClapArgs, Debug)]
 struct Deployment {
     /// Probability that a unit takes part in a step (Poisson sampling), above 0 and at most 1
-    #[arg(long, allow_negative_numbers = true, required_unless_present = "batch_size")]
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "batch_size")]
     rate: Option<f64>,
     /// Units in a step on average, in place of --rate
     #[arg(long, value_name = "N", requires = "examples", conflicts_with = "rate")]
@@ -51,10 +51,10 @@ struct Deployment {
     #[arg(long, value_name = "N", requires = "batch_size")]
     examples: Option<u64>,
     /// Releases in all: steps times rounds
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true)]
     steps: u64,
     /// Failure probability, strictly between 0 and 1
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true)]
     delta: f64,
     /// Whose data is added or removed
     #[arg(long, value_enum, default_value = "example")]
