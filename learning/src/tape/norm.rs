@@ -1,0 +1,91 @@
+//! Normalisation layers: by the batch's statistics, by running ones, by each example's own.
+
+use tch::Tensor;
+
+use super::{BatchStat, Mode, Source, Tap, TapKind, Tape, images, unfold_trials};
+use crate::params::InitRule;
+
+/// BatchNorm's and GroupNorm's epsilon, as PyTorch's default.
+const BN_EPS: f64 = 1e-5;
+
+impl Tape<'_> {
+    /// BatchNorm over `[T, B, C, H, W]`, statistics per trial (Ioffe and Szegedy 2015).
+    pub fn batch_norm(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let c = x.size()[2];
+        let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
+        let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
+        let (mi, mean) = self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
+        let (_, var) = self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
+        let (input, output, fixed) = match self.mode {
+            Mode::Train => {
+                let hat = self.normalise(x, mi);
+                let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
+                (hat, output, None)
+            }
+            Mode::Eval => {
+                // hat = scale * x + shift is needed only in its sums over a channel: never formed.
+                let scale = (var + BN_EPS).rsqrt();
+                let shift = -mean * &scale;
+                let offset = per_channel(&(&beta + &gamma * &shift));
+                (x.shallow_clone(), offset.addcmul(x, &per_channel(&(&gamma * &scale))), Some([scale, shift]))
+            }
+        };
+        self.keep(Tap {
+            kind: TapKind::Scale,
+            weight: wi,
+            bias: Some(bi),
+            input,
+            output,
+            kernels: Vec::new(),
+            fixed,
+            conv: None,
+        })
+    }
+
+    /// GroupNorm over `[T, B, C, H, W]` (Wu and He 2018): each example by its own mean and variance in each of `groups` groups of
+    /// channels, so that no example's gradient depends on another. `groups` divides `C`.
+    pub fn group_norm(&mut self, name: &str, x: &Tensor, groups: i64) -> Tensor {
+        let c = x.size()[2];
+        let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
+        let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
+        let hat = images(x).group_norm(groups, None::<Tensor>, None, BN_EPS, false);
+        let hat = unfold_trials(&hat, x.size()[0]);
+        let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
+        self.keep(Tap {
+            kind: TapKind::Scale,
+            weight: wi,
+            bias: Some(bi),
+            input: hat,
+            output,
+            kernels: Vec::new(),
+            fixed: None,
+            conv: None,
+        })
+    }
+
+    /// Normalises by the batch's own statistics and notes them for the running averages.
+    fn normalise(&mut self, x: &Tensor, running_mean: usize) -> Tensor {
+        let size = x.size();
+        let n = size[1] * size[3] * size[4];
+        // PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would depend on the image.
+        assert!(
+            n > 1,
+            "BatchNorm in train mode needs more than one value a channel; use batch_norm = \"eval\", a larger batch or larger images"
+        );
+        let mean = x.mean_dim(&[1i64, 3, 4][..], true, None);
+        let centred = x - &mean;
+        let var = centred.square().mean_dim(&[1i64, 3, 4][..], true, None);
+        if matches!(self.source, Source::Run(_)) {
+            let unbiased = var.detach() * (n as f64 / (n - 1).max(1) as f64);
+            let flat = |t: &Tensor| t.reshape([size[0], size[2]]);
+            self.stats.push(BatchStat { running_mean, mean: flat(&mean.detach()), var: flat(&unbiased) });
+        }
+        centred * (var + BN_EPS).rsqrt()
+    }
+}
+
+/// `[T or 1, C]` to `[T or 1, 1, C, 1, 1]`.
+fn per_channel(t: &Tensor) -> Tensor {
+    let size = t.size();
+    t.reshape([size[0], 1, size[1], 1, 1])
+}
