@@ -213,9 +213,10 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 /// What a message says first. libtorch's errors carry a stack trace, whose addresses differ from process to process and must not enter a
 /// record; in a panic they are quoted as `Torch("...")`, line ends escaped.
 fn one_line(text: &str) -> String {
-    let inner = text.split_once("value: Torch(\"").map_or(text, |(_, inner)| inner);
-    let mut lines = inner.split("\\n").flat_map(str::lines).map(str::trim);
-    lines.find(|l| !l.is_empty()).map_or("no message", |l| l.trim_end_matches("\")")).to_string()
+    let quoted = text.split_once("value: Torch(\"").map(|(_, inner)| inner);
+    let mut lines = quoted.unwrap_or(text).split("\\n").flat_map(str::lines).map(str::trim);
+    let line = lines.find(|l| !l.is_empty()).unwrap_or("no message");
+    quoted.map_or(line, |_| line.trim_end_matches("\")")).to_string()
 }
 
 #[cfg(test)]
@@ -227,5 +228,6 @@ mod tests {
         assert_eq!(super::one_line("\n no memory\nframe #0: f (0x7f15d8173d6a)"), "no memory");
         assert_eq!(super::one_line("value: Torch(\"short\")"), "short");
         assert_eq!(super::one_line(""), "no message");
+        assert_eq!(super::one_line("write (x = \"clip\")"), "write (x = \"clip\")");
     }
 }

@@ -1,6 +1,6 @@
 //! The line of a cell's defences: which are there, in which order, and the one protocol among them.
 
-use defenses::protocol::Plain;
+use defenses::protocol::{Exposure, Plain};
 use defenses::{Defense, PROTOCOLS, Protocol, Stage};
 use serde_json::{Map, Value};
 use suites::{Entry, Named, SpecError};
@@ -42,66 +42,79 @@ fn names<T: ?Sized + 'static>(entries: &'static [&'static Entry<T>]) -> impl Ite
     entries.iter().map(|e| e.name)
 }
 
-/// Builds all of a cell's items and sees that they stand in the order in which they happen.
+/// A cell's defences, and how its updates travel.
+pub struct Line {
+    /// In order, without the protocol.
+    pub defenses: Vec<Box<dyn Defense>>,
+    /// `plain` where none is named.
+    pub protocol: Box<dyn Protocol>,
+}
+
+/// Builds all of a cell's items and sees that they stand in the order in which they happen, and that none voids another's guarantee.
 ///
 /// # Errors
-/// Unknown names, a second protocol, or an item that stands before one that acts earlier.
-pub fn up(items: &[Named]) -> Result<(Vec<Box<dyn Defense>>, Box<dyn Protocol>), SpecError> {
-    let (mut defenses, mut protocol): (Vec<Box<dyn Defense>>, Option<Box<dyn Protocol>>) = (Vec::new(), None);
+/// Unknown names, a second protocol, an item that stands before one that acts earlier, or after one that it would undo.
+pub fn up(items: &[Named]) -> Result<Line, SpecError> {
+    let mut defenses: Vec<Box<dyn Defense>> = Vec::new();
+    let mut protocol = None;
     let mut before: Option<(Place, &str)> = None;
     for (at, named) in items.iter().enumerate() {
         let part = part(named)?;
         let place = Place::of(&part);
-        if let Some((earlier, name)) = before.filter(|(earlier, _)| *earlier > place) {
-            let problem = format!(
-                "`{}` acts {} but stands after `{name}`, which acts {}",
-                named.name,
-                place.words(),
-                earlier.words()
-            );
-            return Err(SpecError::value(
-                format!("defenses.{at}"),
-                problem,
-                format!("write it before `{name}`"),
-            ));
-        }
+        in_order(at, named, place, before)?;
         before = Some((place, &named.name));
-        if let Part::Defense(defense) = &part {
-            after(&defenses, defense.as_ref())
-                .map_err(|(problem, remedy)| SpecError::value(format!("defenses.{at}"), problem, remedy))?;
-        }
         match part {
-            Part::Defense(defense) => defenses.push(defense),
+            Part::Defense(defense) => {
+                after(&defenses, defense.as_ref())
+                    .map_err(|(problem, remedy)| refused(at, problem, remedy))?;
+                defenses.push(defense);
+            }
             Part::Protocol(_) if protocol.is_some() => {
-                return Err(SpecError::value(
-                    format!("defenses.{at}"),
-                    format!("`{}` is a second protocol", named.name),
-                    "updates travel by one; drop one of them",
-                ));
+                let problem = format!("`{}` is a second protocol", named.name);
+                return Err(refused(at, problem, "updates travel by one; drop one of them"));
             }
             Part::Protocol(p) => protocol = Some(p),
         }
     }
-    let protocol = protocol.unwrap_or_else(|| Box::new(Plain::default()));
-    let summed = protocol.server_sees_update() != defenses::protocol::Exposure::Clear;
-    if protocol.server_sees_sum() != defenses::protocol::Exposure::Clear
-        && let Some(at) = items.iter().position(|i| at_server(i))
+    let line = Line { defenses, protocol: protocol.unwrap_or_else(|| Box::new(Plain::default())) };
+    carried(items, &line)?;
+    Ok(line)
+}
+
+fn refused(at: usize, problem: impl Into<String>, remedy: impl Into<String>) -> SpecError {
+    SpecError::value(format!("defenses.{at}"), problem, remedy)
+}
+
+fn in_order(at: usize, named: &Named, place: Place, before: Option<(Place, &str)>) -> Result<(), SpecError> {
+    let Some((earlier, name)) = before.filter(|(earlier, _)| *earlier > place) else { return Ok(()) };
+    let words = (place.words(), earlier.words());
+    let problem =
+        format!("`{}` acts {} but stands after `{name}`, which acts {}", named.name, words.0, words.1);
+    Err(refused(at, problem, format!("write it before `{name}`")))
+}
+
+/// What a protocol must do, or must not do, for the defences around it.
+fn carried(items: &[Named], line: &Line) -> Result<(), SpecError> {
+    if line.protocol.server_sees_sum() != Exposure::Clear
+        && let Some(at) = items.iter().position(at_server)
     {
         let problem =
             format!("`{}` acts on the mean at the server, which holds only its ciphertext", items[at].name);
         let remedy = "use a defence of the clients, such as `dp-distributed`, or a protocol whose sum the server reads";
-        return Err(SpecError::value(format!("defenses.{at}"), problem, remedy));
+        return Err(refused(at, problem, remedy));
     }
-    match defenses.iter().position(|d| d.needs_sum() && !summed) {
-        Some(at) => Err(SpecError::value(
-            format!("defenses.{at}"),
-            format!(
+    if line.protocol.server_sees_update() != Exposure::Clear {
+        return Ok(());
+    }
+    match line.defenses.iter().position(|d| d.needs_sum()) {
+        Some(at) => {
+            let problem = format!(
                 "each client of `{}` adds only its share of the noise, which protects a sum but no single update",
                 items[at].name
-            ),
-            "put a protocol that hides single updates after it, such as `secagg`",
-        )),
-        None => Ok((defenses, protocol)),
+            );
+            Err(refused(at, problem, "put a protocol that hides single updates after it, such as `secagg`"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -165,28 +178,28 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn refused(names: &[&str]) -> String {
+    fn said(names: &[&str]) -> String {
         let items: Vec<Named> = names.iter().map(|n| Named::new(*n)).collect();
         up(&items).err().map_or("accepted".into(), |e| e.to_string())
     }
 
     #[test]
     fn the_order_is_that_of_reality() {
-        assert_eq!(refused(&["dp-local", "plain"]), "accepted");
-        assert_eq!(refused(&["prune", "plain", "dp-central"]), "accepted");
-        let line = refused(&["plain", "prune"]);
+        assert_eq!(said(&["dp-local", "plain"]), "accepted");
+        assert_eq!(said(&["prune", "plain", "dp-central"]), "accepted");
+        let line = said(&["plain", "prune"]);
         assert!(line.contains("defenses.1") && line.contains("write it before `plain`"), "{line}");
-        let line = refused(&["dp-central", "prune"]);
+        let line = said(&["dp-central", "prune"]);
         assert!(line.contains("at the server"), "{line}");
-        assert!(refused(&["plain", "plain"]).contains("second protocol"));
-        assert_eq!(refused(&["dp-distributed", "secagg"]), "accepted");
-        assert!(refused(&["dp-distributed"]).contains("such as `secagg`"));
-        assert!(refused(&["dp-distributed", "prune", "secagg"]).contains("noise was drawn in shares"));
-        assert!(refused(&["dp-local", "soteria"]).contains("voids its guarantee"));
-        assert_eq!(refused(&["soteria", "dp-local"]), "accepted");
-        assert!(refused(&["mixup", "dp-sgd"]).contains("one example into several"));
-        assert!(refused(&["ckks", "dp-central"]).contains("only its ciphertext"));
-        assert_eq!(refused(&["secagg", "dp-central"]), "accepted");
-        assert!(refused(&["prun"]).contains("did you mean"), "{}", refused(&["prun"]));
+        assert!(said(&["plain", "plain"]).contains("second protocol"));
+        assert_eq!(said(&["dp-distributed", "secagg"]), "accepted");
+        assert!(said(&["dp-distributed"]).contains("such as `secagg`"));
+        assert!(said(&["dp-distributed", "prune", "secagg"]).contains("noise was drawn in shares"));
+        assert!(said(&["dp-local", "soteria"]).contains("voids its guarantee"));
+        assert_eq!(said(&["soteria", "dp-local"]), "accepted");
+        assert!(said(&["mixup", "dp-sgd"]).contains("one example into several"));
+        assert!(said(&["ckks", "dp-central"]).contains("only its ciphertext"));
+        assert_eq!(said(&["secagg", "dp-central"]), "accepted");
+        assert!(said(&["prun"]).contains("did you mean"), "{}", said(&["prun"]));
     }
 }

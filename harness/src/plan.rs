@@ -50,7 +50,7 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
     spell_out(&mut spec)?;
     let data = open(&spec, root)?;
     let attack = (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
-    let (defenses, protocol) = line::up(&spec.defenses)?;
+    let line::Line { defenses, protocol } = line::up(&spec.defenses)?;
     let mut net = network(&spec, data.as_ref())?;
     for defense in &defenses {
         net = defense.model(net)?;

@@ -57,9 +57,9 @@ impl fmt::Display for Budget {
         let by: Vec<String> = self.accountants.iter().map(|(name, e)| format!("{name} {e:.4}")).collect();
         write!(
             f,
-            "({:.4}, {:e})-DP over {} release(s) at sampling rate {:.4}, against {}; unit: {unit}, neighbouring: {neighbouring}; epsilon by {}",
+            "({:.4}, {})-DP over {} release(s) at sampling rate {:.4}, against {}; unit: {unit}, neighbouring: {neighbouring}; epsilon by {}",
             self.epsilon,
-            self.delta,
+            if self.delta == 0.0 { "0".to_string() } else { format!("{:e}", self.delta) },
             self.steps,
             self.rate,
             self.against,

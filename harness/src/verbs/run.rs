@@ -154,7 +154,14 @@ fn word<T: serde::de::DeserializeOwned>(flag: &str, text: &str) -> Result<T> {
 /// `NAME` or `NAME:key=value,key=value`.
 fn defense(text: &str) -> Result<Named> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
-    let pairs: Vec<String> = rest.split(',').filter(|p| !p.is_empty()).map(String::from).collect();
+    let mut pairs: Vec<String> = Vec::new();
+    for part in rest.split(',').filter(|p| !p.is_empty()) {
+        match pairs.last_mut() {
+            // A comma inside a value, such as that of a list of moduli.
+            Some(last) if !part.contains('=') => *last = format!("{last},{part}"),
+            _ => pairs.push(part.into()),
+        }
+    }
     let mut named = Named::new(name);
     named.params = super::attack::parameters(&pairs)?;
     Ok(named)
