@@ -205,6 +205,21 @@ fn what_cannot_work_is_refused_in_one_line() {
     };
     assert_eq!(check(json!({}), 2), Ok(()));
     assert_eq!(check(json!({}), 100), Ok(()));
+    for clients in [0, 1] {
+        let line = check(json!({ "key": "shared" }), clients).unwrap_err();
+        assert!(line.starts_with("training.clients") && line.ends_with("write at least 2"), "{line}");
+    }
+    for scale in [120, 126, 127, 170] {
+        let line = check(json!({ "parameters": format!("16384/60,60,60,60/{scale}") }), 5).unwrap_err();
+        assert_eq!(
+            line,
+            format!(
+                "protocol.ckks.parameters: a scale of {scale} bits and a range of 64 need more than 126 bits a \
+                 coefficient; write a scale of at most 119 bits, or a smaller range"
+            )
+        );
+    }
+    assert_eq!(check(json!({ "parameters": "16384/60,60,60,60/119" }), 5), Ok(()));
     assert_eq!(
         check(json!({}), 1).unwrap_err(),
         "training.clients: is 1; a ckks key needs 2 to 65535 holders; write at least 2"

@@ -9,7 +9,8 @@ use crate::protocol::ProtocolError;
 
 const MAGIC: &[u8; 4] = b"FLCK";
 const VERSION: u8 = 1;
-const CHECKSUM: usize = 8;
+/// Bytes of the hash at the end.
+pub(crate) const CHECKSUM: usize = 8;
 
 /// First bytes of the hash of the public key that a key or ciphertext belongs to.
 pub(crate) type Fingerprint = [u8; 8];

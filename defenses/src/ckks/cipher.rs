@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rand::RngCore;
+use zeroize::Zeroizing;
 
-use super::bytes::{Fingerprint, Kind, malformed, open, seal, take};
+use super::bytes::{CHECKSUM, Fingerprint, Kind, malformed, open, seal, take};
 use super::encode::Plaintext;
 use super::keys::{PublicKey, SecretKey, hex};
 use super::params::ParameterSet;
@@ -58,7 +59,7 @@ impl SecretKey {
         context.add(&mut c0, &context.lift(&context.gaussian.sample(rng, context.degree())));
         context.forward(&mut c0);
         let c1 = context.uniform(&seed, 0, context.moduli.len());
-        let mut product = vec![0; c1.len()];
+        let mut product = Zeroizing::new(vec![0; c1.len()]);
         context.mul_add(&mut product, &c1, &self.secret);
         context.sub(&mut c0, &product);
         Ok(Ciphertext::fresh(context, self.key, [c0, c1], Some(seed), values.len()))
@@ -242,6 +243,13 @@ impl Ciphertext {
         seal(kind, self.context.params(), self.key, &payload)
     }
 
+    /// The bytes of `c0` in what [`Ciphertext::to_bytes`] wrote at full level: the part that the values went into.
+    pub(crate) fn of_c0<'a>(context: &Context, bytes: &'a [u8]) -> &'a [u8] {
+        let end = bytes.len().saturating_sub(CHECKSUM);
+        let len = context.packed_len(context.moduli.len());
+        bytes.get(end.saturating_sub(len)..end).unwrap_or_default()
+    }
+
     /// Reads what [`Ciphertext::to_bytes`] wrote.
     ///
     /// # Errors
@@ -289,5 +297,33 @@ impl Context {
             true => Ok(()),
             false => Err(malformed(what, format!("is of parameters {params}, expected {}", self.params()))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::generate;
+    use super::*;
+
+    /// Two encryptions from one stream share every coin: what differs between them is what the values went into.
+    #[test]
+    fn the_part_shown_holds_the_values_and_nothing_else() {
+        let params = "compact".parse().unwrap();
+        let stream = |purpose| suites::rng::stream(4, "ckks shown", purpose);
+        let (secret, public) = generate(&params, &mut stream("keys"));
+        let context = &secret.context;
+        let of = |bytes: &[u8]| Ciphertext::of_c0(context, bytes).to_vec();
+        let bytes = [0.0, 1.0].map(|v| public.encrypt(&[v; 9], &mut stream("coins")).unwrap().to_bytes());
+        let seeded = secret.encrypt(&[1.0; 9], &mut stream("coins")).unwrap();
+        for (message, c0) in [
+            (&bytes[1], Ciphertext::from_bytes(context, &bytes[1]).unwrap().c0),
+            (&seeded.to_bytes(), seeded.c0.clone()),
+        ] {
+            assert_eq!(context.unpack(&mut of(message).as_slice(), 1).unwrap(), c0);
+        }
+        let before = bytes[0].len() - CHECKSUM - of(&bytes[0]).len();
+        assert_eq!(bytes[0][..before], bytes[1][..before]);
+        assert_ne!(of(&bytes[0]), of(&bytes[1]));
+        assert!(Ciphertext::of_c0(context, &[1, 2]).is_empty());
     }
 }

@@ -4,6 +4,9 @@ use super::params::Packing;
 use super::ring::{Context, Poly};
 use crate::protocol::ProtocolError;
 
+/// What a coefficient stays below: an `i128` with a factor of two to spare.
+pub(crate) const WIDEST: f64 = (1u128 << 126) as f64;
+
 /// A decrypted polynomial that still has to be decoded.
 pub struct Plaintext {
     /// Its coefficients, nearest to zero.
@@ -18,10 +21,11 @@ impl Context {
     /// Largest magnitude that values may have, and any weighted sum of values that is to be decrypted.
     ///
     /// A slot of magnitude `|z|` gives coefficients up to `|z| scale` (they are means over the slots), with two values a slot
-    /// `sqrt(2) |v| scale`; half the modulus bounds them. A thousandth is left for noise.
+    /// `sqrt(2) |v| scale`; half the modulus bounds them, with a thousandth left for noise, and so do the 128-bit integers that
+    /// carry them before they become residues.
     pub fn capacity(&self) -> f64 {
         let modulus: f64 = self.moduli.iter().map(|m| m.q as f64).product();
-        let slot = modulus / 2.0 / self.params().scale() * (1.0 - 1e-3);
+        let slot = (modulus / 2.0 * (1.0 - 1e-3)).min(WIDEST) / self.params().scale();
         match self.params().packing() {
             Packing::Complex => slot / 2f64.sqrt(),
             Packing::Real => slot,
@@ -88,7 +92,13 @@ mod tests {
     /// Rounding moves each coefficient by at most 1/2, hence a slot by at most `N / (2 scale)`.
     #[test]
     fn decoding_undoes_encoding() {
-        for set in ["fedavg", "compact", "tenseal", "4096/30,30,30/50", "16384/60,60,60,60/110"] {
+        let wide = [
+            "16384/60,60,60,60/110",
+            "16384/60,60,60,60/126",
+            "16384/60,60,60,60/127",
+            "16384/60,60,60,60/170",
+        ];
+        for set in ["fedavg", "compact", "tenseal", "4096/30,30,30/50"].into_iter().chain(wide) {
             let context = context(set);
             let len = context.params().values();
             let range = context.capacity().min(1e3) * 0.9;
@@ -111,6 +121,10 @@ mod tests {
             assert!(context.encode(&[0.0, bad]).unwrap_err().to_string().contains("beyond the range"));
         }
         assert!(context.encode(&vec![0.0; 2049]).unwrap_err().to_string().contains("do not fit"));
+        for wide in ["16384/60,60,60,60/126", "16384/60,60,60,60/127", "16384/60,60,60,60/170"] {
+            let line = self::context(wide).encode(&[1.0]).unwrap_err().to_string();
+            assert!(line.contains("beyond the range"), "{wide}: {line}");
+        }
         let full = vec![context.capacity(); 2048];
         let back = round_trip(&context, &full);
         assert!(back.iter().all(|v| (v / context.capacity() - 1.0).abs() < 1e-9));

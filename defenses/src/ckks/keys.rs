@@ -88,7 +88,7 @@ impl SecretKey {
         let coefficients = sample::ternary(rng, context.degree());
         let secret = SecretKey::from_coefficients(context, [0; 8], party, coefficients);
         let mut b = context.error(rng);
-        let mut product = vec![0; b.len()];
+        let mut product = Zeroizing::new(vec![0; b.len()]);
         context.mul_add(&mut product, &context.uniform(seed, 0, context.moduli.len()), &secret.secret);
         context.sub(&mut b, &product);
         (secret, KeyShare { context: context.clone(), party, b })

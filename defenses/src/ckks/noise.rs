@@ -2,6 +2,7 @@
 
 use super::params::ParameterSet;
 use super::sample::SIGMA;
+use super::threshold::KEPT_SCALE;
 
 /// Deviations that bound the largest of many millions of Gaussian values.
 const DEVIATIONS: f64 = 6.0;
@@ -36,8 +37,43 @@ pub(crate) fn flooding(bits: u32, sigma: f64) -> f64 {
     if bits == 0 { 0.0 } else { 2f64.powi(bits as i32) * sigma }
 }
 
+/// Standard deviation, before primes are dropped, of what dropping them rounds away in the sum of `terms` polynomials: each is rounded
+/// to whole numbers at the scale that is left (variance 1/12), beside which earlier roundings vanish. Zero where none is dropped.
+pub(crate) fn dropped(params: &ParameterSet, terms: usize) -> f64 {
+    let mut shift = 0;
+    for bits in params.moduli()[1..].iter().rev() {
+        if params.scale_bits() < shift + bits + KEPT_SCALE as u32 {
+            break;
+        }
+        shift += bits;
+    }
+    if shift == 0 { 0.0 } else { (terms as f64 / 12.0).sqrt() * 2f64.powi(shift as i32) }
+}
+
+/// Error of a value of magnitude `range` by encoding and decoding in 64-bit floating point: a rounding of `2^-53` in each of the
+/// `log2 N` stages of either transform.
+pub(crate) fn transforms(params: &ParameterSet, range: f64) -> f64 {
+    range * f64::from(params.degree().ilog2()) * f64::EPSILON
+}
+
 /// Largest error to expect of a decrypted value when each coefficient has noise of deviation `sigma` at scale `scale`: a slot sums
 /// `N` coefficients times roots of unity, whose real parts have mean square 1/2.
 pub(crate) fn worst_error(params: &ParameterSet, sigma: f64, scale: f64) -> f64 {
     DEVIATIONS * sigma * (params.degree() as f64 / 2.0).sqrt() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_primes_and_transforms_add_their_rounding() {
+        let set = |text: &str| text.parse::<ParameterSet>().unwrap();
+        // 2^90 less 50 bits leaves 2^40; without a prime to spare nothing is dropped.
+        assert_eq!(dropped(&set("fedavg"), 3), 0.5 * 2f64.powi(50));
+        assert_eq!(dropped(&set("4096/50,50/85"), 3), 0.0);
+        assert_eq!(dropped(&set("compact"), 3), 0.0);
+        assert_eq!(dropped(&set("8192/60,60,40,40/116"), 12), 2f64.powi(80));
+        assert_eq!(transforms(&set("fedavg"), 64.0), 64.0 * 12.0 * 2f64.powi(-52));
+    }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
-use super::noise::{Origin, flooding, of_sum, worst_error};
+use super::encode::WIDEST;
+use super::noise::{Origin, dropped, flooding, of_sum, transforms, worst_error};
 use super::round::Exchange;
 use super::{Context, ParameterSet};
 use crate::protocol::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
@@ -115,19 +116,40 @@ impl Ckks {
     /// Largest error to expect of a mean over `clients`.
     pub fn error(&self, clients: usize) -> f64 {
         let sum = of_sum(&self.parameters, clients, self.origin(clients));
-        let floods = if self.key == Holders::Threshold { clients } else { 1 };
-        let sigma = (sum * sum + floods as f64 * self.flooding(clients).powi(2)).sqrt();
+        let (floods, rounding) = match self.key {
+            Holders::Threshold => (clients, dropped(&self.parameters, clients + 1)),
+            Holders::Shared => (1, 0.0),
+        };
+        let sigma = (sum * sum + floods as f64 * self.flooding(clients).powi(2) + rounding * rounding).sqrt();
         worst_error(&self.parameters, sigma, self.parameters.scale())
+            + transforms(&self.parameters, self.range)
     }
+}
+
+/// The largest scale in bits whose coefficients stay below [`WIDEST`] for values up to `range`.
+fn widest_scale(range: f64) -> u32 {
+    (WIDEST / range / 2f64.sqrt()).log2().clamp(10.0, 125.0) as u32
 }
 
 impl Protocol for Ckks {
     fn check(&self, federation: &Federation) -> Result<(), SpecError> {
         let clients = federation.clients;
-        let least = if self.key == Holders::Threshold { 2 } else { 1 };
-        if !(least..=usize::from(u16::MAX)).contains(&clients) {
-            let problem = format!("is {clients}; a ckks key needs {least} to 65535 holders");
-            return Err(SpecError::value("training.clients", problem, format!("write at least {least}")));
+        // The mean of one client is its update, whoever holds the key.
+        if !(2..=usize::from(u16::MAX)).contains(&clients) {
+            let problem = format!("is {clients}; a ckks key needs 2 to 65535 holders");
+            let remedy = if clients < 2 { "write at least 2" } else { "write at most 65535" };
+            return Err(SpecError::value("training.clients", problem, remedy));
+        }
+        if self.parameters.scale() * self.range * 2f64.sqrt() >= WIDEST {
+            let (bits, range) = (self.parameters.scale_bits(), self.range);
+            let problem = format!(
+                "a scale of {bits} bits and a range of {range} need more than 126 bits a coefficient"
+            );
+            return Err(SpecError::value(
+                "protocol.ckks.parameters",
+                problem,
+                format!("write a scale of at most {} bits, or a smaller range", widest_scale(range)),
+            ));
         }
         let capacity = Context::new(&self.parameters).capacity();
         if self.range > capacity {

@@ -76,7 +76,7 @@ impl<'a> Exchange<'a> {
             let values = chunk * size..len.min((chunk + 1) * size);
             let sum = self.upload(values)?;
             let sum_bytes = sum.to_bytes();
-            keep(&mut self.books.sum, &sum_bytes, 8 * len);
+            keep(&mut self.books.sum, Ciphertext::of_c0(&self.context, &sum_bytes), 8 * len);
             let mean = match &self.keys {
                 Keys::Shared(_) => self.open_shared(&sum_bytes)?,
                 Keys::Threshold { .. } => self.open_together(&sum, chunk as u64)?,
@@ -125,7 +125,8 @@ impl<'a> Exchange<'a> {
 
     /// Keeps what the server holds of the watched client, and what a colluder with the key reads of it.
     fn watch(&mut self, bytes: &[u8], factor: f64) -> Result<(), ProtocolError> {
-        keep(&mut self.books.upload, bytes, 8 * self.round.updates[self.round.watched].len());
+        let shown = Ciphertext::of_c0(&self.context, bytes);
+        keep(&mut self.books.upload, shown, 8 * self.round.updates[self.round.watched].len());
         if let (Keys::Shared(secret), Some(pooled)) = (&self.keys, &mut self.books.pooled) {
             let opened = secret.decrypt(&Ciphertext::from_bytes(&self.context, bytes)?)?;
             pooled.extend(opened.into_iter().map(|v| (v / factor) as f32));

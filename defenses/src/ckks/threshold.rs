@@ -15,7 +15,7 @@ use super::sample::{self, Seed};
 use crate::protocol::ProtocolError;
 
 /// Bits of scale that a partial decryption keeps at least when it drops primes.
-const KEPT_SCALE: i32 = 36;
+pub(crate) const KEPT_SCALE: i32 = 36;
 
 /// What the parties need of a ciphertext to decrypt it: `c1`.
 pub struct Half {
