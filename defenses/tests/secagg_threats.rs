@@ -8,7 +8,9 @@ use defenses::secagg::{
     Advert, Client, Delivery, Directory, Faults, Graph, Member, Phase, Plan, Refusal, Reveal, Server, Set,
     decode_bundle, decode_reveals, encode_bundle, encode_reveals,
 };
-use defenses::signatures::{EVERYONE, Header, Identity, Rejected, SERVER, Scheme, client, seal, server};
+use defenses::signatures::{
+    EVERYONE, Header, Identity, Rejected, SERVER, Scheme, client, open, seal, server,
+};
 use suites::rng::stream;
 
 mod secagg_common;
@@ -98,16 +100,100 @@ fn shares_that_do_not_open_are_named() {
     );
 }
 
-/// The server tells one half that client 4 dropped out and the other half that it did not, to get both kinds of its shares.
+/// Client 2 signs another set than the one it got: it alone is dropped, and the sum is right.
 #[test]
-fn a_split_view_of_the_survivors_reveals_nothing() {
-    let split = |mut d: Delivery| {
-        if d.phase == Phase::Masked && d.from == SERVER && d.to < 2 {
-            reseal(&mut d, 5, &server(ED).unwrap(), |body| *body = Set::new(5, 0..4).encode());
+fn a_signed_lie_about_the_survivors_drops_only_the_liar() {
+    let lie = |mut d: Delivery| {
+        if d.phase == Phase::Consistency && d.from == 2 {
+            let other = Set::new(5, 0..4).digest().to_vec();
+            reseal(&mut d, 5, &client(ED, 2).unwrap(), |body| *body = other);
         }
     };
-    let line = tampered(5, 4, BTreeMap::new(), &split).err().unwrap().to_string();
-    assert!(line.contains("phase `unmasking`") && line.contains("signed another set of survivors"), "{line}");
+    let outcome = tampered(5, 4, BTreeMap::new(), &lie).unwrap();
+    assert_eq!(outcome.sum, plain_sum(&[0, 1, 2, 3, 4], 4));
+    let [failure] = &outcome.failures[..] else { panic!("{:?}", outcome.failures) };
+    assert_eq!((failure.client, &*failure.what), (2, "signed another set of survivors"));
+}
+
+/// Client 2 advertises a key of small order, or one of client 1's, properly signed: it alone is dropped.
+#[test]
+fn a_signed_unusable_or_copied_key_drops_only_the_liar() {
+    type Lie = fn(&mut Advert, &Advert);
+    let lies: [(Lie, &str); 4] = [
+        (|mine, _| mine.sealing = [0; 32], "advertised an unusable key"),
+        (|mine, _| mine.masking = [0; 32], "advertised an unusable key"),
+        (|mine, other| mine.masking = other.masking, "advertised a key of client 1"),
+        (|mine, other| mine.sealing = other.masking, "advertised a key of client 1"),
+    ];
+    for (change, says) in lies {
+        let other = std::sync::Mutex::new(None);
+        let lie = |mut d: Delivery| {
+            if d.phase == Phase::Keys && (d.from == 1 || d.from == 2) {
+                let identity = client(ED, d.from).unwrap();
+                reseal(&mut d, 5, &identity, |body| {
+                    let mut advert = Advert::decode(body).unwrap();
+                    match *other.lock().unwrap() {
+                        None => (),
+                        Some(other) => change(&mut advert, &other),
+                    }
+                    *body = advert.encode();
+                    other.lock().unwrap().get_or_insert(advert);
+                });
+            }
+        };
+        let outcome = tampered(5, 4, BTreeMap::new(), &lie).unwrap();
+        assert_eq!(outcome.sum, plain_sum(&[0, 1, 3, 4], 4));
+        let [failure] = &outcome.failures[..] else { panic!("{:?}", outcome.failures) };
+        assert_eq!((failure.client, &*failure.what), (2, says));
+    }
+}
+
+/// Both keys of client 1 passed on as client 2's too, signed by client 2: a server that does not look is not believed.
+#[test]
+fn a_client_refuses_two_with_one_key() {
+    let (mut clients, mail) = until(Phase::Keys);
+    let header = |sender, recipient| Header { round: 1, phase: Phase::Keys.code(), sender, recipient };
+    let body = open(&mail[0], header(SERVER, 0), server(ED).unwrap().public()).unwrap();
+    let mut adverts: Vec<Vec<u8>> = decode_bundle(body).unwrap().iter().map(|m| m.to_vec()).collect();
+    let copied = open(&adverts[0], header(1, EVERYONE), client(ED, 1).unwrap().public()).unwrap().to_vec();
+    adverts[1] = seal(&client(ED, 2).unwrap(), header(2, EVERYONE), &copied).unwrap();
+    let bundle = encode_bundle(&adverts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let forged = seal(&server(ED).unwrap(), header(SERVER, 0), &bundle).unwrap();
+    assert_eq!(clients[0].share(&forged).unwrap_err(), Refusal::SameKey(2));
+    assert!(clients[1].share(&mail[1]).is_ok());
+}
+
+/// An input of another length than planned is neither cut nor filled up.
+#[test]
+fn an_input_of_another_length_is_refused() {
+    for have in [1, 3] {
+        let (mut clients, mail) = until(Phase::Shares);
+        let refusal = clients[0].mask(&mail[0], vec![7; have]).unwrap_err();
+        assert_eq!(refusal, Refusal::Input { have, need: 2 });
+    }
+}
+
+/// The server tells one half that client 3 dropped out and the other half that it did not, to get both kinds of its shares, and passes
+/// on what they signed.
+#[test]
+fn a_split_view_of_the_survivors_reveals_nothing() {
+    let (mut clients, mail) = until(Phase::Masked);
+    let without = |to| {
+        let header = Header { round: 1, phase: Phase::Masked.code(), sender: SERVER, recipient: to };
+        seal(&server(ED).unwrap(), header, &Set::new(4, 0..3).encode()).unwrap()
+    };
+    let signed: Vec<Vec<u8>> = (0..4)
+        .map(|i| match i {
+            0 | 1 => clients[i].confirm(&without(i as u32)).unwrap(),
+            _ => clients[i].confirm(&mail[i]).unwrap(),
+        })
+        .collect();
+    for (to, liar, others) in [(0, 2, [1, 2]), (2, 0, [0, 1]), (3, 1, [1, 2])] {
+        let header = Header { round: 1, phase: Phase::Consistency.code(), sender: SERVER, recipient: to };
+        let bundle = encode_bundle(&others.map(|i: usize| &signed[i][..]));
+        let bundle = seal(&server(ED).unwrap(), header, &bundle).unwrap();
+        assert_eq!(clients[to as usize].reveal(&bundle).unwrap_err(), Refusal::Inconsistent(liar));
+    }
 }
 
 fn plan(round: u64) -> Plan {

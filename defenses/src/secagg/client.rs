@@ -18,7 +18,7 @@ use super::shamir::{self, SHARE, Share};
 use crate::signatures::{EVERYONE, Header, Identity, SERVER, open, seal};
 
 struct Peer {
-    masking: [u8; 32],
+    advert: Advert,
     agreed: Secret,
 }
 
@@ -96,7 +96,7 @@ impl Client {
     /// Phase `shares`: reads its neighbours' keys, sends each a sealed share of its mask key and of its self-mask seed.
     ///
     /// # Errors
-    /// A key that its owner did not sign, fewer than the threshold, a client twice.
+    /// A key that its owner did not sign or that another has too, fewer than the threshold, a client twice.
     pub fn share(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Shares)?;
         let body = self.servers_word(Phase::Keys, message)?;
@@ -114,7 +114,7 @@ impl Client {
     /// Phase `masked`: takes the shares dealt to it, sends its words under all masks. `words` are the input, as many as planned.
     ///
     /// # Errors
-    /// Shares from a client whose key it never saw, fewer than the threshold.
+    /// Shares from a client whose key it never saw, fewer than the threshold, another number of words than planned.
     pub fn mask(&mut self, message: &[u8], mut words: Vec<u64>) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Masked)?;
         let body = self.servers_word(Phase::Shares, message)?;
@@ -122,7 +122,9 @@ impl Client {
             self.hold(sender, &sealed)?;
         }
         self.enough(self.held.len())?;
-        words.resize(self.plan.words, 0);
+        if words.len() != self.plan.words {
+            return Err(Refusal::Input { have: words.len(), need: self.plan.words });
+        }
         masks::apply(&mut words, &self.masks()?);
         let mut body = Vec::with_capacity(pack::packed_len(words.len(), self.plan.bits).unwrap_or(0));
         pack::pack(&words, self.plan.bits, &mut body);
@@ -223,7 +225,12 @@ impl Client {
         let (sender, body) = self.neighbours_word(Phase::Keys, signed)?;
         let advert = Advert::decode(body)?;
         let agreed = self.sealing.agree(&advert.sealing).ok_or(Refusal::Key(sender))?;
-        let peer = Peer { masking: advert.masking, agreed };
+        let own = Advert { sealing: *self.sealing.public(), masking: *self.masking.public() };
+        let mut known = self.peers.iter().filter(|(v, _)| **v != sender).map(|(_, peer)| &peer.advert);
+        if own.shares_a_key(&advert) || known.any(|other| other.shares_a_key(&advert)) {
+            return Err(Refusal::SameKey(sender));
+        }
+        let peer = Peer { advert, agreed };
         match self.peers.insert(sender, peer) {
             Some(_) => Err(Refusal::Twice(sender)),
             None => Ok(()),
@@ -282,7 +289,7 @@ impl Client {
         for owner in self.held.keys() {
             let peer = self.peers.get(owner).ok_or(Refusal::NotSubset(*owner))?;
             masks.push(
-                pair_mask(&self.masking, &peer.masking, self.plan.round, [self.index, *owner])
+                pair_mask(&self.masking, &peer.advert.masking, self.plan.round, [self.index, *owner])
                     .ok_or(Refusal::Key(*owner))?,
             );
         }

@@ -47,6 +47,12 @@ impl KeyPair {
     }
 }
 
+/// Whether secrets can be agreed on with this public key. Private keys are multiples of 8, so a key of small order gives zero, which is
+/// refused, with every one of them: one is enough to tell.
+pub fn usable(public: &[u8; 32]) -> bool {
+    KeyPair::new(Zeroizing::new([1; 32])).is_some_and(|probe| probe.agree(public).is_some())
+}
+
 struct Len(usize);
 
 impl KeyType for Len {
@@ -116,6 +122,12 @@ mod tests {
         let (a, b) = (pair(1), pair(2));
         assert_eq!(a.agree(b.public()), b.agree(a.public()));
         assert!(a.agree(&[0; 32]).is_none());
+        assert!(usable(a.public()) && !usable(&[0; 32]) && !usable(&low(1)));
+    }
+
+    /// A small number as a coordinate: 0 and 1 are of small order.
+    fn low(number: u8) -> [u8; 32] {
+        std::array::from_fn(|i| if i == 0 { number } else { 0 })
     }
 
     #[test]

@@ -61,6 +61,16 @@ impl Advert {
         [self.sealing, self.masking].concat()
     }
 
+    /// Both keys.
+    pub fn keys(&self) -> [[u8; 32]; 2] {
+        [self.sealing, self.masking]
+    }
+
+    /// Whether a key of one is a key of the other, in whatever place.
+    pub fn shares_a_key(&self, other: &Advert) -> bool {
+        self.keys().iter().any(|key| other.keys().contains(key))
+    }
+
     /// Reads [`Advert::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Advert, Malformed> {
         let mut reader = Reader(bytes);

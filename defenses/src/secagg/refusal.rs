@@ -38,9 +38,20 @@ pub enum Refusal {
     /// A client that was not in the earlier set, or not its neighbour.
     #[error("refuses: client {0} was not among those who took the step before")]
     NotSubset(u32),
-    /// A client twice, or two with one key.
+    /// A client twice.
     #[error("refuses: client {0} appears twice")]
     Twice(u32),
+    /// A public key that another client, or the one who refuses, advertised too.
+    #[error("refuses: client {0} advertised a key that another has too")]
+    SameKey(u32),
+    /// An input of its own that is not as long as planned.
+    #[error("refuses: its input has {have} words, the round carries {need}")]
+    Input {
+        /// Words of the input.
+        have: usize,
+        /// Words of the plan.
+        need: usize,
+    },
     /// The set of survivors lacks the client itself, though it sent its input.
     #[error("refuses: its own input is not in the sum")]
     LeftOut,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::graph::Graph;
+use super::keys;
 use super::member::{Directory, Plan};
 use super::message::{self, Advert, Phase, Reveal, SEALED, Set, Shares};
 use super::pack;
@@ -26,6 +27,15 @@ pub enum Dropped {
     /// Shares that are not for exactly its neighbours.
     #[error("shares for the wrong clients")]
     Recipients,
+    /// A public key of small order, with which nobody could agree on a secret.
+    #[error("advertised an unusable key")]
+    Key,
+    /// A public key that an earlier client advertised.
+    #[error("advertised a key of client {0}")]
+    Copied(u32),
+    /// A signature over another set than the one the server sent.
+    #[error("signed another set of survivors")]
+    Inconsistent,
 }
 
 /// Why the round ended without a sum.
@@ -87,6 +97,8 @@ pub struct Server {
     /// Clients whose inputs are in the sum: the third set.
     pub(super) inputs: Vec<u32>,
     pub(super) sum: Vec<u64>,
+    /// The third set as it was sent.
+    survivors: Option<Set>,
     confirmed: BTreeMap<u32, Vec<u8>>,
     /// The client whose masked words are kept beside the sum, and these.
     watched: u32,
@@ -116,6 +128,7 @@ impl Server {
             checks: BTreeMap::new(),
             mail: BTreeMap::new(),
             inputs: Vec::new(),
+            survivors: None,
             confirmed: BTreeMap::new(),
             reveals: BTreeMap::new(),
         }
@@ -138,12 +151,16 @@ impl Server {
         }
         match phase {
             Phase::Keys => {
-                let advert = Advert::decode(body)?;
+                let advert = self.admissible(Advert::decode(body)?)?;
                 self.adverts.insert(from, (message.to_vec(), advert));
             }
             Phase::Shares => self.post(from, Shares::decode(body)?)?,
             Phase::Masked => self.add(from, body)?,
             Phase::Consistency => {
+                // Passed on, it would make every honest neighbour refuse the round.
+                if self.survivors.as_ref().map(Set::digest).is_none_or(|digest| body != digest) {
+                    return Err(Dropped::Inconsistent);
+                }
                 self.confirmed.insert(from, message.to_vec());
             }
             Phase::Unmasking => {
@@ -174,7 +191,9 @@ impl Server {
                 bodies.into_iter().map(|(c, body)| self.sign(phase, c, &body)).collect()
             }
             Phase::Masked => {
-                let body = Set::new(self.plan.clients, present.iter().copied()).encode();
+                let set = Set::new(self.plan.clients, present.iter().copied());
+                let body = set.encode();
+                self.survivors = Some(set);
                 present.iter().map(|&c| self.sign(phase, c, &body)).collect()
             }
             Phase::Consistency => {
@@ -208,6 +227,17 @@ impl Server {
             Phase::Masked => self.checks.contains_key(&from) && !inputs(),
             Phase::Consistency => inputs() && !self.confirmed.contains_key(&from),
             Phase::Unmasking => self.confirmed.contains_key(&from) && !self.reveals.contains_key(&from),
+        }
+    }
+
+    /// The advert, where its keys can be used by everybody: one that cannot would make every neighbour refuse the round.
+    fn admissible(&self, advert: Advert) -> Result<Advert, Dropped> {
+        if !advert.keys().iter().all(keys::usable) {
+            return Err(Dropped::Key);
+        }
+        match self.adverts.iter().find(|(_, (_, other))| other.shares_a_key(&advert)) {
+            Some((&other, _)) => Err(Dropped::Copied(other)),
+            None => Ok(advert),
         }
     }
 
