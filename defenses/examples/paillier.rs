@@ -33,10 +33,10 @@ fn main() {
     let (start, mut sum, rounds) = (Instant::now(), public.sum(&first), 100);
     (0..rounds).for_each(|_| sent.iter().for_each(|c| public.add(&mut sum, c)));
     let add = (rounds * sent.len()) as f64 / start.elapsed().as_secs_f64();
-    let total = key.decrypt(&public.finish(&sum));
+    let total = key.decrypt(&public.finish(&sum)).expect("an honest ciphertext");
 
     let start = Instant::now();
-    let opened: Vec<_> = sent.iter().map(|c| key.decrypt(c)).collect();
+    let opened: Vec<_> = sent.iter().map(|c| key.decrypt(c).expect("an honest ciphertext")).collect();
     let decrypt = opened.len() as f64 / start.elapsed().as_secs_f64();
     assert_eq!(packing.unpack(&opened, values.len(), 1), values, "everything came back");
     assert!(total.bits() > 0);

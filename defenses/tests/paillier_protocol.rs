@@ -101,6 +101,7 @@ fn views_are_declared() {
     assert_eq!(protocol.key_opens_update(), Some(true));
     assert!(protocol.claim().contains("toy key, no security"), "{}", protocol.claim());
     let real = built(json!({})).unwrap();
+    assert!(real.claim().contains("values rounded to steps of 1e-6"), "{}", real.claim());
     assert!(!real.claim().contains("toy") && real.claim().contains("112-bit"), "{}", real.claim());
     assert_eq!(
         Value::Object(real.spelled_out()),
@@ -139,6 +140,7 @@ fn bad_parameters_are_one_line() {
     let cases = [
         (json!({ "key_bits": 777 }), "protocol.paillier.key_bits"),
         (json!({ "precision": 0 }), "protocol.paillier.precision"),
+        (json!({ "precision": 999 }), "above 1e-3; write at least 1000 steps"),
         (json!({ "precision": -5 }), "precision"),
         (json!({ "range": 0.0 }), "protocol.paillier.range"),
         (json!({ "keybits": 512 }), "key_bits"),
@@ -154,8 +156,10 @@ fn sums_that_could_overflow_are_refused_before_the_run() {
     let federation = |clients, max_weight| Federation { clients, values: 10, max_weight };
     let real = built(json!({})).unwrap();
     assert!(real.check(&federation(10_000, 1_000_000)).is_ok());
-    let error = real.check(&federation(0, 1)).unwrap_err().to_string();
-    assert!(error.contains("training.clients"), "{error}");
+    for clients in [0, 1] {
+        let error = real.check(&federation(clients, 1)).unwrap_err().to_string();
+        assert!(error.starts_with("training.clients") && error.ends_with("write at least 2"), "{error}");
+    }
     let error = real.check(&federation(usize::MAX, 1 << 60)).unwrap_err().to_string();
     assert!(error.contains("training.clients") && error.contains("64 bits"), "{error}");
     assert!(real.check(&federation(1 << 32, 1 << 31)).is_ok(), "2 * 2^30 * 2^63 fits into 95 bits");

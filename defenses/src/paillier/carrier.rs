@@ -120,7 +120,7 @@ impl<'a> Carrier<'a> {
         let ciphertexts =
             message::decode(self.public(), bytes, self.count()).map_err(|e| malformed("message", &e))?;
         self.done.store(0, Ordering::Relaxed);
-        let plaintexts: Vec<BoxedUint> = ciphertexts
+        let plaintexts: Result<Vec<BoxedUint>, PaillierError> = ciphertexts
             .par_iter()
             .map(|c| {
                 let m = self.key.decrypt(c);
@@ -128,6 +128,7 @@ impl<'a> Carrier<'a> {
                 m
             })
             .collect();
+        let plaintexts = plaintexts.map_err(|e| malformed("message", &e))?;
         Ok(self.packing.unpack(&plaintexts, self.values, weight))
     }
 

@@ -27,6 +27,9 @@ pub enum PaillierError {
     /// Numbers that are no ciphertext of this key.
     #[error("ciphertext {0} lies outside the group of its key")]
     BadCiphertext(usize),
+    /// A number that only someone who knows or guessed a factor of the modulus can make.
+    #[error("a ciphertext shares a factor with the modulus of its key; refuse its sender")]
+    NotCoprime,
     /// A vector of another length.
     #[error("{found} ciphertexts, where {expected} belong")]
     Count {

@@ -1,8 +1,9 @@
 //! Vectors of ciphertexts as they travel.
 
 use crypto_bigint::BoxedUint;
+use crypto_bigint::modular::BoxedMontyForm;
 
-use super::public::number;
+use super::public::{coprime, number};
 use super::{Ciphertext, PaillierError, PublicKey};
 use crate::keys::{Container, Kind, Scheme};
 
@@ -34,7 +35,21 @@ pub fn decode(key: &PublicKey, bytes: &[u8], expected: usize) -> Result<Vec<Ciph
         return Err(PaillierError::Count { found, expected });
     }
     let ciphertexts = container.payload.chunks_exact(size).enumerate();
-    ciphertexts.map(|(i, bytes)| ciphertext(key, bytes).ok_or(PaillierError::BadCiphertext(i))).collect()
+    let ciphertexts: Result<Vec<Ciphertext>, PaillierError> =
+        ciphertexts.map(|(i, bytes)| ciphertext(key, bytes).ok_or(PaillierError::BadCiphertext(i))).collect();
+    let ciphertexts = ciphertexts?;
+    match all_coprime(key, &ciphertexts) {
+        true => Ok(ciphertexts),
+        false => Err(PaillierError::NotCoprime),
+    }
+}
+
+/// Whether no ciphertext shares a factor with `n`: one greatest common divisor, of the product of all. Powers of Montgomery's `R` in it
+/// are coprime to `n`.
+fn all_coprime(key: &PublicKey, ciphertexts: &[Ciphertext]) -> bool {
+    let form = |c: &Ciphertext| BoxedMontyForm::from_montgomery(c.0.clone(), key.square());
+    let product = ciphertexts.iter().map(form).reduce(|a, b| a.mul(&b));
+    product.is_none_or(|product| coprime(&product.to_montgomery(), key.square()))
 }
 
 /// A number in `[1, n^2)`.

@@ -22,13 +22,16 @@ pub static ENTRY: Entry<dyn Protocol> = Entry {
     build: |map| Ok(Box::new(Paillier::new(suites::params("paillier", map)?)?)),
 };
 
+/// Fewest steps a unit: a step of 1e-3.
+const COARSEST: u64 = 1000;
+
 /// Parameters.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Setting {
     /// Bits of the modulus: 2048 or 3072; 512 and 1024 are toys.
     pub key_bits: u32,
-    /// Steps a unit of the fixed-point encoding, at least 1: a value is sent as `round(value * precision)`.
+    /// Steps a unit of the fixed-point encoding, at least 1000: a value is sent as `round(value * precision)`.
     pub precision: u64,
     /// Largest magnitude of a value, above 0; a value beyond it is an error.
     pub range: f64,
@@ -63,6 +66,14 @@ impl Paillier {
         if setting.precision == 0 {
             return Err(wrong("precision", "is 0".into(), "write steps a unit, e.g. 1000000"));
         }
+        if setting.precision < COARSEST {
+            let problem = format!(
+                "is {}: values would be rounded to steps of {:e}, above 1e-3",
+                setting.precision,
+                1.0 / setting.precision as f64
+            );
+            return Err(wrong("precision", problem, "write at least 1000 steps a unit, e.g. 1000000"));
+        }
         if !(setting.range > 0.0 && setting.range.is_finite()) {
             let problem = format!("is {}", setting.range);
             return Err(wrong("range", problem, "write the largest magnitude of a value, above 0"));
@@ -96,8 +107,10 @@ impl Paillier {
 
 impl Protocol for Paillier {
     fn check(&self, federation: &Federation) -> Result<(), SpecError> {
-        if federation.clients == 0 {
-            return Err(SpecError::value("training.clients", "is 0", "write at least 1"));
+        if federation.clients < 2 {
+            let problem =
+                format!("is {}; the mean of fewer than two clients is an update", federation.clients);
+            return Err(SpecError::value("training.clients", problem, "write at least 2"));
         }
         let Some(weight) = (federation.clients as u64).checked_mul(federation.max_weight.max(1)) else {
             let problem = format!("{} with weights up to {}", federation.clients, federation.max_weight);
@@ -187,7 +200,8 @@ impl Protocol for Paillier {
             (None, warning) => warning.unwrap_or_default(),
         };
         format!(
-            "updates and sum hidden from the server ({strength}; assumes decisional composite residuosity and discrete logarithms with short exponents, an honest-but-curious server, and no client that pools with it: all share one secret key, and each opens every upload it gets hold of); the mean is exact to half a step and hides nothing from whoever decrypts it"
+            "updates and sum hidden from the server ({strength}; assumes decisional composite residuosity and discrete logarithms with short exponents, an honest-but-curious server, and no client that pools with it: all share one secret key, and each opens every upload it gets hold of); values rounded to steps of {:e}; the mean is exact to half a step and hides nothing from whoever decrypts it",
+            1.0 / self.setting.precision as f64
         )
     }
 

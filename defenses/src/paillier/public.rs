@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{BoxedUint, ConcatenatingMul, Odd, Resize};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, Gcd, Odd, Resize};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::secret::exponent_bits as short;
 use super::table::Table;
 use super::{KEY_BITS, PaillierError};
 use crate::keys::{Container, Fingerprint, Kind, Scheme};
@@ -35,7 +36,8 @@ pub struct Sum {
 }
 
 impl PublicKey {
-    /// From a modulus of an offered size, odd and of its full length, and the base of the randomness.
+    /// From a modulus of an offered size, odd and of its full length, and the base of the randomness: neither 1 nor -1, and coprime to `n`.
+    /// That it is an `n`-th power as it should be, only who knows the factors can tell.
     pub(super) fn new(
         bits: u32,
         exponent_bits: u32,
@@ -47,18 +49,23 @@ impl PublicKey {
             return Err(PaillierError::KeyBits(bits));
         }
         let n = n.resize(bits);
-        if n.bits() != bits || !(128..=bits).contains(&exponent_bits) {
+        if n.bits() != bits || exponent_bits != short(bits) {
             return Err(bad("its modulus or exponent has another length than its header says"));
         }
         let square: Option<Odd<BoxedUint>> = Odd::new(n.concatenating_mul(&n)).into();
         let square = square.ok_or(bad("its modulus is even"))?;
         let base = base.resize(2 * bits);
-        if base >= *square.as_ref() || base <= BoxedUint::one() {
-            return Err(bad("its base lies outside the group"));
+        if base >= square.as_ref().wrapping_sub(BoxedUint::one()) || base <= BoxedUint::one() {
+            return Err(bad("its base lies outside the group or hides nothing"));
         }
         let square = BoxedMontyParams::new(square);
-        let id = Fingerprint::of("paillier", &n.to_le_bytes());
-        Ok(PublicKey { bits, exponent_bits, n, base, square, id, table: OnceLock::new() })
+        if !coprime(&base, &square) {
+            return Err(bad("its base shares a factor with its modulus"));
+        }
+        let id = Fingerprint([0; 16]);
+        let mut key = PublicKey { bits, exponent_bits, n, base, square, id, table: OnceLock::new() };
+        key.id = Fingerprint::of("paillier", &key.payload());
+        Ok(key)
     }
 
     /// Bits of the modulus.
@@ -71,7 +78,7 @@ impl PublicKey {
         self.exponent_bits
     }
 
-    /// Names the key; depends on the modulus alone.
+    /// Names the key: modulus, base and sizes.
     pub fn fingerprint(&self) -> Fingerprint {
         self.id
     }
@@ -79,6 +86,11 @@ impl PublicKey {
     /// The modulus.
     pub fn modulus(&self) -> &BoxedUint {
         &self.n
+    }
+
+    /// The base of the randomness, `h_s`.
+    pub(super) fn base(&self) -> &BoxedUint {
+        &self.base
     }
 
     /// The modulus of ciphertexts, `n^2`.
@@ -200,6 +212,11 @@ impl PublicKey {
             Table::new(&BoxedMontyForm::new(self.base.clone(), &self.square), self.exponent_bits)
         })
     }
+}
+
+/// Whether a number is coprime to this modulus; in time that depends on the number, which is public.
+pub(super) fn coprime(x: &BoxedUint, modulus: &BoxedMontyParams) -> bool {
+    modulus.modulus().gcd_vartime(x).get().is_one().into()
 }
 
 /// A little-endian number of so many bits from the front of some bytes, and what follows.

@@ -80,6 +80,12 @@ impl SecretKey {
         if !primes::is_blum_prime(&p) || !primes::is_blum_prime(&q) {
             return Err(bad("its factors are not primes that are 3 modulo 4"));
         }
+        // Base of the right order: an n-th power, up to what encryptions hide.
+        let phi = p.wrapping_sub(BoxedUint::one()).concatenating_mul(&q.wrapping_sub(BoxedUint::one()));
+        let power = BoxedMontyForm::new(public.base().clone(), public.square()).pow(&phi).retrieve();
+        if power != BoxedUint::one() {
+            return Err(bad("its base is no power that leaves plaintexts alone"));
+        }
         let (left, right) = (Half::new(&p, &q)?, Half::new(&q, &p)?);
         let inverse: Option<BoxedMontyForm> = right.lift(&p).invert().into();
         let p_inverse = inverse.ok_or(bad("its factors are related"))?;
@@ -92,18 +98,21 @@ impl SecretKey {
     }
 
     /// The plaintext, below `n`. The time does not depend on it, nor on the primes.
-    pub fn decrypt(&self, c: &Ciphertext) -> BoxedUint {
-        let (m_p, m_q) = (self.p.decrypt(c), self.q.decrypt(c));
+    ///
+    /// # Errors
+    /// A ciphertext that a factor of `n` divides.
+    pub fn decrypt(&self, c: &Ciphertext) -> Result<BoxedUint, PaillierError> {
+        let (m_p, m_q) = (self.p.decrypt(c)?, self.q.decrypt(c)?);
         // Garner: m = m_p + p ((m_q - m_p) p^-1 mod q).
         let difference = m_q.sub_mod(&m_p.rem(&self.q.prime), &self.q.prime);
         let t = self.q.product(difference, &self.p_inverse);
-        self.p.prime.as_ref().concatenating_mul(&t).wrapping_add(m_p.resize(self.public.bits))
+        Ok(self.p.prime.as_ref().concatenating_mul(&t).wrapping_add(m_p.resize(self.public.bits)))
     }
 
     /// The plaintext by the formula of the paper, `L(c^phi mod n^2) phi^-1 mod n`: about four times slower.
     ///
     /// # Errors
-    /// None for a key that was checked.
+    /// A ciphertext that a factor of `n` divides.
     pub fn decrypt_textbook(&self, c: &Ciphertext) -> Result<BoxedUint, PaillierError> {
         let bits = self.public.bits;
         let n = self.public.modulus();
@@ -112,7 +121,10 @@ impl SecretKey {
         let modulus = modulus.ok_or(broken.clone())?;
         let phi = self.p.exponent.concatenating_mul(&self.q.exponent);
         let power = BoxedMontyForm::new(c.0.clone(), self.public.square()).pow(&phi).retrieve();
-        let (l, _) = power.wrapping_sub(BoxedUint::one()).div_rem(modulus.as_nz_ref());
+        let (l, rest) = power.div_rem(modulus.as_nz_ref());
+        if rest != BoxedUint::one() {
+            return Err(PaillierError::NotCoprime);
+        }
         let inverse: Option<BoxedUint> = phi.invert_odd_mod(&modulus).into();
         Ok(l.resize(bits).mul_mod(&inverse.ok_or(broken)?, modulus.as_nz_ref()))
     }
@@ -128,7 +140,7 @@ impl SecretKey {
         Zeroizing::new(container.encode())
     }
 
-    /// Reads a secret key and checks it: lengths, product, primality.
+    /// Reads a secret key and checks it: lengths, product, primality, the order of its base.
     ///
     /// # Errors
     /// Anything but an intact Paillier secret key.
@@ -183,12 +195,16 @@ impl Half {
         })
     }
 
-    /// `m mod p = L_p(c^(p-1) mod p^2) factor mod p`, with `L_p(u) = (u - 1) / p`.
-    fn decrypt(&self, c: &Ciphertext) -> BoxedUint {
+    /// `m mod p = L_p(c^(p-1) mod p^2) factor mod p`, with `L_p(u) = (u - 1) / p`: the quotient of `u` by `p`, which leaves 1 unless `p`
+    /// divides `c`.
+    fn decrypt(&self, c: &Ciphertext) -> Result<BoxedUint, PaillierError> {
         let c = BoxedMontyForm::new(c.0.rem(&self.square), &self.square_modulus);
         let u = c.pow(&self.exponent).retrieve();
-        let (l, _) = u.wrapping_sub(BoxedUint::one()).div_rem(&self.prime);
-        self.product(l.resize(self.prime.as_ref().bits_precision()), &self.factor)
+        let (l, rest) = u.div_rem(&self.prime);
+        if rest != BoxedUint::one() {
+            return Err(PaillierError::NotCoprime);
+        }
+        Ok(self.product(l.resize(self.prime.as_ref().bits_precision()), &self.factor))
     }
 
     /// `x y mod p` for a plain `x` below `p` and a `y` in Montgomery form: one Montgomery product, no conversion.
@@ -221,4 +237,45 @@ fn base(n: &BoxedUint, bits: u32, rng: &mut impl CryptoRng) -> Result<BoxedUint,
     let h = x.square_mod(modulus.as_nz_ref()).neg_mod(modulus.as_nz_ref());
     let params = BoxedMontyParams::new(square.ok_or(even)?);
     Ok(BoxedMontyForm::new(h.resize(2 * bits), &params).pow(n).retrieve())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> SecretKey {
+        SecretKey::generate(512, &mut suites::rng::stream(2, "paillier", "secret")).unwrap()
+    }
+
+    #[test]
+    fn a_ciphertext_that_a_factor_divides_is_an_error() {
+        let key = key();
+        let wide = |x: &BoxedUint| Ciphertext(x.clone().resize(1024));
+        for bad in [key.public.modulus(), key.p.prime.as_ref(), key.q.prime.as_ref(), &BoxedUint::zero()] {
+            assert_eq!(key.decrypt(&wide(bad)), Err(PaillierError::NotCoprime));
+            assert_eq!(key.decrypt_textbook(&wide(bad)), Err(PaillierError::NotCoprime));
+        }
+    }
+
+    /// Keys with the base replaced and the fingerprint mended, as whoever hands out a key can.
+    #[test]
+    fn bases_that_hide_nothing_or_mark_ciphertexts_are_refused() {
+        let key = key();
+        let (n, bits) = (key.public.modulus().clone(), exponent_bits(512));
+        let with = |base: BoxedUint, exponent| PublicKey::new(512, exponent, n.clone(), base.resize(1024));
+        let square = n.concatenating_mul(&n);
+        let (one, prime) = (BoxedUint::one(), key.p.prime.as_ref());
+        for bad in [one.clone(), square.wrapping_sub(&one), square.clone(), prime.clone(), n.clone()] {
+            assert!(matches!(with(bad, bits), Err(PaillierError::BadKey(_))));
+        }
+        assert!(with(key.public.base().clone(), bits - 8).is_err());
+        assert!(with(key.public.base().clone(), bits).is_ok());
+        // 1 + n would add to every plaintext; 2 is no n-th power. A public key cannot show that, a secret one can.
+        for bad in [n.wrapping_add(&one), BoxedUint::from(2u64)] {
+            let public = with(bad, bits).unwrap();
+            assert_ne!(public.fingerprint(), key.public.fingerprint(), "the base is part of the name");
+            let error = SecretKey::assemble(public, prime.clone(), key.q.prime.as_ref().clone()).unwrap_err();
+            assert!(error.to_string().contains("its base"), "{error}");
+        }
+    }
 }
