@@ -195,6 +195,8 @@ fn what_cannot_work_is_refused_in_one_line() {
         ("secagg", serde_json::json!({"dropouts": 2}), 5, "write at most 1"),
         ("secagg", serde_json::json!({"range": 0.0}), 5, "above 0"),
         ("secagg", serde_json::json!({"bits": 60}), 5, "2 to 52"),
+        ("secagg", serde_json::json!({"bits": 13}), 5, "steps of 2.0e-3, above 0.001"),
+        ("secagg-plus", serde_json::json!({"bits": 13}), 500, "write bits = 14 or more, or a smaller range"),
         ("secagg", serde_json::json!({}), 300, "secagg-plus"),
         ("secagg", serde_json::json!({"drop_phase": "lunch"}), 5, "lunch"),
         ("secagg", serde_json::json!({"treshold": 3}), 5, "threshold"),
@@ -211,6 +213,33 @@ fn what_cannot_work_is_refused_in_one_line() {
     }
     let line = refused("secagg", serde_json::json!({"bits": 40}), 100, 1 << 30);
     assert!(line.contains("overflow"), "{line}");
+}
+
+/// Ragged updates, weights that are too few, a watched client that is not there; and the step, which a grid replaces.
+#[test]
+fn a_round_whose_parts_do_not_fit_is_refused() {
+    let (whole, mut ragged) = (updates(4, 10), updates(4, 10));
+    ragged[2].pop();
+    let zeros = vec![vec![0.0; 10]; 4];
+    let carry = |bits: u32, updates: &[Vec<f32>], weights: &[u64], watched, grid| {
+        let round =
+            Round { number: 1, updates, weights, grid, watched, colluders: &[], progress: &|_, _, _| () };
+        let protocol = build("secagg", serde_json::json!({ "bits": bits }));
+        protocol.exchange(&round, &mut |p| stream(1, "fit", p)).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert_eq!(carry(32, &whole, &[1; 4], 3, None), Ok(()));
+    let line = carry(32, &ragged, &[1; 4], 3, None).unwrap_err();
+    assert!(line.contains("client 2") && line.contains("9 values"), "{line}");
+    let line = carry(32, &whole, &[1; 3], 0, None).unwrap_err();
+    assert!(line.contains("4 updates and 3 weights"), "{line}");
+    let line = carry(32, &whole, &[1; 4], 4, None).unwrap_err();
+    assert!(line.contains("client 4 is watched"), "{line}");
+    assert!(carry(32, &[], &[], 0, None).is_err());
+    let line = carry(8, &zeros, &[1; 4], 0, None).unwrap_err();
+    assert!(line.contains("bits = 14"), "{line}");
+    assert_eq!(carry(8, &zeros, &[1; 4], 0, Some(0.5)), Ok(()));
+    let claim = build("secagg", serde_json::json!({ "bits": 16 })).claim();
+    assert!(claim.contains("steps of 2.4e-4"), "{claim}");
 }
 
 #[test]

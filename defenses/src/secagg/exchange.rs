@@ -16,6 +16,9 @@ use super::run::{Faults, Outcome, Setup, run};
 use crate::protocol::{Federation, ProtocolError, Round, Transcript, Wire};
 use crate::signatures::Scheme;
 
+/// Largest rounding step, in units of the update's values: beyond it rounding would be a defence of its own.
+const COARSEST: f64 = 1e-3;
+
 /// Parameters that both variants have.
 pub(super) struct Common<'a> {
     pub name: &'a str,
@@ -54,6 +57,25 @@ impl Common<'_> {
         Ok(())
     }
 
+    /// Size of a rounding step, where no grid replaces it.
+    pub fn step(&self) -> f64 {
+        self.range / 2f64.powi(self.bits as i32 - 1)
+    }
+
+    /// Steps that would blur an update.
+    fn check_step(&self) -> Result<(), SpecError> {
+        if self.step() <= COARSEST {
+            return Ok(());
+        }
+        let bits = (self.range / COARSEST).log2().ceil() + 1.0;
+        let steps = format!("steps of {:.1e}, above {COARSEST}", self.step());
+        Err(SpecError::value(
+            self.path("bits"),
+            format!("is {}: with range {} values would be rounded to {steps}", self.bits, self.range),
+            format!("write bits = {bits} or more, or a smaller range"),
+        ))
+    }
+
     /// Everything that can be refused before a run.
     pub fn check(
         &self,
@@ -69,6 +91,7 @@ impl Common<'_> {
             ));
         }
         self.check_values()?;
+        self.check_step()?;
         let shape = shape(n)?;
         let spare = match shape.degree {
             None => n - shape.threshold,
@@ -91,6 +114,10 @@ impl Common<'_> {
         round: &Round,
         stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
     ) -> Result<Transcript, ProtocolError> {
+        fit(round)?;
+        if round.grid.is_none() {
+            self.check_step()?;
+        }
         let n = round.updates.len();
         let most = round.weights.iter().copied().max().unwrap_or(1);
         let encoding = Encoding::new(
@@ -148,6 +175,27 @@ impl Common<'_> {
     }
 }
 
+/// Refuses a round whose parts do not belong together: nothing is cut or filled up.
+fn fit(round: &Round) -> Result<(), ProtocolError> {
+    let n = round.updates.len();
+    let malformed = |problem| Err(ProtocolError::Malformed { what: "round".into(), problem });
+    if round.weights.len() != n {
+        return malformed(format!("{n} updates and {} weights", round.weights.len()));
+    }
+    if round.watched >= n {
+        return malformed(format!("client {} is watched, but there are {n}", round.watched));
+    }
+    let len = round.updates[0].len();
+    match round.updates.iter().position(|update| update.len() != len) {
+        Some(client) => Err(ProtocolError::Update {
+            client,
+            problem: format!("{} values, client 0 has {len}", round.updates[client].len()),
+            remedy: "let all clients train the same model".into(),
+        }),
+        None => Ok(()),
+    }
+}
+
 fn transcript(outcome: Outcome, encoding: &Encoding, round: &Round) -> Result<Transcript, ProtocolError> {
     let (mean, _) = encoding.mean(&outcome.sum).ok_or_else(|| ProtocolError::Aborted {
         round: round.number,
@@ -185,6 +233,12 @@ fn pooled(outcome: &Outcome, encoding: &Encoding, round: &Round) -> Option<Vec<f
     let (&weight, values) = words.split_last()?;
     let unit = encoding.scale * weight as f64;
     Some(values.iter().map(|&w| (signed(w, encoding.modulus) as f64 / unit) as f32).collect())
+}
+
+/// The words on rounding in a claim.
+pub(super) fn rounding(common: &Common) -> String {
+    let step = common.step();
+    format!("values are rounded to steps of {step:.1e}, or lie on the grid of the noise where there is one")
 }
 
 /// The parameters of a serialisable setting as a table.

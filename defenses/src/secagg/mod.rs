@@ -166,7 +166,8 @@ impl Protocol for SecAgg {
         let t = self.threshold.map_or("floor(2n/3)+1".to_string(), |t| t.to_string());
         format!(
             "the server learns the sum only, even with up to t-1 clients (t = {t}) while all keep to the protocol, and with up to a third of the \
-             clients where it lies and t > 2n/3; the sum itself is not protected"
+             clients where it lies and t > 2n/3; the sum itself is not protected; {}",
+            exchange::rounding(&self.common())
         )
     }
 

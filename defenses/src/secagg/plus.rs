@@ -206,8 +206,9 @@ impl Protocol for SecAggPlus {
     fn claim(&self) -> String {
         format!(
             "the server, which keeps to the protocol, learns the sum only, even with {}% of the clients, except with probability 2^-40 over the \
-             random graph; the sum itself is not protected",
-            100.0 * self.corrupt_rate
+             random graph; the sum itself is not protected; {}",
+            100.0 * self.corrupt_rate,
+            exchange::rounding(&self.common())
         )
     }
 

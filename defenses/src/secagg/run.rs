@@ -244,7 +244,7 @@ impl<'a> Round<'a> {
         let (sum, misdeeds) = self.server.finish().map_err(|e| self.abort(Phase::Unmasking, &e))?;
         self.unmask_seconds = start.elapsed().as_secs_f64();
         for (client, what) in misdeeds {
-            self.fail(Phase::Unmasking, client as usize, what.into());
+            self.fail(Phase::Unmasking, client as usize, what);
         }
         let n = self.clients.len() as f64;
         let mut seconds: Vec<_> =

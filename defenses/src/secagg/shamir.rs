@@ -1,6 +1,7 @@
 //! Shamir's secret sharing over GF(256), byte by byte, with the search for a wrong share.
 
 use rand::RngCore;
+use rand::seq::index;
 use rand_chacha::ChaCha12Rng;
 use vsss_rs::Gf256;
 use zeroize::Zeroizing;
@@ -11,8 +12,10 @@ use super::keys::Secret;
 pub const SHARE: usize = 33;
 /// Most shares of one secret: the non-zero points of the field.
 pub const MOST: usize = 255;
-/// Combinations of shares that are tried where some are wrong.
-const TRIES: usize = 4096;
+/// Combinations of shares that are tried in order where some are wrong: enough for any single one.
+const IN_ORDER: usize = 256;
+/// Random subsets that are tried after these.
+const AT_RANDOM: usize = 4096;
 
 /// A share, wiped when dropped. Its first byte is its point.
 pub type Share = Zeroizing<[u8; SHARE]>;
@@ -75,9 +78,15 @@ pub struct Recovered {
 }
 
 /// Finds the secret that `is_right` accepts. All shares are used at once, which a single wrong one always spoils; then as few as possible
-/// are left out, and those kept must agree with each other, so that errors that cancel by chance put no blame on others (liars who
-/// conspire can shift the blame only where they are more than half of the shares beyond the threshold; never change the secret). `None` where fewer than `threshold` agree, or too many combinations would have to be tried.
+/// are left out, in order, and those kept must agree with each other, so that errors that cancel by chance put no blame on others; then
+/// random subsets of `threshold` shares are tried. Liars who conspire can shift the blame, never change the secret. `None` where fewer
+/// than `threshold` agree, or no subset was met that holds right shares only.
 pub fn recover(shares: &[Share], threshold: usize, is_right: impl Fn(&Secret) -> bool) -> Option<Recovered> {
+    in_order(shares, threshold, &is_right).or_else(|| at_random(shares, threshold, &is_right))
+}
+
+/// The first [`IN_ORDER`] ways to leave shares out, the fewest first: all there are for a single wrong share.
+fn in_order(shares: &[Share], threshold: usize, is_right: &impl Fn(&Secret) -> bool) -> Option<Recovered> {
     let spare = shares.len().checked_sub(threshold)?;
     let mut tries = 0;
     for left_out in 0..=spare {
@@ -85,12 +94,12 @@ pub fn recover(shares: &[Share], threshold: usize, is_right: impl Fn(&Secret) ->
         loop {
             let kept: Vec<&Share> =
                 (0..shares.len()).filter(|i| !wrong.contains(i)).map(|i| &shares[i]).collect();
-            let secret = combine(kept.iter().copied()).filter(&is_right);
+            let secret = combine(kept.iter().copied()).filter(is_right);
             if let Some(secret) = secret.filter(|s| left_out == 0 || agree(&kept, threshold, s)) {
                 return Some(Recovered { secret, wrong });
             }
             tries += 1;
-            if tries == TRIES {
+            if tries == IN_ORDER {
                 return None;
             }
             if !advance(&mut wrong, shares.len()) {
@@ -99,6 +108,29 @@ pub fn recover(shares: &[Share], threshold: usize, is_right: impl Fn(&Secret) ->
         }
     }
     None
+}
+
+/// Random subsets of `threshold` shares: with `k` of `n` shares wrong, a subset is right with `C(n - k, threshold) / C(n, threshold)`.
+fn at_random(shares: &[Share], threshold: usize, is_right: &impl Fn(&Secret) -> bool) -> Option<Recovered> {
+    let spare = shares.len().checked_sub(threshold)?;
+    // With none or one to leave out, every way was tried in order.
+    if spare < 2 {
+        return None;
+    }
+    let mut rng = suites::rng::stream(0, "secagg", "subsets of shares");
+    (0..AT_RANDOM).find_map(|_| {
+        let chosen = index::sample(&mut rng, shares.len(), threshold).into_vec();
+        let secret = combine(chosen.iter().map(|&i| &shares[i])).filter(is_right)?;
+        let others = (0..shares.len()).filter(|i| !chosen.contains(i));
+        let wrong = others.filter(|&i| !fits(shares, &chosen, i, &secret)).collect();
+        Some(Recovered { wrong, secret })
+    })
+}
+
+/// Whether share `i` lies on the polynomial through those chosen: in the place of one of them, it gives the same value at 0.
+fn fits(shares: &[Share], chosen: &[usize], i: usize, secret: &Secret) -> bool {
+    let rest = chosen.iter().skip(1).map(|&j| &shares[j]);
+    combine(rest.chain([&shares[i]])).as_ref() == Some(secret)
 }
 
 /// Whether the secret stays the same without any one of the shares, where there are more than needed.
@@ -165,5 +197,17 @@ mod tests {
         }
         (0..5).for_each(|i| shares[i][1 + i] ^= 1);
         assert!(recover(&shares, 5, |s| *s == secret).is_none());
+    }
+
+    /// 100 clients, threshold 67: too many pairs and quintuples of liars to try in order, wherever they stand.
+    #[test]
+    fn several_liars_among_many_are_found() {
+        let (secret, mut shares) = shares(67, 100);
+        for wrong in [vec![0, 1], vec![40, 90], vec![98, 99], vec![3, 30, 77, 99]] {
+            wrong.iter().for_each(|&i| shares[i][1 + i % 32] ^= 0x40);
+            let found = recover(&shares, 67, |s| *s == secret).unwrap();
+            assert_eq!((found.secret, found.wrong), (secret.clone(), wrong.clone()));
+            wrong.iter().for_each(|&i| shares[i][1 + i % 32] ^= 0x40);
+        }
     }
 }

@@ -14,7 +14,18 @@ use super::server::{Abort, Server};
 use super::shamir::{self, Share};
 
 /// A client that misbehaved and how, where the round survived it.
-pub type Misdeed = (u32, &'static str);
+pub type Misdeed = (u32, String);
+
+/// Shares are not verifiable: who dealt one and who holds it cannot be told apart.
+fn unfit(owner: u32, holder: u32) -> Misdeed {
+    let what = match owner == holder {
+        true => "its share of its own secret does not fit".into(),
+        false => {
+            format!("share of client {owner} held by client {holder} does not fit: {owner} or {holder} lied")
+        }
+    };
+    (holder, what)
+}
 
 /// The masks that one client's recovered secret takes off.
 struct Key {
@@ -69,7 +80,7 @@ impl Server {
         let lost = Abort::Lost { client: owner, what, shares: shares.len(), need: self.plan.threshold };
         let found = shamir::recover(&shares, self.plan.threshold, |s| self.is_right(owner, in_sum, s));
         let found = found.ok_or(lost.clone())?;
-        misdeeds.extend(found.wrong.iter().map(|&i| (holders[i], "wrong share")));
+        misdeeds.extend(found.wrong.iter().map(|&i| unfit(owner, holders[i])));
         let masks = match in_sum {
             true => vec![(self_mask(&found.secret, self.plan.round, owner), Sign::Minus)],
             false => self.pairwise(owner, found.secret, survivors).ok_or(lost)?,
@@ -88,13 +99,15 @@ impl Server {
         for (holder, reveal) in given {
             let share = match reveal {
                 Reveal::Unreadable => {
-                    misdeeds.push((owner, "sealed shares that do not open"));
+                    let pair = format!("client {owner} sealed for client {holder}");
+                    let what = format!("the shares that {pair} do not open: {owner} or {holder} lied");
+                    misdeeds.push((owner, what));
                     continue;
                 }
                 Reveal::Seed(share) if in_sum => share,
                 Reveal::MaskKey(share) if !in_sum => share,
                 _ => {
-                    misdeeds.push((holder, "revealed the kind of share nobody may ask for"));
+                    misdeeds.push((holder, "revealed the kind of share nobody may ask for".into()));
                     continue;
                 }
             };
@@ -103,7 +116,7 @@ impl Server {
                 holders.push(holder);
                 shares.push(share);
             } else {
-                misdeeds.push((holder, "wrong share"));
+                misdeeds.push(unfit(owner, holder));
             }
         }
         (holders, shares, misdeeds)
