@@ -48,7 +48,7 @@ pub enum KeyError {
     Draw(String),
     /// Nothing that is known here.
     #[error(
-        "no key or ciphertext that is known here (Paillier or CKKS container, PEM of an RSA or Ed25519 key)"
+        "no key or ciphertext that is known here (Paillier or CKKS container, PEM of an RSA or Ed25519 PRIVATE KEY or PUBLIC KEY)"
     )]
     Unknown,
     /// A PEM file whose content is no key.

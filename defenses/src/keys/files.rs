@@ -19,7 +19,7 @@ pub struct NewFile {
 }
 
 /// Writes all files into a folder, which is made with mode 0700 where it is not there. Without `force`, nothing is written where one
-/// of them exists. Each file is complete before it has its name.
+/// of them exists; with it, other keys of the same scheme in the folder are removed. Each file is complete before it has its name.
 ///
 /// # Errors
 /// Existing files, or what the system refuses; the first name that could not be written.
@@ -35,7 +35,31 @@ pub fn write_all(folder: &Path, files: &[NewFile], force: bool) -> Result<Vec<Pa
     for (file, path) in files.iter().zip(&paths) {
         write(file, path, force)?;
     }
+    if force {
+        remove_others(folder, files)?;
+    }
     Ok(paths)
+}
+
+/// Removes keys of the same schemes that are not among the new ones: shares of an earlier key that would be taken for shares of this.
+fn remove_others(folder: &Path, files: &[NewFile]) -> Result<(), KeyError> {
+    let entries = std::fs::read_dir(folder).map_err(|e| KeyError::io("read", folder, e))?;
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+        let scheme = share_of(name);
+        let stale = scheme.is_some_and(|s| files.iter().any(|f| share_of(&f.name) == Some(s)));
+        if stale && files.iter().all(|f| f.name != name) {
+            std::fs::remove_file(&path).map_err(|e| KeyError::io("remove", &path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// The scheme in a name like `ckks-secret-001.key`, `ckks-secret.key` or `rsa-public.pem`.
+fn share_of(name: &str) -> Option<&str> {
+    let stem = name.strip_suffix(".key").or_else(|| name.strip_suffix(".pem"))?;
+    let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
+    stem.strip_suffix("-secret").or_else(|| stem.strip_suffix("-public"))
 }
 
 fn make_private(folder: &Path) -> std::io::Result<()> {
@@ -50,10 +74,14 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 
 fn write(file: &NewFile, path: &Path, force: bool) -> Result<(), KeyError> {
     let temporary = path.with_file_name(format!(".{}.{}.new", file.name, std::process::id()));
-    let written = fill(&temporary, file).and_then(|()| match force {
+    // Where this fails, the file is another's: it stays.
+    let opened = create(&temporary, if file.secret { 0o600 } else { 0o644 });
+    let opened = opened.map_err(|e| KeyError::io("create", &temporary, e))?;
+    let written = fill(opened, file).and_then(|()| match force {
         true => std::fs::rename(&temporary, path),
-        // Unlike a rename, a link fails where another process was faster.
-        false => std::fs::hard_link(&temporary, path).and_then(|()| std::fs::remove_file(&temporary)),
+        false => std::fs::hard_link(&temporary, path)
+            .and_then(|()| std::fs::remove_file(&temporary))
+            .or_else(|e| claim(e, &temporary, path)),
     });
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
@@ -64,8 +92,16 @@ fn write(file: &NewFile, path: &Path, force: bool) -> Result<(), KeyError> {
     })
 }
 
-fn fill(path: &Path, file: &NewFile) -> std::io::Result<()> {
-    let mut opened = create(path, if file.secret { 0o600 } else { 0o644 })?;
+/// The name for a file where the file system has no links: unlike a rename alone, both fail where another process was faster.
+fn claim(linking: std::io::Error, temporary: &Path, path: &Path) -> std::io::Result<()> {
+    if linking.kind() == std::io::ErrorKind::AlreadyExists {
+        return Err(linking);
+    }
+    create(path, 0o600)?;
+    std::fs::rename(temporary, path)
+}
+
+fn fill(mut opened: File, file: &NewFile) -> std::io::Result<()> {
     opened.write_all(&file.bytes)?;
     opened.sync_all()
 }
@@ -123,6 +159,39 @@ mod tests {
         write_all(home.path(), &[file("s", true, b"new")], true).unwrap();
         assert_eq!(std::fs::read(home.path().join("s")).unwrap(), b"new");
         assert_eq!(mode(&home.path().join("s")), Some(0o600));
+    }
+
+    #[test]
+    fn force_leaves_no_share_of_an_earlier_key() {
+        let home = tempfile::tempdir().unwrap();
+        let share = |i: usize| file(&format!("ckks-secret-{i:03}.key"), true, b"share");
+        std::fs::write(home.path().join("ckks-secret-notes.txt"), b"").unwrap();
+        let first = [share(1), share(2), share(3), file("ckks-public.key", false, b"")];
+        write_all(home.path(), &first, false).unwrap();
+        write_all(home.path(), &[file("rsa-secret.pem", true, b"")], false).unwrap();
+        write_all(home.path(), &[share(1), file("ckks-public.key", false, b"")], true).unwrap();
+        let entries = std::fs::read_dir(home.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        let kept = ["ckks-public.key", "ckks-secret-001.key", "ckks-secret-notes.txt", "rsa-secret.pem"];
+        assert_eq!(names, kept);
+    }
+
+    #[test]
+    fn without_links_a_name_is_claimed_once_and_another_s_unfinished_file_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let (new, path) = (home.path().join("new"), home.path().join("s"));
+        let unsupported = || std::io::Error::from(std::io::ErrorKind::Unsupported);
+        std::fs::write(&new, b"mine").unwrap();
+        claim(unsupported(), &new, &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        std::fs::write(&new, b"late").unwrap();
+        assert!(claim(unsupported(), &new, &path).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        let unfinished = home.path().join(format!(".k.{}.new", std::process::id()));
+        std::fs::write(&unfinished, b"other").unwrap();
+        assert!(write(&file("k", true, b"mine"), &home.path().join("k"), false).is_err());
+        assert_eq!(std::fs::read(&unfinished).unwrap(), b"other");
     }
 
     #[test]

@@ -38,5 +38,6 @@ pub(super) fn decode<'a>(
         let der = STANDARD.decode(body.as_bytes()).map_err(|_| KeyError::Pem("not base64"))?;
         return Ok((label, Zeroizing::new(der)));
     }
-    Err(KeyError::Pem("neither PRIVATE KEY (PKCS#8) nor PUBLIC KEY"))
+    // A certificate, say: no bad key, but none at all.
+    Err(KeyError::Unknown)
 }
