@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use attacks::Progress;
 use defenses::protocol::Round;
-use defenses::{Deployment, Examples, Transcript, Turn};
+use defenses::{Deployment, Examples, Stage, Transcript, Turn};
 use learning::client::{self, LocalTraining, Rules};
 use learning::{Mode, Params};
 use rand_chacha::ChaCha12Rng;
@@ -98,7 +98,11 @@ impl Setting<'_> {
             turn.steps = steps;
             examples = tch::no_grad(|| defense.examples(examples, &mut turn))?;
         }
-        let mut update = self.train(clients, &examples)?;
+        let (mut update, dropped) = self.train(clients, &examples)?;
+        if let Some(place) = self.trial.defenses.iter().position(|d| d.stage() == Stage::Training) {
+            let dropped = dropped.iter().sum::<u64>() as f64;
+            printed.add(place, BTreeMap::from([("dropped_examples".to_string(), dropped)]));
+        }
         let mut grid = None;
         for (place, defense) in self.trial.defenses.iter().enumerate() {
             // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
@@ -133,17 +137,19 @@ impl Setting<'_> {
         }
     }
 
-    fn train(&self, clients: &[usize], examples: &Examples) -> Result<Params, HarnessError> {
+    /// What local work changed, and how many examples of each client were dropped for a gradient that is not finite.
+    fn train(&self, clients: &[usize], examples: &Examples) -> Result<(Params, Vec<u64>), HarnessError> {
         let held = examples.pixels.size()[1] as usize;
         let rules = Rules { soft_labels: examples.soft, private: self.rule(held)? };
         let (net, weights) = (&self.trial.net, self.weights);
         let mut rngs = self.streams("client", clients);
         let (x, y) = (&examples.pixels, &examples.labels);
         Ok(match self.local {
-            None => client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs),
+            None => (client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs), Vec::new()),
             Some(local) => {
-                let trained = client::train(net, weights, x, y, local, &rules, self.mode, &mut rngs);
-                tch::no_grad(|| trained.sub(weights).map(Tensor::detach))
+                let (trained, dropped) =
+                    client::train_counting(net, weights, x, y, local, &rules, self.mode, &mut rngs);
+                (tch::no_grad(|| trained.sub(weights).map(Tensor::detach)), dropped)
             }
         })
     }

@@ -1,45 +1,6 @@
 //! The analytic Gaussian mechanism (Balle and Wang 2018): the smallest sigma for one release, valid at every epsilon.
 
-/// The standard normal distribution function.
-fn phi(t: f64) -> f64 {
-    0.5 * libm::erfc(-t / std::f64::consts::SQRT_2)
-}
-
-/// The delta of one Gaussian release of sensitivity 1 with standard deviation `sigma`, at `epsilon` (Balle and Wang 2018, theorem 8).
-///
-/// `delta = Phi(1/(2 sigma) - epsilon sigma) - e^epsilon Phi(-1/(2 sigma) - epsilon sigma)`
-pub fn delta(sigma: f64, epsilon: f64) -> f64 {
-    let (half, shift) = (0.5 / sigma, epsilon * sigma);
-    // e^epsilon overflows long before the product does: keep it in the exponent.
-    let tail = phi(-half - shift);
-    let second = if tail > 0.0 { (epsilon + tail.ln()).exp() } else { 0.0 };
-    phi(half - shift) - second
-}
-
-/// The smallest `sigma` (for sensitivity 1) whose release is `(epsilon, delta)`-DP, to 12 digits.
-///
-/// `epsilon > 0`, `0 < delta < 1`.
-pub fn sigma(epsilon: f64, target: f64) -> f64 {
-    let (mut low, mut high) = (1e-6, 1.0);
-    while delta(high, epsilon) > target {
-        high *= 2.0;
-    }
-    while delta(low, epsilon) < target && low > 1e-300 {
-        low *= 0.5;
-    }
-    for _ in 0..200 {
-        let middle = (low * high).sqrt();
-        if delta(middle, epsilon) > target {
-            low = middle
-        } else {
-            high = middle
-        }
-        if high / low - 1.0 < 1e-13 {
-            break;
-        }
-    }
-    high
-}
+pub use super::accountant::gaussian::{delta, sigma};
 
 /// The epsilon of a release calibrated for `(epsilon, target)` when an input is replaced by another: at twice the sensitivity.
 ///
