@@ -282,7 +282,8 @@ fn every_guarantee_is_complete() {
         for part in [*unit, *neighbouring, "epsilon by", "against ", "sampling rate"] {
             assert!(claim.contains(part), "`{part}` is missing: {claim}");
         }
-        assert!(claim.contains(&format!("({epsilon:.4}, {delta:e})-DP")), "{claim}");
+        let delta = if delta == 0.0 { "0".to_string() } else { format!("{delta:e}") };
+        assert!(claim.contains(&format!("({epsilon:.4}, {delta})-DP")), "{claim}");
         let each: Vec<f64> = accountants.iter().map(|a| note.values[&format!("epsilon_{a}")]).collect();
         assert!(accountants.iter().all(|a| claim.contains(a)), "{claim}");
         assert_eq!(each.iter().copied().fold(f64::INFINITY, f64::min), epsilon, "the tighter is reported");

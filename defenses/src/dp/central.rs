@@ -10,7 +10,7 @@ use suites::{Entry, SpecError};
 use tch::Kind;
 
 use super::common::{self, Norm};
-use super::{Budget, Neighbouring, Unit, analytic};
+use super::{Budget, Neighbouring, Unit, accountant, analytic};
 use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 
 /// Registry entry.
@@ -173,12 +173,17 @@ impl Defense for Central {
     }
 
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
+        let rounds = deployment.rounds.max(1) as u64;
+        let mut accountants =
+            accountant::epsilon(self.multiplier(deployment.rounds), 1.0, rounds, self.delta)?.accountants();
+        // What the noise was calibrated by, without the rounding of the way back.
+        accountants.insert("analytic", self.epsilon);
         Ok(Some(Budget {
             epsilon: self.epsilon,
             delta: self.delta,
             unit: Unit::Client,
             neighbouring: Neighbouring::ZeroOut,
-            accountants: BTreeMap::from([("analytic", self.epsilon)]),
+            accountants,
             steps: deployment.rounds,
             rate: 1.0,
             replaced: Some(analytic::replaced(self.epsilon, self.delta)),

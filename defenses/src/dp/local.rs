@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::common::{self, Norm};
-use super::{Budget, Neighbouring, Unit, analytic};
+use super::{Budget, Neighbouring, Unit, accountant, analytic};
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
@@ -104,6 +104,23 @@ impl Local {
         }
     }
 
+    /// Epsilon by the mechanism's own formula, and for the Gaussian by every accountant.
+    fn accountants(
+        &self,
+        own: &'static str,
+        rounds: usize,
+    ) -> Result<BTreeMap<&'static str, f64>, SpecError> {
+        let mut all = match self.mechanism {
+            Mechanism::Laplace => BTreeMap::new(),
+            Mechanism::Gaussian => {
+                let multiplier = self.scale(rounds) / self.clip;
+                accountant::epsilon(multiplier, 1.0, rounds.max(1) as u64, self.delta)?.accountants()
+            }
+        };
+        all.insert(own, self.epsilon);
+        Ok(all)
+    }
+
     /// Epsilon where an update is replaced by another, which is twice as far away as zero.
     fn replaced(&self) -> Option<f64> {
         match (self.mechanism, self.calibration) {
@@ -168,12 +185,13 @@ impl Defense for Local {
             (_, Calibration::Analytic) => ("analytic", self.delta),
             (_, Calibration::Classical) => ("classical", self.delta),
         };
+        let accountants = self.accountants(name, deployment.rounds)?;
         Ok(Some(Budget {
-            epsilon: self.epsilon,
+            epsilon: accountants.values().copied().fold(self.epsilon, f64::min),
             delta,
             unit: Unit::Client,
             neighbouring: Neighbouring::ZeroOut,
-            accountants: BTreeMap::from([(name, self.epsilon)]),
+            accountants,
             steps: deployment.rounds,
             rate: 1.0,
             against: "everyone who sees the update, the server included".into(),
