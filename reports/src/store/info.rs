@@ -21,7 +21,7 @@ pub struct RunInfo {
     pub suite: SuiteInfo,
     /// libtorch's version and flavour, such as `2.11.0 (cpu)`.
     pub libtorch: String,
-    /// Device in words, such as `cpu` or `cuda:0 (NVIDIA H200, 139 GiB)`.
+    /// Device in words, such as `cpu` or `cuda:0 (NVIDIA A100, 80 GiB)`.
     pub device: String,
     /// Operating system, processor and cores.
     pub machine: String,
