@@ -1,7 +1,7 @@
 //! The federation that a cell's guarantees are about, and what can be refused before it runs.
 
 use defenses::protocol::{Exposure, Federation};
-use defenses::{Budget, CapturedRound, Deployment, Stage};
+use defenses::{Budget, CapturedRound, Deployment};
 use learning::client;
 use suites::{Source, SpecError, UtilitySpec};
 
@@ -86,14 +86,14 @@ fn federations(trial: &Trial) -> Result<(), SpecError> {
             "leave one of them out",
         ));
     }
-    let shares = trial.defenses.iter().any(|d| d.needs_sum() || d.stage() == Stage::Server);
+    let shares = trial.defenses.iter().any(|d| d.needs_sum());
     if shares && utility.clients != spec.training.clients {
         let problem =
             format!("is {}, but the attacked federation has {}", utility.clients, spec.training.clients);
         return Err(SpecError::value(
             "utility.clients",
             problem,
-            "noise on a sum is calibrated for one number of clients: write the same for both",
+            "shares of noise are calibrated for one number of clients: write the same for both",
         ));
     }
     Ok(())
