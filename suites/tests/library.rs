@@ -37,7 +37,9 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
     assert_eq!(count("ablation", None), 7);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
-    assert_eq!(count("defenses", None), 2 * 8);
+    // Three attacks on nine defences; eight cells of one update, twelve of a mean, three adaptive ones, four of Paillier.
+    assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4);
+    assert_eq!(count("dp-grid", None), 2 * 3 * 10 + 2);
 }
 
 #[test]
@@ -85,7 +87,9 @@ fn defences_and_attacks_are_paired() {
     let suite = Suite::load("defenses", None, &[]).unwrap();
     let worlds: BTreeSet<_> = suite.cells.iter().map(|c| c.world_key()).collect();
     let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
-    assert_eq!((worlds.len(), attacks.len()), (1, 2));
+    // Gradient, update and mean of the large model, update and mean of the small one: whatever the defence or vantage, one world each. Three
+    // attacks meet the gradient, two the mean, one each of the others.
+    assert_eq!((worlds.len(), attacks.len()), (5, 3 + 2 + 3));
 }
 
 #[test]
