@@ -136,7 +136,7 @@ fn catch(
             setting.undo(&flat)?
         }
     };
-    Ok(Caught { signal: round::on(&signal, Device::Cpu), behind, transcript })
+    Ok(Caught { signal: signal.to(Device::Cpu, Kind::Float), behind, transcript })
 }
 
 /// Local training of the captured round; `None` where a client sends one batch's gradient.

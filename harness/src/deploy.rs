@@ -76,7 +76,10 @@ pub fn check(trial: &Trial, deployment: &Deployment, sizes: &[usize]) -> Result<
 }
 
 /// One budget is about one federation: refuses guarantees that would have to cover two of different sizes.
-fn federations(trial: &Trial) -> Result<(), SpecError> {
+///
+/// # Errors
+/// Names the field to change.
+pub fn federations(trial: &Trial) -> Result<(), SpecError> {
     let (spec, private) = (&trial.spec, trial.defenses.iter().any(|d| d.private()));
     let Some(utility) = spec.utility.as_ref().filter(|_| private) else { return Ok(()) };
     if spec.training.rounds_before > 0 {

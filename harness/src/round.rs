@@ -9,7 +9,7 @@ use learning::client::{self, LocalTraining, Rules};
 use learning::{Mode, Params};
 use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use crate::HarnessError;
 use crate::plan::Trial;
@@ -243,9 +243,4 @@ pub fn weights(trial: &Trial, held: &[usize]) -> Vec<u64> {
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// Updates of the CPU on the device of the weights, in 32 bits.
-pub fn on(params: &Params, device: Device) -> Params {
-    params.to(device, Kind::Float)
 }

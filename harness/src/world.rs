@@ -111,6 +111,7 @@ impl Cache {
 /// # Errors
 /// Whatever data, partition or checkpoint say.
 pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, HarnessError> {
+    deploy::federations(trial)?;
     let parts = partition(trial, trial.spec.training.clients)?;
     let truth = captured(trial, &parts)?;
     let others = utility_parts(trial)?;

@@ -136,6 +136,8 @@ impl Protocol for Paillier {
         stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
     ) -> Result<Transcript, ProtocolError> {
         let n = round.updates.len();
+        // A suite may run unchecked; the packing below is held to the round's own weights.
+        self.check(&Federation { clients: n, values: 0, max_weight: 1 })?;
         let total_weight = total_weight(round)?;
         let scale = round.grid.map_or(self.setting.precision as f64, |grid| 1.0 / grid);
         let packing = self
