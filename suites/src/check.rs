@@ -1,9 +1,11 @@
 //! Range checks of a spec, each with the dotted path, what is wrong and how to mend it.
 
 use crate::SpecError;
-use crate::spec::{CellSpec, Fact, Named, Partition, TrainingSpec, UtilitySpec, Vantage};
+use crate::spec::{
+    CellSpec, Fact, ModelSpec, Named, Partition, TaskSpec, TrainingSpec, UtilitySpec, Vantage,
+};
 
-type Checked = Result<(), SpecError>;
+pub(crate) type Checked = Result<(), SpecError>;
 
 impl CellSpec {
     /// Checks what can be known without data, models or registries: ranges and contradictions.
@@ -11,8 +13,8 @@ impl CellSpec {
     /// # Errors
     /// The first thing wrong, as [`SpecError::Value`].
     pub fn check(&self) -> Result<(), SpecError> {
-        self.check_task()?;
-        self.check_model()?;
+        task(&self.task)?;
+        model(&self.model)?;
         self.training.check()?;
         self.check_adversary()?;
         named("attack", &self.attack, "an attack, such as `fl-attack`")?;
@@ -21,26 +23,6 @@ impl CellSpec {
         }
         self.utility.as_ref().map_or(Ok(()), UtilitySpec::check)?;
         at_least_one("trials", Some(self.trials))
-    }
-
-    fn check_task(&self) -> Checked {
-        present("task.dataset", &self.task.dataset, "name a data set, such as `photos`")?;
-        if let Some(label) = &self.task.label {
-            present("task.label", label, "name an attribute, such as `Male`, or leave it out")?;
-        }
-        at_least_one("task.size", self.task.size)?;
-        at_least_one("task.limit", self.task.limit)
-    }
-
-    fn check_model(&self) -> Checked {
-        present("model.name", &self.model.name, "name a model, such as `simple-cnn`")?;
-        let Some(path) = &self.model.weights else {
-            return Ok(());
-        };
-        match path.to_str() {
-            None => fail("model.weights", "the path is not valid UTF-8", "rename the file"),
-            Some(text) => present("model.weights", text, "give a file, or leave it out"),
-        }
     }
 
     fn check_adversary(&self) -> Checked {
@@ -70,6 +52,37 @@ impl CellSpec {
     }
 }
 
+/// Range checks of the data.
+pub(crate) fn task(task: &TaskSpec) -> Checked {
+    present("task.dataset", &task.dataset, "name a data set, such as `photos`")?;
+    if let Some(label) = &task.label {
+        present("task.label", label, "name an attribute, such as `Male`, or leave it out")?;
+    }
+    at_least_one("task.size", task.size)?;
+    at_least_one("task.limit", task.limit)
+}
+
+/// Range checks of the network.
+pub(crate) fn model(model: &ModelSpec) -> Checked {
+    present("model.name", &model.name, "name a model, such as `simple-cnn`")?;
+    let Some(path) = &model.weights else { return Ok(()) };
+    match path.to_str() {
+        None => fail("model.weights", "the path is not valid UTF-8", "rename the file"),
+        Some(text) => present("model.weights", text, "give a file, or leave it out"),
+    }
+}
+
+/// Range checks of how examples are divided.
+pub(crate) fn partition(path: &str, partition: Partition) -> Checked {
+    match partition {
+        Partition::Dirichlet { alpha } => {
+            range(&format!("{path}.alpha"), alpha, alpha > 0.0, "above 0", "0.5")
+        }
+        Partition::Shards { per_client } => at_least_one(&format!("{path}.per_client"), Some(per_client)),
+        Partition::Iid | Partition::ByIdentity => Ok(()),
+    }
+}
+
 impl TrainingSpec {
     /// Range checks of the clients' training.
     ///
@@ -94,15 +107,7 @@ impl TrainingSpec {
             "0.9",
         )?;
         range("training.weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0", "0.0005")?;
-        match self.partition {
-            Partition::Dirichlet { alpha } => {
-                range("training.partition.alpha", alpha, alpha > 0.0, "above 0", "0.5")
-            }
-            Partition::Shards { per_client } => {
-                at_least_one("training.partition.per_client", Some(per_client))
-            }
-            Partition::Iid | Partition::ByIdentity => Ok(()),
-        }
+        partition("training.partition", self.partition)
     }
 }
 
@@ -123,7 +128,7 @@ impl UtilitySpec {
     }
 }
 
-fn named(path: &str, entry: &Named, example: &str) -> Checked {
+pub(crate) fn named(path: &str, entry: &Named, example: &str) -> Checked {
     present(&format!("{path}.name"), &entry.name, &format!("name {example}"))?;
     match entry.params.contains_key("name") {
         true => fail(path, "a parameter is called `name`", "rename it"),
@@ -131,14 +136,14 @@ fn named(path: &str, entry: &Named, example: &str) -> Checked {
     }
 }
 
-fn present(path: &str, text: &str, remedy: &str) -> Checked {
+pub(crate) fn present(path: &str, text: &str, remedy: &str) -> Checked {
     match text.trim().is_empty() {
         true => fail(path, "is missing or empty", remedy),
         false => Ok(()),
     }
 }
 
-fn at_least_one(path: &str, count: Option<usize>) -> Checked {
+pub(crate) fn at_least_one(path: &str, count: Option<usize>) -> Checked {
     match count {
         Some(0) => fail(path, "must be at least 1, got 0", "write 1 or more"),
         _ => Ok(()),
@@ -146,14 +151,14 @@ fn at_least_one(path: &str, count: Option<usize>) -> Checked {
 }
 
 /// `good` must not hold for NaN; infinities are refused here.
-fn range(path: &str, value: f64, good: bool, allowed: &str, example: &str) -> Checked {
+pub(crate) fn range(path: &str, value: f64, good: bool, allowed: &str, example: &str) -> Checked {
     match good && value.is_finite() {
         true => Ok(()),
         false => fail(path, format!("must be {allowed}, got {value}"), format!("write such as {example}")),
     }
 }
 
-fn fail(path: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Checked {
+pub(crate) fn fail(path: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Checked {
     Err(SpecError::value(path, problem, remedy))
 }
 

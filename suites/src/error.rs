@@ -150,6 +150,14 @@ impl SpecError {
             other => other,
         }
     }
+
+    /// [`SpecError::cause`] by value.
+    pub fn bare(self) -> SpecError {
+        match self {
+            SpecError::At { error, .. } => error.bare(),
+            other => other,
+        }
+    }
 }
 
 /// The candidate that `name` was most likely meant to be, if any is close enough.

@@ -21,14 +21,16 @@ mod read;
 pub mod rng;
 pub mod spec;
 pub mod suite;
+pub mod train;
 mod words;
 
 pub use entry::{Build, Entry, find, params};
 pub use error::{SpecError, did_you_mean};
 pub use expand::MAX_CELLS;
-pub use overrides::parse_override;
+pub use overrides::{parse_override, parse_pair};
 pub use spec::{
     BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, Source, Split, TaskSpec,
     TrainingSpec, UtilitySpec, Vantage,
 };
 pub use suite::{Published, Suite};
+pub use train::TrainSpec;

@@ -12,13 +12,22 @@ use crate::document::Document;
 /// # Errors
 /// No `=`, a path that no cell has, or a number that is not finite.
 pub fn parse_override(text: &str) -> Result<(String, Value), SpecError> {
+    let (path, value) = parse_pair(text)?;
+    check_path(&path)?;
+    Ok((path, value))
+}
+
+/// [`parse_override`] without asking whether a cell has that path: for trainings and parameters.
+///
+/// # Errors
+/// No `=`, or a number that is not finite.
+pub fn parse_pair(text: &str) -> Result<(String, Value), SpecError> {
     let Some((path, value)) = text.split_once('=') else {
         let problem = format!("`{text}` has no `=`");
         let remedy = "write PATH=VALUE, such as training.lr=0.1";
         return Err(SpecError::value("override", problem, remedy));
     };
     let (path, value) = (path.trim(), value.trim());
-    check_path(path)?;
     let plain = || Value::from(value);
     if value.contains('\n') {
         return Ok((path.into(), plain()));

@@ -268,7 +268,7 @@ fn published(document: &Document) -> Result<Vec<Published>, SpecError> {
     tables.into_iter().enumerate().map(read).collect()
 }
 
-fn read_file(path: &str) -> Result<String, SpecError> {
+pub(crate) fn read_file(path: &str) -> Result<String, SpecError> {
     let unreadable = |reason: String| SpecError::Read { path: path.into(), reason };
     let size = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
     if size > MAX_BYTES {
