@@ -255,7 +255,7 @@ fn what_is_planned_follows_from_order_clients_and_steps() {
 
     // An update of two steps of 0.5 is minus a gradient; dp-sgd's noise is in each step's gradient, others' in the update.
     let local =
-        LocalTraining { epochs: 2, batch_size: 1, lr: 0.5, momentum: 0.0, weight_decay: 0.0, augment: false };
+        LocalTraining { epochs: 2, lr: 0.5, ..LocalTraining::default() };
     seen.signal = Signal::Update(seen.signal.params().scale(-1.0));
     seen.known =
         Known { local: Some(local), local_examples: Some(1), batch_size: Some(1), ..Known::default() };

@@ -61,8 +61,16 @@ fn round(key_bits: u32) {
     let expected = protocol.estimate(&Federation { clients, values, max_weight: 40 }).unwrap_or(f64::NAN);
     let updates = vec![vec![0.25; values]; clients];
     let (updates, weights, grid) = (updates.as_slice(), weights.as_slice(), None);
-    let round =
-        Round { number: 0, updates, weights, grid, watched: 0, colluders: &[], progress: &|_, _, _| () };
+    let round = Round {
+        number: 0,
+        updates,
+        weights,
+        grid,
+        watched: 0,
+        colluders: &[],
+        dropped: &[],
+        progress: &|_, _, _| (),
+    };
     let start = Instant::now();
     let seen = protocol.exchange(&round, &mut |purpose| suites::rng::stream(1, "example", purpose));
     let seen = seen.expect("nothing beyond the range");

@@ -58,6 +58,7 @@ fn measure(name: &str, n: usize, len: usize, dropouts: usize) {
         grid: None,
         watched: 0,
         colluders: &[],
+        dropped: &[],
         progress: &|_, _, _| (),
     };
     let start = Instant::now();

@@ -53,6 +53,8 @@ pub struct Deployment {
     pub batch_size: usize,
     /// Examples the smallest client holds.
     pub examples: usize,
+    /// Probability that a client is drawn for a round, each by itself (Poisson sampling); 1 where nothing is gained by sampling.
+    pub client_rate: f64,
     /// The round that is captured, whose noise an adversary meets.
     pub captured: CapturedRound,
     /// Values of an update, buffers included.
@@ -222,6 +224,14 @@ pub trait Defense: Send + Sync {
     /// # Errors
     /// Parameters for which no guarantee can be computed.
     fn privacy(&self, _deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
+        Ok(None)
+    }
+
+    /// Privacy loss after the first `rounds` rounds of the deployment, at the guarantee's own delta, where there is one.
+    ///
+    /// # Errors
+    /// Parameters for which no guarantee can be computed.
+    fn spent(&self, _deployment: &Deployment, _rounds: usize) -> Result<Option<f64>, DefenseError> {
         Ok(None)
     }
 

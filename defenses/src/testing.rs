@@ -19,6 +19,7 @@ pub fn deployment(rounds: usize) -> Deployment {
         local_steps: 1,
         batch_size: 1,
         examples: 1,
+        client_rate: 1.0,
         captured: CapturedRound { batch: 1, steps: 1, clients: 4 },
         values: 4096,
         summed: false,

@@ -44,6 +44,7 @@ fn deployment(local_steps: usize) -> Deployment {
         local_steps,
         batch_size: 2,
         examples: 2,
+        client_rate: 1.0,
         captured: defenses::CapturedRound { batch: 2, steps: local_steps, clients: 1 },
         values: 0,
         summed: false,
@@ -73,8 +74,7 @@ fn round() -> Round {
     let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4, 5]).reshape([3, 2]);
     let (rules, mode) = (Rules::default(), Mode::Train);
     let gradient = client::batch_gradient(&net, &weights, &pixels, &labels, &rules, mode, &mut streams(3));
-    let setting =
-        LocalTraining { epochs: 2, batch_size: 1, lr: 0.1, momentum: 0.0, weight_decay: 0.0, augment: false };
+    let setting = LocalTraining { epochs: 2, lr: 0.1, ..LocalTraining::default() };
     let trained = client::train(&net, &weights, &pixels, &labels, &setting, &rules, mode, &mut streams(3));
     let update = tch::no_grad(|| trained.sub(&weights));
     Round { net, weights, examples: Examples { pixels, labels, soft: false }, gradient, update }

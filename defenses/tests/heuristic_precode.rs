@@ -162,7 +162,7 @@ fn what_was_drawn_never_leaves_the_client() {
         lr: 0.05,
         momentum: 0.9,
         weight_decay: 1e-3,
-        augment: false,
+        ..LocalTraining::default()
     };
     let private = GradientRule { clip: 1.0, noise_multiplier: 0.1, rate: 0.5, expected_batch: 1.0 };
     for rules in [Rules::default(), Rules { private: Some(private), ..Rules::default() }] {

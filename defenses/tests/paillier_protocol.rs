@@ -22,7 +22,16 @@ fn carry(protocol: &dyn Protocol, round: &Round) -> Result<Transcript, ProtocolE
 }
 
 fn round<'a>(updates: &'a [Vec<f32>], weights: &'a [u64]) -> Round<'a> {
-    Round { number: 0, updates, weights, grid: None, watched: 1, colluders: &[], progress: &|_, _, _| () }
+    Round {
+        number: 0,
+        updates,
+        weights,
+        grid: None,
+        watched: 1,
+        colluders: &[],
+        dropped: &[],
+        progress: &|_, _, _| (),
+    }
 }
 
 fn updates(clients: usize, values: usize) -> Vec<Vec<f32>> {

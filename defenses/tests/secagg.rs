@@ -163,6 +163,7 @@ fn noise_on_a_grid_is_summed_without_rounding() {
         grid: Some(grid),
         watched: 0,
         colluders: &[],
+        dropped: &[],
         progress: &|_, _, _| (),
     };
     let protocol = build("secagg", serde_json::json!({ "bits": 16 }));
@@ -222,8 +223,16 @@ fn a_round_whose_parts_do_not_fit_is_refused() {
     ragged[2].pop();
     let zeros = vec![vec![0.0; 10]; 4];
     let carry = |bits: u32, updates: &[Vec<f32>], weights: &[u64], watched, grid| {
-        let round =
-            Round { number: 1, updates, weights, grid, watched, colluders: &[], progress: &|_, _, _| () };
+        let round = Round {
+            number: 1,
+            updates,
+            weights,
+            grid,
+            watched,
+            colluders: &[],
+            dropped: &[],
+            progress: &|_, _, _| (),
+        };
         let protocol = build("secagg", serde_json::json!({ "bits": bits }));
         protocol.exchange(&round, &mut |p| stream(1, "fit", p)).map(|_| ()).map_err(|e| e.to_string())
     };
@@ -253,6 +262,7 @@ fn a_value_beyond_the_range_ends_the_round_with_the_remedy() {
         grid: None,
         watched: 0,
         colluders: &[],
+        dropped: &[],
         progress: &|_, _, _| (),
     };
     let error =

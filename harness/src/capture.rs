@@ -97,14 +97,14 @@ fn catch(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Caught, HarnessError> {
     let (local, key, tag) = (local(trial), images_key(trial), format!("capture {n}"));
+    let secrets = trial.secrets(&key);
     let setting = Setting {
-        trial,
+        terms: trial.terms(&key, &secrets),
         deployment: &world.deployment,
         weights,
         local: local.as_ref(),
         mode: trial.mode(),
         number: trial.spec.training.rounds_before + n,
-        key: &key,
         tag: &tag,
     };
     let (clients, mut memory) = (vantage::cohort(trial, n), world.memory.clone());
@@ -117,9 +117,9 @@ fn catch(
     };
     let (x, y) = (split(&world.truth.pixels), split(&world.truth.labels));
     let sent = setting.work(&clients, x, y, &mut memory, printed)?;
-    let weights_in_mean = round::weights(trial, &vec![trial.local_examples(); clients.len()]);
+    let weights_in_mean = round::weights(&trial.defenses, &vec![trial.local_examples(); clients.len()]);
     let (watched, colluders) = (vantage::watched(trial, n), vantage::colluders(trial, n));
-    let transcript = setting.carry(&sent, &weights_in_mean, watched, &colluders, progress)?;
+    let transcript = setting.carry(&sent, &weights_in_mean, watched, &colluders, &[], progress)?;
     let released = setting.release(&transcript.mean, transcript.survivors.len(), &mut memory, printed)?;
     let behind = vantage::behind(trial, sight, n, &transcript);
     if behind.is_empty() {

@@ -13,14 +13,25 @@ use crate::{round, vantage};
 /// before the capture.
 pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     let (spec, summed) = (&trial.spec, trial.protocol.server_sees_update() != Exposure::Clear);
-    let (captured, values) = (captured(trial), trial.net.layout().len() as usize);
+    // Every client takes part in every round.
+    let (captured, values, client_rate) = (captured(trial), trial.net.layout().len() as usize, 1.0);
     if let Some(utility) = &spec.utility {
         let sizes: Vec<usize> = utility_sizes(utility, parts);
         let (least, most) = extremes(&sizes);
         let local_steps = utility.local_epochs * most.div_ceil(utility.batch_size);
         let (rounds, batch_size) = (utility.rounds, utility.batch_size);
         let (clients, examples) = (sizes.len(), least);
-        return Deployment { clients, rounds, local_steps, batch_size, examples, captured, values, summed };
+        return Deployment {
+            clients,
+            rounds,
+            local_steps,
+            batch_size,
+            examples,
+            client_rate,
+            captured,
+            values,
+            summed,
+        };
     }
     let t = &spec.training;
     let clients = vantage::cohort(trial, 0).len();
@@ -35,7 +46,7 @@ pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     };
     let rounds = t.rounds_before + 1;
     let (batch_size, examples) = (t.batch_size, least);
-    Deployment { clients, rounds, local_steps, batch_size, examples, captured, values, summed }
+    Deployment { clients, rounds, local_steps, batch_size, examples, client_rate, captured, values, summed }
 }
 
 /// The size of the captured round of one client; [`crate::capture`] says how many are averaged.
@@ -64,7 +75,7 @@ fn extremes(sizes: &[usize]) -> (usize, usize) {
 /// The protocol's or a defence's own line.
 pub fn check(trial: &Trial, deployment: &Deployment, sizes: &[usize]) -> Result<(), HarnessError> {
     let values = trial.net.layout().len() as usize;
-    let max_weight = round::weights(trial, sizes).into_iter().max().unwrap_or(1);
+    let max_weight = round::weights(&trial.defenses, sizes).into_iter().max().unwrap_or(1);
     trial.protocol.check(&Federation { clients: sizes.len(), values, max_weight })?;
     federations(trial)?;
     for defense in &trial.defenses {

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use attacks::Attack;
-use datasets::{Dataset, LabelKind, Request};
+use datasets::{Card, Dataset, LabelKind, Request};
 use defenses::{Defense, Protocol};
 use learning::client::LocalTraining;
 use learning::models::Shape;
 use learning::{Mode, Network};
-use suites::{BatchNorm, CellSpec, Fact, Source, SpecError};
+use suites::{BatchNorm, CellSpec, Fact, ModelSpec, Source, SpecError};
 
+use crate::round::Terms;
 use crate::{HarnessError, line, vantage};
 
 /// A cell whose names are resolved and whose parameters are checked.
@@ -51,7 +52,7 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
     let data = open(&spec, root)?;
     let attack = (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
     let line::Line { defenses, protocol } = line::up(&spec.defenses)?;
-    let mut net = network(&spec, data.as_ref())?;
+    let mut net = network(&spec.model, data.card())?;
     for defense in &defenses {
         net = defense.model(net)?;
     }
@@ -65,14 +66,16 @@ fn open(spec: &CellSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, Harnes
     Ok(datasets::open(&task.dataset, &request)?)
 }
 
-fn network(spec: &CellSpec, data: &dyn Dataset) -> Result<Network, HarnessError> {
-    let card = data.card();
+/// The architecture on data of that shape, with their normalisation.
+///
+/// # Errors
+/// Unknown names, parameters out of range, a model that cannot take the data's shape.
+pub fn network(spec: &ModelSpec, card: &Card) -> Result<Network, HarnessError> {
     let input = match card.kind {
         datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
         datasets::Kind::Table => vec![card.channels as i64],
     };
-    let architecture =
-        (suites::find("model", learning::models::ENTRIES, &spec.model.name)?.build)(&spec.model.params)?;
+    let architecture = (suites::find("model", learning::models::ENTRIES, &spec.name)?.build)(&spec.params)?;
     let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
     Ok(Network::new(model, card.mean.clone(), card.std.clone()))
 }
@@ -116,6 +119,23 @@ impl Trial {
         })
     }
 
+    /// What its federation agrees on; `key` and `secrets` are the keys of its streams.
+    pub fn terms<'a>(&'a self, key: &'a str, secrets: &'a str) -> Terms<'a> {
+        Terms {
+            net: &self.net,
+            defenses: &self.defenses,
+            protocol: self.protocol.as_ref(),
+            seed: self.spec.seed,
+            key,
+            secrets,
+        }
+    }
+
+    /// Key of the protocol's secrets in the federation whose streams have that key.
+    pub fn secrets(&self, key: &str) -> String {
+        format!("{key} {:?} {:?}", self.spec.model, self.spec.defenses)
+    }
+
     /// Local SGD as the clients run it.
     pub fn local(&self) -> LocalTraining {
         let t = &self.spec.training;
@@ -126,6 +146,7 @@ impl Trial {
             momentum: t.momentum,
             weight_decay: t.weight_decay,
             augment: t.augment,
+            ..LocalTraining::default()
         }
     }
 

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use attacks::Progress;
 use defenses::protocol::Round;
-use defenses::{Deployment, Examples, Stage, Transcript, Turn};
-use learning::client::{self, LocalTraining, Rules};
-use learning::{Mode, Params};
+use defenses::{Defense, Deployment, Examples, Protocol, Stage, Transcript, Turn};
+use learning::client::{self, LocalTraining, Rules, State};
+use learning::{Mode, Network, Params};
 use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 use tch::Tensor;
 
 use crate::HarnessError;
-use crate::plan::Trial;
 
 /// What each defence remembers from round to round, in the order of the trial's defences.
 pub type Memory = Vec<BTreeMap<String, f64>>;
@@ -44,10 +43,28 @@ impl Printed {
     }
 }
 
+/// What a federation agrees on before its first round.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// The model.
+    pub net: &'a Network,
+    /// The defences in order, without the protocol.
+    pub defenses: &'a [Box<dyn Defense>],
+    /// How updates travel.
+    pub protocol: &'a dyn Protocol,
+    /// Root of all streams.
+    pub seed: u64,
+    /// Key of all streams of clients and server: the same for every attack.
+    pub key: &'a str,
+    /// Key of the protocol's secrets: another for another model or line of defences, since the difference of two uploads under one mask
+    /// would be the difference of two updates in the clear.
+    pub secrets: &'a str,
+}
+
 /// What holds for all clients of a round.
 pub struct Setting<'a> {
-    /// The cell.
-    pub trial: &'a Trial,
+    /// The federation.
+    pub terms: Terms<'a>,
     /// The federation that guarantees are about.
     pub deployment: &'a Deployment,
     /// The broadcast weights, `[1, ...]`, on the device of the round.
@@ -58,24 +75,39 @@ pub struct Setting<'a> {
     pub mode: Mode,
     /// Number of the round, never used twice in one federation.
     pub number: usize,
-    /// Key of all streams: the same for every attack.
-    pub key: &'a str,
     /// What the streams of this round are called.
     pub tag: &'a str,
 }
 
 /// What clients send.
+#[derive(Default)]
 pub struct Sent {
     /// Flat updates, one a client.
     pub updates: Vec<Vec<f32>>,
     /// They are whole multiples of this.
     pub grid: Option<f64>,
+    /// Mean training loss of each client over its last epoch, where it was followed.
+    pub losses: Vec<f64>,
+    /// The optimisers' state after local training.
+    pub state: State,
+}
+
+/// Clients' work before the defences that act on updates.
+pub struct Worked {
+    /// What would be sent, `[C, ...]`.
+    update: Params,
+    /// What the clients trained on.
+    examples: Examples,
+    dropped: Vec<u64>,
+    losses: Vec<f64>,
+    state: State,
+    steps: usize,
 }
 
 impl Setting<'_> {
     fn streams(&self, purpose: &str, clients: &[usize]) -> Vec<ChaCha12Rng> {
         let name = |c| format!("{purpose} {} {c}", self.tag);
-        clients.iter().map(|c| stream(self.trial.spec.seed, self.key, &name(c))).collect()
+        clients.iter().map(|c| stream(self.terms.seed, self.terms.key, &name(c))).collect()
     }
 
     /// Local work and the defences of clients that hold equally many examples: `pixels` `[C, E, ...]` and labels on the round's device.
@@ -90,21 +122,51 @@ impl Setting<'_> {
         memory: &mut Memory,
         printed: &mut Printed,
     ) -> Result<Sent, HarnessError> {
+        let worked = self.local_work(clients, pixels, labels, memory, State::default())?;
+        self.send(clients, worked, memory, printed)
+    }
+
+    /// Local work alone, up to the defences that act on updates; clients of other lots may work at the same time.
+    ///
+    /// # Errors
+    /// Whatever a defence refuses.
+    pub fn local_work(
+        &self,
+        clients: &[usize],
+        pixels: Tensor,
+        labels: Tensor,
+        memory: &Memory,
+        state: State,
+    ) -> Result<Worked, HarnessError> {
         let steps = self.local.map_or(1, |l| l.steps(pixels.size()[1] as usize));
-        let mut examples = Examples { pixels, labels, soft: false };
-        for (place, defense) in self.trial.defenses.iter().enumerate() {
+        let (mut examples, mut memory) = (Examples { pixels, labels, soft: false }, memory.clone());
+        for (place, defense) in self.terms.defenses.iter().enumerate() {
             let mut rngs = self.streams(&format!("defence-{place} examples"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, None);
             turn.steps = steps;
             examples = tch::no_grad(|| defense.examples(examples, &mut turn))?;
         }
-        let (mut update, dropped) = self.train(clients, &examples)?;
-        if let Some(place) = self.trial.defenses.iter().position(|d| d.stage() == Stage::Training) {
+        self.train(clients, examples, steps, state)
+    }
+
+    /// The defences that act on updates, and the updates as they are sent. Lots follow one another: defences may count.
+    ///
+    /// # Errors
+    /// Whatever a defence refuses.
+    pub fn send(
+        &self,
+        clients: &[usize],
+        worked: Worked,
+        memory: &mut Memory,
+        printed: &mut Printed,
+    ) -> Result<Sent, HarnessError> {
+        let Worked { mut update, examples, dropped, losses, state, steps } = worked;
+        if let Some(place) = self.terms.defenses.iter().position(|d| d.stage() == Stage::Training) {
             let dropped = dropped.iter().sum::<u64>() as f64;
             printed.add(place, BTreeMap::from([("dropped_examples".to_string(), dropped)]));
         }
         let mut grid = None;
-        for (place, defense) in self.trial.defenses.iter().enumerate() {
+        for (place, defense) in self.terms.defenses.iter().enumerate() {
             // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
             let mut rngs = self.streams(&format!("defence-{place}"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, Some(&examples));
@@ -114,7 +176,8 @@ impl Setting<'_> {
             (update, grid) = (released.update, released.grid.or(grid));
         }
         let update = tch::no_grad(|| update.map(Tensor::detach));
-        Ok(Sent { updates: (0..clients.len() as i64).map(|c| update.flat(c)).collect(), grid })
+        let updates = (0..clients.len() as i64).map(|c| update.flat(c)).collect();
+        Ok(Sent { updates, grid, losses, state })
     }
 
     fn turn<'b>(
@@ -130,36 +193,42 @@ impl Setting<'_> {
             deployment: self.deployment,
             steps: 1,
             contributors,
-            net: &self.trial.net,
+            net: self.terms.net,
             weights: self.weights,
             examples,
             memory,
         }
     }
 
-    /// What local work changed, and how many examples of each client were dropped for a gradient that is not finite.
-    fn train(&self, clients: &[usize], examples: &Examples) -> Result<(Params, Vec<u64>), HarnessError> {
+    /// Local training, or one batch's gradient.
+    fn train(
+        &self,
+        clients: &[usize],
+        examples: Examples,
+        steps: usize,
+        state: State,
+    ) -> Result<Worked, HarnessError> {
         let held = examples.pixels.size()[1] as usize;
         let rules = Rules { soft_labels: examples.soft, private: self.rule(held)? };
-        let (net, weights) = (&self.trial.net, self.weights);
+        let (net, weights) = (self.terms.net, self.weights);
         let mut rngs = self.streams("client", clients);
         let (x, y) = (&examples.pixels, &examples.labels);
-        Ok(match self.local {
-            None => (client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs), Vec::new()),
-            Some(local) => {
-                let (trained, dropped) =
-                    client::train_counting(net, weights, x, y, local, &rules, self.mode, &mut rngs);
-                (tch::no_grad(|| trained.sub(weights).map(Tensor::detach)), dropped)
-            }
-        })
+        let Some(local) = self.local else {
+            let update = client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs);
+            return Ok(Worked { update, examples, dropped: Vec::new(), losses: Vec::new(), state, steps });
+        };
+        let trained = client::train_on(net, weights, x, y, local, &rules, self.mode, &mut rngs, state);
+        let update = tch::no_grad(|| trained.params.sub(weights).map(Tensor::detach));
+        let losses = trained.loss.and_then(|l| Vec::try_from(l).ok()).unwrap_or_default();
+        Ok(Worked { update, examples, dropped: trained.dropped, losses, state: trained.state, steps })
     }
 
     /// The defences' rule for gradients, with the sampling rate of clients that hold so many examples.
     fn rule(&self, held: usize) -> Result<Option<client::GradientRule>, HarnessError> {
         let batch = self.local.map_or(held, |l| l.batch_size.min(held));
-        for defense in &self.trial.defenses {
+        for defense in self.terms.defenses {
             if let Some(rule) = defense.gradient_rule(self.deployment)? {
-                client::check_private(&self.trial.net, self.mode)?;
+                client::check_private(self.terms.net, self.mode)?;
                 let rate = batch as f64 / held as f64;
                 return Ok(Some(client::GradientRule { rate, expected_batch: batch as f64, ..rule }));
             }
@@ -177,6 +246,7 @@ impl Setting<'_> {
         weights: &[u64],
         watched: usize,
         colluders: &[usize],
+        dropped: &[usize],
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Transcript, HarnessError> {
         let tell = |_: &str, done: usize, total: usize| {
@@ -189,15 +259,13 @@ impl Setting<'_> {
             grid: sent.grid,
             watched,
             colluders,
+            dropped,
             progress: &tell,
         };
-        let spec = &self.trial.spec;
-        // Masks and keys are another federation's for another model or line of defences: the difference of two uploads under one mask would
-        // be the difference of two updates in the clear.
-        let federation = format!("{} {:?} {:?}", self.key, spec.model, spec.defenses);
-        let mut draw =
-            |purpose: &str| stream(spec.seed, &federation, &format!("protocol {} {purpose}", self.tag));
-        Ok(self.trial.protocol.exchange(&round, &mut draw)?)
+        let mut draw = |purpose: &str| {
+            stream(self.terms.seed, self.terms.secrets, &format!("protocol {} {purpose}", self.tag))
+        };
+        Ok(self.terms.protocol.exchange(&round, &mut draw)?)
     }
 
     /// What the server releases of the mean: its own defences act.
@@ -212,7 +280,7 @@ impl Setting<'_> {
         printed: &mut Printed,
     ) -> Result<Params, HarnessError> {
         let mut mean = Params::from_flat(self.weights.layout().clone(), mean)?;
-        for (place, defense) in self.trial.defenses.iter().enumerate() {
+        for (place, defense) in self.terms.defenses.iter().enumerate() {
             let mut rngs = self.streams(&format!("defence-{place} server"), &[0]);
             let mut turn = self.turn(&mut rngs, &mut memory[place], contributors, None);
             let released = tch::no_grad(|| defense.aggregate(mean, &mut turn))?;
@@ -228,13 +296,13 @@ impl Setting<'_> {
     /// Values of another number than the model's.
     pub fn undo(&self, values: &[f32]) -> Result<Params, HarnessError> {
         let update = Params::from_flat(self.weights.layout().clone(), values)?;
-        Ok(self.trial.defenses.iter().rev().fold(update, |update, d| tch::no_grad(|| d.undo(update))))
+        Ok(self.terms.defenses.iter().rev().fold(update, |update, d| tch::no_grad(|| d.undo(update))))
     }
 }
 
 /// Weights of clients in the mean: their numbers of examples in lowest terms, or all 1 where a guarantee needs that.
-pub fn weights(trial: &Trial, held: &[usize]) -> Vec<u64> {
-    if trial.defenses.iter().any(|d| d.equal_weights()) {
+pub fn weights(defenses: &[Box<dyn Defense>], held: &[usize]) -> Vec<u64> {
+    if defenses.iter().any(|d| d.equal_weights()) {
         return vec![1; held.len()];
     }
     let divisor = held.iter().fold(0, |a, &b| gcd(a, b)).max(1);

@@ -97,19 +97,19 @@ fn one(
     memory: &mut Memory,
     device: Device,
 ) -> Result<Params, HarnessError> {
-    let tag = format!("{} {number}", federation.name);
+    let (key, tag) = (images_key(trial), format!("{} {number}", federation.name));
+    let secrets = trial.secrets(&key);
     let setting = Setting {
-        trial,
+        terms: trial.terms(&key, &secrets),
         deployment: federation.deployment,
         weights,
         local: Some(&federation.local),
         mode: mode(trial, federation.deployment)?,
         number,
-        key: &images_key(trial),
         tag: &tag,
     };
     let mut printed = Printed::new(trial.defenses.len());
-    let mut sent = Sent { updates: Vec::new(), grid: None };
+    let mut sent = Sent::default();
     for lot in held {
         let (x, y) = (lot.pixels.to_device(device), lot.labels.to_device(device));
         let part = setting.work(&lot.clients, x, y, memory, &mut printed)?;
@@ -117,8 +117,8 @@ fn one(
         sent.grid = part.grid.or(sent.grid);
     }
     let sizes: Vec<usize> = federation.parts.iter().map(Vec::len).collect();
-    let shares = round::weights(trial, &sizes);
-    let transcript = setting.carry(&sent, &shares, 0, &[], &|_| {})?;
+    let shares = round::weights(&trial.defenses, &sizes);
+    let transcript = setting.carry(&sent, &shares, 0, &[], &[], &|_| {})?;
     let mean = setting
         .release(&transcript.mean, transcript.survivors.len(), memory, &mut printed)?
         .to(device, Kind::Float);

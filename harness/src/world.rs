@@ -2,20 +2,19 @@
 //! the attack, the defence or the source, so that cells that differ only there attack the same images and weights.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use datasets::{Batch, Dataset};
 use defenses::Deployment;
+use learning::Params;
 use learning::client::LocalTraining;
-use learning::{Params, checkpoint, init};
-use suites::{Partition, Split, UtilitySpec, rng::stream};
+use suites::{Split, UtilitySpec, rng::stream};
 use tch::{Device, Tensor};
 
 use crate::plan::Trial;
 use crate::round::Memory;
 use crate::train::{self, Federation};
-use crate::{HarnessError, deploy, vantage};
+use crate::{HarnessError, deploy, start, vantage};
 
 /// What the clients of each captured round hold. What is behind the signal goes to the scores and nowhere else.
 pub struct Truth {
@@ -165,7 +164,7 @@ pub fn check(trial: &Trial) -> Result<(), HarnessError> {
         deploy::check(trial, &deployment, &deploy::utility_sizes(utility, parts))?;
     }
     match &trial.spec.model.weights {
-        Some(path) => load(trial, path).map(|_| ()),
+        Some(path) => start::load(&trial.net, path).map(|_| ()),
         None => Ok(()),
     }
 }
@@ -203,8 +202,7 @@ fn train_utility(
         batch_size: utility.batch_size,
         lr: utility.lr,
         momentum: utility.momentum,
-        weight_decay: 0.0,
-        augment: false,
+        ..LocalTraining::default()
     };
     let (rounds, deployment) = (utility.rounds, &world.deployment);
     let federation = Federation { parts, local, rounds, name: "utility", deployment };
@@ -248,21 +246,10 @@ pub fn images_key(trial: &Trial) -> String {
     format!("images {task:?} {} {:?} {}", t.clients, t.partition, t.batch_size)
 }
 
-/// Key of the streams that draw weights.
-fn weights_key(trial: &Trial) -> String {
-    let (task, model) = (&trial.spec.task, &trial.spec.model);
-    format!("weights {} {:?} {} {:?} {:?}", task.dataset, task.label, model.name, model.params, model.init)
-}
-
 fn partition(trial: &Trial, clients: usize) -> Result<Vec<Vec<usize>>, HarnessError> {
-    let (data, split, training) = (trial.data.as_ref(), trial.spec.task.split, &trial.spec.training);
-    let labels = (0..data.len(split)).map(|id| data.label(split, id)).collect::<Result<Vec<_>, _>>()?;
-    let identities: Option<Vec<u64>> = match training.partition {
-        Partition::ByIdentity => (0..data.len(split)).map(|id| data.identity(split, id)).collect(),
-        _ => None,
-    };
+    let (task, training) = (&trial.spec.task, &trial.spec.training);
     let mut rng = stream(trial.spec.seed, &images_key(trial), "partition");
-    Ok(datasets::partition::split(&training.partition, &labels, identities.as_deref(), clients, &mut rng)?)
+    start::partition(trial.data.as_ref(), task.split, &training.partition, clients, &mut rng)
 }
 
 /// Which of its lots a client works on in the round of signal `n`: a client is watched once in as many rounds as there are clients.
@@ -321,27 +308,8 @@ fn by_signal(t: &Tensor, n: usize) -> Tensor {
 }
 
 fn initial(trial: &Trial) -> Result<Params, HarnessError> {
-    let layout = trial.net.layout();
-    match &trial.spec.model.weights {
-        Some(path) => load(trial, path),
-        None => {
-            let mut rng = stream(trial.spec.seed, &weights_key(trial), "weights");
-            Ok(init::fresh(layout, trial.spec.model.init, &mut rng))
-        }
-    }
-}
-
-fn load(trial: &Trial, path: &Path) -> Result<Params, HarnessError> {
-    let named = checkpoint::load(path)?;
-    let wrong = |e: &dyn std::fmt::Display| HarnessError::Weights(format!("{}: {e}", path.display()));
-    if let Some((name, _)) =
-        named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
-    {
-        return Err(wrong(&format!(
-            "tensor `{name}` holds NaN or infinite values; save the weights of a training that did not diverge"
-        )));
-    }
-    Params::from_named(trial.net.layout().clone(), named).map_err(|e| wrong(&e))
+    let spec = &trial.spec;
+    start::weights(&trial.net, &spec.task, &spec.model, spec.seed)
 }
 
 /// The split that measures utility: test, else validation, else train, but never the one that the clients hold.

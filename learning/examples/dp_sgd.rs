@@ -67,14 +67,8 @@ fn main() {
     let y = Tensor::arange(batch, (Kind::Int64, tch::Device::Cpu)).remainder(net.classes()).unsqueeze(0);
     let rule = GradientRule { clip: 1.0, noise_multiplier: 1.0, rate: 1.0, expected_batch: batch as f64 };
     let rules = Rules { private: Some(rule), ..Rules::default() };
-    let setting = LocalTraining {
-        epochs: 1,
-        batch_size: batch as usize,
-        lr: 0.01,
-        momentum: 0.0,
-        weight_decay: 0.0,
-        augment: false,
-    };
+    let setting =
+        LocalTraining { epochs: 1, batch_size: batch as usize, lr: 0.01, ..LocalTraining::default() };
     let (mut best, mut first) = (f64::INFINITY, f64::NAN);
     for i in 0..=steps {
         if i == 1 {

@@ -3,6 +3,7 @@
 //! All clients of a round train side by side, one a trial.
 
 mod batches;
+mod step;
 
 use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
@@ -17,8 +18,9 @@ use crate::per_example;
 use crate::tape::{BatchStat, Mode};
 
 pub use crate::per_example::{GradientRule, check_private};
+pub use step::{State, StepRule};
 
-/// Local SGD's settings.
+/// Local training's settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LocalTraining {
     /// Passes over the client's examples.
@@ -33,10 +35,30 @@ pub struct LocalTraining {
     pub weight_decay: f64,
     /// Random horizontal flips and shifts by up to an eighth of the side.
     pub augment: bool,
+    /// What a step makes of the gradient.
+    pub rule: StepRule,
+    /// FedProx's `mu` (Li et al. 2020): the gradient of `mu/2 ||w - w_global||^2` is added; 0 for none.
+    pub prox: f64,
+}
+
+impl Default for LocalTraining {
+    /// One epoch of plain SGD on single examples at 0.01.
+    fn default() -> LocalTraining {
+        LocalTraining {
+            epochs: 1,
+            batch_size: 1,
+            lr: 0.01,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            augment: false,
+            rule: StepRule::Sgd,
+            prox: 0.0,
+        }
+    }
 }
 
 impl LocalTraining {
-    /// SGD steps taken over `examples` examples.
+    /// Steps taken over `examples` examples.
     pub fn steps(&self, examples: usize) -> usize {
         self.epochs * examples.div_ceil(self.batch_size.max(1))
     }
@@ -70,8 +92,15 @@ pub fn batch_gradient(
             let counted = Tensor::ones(&pixels.size()[..2], (params.tensors[0].kind(), pixels.device()));
             private_gradient(net, params, pixels, labels, &counted, (rules, rule), mode, rngs).0
         }
-        None => plain_gradient(net, params, pixels, labels, rules, mode).0,
+        None => plain_gradient(net, params, pixels, labels, rules, mode).gradient,
     }
+}
+
+/// A batch's gradient, with what the pass showed beside it.
+struct Step {
+    gradient: Params,
+    loss: Tensor,
+    stats: Vec<BatchStat>,
 }
 
 fn plain_gradient(
@@ -81,11 +110,12 @@ fn plain_gradient(
     labels: &Tensor,
     rules: &Rules,
     mode: Mode,
-) -> (Params, Vec<BatchStat>) {
+) -> Step {
     let x = net.normalise(pixels);
     let loss = |logits: &Tensor| training_loss(logits, labels, rules.soft_labels);
     let grads = gradients(net, params, &x, mode, Form::Auto, false, loss);
-    (tch::no_grad(|| grads.to_params(params).map(Tensor::detach)), grads.stats)
+    let gradient = tch::no_grad(|| grads.to_params(params).map(Tensor::detach));
+    Step { gradient, loss: grads.loss, stats: grads.stats }
 }
 
 /// The noisy mean of clipped gradients, and the examples dropped in each trial.
@@ -121,13 +151,24 @@ pub fn train(
     mode: Mode,
     rngs: &mut [ChaCha12Rng],
 ) -> Params {
-    train_counting(net, start, pixels, labels, setting, rules, mode, rngs).0
+    train_on(net, start, pixels, labels, setting, rules, mode, rngs, State::default()).params
 }
 
-/// [`train`], and for each client how often an example was dropped because its gradient was not finite (under a
-/// [`GradientRule`] alone; 0 without).
+/// What training left with `T` clients.
+pub struct Trained {
+    /// Their parameters, `[T, ...]`.
+    pub params: Params,
+    /// How often an example of each was dropped because its gradient was not finite (under a [`GradientRule`] alone; 0 without).
+    pub dropped: Vec<u64>,
+    /// Mean loss of each over its last epoch, as the steps met it, `[T]`; `None` under a [`GradientRule`].
+    pub loss: Option<Tensor>,
+    /// The optimiser's state, for whoever goes on from here.
+    pub state: State,
+}
+
+/// [`train`] from an optimiser's state ([`State::default`] for a fresh one), with what else it left.
 #[allow(clippy::too_many_arguments)] // as train
-pub fn train_counting(
+pub fn train_on(
     net: &Network,
     start: &Params,
     pixels: &Tensor,
@@ -136,8 +177,10 @@ pub fn train_counting(
     rules: &Rules,
     mode: Mode,
     rngs: &mut [ChaCha12Rng],
-) -> (Params, Vec<u64>) {
-    let mut client = Client { net, setting, rules, mode, velocity: None, dropped: vec![0; rngs.len()] };
+    state: State,
+) -> Trained {
+    let mut client =
+        Client { net, setting, rules, mode, start, state, dropped: vec![0; rngs.len()], loss: None };
     // Shared weights stay shared until the first step parts them: that step then runs as one ordinary batch.
     let mut params = start.clone();
     for _ in 0..setting.epochs {
@@ -146,17 +189,19 @@ pub fn train_counting(
             None => client.epoch(params, pixels, labels, rngs),
         };
     }
-    (params, client.dropped)
+    Trained { params, dropped: client.dropped, loss: client.loss, state: client.state }
 }
 
-/// The state of clients that train side by side.
+/// Clients that train side by side.
 struct Client<'a> {
     net: &'a Network,
     setting: &'a LocalTraining,
     rules: &'a Rules,
     mode: Mode,
-    velocity: Option<Params>,
+    start: &'a Params,
+    state: State,
     dropped: Vec<u64>,
+    loss: Option<Tensor>,
 }
 
 impl Client<'_> {
@@ -165,13 +210,16 @@ impl Client<'_> {
         let examples = x.size()[1] as usize;
         let batch = self.setting.batch_size.max(1);
         let order = shuffled(rngs, examples);
+        let mut total = Tensor::zeros([rngs.len() as i64], (Kind::Double, x.device()));
         for from in (0..examples).step_by(batch) {
             let rows = order.narrow(1, from as i64, (from + batch).min(examples) as i64 - from as i64);
             let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
             let drawn = self.net.refresh(params.clone(), rngs);
-            let (gradient, stats) = plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode);
-            params = self.step(params, gradient, &stats);
+            let step = plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode);
+            total += step.loss.detach().to_kind(Kind::Double) * rows.size()[1] as f64;
+            params = self.step(params, step.gradient, &step.stats);
         }
+        self.loss = Some(total / examples.max(1) as f64);
         params
     }
 
@@ -206,22 +254,9 @@ impl Client<'_> {
         if self.setting.augment && x.dim() == 5 { augment(x, rngs) } else { x.shallow_clone() }
     }
 
-    /// A step of SGD against the gradient.
-    fn step(&mut self, params: Params, mut g: Params, stats: &[BatchStat]) -> Params {
-        tch::no_grad(|| {
-            if self.setting.weight_decay != 0.0 {
-                g = decay(&g, &params, self.setting.weight_decay);
-            }
-            if self.setting.momentum != 0.0 {
-                let v = match self.velocity.take() {
-                    Some(v) => v.zip(&g, |v, g| v * self.setting.momentum + g),
-                    None => g,
-                };
-                g = v.clone();
-                self.velocity = Some(v);
-            }
-            track(params.zip(&g, |w, g| w - g * self.setting.lr), stats)
-        })
+    /// A step against the gradient.
+    fn step(&mut self, params: Params, gradient: Params, stats: &[BatchStat]) -> Params {
+        tch::no_grad(|| track(self.state.step(self.setting, self.start, params, gradient), stats))
     }
 }
 
@@ -232,16 +267,6 @@ fn zeros(like: &Params, clients: usize) -> Params {
         size[0] = clients as i64;
         Tensor::zeros(size, (w.kind(), w.device()))
     })
-}
-
-/// Adds `weight_decay * w` to the gradients of trainable parameters.
-fn decay(grads: &Params, params: &Params, weight_decay: f64) -> Params {
-    let trainable: Vec<bool> = params.layout().specs().iter().map(|s| s.trainable).collect();
-    let mut trainable = trainable.into_iter();
-    grads.zip(
-        params,
-        |g, w| if trainable.next() == Some(true) { g + w * weight_decay } else { g.shallow_clone() },
-    )
 }
 
 /// Moves BatchNorm's running statistics towards what the batch showed (momentum 0.1, as PyTorch's default).

@@ -16,6 +16,7 @@ pub mod noise;
 pub mod observation;
 pub mod params;
 pub mod per_example;
+pub mod server;
 pub mod tape;
 
 pub use error::LearningError;

@@ -48,12 +48,20 @@ fn setting(record: &Value) -> LocalTraining {
         lr: number(&record["lr"]),
         momentum: number(&record["momentum"]),
         weight_decay: number(&record["weight_decay"]),
-        augment: false,
+        ..LocalTraining::default()
     }
 }
 
 fn plain(augment: bool) -> LocalTraining {
-    LocalTraining { epochs: 2, batch_size: 3, lr: 0.05, momentum: 0.9, weight_decay: 0.01, augment }
+    LocalTraining {
+        epochs: 2,
+        batch_size: 3,
+        lr: 0.05,
+        momentum: 0.9,
+        weight_decay: 0.01,
+        augment,
+        ..LocalTraining::default()
+    }
 }
 
 #[test]
@@ -149,8 +157,7 @@ fn augmentation_follows_the_client_stream() {
 fn one_step_is_the_batch_gradient() {
     let (net, start, _) = golden_net();
     let (pixels, labels) = data(2);
-    let once =
-        LocalTraining { epochs: 1, batch_size: 7, lr: 0.1, momentum: 0.0, weight_decay: 0.0, augment: false };
+    let once = LocalTraining { batch_size: 7, lr: 0.1, ..LocalTraining::default() };
     assert_eq!((once.steps(7), plain(false).steps(7)), (1, 6));
     let after = train(&net, &start, &pixels, &labels, &once, &Rules::default(), Mode::Train, &mut rngs(2));
     let gradient = batch_gradient(&net, &start, &pixels, &labels, &Rules::default(), Mode::Train, &mut []);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{hashed, hashed_params, network};
-use learning::client::{LocalTraining, Rules, batch_gradient, train, train_counting};
+use learning::client::{LocalTraining, Rules, State, batch_gradient, train, train_on};
 use learning::per_example::GradientRule;
 use learning::{Mode, Network, Params};
 use rand::Rng;
@@ -33,7 +33,14 @@ fn rngs(clients: u64) -> Vec<ChaCha12Rng> {
 }
 
 fn setting(epochs: usize) -> LocalTraining {
-    LocalTraining { epochs, batch_size: 2, lr: 0.1, momentum: 0.9, weight_decay: 0.01, augment: false }
+    LocalTraining {
+        epochs,
+        batch_size: 2,
+        lr: 0.1,
+        momentum: 0.9,
+        weight_decay: 0.01,
+        ..LocalTraining::default()
+    }
 }
 
 fn private(clip: f64, noise_multiplier: f64, rate: f64) -> Rules {
@@ -55,8 +62,9 @@ fn training_survives_a_broken_example() {
     let (net, params, x, y) = lenet(1, 4);
     let _ = x.get(0).get(2).fill_(f64::NAN);
     let rules = private(0.5, 0.7, 0.5);
-    let (after, dropped) =
-        train_counting(&net, &params, &x, &y, &setting(4), &rules, Mode::Eval, &mut rngs(1));
+    let (mut rngs, fresh) = (rngs(1), State::default());
+    let trained = train_on(&net, &params, &x, &y, &setting(4), &rules, Mode::Eval, &mut rngs, fresh);
+    let (after, dropped) = (trained.params, trained.dropped);
     assert!(after.norm().double_value(&[0]).is_finite());
     assert!((1..=8).contains(&dropped[0]), "dropped {dropped:?} of 8 steps at rate 0.5");
 }

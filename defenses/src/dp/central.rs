@@ -10,7 +10,7 @@ use suites::{Entry, SpecError};
 use tch::Kind;
 
 use super::common::{self, Norm};
-use super::{Budget, Neighbouring, Unit, accountant, analytic};
+use super::{Budget, Neighbouring, Unit, accountant, analytic, calibrate};
 use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 
 /// Registry entry.
@@ -75,9 +75,26 @@ impl Central {
         self.count_noise.map_or(Ok(()), |sigma| common::positive("dp-central", "count_noise", sigma))
     }
 
-    /// Noise multiplier of one round whose `rounds`-fold composition meets the budget.
-    fn multiplier(&self, rounds: usize) -> f64 {
-        analytic::sigma(self.epsilon, self.delta) * (rounds.max(1) as f64).sqrt()
+    /// Noise multiplier of one round whose composition over all rounds meets the budget.
+    fn multiplier(&self, deployment: &Deployment) -> Result<f64, SpecError> {
+        let rounds = deployment.rounds.max(1);
+        if deployment.client_rate < 1.0 {
+            return calibrate::noise_multiplier(
+                self.epsilon,
+                self.delta,
+                deployment.client_rate,
+                rounds as u64,
+            );
+        }
+        Ok(analytic::sigma(self.epsilon, self.delta) * (rounds as f64).sqrt())
+    }
+
+    /// What the sum is divided by: the clients in it, a public number; under Poisson sampling, where that number is itself private, the
+    /// expected one.
+    fn divisor(turn: &Turn) -> f64 {
+        let clients =
+            if turn.deployment.client_rate < 1.0 { turn.deployment.clients } else { turn.contributors };
+        clients.max(1) as f64
     }
 
     /// Noise multipliers `(updates, count)` that together cost what `z` alone would: `z_u = (z^-2 - s^-2)^(-1/2)` where `s` is the standard
@@ -103,7 +120,7 @@ impl Central {
     fn adapt(&self, turn: &mut Turn, count_noise: f64) {
         let within = turn.memory.remove(WITHIN).unwrap_or(0.0).min(turn.contributors as f64);
         let draw: f64 = turn.rngs.first_mut().map_or(0.0, |rng| StandardNormal.sample(rng));
-        let share = (within + count_noise * draw) / turn.contributors.max(1) as f64;
+        let share = (within + count_noise * draw) / Central::divisor(turn);
         let next = self.clip_now(turn) * (-self.clip_lr * (share - self.quantile)).exp();
         turn.memory.insert(CLIP.into(), next);
     }
@@ -125,16 +142,16 @@ impl Defense for Central {
     }
 
     fn aggregate(&self, mean: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
-        let (clip, clients) = (self.clip_now(turn), turn.contributors.max(1));
-        let mut z = self.multiplier(turn.deployment.rounds);
+        let (clip, divisor) = (self.clip_now(turn), Central::divisor(turn));
+        let mut z = self.multiplier(turn.deployment)?;
         if self.adaptive {
-            let (updates, count) = self.split(z, clients)?;
+            let (updates, count) = self.split(z, divisor as usize)?;
             self.adapt(turn, count);
             z = updates;
         }
-        // The sum has sensitivity `clip`; the mean divides noise and sensitivity by the public number of clients.
-        let sigma = z * clip / clients as f64;
-        let noised = common::map_trainable(&mean, |t| t + common::normal(t, turn.rngs) * sigma);
+        // The sum has sensitivity `clip`; the mean divides noise and sensitivity by the same number.
+        let (sigma, weight) = (z * clip / divisor, turn.contributors as f64 / divisor);
+        let noised = common::map_trainable(&mean, |t| t * weight + common::normal(t, turn.rngs) * sigma);
         let noise = sigma * (mean.layout().trainable_len() as f64).sqrt();
         let values = BTreeMap::from([
             ("sigma".to_string(), sigma),
@@ -150,7 +167,7 @@ impl Defense for Central {
 
     fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
         let clients = deployment.captured.clients.max(1);
-        let z = self.multiplier(deployment.rounds);
+        let Ok(z) = self.multiplier(deployment) else { return BTreeMap::new() };
         let z = if self.adaptive {
             self.split(z, deployment.clients).map_or(z, |(updates, _)| updates)
         } else {
@@ -173,21 +190,35 @@ impl Defense for Central {
     }
 
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
-        let rounds = deployment.rounds.max(1) as u64;
-        let mut accountants =
-            accountant::epsilon(self.multiplier(deployment.rounds), 1.0, rounds, self.delta)?.accountants();
-        // What the noise was calibrated by, without the rounding of the way back.
-        accountants.insert("analytic", self.epsilon);
+        let (rounds, rate) = (deployment.rounds.max(1) as u64, deployment.client_rate.min(1.0));
+        let answer = accountant::epsilon(self.multiplier(deployment)?, rate, rounds, self.delta)?;
+        let (mut accountants, sampled) = (answer.accountants(), rate < 1.0);
+        if !sampled {
+            // What the noise was calibrated by, without the rounding of the way back.
+            accountants.insert("analytic", self.epsilon);
+        }
         Ok(Some(Budget {
-            epsilon: self.epsilon,
+            epsilon: if sampled { answer.best } else { self.epsilon },
             delta: self.delta,
             unit: Unit::Client,
-            neighbouring: Neighbouring::ZeroOut,
+            neighbouring: if sampled { Neighbouring::AddRemove } else { Neighbouring::ZeroOut },
             accountants,
             steps: deployment.rounds,
-            rate: 1.0,
-            replaced: Some(analytic::replaced(self.epsilon, self.delta)),
-            against: "whoever sees only the released models; the server itself is trusted".into(),
+            rate,
+            replaced: (!sampled).then(|| analytic::replaced(self.epsilon, self.delta)),
+            against: match sampled {
+                true => "whoever sees only the released models and not who was drawn; the server itself is trusted",
+                false => "whoever sees only the released models; the server itself is trusted",
+            }
+            .into(),
+        }))
+    }
+
+    fn spent(&self, deployment: &Deployment, rounds: usize) -> Result<Option<f64>, DefenseError> {
+        let (multiplier, rate) = (self.multiplier(deployment)?, deployment.client_rate.min(1.0));
+        Ok(Some(match rounds {
+            0 => 0.0,
+            n => accountant::epsilon(multiplier, rate, n as u64, self.delta)?.best.min(self.epsilon),
         }))
     }
 

@@ -279,6 +279,16 @@ impl Defense for Distributed {
         }))
     }
 
+    fn spent(&self, deployment: &Deployment, rounds: usize) -> Result<Option<f64>, DefenseError> {
+        if rounds == 0 {
+            return Ok(Some(0.0));
+        }
+        let dim = deployment.values;
+        let scales = self.scales(dim, deployment)?;
+        let clients = self.honest(deployment)?;
+        self.epsilon_at(scales.sigma, scales.l2, dim, clients, rounds as u64).map(Some)
+    }
+
     fn spelled_out(&self) -> Map<String, Value> {
         crate::defense::spelled_out(self)
     }

@@ -199,6 +199,19 @@ impl Defense for Local {
         }))
     }
 
+    fn spent(&self, deployment: &Deployment, rounds: usize) -> Result<Option<f64>, DefenseError> {
+        let all = deployment.rounds.max(1);
+        Ok(Some(match (self.mechanism, self.calibration) {
+            _ if rounds == 0 => 0.0,
+            (Mechanism::Gaussian, Calibration::Analytic) => {
+                let multiplier = self.scale(all) / self.clip;
+                accountant::epsilon(multiplier, 1.0, rounds as u64, self.delta)?.best.min(self.epsilon)
+            }
+            // Basic composition: equal shares.
+            _ => self.epsilon * rounds as f64 / all as f64,
+        }))
+    }
+
     fn spelled_out(&self) -> Map<String, Value> {
         crate::defense::spelled_out(self)
     }

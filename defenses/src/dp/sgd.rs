@@ -117,6 +117,16 @@ impl Defense for Sgd {
         }))
     }
 
+    fn spent(&self, deployment: &Deployment, rounds: usize) -> Result<Option<f64>, DefenseError> {
+        let steps = (rounds * deployment.local_steps) as u64;
+        let (multiplier, rate) = (self.multiplier(deployment)?, deployment.example_rate());
+        Ok(Some(if steps == 0 {
+            0.0
+        } else {
+            accountant::epsilon(multiplier, rate, steps, self.delta)?.best
+        }))
+    }
+
     fn spelled_out(&self) -> Map<String, Value> {
         crate::defense::spelled_out(self)
     }

@@ -83,6 +83,8 @@ pub struct Round<'a> {
     pub watched: usize,
     /// Clients who pool their secrets with the server.
     pub colluders: &'a [usize],
+    /// Clients whose update never arrives, though they took part until then; only for protocols that [`Protocol::survives_dropouts`].
+    pub dropped: &'a [usize],
     /// Told now and then: phase, steps done, steps in all.
     pub progress: &'a (dyn Fn(&str, usize, usize) + Sync),
 }
@@ -163,6 +165,12 @@ pub trait Protocol: Send + Sync {
     /// Whether there is a secret key that one party alone holds: `None` where no key exists, `Some(true)` where a single holder can open
     /// single updates, `Some(false)` where only all holders together can.
     fn key_opens_update(&self) -> Option<bool>;
+
+    /// Whether a client may fall silent inside the protocol: it is then told of [`Round::dropped`]. Otherwise a round is carried among those
+    /// who deliver.
+    fn survives_dropouts(&self) -> bool {
+        false
+    }
 
     /// In words: what is hidden from whom, under which assumption.
     fn claim(&self) -> String;

@@ -150,7 +150,7 @@ impl Common<'_> {
         transcript(outcome, &encoding, round)
     }
 
-    /// Who drops out, and when: neither the watched client nor one that stays to collude.
+    /// Who drops out, and when: whom the round names, and of the others neither the watched client nor one that stays to collude.
     fn drops(
         &self,
         n: usize,
@@ -159,9 +159,11 @@ impl Common<'_> {
     ) -> std::collections::BTreeMap<u32, Phase> {
         let others: Vec<u32> = (0..n as u32)
             .filter(|&i| i as usize != round.watched && !round.colluders.contains(&(i as usize)))
+            .filter(|&i| !round.dropped.contains(&(i as usize)))
             .collect();
         let chosen = index::sample(rng, others.len(), self.dropouts.min(others.len()));
-        chosen.into_iter().map(|i| (others[i], self.drop_phase)).collect()
+        let told = round.dropped.iter().map(|&i| (i as u32, self.drop_phase));
+        chosen.into_iter().map(|i| (others[i], self.drop_phase)).chain(told).collect()
     }
 
     /// Seconds of a round on one core, from measured rates, where that is above one: 3 GB/s of mask stream, 60 us a pair and direction for

@@ -146,6 +146,10 @@ impl Protocol for SecAgg {
         self.common().exchange(&self.shape(round.updates.len())?, round, stream)
     }
 
+    fn survives_dropouts(&self) -> bool {
+        true
+    }
+
     fn server_sees_update(&self) -> Exposure {
         Exposure::Hidden
     }

@@ -186,6 +186,10 @@ impl Protocol for SecAggPlus {
         self.common().exchange(&self.shape(round.updates.len())?, round, stream)
     }
 
+    fn survives_dropouts(&self) -> bool {
+        true
+    }
+
     fn server_sees_update(&self) -> Exposure {
         Exposure::Hidden
     }

@@ -195,9 +195,7 @@ fn known(args: &Args) -> Result<Known> {
         epochs: args.steps as usize,
         batch_size: batch as usize,
         lr: args.lr.unwrap_or(1.0),
-        momentum: 0.0,
-        weight_decay: 0.0,
-        augment: false,
+        ..LocalTraining::default()
     });
     Ok(Known {
         labels,

@@ -29,7 +29,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
-pub use safe::save_safetensors;
+pub use safe::{description, save_described, save_safetensors};
 
 /// Why a checkpoint could not be read or written. Every message is one line that names the file.
 #[derive(Debug, thiserror::Error)]

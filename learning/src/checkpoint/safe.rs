@@ -70,7 +70,26 @@ fn tensor(view: &TensorView, name: &str) -> Result<Tensor, Problem> {
 /// [`CheckpointError::Io`] where the file cannot be written, [`CheckpointError::Refused`] for a name given twice or a
 /// kind other than float, double, half, bfloat16, long, int and bool.
 pub fn save_safetensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), CheckpointError> {
-    let bytes = encode(tensors).map_err(|problem| problem.locate(path))?;
+    write(path, tensors, None)
+}
+
+/// Key of the description in the format's `__metadata__`. One key only: the writer keeps no order, and equal models give equal bytes.
+const DESCRIPTION: &str = "bench";
+
+/// [`save_safetensors`] with a description beside the tensors, which [`description`] reads back.
+///
+/// # Errors
+/// As [`save_safetensors`].
+pub fn save_described(
+    path: &Path,
+    tensors: &[(String, Tensor)],
+    description: &str,
+) -> Result<(), CheckpointError> {
+    write(path, tensors, Some(description))
+}
+
+fn write(path: &Path, tensors: &[(String, Tensor)], words: Option<&str>) -> Result<(), CheckpointError> {
+    let bytes = encode(tensors, words).map_err(|problem| problem.locate(path))?;
     let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
     let name = path.file_name().map(|n| n.to_string_lossy());
     let name = name.ok_or_else(|| io(std::io::ErrorKind::InvalidFilename.into()))?;
@@ -89,7 +108,19 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Res
     std::fs::rename(temporary, path)
 }
 
-fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Problem> {
+/// What [`save_described`] wrote beside the tensors; `None` in a file without it.
+///
+/// # Errors
+/// A file that cannot be read or is not safetensors.
+pub fn description(path: &Path) -> Result<Option<String>, CheckpointError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
+    let damaged = |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string()).locate(path);
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    Ok(header.metadata().as_ref().and_then(|words| words.get(DESCRIPTION).cloned()))
+}
+
+fn encode(tensors: &[(String, Tensor)], words: Option<&str>) -> Result<Vec<u8>, Problem> {
     let mut seen = std::collections::HashSet::new();
     let mut flat = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -104,7 +135,8 @@ fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Problem> {
         .zip(&flat)
         .map(|((name, _), (dtype, shape, data))| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect();
-    safetensors::serialize(views.map_err(refused)?, None).map_err(refused)
+    let words = words.map(|w| [(DESCRIPTION.to_string(), w.to_string())].into());
+    safetensors::serialize(views.map_err(refused)?, words).map_err(refused)
 }
 
 fn bytes_of(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>), Problem> {

@@ -28,7 +28,7 @@ fn network() -> Arc<Network> {
 }
 
 fn local(epochs: usize) -> LocalTraining {
-    LocalTraining { epochs, batch_size: 9, lr: 0.3, momentum: 0.0, weight_decay: 0.0, augment: false }
+    LocalTraining { epochs, batch_size: 9, lr: 0.3, ..LocalTraining::default() }
 }
 
 fn capture(local: LocalTraining, clients: i64) -> Capture {

@@ -1,0 +1,88 @@
+//! Trained models as files: the weights, and beside them what they were trained on and how, so that nothing else is needed to use them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datasets::Card;
+use learning::{Network, Params, checkpoint};
+use serde::{Deserialize, Serialize};
+use suites::TrainSpec;
+
+use crate::{HarnessError, line, plan, start};
+
+/// A trained model.
+pub struct Saved {
+    /// The architecture with its normalisation.
+    pub net: Arc<Network>,
+    /// The weights, `[1, ...]` on the CPU.
+    pub params: Params,
+    /// How it was trained.
+    pub spec: TrainSpec,
+    /// Rounds it has been trained for.
+    pub round: usize,
+    /// The data it was trained on: shape, classes, normalisation.
+    pub card: Card,
+}
+
+/// What is written beside the tensors.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    bench: String,
+    spec: TrainSpec,
+    round: usize,
+    card: Card,
+}
+
+impl Saved {
+    /// Names of the classes, or their numbers.
+    pub fn classes(&self) -> Vec<String> {
+        match self.card.class_names.len() == self.card.classes {
+            true => self.card.class_names.clone(),
+            false => (0..self.card.classes).map(|c| c.to_string()).collect(),
+        }
+    }
+}
+
+/// Writes weights with their description.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write(
+    path: &Path,
+    params: &Params,
+    spec: &TrainSpec,
+    round: usize,
+    card: &Card,
+) -> Result<(), HarnessError> {
+    let bench = env!("CARGO_PKG_VERSION").to_string();
+    let description = Description { bench, spec: spec.clone(), round, card: card.clone() };
+    let text = serde_json::to_string(&description).map_err(|e| HarnessError::Weights(e.to_string()))?;
+    Ok(checkpoint::save_described(path, &params.named(0), &text)?)
+}
+
+/// Opens a model that `bench train` wrote.
+///
+/// # Errors
+/// A file that is no checkpoint, has no description, or whose tensors are not those of the model it names.
+pub fn open(path: &Path) -> Result<Saved, HarnessError> {
+    let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+    let none = || wrong("does not say what model it is; give a checkpoint that `bench train` wrote".into());
+    let text = checkpoint::description(path)?.ok_or_else(none)?;
+    let Description { spec, round, card, .. } =
+        serde_json::from_str(&text).map_err(|e| wrong(format!("its description cannot be read: {e}")))?;
+    let net = network(&spec, &card).map_err(|e| wrong(e.to_string()))?;
+    let params = start::load(&net, path)?;
+    Ok(Saved { net: Arc::new(net), params, spec, round, card })
+}
+
+/// The model of a training on data of that shape, with what its defences change in it.
+///
+/// # Errors
+/// Unknown names, parameters out of range, a model that cannot take the data's shape.
+pub fn network(spec: &TrainSpec, card: &Card) -> Result<Network, HarnessError> {
+    let mut net = plan::network(&spec.model, card)?;
+    for defense in &line::up(&spec.defenses)?.defenses {
+        net = defense.model(net)?;
+    }
+    Ok(net)
+}
