@@ -1,11 +1,11 @@
-//! Writes a synthetic run and its report to a folder, to look at every table and figure.
+//! Writes a synthetic run, synthetic trainings and their reports to a folder, to look at every table and figure.
 //!
 //! `cargo run --release -p reports --example gallery -- FOLDER`
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn main() {
     let Some(dir) = std::env::args().nth(1).map(PathBuf::from) else {
@@ -13,11 +13,26 @@ fn main() {
         std::process::exit(2);
     };
     common::gallery::write(&dir);
-    match reports::write_report(&dir) {
-        Ok(report) => println!("{}", report.display()),
-        Err(error) => {
-            eprintln!("{error}");
-            std::process::exit(1);
-        }
+    if let Err(error) = show(&dir) {
+        eprintln!("{error}");
+        std::process::exit(1);
     }
+}
+
+fn show(dir: &Path) -> Result<(), reports::ReportError> {
+    println!("{}", reports::write_report(dir)?.display());
+    let runs = [("no defence", 0.97, false), ("dp-sgd", 0.85, true)];
+    let mut folders = Vec::new();
+    for (name, ceiling, private) in runs {
+        let folder = dir.join("trainings").join(name);
+        let rounds = common::trainings::rounds(ceiling, private);
+        common::trainings::write(&folder, &rounds);
+        println!(
+            "{}",
+            reports::write_training_report(&folder, &common::trainings::about(), &rounds)?.display()
+        );
+        folders.push((name.to_owned(), folder));
+    }
+    println!("{}", reports::compare_trainings(&folders, &dir.join("trainings/compared"))?.display());
+    Ok(())
 }

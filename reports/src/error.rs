@@ -83,6 +83,24 @@ pub enum ReportError {
         /// What the decoder said.
         message: String,
     },
+    /// The folder holds no `records.csv`.
+    #[error(
+        "{0} is not a training's folder (it has no records.csv); give the folder that `bench train` printed"
+    )]
+    NotATraining(PathBuf),
+    /// A metric has the name of a fixed column of `records.csv`.
+    #[error(
+        "{path}: a metric cannot be called `{name}`, which is another column's name or none; rename the metric"
+    )]
+    Column {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// The metric.
+        name: String,
+    },
+    /// Nothing to compare.
+    #[error("no training was given to compare; name the folder of at least one")]
+    NothingToCompare,
     /// Nothing to merge.
     #[error("no run folder was given to merge; name at least one")]
     NothingToMerge,

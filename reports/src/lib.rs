@@ -2,7 +2,8 @@
 //!
 //! A run folder holds `run.json` ([`RunInfo`]), `cells.jsonl` (one [`CellRecord`] a line), `artifacts/<cell>/` and
 //! `report/`. [`RunStore`] writes it so that a kill at any moment loses at most the record being written;
-//! [`write_report`] turns whatever is there into `report/report.md`.
+//! [`write_report`] turns whatever is there into `report/report.md`. The folder of a training holds `records.csv` ([`RoundRecord`]) instead;
+//! see [`training`].
 
 mod axes;
 mod error;
@@ -18,6 +19,7 @@ pub mod stats;
 pub mod store;
 mod summary;
 mod tables;
+pub mod training;
 mod utility;
 
 pub use error::ReportError;
@@ -25,3 +27,6 @@ pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, Tra
 pub use report::write_report;
 pub use store::{Host, RunInfo, RunStore, SCHEMA, SuiteInfo, fingerprint, merge, write_whole};
 pub use summary::CellSummary;
+pub use training::{
+    RoundRecord, TrainingInfo, compare_trainings, read_rounds, write_rounds, write_training_report,
+};

@@ -96,3 +96,4 @@ with_numbers!(
     |m: &Vec<Opt>| m.iter().map(|v| v.map(Number)).collect(),
     |m: Vec<Option<Number>>| m.into_iter().map(|v| v.map(|n| n.0)).collect()
 );
+with_numbers!(option, Opt, Option<Number>, |v: &Opt| v.map(Number), |v: Option<Number>| v.map(|n| n.0));

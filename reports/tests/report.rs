@@ -4,22 +4,10 @@
 
 mod common;
 
-use common::{gallery, info, record};
+use common::{gallery, golden, info, record};
 use reports::store::{CELLS, RUN};
 use reports::{ReportError, RunStore, write_report};
 use std::path::Path;
-
-fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("BENCH_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let want = std::fs::read_to_string(&path).unwrap_or_default();
-    for (line, (got, want)) in text.lines().zip(want.lines()).enumerate() {
-        assert_eq!(got, want, "{name} line {}", line + 1);
-    }
-    assert_eq!(text.lines().count(), want.lines().count(), "{name} has another length");
-}
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()

@@ -14,7 +14,9 @@ mod palette;
 mod panel;
 mod pictures;
 mod points;
+mod progress;
 mod svg;
+pub(crate) mod training;
 
 use crate::ReportError;
 use crate::axes::Telling;
@@ -39,11 +41,17 @@ impl Figure {
 
 /// Writes every figure the run has data for below `dir/figures/` and returns the report's section.
 pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, ReportError> {
+    let (grids, omitted) = pictures::grids(run);
+    let drawn = choose::bars(run).into_iter().chain(distributions::all(run)).chain(curves::all(run));
+    let section = save_all(dir, drawn.chain(grids).collect(), "No cell has anything to draw yet.")?;
+    Ok(section + &omitted)
+}
+
+/// Writes the figures below `dir/figures/`, removes those of an earlier report, and returns the section that shows them.
+fn save_all(dir: &Path, figures: Vec<Figure>, otherwise: &str) -> Result<String, ReportError> {
     let folder = dir.join("figures");
     let (mut text, mut written) = (String::from("## Figures\n\n"), Vec::new());
-    let drawn = choose::bars(run).into_iter().chain(distributions::all(run)).chain(curves::all(run));
-    let (grids, omitted) = pictures::grids(run);
-    for figure in drawn.chain(grids) {
+    for figure in figures {
         save(&folder, &figure)?;
         let name = &figure.name;
         text.push_str(&format!(
@@ -53,9 +61,8 @@ pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, ReportError> {
         written.push(figure.name);
     }
     if written.is_empty() {
-        text.push_str("No cell has anything to draw yet.\n\n");
+        text.push_str(&format!("{otherwise}\n\n"));
     }
-    text.push_str(&omitted);
     remove_stale(&folder, &written)?;
     Ok(text)
 }
