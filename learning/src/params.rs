@@ -88,6 +88,7 @@ pub struct Params {
     layout: Arc<Layout>,
     /// The values, in the layout's order.
     pub tensors: Vec<Tensor>,
+    draw: Option<Tensor>,
 }
 
 impl Clone for Params {
@@ -96,6 +97,7 @@ impl Clone for Params {
         Params {
             layout: self.layout.clone(),
             tensors: self.tensors.iter().map(Tensor::shallow_clone).collect(),
+            draw: self.draw.as_ref().map(Tensor::shallow_clone),
         }
     }
 }
@@ -118,7 +120,7 @@ impl Params {
                 });
             }
         }
-        Ok(Params { layout, tensors })
+        Ok(Params { layout, tensors, draw: None })
     }
 
     /// Fits named tensors (no trial dimension) from a checkpoint to a layout; names not in the layout are refused,
@@ -144,6 +146,17 @@ impl Params {
         Params::new(layout, tensors)
     }
 
+    /// These values with one seed a trial (i64 `[T or 1]`, not negative) for what is random in a pass: dropout, stochastic depth.
+    /// It is no parameter: it is never sent, stored or part of [`Params::flat`], and what is computed from two sets has none.
+    pub fn with_draw(self, draw: Option<Tensor>) -> Params {
+        Params { draw, ..self }
+    }
+
+    /// The seeds of what is random in a pass; without them a pass is not random.
+    pub fn draw(&self) -> Option<&Tensor> {
+        self.draw.as_ref()
+    }
+
     /// The layout these values follow.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
@@ -159,15 +172,16 @@ impl Params {
         self.layout.position(name).map(|i| &self.tensors[i])
     }
 
-    /// Applies `f` to every tensor.
+    /// Applies `f` to every tensor; the draw stays.
     pub fn map(&self, f: impl FnMut(&Tensor) -> Tensor) -> Params {
-        Params { layout: self.layout.clone(), tensors: self.tensors.iter().map(f).collect() }
+        let tensors = self.tensors.iter().map(f).collect();
+        Params { layout: self.layout.clone(), tensors, draw: self.draw.as_ref().map(Tensor::shallow_clone) }
     }
 
     /// Combines two sets of the same layout tensor by tensor.
     pub fn zip(&self, other: &Params, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> Params {
         let tensors = self.tensors.iter().zip(&other.tensors).map(|(a, b)| f(a, b)).collect();
-        Params { layout: self.layout.clone(), tensors }
+        Params { layout: self.layout.clone(), tensors, draw: None }
     }
 
     /// `self - other`.
@@ -182,12 +196,17 @@ impl Params {
 
     /// Moves to a device and element type.
     pub fn to(&self, device: Device, kind: Kind) -> Params {
-        self.map(|t| t.to_device(device).to_kind(kind))
+        let draw = self.draw.as_ref().map(|d| d.to_device(device));
+        self.map(|t| t.to_device(device).to_kind(kind)).with_draw(draw)
     }
 
     /// The trials `from..from + len` as a view.
     pub fn narrow(&self, from: i64, len: i64) -> Params {
-        self.map(|t| t.narrow(0, from, len))
+        let draw = self.draw.as_ref().map(|d| match d.size()[0] {
+            1 => d.shallow_clone(),
+            _ => d.narrow(0, from, len),
+        });
+        self.map(|t| t.narrow(0, from, len)).with_draw(draw)
     }
 
     /// Every trial gets its own copy of shared values.

@@ -13,16 +13,17 @@ use crate::gradients::Form;
 use crate::models::Bottleneck;
 use crate::params::{InitRule, ParamSpec, Params};
 
+mod dropout;
 mod norm;
 
 pub use crate::conv::Conv;
 
-/// How BatchNorm behaves in a pass.
+/// How BatchNorm, dropout and stochastic depth behave in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Normalise by the batch's own statistics (per trial).
+    /// Normalise by the batch's own statistics (per trial); drop what the parameters' draw says.
     Train,
-    /// Normalise by the running statistics.
+    /// Normalise by the running statistics; drop nothing.
     Eval,
 }
 
@@ -95,6 +96,8 @@ pub struct Tape<'a> {
     /// What the model itself adds to the loss, `[T]` (mean over the batch), where it adds something.
     pub penalty: Option<Tensor>,
     inserted: Option<Arc<Bottleneck>>,
+    /// Random layers that the pass has met.
+    random: i64,
 }
 
 impl<'a> Tape<'a> {
@@ -108,6 +111,7 @@ impl<'a> Tape<'a> {
             stats: Vec::new(),
             penalty: None,
             inserted: None,
+            random: 0,
         }
     }
 
@@ -122,6 +126,7 @@ impl<'a> Tape<'a> {
             stats: Vec::new(),
             penalty: None,
             inserted: None,
+            random: 0,
         }
     }
 

@@ -123,6 +123,14 @@ fn simple_cnn() {
 }
 
 #[test]
+fn mnist_cnn() {
+    both("mnist-cnn");
+    both("mnist-cnn-padded");
+    let net = network(&serde_json::json!({"name": "mnist-cnn"}), &[1, 28, 28], 10);
+    assert_eq!(net.layout().trainable_len(), 241_546, "as Keras counts");
+}
+
+#[test]
 fn mlp_and_logistic() {
     for name in ["mlp", "mlp-image", "logistic"] {
         both(name);

@@ -19,6 +19,7 @@ fn cases() -> Vec<(Value, Vec<i64>, i64)> {
         (json!({"name": "convnet64", "width": 4}), vec![3, 18, 18], 4),
         (json!({"name": "convnet64", "width": 4, "norm": "group"}), vec![3, 18, 18], 4),
         (json!({"name": "simple-cnn"}), vec![3, 16, 16], 3),
+        (json!({"name": "mnist-cnn"}), vec![2, 18, 19], 3),
         (json!({"name": "mlp", "hidden": [24, 12]}), vec![13], 7),
         (json!({"name": "logistic"}), vec![1, 8, 8], 7),
         (json!({"name": "resnet18"}), vec![3, 32, 32], 3),

@@ -1,5 +1,6 @@
 //! Architectures as pure functions of their parameters. A new one is one file here and one line in [`ENTRIES`].
 
+use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use suites::{Entry, SpecError};
 use tch::Tensor;
@@ -11,6 +12,7 @@ mod bottleneck;
 mod convnet;
 mod lenet;
 mod mlp;
+mod mnist_cnn;
 mod norm;
 mod resnet;
 mod simple_cnn;
@@ -28,8 +30,8 @@ pub trait Model: Send + Sync {
     /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by name.
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor;
 
-    /// Redraws the buffers that are random in every pass, one stream a trial; most models have none. Called before each gradient,
-    /// which alone sees what was drawn.
+    /// Redraws what is random in every pass, one stream a trial: buffers, or the seeds of dropout; most models have none. Called
+    /// before each gradient, which alone sees what was drawn.
     fn refresh(&self, params: Params, _rngs: &mut [ChaCha12Rng]) -> Params {
         params
     }
@@ -56,8 +58,37 @@ pub trait Architecture: Send + Sync {
 }
 
 /// All architectures.
-pub static ENTRIES: &[&Entry<dyn Architecture>] =
-    &[&lenet::ENTRY, &convnet::ENTRY, &simple_cnn::ENTRY, &resnet::ENTRY, &mlp::ENTRY, &mlp::LOGISTIC];
+pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
+    &lenet::ENTRY,
+    &convnet::ENTRY,
+    &simple_cnn::ENTRY,
+    &mnist_cnn::ENTRY,
+    &resnet::ENTRY,
+    &mlp::ENTRY,
+    &mlp::LOGISTIC,
+];
+
+/// One seed a trial for dropout and stochastic depth; without streams the parameters stay as they are.
+fn redraw(params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
+    if rngs.is_empty() {
+        return params;
+    }
+    let seeds: Vec<i64> = rngs.iter_mut().map(|rng| rng.random_range(0..i64::MAX)).collect();
+    let device = params.tensors.first().map_or(tch::Device::Cpu, Tensor::device);
+    params.with_draw(Some(Tensor::from_slice(&seeds).to_device(device)))
+}
+
+/// A share of dropped values, in `[0, 1)`.
+fn check_rate(path: &str, rate: f64) -> Result<(), SpecError> {
+    match (0.0..1.0).contains(&rate) {
+        true => Ok(()),
+        false => Err(SpecError::value(
+            path,
+            format!("is {rate}, not in [0, 1)"),
+            "write a share below 1, or 0 for none",
+        )),
+    }
+}
 
 /// `[C, H, W]` of an image model, or a line that says what it was given.
 fn image_shape(model: &str, shape: &Shape, multiple: i64, least: i64) -> Result<[i64; 3], SpecError> {

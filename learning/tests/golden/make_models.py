@@ -1,6 +1,6 @@
 """Golden values of the models from PyTorch 2.11 and torchvision, in float64.
 
-Run: python make_models.py   (writes one JSON file a case beside this script)
+Run: python make_models.py [CASE ...]   (writes one JSON file a case beside this script)
 
 Weights, inputs and targets come from `unit`, an integer hash that the Rust tests compute too, so only the results
 are stored: logits, loss and, of every parameter's gradient and of the gradients with respect to the input, the norm,
@@ -9,6 +9,7 @@ a projection on hashed values and a few entries.
 
 import json
 import pathlib
+import sys
 from collections import OrderedDict
 
 import numpy as np
@@ -100,6 +101,23 @@ class Mlp(nn.Module):
         return getattr(self, f"fc{self.depth}")(x)
 
 
+class MnistCnn(nn.Module):
+    """Keras' MNIST convnet with a hidden linear layer, as without dropout."""
+
+    def __init__(self, flat, padding):
+        super().__init__()
+        conv = lambda i, o: nn.Conv2d(i, o, 3, padding=padding)
+        self.conv1, self.conv2, self.conv3 = conv(1, 32), conv(32, 64), conv(64, 128)
+        self.fc1, self.fc2 = nn.Linear(flat, 128), nn.Linear(128, 10)
+
+    def forward(self, x):
+        pool = nn.functional.max_pool2d
+        x = pool(torch.relu(self.conv1(x)), 2)
+        x = pool(torch.relu(self.conv2(x)), 2)
+        x = torch.relu(self.conv3(x)).flatten(1)
+        return self.fc2(torch.relu(self.fc1(x)))
+
+
 def resnet(stem):
     model = torchvision.models.resnet18(num_classes=10)
     if stem == "cifar":
@@ -171,6 +189,8 @@ def off(found, exact):
 
 
 def case(name, model, registry, input_shape, classes, batch, mode):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     order = fill(model)
     state = {k: v.clone() for k, v in model.state_dict().items()}
     model.train(mode == "train")
@@ -215,10 +235,12 @@ def compact(record):
     return "{\n" + ",\n".join(rows) + "\n}\n"
 
 
-if __name__ == "__main__":
+def main():
     cifar, face = (3, 32, 32), (3, 64, 64)
     case("lenet-zhu", Lenet(), {"name": "lenet-zhu"}, cifar, 10, 2, "eval")
     case("simple-cnn", SimpleCnn(), {"name": "simple-cnn"}, face, 2, 2, "eval")
+    case("mnist-cnn", MnistCnn(1152, 0), {"name": "mnist-cnn"}, (1, 28, 28), 10, 2, "eval")
+    case("mnist-cnn-padded", MnistCnn(512, 1), {"name": "mnist-cnn", "padding": 1}, (1, 8, 8), 10, 2, "eval")
     case("mlp", Mlp(30, [16, 12], 2), {"name": "mlp", "hidden": [16, 12]}, (30,), 2, 3, "eval")
     case("mlp-image", Mlp(192, [128], 10), {"name": "mlp"}, (3, 8, 8), 10, 1, "eval")
     case("logistic", Mlp(64, [], 10), {"name": "logistic"}, (1, 8, 8), 10, 2, "eval")
@@ -226,3 +248,7 @@ if __name__ == "__main__":
         case(f"convnet64-{mode}", ConvNet(), {"name": "convnet64"}, cifar, 10, 2, mode)
         case(f"resnet18-imagenet-{mode}", resnet("imagenet"), {"name": "resnet18"}, face, 10, 2, mode)
         case(f"resnet18-cifar-{mode}", resnet("cifar"), {"name": "resnet18", "stem": "cifar"}, cifar, 10, 2, mode)
+
+
+if __name__ == "__main__":
+    main()
