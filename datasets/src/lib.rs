@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod formats;
 pub mod loaders;
 pub mod partition;
+pub mod recordio;
 
 pub use card::{Card, Kind, LabelKind};
 pub use dataset::{Batch, Dataset, Request};

@@ -44,7 +44,7 @@ pub fn decode_square(bytes: &[u8], size: usize) -> Result<Pixels, FormatError> {
 }
 
 /// Whether an end-of-image marker follows the last start of a scan; within a scan the marker cannot occur.
-fn jpeg_ends(bytes: &[u8]) -> bool {
+pub(crate) fn jpeg_ends(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|w| w == [0xff, marker]);
     last(0xd9) > last(0xda)
 }

@@ -10,6 +10,7 @@ pub mod cifar_bin;
 pub mod idx;
 pub mod image_file;
 pub mod npz;
+pub mod recordio;
 pub mod resize;
 pub mod uci;
 

@@ -70,3 +70,28 @@ pub fn celeba(dir: &Path) {
     put(dir, "celeba/list_eval_partition.txt", parts);
     put(dir, "celeba/identity_CelebA.txt", persons);
 }
+
+/// A JPEG of one colour.
+pub fn jpeg(side: u32, colour: [u8; 3]) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    let image = ImageBuffer::from_pixel(side, side, Rgb(colour));
+    image.write_to(&mut out, ImageFormat::Jpeg).unwrap();
+    out.into_inner()
+}
+
+/// A RecordIO file of records `(key, label, payload)` and its index; payloads must not hold the magic number.
+pub fn recordio(records: &[(u64, f32, Vec<u8>)]) -> (Vec<u8>, String) {
+    let (mut rec, mut idx) = (Vec::new(), String::new());
+    for (key, label, payload) in records {
+        idx += &format!("{key}\t{}\n", rec.len());
+        rec.extend(0xced7_230a_u32.to_le_bytes());
+        rec.extend((24 + payload.len() as u32).to_le_bytes());
+        rec.extend(0u32.to_le_bytes());
+        rec.extend(label.to_le_bytes());
+        rec.extend(key.to_le_bytes());
+        rec.extend([0; 8]);
+        rec.extend(payload);
+        rec.resize(rec.len().next_multiple_of(4), 0);
+    }
+    (rec, idx)
+}

@@ -1,4 +1,4 @@
-//! `bench data`: data sets present, checked and fetched.
+//! `bench data`: data sets present, checked, fetched and taken apart.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use datasets::{Presence, Request, fetch};
 use serde_json::json;
 
+use super::extract;
 use crate::settings::Settings;
 
 /// Arguments.
@@ -25,7 +26,7 @@ enum Act {
     Verify {
         /// Name of the data set
         name: String,
-        /// Attribute to predict (CelebA)
+        /// What to predict: an attribute, `attributes`, `identity` or `unseen` (faces)
         #[arg(long)]
         label: Option<String>,
     },
@@ -40,17 +41,20 @@ enum Act {
         #[arg(long)]
         force: bool,
     },
+    /// Take an MXNet RecordIO file apart into a folder per label and a file per image
+    Extract(extract::Args),
 }
 
-/// Lists, verifies or fetches.
+/// Lists, verifies, fetches or extracts.
 ///
 /// # Errors
-/// Unknown names, absent data, downloads that failed.
+/// Unknown names, absent data, downloads that failed, files that cannot be taken apart.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     match &args.act {
         Act::List => list(settings),
         Act::Verify { name, label } => verify(name, label.as_deref(), settings),
         Act::Fetch { name, mirror, force } => fetch(name, mirror.clone(), *force, settings),
+        Act::Extract(args) => extract::run(args, settings),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod check;
 pub mod data;
 pub mod doctor;
 pub mod dp;
+pub mod extract;
 pub mod keys;
 pub mod list;
 pub mod merge;

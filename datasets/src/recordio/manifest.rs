@@ -1,0 +1,71 @@
+//! A file in the folder of an extraction that says from what it was made, and keeps a second extraction out meanwhile.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::Sources;
+use crate::DatasetError;
+
+/// Name of the file.
+const NAME: &str = ".extracted-from";
+
+/// Opens the folder for an extraction of `sources`: creates it, or finds one that began from the same files. The folder is this
+/// extraction's until the handle is dropped.
+///
+/// # Errors
+/// A folder that holds something else, another extraction at work there, or files that cannot be read or written.
+pub(super) fn claim(out: &Path, sources: &Sources) -> Result<File, DatasetError> {
+    let io = |e| DatasetError::io(out, e);
+    let wanted = describe(sources)?;
+    std::fs::create_dir_all(out).map_err(io)?;
+    let path = out.join(NAME);
+    let known = path.is_file();
+    if !known && std::fs::read_dir(out).map_err(io)?.next().is_some() {
+        return Err(refusal(out, "holds other files", "give a folder that is empty or does not exist"));
+    }
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(|e| DatasetError::io(&path, e))?;
+    if file.try_lock().is_err() {
+        return Err(refusal(out, "another extraction is at work there", "wait for it to end, or stop it"));
+    }
+    let mut written = String::new();
+    file.read_to_string(&mut written).map_err(|e| DatasetError::io(&path, e))?;
+    // An empty one was left by a process that ended between creating and writing it.
+    if written.is_empty() {
+        file.write_all(wanted.as_bytes()).map_err(|e| DatasetError::io(&path, e))?;
+    } else if written != wanted {
+        let problem = "was begun from other .rec, .idx or .lst files";
+        return Err(refusal(out, problem, "give another folder, or remove this one"));
+    }
+    Ok(file)
+}
+
+fn refusal(out: &Path, problem: &str, remedy: &str) -> DatasetError {
+    DatasetError::request(&out.display().to_string(), problem, remedy)
+}
+
+/// Size and first bytes of the records, and the whole of index and list, in three lines.
+fn describe(sources: &Sources) -> Result<String, DatasetError> {
+    let file = File::open(&sources.rec).map_err(|e| DatasetError::io(&sources.rec, e))?;
+    let io = |e| DatasetError::io(&sources.rec, e);
+    let size = file.metadata().map_err(io)?.len();
+    let mut start = Vec::new();
+    file.take(1 << 16).read_to_end(&mut start).map_err(io)?;
+    let beside = |path: &Option<PathBuf>| match path {
+        None => Ok("none".to_string()),
+        Some(path) => std::fs::read(path).map(|b| hex(&b)).map_err(|e| DatasetError::io(path, e)),
+    };
+    Ok(format!(
+        "rec {size} bytes, first sha256 {}\nidx {}\nlst {}\n",
+        hex(&start),
+        beside(&sources.idx)?,
+        beside(&sources.lst)?
+    ))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
