@@ -57,7 +57,7 @@ pub fn run(
     let mut price = price::Price::default();
     for n in 0..trial.spec.trials {
         let caught = catch(trial, world, &weights, sight, n, device, &mut printed, progress)?;
-        price.add(trial, &caught.transcript);
+        price.add(&trial.terms("", ""), &caught.transcript);
         notes.extend(
             caught
                 .transcript

@@ -84,9 +84,7 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
     }
     let mut wall = Wall::default();
     let mut record = blank(spec);
-    INSIDE.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(|| stages(spec, context, &mut record, &mut wall)));
-    INSIDE.set(false);
+    let outcome = guarded(|| stages(spec, context, &mut record, &mut wall));
     record.outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
         Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return Ok(None),
@@ -95,7 +93,7 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
         Ok(Err((stage, error))) => {
             Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) }
         }
-        Err(panic) => Outcome::Failed { stage: "panic".into(), message: panic_message(panic.as_ref()) },
+        Err(message) => Outcome::Failed { stage: "panic".into(), message },
     };
     wall.seconds = start.elapsed().as_secs_f64();
     wall.finished_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -199,6 +197,14 @@ fn note_scores(record: &mut CellRecord, scores: CellScores) {
     record.images = scores.images;
     record.baselines = scores.baselines;
     record.notes.extend(scores.notes);
+}
+
+/// `work`, or what its panic said: libtorch's operators know no other way to refuse.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    INSIDE.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    INSIDE.set(false);
+    outcome.map_err(|panic| panic_message(panic.as_ref()))
 }
 
 /// What a panic said, on one line.

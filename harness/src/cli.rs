@@ -29,6 +29,8 @@ pub enum Verb {
     Check(verbs::check::Args),
     /// Run one cell described by flags
     Run(verbs::run::Args),
+    /// Train a task, federated, centralised or on a single client, with any defence in the loop
+    Train(verbs::train::Args),
     /// Attack an update captured by another federated-learning stack
     Attack(verbs::attack::Args),
     /// Score pictures against their originals with every metric

@@ -45,6 +45,9 @@ pub enum HarnessError {
     /// A checkpoint that does not fit, with its file.
     #[error("{0}")]
     Weights(String),
+    /// Local training that libtorch refused, in its words.
+    #[error("{0}")]
+    Training(String),
     /// A number that had to be finite.
     #[error("{0}")]
     NotFinite(String),

@@ -24,6 +24,7 @@ pub mod settings;
 mod start;
 pub mod threat;
 mod train;
+pub mod training;
 pub mod vantage;
 pub mod verbs;
 pub mod world;

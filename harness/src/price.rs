@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use defenses::Transcript;
 use defenses::protocol::Exposure;
+use learning::Network;
 
-use crate::plan::Trial;
+use crate::round::Terms;
 
 /// Sums over captured rounds.
 #[derive(Clone, Debug, Default)]
@@ -20,18 +21,18 @@ pub struct Price {
 
 impl Price {
     /// Adds one round. The next model reaches every client as 32-bit floats, or as the sum that it decrypts.
-    pub fn add(&mut self, trial: &Trial, transcript: &Transcript) {
+    pub fn add(&mut self, terms: &Terms, transcript: &Transcript) {
         // Who decrypts the sum receives the next model with it; else the server sends it.
-        let sends = trial.protocol.server_sees_sum() == Exposure::Clear;
-        let model = if sends { 4 * trial.net.layout().len() as u64 } else { 0 };
-        let plain = trial.protocol.server_sees_update() == Exposure::Clear;
-        let bits = trial.defenses.iter().rev().find_map(|d| d.bits_per_value()).filter(|_| plain);
+        let sends = terms.protocol.server_sees_sum() == Exposure::Clear;
+        let model = if sends { 4 * terms.net.layout().len() as u64 } else { 0 };
+        let plain = terms.protocol.server_sees_update() == Exposure::Clear;
+        let bits = terms.defenses.iter().rev().find_map(|d| d.bits_per_value()).filter(|_| plain);
         self.rounds += 1;
         self.clients = transcript.up.len();
         self.survivors += transcript.survivors.len();
         self.up += match bits {
             // What a defence makes smaller: its own width for parameters, 32 bits for buffers.
-            Some(bits) => transcript.up.len() as u64 * narrow(trial, bits),
+            Some(bits) => transcript.up.len() as u64 * narrow(terms.net, bits),
             None => transcript.up.iter().sum::<u64>(),
         };
         self.down += transcript.down.iter().sum::<u64>() + model * self.clients as u64;
@@ -64,8 +65,8 @@ impl Price {
     }
 }
 
-fn narrow(trial: &Trial, bits: f64) -> u64 {
-    let layout = trial.net.layout();
+fn narrow(net: &Network, bits: f64) -> u64 {
+    let layout = net.layout();
     let buffers = (layout.len() - layout.trainable_len()) as u64;
     (layout.trainable_len() as f64 * bits / 8.0).ceil() as u64 + 4 * buffers
 }

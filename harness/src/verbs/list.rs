@@ -25,6 +25,8 @@ pub enum What {
     Metrics,
     /// Suites
     Suites,
+    /// Tasks that `bench train` trains
+    Tasks,
 }
 
 /// Arguments.
@@ -82,6 +84,7 @@ fn title(what: What) -> &'static str {
         What::Models => "Models",
         What::Metrics => "Metrics",
         What::Suites => "Suites",
+        What::Tasks => "Tasks",
     }
 }
 
@@ -96,6 +99,7 @@ fn rows(what: What) -> Vec<Row> {
     match what {
         What::Attacks => entries(attacks::ENTRIES),
         What::Defenses => [entries(defenses::ENTRIES), entries(defenses::PROTOCOLS)].concat(),
+        What::Tasks => suites::train::describe().iter().map(|(name, line)| row(name, line, "")).collect(),
         What::Models => entries(learning::models::ENTRIES),
         What::Datasets => datasets::ENTRIES.iter().map(|e| row(e.name, e.summary, e.reference)).collect(),
         What::Metrics => metrics::ENTRIES.iter().map(|e| row(e.name, e.summary, "docs/metrics.md")).collect(),

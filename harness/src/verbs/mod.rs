@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod score;
 pub mod suite;
+pub mod train;
 
 /// Runs the verb.
 ///
@@ -42,6 +43,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Dp(args) => dp::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Score(args) => score::run(args, &settings),
+        Verb::Train(args) => train::run(args, &settings),
         Verb::Merge(args) => merge::run(args, &settings),
         Verb::Report(args) => report::run(args, &settings),
     }

@@ -152,7 +152,10 @@ fn word<T: serde::de::DeserializeOwned>(flag: &str, text: &str) -> Result<T> {
 }
 
 /// `NAME` or `NAME:key=value,key=value`.
-fn defense(text: &str) -> Result<Named> {
+///
+/// # Errors
+/// A pair without `=`.
+pub fn defense(text: &str) -> Result<Named> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let mut pairs: Vec<String> = Vec::new();
     for part in rest.split(',').filter(|p| !p.is_empty()) {

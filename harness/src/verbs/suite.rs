@@ -223,7 +223,10 @@ pub fn quote(word: &str) -> String {
 }
 
 /// The first Ctrl-C asks for a clean stop, the second ends at once.
-fn on_interrupt() -> Result<Arc<AtomicBool>> {
+///
+/// # Errors
+/// A system that takes no handler.
+pub fn on_interrupt() -> Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = cancel.clone();
     ctrlc::set_handler(move || {

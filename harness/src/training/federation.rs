@@ -1,0 +1,237 @@
+//! A training with its names resolved and everything checked that can be known before the first round.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datasets::{Card, Dataset, Request};
+use defenses::protocol::{self, Exposure};
+use defenses::{Budget, CapturedRound, Defense, Deployment, PROTOCOLS, Protocol};
+use learning::client::{self, LocalTraining, StepRule};
+use learning::server::ServerRule;
+use learning::{Mode, Network};
+use suites::rng::stream;
+use suites::train::{ClientSampling, Optimizer, Regime, ServerSpec};
+use suites::{BatchNorm, SpecError, TrainSpec};
+
+use crate::round::{self, Terms};
+use crate::{HarnessError, line, saved, start};
+
+/// A federation (or a single party) ready to train.
+pub struct Federation {
+    /// The spec, defences fully spelled out.
+    pub spec: TrainSpec,
+    /// The data.
+    pub data: Box<dyn Dataset>,
+    /// The architecture with the data's normalisation.
+    pub net: Arc<Network>,
+    /// The defences in order, without the protocol.
+    pub defenses: Vec<Box<dyn Defense>>,
+    /// How updates travel.
+    pub protocol: Box<dyn Protocol>,
+    /// Ids of the examples of each client.
+    pub parts: Vec<Vec<usize>>,
+    /// What guarantees are about.
+    pub deployment: Deployment,
+    /// The guarantee of each defence, in order.
+    pub budgets: Vec<Option<Budget>>,
+    /// What the user should know before the first round.
+    pub notes: Vec<String>,
+    key: String,
+    secrets: String,
+}
+
+/// Resolves and checks a training.
+///
+/// # Errors
+/// Unknown names, absent data, a model that cannot take their shape, a client without examples, defences or a protocol that cannot work in
+/// this federation.
+pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, HarnessError> {
+    let (mut spec, mut notes) = (spec.clone(), Vec::new());
+    alone(&mut spec, &mut notes);
+    for named in &mut spec.defenses {
+        named.params = line::part(named)?.spelled_out();
+    }
+    spec.check()?;
+    let line::Line { defenses, protocol } = line::up(&spec.defenses)?;
+    let data = open(&spec, root)?;
+    let net = Arc::new(saved::network(&spec, data.card())?);
+    let key =
+        format!("training {:?} {:?} {} {}", spec.task, spec.clients, spec.regime, spec.local.batch_size);
+    let parts = parts(&spec, data.as_ref(), &key)?;
+    let deployment = deployment(&spec, &net, &parts, protocol.as_ref());
+    let secrets = format!("{key} {:?} {:?}", spec.model, spec.defenses);
+    let budgets = defenses.iter().map(|d| d.privacy(&deployment)).collect::<Result<_, _>>()?;
+    let federation =
+        Federation { spec, data, net, defenses, protocol, parts, deployment, budgets, notes, key, secrets };
+    federation.check()?;
+    Ok(federation)
+}
+
+/// Where one party trains by itself nothing travels.
+fn alone(spec: &mut TrainSpec, notes: &mut Vec<String>) {
+    if spec.regime == Regime::Federated {
+        return;
+    }
+    let regime = spec.regime;
+    spec.defenses.retain(|named| {
+        let protocol = PROTOCOLS.iter().any(|e| e.name == named.name);
+        if protocol {
+            notes.push(format!("{regime}: no update travels, so `{}` is left out", named.name));
+        }
+        !protocol
+    });
+    spec.server = ServerSpec::Fedavg { lr: 1.0 };
+    (spec.clients.per_round, spec.clients.dropout) = (None, 0.0);
+    spec.clients.sampling = ClientSampling::Uniform;
+}
+
+fn open(spec: &TrainSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
+    let task = &spec.task;
+    let request =
+        Request { root, size: task.size, label: task.label.as_deref(), limit: task.limit, seed: spec.seed };
+    Ok(datasets::open(&task.dataset, &request)?)
+}
+
+fn parts(spec: &TrainSpec, data: &dyn Dataset, key: &str) -> Result<Vec<Vec<usize>>, HarnessError> {
+    let clients = if spec.regime == Regime::Centralised { 1 } else { spec.clients.total };
+    let mut rng = stream(spec.seed, key, "partition");
+    let mut parts = start::partition(data, spec.task.split, &spec.clients.partition, clients, &mut rng)?;
+    if spec.regime == Regime::SingleClient {
+        parts.truncate(1);
+    }
+    let most = spec.clients.examples.unwrap_or(usize::MAX);
+    parts.iter_mut().for_each(|part| part.truncate(most));
+    match parts.iter().position(Vec::is_empty) {
+        Some(client) => {
+            let problem = format!("client {client} of {clients} would hold no example");
+            Err(SpecError::value("clients.total", problem, "use fewer clients, or more data").into())
+        }
+        None => Ok(parts),
+    }
+}
+
+fn deployment(spec: &TrainSpec, net: &Network, parts: &[Vec<usize>], protocol: &dyn Protocol) -> Deployment {
+    let held = |pick: fn(usize, usize) -> usize| parts.iter().map(Vec::len).reduce(pick).unwrap_or(1);
+    let (least, most) = (held(usize::min), held(usize::max));
+    let batch_size = spec.local.batch_size;
+    let local_steps = spec.local.epochs * most.div_ceil(batch_size);
+    let clients = spec.cohort();
+    Deployment {
+        clients,
+        rounds: spec.rounds,
+        local_steps,
+        batch_size,
+        examples: least,
+        client_rate: match spec.clients.sampling {
+            ClientSampling::Poisson => clients as f64 / parts.len() as f64,
+            // A client drawn without replacement is supposed to be in every round: an upper bound.
+            ClientSampling::Uniform => 1.0,
+        },
+        captured: CapturedRound { batch: batch_size.min(least), steps: local_steps, clients },
+        values: net.layout().len() as usize,
+        summed: protocol.server_sees_update() != Exposure::Clear,
+    }
+}
+
+impl Federation {
+    /// Description of the data.
+    pub fn card(&self) -> &Card {
+        self.data.card()
+    }
+
+    /// What the rounds agree on.
+    pub fn terms(&self) -> Terms<'_> {
+        Terms {
+            net: &self.net,
+            defenses: &self.defenses,
+            protocol: self.protocol.as_ref(),
+            seed: self.spec.seed,
+            key: &self.key,
+            secrets: &self.secrets,
+        }
+    }
+
+    /// Local training in round `number`, from 0.
+    pub fn local(&self, number: usize) -> LocalTraining {
+        let l = &self.spec.local;
+        LocalTraining {
+            epochs: l.epochs,
+            batch_size: l.batch_size,
+            lr: l.lr * l.schedule.factor(number, self.spec.rounds),
+            momentum: l.momentum,
+            weight_decay: l.weight_decay,
+            augment: l.augment,
+            rule: match l.optimizer {
+                Optimizer::Sgd => StepRule::Sgd,
+                Optimizer::Adam => StepRule::Adam { beta1: l.beta1, beta2: l.beta2 },
+            },
+            prox: l.prox,
+        }
+    }
+
+    /// The server's rule.
+    pub fn server(&self) -> ServerRule {
+        match self.spec.server {
+            ServerSpec::Fedavg { lr } => ServerRule::FedAvg { lr },
+            ServerSpec::Fedadam { lr, beta1, beta2, tau } => ServerRule::FedAdam { lr, beta1, beta2, tau },
+        }
+    }
+
+    /// Whether one party trains by itself, whose optimiser goes on from round to round.
+    pub fn is_alone(&self) -> bool {
+        self.spec.regime != Regime::Federated
+    }
+
+    /// BatchNorm's mode: the batch's statistics, unless per-example clipping forbids them.
+    ///
+    /// # Errors
+    /// A budget that no noise meets.
+    pub fn mode(&self) -> Result<Mode, HarnessError> {
+        for defense in &self.defenses {
+            if defense.gradient_rule(&self.deployment)?.is_some()
+                && self.spec.model.batch_norm == BatchNorm::Eval
+            {
+                return Ok(Mode::Eval);
+            }
+        }
+        Ok(Mode::Train)
+    }
+
+    fn check(&self) -> Result<(), HarnessError> {
+        let sizes: Vec<usize> = self.parts.iter().map(Vec::len).collect();
+        let max_weight = round::weights(&self.defenses, &sizes).into_iter().max().unwrap_or(1);
+        let (clients, values) = (self.deployment.clients, self.deployment.values);
+        self.protocol.check(&protocol::Federation { clients, values, max_weight })?;
+        let mode = self.mode()?;
+        for defense in &self.defenses {
+            if defense.gradient_rule(&self.deployment)?.is_some() {
+                client::check_private(&self.net, mode)?;
+            }
+        }
+        self.check_shares()
+    }
+
+    /// Shares of noise are calibrated for a known number of clients.
+    fn check_shares(&self) -> Result<(), HarnessError> {
+        let clients = &self.spec.clients;
+        let varies = clients.dropout > 0.0 || clients.sampling == ClientSampling::Poisson;
+        let sampled = clients.sampling == ClientSampling::Poisson;
+        if varies && self.defenses.iter().any(|d| d.needs_sum()) {
+            return Err(SpecError::value(
+                "clients.dropout",
+                "the number of clients in a round varies, but each adds noise calibrated for all of them",
+                "write clients.dropout = 0 and sampling = \"uniform\", or use `dp-central`",
+            )
+            .into());
+        }
+        if sampled && self.protocol.server_sees_update() != Exposure::Clear {
+            return Err(SpecError::value(
+                "clients.sampling",
+                "is \"poisson\": a round may have too few clients for the protocol",
+                "write \"uniform\", or let updates travel in the clear",
+            )
+            .into());
+        }
+        Ok(())
+    }
+}

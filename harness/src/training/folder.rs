@@ -1,0 +1,229 @@
+//! The folder of a training: `training.json` (what it is), `state.safetensors` (where it stands, written whole after each round),
+//! `records.csv`, `model.safetensors`, `checkpoints/`, `report/`. A killed training goes on from its last whole round, bit by bit as if
+//! nothing had happened.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use learning::client::State;
+use learning::server::ServerState;
+use learning::{Params, checkpoint};
+use reports::training::{ROUNDS, RoundRecord, write_rounds};
+use serde::{Deserialize, Serialize};
+use suites::TrainSpec;
+use tch::{Device, Kind, Tensor};
+
+use super::Federation;
+use super::round::Standing;
+use crate::round::Memory;
+use crate::{HarnessError, saved};
+
+/// Name of the description.
+pub const TRAINING: &str = "training.json";
+/// Name of the state.
+pub const STATE: &str = "state.safetensors";
+/// Name of the last good model.
+const MODEL: &str = "model.safetensors";
+
+/// What a folder says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// Format of the folder.
+    pub schema: String,
+    /// Version of the program.
+    pub bench_version: String,
+    /// Digest of the spec.
+    pub digest: String,
+    /// The spec, fully spelled out.
+    pub spec: TrainSpec,
+    /// libtorch's version.
+    pub libtorch: String,
+    /// The device in words.
+    pub device: String,
+    /// The machine in words.
+    pub machine: String,
+    /// libtorch threads of a lot: part of a result's last bits.
+    pub threads: usize,
+    /// The command that goes on with it.
+    pub resume: String,
+}
+
+/// What is beside the tensors of a state.
+#[derive(Serialize, Deserialize)]
+struct Words {
+    digest: String,
+    round: usize,
+    memory: Memory,
+    steps: u64,
+    rounds: Vec<RoundRecord>,
+}
+
+/// A training's folder, open for this process alone.
+pub struct Folder {
+    dir: PathBuf,
+    header: Header,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder, or opens that of the same training.
+    ///
+    /// # Errors
+    /// A folder of something else or of another training, one in use, or what the system refuses.
+    pub fn open(dir: &Path, header: Header) -> Result<Folder, HarnessError> {
+        let path = dir.join(TRAINING);
+        if path.exists() {
+            same(&path, &header)?;
+        } else {
+            let occupied = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+            if occupied {
+                return Err(reports::ReportError::NotEmpty(dir.into()).into());
+            }
+            let text =
+                serde_json::to_string_pretty(&header).map_err(|e| HarnessError::Weights(e.to_string()))?;
+            reports::write_whole(&path, text.as_bytes())?;
+        }
+        let lock = File::open(&path).map_err(io("open", &path))?;
+        if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+            return Err(reports::ReportError::Busy(dir.into()).into());
+        }
+        Ok(Folder { dir: dir.into(), header, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What it says of itself.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Stores where the training stands: state first, then what can be made again from it.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn store(&self, standing: &Standing, rounds: &[RoundRecord]) -> Result<(), HarnessError> {
+        let words = Words {
+            digest: self.header.digest.clone(),
+            round: standing.round,
+            memory: standing.memory.clone(),
+            steps: standing.local.steps,
+            rounds: rounds.to_vec(),
+        };
+        let text = serde_json::to_string(&words).map_err(|e| HarnessError::Weights(e.to_string()))?;
+        let mut tensors = Vec::new();
+        for (part, params) in parts(standing) {
+            tensors.extend(params.named(0).into_iter().map(|(name, t)| (format!("{part}/{name}"), t)));
+        }
+        checkpoint::save_described(&self.dir.join(STATE), &tensors, &text)?;
+        Ok(write_rounds(&self.dir.join(ROUNDS), rounds)?)
+    }
+
+    /// Where the training stood, and its rounds; `None` before the first.
+    ///
+    /// # Errors
+    /// A state that cannot be read or is another training's.
+    pub fn stored(
+        &self,
+        federation: &Federation,
+        device: Device,
+    ) -> Result<Option<(Standing, Vec<RoundRecord>)>, HarnessError> {
+        let path = self.dir.join(STATE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+        let text = checkpoint::description(&path)?.ok_or_else(|| wrong("has no description".into()))?;
+        let words: Words = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        if words.digest != self.header.digest {
+            return Err(wrong("belongs to another training; give another --out".into()));
+        }
+        let mut named = checkpoint::load(&path)?;
+        let mut part =
+            |name: &str| part(&mut named, name, federation, device).map_err(|e| wrong(e.to_string()));
+        let weights =
+            part("weights")?.ok_or_else(|| wrong("holds no weights; start in a new folder".into()))?;
+        let server = ServerState { first: part("server-first")?, second: part("server-second")? };
+        let local = State { first: part("local-first")?, second: part("local-second")?, steps: words.steps };
+        let standing = Standing { round: words.round, weights, server, local, memory: words.memory };
+        Ok(Some((standing, words.rounds)))
+    }
+
+    /// Writes the model as it stands, and says where.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn model(&self, federation: &Federation, standing: &Standing) -> Result<PathBuf, HarnessError> {
+        let path = self.dir.join(MODEL);
+        saved::write(&path, &standing.weights, &federation.spec, standing.round, federation.card())?;
+        Ok(path)
+    }
+
+    /// Keeps the model of this round for good.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn keep(&self, federation: &Federation, standing: &Standing) -> Result<(), HarnessError> {
+        let dir = self.dir.join("checkpoints");
+        std::fs::create_dir_all(&dir).map_err(io("create folder", &dir))?;
+        let path = dir.join(format!("round-{:04}.safetensors", standing.round));
+        saved::write(&path, &standing.weights, &federation.spec, standing.round, federation.card())
+    }
+}
+
+fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> HarnessError + 'a {
+    move |source| HarnessError::Io { what, path: path.display().to_string(), source }
+}
+
+/// Refuses a folder whose training would not go on as this one.
+fn same(path: &Path, header: &Header) -> Result<(), HarnessError> {
+    let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(io("read", path))?;
+    let old: Header = serde_json::from_str(&text).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+    let differs = [
+        ("task or settings", old.digest != header.digest),
+        ("--threads", old.threads != header.threads),
+        ("--device", old.device != header.device),
+        ("version of bench", old.bench_version != header.bench_version),
+    ];
+    match differs.iter().find(|(_, differs)| *differs) {
+        Some((what, _)) => Err(wrong(format!(
+            "was begun with another {what}; give another --out, or go on with `{}`",
+            old.resume
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn parts(standing: &Standing) -> Vec<(&'static str, &Params)> {
+    let (server, local) = (&standing.server, &standing.local);
+    let optional = [
+        ("server-first", &server.first),
+        ("server-second", &server.second),
+        ("local-first", &local.first),
+        ("local-second", &local.second),
+    ];
+    let present = optional.into_iter().filter_map(|(name, p)| p.as_ref().map(|p| (name, p)));
+    std::iter::once(("weights", &standing.weights)).chain(present).collect()
+}
+
+/// The tensors of one part, taken out of the file's.
+fn part(
+    named: &mut Vec<(String, Tensor)>,
+    part: &str,
+    federation: &Federation,
+    device: Device,
+) -> Result<Option<Params>, HarnessError> {
+    let prefix = format!("{part}/");
+    let (mine, rest): (Vec<_>, Vec<_>) =
+        std::mem::take(named).into_iter().partition(|(n, _)| n.starts_with(&prefix));
+    *named = rest;
+    if mine.is_empty() {
+        return Ok(None);
+    }
+    let stripped = mine.into_iter().map(|(n, t)| (n[prefix.len()..].to_string(), t)).collect();
+    let params = Params::from_named(federation.net.layout().clone(), stripped)?;
+    Ok(Some(params.to(device, Kind::Float)))
+}

@@ -1,0 +1,282 @@
+//! One round of a training: who is in it works, several lots at once; defences, protocol and server follow.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use defenses::Transcript;
+use learning::client::{LocalTraining, State};
+use learning::server::ServerState;
+use learning::{Mode, Params};
+use tch::Kind;
+
+use super::cohort::Cohort;
+use super::examples::{Examples, Lot};
+use super::{Execution, Federation};
+use crate::HarnessError;
+use crate::price::Price;
+use crate::round::{self, Memory, Printed, Sent, Setting, Worked};
+
+/// What a training has come to.
+pub struct Standing {
+    /// Rounds done.
+    pub round: usize,
+    /// The weights, `[1, ...]`, on the device.
+    pub weights: Params,
+    /// The server's memory.
+    pub server: ServerState,
+    /// The optimiser of a party that trains by itself.
+    pub local: State,
+    /// What the defences remember.
+    pub memory: Memory,
+}
+
+/// What a round cost and how it went.
+pub struct Account {
+    /// Clients invited.
+    pub clients: usize,
+    /// Clients in the mean.
+    pub survivors: usize,
+    /// Mean loss of the local steps.
+    pub train_loss: Option<f64>,
+    /// Bytes that all clients sent and received.
+    pub bytes: (u64, u64),
+    /// What went wrong without ending the training.
+    pub failures: Vec<String>,
+    /// What the defences print of themselves.
+    pub printed: Printed,
+}
+
+/// Takes the next round. `None` where the user stopped it: nothing of it is kept.
+///
+/// # Errors
+/// A client's update or the new weights are not finite; a defence or the protocol refuses.
+pub fn next(
+    federation: &Federation,
+    standing: &mut Standing,
+    examples: &mut Examples,
+    execution: &Execution,
+) -> Result<Option<Account>, HarnessError> {
+    let number = standing.round;
+    let cohort = Cohort::draw(federation, number);
+    let whispers = federation.protocol.survives_dropouts();
+    // Who falls silent inside a protocol has worked; who does so before it need not be simulated.
+    let working = if whispers { cohort.invited.clone() } else { cohort.heard() };
+    let lots = examples.lots(federation, &working)?;
+    let (local, mode) = (federation.local(number), federation.mode()?);
+    let one = Round { federation, number, local: &local, mode, execution };
+    let Some(worked) = one.work(&standing.weights, &standing.memory, &standing.local, lots)? else {
+        return Ok(None);
+    };
+    let mut account = Account {
+        clients: cohort.invited.len(),
+        survivors: 0,
+        train_loss: None,
+        bytes: (0, 0),
+        failures: Vec::new(),
+        printed: Printed::new(federation.defenses.len()),
+    };
+    one.finish(standing, &cohort, worked, &mut account)?;
+    standing.round += 1;
+    Ok(Some(account))
+}
+
+struct Round<'a> {
+    federation: &'a Federation,
+    number: usize,
+    local: &'a LocalTraining,
+    mode: Mode,
+    execution: &'a Execution<'a>,
+}
+
+/// A lot's clients and their work.
+type Done = (Vec<usize>, Worked);
+
+impl Round<'_> {
+    fn tag(&self) -> String {
+        format!("training {}", self.number)
+    }
+
+    fn setting<'b>(&'b self, weights: &'b Params, tag: &'b str) -> Setting<'b> {
+        Setting {
+            terms: self.federation.terms(),
+            deployment: &self.federation.deployment,
+            weights,
+            local: Some(self.local),
+            mode: self.mode,
+            number: self.number,
+            tag,
+        }
+    }
+
+    /// The local work of all lots, `execution.jobs` of them at a time, in the order of the lots.
+    fn work(
+        &self,
+        weights: &Params,
+        memory: &Memory,
+        state: &State,
+        lots: Vec<Lot>,
+    ) -> Result<Option<Vec<Done>>, HarnessError> {
+        let (next, count) = (AtomicUsize::new(0), lots.len());
+        let lots: Vec<Mutex<Option<Lot>>> = lots.into_iter().map(|l| Mutex::new(Some(l))).collect();
+        let done: Vec<Mutex<Option<Result<Done, HarnessError>>>> =
+            (0..count).map(|_| Mutex::new(None)).collect();
+        let failed = AtomicBool::new(false);
+        let stop = || failed.load(Ordering::Relaxed) || self.execution.cancel.load(Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            for _ in 0..self.execution.jobs.clamp(1, count.max(1)) {
+                // A tensor may move between threads but not be shared by them: each has handles of its own.
+                let (weights, state) = (weights.clone(), state.clone());
+                let (next, lots, done, failed) = (&next, &lots, &done, &failed);
+                scope.spawn(move || {
+                    tch::set_num_threads(self.execution.threads as i32);
+                    while !stop() {
+                        let place = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(lot) = lots.get(place).and_then(take) else { break };
+                        let result = self.lot(&weights, memory, &state, lot);
+                        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                        put(&done[place], result);
+                    }
+                });
+            }
+        });
+        if self.execution.cancel.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        done.iter().filter_map(take).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    fn lot(&self, weights: &Params, memory: &Memory, state: &State, lot: Lot) -> Result<Done, HarnessError> {
+        let (tag, device) = (self.tag(), self.execution.device);
+        let (x, y) = (lot.pixels.to_device(device), lot.labels.to_device(device));
+        let state = if self.federation.is_alone() { state.clone() } else { State::default() };
+        let work = || self.setting(weights, &tag).local_work(&lot.clients, x, y, memory, state);
+        let worked = crate::cell::guarded(work)
+            .unwrap_or_else(|said| Err(HarnessError::Training(format!("round {}: {said}", self.number + 1))));
+        Ok((lot.clients, worked?))
+    }
+
+    /// Defences on the updates, the protocol, the server.
+    fn finish(
+        &self,
+        standing: &mut Standing,
+        cohort: &Cohort,
+        worked: Vec<Done>,
+        account: &mut Account,
+    ) -> Result<(), HarnessError> {
+        let (tag, weights, number) = (self.tag(), standing.weights.clone(), self.number);
+        let setting = self.setting(&weights, &tag);
+        // Kept only if the round does not end here.
+        let mut memory = standing.memory.clone();
+        let mut sent: Vec<(usize, Vec<f32>)> = Vec::new();
+        let (mut grid, mut losses) = (None, Vec::new());
+        for (clients, worked) in worked {
+            let part = setting.send(&clients, worked, &mut memory, &mut account.printed)?;
+            (grid, standing.local) = (part.grid.or(grid), part.state);
+            losses
+                .extend(part.losses.iter().zip(&clients).map(|(l, c)| (*l, self.federation.parts[*c].len())));
+            sent.extend(clients.into_iter().zip(part.updates));
+        }
+        sent.sort_by_key(|(client, _)| *client);
+        finite(&sent, number)?;
+        account.train_loss = weighted(&losses);
+        let model = 4 * self.federation.net.layout().len() as u64;
+        let absent = (account.clients - sent.len()) as u64;
+        account.failures.extend(cohort.silent.iter().map(|c| format!("client {c} fell silent")));
+        let mean = match self.carry(&setting, cohort, &sent, grid, account)? {
+            Carried::Mean(transcript) => transcript.mean,
+            // Under a trusted server's noise an empty round is still released: that it was empty is private.
+            Carried::Nobody if self.federation.deployment.client_rate < 1.0 => {
+                vec![0.0; self.federation.deployment.values]
+            }
+            Carried::Nobody | Carried::Aborted => return Ok(()),
+        };
+        account.bytes.1 += absent * model;
+        let released = setting.release(&mean, account.survivors, &mut memory, &mut account.printed)?;
+        let mean = released.to(self.execution.device, Kind::Float);
+        let next = tch::no_grad(|| self.federation.server().step(&weights, &mean, &mut standing.server));
+        if next.tensors.iter().any(|t| t.isfinite().all().int64_value(&[]) == 0) {
+            return Err(HarnessError::NotFinite(format!(
+                "round {}: the mean of the updates made weights that are not finite; lower the learning rates",
+                number + 1
+            )));
+        }
+        (standing.weights, standing.memory) = (next, memory);
+        Ok(())
+    }
+
+    fn carry(
+        &self,
+        setting: &Setting,
+        cohort: &Cohort,
+        sent: &[(usize, Vec<f32>)],
+        grid: Option<f64>,
+        account: &mut Account,
+    ) -> Result<Carried, HarnessError> {
+        if sent.is_empty() {
+            account.failures.push("no client delivered: the weights stay".into());
+            return Ok(Carried::Nobody);
+        }
+        let clients: Vec<usize> = sent.iter().map(|(c, _)| *c).collect();
+        let sizes: Vec<usize> = clients.iter().map(|&c| self.federation.parts[c].len()).collect();
+        let shares = round::weights(&self.federation.defenses, &sizes);
+        let silent = |c: &usize| clients.iter().position(|k| k == c);
+        let dropped: Vec<usize> = cohort.silent.iter().filter_map(silent).collect();
+        let updates = sent.iter().map(|(_, u)| u.clone()).collect();
+        let sent = Sent { updates, grid, ..Sent::default() };
+        let transcript = match setting.carry(&sent, &shares, 0, &[], &dropped, &|_| {}) {
+            Ok(transcript) => transcript,
+            // A round that aborts by the protocol's own rules is a result: nothing is learnt from it.
+            Err(HarnessError::Protocol(error @ defenses::ProtocolError::Aborted { .. })) => {
+                account.failures.push(error.to_string());
+                return Ok(Carried::Aborted);
+            }
+            Err(error) => return Err(error),
+        };
+        account.survivors = transcript.survivors.len();
+        let known = |place: usize| clients.get(place).copied().unwrap_or(place);
+        account.failures.extend(
+            transcript
+                .failures
+                .iter()
+                .filter(|f| !dropped.contains(&f.client))
+                .map(|f| format!("client {} in phase `{}`: {}", known(f.client), f.phase, f.what)),
+        );
+        if !self.federation.is_alone() {
+            let mut price = Price::default();
+            price.add(&self.federation.terms(), &transcript);
+            account.bytes = price.of_round(clients.len());
+        }
+        Ok(Carried::Mean(Box::new(transcript)))
+    }
+}
+
+enum Carried {
+    Mean(Box<Transcript>),
+    Nobody,
+    Aborted,
+}
+
+/// Refuses updates that would poison the mean, by the client's name.
+fn finite(sent: &[(usize, Vec<f32>)], number: usize) -> Result<(), HarnessError> {
+    match sent.iter().find(|(_, update)| update.iter().any(|v| !v.is_finite())) {
+        Some((client, _)) => Err(HarnessError::NotFinite(format!(
+            "round {}, client {client}: training diverged (NaN or infinite weights); lower local.lr",
+            number + 1
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Mean of losses, each by the examples behind it.
+fn weighted(losses: &[(f64, usize)]) -> Option<f64> {
+    let count: usize = losses.iter().map(|(_, n)| n).sum();
+    (count > 0).then(|| losses.iter().map(|(l, n)| l * *n as f64).sum::<f64>() / count as f64)
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+}
+
+fn put<T>(slot: &Mutex<Option<T>>, value: T) {
+    *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
+}
