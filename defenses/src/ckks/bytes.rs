@@ -27,10 +27,12 @@ pub(crate) enum Kind {
     Half = 6,
     Partial = 7,
     Result = 8,
+    Query = 9,
+    Answer = 10,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 10] = [
         Kind::SecretKey,
         Kind::PublicKey,
         Kind::KeyShare,
@@ -39,6 +41,8 @@ impl Kind {
         Kind::Half,
         Kind::Partial,
         Kind::Result,
+        Kind::Query,
+        Kind::Answer,
     ];
 
     /// In words.
@@ -52,6 +56,8 @@ impl Kind {
             Kind::Half => "half ciphertext",
             Kind::Partial => "partial decryption",
             Kind::Result => "masked result",
+            Kind::Query => "query",
+            Kind::Answer => "answer",
         }
     }
 }

@@ -102,7 +102,7 @@ impl SecretKey {
         Ok(poly)
     }
 
-    fn whole(&self) -> Result<(), ProtocolError> {
+    pub(crate) fn whole(&self) -> Result<(), ProtocolError> {
         if self.party.parties == 1 {
             return Ok(());
         }

@@ -10,6 +10,7 @@ mod bytes;
 mod cipher;
 mod encode;
 mod fft;
+pub mod inference;
 mod inspect;
 pub mod keys;
 mod modulus;

@@ -134,7 +134,7 @@ pub(crate) fn flood(rng: &mut impl RngCore, sigma: f64, len: usize) -> Vec<i128>
 }
 
 /// Two standard normal values from two words.
-fn box_muller([a, b]: [u64; 2]) -> [f64; 2] {
+pub(crate) fn box_muller([a, b]: [u64; 2]) -> [f64; 2] {
     let unit = |word: u64| ((word >> 11) as f64 + 0.5) * 2f64.powi(-53);
     let radius = sqrt(-2.0 * log(unit(a)));
     let angle = 2.0 * std::f64::consts::PI * unit(b);

@@ -10,9 +10,9 @@ const BITS: i32 = 24;
 /// `len` integers of standard deviation `sigma` (at most `2^110`): `c Z + U` with `Z` a rounded Gaussian of deviation `sigma / c`, `U` uniform over a
 /// cell of `c = 2^(floor(log2 sigma) - 24)` integers.
 ///
-/// A shift by `x` below `c` moves the sum by `x / c` of the total variation between `Z` and `Z + 1`, which is about `c / (2.5 sigma)`: what a
-/// true Gaussian would give. With cells this wide, a cell collects some `2^28` pairs of words for each of its doubles' roundings to spare, and
-/// what floating point does to its weight is multiplied by `x / c`, here below `2^-20`.
+/// A shift by `x` below `c` moves the sum by `x / c` of the total variation between `Z` and `Z + 1`, which is `c / (sqrt(2 pi) sigma)`: as much as
+/// a true Gaussian. What rounding in floating point does to the weight of a cell, which collects 2^29 doubles, is multiplied by `x / c` too; for
+/// noise hidden to 45 bits that is below `2^-20`.
 pub(super) fn smooth(rng: &mut impl RngCore, sigma: f64, len: usize) -> Vec<i128> {
     let shift = (sigma.log2().floor() as i32 - BITS).max(0);
     let step = sigma / 2f64.powi(shift);

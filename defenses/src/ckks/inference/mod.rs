@@ -20,6 +20,8 @@ mod flood;
 mod plan;
 mod server;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use plan::Plan;

