@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use datasets::formats::{celeba_lists, cifar_bin, idx, image_file, npz, uci};
+use datasets::formats::{celeba_lists, cifar_bin, idx, image_file, npz, recordio, uci};
 
 pub fn idx(bytes: &[u8]) {
     for rank in [1, 3] {
@@ -44,6 +44,9 @@ pub fn celeba_lists(bytes: &[u8]) {
             }
         }
     }
+    if let (Ok(names), Ok(rows)) = (celeba_lists::attributes(bytes), celeba_lists::all_attributes(bytes)) {
+        assert!(rows.iter().all(|(_, marks)| *marks >= 0 && marks >> names.len() == 0));
+    }
     if let Ok(parts) = celeba_lists::partition(bytes) {
         assert!(parts.iter().all(|(_, part)| (0..3).contains(part)));
     }
@@ -64,5 +67,38 @@ pub fn image_file(bytes: &[u8]) {
         assert_eq!(pixels.data.len(), pixels.height * pixels.width * 3);
         let square = datasets::formats::resize::square(&pixels, 16);
         assert_eq!(square.data.len(), 16 * 16 * 3);
+    }
+}
+
+pub fn recordio(bytes: &[u8]) {
+    let Ok(records) = recordio::Records::new(bytes.to_vec()) else { return };
+    let mut at = 0;
+    while at < records.size() {
+        let next = match (records.read(at), records.glance(at)) {
+            (Ok(record), Ok(glance)) => {
+                assert_eq!((&record.header, record.end), (&glance.header, glance.end));
+                assert!(
+                    record.payload.len() as u64 == glance.length && record.payload.starts_with(&glance.start)
+                );
+                Some(record.end)
+            }
+            (Err(_), Err(_)) => records.next_after(at),
+            both => panic!("{both:?}"),
+        };
+        let Some(next) = next else { break };
+        assert!(next > at && next <= records.size());
+        at = next;
+    }
+}
+
+pub fn recordio_text(bytes: &[u8]) {
+    if let Ok(rows) = recordio::parse_index(bytes) {
+        assert!(!rows.is_empty());
+    }
+    if let Ok(rows) = recordio::parse_list(bytes) {
+        assert!(!rows.is_empty() && rows.iter().all(|r| r.label.is_finite()));
+    }
+    if let Ok(property) = recordio::parse_property(bytes) {
+        assert!(property.height > 0 && property.width > 0);
     }
 }

@@ -64,13 +64,16 @@ pub fn entry(name: &str) -> Result<&'static DatasetEntry, DatasetError> {
     })
 }
 
-/// Opens a data set by name; `folder:PATH` (class folders of images) and `FILE.npz` (MedMNIST's layout) name a place instead.
+/// Opens a data set by name; `folder:PATH` (class folders of images), `recordio:PATH` (a `.rec` file of
+/// faces) and `FILE.npz` (MedMNIST's layout) name a place instead.
 ///
 /// # Errors
 /// An unknown name, absent or faulty files, or a request that the set cannot serve.
 pub fn open(name: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     let inner = if let Some(path) = name.strip_prefix("folder:") {
         loaders::open_folder(name, path, req)?
+    } else if let Some(path) = name.strip_prefix("recordio:") {
+        loaders::open_recordio(name, path, req)?
     } else if name.ends_with(".npz") {
         loaders::open_npz(name, req)?
     } else {

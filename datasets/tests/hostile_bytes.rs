@@ -71,6 +71,10 @@ fn samples() -> Vec<(&'static str, Check, Vec<u8>)> {
         ("attributes.txt", checks::celeba_lists, original.into()),
         ("partition", checks::celeba_lists, "1.jpg 0\n2.jpg 2\n".into()),
         ("uci", checks::uci, row.repeat(3).into()),
+        ("rec", checks::recordio, include_bytes!("golden/recordio/faces.rec")[..2900].to_vec()),
+        ("idx of rec", checks::recordio_text, "7\t16\n0\t0\n".into()),
+        ("lst", checks::recordio_text, "4\t1.5\tb/x.jpg\n0\t2\t0\ta y.jpg\n".into()),
+        ("property", checks::recordio_text, "10572,112,112\n".into()),
         ("png", checks::image_file, files::png(33, 20, [1, 200, 3])),
         ("jpg", checks::image_file, include_bytes!("golden/resize/photo444_48.in.jpg").to_vec()),
     ]

@@ -21,7 +21,7 @@ pub fn attributes(bytes: &[u8]) -> Result<Vec<&str>, FormatError> {
 pub fn attribute<'a>(bytes: &'a [u8], name: &str) -> Result<Column<'a>, FormatError> {
     let text = text(bytes)?;
     let (names, first) = header(text)?;
-    let Some(at) = names.iter().position(|n| *n == name) else {
+    let Some(at) = names.iter().position(|n| *n == name).filter(|&at| at < 63) else {
         return Err(FormatError::new(
             format!("line {first}"),
             format!("no column `{}`", one_line(name)),
@@ -29,23 +29,46 @@ pub fn attribute<'a>(bytes: &'a [u8], name: &str) -> Result<Column<'a>, FormatEr
         ));
     };
     let read = |line: &'a str| {
-        let found = fields(line).count();
-        if found != names.len() + 1 {
-            let problem = format!("{found} fields where {} are expected", names.len() + 1);
-            return Err(FormatError::new("", problem, AGAIN));
-        }
-        let image = fields(line).next().unwrap_or_default();
-        match fields(line).nth(at + 1).unwrap_or_default() {
-            "1" => Ok((image, 1)),
-            "-1" | "0" => Ok((image, 0)),
-            other => {
-                let place = format!(", column {} ({name})", at + 2);
-                let problem = format!("`{}`", one_line(other));
-                Err(FormatError::new(place, problem, "an attribute is 1 or -1"))
-            }
-        }
+        let marks = marks(line, &names)?;
+        Ok((fields(line).next().unwrap_or_default(), marks >> at & 1))
     };
     rows(text, first, read)
+}
+
+/// All attributes of each picture: bit k is set where it has the k-th of [`attributes`].
+///
+/// # Errors
+/// As [`attribute`], and more than 63 attributes.
+pub fn all_attributes(bytes: &[u8]) -> Result<Column<'_>, FormatError> {
+    let text = text(bytes)?;
+    let (names, first) = header(text)?;
+    if names.len() > 63 {
+        let problem = format!("{} attributes, CelebA has 40", names.len());
+        return Err(FormatError::new(format!("line {first}"), problem, AGAIN));
+    }
+    rows(text, first, |line| Ok((fields(line).next().unwrap_or_default(), marks(line, &names)?)))
+}
+
+/// A row's attributes, the k-th in bit k (of 63 at most), each checked.
+fn marks(line: &str, names: &[&str]) -> Result<i64, FormatError> {
+    let found = fields(line).count();
+    if found != names.len() + 1 {
+        let problem = format!("{found} fields where {} are expected", names.len() + 1);
+        return Err(FormatError::new("", problem, AGAIN));
+    }
+    let mut marks = 0;
+    for (k, value) in fields(line).skip(1).enumerate() {
+        match value {
+            "1" => marks |= 1i64.checked_shl(k as u32).unwrap_or(0),
+            "-1" | "0" => {}
+            other => {
+                let place = format!(", column {} ({})", k + 2, one_line(names[k]));
+                let problem = format!("`{}`", one_line(other));
+                return Err(FormatError::new(place, problem, "an attribute is 1 or -1"));
+            }
+        }
+    }
+    Ok(marks)
 }
 
 /// Image names with their part: 0 train, 1 validation, 2 test.
@@ -150,6 +173,8 @@ mod tests {
             let smiling = attribute(file.as_bytes(), "Smiling").unwrap();
             assert_eq!(smiling, [("000001.jpg", 1), ("000002.jpg", 0)]);
         }
+        assert_eq!(all_attributes(KAGGLE.as_bytes()).unwrap(), [("000001.jpg", 2), ("000002.jpg", 1)]);
+        assert!(all_attributes(format!("id{}\n", ",a".repeat(64)).as_bytes()).is_err());
         for file in ["image_id,partition\n1.jpg,0\n2.jpg,2\n", "1.jpg 0\n2.jpg 2\n", "1.jpg,0\r\n2.jpg,2\r\n"]
         {
             assert_eq!(partition(file.as_bytes()).unwrap(), [("1.jpg", 0), ("2.jpg", 2)]);
@@ -178,6 +203,7 @@ mod tests {
             for hostile in [bytes.as_slice(), text.as_bytes()] {
                 let _ = attributes(hostile);
                 let _ = attribute(hostile, "Male");
+                let _ = all_attributes(hostile);
                 let _ = partition(hostile);
                 let _ = identities(hostile);
             }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::identities::{self, CLOSED_NOTE, IDENTITY, UNSEEN};
 use super::image_files::{ImageFiles, Item};
 use super::places;
 use crate::error::nearest;
@@ -16,6 +17,8 @@ const REFERENCE: &str =
 const LICENCE: &str = "non-commercial research only";
 const SIDE: usize = 64;
 const LABEL: &str = "Male";
+/// The label that means all attributes at once.
+const ATTRIBUTES_LABEL: &str = "attributes";
 
 /// The 40 attributes, in the order of the lists.
 #[rustfmt::skip]
@@ -30,7 +33,7 @@ const ATTRIBUTES: [&str; 40] = [
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "celeba",
-    summary: "celebrity faces, 64x64 colour, labelled by any of 40 attributes (Male), with identities",
+    summary: "celebrity faces, 64x64 colour, labelled by one of 40 attributes (Male), by all (attributes) or by person (identity)",
     reference: REFERENCE,
     licence: LICENCE,
     open,
@@ -74,17 +77,18 @@ fn find(root: Option<&Path>) -> Result<Files, DatasetError> {
 
 fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     let label = req.label.unwrap_or(LABEL);
-    if !ATTRIBUTES.contains(&label) {
+    let known = || ATTRIBUTES.into_iter().chain([ATTRIBUTES_LABEL, IDENTITY, UNSEEN]);
+    if !known().any(|k| k == label) {
         return Err(DatasetError::Unknown {
             what: "CelebA attribute",
             name: label.into(),
-            hint: nearest(label, ATTRIBUTES),
+            hint: nearest(label, known()),
         });
     }
     let size = places::checked_size(ENTRY.name, req.size)?.unwrap_or(SIDE);
     let files = find(req.root)?;
     let mut card = card(label, size);
-    let splits = read_lists(&files, label, &mut card.notes)?;
+    let splits = read_lists(&files, label, &mut card)?;
     if splits.iter().all(Vec::is_empty) {
         return Err(DatasetError::Missing {
             what: "every image that CelebA's lists name".into(),
@@ -92,15 +96,65 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
             remedy: REMEDY.into(),
         });
     }
+    let splits = match [IDENTITY, UNSEEN].contains(&label) {
+        true => by_person(&files, splits, label, req.limit, &mut card)?,
+        false => splits,
+    };
     Ok(Box::new(ImageFiles { card, dir: files.images, splits }))
 }
 
+/// Images by person: of CelebA's train part as a closed set, or of its test part, whose persons are others.
+fn by_person(
+    files: &Files,
+    mut splits: [Vec<Item>; 3],
+    label: &str,
+    limit: Option<usize>,
+    card: &mut Card,
+) -> Result<[Vec<Item>; 3], DatasetError> {
+    if files.identities.is_none() {
+        return Err(DatasetError::Missing {
+            what: "CelebA's identity_CelebA.txt, which says who is in which image,".into(),
+            looked: files.images.parent().unwrap_or(&files.images).display().to_string(),
+            remedy: format!("put it beside the other lists; {REMEDY}"),
+        });
+    }
+    let (part, name) = if label == UNSEEN { (2, "test") } else { (0, "train") };
+    let items = std::mem::take(&mut splits[part]);
+    let who = |(i, item): (usize, &Item)| Some((i, item.identity?));
+    let people: Vec<(usize, u64)> = items.iter().enumerate().filter_map(who).collect();
+    if people.is_empty() {
+        return Err(DatasetError::request(
+            ENTRY.name,
+            format!("label `{label}`, but no image of CelebA's {name} part has a known person"),
+            "add images of that part, or identity_CelebA.txt",
+        ));
+    }
+    let dealt = match label {
+        UNSEEN => identities::unseen(&people),
+        _ => identities::closed(&people, limit),
+    };
+    card.notes.push(match label {
+        UNSEEN => "the persons of CelebA's test part, none of whom is in its train part".to_string(),
+        _ => format!("images of CelebA's train part alone; {CLOSED_NOTE} (CelebA's test part)"),
+    });
+    card.class_names = dealt.persons.iter().map(ToString::to_string).collect();
+    card.classes = card.class_names.len();
+    let take = |&(i, class): &(usize, u32)| Item { label: class as u16, ..items[i].clone() };
+    Ok(dealt.splits.map(|part| part.iter().map(take).collect()))
+}
+
 /// Joins the lists with what lies in the folder, and notes what does not match.
-fn read_lists(files: &Files, label: &str, notes: &mut Vec<String>) -> Result<[Vec<Item>; 3], DatasetError> {
+fn read_lists(files: &Files, label: &str, card: &mut Card) -> Result<[Vec<Item>; 3], DatasetError> {
     let attributes = places::read(&files.attributes)?;
     let partition = places::read(&files.partition)?;
     let identities = files.identities.as_deref().map(places::read).transpose()?;
     let (column, parts, persons) = parsed(files, label, &attributes, &partition, identities.as_deref())?;
+    if label == ATTRIBUTES_LABEL {
+        let names = celeba_lists::attributes(&attributes).map_err(|e| e.at(&files.attributes))?;
+        card.class_names = names.into_iter().map(ToString::to_string).collect();
+        card.classes = card.class_names.len();
+    }
+    let notes = &mut card.notes;
     let present: HashSet<String> = places::listing(&files.images)?.into_iter().collect();
     let mut splits: [Vec<Item>; 3] = Default::default();
     let (mut absent, mut unplaced) = (0usize, 0usize);
@@ -110,7 +164,8 @@ fn read_lists(files: &Files, label: &str, notes: &mut Vec<String>) -> Result<[Ve
             Some(_) if !present.contains(image) => absent += 1,
             Some(&part) => splits[part as usize].push(Item {
                 file: image.into(),
-                label: value as u16,
+                label: (value & 1) as u16,
+                marks: value as u64,
                 identity: persons.get(image).map(|&p| p as u64),
             }),
         }
@@ -143,7 +198,11 @@ fn parsed<'a>(
     partition: &'a [u8],
     identities: Option<&'a [u8]>,
 ) -> Result<Joined<'a>, DatasetError> {
-    let column = celeba_lists::attribute(attributes, label).map_err(|e| e.at(&files.attributes));
+    let column = match ATTRIBUTES.contains(&label) {
+        true => celeba_lists::attribute(attributes, label),
+        false => celeba_lists::all_attributes(attributes),
+    };
+    let column = column.map_err(|e| e.at(&files.attributes));
     let parts = celeba_lists::partition(partition).map_err(|e| e.at(&files.partition));
     let persons = match (&files.identities, identities) {
         (Some(path), Some(bytes)) => celeba_lists::identities(bytes).map_err(|e| e.at(path)),
@@ -162,7 +221,7 @@ fn card(label: &str, size: usize) -> Card {
         height: size,
         width: size,
         classes: 2,
-        labels: LabelKind::MultiClass,
+        labels: if label == ATTRIBUTES_LABEL { LabelKind::MultiLabel } else { LabelKind::MultiClass },
         mean: vec![0.5; 3],
         std: vec![0.5; 3],
         licence: LICENCE.into(),

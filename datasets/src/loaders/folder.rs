@@ -145,7 +145,7 @@ fn items(dir: &Path, split: &Path, classes: &[String]) -> Result<Vec<Item>, Data
         let n = names.len() as u64;
         placed.extend(names.into_iter().enumerate().map(|(i, name)| {
             let file = format!("{below}/{name}").into_boxed_str();
-            let item = Item { file, label: label as u16, identity: None };
+            let item = Item { file, label: label as u16, marks: 0, identity: None };
             // The i-th of n sits at (2i + 1) / 2n of the whole.
             (((2 * i as u64 + 1) << 32) / (2 * n), item)
         }));

@@ -11,14 +11,17 @@ use super::places;
 use crate::dataset::{check_ids, split_index};
 use crate::formats::image_file::decode_square;
 use crate::formats::resize::Pixels;
-use crate::{Batch, Card, Dataset, DatasetError};
+use crate::{Batch, Card, Dataset, DatasetError, LabelKind};
 
 /// One listed image.
+#[derive(Clone)]
 pub(crate) struct Item {
     /// Path below the data set's folder.
     pub file: Box<str>,
     /// Class number.
     pub label: u16,
+    /// In a multi-label set: bit k is set where label k holds.
+    pub marks: u64,
     /// Who is in the picture, where that is known.
     pub identity: Option<u64>,
 }
@@ -38,6 +41,20 @@ impl ImageFiles {
         Ok(&self.splits[split_index(split)][id])
     }
 
+    /// `i64 [B]`, or `f32 [B, classes]` of a multi-label set.
+    fn targets(&self, split: Split, ids: &[usize]) -> Result<Tensor, DatasetError> {
+        if self.card.labels == LabelKind::MultiClass {
+            let labels: Vec<i64> = ids.iter().map(|&id| self.label(split, id)).collect::<Result<_, _>>()?;
+            return Ok(Tensor::from_slice(&labels));
+        }
+        let mut ones = Vec::with_capacity(ids.len() * self.card.classes);
+        for &id in ids {
+            let marks = self.item(split, id)?.marks;
+            ones.extend((0..self.card.classes).map(|k| (marks >> k & 1) as f32));
+        }
+        Ok(Tensor::from_slice(&ones).view([ids.len() as i64, self.card.classes as i64]))
+    }
+
     fn decode(&self, item: &Item) -> Result<Pixels, DatasetError> {
         let path = self.dir.join(&*item.file);
         decode_square(&places::read(&path)?, self.card.height).map_err(|e| e.at(&path))
@@ -54,7 +71,12 @@ impl Dataset for ImageFiles {
     }
 
     fn label(&self, split: Split, id: usize) -> Result<i64, DatasetError> {
-        Ok(i64::from(self.item(split, id)?.label))
+        let item = self.item(split, id)?;
+        Ok(match self.card.labels {
+            LabelKind::MultiClass => i64::from(item.label),
+            LabelKind::MultiLabel if item.marks == 0 => -1,
+            LabelKind::MultiLabel => i64::from(item.marks.trailing_zeros()),
+        })
     }
 
     fn identity(&self, split: Split, id: usize) -> Option<u64> {
@@ -63,12 +85,12 @@ impl Dataset for ImageFiles {
 
     fn batch(&self, split: Split, ids: &[usize]) -> Result<Batch, DatasetError> {
         check_ids(&self.card.name, split, ids, self.len(split))?;
-        let labels: Vec<i64> = ids.iter().map(|&id| self.label(split, id)).collect::<Result<_, _>>()?;
+        let y = self.targets(split, ids)?;
         let x = images(&self.card, ids, |id, out| {
             planes(&self.decode(self.item(split, id)?)?.data, self.card.channels, out);
             Ok(())
         })?;
-        Ok(Batch { x, y: Tensor::from_slice(&labels), ids: ids.to_vec() })
+        Ok(Batch { x, y, ids: ids.to_vec() })
     }
 
     fn problems(&self, split: Split) -> Vec<DatasetError> {

@@ -15,6 +15,8 @@ use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence
 const REFERENCE: &str = "J. Yang et al., MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image classification, Scientific Data, 2023";
 /// Sides that MedMNIST+ offers in files of their own.
 const SIDES: [usize; 3] = [64, 128, 224];
+/// Side of the images in a file whose name gives none.
+const PLAIN_SIDE: usize = 28;
 
 pub(super) const ENTRIES: [&DatasetEntry; 12] = [
     &entry::<0>(),
@@ -84,18 +86,15 @@ fn find(set: &Set, root: Option<&Path>, size: Option<usize>) -> Result<Vec<PathB
     let remedy =
         format!("run `bench data fetch {0}`, or put {0}.npz in medmnist/ below the data folder", set.name);
     let dirs = places::folders(set.title, root, &["medmnist"], &remedy)?;
-    let sized = |side: usize| format!("{}_{side}.npz", set.name);
-    let exact = size.filter(|s| SIDES.contains(s)).map(sized);
     let plain = format!("{}.npz", set.name);
     let mut found = Vec::new();
-    for dir in &dirs {
+    for (place, dir) in dirs.iter().enumerate() {
         let fits = |n: &String| n.starts_with(set.name) && n.ends_with(".npz");
-        let mut names: Vec<String> = places::listing(dir)?.into_iter().filter(fits).collect();
-        // Larger versions come last unless their size is asked for.
-        let large = |n: &String| SIDES.iter().any(|&s| *n == sized(s));
-        names.sort_by_key(|n| (Some(n) != exact.as_ref(), *n != plain, large(n), n.clone()));
-        found.extend(names.iter().map(|n| dir.join(n)));
+        for name in places::listing(dir)?.into_iter().filter(fits) {
+            found.push((rank(set, &name, size), place, name != plain, dir.join(&name)));
+        }
     }
+    found.sort();
     if found.is_empty() {
         let looked = dirs[0].display().to_string();
         return Err(DatasetError::Missing {
@@ -104,7 +103,15 @@ fn find(set: &Set, root: Option<&Path>, size: Option<usize>) -> Result<Vec<PathB
             remedy,
         });
     }
-    Ok(found)
+    Ok(found.into_iter().map(|(.., path)| path).collect())
+}
+
+/// How well a file's images serve for a size, the least best: those of the size or the next larger one, then the next smaller one.
+fn rank(set: &Set, name: &str, size: Option<usize>) -> (bool, usize) {
+    let named = |side: &usize| *name == format!("{}_{side}.npz", set.name);
+    let side = SIDES.into_iter().find(named).unwrap_or(PLAIN_SIDE);
+    let wanted = size.unwrap_or(PLAIN_SIDE);
+    (side < wanted, side.abs_diff(wanted))
 }
 
 fn read(
@@ -120,6 +127,10 @@ fn read(
     let mut card = card(name, set, &contents);
     card.notes.push(format!("read from {}", file_name(path)));
     card.notes.extend(note);
+    let (height, width) = contents.sides;
+    card.notes.extend(size.filter(|&s| s > height.min(width)).map(|s| {
+        format!("its images of {height}x{width} pixels are enlarged to {s}x{s}: that adds no detail")
+    }));
     let mut packed =
         Packed { card, stored: contents.sides, size, sources: Vec::new(), splits: Default::default() };
     for (split, labels) in contents.labels.into_iter().enumerate() {

@@ -1,8 +1,10 @@
 //! Data sets that lie as files below a data root, in the formats their authors publish them in.
 
+mod casia;
 mod celeba;
 mod cifar10;
 mod folder;
+mod identities;
 mod image_files;
 mod lazy;
 mod medmnist;
@@ -10,28 +12,31 @@ mod medmnist_sets;
 mod mnist;
 mod packed;
 mod places;
+mod recordio;
 mod table;
 mod wdbc_file;
 
 pub(crate) use folder::open_at as open_folder;
+pub(crate) use identities::{IDENTITY, UNSEEN};
 pub(crate) use medmnist::open_named as open_npz;
+pub(crate) use recordio::open_at as open_recordio;
 
 use crate::DatasetEntry;
 
 /// Registry lines of the data sets that are read from files.
 pub static ENTRIES: &[&DatasetEntry] = &concat(
-    [&celeba::ENTRY, &mnist::ENTRY, &cifar10::ENTRY, &folder::ENTRY, &wdbc_file::ENTRY],
+    [&celeba::ENTRY, &casia::ENTRY, &mnist::ENTRY, &cifar10::ENTRY, &folder::ENTRY, &wdbc_file::ENTRY],
     medmnist::ENTRIES,
 );
 
 const fn concat(
-    own: [&'static DatasetEntry; 5],
+    own: [&'static DatasetEntry; 6],
     more: [&'static DatasetEntry; 12],
-) -> [&'static DatasetEntry; 17] {
-    let mut all = [own[0]; 17];
+) -> [&'static DatasetEntry; 18] {
+    let mut all = [own[0]; 18];
     let mut i = 0;
-    while i < 17 {
-        all[i] = if i < 5 { own[i] } else { more[i - 5] };
+    while i < 18 {
+        all[i] = if i < 6 { own[i] } else { more[i - 6] };
         i += 1;
     }
     all

@@ -83,3 +83,40 @@ fn wrong_requests_name_the_remedy() {
     let size = fault(&Request { size: Some(4000), ..Request::default() });
     assert!(size.contains("ask for 8 to 1024"), "{size}");
 }
+
+#[test]
+fn all_attributes_are_the_single_ones_side_by_side() {
+    let with = |label| open(&Request { label: Some(label), limit: Some(6), ..Request::default() }).unwrap();
+    let all = with("attributes");
+    assert_eq!((all.card().classes, all.card().labels), (8, crate::LabelKind::MultiLabel));
+    let marks = all.batch(Split::Val, &[3, 5]).unwrap().y;
+    assert_eq!(marks.size(), [2, 8]);
+    for (k, name) in attributes().enumerate() {
+        assert_eq!(all.card().class_names[k], name);
+        assert_eq!(marks.double_value(&[1, k as i64]) as i64, with(name).label(Split::Val, 5).unwrap());
+    }
+    let first = (0..8).find(|&k| marks.double_value(&[0, k]) == 1.0).unwrap_or(-1);
+    assert_eq!(all.label(Split::Val, 3).unwrap(), first);
+}
+
+#[test]
+fn persons_of_train_are_classes_in_every_split_and_others_are_unseen() {
+    let with = |label, limit| open(&Request { label: Some(label), limit, ..Request::default() }).unwrap();
+    let data = with("identity", Some(23));
+    assert_eq!((data.card().classes, data.len(Split::Test)), (5, 23));
+    for split in SPLITS {
+        let labels: std::collections::BTreeSet<i64> =
+            (0..23).map(|id| data.label(split, id).unwrap()).collect();
+        assert_eq!(labels.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4], "{split}");
+    }
+    // The same person, another picture.
+    let (a, b) = (data.label(Split::Train, 7).unwrap(), data.label(Split::Test, 6).unwrap());
+    assert_eq!((a, b, data.identity(Split::Train, 7)), (1, 1, data.identity(Split::Test, 6)));
+    let x = |split, id| data.batch(split, &[id]).unwrap().x;
+    assert!(!x(Split::Train, 6).equal(&x(Split::Test, 6)) && !x(Split::Val, 6).equal(&x(Split::Test, 6)));
+    let other = with("unseen", None);
+    assert_eq!(SPLITS.map(|s| other.len(s)), [0, 0, 2500]);
+    assert_eq!((other.card().classes, other.label(Split::Test, 2499).unwrap()), (500, 499));
+    let seen: std::collections::BTreeSet<_> = (0..23).map(|id| data.identity(Split::Train, id)).collect();
+    assert!((0..2500).all(|id| !seen.contains(&other.identity(Split::Test, id))));
+}
