@@ -92,6 +92,16 @@ pub struct Sent {
     pub state: State,
 }
 
+impl Worked {
+    /// The first client whose training diverged, by its place.
+    pub fn diverged(&self) -> Option<usize> {
+        let whole: Vec<bool> = (0..self.update.trials())
+            .map(|c| self.update.tensors.iter().all(|t| t.get(c).isfinite().all().int64_value(&[]) != 0))
+            .collect();
+        whole.iter().position(|whole| !whole)
+    }
+}
+
 /// Clients' work before the defences that act on updates.
 pub struct Worked {
     /// What would be sent, `[C, ...]`.

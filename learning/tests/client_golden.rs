@@ -1,9 +1,9 @@
-//! Local training against `torch.optim.SGD`, side by side against one by one, and what depends on which stream.
+//! Local training against `torch.optim.SGD` and `torch.optim.Adam`, with and without FedProx, side by side against one by one, and what depends on which stream.
 
 mod common;
 
 use common::{digest, golden, hashed, near, number, numbers};
-use learning::client::{LocalTraining, Rules, batch_gradient, evaluate, train};
+use learning::client::{LocalTraining, Rules, State, StepRule, batch_gradient, evaluate, train, train_on};
 use learning::models::{ENTRIES, Shape};
 use learning::{Mode, Network, Params};
 use rand::seq::SliceRandom;
@@ -48,6 +48,11 @@ fn setting(record: &Value) -> LocalTraining {
         lr: number(&record["lr"]),
         momentum: number(&record["momentum"]),
         weight_decay: number(&record["weight_decay"]),
+        rule: match record["betas"].as_array() {
+            Some(betas) => StepRule::Adam { beta1: number(&betas[0]), beta2: number(&betas[1]) },
+            None => StepRule::Sgd,
+        },
+        prox: record["prox"].as_f64().unwrap_or(0.0),
         ..LocalTraining::default()
     }
 }
@@ -78,7 +83,7 @@ fn streams_order_the_examples() {
 }
 
 #[test]
-fn sgd_as_pytorch() {
+fn local_steps_as_pytorch() {
     let (net, start, golden) = golden_net();
     let (pixels, labels) = data(2);
     for trace in golden["traces"].as_array().expect("a list") {
@@ -191,4 +196,52 @@ fn accuracy_and_loss_of_known_logits() {
     let right = (1.0 + (-1f64).exp()).ln();
     assert!((accuracy - 2.0 / 3.0).abs() < 1e-9, "{accuracy}");
     assert!((loss - (right * 2.0 + right + 1.0) / 3.0).abs() < 1e-6, "{loss}");
+}
+
+/// Two rounds that hand on the optimiser's state are two epochs of one: the same steps at the same rates.
+#[test]
+fn state_goes_on() {
+    let (net, start, _) = golden_net();
+    let (pixels, labels) = data(2);
+    for rule in [StepRule::Sgd, StepRule::Adam { beta1: 0.9, beta2: 0.999 }] {
+        let setting =
+            LocalTraining { epochs: 1, batch_size: 3, momentum: 0.9, rule, ..LocalTraining::default() };
+        let twice = LocalTraining { epochs: 2, ..setting.clone() };
+        let (mut a, mut b) = (rngs(2), rngs(2));
+        let run = |start: &Params, setting: &LocalTraining, rngs: &mut [ChaCha12Rng], state: State| {
+            train_on(&net, start, &pixels, &labels, setting, &Rules::default(), Mode::Train, rngs, state)
+        };
+        let whole = run(&start, &twice, &mut a, State::default());
+        let first = run(&start, &setting, &mut b, State::default());
+        let fresh = run(&first.params, &setting, &mut b.clone(), State::default());
+        let second = run(&first.params, &setting, &mut b, first.state);
+        for ((name, ours), (_, theirs)) in second.params.named(1).iter().zip(&whole.params.named(1)) {
+            near(ours, theirs, 0.0, &format!("{rule:?}, {name}"));
+        }
+        assert!(fresh.params.sub(&whole.params).norm().double_value(&[0]) > 1e-6, "{rule:?} has a state");
+    }
+}
+
+/// Algorithm 2 of Reddi et al. 2021 by hand on two scalars, two rounds.
+#[test]
+fn fedadam_by_hand() {
+    use learning::server::{ServerRule, ServerState};
+    let (net, start, _) = golden_net();
+    let weights = start.map(|t| t.zeros_like());
+    let rule = ServerRule::FedAdam { lr: 0.1, beta1: 0.9, beta2: 0.99, tau: 0.01 };
+    let mut state = ServerState::default();
+    let first = rule.step(&weights, &weights.map(|t| t.ones_like() * 0.5), &mut state);
+    let second = rule.step(&first, &weights.map(|t| t.ones_like() * -0.2), &mut state);
+    let (mut w, mut m, mut v) = (0.0, 0.0, 0.01f64.powi(2));
+    for delta in [0.5, -0.2] {
+        m = 0.9 * m + 0.1 * delta;
+        v = 0.99 * v + 0.01 * delta * delta;
+        w += 0.1 * m / (f64::sqrt(v) + 0.01);
+    }
+    for (spec, value) in net.layout().specs().iter().zip(&second.tensors) {
+        // Buffers are averaged: 0.5 - 0.2.
+        let wanted = if spec.trainable { w } else { 0.3 };
+        let worst = (value - wanted).abs().max().double_value(&[]);
+        assert!(worst < 1e-12, "{}: {worst}", spec.name);
+    }
 }

@@ -64,6 +64,9 @@ pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, Harn
     let federation =
         Federation { spec, data, net, defenses, protocol, parts, deployment, budgets, notes, key, secrets };
     federation.check()?;
+    if federation.spec.model.weights.is_some() {
+        start::weights(&federation.net, &federation.spec.task, &federation.spec.model, 0)?;
+    }
     Ok(federation)
 }
 

@@ -170,6 +170,9 @@ impl Round<'_> {
         let mut sent: Vec<(usize, Vec<f32>)> = Vec::new();
         let (mut grid, mut losses) = (None, Vec::new());
         for (clients, worked) in worked {
+            if let Some(place) = worked.diverged() {
+                return Err(diverged(clients[place], number));
+            }
             let part = setting.send(&clients, worked, &mut memory, &mut account.printed)?;
             (grid, standing.local) = (part.grid.or(grid), part.state);
             losses
@@ -256,13 +259,17 @@ enum Carried {
     Aborted,
 }
 
-/// Refuses updates that would poison the mean, by the client's name.
+fn diverged(client: usize, number: usize) -> HarnessError {
+    let round = number + 1;
+    HarnessError::NotFinite(format!(
+        "round {round}, client {client}: training diverged (NaN or infinite weights); lower local.lr"
+    ))
+}
+
+/// Refuses updates that would poison the mean, by the client's name: a defence may have made them so.
 fn finite(sent: &[(usize, Vec<f32>)], number: usize) -> Result<(), HarnessError> {
     match sent.iter().find(|(_, update)| update.iter().any(|v| !v.is_finite())) {
-        Some((client, _)) => Err(HarnessError::NotFinite(format!(
-            "round {}, client {client}: training diverged (NaN or infinite weights); lower local.lr",
-            number + 1
-        ))),
+        Some((client, _)) => Err(diverged(*client, number)),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-"""Local training of two clients by torch.optim.SGD (PyTorch 2.11, float64), BatchNorm in train and in eval mode.
+"""Local training of two clients by torch.optim.SGD and torch.optim.Adam, with and without FedProx's pull (PyTorch 2.11, float64), BatchNorm in train and in eval mode.
 
 Run: python make_client.py   (writes client.json beside this script)
 
@@ -21,6 +21,9 @@ SETTINGS = [
     {"batch_size": 3, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01, "mode": "train"},
     {"batch_size": 7, "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "mode": "train"},
     {"batch_size": 2, "lr": 0.05, "momentum": 0.5, "weight_decay": 0.1, "mode": "eval"},
+    {"batch_size": 3, "lr": 0.01, "momentum": 0.0, "weight_decay": 0.05, "mode": "train", "betas": [0.8, 0.95]},
+    {"batch_size": 2, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "mode": "eval", "prox": 0.7},
+    {"batch_size": 4, "lr": 0.02, "momentum": 0.0, "weight_decay": 0.0, "mode": "eval", "prox": 0.7, "betas": [0.9, 0.999]},
 ]
 
 
@@ -36,12 +39,20 @@ def run(client, setting):
     pixels = (hashed([2, 7, 3, 9, 9], 50) + 1) / 2
     x = (pixels[client] - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     y = torch.arange(7) * (client + 2) % 5
-    optimizer = torch.optim.SGD(model.parameters(), lr=setting["lr"], momentum=setting["momentum"], weight_decay=setting["weight_decay"])
+    common = {"lr": setting["lr"], "weight_decay": setting["weight_decay"]}
+    if "betas" in setting:
+        optimizer = torch.optim.Adam(model.parameters(), betas=setting["betas"], **common)
+    else:
+        optimizer = torch.optim.SGD(model.parameters(), momentum=setting["momentum"], **common)
+    start = [p.detach().clone() for p in model.parameters()]
+    mu = setting.get("prox", 0.0)
     for order in ORDERS[client]:
-        for start in range(0, 7, setting["batch_size"]):
-            rows = order[start : start + setting["batch_size"]]
+        for begin in range(0, 7, setting["batch_size"]):
+            rows = order[begin : begin + setting["batch_size"]]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+            loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
+            pull = sum(((p - s) ** 2).sum() for p, s in zip(model.parameters(), start))
+            (loss + mu / 2 * pull).backward()
             optimizer.step()
     state = {n: v for n, v in model.state_dict().items() if not n.endswith("num_batches_tracked")}
     return {n: digest(v, 6000 + i) for i, (n, v) in enumerate(state.items())}

@@ -85,11 +85,16 @@ fn merge(
         (value, Value::String(name)) if choice.is_some() => {
             *value = json!({ (choice.map_or("kind", |c| c.1)): name });
         }
-        (value, Value::String(name)) if path == "model" => value["name"] = json!(name),
+        (value, Value::String(name)) if path == "model" => other_model(value, &json!(name)),
         (value, one @ Value::String(_)) if path == "defenses" => {
             *value = if one == "none" { json!([]) } else { json!([one]) };
         }
         (Value::Object(map), Value::Object(written)) if choice.is_none() => {
+            if let Some(name) = written.get("name").filter(|_| path == "model") {
+                let mut model = Value::Object(std::mem::take(map));
+                other_model(&mut model, name);
+                *map = model.as_object().cloned().unwrap_or_default();
+            }
             for (name, inner) in written {
                 let (path, key) = (join(path, name), join(key, name));
                 match map.get_mut(name) {
@@ -110,6 +115,14 @@ fn merge(
         (value, written) => *value = written.clone(),
     }
     Ok(())
+}
+
+/// Names the model; parameters and weights of one mean nothing to another.
+fn other_model(model: &mut Value, name: &Value) {
+    if model["name"] != *name {
+        (model["params"], model["weights"]) = (json!({}), Value::Null);
+        model["name"] = name.clone();
+    }
 }
 
 /// `spec` with values written at dotted paths.
@@ -195,6 +208,17 @@ mod tests {
         let set = |path: &str, value: Value| overridden(&spec, &[(path.to_string(), value)]);
         assert_eq!(set("clients.total", json!(9)).unwrap().clients.total, 9);
         assert_eq!(set("local.schedule", json!("constant")).unwrap(), spec);
+        let deep = TrainSpec {
+            model: crate::ModelSpec {
+                params: Map::from_iter([("hidden".into(), json!([3]))]),
+                ..spec.model.clone()
+            },
+            ..spec.clone()
+        };
+        let model = |name: &str| {
+            overridden(&deep, &[("model.name".to_string(), json!(name))]).unwrap().model.params.len()
+        };
+        assert_eq!((model("mlp"), model("logistic")), (1, 0), "parameters are the model's own");
         assert_eq!(set("defenses", json!("secagg")).unwrap().defenses[0].name, "secagg");
         let said = |path: &str, value: Value| set(path, value).unwrap_err().to_string();
         assert!(said("client.total", json!(9)).contains("did you mean `clients`"));
