@@ -70,7 +70,8 @@ pub fn train(federation: &Federation, folder: &Folder, execution: &Execution) ->
         true => Vec::new(),
         false => robustness::measure(federation, &standing.weights, execution.device)?,
     };
-    let report = summary::write(federation, folder, &rounds, robustness)?;
+    summary::describe(federation, folder, robustness)?;
+    let report = summary::write(folder.dir())?;
     Ok(Told { rounds, model, report, stopped })
 }
 
@@ -89,6 +90,7 @@ fn begin(
         local: Default::default(),
         memory: vec![Default::default(); federation.defenses.len()],
     };
+    summary::describe(federation, folder, Vec::new())?;
     let metrics = judged(federation, &standing, execution)?;
     let record = RoundRecord { metrics, lr: federation.local(0).lr, ..RoundRecord::default() };
     let mut rounds = Vec::new();

@@ -15,3 +15,4 @@ pub use engine::{Execution, Told, train};
 pub use federation::{Federation, prepare};
 pub use folder::{Folder, Header, STATE, TRAINING};
 pub use quality::{evaluate, judge};
+pub use summary::{is_training, write as write_report};

@@ -1,23 +1,25 @@
 //! The report of a training: facts in words, then curves and tables by `reports`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use reports::training::{RoundRecord, TrainingInfo, write_training_report};
+use reports::training::{ROUNDS, TrainingInfo, read_rounds, write_training_report};
 use suites::train::{Optimizer, Regime};
 
-use super::{Federation, Folder};
+use super::{Federation, Folder, TRAINING};
 use crate::{HarnessError, line};
 
-/// Writes `report/` of the folder.
+/// What a report says beside the rounds, kept so that one can be written at any time without the data.
+pub const ABOUT: &str = "about.json";
+
+/// Writes down what the training is, for reports of it while it goes on.
 ///
 /// # Errors
 /// What the system refuses.
-pub fn write(
+pub fn describe(
     federation: &Federation,
     folder: &Folder,
-    rounds: &[RoundRecord],
     robustness: Vec<(String, f64, f64, f64)>,
-) -> Result<PathBuf, HarnessError> {
+) -> Result<(), HarnessError> {
     let header = folder.header();
     let about = TrainingInfo {
         title: format!("{}: {}", federation.spec.name, federation.spec.description),
@@ -26,7 +28,27 @@ pub fn write(
         robustness,
         notes: notes(federation),
     };
-    Ok(write_training_report(folder.dir(), &about, rounds)?)
+    let text = serde_json::to_string_pretty(&about).map_err(|e| HarnessError::Weights(e.to_string()))?;
+    Ok(reports::write_whole(&folder.dir().join(ABOUT), text.as_bytes())?)
+}
+
+/// Whether a folder is that of a training.
+pub fn is_training(dir: &Path) -> bool {
+    dir.join(TRAINING).is_file()
+}
+
+/// Writes `report/` of a training's folder, finished or not.
+///
+/// # Errors
+/// A folder that is no training, or what the system refuses.
+pub fn write(dir: &Path) -> Result<PathBuf, HarnessError> {
+    let path = dir.join(ABOUT);
+    let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+    let text =
+        std::fs::read_to_string(&path).map_err(|e| wrong(format!("{e}; go on with the training first")))?;
+    let about: TrainingInfo = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let rounds = read_rounds(&dir.join(ROUNDS))?;
+    Ok(write_training_report(dir, &about, &rounds)?)
 }
 
 fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
