@@ -25,8 +25,15 @@ impl Model for Mnist {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv =
-            |input, output, kernel, padding| Conv { input, output, kernel, stride: 2, padding, bias: true };
+        let conv = |input, output, kernel, padding| Conv {
+            input,
+            output,
+            kernel,
+            stride: 2,
+            padding,
+            bias: true,
+            groups: 1,
+        };
         let x = max_pool(&tape.conv("conv1", x, conv(1, 16, 8, 3)).relu(), 2, 1, 0);
         let x = max_pool(&tape.conv("conv2", &x, conv(16, 32, 4, 0)).relu(), 2, 1, 0);
         let x = tape.linear("fc1", &x.flatten(2, -1), 32).relu();

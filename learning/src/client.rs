@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 use batches::{augment, pick, shuffled};
 
 use crate::gradients::{Form, gradients};
-use crate::loss::{task_loss, training_loss};
+use crate::loss::task_loss;
 use crate::network::Network;
 use crate::params::Params;
 use crate::per_example;
@@ -73,7 +73,7 @@ pub struct Rules {
     pub private: Option<GradientRule>,
 }
 
-/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as [`training_loss`] takes them.
+/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as [`Network::training_loss`] takes them.
 ///
 /// Under a [`GradientRule`] the batch is what a step has already drawn: it is clipped and noised, not sampled again. `rngs`
 /// holds one stream a trial where the rule adds noise or the model is random; else it may be empty.
@@ -112,7 +112,7 @@ fn plain_gradient(
     mode: Mode,
 ) -> Step {
     let x = net.normalise(pixels);
-    let loss = |logits: &Tensor| training_loss(logits, labels, rules.soft_labels);
+    let loss = |logits: &Tensor| net.training_loss(logits, labels, rules.soft_labels);
     let grads = gradients(net, params, &x, mode, Form::Auto, false, loss);
     let gradient = tch::no_grad(|| grads.to_params(params).map(Tensor::detach));
     Step { gradient, loss: grads.loss, stats: grads.stats }
@@ -131,7 +131,7 @@ fn private_gradient(
     rngs: &mut [ChaCha12Rng],
 ) -> (Params, Vec<u64>) {
     let x = net.normalise(pixels);
-    let loss = |logits: &Tensor| training_loss(logits, labels, rules.soft_labels);
+    let loss = |logits: &Tensor| net.training_loss(logits, labels, rules.soft_labels);
     let clipped = per_example::clipped_sum(net, params, &x, counted, mode, rule.clip, loss);
     (tch::no_grad(|| rule.noisy_mean(&clipped.sum, rngs)), clipped.dropped)
 }

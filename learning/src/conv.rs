@@ -24,6 +24,8 @@ pub struct Conv {
     pub padding: i64,
     /// Has a bias.
     pub bias: bool,
+    /// Groups of channels that do not see each other (1: none; as many as input channels: depthwise).
+    pub groups: i64,
 }
 
 /// How a convolution's weight gradient comes about.
@@ -41,6 +43,16 @@ pub(crate) enum Way {
 const AUTOGRAD_WORK: i64 = 12_000_000;
 
 impl Conv {
+    /// Shape of the kernel, `[out, in/groups, k, k]`.
+    pub(crate) fn shape(&self) -> [i64; 4] {
+        [self.output, self.input / self.groups, self.kernel, self.kernel]
+    }
+
+    /// Inputs of one output value.
+    pub(crate) fn fan_in(&self) -> i64 {
+        self.shape()[1..].iter().product()
+    }
+
     /// Height and width of the output for an input `[T, B, in, H, W]`.
     pub(crate) fn output_size(&self, x: &Tensor) -> [i64; 2] {
         let size = x.size();
@@ -51,8 +63,12 @@ impl Conv {
     /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost less than the kernel; then one
     /// product for all trials, until a convolution has enough work to hide its set-up.
     pub(crate) fn way(&self, x: &Tensor, form: Form) -> Way {
+        // Columns of a grouped convolution are another kind of product.
+        if self.groups > 1 {
+            return Way::Autograd;
+        }
         let [height, width] = self.output_size(x);
-        let (rows, inputs) = (x.size()[1] * height * width, self.input * self.kernel * self.kernel);
+        let (rows, inputs) = (x.size()[1] * height * width, self.fan_in());
         let factors = match form {
             Form::Auto => crate::gradients::factored_is_cheaper(rows, self.output, inputs),
             Form::Dense => false,
@@ -77,16 +93,16 @@ pub(crate) fn grouped(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv)
             stride,
             padding,
             [1, 1],
-            1,
+            conv.groups,
         );
         return unfold_trials(&z, x.size()[0]);
     }
     let x = broadcast_trials(x, trials);
     let size = x.size();
     let grouped = x.transpose(0, 1).reshape([size[1], trials * size[2], size[3], size[4]]);
-    let kernel = w.reshape([trials * conv.output, conv.input, conv.kernel, conv.kernel]);
+    let kernel = w.flatten(0, 1);
     let bias = bias.map(|b| b.reshape([-1]));
-    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials);
+    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials * conv.groups);
     let out = z.size();
     z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
 }
@@ -122,7 +138,7 @@ pub(crate) fn apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv:
     let inputs = unbind(&broadcast_trials(x, kernels.len() as i64));
     let one = |(t, (x, kernel)): (usize, (&Tensor, &Tensor))| {
         let bias = bias.map(|b| b.get((t as i64).min(b.size()[0] - 1)));
-        x.conv2d(kernel, bias.as_ref(), stride, padding, [1, 1], 1)
+        x.conv2d(kernel, bias.as_ref(), stride, padding, [1, 1], conv.groups)
     };
     let outputs: Vec<Tensor> = inputs.iter().zip(kernels).enumerate().map(one).collect();
     stack(&outputs)

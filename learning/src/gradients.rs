@@ -94,7 +94,7 @@ pub fn gradients(
 
 fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {
     match tap.kind {
-        TapKind::Linear => delta.sum_dim_intlist(1, false, None),
+        TapKind::Linear | TapKind::Cosine => delta.sum_dim_intlist(1, false, None),
         TapKind::Conv | TapKind::Scale => per_channel_sum(delta),
     }
 }
@@ -106,25 +106,35 @@ fn per_channel_sum(x: &Tensor) -> Tensor {
 
 fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> LayerGrad {
     let trials = delta.size()[0];
-    match tap.kind {
-        TapKind::Scale => {
+    match (tap.kind, &tap.fixed) {
+        (TapKind::Scale, fixed) => {
             let product = per_channel_sum(&(delta * &tap.input));
-            LayerGrad::Dense(match &tap.fixed {
+            LayerGrad::Dense(match fixed {
                 Some([scale, shift]) => product * scale + per_channel_sum(delta) * shift,
                 None => product,
             })
         }
-        TapKind::Linear => {
+        (TapKind::Cosine, Some([unit, inverse])) => {
+            LayerGrad::Dense(cosine_gradient(tap, delta, unit, inverse))
+        }
+        (TapKind::Linear | TapKind::Cosine, _) => {
             let rows = delta.size()[1];
             let input = broadcast_trials(&tap.input, trials);
             choose(delta.shallow_clone(), input, shape, rows, form)
         }
-        TapKind::Conv => {
+        (TapKind::Conv, _) => {
             let (delta, columns) = (examples_last(delta), broadcast_trials(&tap.input, trials));
             let rows = delta.size()[2];
             choose(delta.transpose(1, 2), columns.transpose(1, 2), shape, rows, form)
         }
     }
+}
+
+/// With `u = W / ||W||` and `z = a u^T`: dL/du = delta^T a, of which only what is orthogonal to `u` turns `W`.
+fn cosine_gradient(tap: &Tap, delta: &Tensor, unit: &Tensor, inverse: &Tensor) -> Tensor {
+    let scaled = delta * inverse.unsqueeze(1);
+    let along = (&scaled * &tap.output).sum_dim_intlist(1, false, None);
+    scaled.transpose(1, 2).matmul(&tap.input) - along.unsqueeze(2) * unit
 }
 
 fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) -> LayerGrad {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha12Rng;
 use tch::{Device, Kind, Tensor};
 
+use crate::loss;
 use crate::models::Model;
 use crate::params::{Layout, Params};
 use crate::tape::{Mode, Tape};
@@ -85,6 +86,24 @@ impl Network {
     /// is the client's secret: it never enters what is sent.
     pub fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         self.model.refresh(params, rngs)
+    }
+
+    /// What the last fully connected layer works on, `[T, B, E]`, for pixels `[T, B, ...]` in `[0, 1]`: a face's embedding before it is
+    /// normalised. A model without such a layer gives its logits.
+    pub fn embed(&self, params: &Params, pixels: &Tensor, mode: Mode) -> Tensor {
+        let mut tape = Tape::new(params, mode);
+        let logits = self.model.forward(&mut tape, &self.normalise(pixels));
+        tape.embedding.take().unwrap_or(logits)
+    }
+
+    /// What a client trains on, `[T]`: [`loss::training_loss`], with the head's margin where labels are class indices (i64 `[T, B]`).
+    pub fn training_loss(&self, logits: &Tensor, labels: &Tensor, soft: bool) -> Tensor {
+        match self.model.margin() {
+            Some(margin) if !soft && labels.kind() == Kind::Int64 => {
+                loss::cross_entropy(&margin.apply(logits, labels), labels)
+            }
+            _ => loss::training_loss(logits, labels, soft),
+        }
     }
 
     /// Logits `[T, B, K]` of pixels `[T, B, ...]` in `[0, 1]`.

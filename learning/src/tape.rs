@@ -13,6 +13,7 @@ use crate::gradients::Form;
 use crate::models::Bottleneck;
 use crate::params::{InitRule, ParamSpec, Params};
 
+mod cosine;
 mod dropout;
 mod norm;
 
@@ -34,8 +35,10 @@ pub enum TapKind {
     Linear,
     /// `z = conv(a, W) + b`.
     Conv,
-    /// `z = gamma * a + beta`, with `a` the normalised activation, per channel.
+    /// `z = gamma * a + beta`, with `a` the normalised activation, per channel; PReLU: `z = max(x, 0) + gamma * a` with `a = min(x, 0)`.
     Scale,
+    /// `z = a w^T` with `a` the normalised input times the scale and `w = W / ||W||` by rows.
+    Cosine,
 }
 
 /// What is kept of one parametrised layer: dL/dW is a function of `input` and of dL/d`output`.
@@ -53,7 +56,8 @@ pub struct Tap {
     pub output: Tensor,
     /// A convolution's own kernel for each trial, `[out, in, k, k]`, where autograd itself forms dL/dW; else empty.
     pub kernels: Vec<Tensor>,
-    /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`.
+    /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`. Of a cosine layer: `w`
+    /// `[T or 1, K, E]` and `1 / ||W||` `[T or 1, K]`.
     pub fixed: Option<[Tensor; 2]>,
     /// Of a convolution: its geometry.
     pub conv: Option<Conv>,
@@ -95,6 +99,8 @@ pub struct Tape<'a> {
     pub stats: Vec<BatchStat>,
     /// What the model itself adds to the loss, `[T]` (mean over the batch), where it adds something.
     pub penalty: Option<Tensor>,
+    /// Input of the last fully connected layer so far, `[T or 1, B, E]`.
+    pub embedding: Option<Tensor>,
     inserted: Option<Arc<Bottleneck>>,
     /// Random layers that the pass has met.
     random: i64,
@@ -110,6 +116,7 @@ impl<'a> Tape<'a> {
             taps: Vec::new(),
             stats: Vec::new(),
             penalty: None,
+            embedding: None,
             inserted: None,
             random: 0,
         }
@@ -125,6 +132,7 @@ impl<'a> Tape<'a> {
             taps: Vec::new(),
             stats: Vec::new(),
             penalty: None,
+            embedding: None,
             inserted: None,
             random: 0,
         }
@@ -191,10 +199,17 @@ impl<'a> Tape<'a> {
         self.param(name.to_string(), shape, InitRule::Constant(0.0), false).1
     }
 
+    /// What a fully connected layer works on, behind the bottleneck that belongs before it.
+    fn before_linear(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let bottleneck = self.inserted.take_if(|b| b.before == name);
+        let x = bottleneck.map_or_else(|| x.shallow_clone(), |b| b.layer(self, x));
+        self.embedding = Some(x.shallow_clone());
+        x
+    }
+
     /// Fully connected layer, `x` `[T, B, in]` to `[T, B, out]`; PyTorch's default initialisation.
     pub fn linear(&mut self, name: &str, x: &Tensor, out: i64) -> Tensor {
-        let bottleneck = self.inserted.take_if(|b| b.before == name);
-        let x = &bottleneck.map_or_else(|| x.shallow_clone(), |b| b.layer(self, x));
+        let x = &self.before_linear(name, x);
         let size = x.size();
         let fan_in = size[2];
         let init = InitRule::Uniform { bound: 1.0 / (fan_in as f64).sqrt() };
@@ -222,15 +237,14 @@ impl<'a> Tape<'a> {
 
     /// Convolution, `x` `[T, B, in, H, W]` to `[T, B, out, H', W']`.
     pub fn conv(&mut self, name: &str, x: &Tensor, conv: Conv) -> Tensor {
-        let bound = 1.0 / ((conv.input * conv.kernel * conv.kernel) as f64).sqrt();
+        let bound = 1.0 / (conv.fan_in() as f64).sqrt();
         self.conv_init(name, x, conv, InitRule::Uniform { bound })
     }
 
     /// [`Tape::conv`] with a stated initialisation of the kernel.
     pub fn conv_init(&mut self, name: &str, x: &Tensor, conv: Conv, init: InitRule) -> Tensor {
-        let shape = [conv.output, conv.input, conv.kernel, conv.kernel];
-        let bound = 1.0 / ((conv.input * conv.kernel * conv.kernel) as f64).sqrt();
-        let (wi, w) = self.param(format!("{name}.weight"), &shape, init, true);
+        let bound = 1.0 / (conv.fan_in() as f64).sqrt();
+        let (wi, w) = self.param(format!("{name}.weight"), &conv.shape(), init, true);
         let bias = conv
             .bias
             .then(|| self.param(format!("{name}.bias"), &[conv.output], InitRule::Uniform { bound }, true));

@@ -43,6 +43,28 @@ impl Model for Single {
     }
 }
 
+/// A grouped convolution, GroupNorm, PReLU and a cosine classifier.
+struct Face {
+    conv: Conv,
+}
+
+impl Model for Face {
+    fn input(&self) -> Vec<i64> {
+        vec![self.conv.input, 7, 6]
+    }
+
+    fn classes(&self) -> i64 {
+        4
+    }
+
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
+        let z = tape.conv("layer", x, self.conv);
+        let z = tape.group_norm("norm", &z, 2);
+        let z = tape.prelu("slope", &z);
+        tape.cosine("head", &z.flatten(2, -1), 4, 3.0)
+    }
+}
+
 /// A setting in which all agree.
 struct Case {
     trials: i64,
@@ -211,7 +233,7 @@ fn convolutions() {
         [(3, 1, 1), (3, 2, 1), (5, 2, 2), (1, 1, 0), (1, 2, 0), (3, 1, 0), (2, 3, 1)]
     {
         for bias in [true, false] {
-            let conv = Conv { input: 3, output: 5, kernel, stride, padding, bias };
+            let conv = Conv { input: 3, output: 5, kernel, stride, padding, bias, groups: 1 };
             every_case(&format!("{conv:?}"), &single(Some(conv), false), &[Mode::Eval]);
         }
     }
@@ -220,7 +242,7 @@ fn convolutions() {
 /// Convolutions with so much work that autograd forms their gradient, one trial at a time.
 #[test]
 fn large_convolutions() {
-    let conv = Conv { input: 32, output: 96, kernel: 5, stride: 1, padding: 3, bias: true };
+    let conv = Conv { input: 32, output: 96, kernel: 5, stride: 1, padding: 3, bias: true, groups: 1 };
     let net = single(Some(conv), false);
     for (batch, bias) in [(3, true), (4, false)] {
         let net = if bias { &net } else { &single(Some(Conv { bias, ..conv }), false) };
@@ -232,8 +254,19 @@ fn large_convolutions() {
 }
 
 #[test]
+fn groups_slopes_and_cosines() {
+    for (groups, output, kernel, stride, padding) in
+        [(4, 4, 3, 2, 1), (4, 8, 3, 1, 1), (2, 6, 1, 1, 0), (4, 4, 6, 1, 0)]
+    {
+        let conv = Conv { input: 4, output, kernel, stride, padding, bias: stride == 2, groups };
+        let net = Network::new(Box::new(Face { conv }), vec![0.0; 4], vec![1.0; 4]);
+        every_case(&format!("{conv:?}"), &net, &[Mode::Eval]);
+    }
+}
+
+#[test]
 fn batch_norm_scale() {
-    let conv = Conv { input: 3, output: 5, kernel: 3, stride: 1, padding: 1, bias: false };
+    let conv = Conv { input: 3, output: 5, kernel: 3, stride: 1, padding: 1, bias: false, groups: 1 };
     every_case("BatchNorm", &single(Some(conv), true), &[Mode::Train, Mode::Eval]);
 }
 
@@ -292,7 +325,7 @@ fn single_precision() {
 #[test]
 fn through_local_steps() {
     tch::set_num_threads(1);
-    let conv = Conv { input: 3, output: 5, kernel: 3, stride: 2, padding: 1, bias: true };
+    let conv = Conv { input: 3, output: 5, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
     let net = single(Some(conv), true);
     let (trials, lr) = (3, 0.3);
     let start = hashed_params(&net, 1, 100, Kind::Double);

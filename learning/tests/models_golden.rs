@@ -7,7 +7,7 @@
 mod common;
 
 use common::{close, digest, golden, hashed, integers, network, number, numbers};
-use learning::loss::cross_entropy;
+use learning::tape::Tape;
 use learning::{Form, Mode, Network, gradients};
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -29,7 +29,7 @@ fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
     let mut logits = None;
     let grads = gradients(&net, &params, &x, mode, form, true, |z| {
         logits = Some(z.detach());
-        cross_entropy(z, &labels)
+        net.training_loss(z, &labels, false)
     });
     let expected =
         Tensor::from_slice(&numbers(&golden["logits"])).reshape(logits.as_ref().expect("ran").size());
@@ -128,6 +128,49 @@ fn mnist_cnn() {
     both("mnist-cnn-padded");
     let net = network(&serde_json::json!({"name": "mnist-cnn"}), &[1, 28, 28], 10);
     assert_eq!(net.layout().trainable_len(), 241_546, "as Keras counts");
+}
+
+#[test]
+fn mobilefacenet() {
+    both("mobilefacenet");
+    both("mobilefacenet-arcface-train");
+    both("mobilefacenet-cosface");
+}
+
+/// Table 1 of the paper: the output of every stage at 112x112, and the size with BatchNorm folded into its convolutions.
+#[test]
+fn mobilefacenet_as_published() {
+    let net = network(&serde_json::json!({"name": "mobilefacenet", "embedding": 128}), &[3, 112, 112], 10);
+    let params = common::hashed_params(&net, 1, 10, Kind::Float);
+    let x = hashed(&[1, 1, 3, 112, 112], 900, Kind::Float);
+    let mut tape = Tape::per_example(&params, Mode::Eval);
+    let _ = net.forward_normalised(&mut tape, &x);
+    let stages = [
+        ("conv1.conv", [64, 56, 56]),
+        ("dw_conv1.conv", [64, 56, 56]),
+        ("blocks.0.conv.0", [128, 56, 56]),
+        ("blocks.4.conv.6", [64, 28, 28]),
+        ("blocks.5.conv.0", [256, 28, 28]),
+        ("blocks.5.conv.6", [128, 14, 14]),
+        ("blocks.11.conv.6", [128, 14, 14]),
+        ("blocks.12.conv.0", [512, 14, 14]),
+        ("blocks.12.conv.6", [128, 7, 7]),
+        ("blocks.14.conv.6", [128, 7, 7]),
+        ("conv2.conv", [512, 7, 7]),
+        ("linear7.conv", [512, 1, 1]),
+        ("linear1.conv", [128, 1, 1]),
+    ];
+    for (name, shape) in stages {
+        let position = net.layout().position(&format!("{name}.weight"));
+        let tap = tape.taps.iter().find(|tap| Some(tap.weight) == position).expect("a layer of that name");
+        assert_eq!(tap.output.size()[2..], shape, "{name}");
+    }
+    let body = net.layout().specs().iter().filter(|s| s.trainable && !s.name.starts_with("head."));
+    let count: i64 = body.map(|s| s.shape.iter().product::<i64>()).sum();
+    let normalised: i64 =
+        net.layout().specs().iter().filter(|s| s.name.ends_with("running_var")).map(|s| s.shape[0]).sum();
+    assert_eq!((count, count - normalised), (1_003_136, 993_344), "0.99 M");
+    assert_eq!(net.embed(&params, &x, Mode::Eval).size(), [1, 1, 128]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Model for Single {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv = Conv { input: 2, output: 3, kernel: 3, stride: 2, padding: 1, bias: true };
+        let conv = Conv { input: 2, output: 3, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
         let mut z = match self {
             Single::Linear => tape.linear("layer", x, 9),
             _ => tape.conv("layer", x, conv),

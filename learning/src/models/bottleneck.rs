@@ -10,6 +10,7 @@ use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
 use super::Model;
+use crate::loss::Margin;
 use crate::noise;
 use crate::params::{Layout, Params};
 use crate::tape::Tape;
@@ -119,6 +120,10 @@ impl Model for Bottlenecked {
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         tape.insert(self.bottleneck.clone());
         self.inner.forward(tape, x)
+    }
+
+    fn margin(&self) -> Option<Margin> {
+        self.inner.margin()
     }
 
     fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {

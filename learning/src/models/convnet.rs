@@ -71,7 +71,7 @@ impl Model for Convnet {
         let mut input = self.input[0];
         for (i, channels) in CHANNELS.iter().enumerate() {
             let output = channels * self.width;
-            let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true };
+            let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true, groups: 1 };
             let z = tape.conv(&format!("model.conv{i}"), &x, conv);
             x = self.norm.layer(tape, &format!("model.bn{i}"), &z).relu();
             if i == 5 || i == 7 {

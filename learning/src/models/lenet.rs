@@ -40,7 +40,8 @@ impl Model for Lenet {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv = |input, stride| Conv { input, output: 12, kernel: 5, stride, padding: 2, bias: true };
+        let conv =
+            |input, stride| Conv { input, output: 12, kernel: 5, stride, padding: 2, bias: true, groups: 1 };
         let x = tape.conv("body.0", x, conv(self.input[0], 2)).sigmoid();
         let x = tape.conv("body.2", &x, conv(12, 2)).sigmoid();
         let x = tape.conv("body.4", &x, conv(12, 1)).sigmoid();

@@ -80,7 +80,8 @@ impl Model for MnistCnn {
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let padding = self.params.padding;
-        let conv = |input, output| Conv { input, output, kernel: 3, stride: 1, padding, bias: true };
+        let conv =
+            |input, output| Conv { input, output, kernel: 3, stride: 1, padding, bias: true, groups: 1 };
         let x = max_pool(&tape.conv("conv1", x, conv(self.input[0], 32)).relu(), 2, 2, 0);
         let x = max_pool(&tape.conv("conv2", &x, conv(32, 64)).relu(), 2, 2, 0);
         let x = tape.conv("conv3", &x, conv(64, 128)).relu();

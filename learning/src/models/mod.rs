@@ -5,6 +5,7 @@ use rand_chacha::ChaCha12Rng;
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
+use crate::loss::Margin;
 use crate::params::Params;
 use crate::tape::Tape;
 
@@ -13,6 +14,7 @@ mod convnet;
 mod lenet;
 mod mlp;
 mod mnist_cnn;
+mod mobilefacenet;
 mod norm;
 mod resnet;
 mod simple_cnn;
@@ -29,6 +31,11 @@ pub trait Model: Send + Sync {
 
     /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by name.
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor;
+
+    /// The margin that training puts on the right class' logit.
+    fn margin(&self) -> Option<Margin> {
+        None
+    }
 
     /// Redraws what is random in every pass, one stream a trial: buffers, or the seeds of dropout; most models have none. Called
     /// before each gradient, which alone sees what was drawn.
@@ -64,6 +71,7 @@ pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
     &simple_cnn::ENTRY,
     &mnist_cnn::ENTRY,
     &resnet::ENTRY,
+    &mobilefacenet::ENTRY,
     &mlp::ENTRY,
     &mlp::LOGISTIC,
 ];

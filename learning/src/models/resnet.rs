@@ -55,7 +55,7 @@ fn conv(tape: &mut Tape, name: &str, x: &Tensor, conv: Conv) -> Tensor {
 
 fn basic_block(tape: &mut Tape, norm: Norm, name: &str, x: &Tensor, output: i64, stride: i64) -> Tensor {
     let input = x.size()[2];
-    let three = |input, stride| Conv { input, output, kernel: 3, stride, padding: 1, bias: false };
+    let three = |input, stride| Conv { input, output, kernel: 3, stride, padding: 1, bias: false, groups: 1 };
     let y = conv(tape, &format!("{name}.conv1"), x, three(input, stride));
     let y = norm.layer(tape, &format!("{name}.bn1"), &y).relu();
     let y = conv(tape, &format!("{name}.conv2"), &y, three(output, 1));
@@ -63,7 +63,7 @@ fn basic_block(tape: &mut Tape, norm: Norm, name: &str, x: &Tensor, output: i64,
     if stride == 1 && input == output {
         return (y + x).relu();
     }
-    let one = Conv { input, output, kernel: 1, stride, padding: 0, bias: false };
+    let one = Conv { input, output, kernel: 1, stride, padding: 0, bias: false, groups: 1 };
     let short = conv(tape, &format!("{name}.downsample.0"), x, one);
     (y + norm.layer(tape, &format!("{name}.downsample.1"), &short)).relu()
 }
@@ -79,8 +79,15 @@ impl Model for Resnet {
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let (kernel, stride) = if self.stem == Stem::Imagenet { (7, 2) } else { (3, 1) };
-        let stem =
-            Conv { input: self.input[0], output: 64, kernel, stride, padding: kernel / 2, bias: false };
+        let stem = Conv {
+            input: self.input[0],
+            output: 64,
+            kernel,
+            stride,
+            padding: kernel / 2,
+            bias: false,
+            groups: 1,
+        };
         let x = conv(tape, "conv1", x, stem);
         let mut x = self.norm.layer(tape, "bn1", &x).relu();
         if self.stem == Stem::Imagenet {

@@ -40,7 +40,8 @@ impl Model for SimpleCnn {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv = |input, output| Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true };
+        let conv =
+            |input, output| Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true, groups: 1 };
         let x = avg_pool(&tape.conv("conv1", x, conv(self.input[0], 64)).relu(), 2);
         let x = avg_pool(&tape.conv("conv2", &x, conv(64, 128)).relu(), 2);
         let x = avg_pool(&tape.conv("conv3", &x, conv(128, 256)).relu(), 2);

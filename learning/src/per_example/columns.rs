@@ -114,6 +114,22 @@ impl Unfolded {
     }
 }
 
+/// The weight gradients of a grouped convolution's examples, `[T, B, out*(in/groups)*k*k]`: one small product a group.
+pub(super) fn grouped(conv: Conv, input: &Tensor, delta: &Tensor) -> Tensor {
+    let size = delta.size();
+    let (n, g, positions) = (size[0] * size[1], conv.groups, size[3] * size[4]);
+    let (x, delta) = (input.flatten(0, 1), delta.reshape([n, g, conv.output / g, positions]));
+    let few = (PATCH_BYTES / (g * conv.fan_in() * positions * bytes(&delta)).max(1)).clamp(1, n);
+    let parts = (0..n).step_by(few as usize).map(|from| {
+        let len = few.min(n - from);
+        let (k, s, p) = (conv.kernel, conv.stride, conv.padding);
+        let patches = x.narrow(0, from, len).im2col([k; 2], [1, 1], [p; 2], [s; 2]);
+        let patches = patches.reshape([len, g, conv.fan_in(), positions]);
+        delta.narrow(0, from, len).matmul(&patches.transpose(2, 3))
+    });
+    Tensor::cat(&parts.collect::<Vec<_>>(), 0).reshape([size[0], size[1], -1])
+}
+
 /// The patches of `[n, in, H, W]` under the kernel, `[n, L, k*k*in]`.
 ///
 /// With channels last a patch is k runs of k*in neighbours, copied at the speed of memory; torch's im2col tests every value

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::columns::Unfolded;
+use super::columns::{Unfolded, grouped};
 use crate::tape::{Tap, TapKind, broadcast_trials};
 
 /// The gradients that the examples of a batch give one layer's weight and bias, in the form that costs least.
@@ -17,20 +17,32 @@ enum Form {
     Outer { delta: Tensor, input: Tensor },
     /// A convolution through its unfolded input; the bias' gradients `[T, B, out]`.
     Conv { weight: Box<Unfolded>, bias: Option<Tensor> },
-    /// One factor and one shift a channel: both gradients formed, `[T, B, C]`.
-    Scale { weight: Tensor, bias: Tensor },
+    /// dW_i = delta_i input_i^T without its part along the rows of the unit weights, where `delta` is divided by the weights' norms and
+    /// `along` `[T, B, out]` is that part.
+    Cosine { delta: Tensor, input: Tensor, along: Tensor, unit: Tensor },
+    /// Few parameters: their gradients themselves, `[T, B, n]`.
+    Formed { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl LayerExamples {
     /// From what the tape kept and the loss gradient at the layer's output, `[T, B, ...]`.
     pub(super) fn new(tap: Tap, delta: Tensor) -> LayerExamples {
         let input = broadcast_trials(&tap.input.detach(), delta.size()[0]);
-        let form = match (tap.kind, tap.conv) {
-            (TapKind::Conv, Some(conv)) => Form::Conv {
+        let form = match (tap.kind, tap.conv, tap.fixed) {
+            (TapKind::Conv, Some(conv), _) if conv.groups > 1 => Form::Formed {
+                bias: tap.bias.map(|_| over_positions(&delta)),
+                weight: grouped(conv, &input, &delta),
+            },
+            (TapKind::Conv, Some(conv), _) => Form::Conv {
                 bias: tap.bias.map(|_| over_positions(&delta)),
                 weight: Box::new(Unfolded::new(conv, input, delta)),
             },
-            (TapKind::Scale, _) => scale(&input, &delta, tap.fixed.as_ref()),
+            (TapKind::Scale, _, fixed) => scale(&input, &delta, tap.bias.is_some(), fixed.as_ref()),
+            (TapKind::Cosine, _, Some([unit, inverse])) => {
+                let delta = delta * inverse.detach().unsqueeze(1);
+                let along = &delta * tap.output.detach();
+                Form::Cosine { delta, input, along, unit: unit.detach() }
+            }
             _ => Form::Outer { delta, input },
         };
         LayerExamples { weight: tap.weight, bias: tap.bias, form }
@@ -58,7 +70,14 @@ impl LayerExamples {
                 let w = weight.squares();
                 bias.as_ref().map_or(w.shallow_clone(), |b| w + squares(b))
             }
-            Form::Scale { weight, bias } => squares(weight) + squares(bias),
+            // What is left of a_i behind its part along a unit vector: ||a_i||^2 - (a_i u_k)^2.
+            Form::Cosine { delta, input, along, .. } => {
+                (squares(delta) * squares(input) - squares(along)).clamp_min(0.0)
+            }
+            Form::Formed { weight, bias } => {
+                let w = squares(weight);
+                bias.as_ref().map_or(w.shallow_clone(), |b| w + squares(b))
+            }
         }
     }
 
@@ -70,7 +89,12 @@ impl LayerExamples {
                 weight.erase(keep);
                 bias.iter_mut().for_each(|t| erase(t, keep));
             }
-            Form::Scale { weight, bias } => [weight, bias].into_iter().for_each(|t| erase(t, keep)),
+            Form::Cosine { delta, input, along, .. } => {
+                [delta, input, along].into_iter().for_each(|t| erase(t, keep));
+            }
+            Form::Formed { weight, bias } => {
+                [weight].into_iter().chain(bias).for_each(|t| erase(t, keep));
+            }
         }
     }
 
@@ -84,19 +108,23 @@ impl LayerExamples {
                 (scaled.transpose(1, 2).bmm(input), self.bias.map(|_| sum(delta)))
             }
             Form::Conv { weight, bias } => (weight.sum(factors), bias.as_ref().map(sum)),
-            Form::Scale { weight, bias } => (sum(weight), Some(sum(bias))),
+            Form::Cosine { delta, input, along, unit } => {
+                let scaled = delta * factors.unsqueeze(2);
+                (scaled.transpose(1, 2).bmm(input) - sum(along).unsqueeze(2) * unit, None)
+            }
+            Form::Formed { weight, bias } => (sum(weight), bias.as_ref().map(sum)),
         }
     }
 }
 
-/// Gradients of a normalisation's factor and shift; with fixed statistics its activation is `scale * input + shift`.
-fn scale(input: &Tensor, delta: &Tensor, fixed: Option<&[Tensor; 2]>) -> Form {
-    let (product, bias) = (over_positions(&(delta * input)), over_positions(delta));
-    let weight = match fixed {
-        Some([scale, shift]) => product * scale.unsqueeze(1) + &bias * shift.unsqueeze(1),
-        None => product,
+/// Gradients of a factor and (`shift`) a shift a channel; with fixed statistics the activation is `scale * input + shift`.
+fn scale(input: &Tensor, delta: &Tensor, shift: bool, fixed: Option<&[Tensor; 2]>) -> Form {
+    let (product, bias) = (over_positions(&(delta * input)), shift.then(|| over_positions(delta)));
+    let weight = match (fixed, &bias) {
+        (Some([scale, shift]), Some(bias)) => product * scale.unsqueeze(1) + bias * shift.unsqueeze(1),
+        _ => product,
     };
-    Form::Scale { weight, bias }
+    Form::Formed { weight, bias }
 }
 
 /// `[T, B, C, H, W]` to `[T, B, C]`.

@@ -20,7 +20,7 @@ impl Tape<'_> {
     /// Zero with probability `p` in `[0, 1)`, else `1/(1 - p)` of the value (Srivastava et al. 2014); `x` `[T, B, ...]`.
     /// The identity in [`Mode::Eval`], and where the parameters have no draw.
     pub fn dropout(&mut self, x: &Tensor, p: f64) -> Tensor {
-        self.drop_where(x, p, &x.size()[1..].to_vec())
+        self.drop_where(x, p, &x.size()[1..])
     }
 
     /// [`Tape::dropout`] of whole examples: each keeps all of its values or none (Huang et al. 2016, the residual branches of a network of

@@ -1,4 +1,4 @@
-//! Normalisation layers: by the batch's statistics, by running ones, by each example's own.
+//! Layers with one factor a channel: normalisation by the batch's statistics, by running ones, by each example's own; PReLU.
 
 use tch::Tensor;
 
@@ -56,6 +56,27 @@ impl Tape<'_> {
             weight: wi,
             bias: Some(bi),
             input: hat,
+            output,
+            kernels: Vec::new(),
+            fixed: None,
+            conv: None,
+        })
+    }
+
+    /// PReLU over `[T, B, C, H, W]` with one slope a channel, 0.25 before training (He et al. 2015).
+    pub fn prelu(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let c = x.size()[2];
+        let (wi, slope) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(0.25), true);
+        if self.record.is_none() && slope.size()[0] == 1 {
+            return unfold_trials(&images(x).prelu(&slope.squeeze_dim(0)), x.size()[0]);
+        }
+        let negative = x.clamp_max(0.0);
+        let output = x.relu().addcmul(&negative, &per_channel(&slope));
+        self.keep(Tap {
+            kind: TapKind::Scale,
+            weight: wi,
+            bias: None,
+            input: negative,
             output,
             kernels: Vec::new(),
             fixed: None,

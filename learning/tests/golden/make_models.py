@@ -118,6 +118,81 @@ class MnistCnn(nn.Module):
         return self.fc2(torch.relu(self.fc1(x)))
 
 
+class Block(nn.Module):
+    """Convolution, BatchNorm and, unless linear, PReLU."""
+
+    def __init__(self, i, o, kernel, stride, padding, groups=1, linear=False):
+        super().__init__()
+        self.conv = nn.Conv2d(i, o, kernel, stride, padding, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(o)
+        self.prelu = nn.Identity() if linear else nn.PReLU(o)
+
+    def forward(self, x):
+        return self.prelu(self.bn(self.conv(x)))
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, i, o, stride, expansion):
+        super().__init__()
+        wide = i * expansion
+        self.short = stride == 1 and i == o
+        first = [nn.Conv2d(i, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.PReLU(wide)]
+        second = [nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.PReLU(wide)]
+        self.conv = nn.Sequential(*first, *second, nn.Conv2d(wide, o, 1, bias=False), nn.BatchNorm2d(o))
+
+    def forward(self, x):
+        return x + self.conv(x) if self.short else self.conv(x)
+
+
+class Cosine(nn.Module):
+    def __init__(self, features, classes, scale):
+        super().__init__()
+        self.weight, self.scale = nn.Parameter(torch.zeros(classes, features)), scale
+
+    def forward(self, x):
+        return self.scale * nn.functional.linear(nn.functional.normalize(x), nn.functional.normalize(self.weight))
+
+
+class MobileFaceNet(nn.Module):
+    """Chen et al. 2018, table 1; with BatchNorm behind the two linear layers, too."""
+
+    def __init__(self, side, embedding, classes, scale=None):
+        super().__init__()
+        self.conv1, self.dw_conv1 = Block(3, 64, 3, 2, 1), Block(64, 64, 3, 1, 1, groups=64)
+        blocks, last = [], 64
+        for expansion, o, repeats, stride in ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1)):
+            for i in range(repeats):
+                blocks.append(Bottleneck(last, o, stride if i == 0 else 1, expansion))
+                last = o
+        self.blocks = nn.Sequential(*blocks)
+        self.conv2 = Block(128, 512, 1, 1, 0)
+        self.linear7 = Block(512, 512, side // 16, 1, 0, groups=512, linear=True)
+        self.linear1 = Block(512, embedding, 1, 1, 0, linear=True)
+        self.head = nn.Linear(embedding, classes) if scale is None else Cosine(embedding, classes, scale)
+
+    def forward(self, x):
+        x = self.conv2(self.blocks(self.dw_conv1(self.conv1(x))))
+        return self.head(self.linear1(self.linear7(x)).flatten(1))
+
+
+def arcface(scale, margin):
+    """Deng et al. 2019, by the angle itself where it stays below pi."""
+
+    def loss(logits, labels):
+        cosine = logits / scale
+        theta = torch.acos(cosine)
+        moved = torch.where(theta + margin < torch.pi, torch.cos(theta + margin), cosine - margin * torch.sin(torch.tensor(margin)))
+        right = nn.functional.one_hot(labels, logits.shape[1]).bool()
+        return nn.functional.cross_entropy(scale * torch.where(right, moved, cosine), labels)
+
+    return loss
+
+
+def cosface(scale, margin):
+    """Wang et al. 2018."""
+    return lambda logits, labels: nn.functional.cross_entropy(logits - scale * margin * nn.functional.one_hot(labels, logits.shape[1]), labels)
+
+
 def resnet(stem):
     model = torchvision.models.resnet18(num_classes=10)
     if stem == "cifar":
@@ -130,6 +205,8 @@ def spread(name, tensor, module):
     """Centre and half width of the hashed values of one parameter or buffer."""
     if isinstance(module, nn.BatchNorm2d):
         return {"weight": (1.0, 0.2), "bias": (0.0, 0.1), "running_mean": (0.0, 0.1), "running_var": (1.0, 0.3)}[name]
+    if isinstance(module, nn.PReLU):
+        return 0.25, 0.1
     weight = module.weight
     fan_in = weight[0].numel()
     return 0.0, (2.0 / fan_in) ** 0.5 if name == "weight" else fan_in**-0.5
@@ -159,10 +236,10 @@ def digest(tensor, key):
     return {"norm": flat.norm().item(), "projection": (flat * unit(flat.numel(), key)).sum().item(), "entries": flat[picks].tolist()}
 
 
-def gradients(model, names, x, labels, scales=None):
+def gradients(model, names, x, labels, criterion, scales=None):
     """Logits, loss, parameter gradients, and both objectives with their gradients with respect to x."""
     logits = model(x)
-    loss = nn.functional.cross_entropy(logits, labels)
+    loss = criterion(logits, labels)
     named = dict(model.named_parameters())
     grads = torch.autograd.grad(loss, [named[n] for n in names], create_graph=True)
     if scales is None:
@@ -188,7 +265,7 @@ def off(found, exact):
     return max((error.norm() / exact.norm()).item(), (error.reshape(-1)[picks].abs().max() / rms).item())
 
 
-def case(name, model, registry, input_shape, classes, batch, mode):
+def case(name, model, registry, input_shape, classes, batch, mode, criterion=nn.functional.cross_entropy):
     if sys.argv[1:] and name not in sys.argv[1:]:
         return
     order = fill(model)
@@ -198,9 +275,9 @@ def case(name, model, registry, input_shape, classes, batch, mode):
     labels = torch.tensor([(3 * b + 1) % classes for b in range(batch)])
     trainable = dict(model.named_parameters())
     names = [o["name"] for o in order if o["name"] in trainable]
-    logits, loss, grads, scales, objectives = gradients(model, names, x, labels)
+    logits, loss, grads, scales, objectives = gradients(model, names, x, labels, criterion)
     model.load_state_dict(state)
-    single = gradients(model.float(), names, x.detach().float().requires_grad_(True), labels, scales)
+    single = gradients(model.float(), names, x.detach().float().requires_grad_(True), labels, criterion, scales)
     largest = max(g.norm() for g in grads)
     first = max([off(single[0], logits), *(off(s, g) for s, g in zip(single[2], grads) if g.norm() > 1e-9 * largest)])
     second = max(off(single[4][k][1], objectives[k][1]) for k in objectives)
@@ -241,6 +318,11 @@ def main():
     case("simple-cnn", SimpleCnn(), {"name": "simple-cnn"}, face, 2, 2, "eval")
     case("mnist-cnn", MnistCnn(1152, 0), {"name": "mnist-cnn"}, (1, 28, 28), 10, 2, "eval")
     case("mnist-cnn-padded", MnistCnn(512, 1), {"name": "mnist-cnn", "padding": 1}, (1, 8, 8), 10, 2, "eval")
+    case("mobilefacenet", MobileFaceNet(48, 512, 7), {"name": "mobilefacenet"}, (3, 48, 48), 7, 2, "eval")
+    face128 = {"name": "mobilefacenet", "embedding": 128, "scale": 16.0}
+    arc, cos = {**face128, "head": "arcface"}, {**face128, "head": "cosface", "margin": 0.25}
+    case("mobilefacenet-arcface-train", MobileFaceNet(64, 128, 7, 16.0), arc, (3, 64, 64), 7, 3, "train", arcface(16.0, 0.5))
+    case("mobilefacenet-cosface", MobileFaceNet(32, 128, 7, 16.0), cos, (3, 32, 32), 7, 2, "eval", cosface(16.0, 0.25))
     case("mlp", Mlp(30, [16, 12], 2), {"name": "mlp", "hidden": [16, 12]}, (30,), 2, 3, "eval")
     case("mlp-image", Mlp(192, [128], 10), {"name": "mlp"}, (3, 8, 8), 10, 1, "eval")
     case("logistic", Mlp(64, [], 10), {"name": "logistic"}, (1, 8, 8), 10, 2, "eval")
