@@ -126,7 +126,8 @@ fn judged(
         return Ok(Default::default());
     };
     let limit = spec.evaluation.examples;
-    quality::evaluate(&federation.net, &standing.weights, data, split, limit, execution.device)
+    let (net, weights) = (&federation.net, &standing.weights);
+    quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)
 }
 
 fn record(

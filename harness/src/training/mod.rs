@@ -10,6 +10,7 @@ mod quality;
 mod robustness;
 mod round;
 mod summary;
+mod workers;
 
 pub use engine::{Execution, Told, train};
 pub use federation::{Federation, prepare};

@@ -7,6 +7,7 @@ use learning::{Mode, Network, Params, loss};
 use suites::Split;
 use tch::{Device, Kind, Tensor};
 
+use super::workers::side_by_side;
 use crate::HarnessError;
 
 /// Examples of one forward pass.
@@ -20,21 +21,24 @@ const CHUNK: usize = 256;
 pub fn evaluate(
     net: &Network,
     weights: &Params,
-    data: &dyn Dataset,
-    split: Split,
+    (data, split): (&dyn Dataset, Split),
     limit: Option<usize>,
     device: Device,
+    jobs: usize,
 ) -> Result<BTreeMap<String, f64>, HarnessError> {
     let count = data.len(split).min(limit.unwrap_or(usize::MAX));
     let ids: Vec<usize> = (0..count).collect();
-    let (mut logits, mut labels) = (Vec::new(), Vec::new());
-    for chunk in ids.chunks(CHUNK) {
+    let one = |weights: &Params, chunk: &[usize]| -> Result<(Tensor, Tensor), HarnessError> {
         let Batch { x, y, .. } = data.batch(split, chunk)?;
         let x = x.to_device(device).unsqueeze(0);
         let z = tch::no_grad(|| net.logits(weights, &x, Mode::Eval).squeeze_dim(0));
-        logits.push(z.to_device(Device::Cpu));
-        labels.push(y);
-    }
+        Ok((z.to_device(Device::Cpu), y))
+    };
+    // Chunks are cut the same whatever the number of workers, so a score does not depend on it.
+    let work = ids.chunks(CHUNK).collect();
+    let done = side_by_side(work, jobs, weights, |weights, chunk| one(weights, chunk));
+    let (logits, labels): (Vec<_>, Vec<_>) =
+        done.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
     Ok(judge(&Tensor::cat(&logits, 0), &Tensor::cat(&labels, 0)))
 }
 

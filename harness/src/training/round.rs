@@ -1,7 +1,6 @@
 //! One round of a training: who is in it works, several lots at once; defences, protocol and server follow.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use defenses::Transcript;
 use learning::client::{LocalTraining, State};
@@ -11,6 +10,7 @@ use tch::Kind;
 
 use super::cohort::Cohort;
 use super::examples::{Examples, Lot};
+use super::workers::side_by_side;
 use super::{Execution, Federation};
 use crate::HarnessError;
 use crate::price::Price;
@@ -116,39 +116,24 @@ impl Round<'_> {
         state: &State,
         lots: Vec<Lot>,
     ) -> Result<Option<Vec<Done>>, HarnessError> {
-        let (next, count) = (AtomicUsize::new(0), lots.len());
-        let lots: Vec<Mutex<Option<Lot>>> = lots.into_iter().map(|l| Mutex::new(Some(l))).collect();
-        let done: Vec<Mutex<Option<Result<Done, HarnessError>>>> =
-            (0..count).map(|_| Mutex::new(None)).collect();
         let failed = AtomicBool::new(false);
         let stop = || failed.load(Ordering::Relaxed) || self.execution.cancel.load(Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            for _ in 0..self.execution.jobs.clamp(1, count.max(1)) {
-                // A tensor may move between threads but not be shared by them: each has handles of its own.
-                let (weights, state) = (weights.clone(), state.clone());
-                let (next, lots, done, failed) = (&next, &lots, &done, &failed);
-                scope.spawn(move || {
-                    tch::set_num_threads(self.execution.threads as i32);
-                    while !stop() {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(lot) = lots.get(place).and_then(take) else { break };
-                        let result = self.lot(&weights, memory, &state, lot);
-                        failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                        put(&done[place], result);
-                    }
-                });
-            }
+        let states: Vec<(Lot, State)> = lots.into_iter().map(|lot| (lot, state.clone())).collect();
+        let done = side_by_side(states, self.execution.jobs, weights, |weights, (lot, state)| {
+            let done = (!stop()).then(|| self.lot(weights, memory, state, lot));
+            failed.fetch_or(matches!(done, Some(Err(_))), Ordering::Relaxed);
+            done
         });
         if self.execution.cancel.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        done.iter().filter_map(take).collect::<Result<Vec<_>, _>>().map(Some)
+        done.into_iter().flatten().collect::<Result<Vec<_>, _>>().map(Some)
     }
 
-    fn lot(&self, weights: &Params, memory: &Memory, state: &State, lot: Lot) -> Result<Done, HarnessError> {
+    fn lot(&self, weights: &Params, memory: &Memory, state: State, lot: Lot) -> Result<Done, HarnessError> {
         let (tag, device) = (self.tag(), self.execution.device);
         let (x, y) = (lot.pixels.to_device(device), lot.labels.to_device(device));
-        let state = if self.federation.is_alone() { state.clone() } else { State::default() };
+        let state = if self.federation.is_alone() { state } else { State::default() };
         let work = || self.setting(weights, &tag).local_work(&lot.clients, x, y, memory, state);
         let worked = crate::cell::guarded(work)
             .unwrap_or_else(|said| Err(HarnessError::Training(format!("round {}: {said}", self.number + 1))));
@@ -278,12 +263,4 @@ fn finite(sent: &[(usize, Vec<f32>)], number: usize) -> Result<(), HarnessError>
 fn weighted(losses: &[(f64, usize)]) -> Option<f64> {
     let count: usize = losses.iter().map(|(_, n)| n).sum();
     (count > 0).then(|| losses.iter().map(|(l, n)| l * *n as f64).sum::<f64>() / count as f64)
-}
-
-fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-}
-
-fn put<T>(slot: &Mutex<Option<T>>, value: T) {
-    *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
 }
