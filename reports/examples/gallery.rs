@@ -21,6 +21,9 @@ fn main() {
 
 fn show(dir: &Path) -> Result<(), reports::ReportError> {
     println!("{}", reports::write_report(dir)?.display());
+    let tasks = dir.join("tasks");
+    common::tasks::write(&tasks);
+    println!("{}", reports::write_report(&tasks)?.display());
     let runs = [("no defence", 0.97, false), ("dp-sgd", 0.85, true)];
     let mut folders = Vec::new();
     for (name, ceiling, private) in runs {

@@ -1,6 +1,7 @@
 //! Which settings vary across the cells of a run: these key the rows of every table, the others are printed once.
 
 use crate::CellRecord;
+use crate::run::Run;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::{CellSpec, Named};
@@ -106,6 +107,7 @@ fn spoken(path: &str, value: &str) -> String {
     match path {
         "defenses" if value == "none" => "no defence".into(),
         "training.partition" => format!("{value} partition"),
+        "model.batch_norm" => format!("BatchNorm {value}"),
         "training.batch_size" => format!("batch {value}"),
         "training.clients" | "trials" => plural(value, title(path).trim_end_matches('s')),
         "facts" => format!("knows {value}"),
@@ -201,6 +203,17 @@ pub(crate) fn plain(value: &Value) -> String {
 pub(crate) fn defences(spec: &CellSpec, show: impl Fn(&Named) -> String) -> String {
     let acting: Vec<_> = acting(spec).map(show).collect();
     if acting.is_empty() { "none".into() } else { acting.join(" + ") }
+}
+
+/// The defences of a cell of a run with what varies of their parameters; with all of these where the cells share their defences.
+pub(crate) fn defence_label(run: &Run, at: usize) -> String {
+    let varying = run.axes.value(at, "defenses").map(str::to_owned);
+    varying.unwrap_or_else(|| {
+        defences(&run.records[at].spec, |d| {
+            let params: Vec<_> = d.params.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
+            with_params(&d.name, params)
+        })
+    })
 }
 
 /// The defences of a cell that do anything.

@@ -9,6 +9,8 @@ mod axes;
 mod error;
 mod export;
 mod figures;
+mod frontier;
+mod leakage;
 mod markdown;
 pub mod metrics;
 mod number;

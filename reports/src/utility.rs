@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::CellRecord;
+use crate::axes::acting;
 use crate::stats::{Interval, wilson};
 
 /// A share with its interval, where the number of tries is known.
@@ -14,8 +17,16 @@ pub(crate) fn accuracy(record: &CellRecord) -> Option<Share> {
     of(&record.task)
 }
 
+/// Test accuracy of the attacked model, with its Wilson interval over the test examples.
+pub(crate) fn attacked(record: &CellRecord) -> Option<Share> {
+    named(&record.task, "accuracy")
+}
+
 fn of(task: &BTreeMap<String, f64>) -> Option<Share> {
-    let name = if task.contains_key(ROUNDS) { "trained_accuracy" } else { "accuracy" };
+    named(task, if task.contains_key(ROUNDS) { "trained_accuracy" } else { "accuracy" })
+}
+
+fn named(task: &BTreeMap<String, f64>, name: &str) -> Option<Share> {
     let share = task.get(name).copied().filter(|a| a.is_finite())?;
     let tries = task.get("test_examples").copied().unwrap_or(0.0).max(0.0) as usize;
     Some((share, wilson((share * tries as f64).round() as usize, tries).map(|rate| rate.ci)))
@@ -31,6 +42,19 @@ pub(crate) fn rounds(record: &CellRecord) -> Option<f64> {
 /// Seconds of the protocol's phases in one captured round.
 pub(crate) fn round_seconds(record: &CellRecord) -> f64 {
     record.wall.rounds.values().sum()
+}
+
+/// The composed epsilon that a defence reports, else the one it was given.
+pub(crate) fn epsilon(record: &CellRecord) -> Option<f64> {
+    // A guarantee that does not cover the cell's adversary is no point on this axis.
+    if record.defenses.iter().any(|d| d.values.contains_key("epsilon_not_covering")) {
+        return None;
+    }
+    let noted = record.defenses.iter().find_map(|d| d.values.get("epsilon").copied());
+    let given = || acting(&record.spec).find_map(|d| d.params.get("epsilon").and_then(Value::as_f64));
+    // Calibration ends a hair below what was asked: the round number is the better tick.
+    let near = |noted: f64| given().filter(|g| (noted / g - 1.0).abs() < 0.005).unwrap_or(noted);
+    noted.map(near).or_else(given).filter(|e| e.is_finite() && *e > 0.0)
 }
 
 #[cfg(test)]

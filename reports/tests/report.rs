@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{gallery, golden, info, record};
+use common::{gallery, golden, info, record, tasks};
 use reports::store::{CELLS, RUN};
 use reports::{ReportError, RunStore, write_report};
 use std::path::Path;
@@ -52,6 +52,33 @@ fn tidy(csv: &str) {
     let of = |metric: &str| rows.iter().filter(|r| &r[8] == metric).count();
     assert_eq!(of("psnr"), (15 * 8 + 20) * 5);
     assert_eq!(rows.iter().filter(|r| &r[8] == "psnr" && &r[9] == "inf").count(), 1);
+}
+
+/// The section of a report under `heading`.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let from = text.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let length = text[from + 3..].find("\n## ").map_or(text.len() - from, |end| end + 4);
+    &text[from..from + length]
+}
+
+#[test]
+fn tasks_have_a_frontier_and_a_course() {
+    let dir = tempfile::tempdir().unwrap();
+    tasks::write(dir.path());
+    let text = read(&write_report(dir.path()).unwrap());
+    let frontier = section(&text, "Privacy against utility");
+    golden("frontier.md", frontier);
+    golden("course.md", section(&text, "Leakage against training progress"));
+    for name in ["frontier", "frontier-psnr", "training-"] {
+        assert!(text.contains(&format!("![{name}")), "no figure {name}");
+    }
+    // A diverged training is listed below the figure and never drawn; a failed attack is a try without success.
+    assert!(
+        text.contains("Not drawn: prune (data wdbc): training diverged in round 3")
+            || text.contains("Not drawn: prune (wdbc): training diverged in round 3")
+    );
+    assert!(frontier.contains("not measured: training diverged in round 3"));
+    assert!(frontier.lines().any(|l| l.contains("| ckks |") && l.contains("0 % (0/8)")));
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crate::metrics::{Metric, in_order};
 use crate::run::{Run, group};
 use crate::stats::{quantile_sorted, sorted};
 use crate::utility;
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Points of one curve; longer traces are thinned evenly.
@@ -21,23 +20,10 @@ pub(super) fn all(run: &Run) -> Vec<Figure> {
     out
 }
 
-/// The composed epsilon that a defence reports, else the one it was given.
-fn epsilon_of(record: &CellRecord) -> Option<f64> {
-    // A guarantee that does not cover the cell's adversary is no point on this axis.
-    if record.defenses.iter().any(|d| d.values.contains_key("epsilon_not_covering")) {
-        return None;
-    }
-    let noted = record.defenses.iter().find_map(|d| d.values.get("epsilon").copied());
-    let given = || acting(&record.spec).find_map(|d| d.params.get("epsilon").and_then(Value::as_f64));
-    // Calibration ends a hair below what was asked: the round number is the better tick.
-    let near = |noted: f64| given().filter(|g| (noted / g - 1.0).abs() < 0.005).unwrap_or(noted);
-    noted.map(near).or_else(given).filter(|e| e.is_finite() && *e > 0.0)
-}
-
 /// The cells that differ in epsilon alone, each group ascending in it; single cells make no curve.
 fn families(run: &Run) -> Vec<Vec<usize>> {
     let with: Vec<usize> =
-        run.attacked().into_iter().filter(|at| epsilon_of(&run.records[*at]).is_some()).collect();
+        run.attacked().into_iter().filter(|at| utility::epsilon(&run.records[*at]).is_some()).collect();
     let mut families = group(with, |at| {
         let mut spec = run.records[at].spec.clone();
         // Of the first that has one: that is the axis.
@@ -46,7 +32,7 @@ fn families(run: &Run) -> Vec<Vec<usize>> {
         }
         spec.id().to_string()
     });
-    let place = |at: &usize| epsilon_of(&run.records[*at]).unwrap_or(f64::INFINITY);
+    let place = |at: &usize| utility::epsilon(&run.records[*at]).unwrap_or(f64::INFINITY);
     families.iter_mut().for_each(|cells| cells.sort_by(|a, b| place(a).total_cmp(&place(b))));
     families.retain(|cells| cells.len() > 1);
     families
@@ -95,7 +81,7 @@ fn epsilon_figures(
     let curve = |cells: &Vec<usize>| {
         let mark = |at: &usize| {
             let (y, interval) = value(*at)?;
-            Some(Mark { x: epsilon_of(&run.records[*at])?, y, interval })
+            Some(Mark { x: utility::epsilon(&run.records[*at])?, y, interval })
         };
         let marks: Vec<Mark> = cells.iter().filter_map(mark).collect();
         let level = run.undefended(cells[0]).and_then(value).map(|v| v.0);

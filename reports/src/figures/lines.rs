@@ -1,7 +1,7 @@
 //! Curves: a metric against epsilon, and the objective against the iteration.
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Stroke};
+use super::canvas::{Canvas, Point, Stroke};
 use super::palette;
 use super::panel::{FOOT, Legend, Panel, TITLE_ROOM, title};
 
@@ -72,6 +72,12 @@ fn epsilon_curve(canvas: &mut Canvas, panel: &Panel, at: usize, curve: &Curve, c
         let (x, y) = panel.place(x, y);
         (x + aside, y)
     };
+    with_bars(canvas, at, curve, place);
+}
+
+/// A curve with markers and error bars in the colour of series `at`.
+pub(super) fn with_bars(canvas: &mut Canvas, at: usize, curve: &Curve, place: impl Fn(f64, f64) -> Point) {
+    let colour = palette::colour(at);
     let line: Vec<_> = curve.marks.iter().map(|m| place(m.x, m.y)).collect();
     canvas.line(&line, Stroke::solid(colour, 1.1));
     for mark in &curve.marks {

@@ -8,13 +8,17 @@ mod choose;
 mod curves;
 mod distributions;
 mod font;
+mod frontier;
 mod grid;
+mod labelled;
+mod leakage;
 mod lines;
 mod palette;
 mod panel;
 mod pictures;
 mod points;
 mod progress;
+mod stacked;
 mod svg;
 pub(crate) mod training;
 
@@ -42,7 +46,12 @@ impl Figure {
 /// Writes every figure the run has data for below `dir/figures/` and returns the report's section.
 pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, ReportError> {
     let (grids, omitted) = pictures::grids(run);
-    let drawn = choose::bars(run).into_iter().chain(distributions::all(run)).chain(curves::all(run));
+    let drawn = frontier::all(run)
+        .into_iter()
+        .chain(leakage::all(run))
+        .chain(choose::bars(run))
+        .chain(distributions::all(run))
+        .chain(curves::all(run));
     let section = save_all(dir, drawn.chain(grids).collect(), "No cell has anything to draw yet.")?;
     Ok(section + &omitted)
 }
@@ -94,7 +103,12 @@ fn remove_stale(folder: &Path, written: &[String]) -> Result<(), ReportError> {
 fn cell_name(run: &Run, at: usize, telling: &Telling, except: &[&str]) -> String {
     let label = run.axes.label(at, telling, except);
     let label = if label.is_empty() { run.axes.attacks[at].clone() } else { label };
-    unbroken(&label.replace("epsilon = ", "ε=").replace("delta = ", "δ="))
+    unbroken(&short(&label))
+}
+
+/// The label with the letters of privacy for their names.
+fn short(label: &str) -> String {
+    label.replace("epsilon = ", "ε=").replace("delta = ", "δ=")
 }
 
 /// The label with its short parts kept in one line.

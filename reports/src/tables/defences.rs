@@ -1,7 +1,7 @@
 //! What defences promise, what they did, and what the strongest attack still got.
 
 use super::{interval, key, keyed, mean_ci, rate};
-use crate::axes::{acting, plain};
+use crate::axes::{acting, defence_label};
 use crate::markdown::{NONE, Table, significant};
 use crate::metrics::{Metric, THRESHOLDS};
 use crate::run::Run;
@@ -59,7 +59,7 @@ fn row(run: &Run, at: usize) -> [String; 7] {
 }
 
 /// A share with its interval.
-fn share(value: Option<utility::Share>) -> String {
+pub(super) fn share(value: Option<utility::Share>) -> String {
     value.map_or(NONE.into(), |(share, ci)| {
         let ci = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
         format!("{share:.3}{ci}")
@@ -67,7 +67,7 @@ fn share(value: Option<utility::Share>) -> String {
 }
 
 /// The paired difference in PSNR, capped as in the means.
-fn change(run: &Run, at: usize, twin: usize) -> String {
+pub(super) fn change(run: &Run, at: usize, twin: usize) -> String {
     let psnr = Metric::of("psnr");
     let value = |image: &ImageScore| {
         let score = image.scores.get("psnr").copied().flatten()?;
@@ -109,7 +109,7 @@ pub(super) fn worst_case(run: &Run) -> String {
         let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else { continue };
         let cell = &run.cells[worst];
         table.row([
-            defence(run, worst),
+            defence_label(run, worst),
             run.axes.label(rivals[0], &telling, &["attack", "defenses"]),
             rivals.len().to_string(),
             format!("{} (#{})", run.axes.attacks[worst], worst + 1),
@@ -125,19 +125,8 @@ pub(super) fn worst_case(run: &Run) -> String {
     )
 }
 
-fn defence(run: &Run, at: usize) -> String {
-    let spec = &run.records[at].spec;
-    let varying = run.axes.value(at, "defenses").map(str::to_owned);
-    varying.unwrap_or_else(|| {
-        crate::axes::defences(spec, |d| {
-            let params: Vec<_> = d.params.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
-            if params.is_empty() { d.name.clone() } else { format!("{} ({})", d.name, params.join(", ")) }
-        })
-    })
-}
-
 /// Whether the registered adaptive attack of each acting defence is among the rivals.
-fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> String {
+pub(super) fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> String {
     let tried = |name: &str| {
         rivals.iter().any(|r| {
             let record = &run.records[*r];

@@ -2,6 +2,8 @@
 
 mod cost;
 mod defences;
+mod frontier;
+mod leakage;
 mod overview;
 mod problems;
 mod published;
@@ -24,6 +26,8 @@ pub(crate) fn sections(run: &Run) -> String {
         cost::cost(run),
         defences::defences(run),
         defences::worst_case(run),
+        frontier::frontier(run),
+        leakage::leakage(run),
         published::published(run),
         problems::failures(run),
         problems::flags(run),

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod gallery;
+pub mod tasks;
 pub mod trainings;
 
 use reports::{CellRecord, Cost, ImageScore, Outcome, RunInfo, SCHEMA, Scores, SuiteInfo, TracePoint, Wall};

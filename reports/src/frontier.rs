@@ -1,0 +1,163 @@
+//! Privacy against utility: what the strongest attack got through each defence, and what the task was worth trained with it.
+
+use crate::axes::acting;
+use crate::metrics::{Metric, THRESHOLDS};
+use crate::run::{Run, group};
+use crate::stats::{Interval, Rate};
+use crate::utility::{self, Share};
+
+/// One task under one adversary: its defences as points.
+pub(crate) struct Panel {
+    /// What tells it from the other panels; empty for the only one.
+    pub name: String,
+    pub points: Vec<Point>,
+    /// Mean PSNR of the strongest null baseline: less than this is nothing gained.
+    pub null: Option<f64>,
+}
+
+/// One defence: the attacks on it, and the federation that was trained with it.
+pub(crate) struct Point {
+    /// Cells that differ in the attack alone.
+    pub rivals: Vec<usize>,
+    /// The defences with what varies of their parameters.
+    pub label: String,
+    /// The defences by name: what shares a colour.
+    pub family: String,
+    pub undefended: bool,
+    /// The largest success rate of any attack, and its cell.
+    pub success: Option<(Rate, usize)>,
+    /// The largest mean PSNR of any attack, and its cell.
+    pub psnr: Option<(f64, Option<Interval>, usize)>,
+    pub accuracy: Accuracy,
+}
+
+/// What the utility federation came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Accuracy {
+    Measured(Share),
+    /// Why there is none.
+    Lost(String),
+}
+
+/// What a frontier's horizontal axis measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Leak {
+    Success,
+    Psnr,
+}
+
+/// The success rate that the frontier is about.
+pub(crate) fn success_label() -> String {
+    THRESHOLDS[1].label(&Metric::of("psnr"))
+}
+
+impl Point {
+    fn of(run: &Run, rivals: Vec<usize>) -> Self {
+        let at = rivals[0];
+        let family = acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
+        let undefended = family.is_empty();
+        let label = if undefended { "no defence".into() } else { crate::axes::defence_label(run, at) };
+        let name = success_label();
+        let rates = rivals.iter().filter_map(|at| Some((*run.cells[*at].success.get(&name)?, *at)));
+        // The first of equals, as the suite lists them.
+        let success = rates.rev().max_by(|a, b| a.0.rate.total_cmp(&b.0.rate));
+        let mean = |at: &usize| {
+            let summary = run.cells[*at].metrics.get("psnr")?;
+            Some((summary.mean?, summary.ci, *at))
+        };
+        let psnr = rivals.iter().rev().filter_map(mean).max_by(|a, b| a.0.total_cmp(&b.0));
+        Point { accuracy: accuracy(run, &rivals), rivals, label, family, undefended, success, psnr }
+    }
+
+    /// Leak and accuracy where both were measured.
+    pub fn place(&self, leak: Leak) -> Option<(f64, f64)> {
+        let x = match leak {
+            Leak::Success => self.success.map(|(rate, _)| rate.rate),
+            Leak::Psnr => self.psnr.map(|(mean, ..)| mean),
+        };
+        match self.accuracy {
+            Accuracy::Measured((share, _)) => Some((x.filter(|x| x.is_finite())?, share)),
+            Accuracy::Lost(_) => None,
+        }
+    }
+}
+
+/// The accuracy of any of the cells: the federation is the same for all attacks.
+fn accuracy(run: &Run, rivals: &[usize]) -> Accuracy {
+    let trained = |at: &&usize| utility::rounds(&run.records[**at]).is_some();
+    if let Some(share) = rivals.iter().filter(trained).find_map(|at| utility::accuracy(&run.records[*at])) {
+        return Accuracy::Measured(share);
+    }
+    let notes = rivals.iter().flat_map(|at| &run.records[*at].notes);
+    let told = notes.filter_map(|n| n.strip_prefix("utility not measured: ")).next();
+    let failed = rivals.iter().find_map(|at| match &run.records[*at].outcome {
+        crate::Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
+        _ => None,
+    });
+    Accuracy::Lost(told.map(str::to_owned).or(failed).unwrap_or("training diverged".into()))
+}
+
+/// The panels of the run; none where no cell trained a federation, or all of them the same one.
+pub(crate) fn panels(run: &Run) -> Vec<Panel> {
+    let with = |at: &usize| run.records[*at].spec.utility.is_some();
+    let groups = group(run.attacked().into_iter().filter(with).collect(), |at| {
+        let spec = &run.records[at].spec;
+        format!("{} {} {:?} {:?}", spec.world_key(), spec.vantage, spec.facts, spec.utility)
+    });
+    let groups: Vec<Vec<usize>> =
+        groups.into_iter().filter(|g| g.iter().any(|at| run.defended(*at))).collect();
+    let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();
+    let telling = run.axes.telling(&firsts, &["attack", "defenses"]);
+    let panel = |cells: Vec<usize>| Panel {
+        name: run.axes.label(cells[0], &telling, &[]),
+        null: cells.iter().find_map(|at| run.cells[*at].best_null_psnr()),
+        points: points(run, cells),
+    };
+    groups.into_iter().map(panel).filter(|p| p.points.len() > 1).collect()
+}
+
+/// One point a defence, the undefended twin first; where it was seen from another vantage only, it is taken from there.
+fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
+    let defended = cells.iter().copied().find(|at| run.defended(*at));
+    let rivals = group(cells, |at| format!("{:?}", acting(&run.records[at].spec).collect::<Vec<_>>()));
+    let mut points: Vec<Point> = rivals.into_iter().map(|r| Point::of(run, r)).collect();
+    points.sort_by_key(|p| !p.undefended);
+    if !points[0].undefended
+        && let Some(twin) = defended.and_then(|at| run.undefended(at))
+        && let Some(rivals) = run.rivals().into_iter().find(|r| r.contains(&twin))
+        && run.records[twin].spec.utility.is_some()
+    {
+        points.insert(0, Point::of(run, rivals));
+    }
+    points
+}
+
+/// Which of `(leak, utility)` no other beats in one without losing in the other.
+pub(crate) fn pareto(places: &[Option<(f64, f64)>]) -> Vec<bool> {
+    let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 >= b.1 && (a.0 < b.0 || a.1 > b.1);
+    let optimal = |own: &Option<(f64, f64)>| {
+        own.is_some_and(|own| !places.iter().flatten().any(|other| beats(*other, own)))
+    };
+    places.iter().map(optimal).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_frontier_is_what_nothing_beats() {
+        let places = [(1.0, 0.9), (0.5, 0.8), (0.5, 0.7), (0.0, 0.8), (0.0, 0.8), (0.9, 0.95)].map(Some);
+        assert_eq!(pareto(&places), [false, false, false, true, true, true]);
+        assert_eq!(pareto(&[None, Some((0.3, 0.1))]), [false, true]);
+    }
+
+    proptest! {
+        #[test]
+        fn some_point_is_always_optimal(places in prop::collection::vec((0.0f64..1.0, 0.0f64..1.0), 1..12)) {
+            let places: Vec<_> = places.into_iter().map(Some).collect();
+            prop_assert!(pareto(&places).contains(&true));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The privacy-utility frontier in numbers, with the cost of a round beside it.
+
+use super::defences::adaptive;
+use super::{mean_ci, rate};
+use crate::frontier::{Accuracy, Leak, Panel, Point, panels, pareto, success_label};
+use crate::markdown::{NONE, Table, bytes, significant};
+use crate::metrics::Metric;
+use crate::run::Run;
+use crate::{CellRecord, utility};
+
+pub(super) fn frontier(run: &Run) -> String {
+    let panels = panels(run);
+    if panels.is_empty() {
+        return String::new();
+    }
+    let success = format!("worst {}", success_label());
+    let head = [
+        "setting",
+        "defence",
+        "attacks tried",
+        &success,
+        "worst PSNR (dB)",
+        "strongest attack",
+        "adaptive attack",
+        "accuracy",
+        "accuracy lost",
+        "ε",
+        "bytes up a client",
+        "bytes down a client",
+        "bytes up in all",
+        "protocol seconds a round",
+        "Pareto-optimal",
+    ];
+    let mut table = Table::new(head);
+    for panel in &panels {
+        rows(run, panel, &mut table);
+    }
+    let lead = format!(
+        "Per defence: the most that any attack tried got, and the test accuracy after training with the defence in the loop. Pareto-optimal: no other defence of \
+         the setting leaks less (by {}; in brackets by mean PSNR) without costing accuracy, by the point estimates; overlapping intervals may turn the order. \
+         Failed attacks count as tried without success. Bytes and seconds are those of one round.\n\n",
+        success_label()
+    );
+    format!("## Privacy against utility\n\n{lead}{}", table.without_empty_columns().render(""))
+}
+
+fn rows(run: &Run, panel: &Panel, table: &mut Table) {
+    let optimal = |leak| pareto(&panel.points.iter().map(|p| p.place(leak)).collect::<Vec<_>>());
+    let (by_success, by_psnr) = (optimal(Leak::Success), optimal(Leak::Psnr));
+    let baseline = panel.points.iter().find(|p| p.undefended).and_then(share);
+    for (at, point) in panel.points.iter().enumerate() {
+        let word = |leak, optimal: &[bool]| match (point.place(leak), optimal[at]) {
+            (None, _) => NONE,
+            (_, true) => "yes",
+            (_, false) => "no",
+        };
+        let own = match (word(Leak::Success, &by_success), word(Leak::Psnr, &by_psnr)) {
+            (NONE, NONE) => NONE.into(),
+            (success, psnr) => format!("{success} ({psnr})"),
+        };
+        let cells = leak(run, point).into_iter().chain(worth(point, baseline)).chain(cost(run, point));
+        table.row([panel.name.clone(), point.label.clone()].into_iter().chain(cells).chain([own]));
+    }
+}
+
+fn share(point: &Point) -> Option<f64> {
+    match &point.accuracy {
+        Accuracy::Measured((share, _)) => Some(*share),
+        Accuracy::Lost(_) => None,
+    }
+}
+
+fn leak(run: &Run, point: &Point) -> [String; 5] {
+    let strongest = point.psnr.map(|(.., at)| at);
+    let summary = strongest.and_then(|at| run.cells[at].metrics.get("psnr"));
+    let names: Vec<usize> = [point.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();
+    let shown = |at: &usize| format!("{} (#{})", run.axes.attacks[*at], at + 1);
+    let mut attacks: Vec<String> = names.iter().map(shown).collect();
+    attacks.dedup();
+    // Where no attack succeeded at all, none is the strongest by success.
+    if point.success.is_some_and(|(rate, _)| rate.successes == 0) {
+        attacks = strongest.iter().map(shown).collect();
+    }
+    [
+        point.rivals.len().to_string(),
+        rate(point.success.map(|(rate, _)| rate).as_ref()),
+        mean_ci(&Metric::of("psnr"), summary),
+        if attacks.is_empty() { NONE.into() } else { attacks.join("; by PSNR ") },
+        adaptive(run, point.rivals[0], &point.rivals),
+    ]
+}
+
+fn worth(point: &Point, baseline: Option<f64>) -> [String; 2] {
+    match &point.accuracy {
+        Accuracy::Lost(why) => [format!("not measured: {why}"), NONE.into()],
+        Accuracy::Measured((share, ci)) => {
+            let ci = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
+            let lost = baseline.filter(|_| !point.undefended);
+            let lost = lost.map_or(NONE.into(), |b| format!("{:+.1} points", 100.0 * (b - share)));
+            [format!("{share:.3}{ci}"), lost]
+        }
+    }
+}
+
+/// Of the first attack whose round was carried out; the round is the same for all.
+fn cost(run: &Run, point: &Point) -> [String; 5] {
+    let carried = |record: &&CellRecord| record.cost.bytes_up > 0;
+    let records = || point.rivals.iter().map(|at| &run.records[*at]);
+    let Some(record) = records().find(carried).or_else(|| records().next()) else {
+        return std::array::from_fn(|_| NONE.into());
+    };
+    let some = |v: u64| if v == 0 { NONE.into() } else { bytes(v) };
+    let seconds = utility::round_seconds(record);
+    [
+        utility::epsilon(record).map_or(NONE.into(), significant),
+        some(record.cost.bytes_up),
+        some(record.cost.bytes_down),
+        some(record.cost.bytes_up_all),
+        if seconds > 0.0 { significant(seconds) } else { NONE.into() },
+    ]
+}
