@@ -57,7 +57,8 @@ pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, Harn
     let net = Arc::new(saved::network(&spec, data.card())?);
     let key =
         format!("training {:?} {:?} {} {}", spec.task, spec.clients, spec.regime, spec.local.batch_size);
-    let parts = parts(&spec, data.as_ref(), &key)?;
+    let mut parts = parts(&spec, data.as_ref(), &key)?;
+    notes.extend(lone_examples(&spec, &net, &mut parts));
     let deployment = deployment(&spec, &net, &parts, protocol.as_ref());
     let secrets = format!("{key} {:?} {:?}", spec.model, spec.defenses);
     let budgets = defenses.iter().map(|d| d.privacy(&deployment)).collect::<Result<_, _>>()?;
@@ -111,6 +112,17 @@ fn parts(spec: &TrainSpec, data: &dyn Dataset, key: &str) -> Result<Vec<Vec<usiz
         }
         None => Ok(parts),
     }
+}
+
+/// BatchNorm has no statistics of a last batch of one example: such an example stays out.
+fn lone_examples(spec: &TrainSpec, net: &Network, parts: &mut [Vec<usize>]) -> Option<String> {
+    let batch = spec.local.batch_size;
+    let by_batch = net.layout().specs().iter().any(|s| s.name.ends_with("running_mean"));
+    let lone = |part: &&mut Vec<usize>| by_batch && batch > 1 && part.len() > 1 && part.len() % batch == 1;
+    let shortened = parts.iter_mut().filter(lone).map(|part| part.truncate(part.len() - 1)).count();
+    (shortened > 0).then(|| {
+        format!("{shortened} client(s) leave out one example, which would be a batch by itself: BatchNorm has no statistics of it")
+    })
 }
 
 fn deployment(spec: &TrainSpec, net: &Network, parts: &[Vec<usize>], protocol: &dyn Protocol) -> Deployment {
