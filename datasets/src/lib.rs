@@ -18,5 +18,6 @@ pub mod recordio;
 pub use card::{Card, Kind, LabelKind};
 pub use dataset::{Batch, Dataset, Request};
 pub use error::DatasetError;
+pub use loaders::knows_unseen;
 pub use registry::{DatasetEntry, ENTRIES, Presence, SplitCount, VerifyReport, entry, open, verify};
 pub use suites::Split;

@@ -10,6 +10,11 @@ pub(crate) const IDENTITY: &str = "identity";
 /// [`crate::Request::label`] for the persons that are kept out of training.
 pub(crate) const UNSEEN: &str = "unseen";
 
+/// Whether a data set of that name opens with `label = "unseen"`: persons for verification, who are in no train split.
+pub fn knows_unseen(name: &str) -> bool {
+    ["celeba", "casia-webface", "synthfaces"].contains(&name) || name.starts_with("recordio:")
+}
+
 /// What the splits are, for a card's notes.
 pub(crate) const CLOSED_NOTE: &str = "classes are the persons of train; val and test are other images of the same persons (a tenth and a fifth of \
     each person's, one for test of those with three or four); persons that are not in train are served by label = \"unseen\"";

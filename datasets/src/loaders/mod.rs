@@ -17,6 +17,7 @@ mod table;
 mod wdbc_file;
 
 pub(crate) use folder::open_at as open_folder;
+pub use identities::knows_unseen;
 pub(crate) use identities::{IDENTITY, UNSEEN};
 pub(crate) use medmnist::open_named as open_npz;
 pub(crate) use recordio::open_at as open_recordio;

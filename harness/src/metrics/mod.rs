@@ -15,6 +15,7 @@ mod panel;
 mod psnr;
 mod registry;
 mod ssim;
+pub mod verification;
 
 use tch::Tensor;
 
