@@ -209,12 +209,22 @@ impl<'a> Tape<'a> {
 
     /// Fully connected layer, `x` `[T, B, in]` to `[T, B, out]`; PyTorch's default initialisation.
     pub fn linear(&mut self, name: &str, x: &Tensor, out: i64) -> Tensor {
+        let init = |fan_in: i64| InitRule::Uniform { bound: 1.0 / (fan_in as f64).sqrt() };
         let x = &self.before_linear(name, x);
+        self.linear_layer(name, x, out, [init(x.size()[2]), init(x.size()[2])])
+    }
+
+    /// [`Tape::linear`] with stated initialisations of weight and bias.
+    pub fn linear_init(&mut self, name: &str, x: &Tensor, out: i64, init: [InitRule; 2]) -> Tensor {
+        let x = self.before_linear(name, x);
+        self.linear_layer(name, &x, out, init)
+    }
+
+    fn linear_layer(&mut self, name: &str, x: &Tensor, out: i64, [weight, bias]: [InitRule; 2]) -> Tensor {
         let size = x.size();
         let fan_in = size[2];
-        let init = InitRule::Uniform { bound: 1.0 / (fan_in as f64).sqrt() };
-        let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], init.clone(), true);
-        let (bi, b) = self.param(format!("{name}.bias"), &[out], init, true);
+        let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], weight, true);
+        let (bi, b) = self.param(format!("{name}.bias"), &[out], bias, true);
         let z = if w.size()[0] == 1 {
             x.reshape([-1, fan_in])
                 .linear(&w.squeeze_dim(0), Some(&b.squeeze_dim(0)))
@@ -237,17 +247,14 @@ impl<'a> Tape<'a> {
 
     /// Convolution, `x` `[T, B, in, H, W]` to `[T, B, out, H', W']`.
     pub fn conv(&mut self, name: &str, x: &Tensor, conv: Conv) -> Tensor {
-        let bound = 1.0 / (conv.fan_in() as f64).sqrt();
-        self.conv_init(name, x, conv, InitRule::Uniform { bound })
+        let init = InitRule::Uniform { bound: 1.0 / (conv.fan_in() as f64).sqrt() };
+        self.conv_init(name, x, conv, [init.clone(), init])
     }
 
-    /// [`Tape::conv`] with a stated initialisation of the kernel.
-    pub fn conv_init(&mut self, name: &str, x: &Tensor, conv: Conv, init: InitRule) -> Tensor {
-        let bound = 1.0 / (conv.fan_in() as f64).sqrt();
-        let (wi, w) = self.param(format!("{name}.weight"), &conv.shape(), init, true);
-        let bias = conv
-            .bias
-            .then(|| self.param(format!("{name}.bias"), &[conv.output], InitRule::Uniform { bound }, true));
+    /// [`Tape::conv`] with stated initialisations of kernel and bias.
+    pub fn conv_init(&mut self, name: &str, x: &Tensor, conv: Conv, [kernel, bias]: [InitRule; 2]) -> Tensor {
+        let (wi, w) = self.param(format!("{name}.weight"), &conv.shape(), kernel, true);
+        let bias = conv.bias.then(|| self.param(format!("{name}.bias"), &[conv.output], bias, true));
         let value = bias.as_ref().map(|(_, b)| b);
         let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
         let output = match self.record {

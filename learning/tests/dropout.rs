@@ -112,6 +112,41 @@ fn a_trial_draws_the_same_alone() {
     }
 }
 
+/// "Row" mode: an example keeps a branch whole or not at all, fairly, and each block draws by itself.
+#[test]
+fn stochastic_depth_takes_whole_examples() {
+    let (net, params, ..) = digits(1, 1, 1, Kind::Float);
+    let params = net.refresh(params, &mut rngs(0, 8));
+    let mut tape = Tape::new(&params, Mode::Train);
+    let ones = Tensor::ones([8, 512, 3, 2, 2], (Kind::Float, Device::Cpu));
+    let layers = [tape.stochastic_depth(&ones, 0.2), tape.stochastic_depth(&ones, 0.2)];
+    for layer in &layers {
+        let rows = layer.flatten(2, -1);
+        assert!(rows.amax([2], false).equal(&rows.amin([2], false)));
+        let kept = mean(&rows.gt(0.0));
+        assert!((kept - 0.8).abs() < 5.0 * (0.16f64 / 4096.0).sqrt(), "kept {kept}");
+        assert!((layer.max().double_value(&[]) - 1.25).abs() < 1e-6);
+    }
+    let first = |t: &Tensor| t.flatten(2, -1).narrow(2, 0, 1);
+    let score = correlation(&first(&layers[0]), &first(&layers[1]));
+    assert!(score.abs() < 5.0, "two blocks correlate by {score} standard errors");
+}
+
+#[test]
+fn a_deep_network_draws_in_train_mode() {
+    tch::set_num_threads(1);
+    let x = hashed(&[2, 2, 3, 32, 32], 900, Kind::Float);
+    for (rates, random) in [((0.0, 0.2), true), ((0.3, 0.0), true), ((0.0, 0.0), false)] {
+        let model = json!({"name": "efficientnet-b2", "norm": "group", "dropout": rates.0, "stochastic_depth": rates.1});
+        let net = network(&model, &[3, 32, 32], 5);
+        let params = hashed_params(&net, 1, 10, Kind::Float);
+        let drawn = net.refresh(params.clone(), &mut rngs(0, 2));
+        let plain = net.logits(&params, &x, Mode::Train);
+        assert_eq!(!net.logits(&drawn, &x, Mode::Train).equal(&plain), random, "{model}");
+        assert!(net.logits(&drawn, &x, Mode::Eval).equal(&net.logits(&params, &x, Mode::Eval)));
+    }
+}
+
 #[test]
 fn the_words_stay_what_they_are() {
     let (_, params, ..) = digits(1, 1, 1, Kind::Float);

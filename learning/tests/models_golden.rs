@@ -173,6 +173,17 @@ fn mobilefacenet_as_published() {
     assert_eq!(net.embed(&params, &x, Mode::Eval).size(), [1, 1, 128]);
 }
 
+/// torchvision's names, shapes and values; and its 9.11 M parameters.
+#[test]
+fn efficientnet_b2() {
+    both("efficientnet-b2-eval");
+    both("efficientnet-b2-train");
+    for (classes, count) in [(1000, 9_109_994), (14, 7_720_720)] {
+        let net = network(&serde_json::json!({"name": "efficientnet-b2"}), &[3, 32, 32], classes);
+        assert_eq!(net.layout().trainable_len(), count);
+    }
+}
+
 #[test]
 fn mlp_and_logistic() {
     for name in ["mlp", "mlp-image", "logistic"] {

@@ -26,6 +26,7 @@ fn cases() -> Vec<(Value, Vec<i64>, i64)> {
             2,
         ),
         (json!({"name": "mobilefacenet", "embedding": 16}), vec![1, 16, 16], 2),
+        (json!({"name": "efficientnet-b2", "norm": "group"}), vec![1, 32, 32], 2),
         (json!({"name": "mlp", "hidden": [24, 12]}), vec![13], 7),
         (json!({"name": "logistic"}), vec![1, 8, 8], 7),
         (json!({"name": "resnet18"}), vec![3, 32, 32], 3),
@@ -116,11 +117,13 @@ fn as_a_loop_over_the_examples() {
     tch::set_num_threads(1);
     for (model, input, batch) in cases() {
         let net = network(&model, &input, CLASSES);
-        for (trials, own) in [(1, 1), (3, 1), (2, 2)] {
+        let all = [(2, 2), (1, 1), (3, 1)];
+        for &(trials, own) in if model["name"] == "efficientnet-b2" { &all[..1] } else { &all[..] } {
             // Many GroupNorms amplify what single precision rounds away, in the loop as well.
-            let (single, double) = match (model["norm"] == "group", model["name"] == "mobilefacenet") {
-                (true, true) => (1e-3, 1e-11),
-                (true, false) => (1e-5, 1e-12),
+            let (single, double) = match (model["norm"] == "group", model["name"].as_str()) {
+                (true, Some("mobilefacenet")) => (1e-3, 1e-11),
+                (true, Some("efficientnet-b2")) => (1e-4, 1e-12),
+                (true, _) => (1e-5, 1e-12),
                 _ => (1e-6, 1e-12),
             };
             for (kind, tolerance) in [(Kind::Float, single), (Kind::Double, double)] {

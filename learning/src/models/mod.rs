@@ -11,6 +11,7 @@ use crate::tape::Tape;
 
 mod bottleneck;
 mod convnet;
+mod efficientnet;
 mod lenet;
 mod mlp;
 mod mnist_cnn;
@@ -71,6 +72,7 @@ pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
     &simple_cnn::ENTRY,
     &mnist_cnn::ENTRY,
     &resnet::ENTRY,
+    &efficientnet::ENTRY,
     &mobilefacenet::ENTRY,
     &mlp::ENTRY,
     &mlp::LOGISTIC,

@@ -50,7 +50,7 @@ impl Architecture for ResnetParams {
 /// torchvision draws ResNet kernels from N(0, 2 / fan_out).
 fn conv(tape: &mut Tape, name: &str, x: &Tensor, conv: Conv) -> Tensor {
     let fan_out = (conv.output * conv.kernel * conv.kernel) as f64;
-    tape.conv_init(name, x, conv, InitRule::Normal { std: (2.0 / fan_out).sqrt() })
+    tape.conv_init(name, x, conv, [InitRule::Normal { std: (2.0 / fan_out).sqrt() }, InitRule::Constant(0.0)])
 }
 
 fn basic_block(tape: &mut Tape, norm: Norm, name: &str, x: &Tensor, output: i64, stride: i64) -> Tensor {

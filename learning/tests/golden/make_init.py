@@ -7,7 +7,7 @@ import json
 
 import torch
 
-from make_models import HERE, ConvNet, Lenet, Mlp, SimpleCnn, resnet
+from make_models import HERE, ConvNet, Lenet, Mlp, MnistCnn, SimpleCnn, efficientnet, resnet
 
 torch.manual_seed(0)
 MODELS = {
@@ -17,6 +17,8 @@ MODELS = {
     "resnet18": ({"name": "resnet18"}, (3, 64, 64), 10, lambda: resnet("imagenet")),
     "mlp": ({"name": "mlp"}, (784,), 10, lambda: Mlp(784, [128], 10)),
     "logistic": ({"name": "logistic"}, (784,), 10, lambda: Mlp(784, [], 10)),
+    "efficientnet-b2": ({"name": "efficientnet-b2"}, (3, 32, 32), 14, lambda: efficientnet(14)),
+    "mnist-cnn": ({"name": "mnist-cnn"}, (1, 28, 28), 10, lambda: MnistCnn(1152, 0)),
 }
 
 if __name__ == "__main__":

@@ -201,6 +201,11 @@ def resnet(stem):
     return model
 
 
+def efficientnet(classes):
+    """Without dropout and stochastic depth, which draw in train mode."""
+    return torchvision.models.efficientnet_b2(num_classes=classes, dropout=0.0, stochastic_depth_prob=0.0)
+
+
 def spread(name, tensor, module):
     """Centre and half width of the hashed values of one parameter or buffer."""
     if isinstance(module, nn.BatchNorm2d):
@@ -229,10 +234,10 @@ def fill(model):
     return order
 
 
-def digest(tensor, key):
-    """Norm, projection on hashed values, and eight entries spread over the tensor."""
+def digest(tensor, key, entries=8):
+    """Norm, projection on hashed values, and entries spread over the tensor."""
     flat = tensor.detach().reshape(-1)
-    picks = [(i * 7919 + 13) % flat.numel() for i in range(8)]
+    picks = [(i * 7919 + 13) % flat.numel() for i in range(entries)]
     return {"norm": flat.norm().item(), "projection": (flat * unit(flat.numel(), key)).sum().item(), "entries": flat[picks].tolist()}
 
 
@@ -279,6 +284,7 @@ def case(name, model, registry, input_shape, classes, batch, mode, criterion=nn.
     model.load_state_dict(state)
     single = gradients(model.float(), names, x.detach().float().requires_grad_(True), labels, criterion, scales)
     largest = max(g.norm() for g in grads)
+    entries = 8 if len(names) < 200 else 2
     first = max([off(single[0], logits), *(off(s, g) for s, g in zip(single[2], grads) if g.norm() > 1e-9 * largest)])
     second = max(off(single[4][k][1], objectives[k][1]) for k in objectives)
     record = {
@@ -291,7 +297,7 @@ def case(name, model, registry, input_shape, classes, batch, mode, criterion=nn.
         "parameters": order,
         "logits": logits.detach().reshape(-1).tolist(),
         "loss": loss.item(),
-        "gradients": [{"name": n, "target_scale": s, **digest(g, 2000 + i)} for i, (n, s, g) in enumerate(zip(names, scales, grads))],
+        "gradients": [{"name": n, "target_scale": s, **digest(g, 2000 + i, entries)} for i, (n, s, g) in enumerate(zip(names, scales, grads))],
         "l2": {"value": objectives["l2"][0].item(), **digest(objectives["l2"][1], 3000)},
         "cosine": {"value": objectives["cosine"][0].item(), **digest(objectives["cosine"][1], 3001)},
         "pytorch_f32_off": {"first": float(f"{first:.1e}"), "second": float(f"{second:.1e}")},
@@ -323,6 +329,9 @@ def main():
     arc, cos = {**face128, "head": "arcface"}, {**face128, "head": "cosface", "margin": 0.25}
     case("mobilefacenet-arcface-train", MobileFaceNet(64, 128, 7, 16.0), arc, (3, 64, 64), 7, 3, "train", arcface(16.0, 0.5))
     case("mobilefacenet-cosface", MobileFaceNet(32, 128, 7, 16.0), cos, (3, 32, 32), 7, 2, "eval", cosface(16.0, 0.25))
+    for mode in ("train", "eval"):
+        still = {"name": "efficientnet-b2", "dropout": 0.0, "stochastic_depth": 0.0}
+        case(f"efficientnet-b2-{mode}", efficientnet(14), still if mode == "train" else {"name": "efficientnet-b2"}, face, 14, 2, mode)
     case("mlp", Mlp(30, [16, 12], 2), {"name": "mlp", "hidden": [16, 12]}, (30,), 2, 3, "eval")
     case("mlp-image", Mlp(192, [128], 10), {"name": "mlp"}, (3, 8, 8), 10, 1, "eval")
     case("logistic", Mlp(64, [], 10), {"name": "logistic"}, (1, 8, 8), 10, 2, "eval")
