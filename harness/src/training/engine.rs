@@ -57,8 +57,13 @@ pub fn train(federation: &Federation, folder: &Folder, execution: &Execution) ->
         match round::next(federation, &mut standing, &mut examples, execution) {
             Ok(Some(account)) => {
                 let seconds = started.elapsed().as_secs_f64();
-                let record = record(federation, &standing, account, seconds, execution)?;
-                finished(federation, folder, execution, &standing, &mut rounds, record)?;
+                match record(federation, &standing, account, seconds, execution) {
+                    Ok(record) => finished(federation, folder, execution, &standing, &mut rounds, record)?,
+                    Err(HarnessError::NotFinite(problem)) => {
+                        return Err(diverged(federation, folder, problem));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Ok(None) => stopped = true,
             Err(HarnessError::NotFinite(problem)) => return Err(diverged(federation, folder, problem)),
@@ -127,7 +132,14 @@ fn judged(
     };
     let limit = spec.evaluation.examples;
     let (net, weights) = (&federation.net, &standing.weights);
-    quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)
+    let scores = quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)?;
+    match scores.get("loss").is_none_or(|loss| loss.is_finite()) {
+        true => Ok(scores),
+        false => Err(HarnessError::NotFinite(format!(
+            "round {}: the model's loss on held-out examples is not finite; lower local.lr",
+            standing.round
+        ))),
+    }
 }
 
 fn record(

@@ -107,9 +107,13 @@ fn multi_label(logits: &Tensor, labels: &Tensor) -> (f64, f64) {
     (accuracy, (0..k).map(one).sum::<f64>() / k.max(1) as f64)
 }
 
-/// Probability that a positive scores above a negative, ties counting half (Mann and Whitney); `None` without both.
+/// Probability that a positive scores above a negative, ties counting half (Mann and Whitney); `None` without both, or where a score is
+/// no number.
 fn auc(score: &Tensor, truth: &Tensor) -> Option<f64> {
     let scores = Vec::<f64>::try_from(score.to_kind(Kind::Double)).ok()?;
+    if scores.iter().any(|s| s.is_nan()) {
+        return None;
+    }
     let truth = numbers(truth);
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
@@ -147,5 +151,9 @@ mod tests {
         assert_eq!(scores["accuracy"], 7.0 / 8.0);
         assert!((scores["macro_f1"] - 0.4).abs() < 1e-12, "{scores:?}");
         assert_eq!(scores["auc"], 0.875);
+
+        let scores =
+            judge(&Tensor::from_slice2(&[[f64::NAN, 1.0], [0.0, 1.0]]), &Tensor::from_slice(&[0i64, 1]));
+        assert!(!scores.contains_key("auc") && scores["loss"].is_nan());
     }
 }
