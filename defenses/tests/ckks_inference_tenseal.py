@@ -70,6 +70,13 @@ def tenseal(way, rows, query, dots):
     }
 
 
+def ours(binary, count, parameters):
+    command = [binary, str(count), str(DIMENSION), parameters]
+    environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return {"who": f"this, {parameters}", **json.loads(done.stdout)}
+
+
 def main():
     binary = sys.argv[1]
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
@@ -77,11 +84,9 @@ def main():
     dots = int(sys.argv[4]) if len(sys.argv) > 4 else 50
     rows, query = vectors(count, 0), vectors(1, 5)[0]
     for repetition in range(repetitions):
-        environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
-        ours = subprocess.run([binary, str(count), str(DIMENSION)], check=True, capture_output=True, text=True, env=environment)
-        table = [{"who": "this", **json.loads(ours.stdout)}]
+        table = [ours(binary, count, parameters) for parameters in ("fedavg", "8192/60,60/40")]
         table += [tenseal(way, rows, query, dots) for way in ("dot", "mm")]
-        names = list(table[1])[1:]
+        names = list(table[-1])[1:]
         print(f"run {repetition + 1}, {count} x {DIMENSION}, one thread; dot by proportion from {dots}")
         print("| | " + " | ".join(row["who"] for row in table) + " |")
         print("|---|" + "---|" * len(table))

@@ -33,6 +33,10 @@ pub enum Verb {
     Train(verbs::train::Args),
     /// Attack an update captured by another federated-learning stack
     Attack(verbs::attack::Args),
+    /// Score a picture against a gallery, or a row of a table, under encryption
+    Infer(verbs::infer::Args),
+    /// Use a trained model on a table or on pictures, and judge it where labels are known
+    Predict(verbs::predict::Args),
     /// Score pictures against their originals with every metric
     Score(verbs::score::Args),
     /// List attacks, defences, data sets, models, metrics and suites

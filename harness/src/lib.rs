@@ -9,6 +9,7 @@ mod clock;
 mod deploy;
 pub mod device;
 mod error;
+pub mod infer;
 mod line;
 pub mod machine;
 pub mod metrics;

@@ -13,9 +13,11 @@ pub mod data;
 pub mod doctor;
 pub mod dp;
 pub mod extract;
+pub mod infer;
 pub mod keys;
 pub mod list;
 pub mod merge;
+pub mod predict;
 pub mod report;
 pub mod run;
 pub mod score;
@@ -42,6 +44,8 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Data(args) => data::run(args, &settings),
         Verb::Dp(args) => dp::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
+        Verb::Infer(args) => infer::run(args, &settings),
+        Verb::Predict(args) => predict::run(args, &settings),
         Verb::Score(args) => score::run(args, &settings),
         Verb::Train(args) => train::run(args, &settings),
         Verb::Merge(args) => merge::run(args, &settings),

@@ -16,6 +16,7 @@
 //! honest but curious: a client may of course ask again, and `d` independent queries give the rows away.
 
 mod client;
+mod coins;
 mod flood;
 mod plan;
 mod server;
@@ -24,6 +25,7 @@ mod shape;
 mod tests;
 mod wire;
 
+pub use coins::coins;
 pub use plan::Plan;
 pub use server::Gallery;
 pub use shape::Shape;
