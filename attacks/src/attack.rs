@@ -15,6 +15,11 @@ pub trait Attack: Send + Sync {
     /// Facts it cannot do without.
     fn needs(&self) -> Vec<Fact>;
 
+    /// Whether the captured signal decides anything. Where it does not, the result is what the model's weights give by themselves.
+    fn reads_signal(&self) -> bool {
+        true
+    }
+
     /// Its parameters, all spelled out, as a suite would write them.
     fn spelled_out(&self) -> Map<String, Value>;
 

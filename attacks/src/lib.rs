@@ -7,6 +7,7 @@ pub mod analytic;
 mod attack;
 mod error;
 pub mod feature_inversion;
+pub mod inversion;
 pub mod matching;
 pub mod optim;
 pub mod presets;
@@ -24,4 +25,5 @@ pub static ENTRIES: &[&Entry<dyn Attack>] = &[
     &adaptive::ENTRY,
     &analytic::ENTRY,
     &feature_inversion::ENTRY,
+    &inversion::ENTRY,
 ];

@@ -48,7 +48,7 @@ fn documented(first: &str, from: usize) -> BTreeMap<&'static str, BTreeMap<&'sta
 #[test]
 fn every_parameter_and_default_is_documented() {
     let mut tables = documented("parameter", 2);
-    for more in ["parameter of its own", "parameter of adapting"] {
+    for more in ["parameter of its own", "parameter of adapting", "parameter of inversion"] {
         documented(more, 2)
             .into_iter()
             .for_each(|(name, mut rows)| tables.entry(name).or_default().append(&mut rows));

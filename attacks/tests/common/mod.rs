@@ -136,3 +136,30 @@ pub fn off(found: &Tensor, expected: &Tensor) -> f64 {
 pub fn values(t: &Tensor) -> Vec<f64> {
     Vec::try_from(t.detach().to_kind(Kind::Double).reshape([-1])).unwrap()
 }
+
+/// The embedded digits of a split: `[1, E, 1, 8, 8]` and `[1, E]`, every other example from `first` on.
+pub fn half_of_digits(first: usize) -> (Tensor, Tensor) {
+    let data = datasets::open("digits", &datasets::Request::default()).unwrap();
+    let ids: Vec<usize> = (first..data.len(suites::Split::Train)).step_by(2).collect();
+    let batch = data.batch(suites::Split::Train, &ids).unwrap();
+    (batch.x.unsqueeze(0), batch.y.unsqueeze(0))
+}
+
+/// A network trained on one half of the digits (`half` 0 or 1), from fresh weights of that seed.
+pub fn trained(net: &Network, half: usize, seed: u64) -> Params {
+    tch::set_num_threads(1);
+    let (x, y) = half_of_digits(half);
+    let local = client::LocalTraining {
+        epochs: 25,
+        batch_size: 16,
+        lr: 0.005,
+        rule: client::StepRule::Adam { beta1: 0.9, beta2: 0.999 },
+        ..Default::default()
+    };
+    let mut rngs = [rng::stream(seed, "test", "training")];
+    let start = weights(net, Init::Pytorch, seed);
+    let model = client::train(net, &start, &x, &y, &local, &Rules::default(), Mode::Train, &mut rngs);
+    let (accuracy, _) = client::evaluate(net, &model, &x.squeeze_dim(0), &y.squeeze_dim(0));
+    assert!(accuracy > 0.9, "what has learnt nothing has nothing to give: {accuracy}");
+    model
+}
