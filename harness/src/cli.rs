@@ -37,6 +37,8 @@ pub enum Verb {
     Infer(verbs::infer::Args),
     /// Use a trained model on a table or on pictures, and judge it where labels are known
     Predict(verbs::predict::Args),
+    /// Invert a trained model: pictures of its classes from its weights alone
+    Invert(verbs::invert::Args),
     /// Score pictures against their originals with every metric
     Score(verbs::score::Args),
     /// List attacks, defences, data sets, models, metrics and suites

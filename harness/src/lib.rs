@@ -10,6 +10,7 @@ mod deploy;
 pub mod device;
 mod error;
 pub mod infer;
+pub mod invert;
 mod line;
 pub mod machine;
 pub mod metrics;

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod dp;
 pub mod extract;
 pub mod infer;
+pub mod invert;
 pub mod keys;
 pub mod list;
 pub mod merge;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Check(args) => check::run(args, &settings),
         Verb::Run(args) => run::run(args, &settings),
         Verb::Attack(args) => attack::run(args, &settings),
+        Verb::Invert(args) => invert::run(args, &settings),
         Verb::List(args) => list::run(args, &settings),
         Verb::Keys(args) => keys::run(args, &settings),
         Verb::Data(args) => data::run(args, &settings),
