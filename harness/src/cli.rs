@@ -39,6 +39,10 @@ pub enum Verb {
     Predict(verbs::predict::Args),
     /// Invert a trained model: pictures of its classes from its weights alone
     Invert(verbs::invert::Args),
+    /// What a trained model makes of pictures: their embeddings
+    Embed(verbs::embed::Args),
+    /// Whether pictures show the same person, and how well a model tells
+    Verify(verbs::verify::Args),
     /// Score pictures against their originals with every metric
     Score(verbs::score::Args),
     /// List attacks, defences, data sets, models, metrics and suites

@@ -12,6 +12,7 @@ pub mod check;
 pub mod data;
 pub mod doctor;
 pub mod dp;
+pub mod embed;
 pub mod extract;
 pub mod infer;
 pub mod invert;
@@ -24,6 +25,7 @@ pub mod run;
 pub mod score;
 pub mod suite;
 pub mod train;
+pub mod verify;
 
 /// Runs the verb.
 ///
@@ -48,6 +50,8 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Infer(args) => infer::run(args, &settings),
         Verb::Predict(args) => predict::run(args, &settings),
+        Verb::Embed(args) => embed::run(args, &settings),
+        Verb::Verify(args) => verify::run(args, &settings),
         Verb::Score(args) => score::run(args, &settings),
         Verb::Train(args) => train::run(args, &settings),
         Verb::Merge(args) => merge::run(args, &settings),
