@@ -138,7 +138,7 @@ fn private_gradient(
 
 /// Trains `T` clients side by side from `start` (`[1 or T, ...]`) and returns their parameters `[T, ...]`.
 ///
-/// `pixels` is `[T, E, ...]` and `labels` `[T, E]` (or `[T, E, K]`): `E` examples a client. `rngs` holds one stream a client,
+/// `pixels` is `[T, E, ...]`, values in `[0, 1]` or bytes, and `labels` `[T, E]` (or `[T, E, K]`): `E` examples a client. `rngs` holds one stream a client,
 /// which orders (or samples) its examples, draws its augmentations, and its noise.
 #[allow(clippy::too_many_arguments)] // what a client has, and how it trains
 pub fn train(

@@ -1,7 +1,8 @@
 //! The clients' examples: in memory where they fit, else read again in each round.
 
 use datasets::Batch;
-use tch::Tensor;
+use defenses::Stage;
+use tch::{Kind, Tensor};
 
 use super::Federation;
 use crate::HarnessError;
@@ -18,7 +19,7 @@ const WIDTH: usize = 4;
 pub struct Lot {
     /// The clients.
     pub clients: Vec<usize>,
-    /// `[C, E, ...]` in `[0, 1]`.
+    /// `[C, E, ...]` in `[0, 1]`, or as bytes.
     pub pixels: Tensor,
     /// `[C, E]`, or `[C, E, K]`.
     pub labels: Tensor,
@@ -28,6 +29,8 @@ pub struct Lot {
 pub struct Examples {
     kept: Vec<Option<(Tensor, Tensor)>>,
     keep: bool,
+    /// Nothing but training looks at the pixels, which takes bytes as they are: a quarter of the memory.
+    bytes: bool,
 }
 
 impl Examples {
@@ -36,7 +39,9 @@ impl Examples {
         let values = federation.net.input().iter().product::<i64>() as usize;
         let count: usize = federation.parts.iter().map(Vec::len).sum();
         let kept = federation.parts.iter().map(|_| None).collect();
-        Examples { kept, keep: count.saturating_mul(values * 4) <= KEPT_BYTES }
+        let looks = federation.defenses.iter().any(|d| d.stage() == Stage::Data || d.reads_examples());
+        let size = if looks { 4 } else { 1 };
+        Examples { kept, keep: count.saturating_mul(values * size) <= KEPT_BYTES, bytes: !looks }
     }
 
     /// The examples of these clients, grouped by how many they hold. The grouping depends on the federation alone, never on how many cores
@@ -77,9 +82,29 @@ impl Examples {
         }
         let Batch { x, y, .. } =
             federation.data.batch(federation.spec.task.split, &federation.parts[client])?;
+        let x = if self.bytes { as_bytes(x) } else { x };
         if self.keep {
             self.kept[client] = Some((x.shallow_clone(), y.shallow_clone()));
         }
         Ok((x, y))
+    }
+}
+
+/// Pixels that are exactly `u8 / 255` as those bytes; others, such as a table's, as they are.
+fn as_bytes(x: Tensor) -> Tensor {
+    let bytes = (&x * 255.0).round().clamp(0.0, 255.0).to_kind(Kind::Uint8);
+    if (bytes.to_kind(Kind::Float) / 255.0).equal(&x) { bytes } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_only_where_nothing_is_lost() {
+        let all = Tensor::arange(256, (Kind::Float, tch::Device::Cpu)) / 255.0;
+        let bytes = as_bytes(all.shallow_clone());
+        assert!(bytes.kind() == Kind::Uint8 && (bytes.to_kind(Kind::Float) / 255.0).equal(&all));
+        assert_eq!(as_bytes(all * 0.99).kind(), Kind::Float);
     }
 }

@@ -34,6 +34,10 @@ pub fn measure(
     let (x, y) = (x.to_device(device), y.to_device(device));
     let target = Target { net: &federation.net, weights, steps: spec.pgd_steps };
     let clean = target.accuracy(&x, &y);
+    // Relative to nothing, nothing can be said.
+    if clean == 0.0 {
+        return Ok(Vec::new());
+    }
     let mut rows = Vec::new();
     for (name, strengths) in lists {
         for &strength in strengths {

@@ -159,7 +159,10 @@ impl Round<'_> {
                 return Err(diverged(clients[place], number));
             }
             let part = setting.send(&clients, worked, &mut memory, &mut account.printed)?;
-            (grid, standing.local) = (part.grid.or(grid), part.state);
+            grid = part.grid.or(grid);
+            if self.federation.is_alone() {
+                standing.local = part.state;
+            }
             losses
                 .extend(part.losses.iter().zip(&clients).map(|(l, c)| (*l, self.federation.parts[*c].len())));
             sent.extend(clients.into_iter().zip(part.updates));
@@ -221,6 +224,7 @@ impl Round<'_> {
             Err(error) => return Err(error),
         };
         account.survivors = transcript.survivors.len();
+        self.enough_noise(account)?;
         let known = |place: usize| clients.get(place).copied().unwrap_or(place);
         account.failures.extend(
             transcript
@@ -235,6 +239,21 @@ impl Round<'_> {
             account.bytes = price.of_round(clients.len());
         }
         Ok(Carried::Mean(Box::new(transcript)))
+    }
+}
+
+impl Round<'_> {
+    /// Shares of noise that are missing from the sum would void the guarantee of all rounds.
+    fn enough_noise(&self, account: &Account) -> Result<(), HarnessError> {
+        let lost = account.clients - account.survivors;
+        match self.federation.defenses.iter().find(|d| d.needs_sum() && lost > d.tolerates()) {
+            None => Ok(()),
+            Some(defense) => Err(HarnessError::Training(format!(
+                "round {}: {lost} client(s) took their shares of the noise with them, but the budget tolerates {}; raise `tolerate`, or let nobody drop out",
+                self.number + 1,
+                defense.tolerates()
+            ))),
+        }
     }
 }
 

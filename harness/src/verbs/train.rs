@@ -60,6 +60,9 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let spec = train::load(&args.task, args.profile.as_deref(), &overrides(args)?)?;
     let device = device::resolve(&settings.device)?;
+    if let Some(round) = args.keep.iter().find(|r| **r > spec.rounds) {
+        anyhow::bail!("--keep {round}: the training has {} rounds; name rounds from 0 to that", spec.rounds);
+    }
     let federation = training::prepare(&spec, settings.data.as_deref())?;
     let dir = args.out.clone().unwrap_or_else(|| default_dir(&spec.name));
     let header = Header {

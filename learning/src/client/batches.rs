@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// An order of the examples for each client, `[T, E]` on the CPU.
 pub(super) fn shuffled(rngs: &mut [ChaCha12Rng], examples: usize) -> Tensor {
@@ -18,12 +18,13 @@ pub(super) fn shuffled(rngs: &mut [ChaCha12Rng], examples: usize) -> Tensor {
     Tensor::from_slice(&orders).reshape([rngs.len() as i64, examples as i64])
 }
 
-/// Rows `rows[t]` of each trial of `values` `[T, E, ...]`.
+/// Rows `rows[t]` of each trial of `values` `[T, E, ...]`; pixels kept as bytes become values in `[0, 1]`.
 pub(super) fn pick(values: &Tensor, rows: &Tensor) -> Tensor {
     let rows = rows.to_device(values.device());
     let picked: Vec<Tensor> =
         (0..rows.size()[0]).map(|t| values.get(t).index_select(0, &rows.get(t))).collect();
-    Tensor::stack(&picked, 0)
+    let picked = Tensor::stack(&picked, 0);
+    if picked.kind() == Kind::Uint8 { picked.to_kind(Kind::Float) / 255.0 } else { picked }
 }
 
 /// Flips each image with probability 1/2 and shifts it by up to an eighth of its side, with zeros coming in.
