@@ -2,7 +2,7 @@
 //!
 //! Opening reads the index and each record's first bytes; images are read and decoded when they are asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use suites::Split;
@@ -184,7 +184,7 @@ impl Dataset for RecordFaces {
     }
 }
 
-fn card(name: &str, rec: &PathBuf) -> Card {
+fn card(name: &str, rec: &Path) -> Card {
     described(name, &format!("faces in {}", rec.display()), "that of your images", &rec.display().to_string())
 }
 
