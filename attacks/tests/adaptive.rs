@@ -254,8 +254,7 @@ fn what_is_planned_follows_from_order_clients_and_steps() {
     assert!((found.scale - 0.01 * 2f64.sqrt() / 2.0).abs() < 1e-12, "{}", found.scale);
 
     // An update of two steps of 0.5 is minus a gradient; dp-sgd's noise is in each step's gradient, others' in the update.
-    let local =
-        LocalTraining { epochs: 2, lr: 0.5, ..LocalTraining::default() };
+    let local = LocalTraining { epochs: 2, lr: 0.5, ..LocalTraining::default() };
     seen.signal = Signal::Update(seen.signal.params().scale(-1.0));
     seen.known =
         Known { local: Some(local), local_examples: Some(1), batch_size: Some(1), ..Known::default() };

@@ -22,6 +22,27 @@ pub enum LabelKind {
     MultiLabel,
 }
 
+/// A column of a table, scaled linearly: `low` became 0 and `high` 1, what lies outside is clamped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Least raw value among the training rows.
+    pub low: f64,
+    /// Largest raw value among the training rows.
+    pub high: f64,
+}
+
+impl Column {
+    /// The scaled value; a column that is constant among the training rows becomes 0.
+    pub fn scale(&self, value: f64) -> f32 {
+        match self.high > self.low {
+            true => ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0) as f32,
+            false => 0.0,
+        }
+    }
+}
+
 /// A data set's description: shape, classes, customary normalisation, origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
@@ -51,6 +72,9 @@ pub struct Card {
     pub source: String,
     /// Names of the classes, in the order of their numbers.
     pub class_names: Vec<String>,
+    /// Of a table: its columns, and what scaled each; empty otherwise.
+    #[serde(default)]
+    pub columns: Vec<Column>,
     /// What is special about the copy that was opened, for instance images that are listed but absent.
     pub notes: Vec<String>,
 }

@@ -15,7 +15,7 @@ pub mod loaders;
 pub mod partition;
 pub mod recordio;
 
-pub use card::{Card, Kind, LabelKind};
+pub use card::{Card, Column, Kind, LabelKind};
 pub use dataset::{Batch, Dataset, Request};
 pub use error::DatasetError;
 pub use loaders::knows_unseen;

@@ -119,7 +119,6 @@ fn mistakes_are_one_line() {
     clinic.refused(&predict("empty.csv"), &["empty.csv: line 1: the file is empty"]);
     clinic.refused(&predict("short.csv"), &["29 of 30 columns missing: `mean texture`", "and 24 more"]);
     clinic.refused(&predict("absent.csv"), &["cannot read absent.csv"]);
-    clinic.refused(&["predict", "--model", MODEL, "--csv", "test.csv"], &["wdbc.data", "--scaled"]);
     clinic.refused(&["predict", "--model", "test.csv", "--csv", "test.csv"], &["test.csv"]);
     clinic.refused(
         &["predict", "--model", MODEL, "--images", "none"],
@@ -146,8 +145,8 @@ fn raw_rows_are_scaled_as_in_training() {
         return;
     }
     let clinic = Clinic::new();
-    let [root, raw] = [root, raw].map(|p| p.to_str().unwrap().to_string());
-    let all = clinic.json(&["predict", "--model", MODEL, "--data", &root, "--csv", &raw, "--json"]);
+    let raw = raw.to_str().unwrap().to_string();
+    let all = clinic.json(&["predict", "--model", MODEL, "--csv", &raw, "--json"]);
     let test = clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
     let probabilities = |told: &Value| -> Vec<f64> {
         let rows = told["predictions"].as_array().unwrap();

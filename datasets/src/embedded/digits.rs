@@ -48,6 +48,7 @@ fn card() -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: (0..10).map(|d| d.to_string()).collect(),
+        columns: Vec::new(),
         notes: vec!["fixed split by class: 70 % train, 10 % val, 20 % test".into()],
     }
 }

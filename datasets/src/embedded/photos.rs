@@ -126,6 +126,7 @@ fn card(side: usize) -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: CLASSES.map(String::from).to_vec(),
+        columns: Vec::new(),
         notes: vec!["8 test pictures to attack, 12 train pictures as public data, no val split".into()],
     }
 }

@@ -3,7 +3,8 @@
 use crate::embedded::memory::{Examples, InMemory, plain};
 use crate::embedded::stratified::stratified;
 use crate::embedded::table;
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request};
+use crate::formats::uci;
+use crate::{Card, Column, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request};
 
 const NAME: &str = "wdbc";
 const LICENCE: &str = "CC BY 4.0";
@@ -26,30 +27,31 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     let bytes = include_bytes!("../../assets/tables/wdbc.csv.gz");
     let table = table::read("wdbc.csv.gz", bytes, FEATURES)?;
     let rows = stratified(&table.labels);
-    let ranges = ranges(&table.rows, &rows[0]);
+    let columns = columns(&table.rows, &rows[0]);
     let splits = rows.map(|rows| Examples {
-        values: rows.iter().flat_map(|&r| scale(&table.rows[r], &ranges)).collect(),
+        values: rows.iter().flat_map(|&r| scale(&table.rows[r], &columns)).collect(),
         labels: rows.iter().map(|&r| table.labels[r]).collect(),
     });
-    Ok(Box::new(InMemory { card: card(), splits }))
+    Ok(Box::new(InMemory { card: card(columns), splits }))
 }
 
-/// Least and largest value of every feature over `rows`.
-fn ranges(table: &[Vec<f64>], rows: &[usize]) -> Vec<(f64, f64)> {
-    let span = |f: usize| {
-        rows.iter()
-            .map(|&r| table[r][f])
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+/// Name, least and largest value of every feature over `rows`.
+fn columns(table: &[Vec<f64>], rows: &[usize]) -> Vec<Column> {
+    let column = |f: usize| {
+        let values = rows.iter().map(|&r| table[r][f]);
+        let (low, high) =
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        Column { name: uci::feature_name(f), low, high }
     };
-    (0..FEATURES).map(span).collect()
+    (0..FEATURES).map(column).collect()
 }
 
 /// Min-max scaling by the training rows' ranges; what lies outside them is clamped, so that every value is in `[0, 1]`.
-fn scale(row: &[f64], ranges: &[(f64, f64)]) -> Vec<f32> {
-    row.iter().zip(ranges).map(|(v, (low, high))| ((v - low) / (high - low)).clamp(0.0, 1.0) as f32).collect()
+fn scale(row: &[f64], columns: &[Column]) -> Vec<f32> {
+    row.iter().zip(columns).map(|(v, column)| column.scale(*v)).collect()
 }
 
-fn card() -> Card {
+fn card(columns: Vec<Column>) -> Card {
     Card {
         name: NAME.into(),
         title: "Breast Cancer Wisconsin (Diagnostic)".into(),
@@ -64,6 +66,7 @@ fn card() -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: vec!["benign".into(), "malignant".into()],
+        columns,
         notes: vec![
             "fixed split by class: 70 % train, 10 % val, 20 % test".into(),
             "features are scaled by the training rows' minimum and maximum, then clamped to [0, 1]".into(),

@@ -227,6 +227,7 @@ fn card(label: &str, size: usize) -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: vec![format!("not {label}"), label.into()],
+        columns: Vec::new(),
         notes: vec![],
     }
 }

@@ -162,6 +162,7 @@ fn card() -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: CLASSES.map(Into::into).to_vec(),
+        columns: Vec::new(),
         notes: vec![],
     }
 }

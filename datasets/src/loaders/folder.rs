@@ -170,6 +170,7 @@ fn card(name: &str, dir: &Path) -> Card {
         licence: LICENCE.into(),
         source: dir.display().to_string(),
         class_names: vec![],
+        columns: Vec::new(),
         notes: vec![],
     }
 }

@@ -304,6 +304,7 @@ fn card(name: &str, set: Option<&Set>, contents: &Contents) -> Card {
         licence: set.map_or("that of the file", |s| s.licence).into(),
         source: set.map_or(name, |_| REFERENCE).into(),
         class_names: names,
+        columns: Vec::new(),
         notes: set
             .filter(|s| s.ordinal)
             .map(|_| "classes are ordered grades".to_string())

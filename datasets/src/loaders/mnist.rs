@@ -132,6 +132,7 @@ fn card() -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: (0..CLASSES).map(|d| d.to_string()).collect(),
+        columns: Vec::new(),
         notes: vec![format!("the {} split is the end of the training file", Split::Val)],
     }
 }

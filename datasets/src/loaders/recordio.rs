@@ -204,6 +204,7 @@ pub(super) fn described(name: &str, title: &str, licence: &str, source: &str) ->
         licence: licence.into(),
         source: source.into(),
         class_names: vec![],
+        columns: Vec::new(),
         notes: vec![],
     }
 }

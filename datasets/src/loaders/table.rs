@@ -4,7 +4,7 @@ use suites::Split;
 use tch::Tensor;
 
 use crate::dataset::{check_ids, split_index};
-use crate::{Batch, Card, Dataset, DatasetError};
+use crate::{Batch, Card, Column, Dataset, DatasetError};
 
 /// One split: `[n, F]` values in `[0, 1]` and `[n]` labels.
 #[derive(Default)]
@@ -25,7 +25,12 @@ const DEAL: [usize; 10] = [0, 0, 2, 0, 0, 1, 0, 2, 0, 0];
 impl Table {
     /// Splits `features` (`[n, card.channels]`, finite) and `labels` (`[n]`) by class: 70 % train, 10 % val, 20 % test.
     /// Features are scaled to `[0, 1]` by the training rows' least and largest values alone, and clamped; a constant one becomes 0.
-    pub(crate) fn new(card: Card, features: &[f64], labels: &[u8]) -> Self {
+    pub(crate) fn new(
+        mut card: Card,
+        names: impl Fn(usize) -> String,
+        features: &[f64],
+        labels: &[u8],
+    ) -> Self {
         let seats = deal(labels, card.classes);
         let rows = || features.chunks_exact(card.channels).zip(&seats);
         let mut spans = vec![(f64::INFINITY, f64::NEG_INFINITY); card.channels];
@@ -34,9 +39,11 @@ impl Table {
                 *span = (span.0.min(v), span.1.max(v));
             }
         }
+        let column = |(f, &(low, high)): (usize, &(f64, f64))| Column { name: names(f), low, high };
+        card.columns = spans.iter().enumerate().map(column).collect();
         let mut splits: [Rows; 3] = Default::default();
         for ((row, &seat), &label) in rows().zip(labels) {
-            let scaled = row.iter().zip(&spans).map(|(&v, &span)| scale(v, span));
+            let scaled = row.iter().zip(&card.columns).map(|(&v, column)| column.scale(v));
             splits[seat].values.extend(scaled);
             splits[seat].labels.push(label);
         }
@@ -52,10 +59,6 @@ fn deal(labels: &[u8], classes: usize) -> Vec<usize> {
         DEAL[(*count - 1) % DEAL.len()]
     };
     labels.iter().map(&mut seat).collect()
-}
-
-fn scale(value: f64, (low, high): (f64, f64)) -> f32 {
-    if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) as f32 } else { 0.0 }
 }
 
 impl Dataset for Table {
@@ -94,6 +97,7 @@ mod tests {
     fn test_rows_do_not_move_the_scale() {
         assert_eq!(deal(&[0; 10], 1), DEAL);
         assert_eq!(deal(&[0, 1, 0, 1, 0, 1], 2), [0, 0, 0, 0, 2, 2]);
-        assert_eq!([scale(3.0, (1.0, 5.0)), scale(9.0, (1.0, 5.0)), scale(2.0, (2.0, 2.0))], [0.5, 1.0, 0.0]);
+        let scale = |v: f64, low: f64, high: f64| Column { name: String::new(), low, high }.scale(v);
+        assert_eq!([scale(3.0, 1.0, 5.0), scale(9.0, 1.0, 5.0), scale(2.0, 2.0, 2.0)], [0.5, 1.0, 0.0]);
     }
 }

@@ -38,7 +38,7 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     }
     let path = find(req.root)?;
     let parsed = uci::parse(&places::read(&path)?).map_err(|e| e.at(&path))?;
-    Ok(Box::new(Table::new(card(), &parsed.features, &parsed.labels)))
+    Ok(Box::new(Table::new(card(), uci::feature_name, &parsed.features, &parsed.labels)))
 }
 
 fn card() -> Card {
@@ -56,6 +56,7 @@ fn card() -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names: vec!["benign".into(), "malignant".into()],
+        columns: Vec::new(),
         notes: vec![
             "fixed split by class: 70 % train, 10 % val, 20 % test".into(),
             "features are scaled by the training rows' minimum and maximum, then clamped to [0, 1]".into(),

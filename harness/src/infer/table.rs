@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use datasets::DatasetError;
+use datasets::{Column, DatasetError};
 use tch::Tensor;
 
 use super::columns::Columns;
@@ -130,10 +130,10 @@ fn number(cell: &str, feature: usize, columns: &Columns) -> Found<f32> {
             "write a number such as 17.99".into(),
         ));
     };
-    match &columns.spans {
-        Some(spans) => Ok(spans[feature].scale(value)),
-        None if (0.0..=1.0).contains(&value) => Ok(value as f32),
-        None => {
+    match columns.scaled {
+        false => Ok(columns.columns[feature].scale(value)),
+        true if (0.0..=1.0).contains(&value) => Ok(value as f32),
+        true => {
             Err((format!("{value} is outside [0, 1]"), "scale the columns, or leave --scaled out".into()))
         }
     }
@@ -157,30 +157,14 @@ fn class(cell: &str, classes: &[String]) -> Option<usize> {
 /// Columns found by their headings.
 fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
     let keys: Vec<String> = cells.iter().map(|cell| key(cell)).collect();
-    if columns.names.is_empty() {
-        let label = keys.iter().position(|k| LABELS.contains(&k.as_str()));
-        let features: Vec<usize> =
-            (0..cells.len()).filter(|at| Some(*at) != label && !IDS.contains(&keys[*at].as_str())).collect();
-        return match features.len() == columns.count {
-            true => Ok(Layout::new(cells, features, label)),
-            false => Err((
-                format!(
-                    "{} columns beside label and id where the model has {}",
-                    features.len(),
-                    columns.count
-                ),
-                "give the columns of the table that it was trained on".into(),
-            )),
-        };
-    }
-    let find = |name: &String| keys.iter().position(|found| spellings(name).contains(found));
-    let places: Vec<Option<usize>> = columns.names.iter().map(find).collect();
+    let find = |column: &Column| keys.iter().position(|found| spellings(&column.name).contains(found));
+    let places: Vec<Option<usize>> = columns.columns.iter().map(find).collect();
     let missing: Vec<&str> = columns
-        .names
+        .columns
         .iter()
         .zip(&places)
         .filter(|(_, at)| at.is_none())
-        .map(|(name, _)| name.as_str())
+        .map(|(column, _)| column.name.as_str())
         .collect();
     if !missing.is_empty() {
         let more = missing.len().saturating_sub(5);
@@ -189,7 +173,7 @@ fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
             names += &format!(" and {more} more");
         }
         return Err((
-            format!("{} of {} columns missing: {names}", missing.len(), columns.count),
+            format!("{} of {} columns missing: {names}", missing.len(), columns.count()),
             "add them, named so in the first line".into(),
         ));
     }
@@ -205,9 +189,8 @@ fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
 
 /// Columns by their number: features; class and features; id, class and features, as in `wdbc.data`.
 fn by_position(cells: &[&str], columns: &Columns) -> Found<Layout> {
-    let (count, width) = (columns.count, cells.len());
-    let names: Vec<&str> =
-        columns.names.iter().map(String::as_str).chain(std::iter::repeat("feature")).take(count).collect();
+    let (count, width) = (columns.count(), cells.len());
+    let names: Vec<&str> = columns.columns.iter().map(|column| column.name.as_str()).collect();
     let titled = |front: &[&'static str]| [front, &names].concat();
     match width.checked_sub(count) {
         Some(0) => Ok(Layout::new(&titled(&[]), (0..width).collect(), None)),

@@ -1,10 +1,12 @@
-use super::super::columns::{Columns, Span};
+use datasets::Column;
+
+use super::super::columns::Columns;
 use super::*;
 
 fn columns() -> Columns {
     let names = ["mean radius", "standard error of concave points", "worst fractal dimension"];
-    let spans = vec![Span { low: 0.0, high: 10.0 }; 3];
-    Columns { names: names.map(String::from).to_vec(), spans: Some(spans), count: 3 }
+    let column = |name: &str| Column { name: name.into(), low: 0.0, high: 10.0 };
+    Columns { columns: names.map(column).to_vec(), scaled: false }
 }
 
 fn classes() -> Vec<String> {
@@ -96,7 +98,7 @@ fn mistakes_are_one_line_with_their_place() {
 
 #[test]
 fn scaled_rows_stay_as_they_are() {
-    let scaled = Columns { spans: None, ..columns() };
+    let scaled = Columns { scaled: true, ..columns() };
     let read = |text: &str| parse(Path::new("t.csv"), text.as_bytes(), &scaled, &classes());
     assert_eq!(read("0.25,0,1\n").unwrap().features, [[0.25, 0.0, 1.0]]);
     let line = read("0.25,0,1.5\n").unwrap_err().to_string();

@@ -96,7 +96,7 @@ fn picture(args: &Args, settings: &Settings, saved: &Saved, query: &std::path::P
 }
 
 fn row(args: &Args, settings: &Settings, saved: &Saved, csv: &std::path::Path) -> Result<String> {
-    let columns = Columns::of(&args.model, saved, settings.data.as_deref(), args.scaled)?;
+    let columns = Columns::of(&args.model, saved, args.scaled)?;
     let linear = Linear::of(&args.model, saved)?;
     let table = table::read(csv, &columns, &saved.classes())?;
     let at = args.row.unwrap_or(1) as usize - 1;

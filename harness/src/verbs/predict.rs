@@ -97,7 +97,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 }
 
 fn rows(args: &Args, settings: &Settings, saved: &Saved, csv: &Path) -> Result<Examples> {
-    let columns = Columns::of(&args.model, saved, settings.data.as_deref(), args.scaled)?;
+    let columns = Columns::of(&args.model, saved, args.scaled)?;
     let table = table::read(csv, &columns, &saved.classes())?;
     if !table.unused.is_empty() {
         eprintln!("note: columns that the model does not use: {}", table.unused.join(", "));

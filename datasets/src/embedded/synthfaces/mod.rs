@@ -239,6 +239,7 @@ fn card(side: usize, label: Label, sizes: [usize; 3]) -> Card {
         licence: LICENCE.into(),
         source: REFERENCE.into(),
         class_names,
+        columns: Vec::new(),
         notes: vec![note],
     }
 }
