@@ -31,6 +31,18 @@ pub(crate) struct Point {
     pub accuracy: Accuracy,
 }
 
+impl Panel {
+    /// Which points are Pareto-optimal; reconstructions worse than the strongest null baseline leak no less than it.
+    pub fn optimal(&self, leak: Leak) -> Vec<bool> {
+        let floor = match leak {
+            Leak::Success => 0.0,
+            Leak::Psnr => self.null.unwrap_or(f64::NEG_INFINITY),
+        };
+        let place = |p: &Point| p.place(leak).map(|(x, y)| (x.max(floor), y));
+        pareto(&self.points.iter().map(place).collect::<Vec<_>>())
+    }
+}
+
 /// What the utility federation came to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Accuracy {
@@ -133,7 +145,7 @@ fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
 }
 
 /// Which of `(leak, utility)` no other beats in one without losing in the other.
-pub(crate) fn pareto(places: &[Option<(f64, f64)>]) -> Vec<bool> {
+fn pareto(places: &[Option<(f64, f64)>]) -> Vec<bool> {
     let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 >= b.1 && (a.0 < b.0 || a.1 > b.1);
     let optimal = |own: &Option<(f64, f64)>| {
         own.is_some_and(|own| !places.iter().flatten().any(|other| beats(*other, own)))

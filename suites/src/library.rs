@@ -11,4 +11,6 @@ pub(crate) static SUITES: &[(&str, &str)] = &[
     ("defenses", include_str!("../defenses.toml")),
     ("dp-grid", include_str!("../dp-grid.toml")),
     ("heuristics", include_str!("../heuristics.toml")),
+    ("utility", include_str!("../utility.toml")),
+    ("trained", include_str!("../trained.toml")),
 ];

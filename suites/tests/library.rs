@@ -40,6 +40,11 @@ fn sizes_are_the_products_of_the_axes() {
     // Three attacks on nine defences; eight cells of one update, twelve of a mean, three adaptive ones, four of Paillier.
     assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4);
     assert_eq!(count("dp-grid", None), 2 * 3 * 10 + 2);
+    // One model a task, one vantage a source.
+    assert_eq!(count("utility", None), 3 * 3 * 13 * 2);
+    assert_eq!(count("utility", Some("smoke")), 2 * 2 * 8);
+    assert_eq!(count("trained", None), 4 * 4 * 3);
+    assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::labelled::{self, Cloud, Labelled};
 use super::{Figure, page, page_slug, palette, short};
-use crate::frontier::{Accuracy, Leak, Panel, Point, panels, pareto, success_label};
+use crate::frontier::{Accuracy, Leak, Panel, Point, panels, success_label};
 use crate::run::Run;
 use crate::stats::Interval;
 
@@ -59,7 +59,7 @@ fn percent(interval: Interval) -> (f64, f64) {
 
 fn cloud(panel: &Panel, families: &[String], leak: Leak) -> Cloud {
     let places: Vec<_> = panel.points.iter().map(|p| p.place(leak)).collect();
-    let optimal = pareto(&places);
+    let optimal = panel.optimal(leak);
     let point = |at: usize| {
         let (point, (x, y)) = (&panel.points[at], places[at]?);
         let accuracy = match &point.accuracy {
@@ -110,12 +110,13 @@ fn caption(panels: &[&Panel], leak: Leak) -> String {
             missing.push(format!("{}{whose}: {why}", short(&point.label)));
         }
     }
+    let floor = if leak == Leak::Psnr { "; less than the null baseline counts as that" } else { "" };
     let missing = match missing.is_empty() {
         true => String::new(),
         false => format!(" Not drawn: {}.", missing.join("; ")),
     };
     format!(
         "Test accuracy after training with each defence (95 % Wilson intervals) against {x}. Up and to the left is better; ringed: Pareto-optimal, no other \
-         defence leaks less without costing accuracy.{missing}"
+         defence leaks less without costing accuracy{floor}.{missing}"
     )
 }

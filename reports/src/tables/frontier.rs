@@ -2,7 +2,7 @@
 
 use super::defences::adaptive;
 use super::{mean_ci, rate};
-use crate::frontier::{Accuracy, Leak, Panel, Point, panels, pareto, success_label};
+use crate::frontier::{Accuracy, Leak, Panel, Point, panels, success_label};
 use crate::markdown::{NONE, Table, bytes, significant};
 use crate::metrics::Metric;
 use crate::run::Run;
@@ -37,7 +37,7 @@ pub(super) fn frontier(run: &Run) -> String {
     }
     let lead = format!(
         "Per defence: the most that any attack tried got, and the test accuracy after training with the defence in the loop. Pareto-optimal: no other defence of \
-         the setting leaks less (by {}; in brackets by mean PSNR) without costing accuracy, by the point estimates; overlapping intervals may turn the order. \
+         the setting leaks less (by {}; in brackets by mean PSNR, where less than the strongest null baseline counts as that) without costing accuracy, by the point estimates; overlapping intervals may turn the order. \
          Failed attacks count as tried without success. Bytes and seconds are those of one round.\n\n",
         success_label()
     );
@@ -45,8 +45,7 @@ pub(super) fn frontier(run: &Run) -> String {
 }
 
 fn rows(run: &Run, panel: &Panel, table: &mut Table) {
-    let optimal = |leak| pareto(&panel.points.iter().map(|p| p.place(leak)).collect::<Vec<_>>());
-    let (by_success, by_psnr) = (optimal(Leak::Success), optimal(Leak::Psnr));
+    let (by_success, by_psnr) = (panel.optimal(Leak::Success), panel.optimal(Leak::Psnr));
     let baseline = panel.points.iter().find(|p| p.undefended).and_then(share);
     for (at, point) in panel.points.iter().enumerate() {
         let word = |leak, optimal: &[bool]| match (point.place(leak), optimal[at]) {
