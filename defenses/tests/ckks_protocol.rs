@@ -21,8 +21,16 @@ fn carry(
     weights: &[u64],
     colluders: &[usize],
 ) -> Result<Transcript, String> {
-    let round =
-        Round { number: 3, updates, weights, grid: None, watched: 1, colluders, dropped: &[], progress: &|_, _, _| () };
+    let round = Round {
+        number: 3,
+        updates,
+        weights,
+        grid: None,
+        watched: 1,
+        colluders,
+        dropped: &[],
+        progress: &|_, _, _| (),
+    };
     protocol.exchange(&round, &mut |purpose| stream(9, "ckks test", purpose)).map_err(|e| e.to_string())
 }
 

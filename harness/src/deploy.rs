@@ -1,8 +1,8 @@
 //! The federation that a cell's guarantees are about, and what can be refused before it runs.
 
 use defenses::protocol::{Exposure, Federation};
-use defenses::{Budget, CapturedRound, Deployment};
-use learning::client;
+use defenses::{Budget, CapturedRound, Defense, Deployment, Stage};
+use learning::{Mode, Network, client};
 use suites::{Source, SpecError, UtilitySpec};
 
 use crate::HarnessError;
@@ -84,6 +84,28 @@ pub fn check(trial: &Trial, deployment: &Deployment, sizes: &[usize]) -> Result<
         }
     }
     budgets(trial, deployment).map(|_| ())
+}
+
+/// Whether a model keeps running statistics of batches.
+pub fn has_statistics(net: &Network) -> bool {
+    net.layout().specs().iter().any(|s| s.name.ends_with("running_mean"))
+}
+
+/// Refuses to train BatchNorm's statistics under a mechanism on updates: it must not release them as they are, and a model that was trained by
+/// its batches' statistics is nothing with others.
+///
+/// # Errors
+/// Says what to write instead.
+pub fn private_statistics(net: &Network, defenses: &[Box<dyn Defense>], mode: Mode) -> Result<(), SpecError> {
+    let on_updates = |d: &Box<dyn Defense>| d.private() && d.stage() != Stage::Training;
+    if mode == Mode::Eval || !has_statistics(net) || !defenses.iter().any(on_updates) {
+        return Ok(());
+    }
+    Err(SpecError::value(
+        "model.params.norm",
+        "is BatchNorm, whose running statistics a private mechanism cannot release: the model would be judged by those it began with",
+        "write norm = \"group\", or batch_norm = \"eval\"",
+    ))
 }
 
 /// One budget is about one federation: refuses guarantees that would have to cover two of different sizes.

@@ -157,6 +157,10 @@ pub fn check(trial: &Trial) -> Result<(), HarnessError> {
     let deployment = deploy::deployment(trial, others.as_deref().unwrap_or(&parts));
     let cohort = vantage::cohort(trial, 0).len();
     deploy::check(trial, &deployment, &vec![trial.local_examples(); cohort])?;
+    if others.is_some() || trial.spec.training.rounds_before > 0 {
+        // The rounds of both train by the batches' statistics.
+        deploy::private_statistics(&trial.net, &trial.defenses, learning::Mode::Train)?;
+    }
     if trial.spec.training.rounds_before > 0 {
         deploy::check(trial, &deployment, &parts.iter().map(Vec::len).collect::<Vec<_>>())?;
     }

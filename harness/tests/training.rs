@@ -113,6 +113,19 @@ fn killed_trainings_end_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn records_are_made_again_from_the_state() {
+    let desk = desk();
+    train(&desk, "a", &["--rounds", "2"]);
+    let whole = rounds(&desk, "a");
+    let csv = desk.path("a").join("records.csv");
+    let text = std::fs::read_to_string(&csv).unwrap();
+    let cut = text.trim_end().rfind('\n').unwrap() + 1;
+    std::fs::write(&csv, &text[..cut]).unwrap();
+    train(&desk, "a", &["--rounds", "2"]);
+    assert_eq!(rounds(&desk, "a"), whole);
+}
+
+#[test]
 fn another_training_in_the_same_folder_is_refused() {
     let desk = desk();
     train(&desk, "a", &["--rounds", "1"]);
@@ -225,6 +238,14 @@ fn regimes_differ_in_what_they_hold() {
     assert!(all.err.contains("`secagg` is left out"), "{}", all.err);
     train(&desk, "one", &[&iid[..], &["--regime", "single-client"]].concat());
     let loss = |out: &str| rounds(&desk, out)[2].metrics["loss"];
+    // One party holds what the clients hold together, also where each holds only so much.
+    train(
+        &desk,
+        "capped",
+        &[&iid[..], &["--regime", "centralised", "--set", "clients.examples=10"]].concat(),
+    );
+    let report = std::fs::read_to_string(desk.path("capped").join("report/report.md")).unwrap();
+    assert!(report.contains("one party with all 40 examples"), "{report}");
     assert!(loss("all") < loss("one"), "{} {}", loss("all"), loss("one"));
     assert!(rounds(&desk, "one").iter().all(|r| r.bytes_up == 0));
     let kept: Vec<String> = desk.files().into_iter().filter(|f| f.contains("all/checkpoints/")).collect();
@@ -249,7 +270,7 @@ fn a_training_that_diverges_keeps_its_last_good_model() {
 #[test]
 fn bad_input_is_one_line() {
     let desk = desk();
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["train", "mnist-cn"], "did you mean `mnist-cnn`"),
         (&["train", "mnist-cnn"], "data fetch mnist"),
         (&["train", "task.toml", "--profile", "smoke"], "unknown profile `smoke`"),
@@ -283,6 +304,27 @@ fn bad_input_is_one_line() {
             ],
             "group",
         ),
+        (
+            &["train", "task.toml", "--regime", "centralised", "--defense", "dp-distributed"],
+            "write regime = \"federated\"",
+        ),
+        (
+            &[
+                "train",
+                "task.toml",
+                "--set",
+                "model={name=\"resnet18\",params={stem=\"cifar\"}}",
+                "--defense",
+                "dp-local",
+            ],
+            "write norm = \"group\"",
+        ),
+        (&["train", "task.toml", "--defense", "ckks", "--set", "clients.dropout=0.1"], "such as `secagg`"),
+        (
+            &["train", "task.toml", "--defense", "paillier", "--set", "clients.per_round=2"],
+            "clients.per_round",
+        ),
+        (&["train", "task.toml", "--keep", "9"], "--keep 9: the training has 4 rounds"),
         (&["train", "task.toml", "--set", "model.weights=task.toml"], "task.toml"),
         (&["train", "task.toml", "--device", "cuda:7"], "cuda"),
     ];

@@ -44,12 +44,19 @@ pub struct Budget {
     pub against: String,
 }
 
-impl fmt::Display for Budget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
+impl Budget {
+    /// What is protected, in words.
+    pub fn unit_words(&self) -> &'static str {
+        match self.unit {
             Unit::Example => "one example",
             Unit::Client => "all of a client's data",
-        };
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = self.unit_words();
         let neighbouring = match self.neighbouring {
             Neighbouring::AddRemove => "added or removed",
             Neighbouring::ZeroOut => "present or replaced by a zero update",

@@ -5,6 +5,7 @@ pub mod images;
 pub mod linear;
 pub mod recognise;
 pub mod scoring;
+pub mod seen;
 pub mod table;
 
 use std::path::Path;

@@ -28,10 +28,13 @@ pub struct Place {
 /// Accepted or not.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision {
-    /// Cosine above which a picture is accepted.
+    /// Least cosine that is accepted.
     pub threshold: f64,
     /// Where it comes from.
     pub basis: String,
+    /// Share of strangers whom the best of the whole gallery lets pass, `1 - (1 - far)^N` with the share `far` of the pairs that pass; an
+    /// estimate, as if a stranger's cosines to the gallery were independent. `None` for a threshold that was given.
+    pub strangers: Option<f64>,
     /// The name that the client accepts; `None` for nobody.
     pub encrypted: Option<String>,
     /// The same by the plain scores.
@@ -57,6 +60,8 @@ pub struct Recognised {
     pub swapped_within: f64,
     /// Where the model was trained for recognition, or a threshold was asked for.
     pub decision: Option<Decision>,
+    /// Why there is no decision, where one was due.
+    pub undecided: Option<String>,
     /// Seconds to embed the gallery, and the query.
     pub embed_seconds: [f64; 2],
     /// Phases, bytes, errors.
@@ -68,7 +73,7 @@ pub struct Recognised {
 pub struct Options {
     /// Places to show.
     pub top: usize,
-    /// Cosine above which to accept, instead of one from the gallery.
+    /// Least cosine to accept, instead of one from the gallery.
     pub threshold: Option<f64>,
     /// Share of pairs of different people that a threshold from the gallery accepts.
     pub far: f64,
@@ -106,9 +111,13 @@ pub fn recognise(
     classes.sort_unstable();
     classes.dedup();
     let recognition = saved.net.model().margin().is_some() || options.threshold.is_some();
-    let threshold = recognition.then(|| threshold(gallery, &values, dimension, options)).flatten();
+    let (limit, undecided) = match recognition.then(|| threshold(gallery, &values, dimension, options)) {
+        None => (None, None),
+        Some(Ok(limit)) => (Some(limit), None),
+        Some(Err(why)) => (None, Some(why)),
+    };
     let accepted = |scores: &[f64], best: usize, least: f64| {
-        (scores[best] > least).then(|| gallery[best].name().to_string())
+        (scores[best] >= least).then(|| gallery[best].name().to_string())
     };
     Ok(Recognised {
         gallery: gallery.len(),
@@ -118,12 +127,14 @@ pub fn recognise(
         same_top: order[..shown] == plain[..shown],
         same_ranking: order == plain,
         swapped_within: swapped(&order, &plain, &exchange.plain),
-        decision: threshold.map(|(threshold, basis)| Decision {
-            encrypted: accepted(&exchange.scores, order[0], threshold),
-            plain: accepted(&exchange.plain, plain[0], threshold),
-            threshold,
+        decision: limit.map(|Limit { least, basis, strangers }| Decision {
+            encrypted: accepted(&exchange.scores, order[0], least),
+            plain: accepted(&exchange.plain, plain[0], least),
+            threshold: least,
             basis,
+            strangers,
         }),
+        undecided,
         embed_seconds,
         exchange,
     })
@@ -141,44 +152,63 @@ fn swapped(order: &[usize], plain: &[usize], scores: &[f64]) -> f64 {
     order.iter().zip(plain).map(gap).fold(0.0, f64::max)
 }
 
-/// The cosine above which a share `far` of the gallery's pairs of different classes lies; `None` where it has too few of them and none is
-/// given.
+/// Where to accept, and what that rests on.
+#[derive(Debug, PartialEq)]
+struct Limit {
+    least: f64,
+    basis: String,
+    strangers: Option<f64>,
+}
+
+/// The least cosine that at most a share `far` of the gallery's pairs of different classes reaches; a line that says why where it has too few of
+/// them and none is given. A file without a class is taken for a person of its own.
 fn threshold(
     gallery: &[Picture],
     values: &[f32],
     dimension: usize,
     options: &Options,
-) -> Option<(f64, String)> {
-    if let Some(given) = options.threshold {
-        return Some((given, "given".into()));
+) -> Result<Limit, String> {
+    if let Some(least) = options.threshold {
+        return Ok(Limit { least, basis: "given".into(), strangers: None });
     }
     let some = gallery.len().min(CALIBRATED);
-    let unit = Tensor::from_slice(&values[..some * dimension]).view([some as i64, dimension as i64]);
-    let cosines = Vec::<f32>::try_from(unit.matmul(&unit.tr()).to_kind(Kind::Float).reshape([-1])).ok()?;
-    let names: Vec<&str> = gallery[..some].iter().map(Picture::name).collect();
-    let mut others: Vec<f32> = (0..some)
-        .flat_map(|i| (i + 1..some).map(move |j| (i, j)))
-        .filter(|&(i, j)| names[i] != names[j])
-        .map(|(i, j)| cosines[i * some + j])
-        .collect();
-    let accepted = (others.len() as f64 * options.far).floor();
+    let mut others = strangers(&gallery[..some], values, dimension);
+    let (pairs, accepted) = (others.len(), (others.len() as f64 * options.far).floor());
+    let people = match gallery[..some].iter().filter(|picture| picture.class.is_none()).count() {
+        0 => "",
+        loose if loose == some => ", each file taken for another person",
+        _ => ", each file beside the folders taken for another person",
+    };
     if accepted < 1.0 {
-        return None;
+        let needed = (1.0 / options.far).ceil();
+        return Err(format!(
+            "takes {needed} pairs of different people, there are {pairs}{people}; give --threshold"
+        ));
     }
-    let (_, least, _) = others.select_nth_unstable_by(accepted as usize, |a, b| b.total_cmp(a));
-    let basis = format!(
-        "accepts at most {} of the gallery's {} pairs of different people",
-        accepted,
-        gallery_pairs(&names)
-    );
-    Some((f64::from(*least), basis))
+    let (_, refused, _) = others.select_nth_unstable_by(accepted as usize, |a, b| b.total_cmp(a));
+    let whose = match some < gallery.len() {
+        true => format!("its first {some} pictures'"),
+        false => "the gallery's".into(),
+    };
+    let passing = accepted / pairs as f64;
+    Ok(Limit {
+        // What is equal to the largest that is to be refused is refused too.
+        least: f64::from(*refused).next_up(),
+        basis: format!("accepts at most {accepted} of {whose} {pairs} pairs of different people{people}"),
+        strangers: Some(1.0 - (1.0 - passing).powf(gallery.len() as f64)),
+    })
 }
 
-fn gallery_pairs(names: &[&str]) -> usize {
-    let mut sorted = names.to_vec();
-    sorted.sort_unstable();
-    let same: usize = sorted.chunk_by(|a, b| a == b).map(|run| run.len() * (run.len() - 1) / 2).sum();
-    names.len() * (names.len() - 1) / 2 - same
+/// Cosines of the pairs of pictures with different names.
+fn strangers(gallery: &[Picture], values: &[f32], dimension: usize) -> Vec<f32> {
+    let some = gallery.len();
+    let unit = Tensor::from_slice(&values[..some * dimension]).view([some as i64, dimension as i64]);
+    let cosines = unit.matmul(&unit.tr()).to_kind(Kind::Float).reshape([-1]);
+    let cosines = Vec::<f32>::try_from(cosines).unwrap_or_default();
+    let differ = |a: &Picture, b: &Picture| a.class.is_none() || b.class.is_none() || a.class != b.class;
+    let pairs = (0..some).flat_map(|i| (i + 1..some).map(move |j| (i, j)));
+    let others = pairs.filter(|&(i, j)| differ(&gallery[i], &gallery[j]));
+    others.filter_map(|(i, j)| cosines.get(i * some + j).copied()).collect()
 }
 
 #[cfg(test)]
@@ -196,18 +226,37 @@ mod tests {
 
     #[test]
     fn thresholds_rest_on_pairs_of_different_people() {
-        let picture = |class: &str| Picture { path: "x".into(), file: "x".into(), class: Some(class.into()) };
-        let gallery: Vec<Picture> = ["a", "a", "b", "c"].iter().map(|c| picture(c)).collect();
+        let picture =
+            |class: &str| Picture { path: "x".into(), file: class.into(), class: Some(class.into()) };
+        let mut gallery: Vec<Picture> = ["a", "a", "b", "c"].iter().map(|c| picture(c)).collect();
         // Cosines: a-a 1; a-b 0 twice; a-c 0.6 twice; b-c 0.8.
         let values = [1.0f32, 0.0, 1.0, 0.0, 0.0, 1.0, 0.6, 0.8];
         let options = Options { top: 5, threshold: None, far: 0.2 };
-        let (least, basis) = threshold(&gallery, &values, 2, &options).unwrap();
-        assert!((least - 0.6).abs() < 1e-6, "{least}");
-        assert_eq!(basis, "accepts at most 1 of the gallery's 5 pairs of different people");
-        assert!(threshold(&gallery, &values, 2, &Options { far: 0.1, ..options }).is_none());
+        let limit = threshold(&gallery, &values, 2, &options).unwrap();
+        assert!((limit.least - 0.6).abs() < 1e-6 && limit.least > f64::from(0.6f32), "{limit:?}");
+        assert_eq!(limit.basis, "accepts at most 1 of the gallery's 5 pairs of different people");
+        assert!((limit.strangers.unwrap() - (1.0 - 0.8f64.powi(4))).abs() < 1e-12);
         assert_eq!(
-            threshold(&gallery, &values, 2, &Options { threshold: Some(0.3), ..options }).unwrap().0,
-            0.3
+            threshold(&gallery, &values, 2, &Options { far: 0.1, ..options }).unwrap_err(),
+            "takes 10 pairs of different people, there are 5; give --threshold"
         );
+        let given = threshold(&gallery, &values, 2, &Options { threshold: Some(0.3), ..options }).unwrap();
+        assert_eq!((given.least, given.strangers), (0.3, None));
+        gallery.iter_mut().for_each(|picture| picture.class = None);
+        let flat = threshold(&gallery, &values, 2, &options).unwrap();
+        let basis = "accepts at most 1 of the gallery's 6 pairs of different people, each file taken for another person";
+        assert_eq!(flat.basis, basis);
+        assert!((flat.least - 0.8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn large_galleries_say_how_many_pictures_a_threshold_rests_on() {
+        let picture =
+            |at: usize| Picture { path: "x".into(), file: "x".into(), class: Some((at % 2).to_string()) };
+        let gallery: Vec<Picture> = (0..CALIBRATED + 1).map(picture).collect();
+        let options = Options { top: 5, threshold: None, far: 0.001 };
+        let limit = threshold(&gallery, &vec![1.0; gallery.len()], 1, &options).unwrap();
+        let basis = "accepts at most 4000 of its first 4000 pictures' 4000000 pairs of different people";
+        assert_eq!((limit.basis.as_str(), limit.least), (basis, 1f64.next_up()));
     }
 }

@@ -31,11 +31,24 @@ struct Layout {
     /// Position of each feature.
     features: Vec<usize>,
     label: Option<usize>,
+    /// What a number as a class would be, where it is not the model's number of one.
+    numbers: Numbers,
     /// Cells of a row.
     width: usize,
     unused: Vec<String>,
     /// What stands above each cell.
     titles: Vec<String>,
+}
+
+/// What numbers stand for as classes.
+#[derive(Clone, Copy, PartialEq)]
+enum Numbers {
+    /// The model's classes.
+    Classes,
+    /// The model's classes, or ids in a first column that nothing names.
+    ClassesOrIds,
+    /// Classes as scikit-learn numbers them: its copy of WDBC has 0 for malignant.
+    Foreign,
 }
 
 /// Reads a file. `classes` names the classes that labels may say, by name, by its unmistakable first letter (M and B), or by number.
@@ -96,11 +109,8 @@ fn parse(path: &Path, bytes: &[u8], columns: &Columns, classes: &[String]) -> Re
         };
         table.features.push(layout.features.iter().enumerate().map(cell).collect::<Result<_, _>>()?);
         if let Some(at) = layout.label {
-            let class = class(cells[at], classes).ok_or_else(|| {
-                let problem = format!("`{}` is no class of the model", short(cells[at]));
-                bad(&place(at), problem, &format!("write one of {}, or a number from 0", classes.join(", ")))
-            })?;
-            labels.push(class);
+            let class = label(cells[at], layout.numbers, classes);
+            labels.push(class.map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))?);
         }
         table.lines.push(line);
     }
@@ -137,6 +147,30 @@ fn number(cell: &str, feature: usize, columns: &Columns) -> Found<f32> {
             Err((format!("{value} is outside [0, 1]"), "scale the columns, or leave --scaled out".into()))
         }
     }
+}
+
+/// A row's class.
+fn label(cell: &str, numbers: Numbers, classes: &[String]) -> Found<usize> {
+    let number = cell.parse::<f64>().is_ok();
+    if number && numbers == Numbers::Foreign && !classes.iter().any(|name| name == cell) {
+        return Err((
+            format!(
+                "`{}` beside columns named as scikit-learn's, whose class numbers are inverted",
+                short(cell)
+            ),
+            format!("write class names: {}", classes.join(", ")),
+        ));
+    }
+    class(cell, classes).ok_or_else(|| match number && numbers == Numbers::ClassesOrIds {
+        true => (
+            format!("`{}` is no class of the model: an id without a class?", short(cell)),
+            "name the columns in the first line".into(),
+        ),
+        false => (
+            format!("`{}` is no class of the model", short(cell)),
+            format!("write one of {}, or a number from 0", classes.join(", ")),
+        ),
+    })
 }
 
 /// A class by its name, its number, or the first letter that no other class begins with.
@@ -184,7 +218,11 @@ fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
         ));
     }
     let label = keys.iter().position(|k| LABELS.contains(&k.as_str()));
-    Ok(Layout::new(cells, places.into_iter().flatten().collect(), label))
+    let places: Vec<usize> = places.into_iter().flatten().collect();
+    // Only scikit-learn calls a standard error so.
+    let foreign = places.iter().any(|at| keys[*at].ends_with(" error"));
+    let numbers = if foreign { Numbers::Foreign } else { Numbers::Classes };
+    Ok(Layout { numbers, ..Layout::new(cells, places, label) })
 }
 
 /// Columns by their number: features; class and features; id, class and features, as in `wdbc.data`.
@@ -194,7 +232,10 @@ fn by_position(cells: &[&str], columns: &Columns) -> Found<Layout> {
     let titled = |front: &[&'static str]| [front, &names].concat();
     match width.checked_sub(count) {
         Some(0) => Ok(Layout::new(&titled(&[]), (0..width).collect(), None)),
-        Some(1) => Ok(Layout::new(&titled(&["label"]), (1..width).collect(), Some(0))),
+        Some(1) => {
+            let layout = Layout::new(&titled(&["label"]), (1..width).collect(), Some(0));
+            Ok(Layout { numbers: Numbers::ClassesOrIds, ..layout })
+        }
         Some(2) => Ok(Layout::new(&titled(&["id", "label"]), (2..width).collect(), Some(1))),
         _ => Err((
             format!("{width} cells and no header, where the model has {count} features"),
@@ -213,7 +254,7 @@ impl Layout {
         };
         let unused = (0..titles.len()).filter(spare).map(|at| titles[at].to_string()).collect();
         let titles: Vec<String> = titles.iter().map(|t| short(t)).collect();
-        Layout { width: titles.len(), features, label, unused, titles }
+        Layout { width: titles.len(), features, label, numbers: Numbers::Classes, unused, titles }
     }
 }
 

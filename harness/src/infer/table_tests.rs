@@ -71,6 +71,19 @@ fn mistakes_are_one_line_with_their_place() {
             "t.csv: line 2, column 4 (diagnosis): `2` is no class of the model; write one of benign, malignant, or a number from 0",
         ),
         (
+            "842302,1,2,3\n".into(),
+            "t.csv: line 1, column 1 (label): `842302` is no class of the model: an id without a class?; name the columns in the first line",
+        ),
+        (
+            "0,1,2,3\n1,1,2,3\n2,1,2,3\n".into(),
+            "t.csv: line 3, column 1 (label): `2` is no class of the model: an id without a class?; name the columns in the first line",
+        ),
+        (
+            "mean radius,concave points error,worst fractal dimension,target\n1,2,3,malignant\n1,2,3,0\n"
+                .into(),
+            "t.csv: line 3, column 4 (target): `0` beside columns named as scikit-learn's, whose class numbers are inverted; write class names: benign, malignant",
+        ),
+        (
             format!("{header}1,2,3\n"),
             "t.csv: line 2: 3 cells where 4 are expected; a row has as many cells as the first line",
         ),

@@ -41,13 +41,20 @@ pub struct Told {
     pub stopped: bool,
 }
 
+/// Examples that tell whether a model's loss is a number.
+const GLANCE: usize = 128;
+
 /// Trains to the end, or until stopped.
 ///
 /// # Errors
 /// Whatever data, defences or protocol say; training that diverges (the last good model is kept and named).
 pub fn train(federation: &Federation, folder: &Folder, execution: &Execution) -> Result<Told, HarnessError> {
     let (mut standing, mut rounds) = match folder.stored(federation, execution.device)? {
-        Some(stored) => stored,
+        Some((standing, rounds)) => {
+            // The process may have died between the two files.
+            reports::training::write_rounds(&folder.dir().join(reports::training::ROUNDS), &rounds)?;
+            (standing, rounds)
+        }
         None => begin(federation, folder, execution)?,
     };
     let mut examples = Examples::new(federation);
@@ -127,14 +134,14 @@ fn judged(
 ) -> Result<std::collections::BTreeMap<String, f64>, HarnessError> {
     let (spec, data) = (&federation.spec, federation.data.as_ref());
     let due = standing.round.is_multiple_of(spec.evaluation.every) || standing.round == spec.rounds;
-    let Some(split) = world::test_split(data, spec.task.split).filter(|_| due) else {
-        return Ok(Default::default());
-    };
-    let limit = spec.evaluation.examples;
+    let Some(split) = world::test_split(data, spec.task.split) else { return Ok(Default::default()) };
+    // Between evaluations a few examples tell whether the model is still one.
+    let limit = if due { spec.evaluation.examples } else { Some(GLANCE) };
     let (net, weights) = (&federation.net, &standing.weights);
     let scores = quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)?;
     match scores.get("loss").is_none_or(|loss| loss.is_finite()) {
-        true => Ok(scores),
+        true if due => Ok(scores),
+        true => Ok(Default::default()),
         false => Err(HarnessError::NotFinite(format!(
             "round {}: the model's loss on held-out examples is not finite; lower local.lr",
             standing.round
@@ -151,11 +158,14 @@ fn record(
 ) -> Result<RoundRecord, HarnessError> {
     let metrics = judged(federation, standing, execution)?;
     let mut spent = (None, None);
-    for (defense, budget) in federation.defenses.iter().zip(&federation.budgets) {
-        let delta = budget.as_ref().map(|b| b.delta);
-        if let Some(epsilon) = defense.spent(&federation.deployment, standing.round)? {
-            spent = (Some(epsilon), delta);
-        }
+    if let Some((defense, budget)) = federation.accounted() {
+        spent = (defense.spent(&federation.deployment, standing.round)?, Some(budget.delta));
+    }
+    let printed = account.printed.means();
+    let dropped: f64 = printed.iter().filter_map(|values| values.get("dropped_examples")).sum();
+    let mut failures = account.failures;
+    if dropped > 0.0 {
+        failures.push(format!("{dropped:.1} example(s) a lot dropped: their gradients were not finite"));
     }
     Ok(RoundRecord {
         round: standing.round,
@@ -169,7 +179,7 @@ fn record(
         seconds,
         epsilon: spent.0,
         delta: spent.1,
-        failures: account.failures,
+        failures,
     })
 }
 
@@ -177,6 +187,7 @@ fn record(
 fn diverged(federation: &Federation, folder: &Folder, problem: String) -> HarnessError {
     let kept = folder.stored(federation, Device::Cpu).ok().flatten().and_then(|(standing, _)| {
         let path = folder.model(federation, &standing).ok()?;
+        let _ = summary::write(folder.dir());
         Some(format!("; the model of round {} is kept in {}", standing.round, path.display()))
     });
     HarnessError::NotFinite(problem + &kept.unwrap_or_default())

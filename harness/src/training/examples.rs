@@ -15,22 +15,44 @@ const SIDE_BY_SIDE: i64 = 2_000_000;
 /// Clients that train side by side, at most: beyond, a lot gains nothing and other cores wait for it.
 const WIDTH: usize = 4;
 
-/// Clients that hold equally many examples, and their examples `[C, E, ...]` on the CPU.
+/// Examples decoded at once.
+const CHUNK: usize = 1024;
+
+/// A client's pixels `[E, ...]`, values in `[0, 1]` or bytes, and labels.
+type Held = (Tensor, Tensor);
+
+/// Clients that hold equally many examples; what each holds, where it is kept in memory.
 pub struct Lot {
     /// The clients.
     pub clients: Vec<usize>,
-    /// `[C, E, ...]` in `[0, 1]`, or as bytes.
-    pub pixels: Tensor,
-    /// `[C, E]`, or `[C, E, K]`.
-    pub labels: Tensor,
+    kept: Vec<Option<Held>>,
 }
 
-/// Reads and keeps clients' examples.
+impl Lot {
+    /// The lot's examples: pixels `[C, E, ...]` and labels, read now where they are not kept, on whatever thread asks.
+    ///
+    /// # Errors
+    /// Whatever the data say.
+    pub fn examples(&self, federation: &Federation) -> Result<Held, HarnessError> {
+        let mut parts = Vec::new();
+        for (&client, kept) in self.clients.iter().zip(&self.kept) {
+            parts.push(match kept {
+                Some((x, y)) => (x.shallow_clone(), y.shallow_clone()),
+                None => read(federation, client)?,
+            });
+        }
+        let stack = |pick: fn(&Held) -> &Tensor| match &parts[..] {
+            [one] => pick(one).unsqueeze(0),
+            all => Tensor::stack(&all.iter().map(pick).collect::<Vec<_>>(), 0),
+        };
+        Ok((stack(|p| &p.0), stack(|p| &p.1)))
+    }
+}
+
+/// Keeps clients' examples where there is room for all of them.
 pub struct Examples {
-    kept: Vec<Option<(Tensor, Tensor)>>,
+    kept: Vec<Option<Held>>,
     keep: bool,
-    /// Nothing but training looks at the pixels, which takes bytes as they are: a quarter of the memory.
-    bytes: bool,
 }
 
 impl Examples {
@@ -39,13 +61,12 @@ impl Examples {
         let values = federation.net.input().iter().product::<i64>() as usize;
         let count: usize = federation.parts.iter().map(Vec::len).sum();
         let kept = federation.parts.iter().map(|_| None).collect();
-        let looks = federation.defenses.iter().any(|d| d.stage() == Stage::Data || d.reads_examples());
-        let size = if looks { 4 } else { 1 };
-        Examples { kept, keep: count.saturating_mul(values * size) <= KEPT_BYTES, bytes: !looks }
+        let size = if looked_at(federation) { 4 } else { 1 };
+        Examples { kept, keep: count.saturating_mul(values * size) <= KEPT_BYTES }
     }
 
-    /// The examples of these clients, grouped by how many they hold. The grouping depends on the federation alone, never on how many cores
-    /// there are: a product over more clients rounds differently.
+    /// These clients, grouped by how many examples they hold. The grouping depends on the federation alone, never on how many cores there
+    /// are: a product over more clients rounds differently.
     ///
     /// # Errors
     /// Whatever the data say.
@@ -65,29 +86,37 @@ impl Examples {
     }
 
     fn lot(&mut self, federation: &Federation, clients: Vec<usize>) -> Result<Lot, HarnessError> {
-        let mut parts = Vec::new();
+        let mut kept = Vec::new();
         for &client in &clients {
-            parts.push(self.of(federation, client)?);
+            if self.keep && self.kept[client].is_none() {
+                self.kept[client] = Some(read(federation, client)?);
+            }
+            kept.push(self.kept[client].as_ref().map(|(x, y)| (x.shallow_clone(), y.shallow_clone())));
         }
-        let stack = |pick: fn(&(Tensor, Tensor)) -> &Tensor| match &parts[..] {
-            [one] => pick(one).unsqueeze(0),
-            all => Tensor::stack(&all.iter().map(pick).collect::<Vec<_>>(), 0),
-        };
-        Ok(Lot { pixels: stack(|p| &p.0), labels: stack(|p| &p.1), clients })
+        Ok(Lot { clients, kept })
     }
+}
 
-    fn of(&mut self, federation: &Federation, client: usize) -> Result<(Tensor, Tensor), HarnessError> {
-        if let Some((x, y)) = &self.kept[client] {
-            return Ok((x.shallow_clone(), y.shallow_clone()));
-        }
-        let Batch { x, y, .. } =
-            federation.data.batch(federation.spec.task.split, &federation.parts[client])?;
-        let x = if self.bytes { as_bytes(x) } else { x };
-        if self.keep {
-            self.kept[client] = Some((x.shallow_clone(), y.shallow_clone()));
-        }
-        Ok((x, y))
+/// Whether a defence looks at pixels; nothing else does but training, which takes bytes as they are: a quarter of the memory.
+fn looked_at(federation: &Federation) -> bool {
+    federation.defenses.iter().any(|d| d.stage() == Stage::Data || d.reads_examples())
+}
+
+fn read(federation: &Federation, client: usize) -> Result<Held, HarnessError> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for ids in federation.parts[client].chunks(CHUNK) {
+        let Batch { x, y, .. } = federation.data.batch(federation.spec.task.split, ids)?;
+        pixels.push(if looked_at(federation) { x } else { as_bytes(x) });
+        labels.push(y);
     }
+    // A chunk that is no picture of bytes makes values of all.
+    if pixels.iter().any(|x| x.kind() != Kind::Uint8) {
+        let value = |x: &Tensor| {
+            if x.kind() == Kind::Uint8 { x.to_kind(Kind::Float) / 255.0 } else { x.shallow_clone() }
+        };
+        pixels = pixels.iter().map(value).collect();
+    }
+    Ok((Tensor::cat(&pixels, 0), Tensor::cat(&labels, 0)))
 }
 
 /// Pixels that are exactly `u8 / 255` as those bytes; others, such as a table's, as they are.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datasets::{Card, Dataset, Request};
 use defenses::protocol::{self, Exposure};
-use defenses::{Budget, CapturedRound, Defense, Deployment, PROTOCOLS, Protocol};
+use defenses::{Budget, CapturedRound, Defense, Deployment, Protocol};
 use learning::client::{self, LocalTraining, StepRule};
 use learning::server::ServerRule;
 use learning::{Mode, Network};
@@ -14,7 +14,7 @@ use suites::train::{ClientSampling, Optimizer, Regime, ServerSpec};
 use suites::{BatchNorm, SpecError, TrainSpec};
 
 use crate::round::{self, Terms};
-use crate::{HarnessError, line, saved, start};
+use crate::{HarnessError, deploy, line, saved, start};
 
 /// A federation (or a single party) ready to train.
 pub struct Federation {
@@ -47,7 +47,7 @@ pub struct Federation {
 /// this federation.
 pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, HarnessError> {
     let (mut spec, mut notes) = (spec.clone(), Vec::new());
-    alone(&mut spec, &mut notes);
+    alone(&mut spec, &mut notes)?;
     for named in &mut spec.defenses {
         named.params = line::part(named)?.spelled_out();
     }
@@ -57,10 +57,11 @@ pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, Harn
     let net = Arc::new(saved::network(&spec, data.card())?);
     let key =
         format!("training {:?} {:?} {} {}", spec.task, spec.clients, spec.regime, spec.local.batch_size);
-    let mut parts = parts(&spec, data.as_ref(), &key)?;
+    let mut parts = parts(&spec, data.as_ref())?;
     notes.extend(lone_examples(&spec, &net, &mut parts));
     let deployment = deployment(&spec, &net, &parts, protocol.as_ref());
-    let secrets = format!("{key} {:?} {:?}", spec.model, spec.defenses);
+    // Any other training has masks of its own: the difference of two uploads under one is that of two updates in the clear.
+    let secrets = format!("{key} {}", spec.digest());
     let budgets = defenses.iter().map(|d| d.privacy(&deployment)).collect::<Result<_, _>>()?;
     let federation =
         Federation { spec, data, net, defenses, protocol, parts, deployment, budgets, notes, key, secrets };
@@ -71,22 +72,38 @@ pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, Harn
     Ok(federation)
 }
 
-/// Where one party trains by itself nothing travels.
-fn alone(spec: &mut TrainSpec, notes: &mut Vec<String>) {
+/// Where one party trains by itself nothing travels, and nobody is pulled to anybody.
+fn alone(spec: &mut TrainSpec, notes: &mut Vec<String>) -> Result<(), SpecError> {
     if spec.regime == Regime::Federated {
-        return;
+        return Ok(());
     }
-    let regime = spec.regime;
-    spec.defenses.retain(|named| {
-        let protocol = PROTOCOLS.iter().any(|e| e.name == named.name);
-        if protocol {
-            notes.push(format!("{regime}: no update travels, so `{}` is left out", named.name));
+    let (regime, mut kept) = (spec.regime, Vec::new());
+    for (index, named) in spec.defenses.iter().enumerate() {
+        match line::part(named)? {
+            line::Part::Protocol(_) => {
+                notes.push(format!("{regime}: no update travels, so `{}` is left out", named.name));
+            }
+            line::Part::Defense(defense) if defense.needs_sum() => {
+                return Err(SpecError::value(
+                    format!("defenses.{index}"),
+                    format!(
+                        "`{}` hides in a sum over clients, and regime = \"{regime}\" has none",
+                        named.name
+                    ),
+                    "leave it out, or write regime = \"federated\"",
+                ));
+            }
+            line::Part::Defense(_) => kept.push(named.clone()),
         }
-        !protocol
-    });
-    spec.server = ServerSpec::Fedavg { lr: 1.0 };
+    }
+    if spec.local.prox > 0.0 {
+        notes.push(format!("{regime}: there is no broadcast to be pulled to, so FedProx is left out"));
+    }
+    spec.defenses = kept;
+    (spec.server, spec.local.prox) = (ServerSpec::Fedavg { lr: 1.0 }, 0.0);
     (spec.clients.per_round, spec.clients.dropout) = (None, 0.0);
     spec.clients.sampling = ClientSampling::Uniform;
+    Ok(())
 }
 
 fn open(spec: &TrainSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
@@ -96,28 +113,29 @@ fn open(spec: &TrainSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, Harne
     Ok(datasets::open(&task.dataset, &request)?)
 }
 
-fn parts(spec: &TrainSpec, data: &dyn Dataset, key: &str) -> Result<Vec<Vec<usize>>, HarnessError> {
-    let clients = if spec.regime == Regime::Centralised { 1 } else { spec.clients.total };
-    let mut rng = stream(spec.seed, key, "partition");
+/// The clients' parts; the same in every regime: a single client holds the federation's first part, one party all of them.
+fn parts(spec: &TrainSpec, data: &dyn Dataset) -> Result<Vec<Vec<usize>>, HarnessError> {
+    let clients = spec.clients.total;
+    let key = format!("partition {:?} {clients} {:?}", spec.task, spec.clients.partition);
+    let mut rng = stream(spec.seed, &key, "partition");
     let mut parts = start::partition(data, spec.task.split, &spec.clients.partition, clients, &mut rng)?;
-    if spec.regime == Regime::SingleClient {
-        parts.truncate(1);
-    }
     let most = spec.clients.examples.unwrap_or(usize::MAX);
     parts.iter_mut().for_each(|part| part.truncate(most));
-    match parts.iter().position(Vec::is_empty) {
-        Some(client) => {
-            let problem = format!("client {client} of {clients} would hold no example");
-            Err(SpecError::value("clients.total", problem, "use fewer clients, or more data").into())
-        }
-        None => Ok(parts),
+    if let Some(client) = parts.iter().position(Vec::is_empty) {
+        let problem = format!("client {client} of {clients} would hold no example");
+        return Err(SpecError::value("clients.total", problem, "use fewer clients, or more data").into());
     }
+    Ok(match spec.regime {
+        Regime::Federated => parts,
+        Regime::Centralised => vec![parts.concat()],
+        Regime::SingleClient => parts[..1].to_vec(),
+    })
 }
 
 /// BatchNorm has no statistics of a last batch of one example: such an example stays out.
 fn lone_examples(spec: &TrainSpec, net: &Network, parts: &mut [Vec<usize>]) -> Option<String> {
     let batch = spec.local.batch_size;
-    let by_batch = net.layout().specs().iter().any(|s| s.name.ends_with("running_mean"));
+    let by_batch = deploy::has_statistics(net) && spec.model.batch_norm == BatchNorm::Train;
     let lone = |part: &&mut Vec<usize>| by_batch && batch > 1 && part.len() > 1 && part.len() % batch == 1;
     let shortened = parts.iter_mut().filter(lone).map(|part| part.truncate(part.len() - 1)).count();
     (shortened > 0).then(|| {
@@ -192,24 +210,23 @@ impl Federation {
         }
     }
 
+    /// The mechanism whose epsilon is followed from round to round: the first that proves one.
+    pub fn accounted(&self) -> Option<(&dyn Defense, &Budget)> {
+        let mut pairs = self.defenses.iter().zip(&self.budgets);
+        pairs.find_map(|(d, b)| b.as_ref().map(|b| (d.as_ref(), b)))
+    }
+
     /// Whether one party trains by itself, whose optimiser goes on from round to round.
     pub fn is_alone(&self) -> bool {
         self.spec.regime != Regime::Federated
     }
 
-    /// BatchNorm's mode: the batch's statistics, unless per-example clipping forbids them.
-    ///
-    /// # Errors
-    /// A budget that no noise meets.
-    pub fn mode(&self) -> Result<Mode, HarnessError> {
-        for defense in &self.defenses {
-            if defense.gradient_rule(&self.deployment)?.is_some()
-                && self.spec.model.batch_norm == BatchNorm::Eval
-            {
-                return Ok(Mode::Eval);
-            }
+    /// Mode of the clients' passes: the batch's statistics, dropout; or the running ones and none.
+    pub fn mode(&self) -> Mode {
+        match self.spec.model.batch_norm {
+            BatchNorm::Train => Mode::Train,
+            BatchNorm::Eval => Mode::Eval,
         }
-        Ok(Mode::Train)
     }
 
     fn check(&self) -> Result<(), HarnessError> {
@@ -217,13 +234,32 @@ impl Federation {
         let max_weight = round::weights(&self.defenses, &sizes).into_iter().max().unwrap_or(1);
         let (clients, values) = (self.deployment.clients, self.deployment.values);
         self.protocol.check(&protocol::Federation { clients, values, max_weight })?;
-        let mode = self.mode()?;
+        let mode = self.mode();
         for defense in &self.defenses {
             if defense.gradient_rule(&self.deployment)?.is_some() {
                 client::check_private(&self.net, mode)?;
             }
         }
+        deploy::private_statistics(&self.net, &self.defenses, mode)?;
+        self.check_present()?;
         self.check_shares()
+    }
+
+    /// Who decrypts the sum makes the next model of the last and that: whoever missed one has neither, and the server cannot send it.
+    fn check_present(&self) -> Result<(), HarnessError> {
+        let clients = &self.spec.clients;
+        let path = match (clients.dropout > 0.0, clients.per_round.is_some_and(|n| n < clients.total)) {
+            _ if self.is_alone() || self.protocol.server_sees_sum() == Exposure::Clear => return Ok(()),
+            (true, _) => "clients.dropout",
+            (_, true) => "clients.per_round",
+            _ => return Ok(()),
+        };
+        Err(SpecError::value(
+            path,
+            "some clients would miss a sum that only clients decrypt, and with it all later models",
+            "let all take part in every round, or use a protocol whose sum the server reads, such as `secagg`",
+        )
+        .into())
     }
 
     /// Shares of noise are calibrated for a known number of clients.

@@ -22,6 +22,8 @@ use crate::{HarnessError, saved};
 pub const TRAINING: &str = "training.json";
 /// Name of the state.
 pub const STATE: &str = "state.safetensors";
+/// Held by the process that trains here.
+const LOCK: &str = ".lock";
 /// Name of the last good model.
 const MODEL: &str = "model.safetensors";
 
@@ -72,20 +74,26 @@ impl Folder {
     /// A folder of something else or of another training, one in use, or what the system refuses.
     pub fn open(dir: &Path, header: Header) -> Result<Folder, HarnessError> {
         let path = dir.join(TRAINING);
+        // A process that died at once leaves a lock and half-written files, all of them hidden.
+        let visible = |e: std::io::Result<std::fs::DirEntry>| {
+            e.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with('.'))
+        };
+        let occupied = || std::fs::read_dir(dir).is_ok_and(|mut entries| entries.any(visible));
+        if !path.exists() && occupied() {
+            return Err(reports::ReportError::NotEmpty(dir.into()).into());
+        }
+        std::fs::create_dir_all(dir).map_err(io("create folder", dir))?;
+        let locked = dir.join(LOCK);
+        let lock = File::create(&locked).map_err(io("create", &locked))?;
+        if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+            return Err(reports::ReportError::Busy(dir.into()).into());
+        }
         if path.exists() {
             same(&path, &header)?;
         } else {
-            let occupied = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-            if occupied {
-                return Err(reports::ReportError::NotEmpty(dir.into()).into());
-            }
             let text =
                 serde_json::to_string_pretty(&header).map_err(|e| HarnessError::Weights(e.to_string()))?;
             reports::write_whole(&path, text.as_bytes())?;
-        }
-        let lock = File::open(&path).map_err(io("open", &path))?;
-        if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-            return Err(reports::ReportError::Busy(dir.into()).into());
         }
         Ok(Folder { dir: dir.into(), header, _lock: lock })
     }
@@ -186,6 +194,7 @@ fn same(path: &Path, header: &Header) -> Result<(), HarnessError> {
         ("task or settings", old.digest != header.digest),
         ("--threads", old.threads != header.threads),
         ("--device", old.device != header.device),
+        ("libtorch", old.libtorch != header.libtorch),
         ("version of bench", old.bench_version != header.bench_version),
     ];
     match differs.iter().find(|(_, differs)| *differs) {

@@ -83,15 +83,16 @@ fn f1(hits: usize, truths: usize, guesses: usize) -> f64 {
 
 fn multi_class(logits: &Tensor, labels: &Tensor) -> (f64, f64) {
     let (guess, truth) = (numbers(&logits.argmax(1, false)), numbers(labels));
-    let right = guess.iter().zip(&truth).filter(|(g, t)| g == t).count();
-    let count = |all: &[i64], class: i64| all.iter().filter(|&&c| c == class).count();
-    let scores: Vec<f64> = (0..logits.size()[1])
-        .filter_map(|class| {
-            let hits = guess.iter().zip(&truth).filter(|(g, t)| **g == class && g == t).count();
-            let (truths, guesses) = (count(&truth, class), count(&guess, class));
-            (truths + guesses > 0).then(|| f1(hits, truths, guesses))
-        })
-        .collect();
+    // Hits, truths and guesses of each class.
+    let mut counts = vec![[0usize; 3]; logits.size()[1] as usize];
+    for (&g, &t) in guess.iter().zip(&truth) {
+        counts[t as usize][1] += 1;
+        counts[g as usize][2] += 1;
+        counts[t as usize][0] += usize::from(g == t);
+    }
+    let right: usize = counts.iter().map(|c| c[0]).sum();
+    let present = counts.iter().filter(|c| c[1] + c[2] > 0);
+    let scores: Vec<f64> = present.map(|&[hits, truths, guesses]| f1(hits, truths, guesses)).collect();
     (right as f64 / truth.len().max(1) as f64, scores.iter().sum::<f64>() / scores.len().max(1) as f64)
 }
 

@@ -60,9 +60,11 @@ pub fn next(
     let cohort = Cohort::draw(federation, number);
     let whispers = federation.protocol.survives_dropouts();
     // Who falls silent inside a protocol has worked; who does so before it need not be simulated.
-    let working = if whispers { cohort.invited.clone() } else { cohort.heard() };
-    let lots = examples.lots(federation, &working)?;
-    let (local, mode) = (federation.local(number), federation.mode()?);
+    let mut lots = examples.lots(federation, &cohort.heard())?;
+    if whispers {
+        lots.extend(examples.lots(federation, &cohort.silent)?);
+    }
+    let (local, mode) = (federation.local(number), federation.mode());
     let one = Round { federation, number, local: &local, mode, execution };
     let Some(worked) = one.work(&standing.weights, &standing.memory, &standing.local, lots)? else {
         return Ok(None);
@@ -132,7 +134,8 @@ impl Round<'_> {
 
     fn lot(&self, weights: &Params, memory: &Memory, state: State, lot: Lot) -> Result<Done, HarnessError> {
         let (tag, device) = (self.tag(), self.execution.device);
-        let (x, y) = (lot.pixels.to_device(device), lot.labels.to_device(device));
+        let (x, y) = lot.examples(self.federation)?;
+        let (x, y) = (x.to_device(device), y.to_device(device));
         let state = if self.federation.is_alone() { state } else { State::default() };
         let work = || self.setting(weights, &tag).local_work(&lot.clients, x, y, memory, state);
         let worked = crate::cell::guarded(work)
@@ -152,26 +155,7 @@ impl Round<'_> {
         let setting = self.setting(&weights, &tag);
         // Kept only if the round does not end here.
         let mut memory = standing.memory.clone();
-        let mut sent: Vec<(usize, Vec<f32>)> = Vec::new();
-        let (mut grid, mut losses) = (None, Vec::new());
-        for (clients, worked) in worked {
-            if let Some(place) = worked.diverged() {
-                return Err(diverged(clients[place], number));
-            }
-            let part = setting.send(&clients, worked, &mut memory, &mut account.printed)?;
-            grid = part.grid.or(grid);
-            if self.federation.is_alone() {
-                standing.local = part.state;
-            }
-            losses
-                .extend(part.losses.iter().zip(&clients).map(|(l, c)| (*l, self.federation.parts[*c].len())));
-            sent.extend(clients.into_iter().zip(part.updates));
-        }
-        sent.sort_by_key(|(client, _)| *client);
-        finite(&sent, number)?;
-        account.train_loss = weighted(&losses);
-        let model = 4 * self.federation.net.layout().len() as u64;
-        let absent = (account.clients - sent.len()) as u64;
+        let (sent, grid) = self.sent(&setting, standing, cohort, worked, &mut memory, account)?;
         account.failures.extend(cohort.silent.iter().map(|c| format!("client {c} fell silent")));
         let mean = match self.carry(&setting, cohort, &sent, grid, account)? {
             Carried::Mean(transcript) => transcript.mean,
@@ -179,9 +163,12 @@ impl Round<'_> {
             Carried::Nobody if self.federation.deployment.client_rate < 1.0 => {
                 vec![0.0; self.federation.deployment.values]
             }
-            Carried::Nobody | Carried::Aborted => return Ok(()),
+            Carried::Nobody => {
+                account.failures.push("no client delivered: the weights stay".into());
+                return Ok(());
+            }
+            Carried::Aborted => return Ok(()),
         };
-        account.bytes.1 += absent * model;
         let released = setting.release(&mean, account.survivors, &mut memory, &mut account.printed)?;
         let mean = released.to(self.execution.device, Kind::Float);
         let next = tch::no_grad(|| self.federation.server().step(&weights, &mean, &mut standing.server));
@@ -195,6 +182,45 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// What the clients send after the defences on updates, by client, and the grid that it lies on.
+    fn sent(
+        &self,
+        setting: &Setting,
+        standing: &mut Standing,
+        cohort: &Cohort,
+        worked: Vec<Done>,
+        memory: &mut Memory,
+        account: &mut Account,
+    ) -> Result<(Vec<(usize, Vec<f32>)>, Option<f64>), HarnessError> {
+        let (mut sent, mut grid, mut losses) = (Vec::new(), None, Vec::new());
+        for (clients, worked) in worked {
+            if let Some(place) = worked.diverged() {
+                return Err(diverged(clients[place], self.number));
+            }
+            // Who falls silent is in no sum: neither counted by a defence nor in the loss.
+            let silent = clients.iter().any(|c| cohort.silent.contains(c));
+            let mut aside = (memory.clone(), Printed::new(self.federation.defenses.len()));
+            let (memory, printed) = match silent {
+                true => (&mut aside.0, &mut aside.1),
+                false => (&mut *memory, &mut account.printed),
+            };
+            let part = setting.send(&clients, worked, memory, printed)?;
+            grid = part.grid.or(grid);
+            if self.federation.is_alone() {
+                standing.local = part.state;
+            }
+            if !silent {
+                let held = clients.iter().map(|&c| self.federation.parts[c].len());
+                losses.extend(part.losses.iter().copied().zip(held));
+            }
+            sent.extend(clients.into_iter().zip(part.updates));
+        }
+        sent.sort_by_key(|(client, _)| *client);
+        finite(&sent, self.number)?;
+        account.train_loss = weighted(&losses);
+        Ok((sent, grid))
+    }
+
     fn carry(
         &self,
         setting: &Setting,
@@ -203,8 +229,12 @@ impl Round<'_> {
         grid: Option<f64>,
         account: &mut Account,
     ) -> Result<Carried, HarnessError> {
+        // Everybody invited has received the model, whatever becomes of the round.
+        let model = 4 * self.federation.net.layout().len() as u64;
+        if !self.federation.is_alone() {
+            account.bytes = (0, account.clients as u64 * model);
+        }
         if sent.is_empty() {
-            account.failures.push("no client delivered: the weights stay".into());
             return Ok(Carried::Nobody);
         }
         let clients: Vec<usize> = sent.iter().map(|(c, _)| *c).collect();
@@ -218,7 +248,10 @@ impl Round<'_> {
             Ok(transcript) => transcript,
             // A round that aborts by the protocol's own rules is a result: nothing is learnt from it.
             Err(HarnessError::Protocol(error @ defenses::ProtocolError::Aborted { .. })) => {
-                account.failures.push(error.to_string());
+                account.failures.push(format!(
+                    "{error}; the weights stay, and what was sent until then is not in the bytes"
+                ));
+                account.train_loss = None;
                 return Ok(Carried::Aborted);
             }
             Err(error) => return Err(error),
@@ -236,7 +269,8 @@ impl Round<'_> {
         if !self.federation.is_alone() {
             let mut price = Price::default();
             price.add(&self.federation.terms(), &transcript);
-            account.bytes = price.of_round(clients.len());
+            let (up, down) = price.of_round(clients.len());
+            account.bytes = (up, down + (account.clients - clients.len()) as u64 * model);
         }
         Ok(Carried::Mean(Box::new(transcript)))
     }

@@ -139,5 +139,20 @@ fn local(federation: &Federation) -> String {
 fn notes(federation: &Federation) -> Vec<String> {
     let mut notes = federation.notes.clone();
     notes.extend(federation.card().notes.iter().cloned());
+    if let Some((_, budget)) = federation.accounted() {
+        let more = federation.budgets.iter().flatten().count() > 1;
+        let others =
+            if more { "; the other mechanisms' budgets are above, each for its own unit" } else { "" };
+        notes.push(format!(
+            "Epsilon so far is that of the first mechanism, for {}{others}.",
+            budget.unit_words()
+        ));
+    }
+    if federation.deployment.client_rate < 1.0 {
+        notes.push("Who was drawn, how many survived and the training loss are the operator's: they are not part of what the guarantee lets out.".into());
+    }
+    if federation.spec.model.batch_norm == suites::BatchNorm::Eval {
+        notes.push("batch_norm = \"eval\": clients train with running statistics, and without dropout or stochastic depth.".into());
+    }
     notes
 }

@@ -42,10 +42,10 @@ pub struct Args {
     /// How many of the best to show
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// Accept the best above this cosine
+    /// Accept the best at or above this cosine
     #[arg(long, value_name = "COSINE", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// Without --threshold, for models trained for recognition: share of the gallery's pairs of different people that the threshold lets pass
+    /// Without --threshold, for models trained for recognition: share of the gallery's pairs of different people that the threshold lets pass; of N pictures the best lets a stranger pass with about 1-(1-far)^N
     #[arg(long, default_value_t = 0.001)]
     far: f64,
     /// Folder of CKKS keys that `bench keys generate` made [default: fresh ones under 8192/60,60/40]
@@ -166,12 +166,20 @@ fn report(saved: &Saved, query: &Picture, found: &Recognised) -> String {
             name.as_ref().map_or("nobody in the gallery".to_string(), |n| format!("`{n}`"))
         };
         out += &format!(
-            "decision {} above {:.4} ({}); plain: {}\n",
+            "decision {} at or above {:.4} ({}); plain: {}\n",
             say(&decision.encrypted),
             decision.threshold,
             decision.basis,
             say(&decision.plain)
         );
+        if let Some(share) = decision.strangers {
+            let (percent, gallery) = (100.0 * share, found.gallery);
+            out +=
+                &format!("         the best of {gallery} lets a stranger pass with about {percent:.2} %\n");
+        }
+    }
+    if let Some(why) = &found.undecided {
+        out += &format!("no decision: {why}\n");
     }
     let [gallery, query] = found.embed_seconds;
     out += &format!("embedded gallery {gallery:.3} s, query {query:.3} s\n{}", found.exchange);

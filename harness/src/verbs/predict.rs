@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 
 use crate::infer::columns::Columns;
 use crate::infer::linear::{probabilities, top};
-use crate::infer::{describe, images, table, unfit};
+use crate::infer::{describe, images, seen, table, unfit};
 use crate::saved::{self, Saved};
 use crate::settings::Settings;
 use crate::{HarnessError, device, training};
@@ -102,6 +102,9 @@ fn rows(args: &Args, settings: &Settings, saved: &Saved, csv: &Path) -> Result<E
     if !table.unused.is_empty() {
         eprintln!("note: columns that the model does not use: {}", table.unused.join(", "));
     }
+    if let Some(note) = seen::note(saved, &table, settings.data.as_deref()) {
+        eprintln!("note: {note}");
+    }
     let device = device::resolve(&settings.device)?;
     let weights = saved.params.to(device, Kind::Float);
     let x = table.batch().to_device(device);
@@ -126,6 +129,19 @@ fn pictures(args: &Args, settings: &Settings, saved: &Saved, folder: &Path) -> R
     };
     let several = saved.card.labels == LabelKind::MultiLabel;
     let known: Option<Vec<&String>> = found.iter().map(|p| p.class.as_ref()).collect();
+    let flat: Vec<&images::Picture> = found.iter().filter(|p| p.class.is_none()).collect();
+    if several && flat.len() < found.len() {
+        eprintln!(
+            "note: the model gives several labels to a picture, so folders are not taken for labels and nothing is judged"
+        );
+    } else if !flat.is_empty() && flat.len() < found.len() {
+        eprintln!(
+            "note: {} of {} pictures lie in no class's folder (the first: {}), so nothing is judged",
+            flat.len(),
+            found.len(),
+            flat[0].path.display()
+        );
+    }
     let labels = match known.filter(|_| !several) {
         Some(names) => Some(names.into_iter().map(class).collect::<Result<Vec<_>, _>>()?),
         None => None,

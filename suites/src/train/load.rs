@@ -180,7 +180,10 @@ fn defense(list: &mut Value, within: &str, wanted: &Value) -> Result<(), SpecErr
     if let Value::String(name) = item {
         *item = json!({ "name": name });
     }
-    item[key] = wanted.clone();
+    match item.as_object_mut() {
+        Some(table) => table.insert(key.to_string(), wanted.clone()),
+        None => return Err(SpecError::form(path, "is not a table, so it has no parameters")),
+    };
     Ok(())
 }
 
@@ -227,6 +230,9 @@ mod tests {
         assert!(said("rounds", json!("x")).starts_with("rounds"), "{}", said("rounds", json!("x")));
         assert!(said("regime", json!("federatd")).contains("did you mean"));
         assert!(said("defenses.0.epsilon", json!(1)).contains("0 items"));
+        let number = TrainSpec { defenses: vec![crate::Named::new("prune")], ..spec.clone() };
+        let twice = [("defenses.0".to_string(), json!(5)), ("defenses.0.x".to_string(), json!(1))];
+        assert!(overridden(&number, &twice).unwrap_err().to_string().contains("is not a table"));
     }
 
     #[test]
