@@ -197,6 +197,8 @@ mod tests {
         assert_eq!(plan.level, 1);
         assert!(plan.error < 1e-5 && plan.error > plan.flooding, "{plan:?}");
         assert!((plan.flooding / plan.noise).log2() > 45.0, "{plan:?}");
+        let fine = self::plan("8192/60,60/40", Shape::unit(10_000, 512)).unwrap();
+        assert!(fine.error < 2e-9, "{:e}", fine.error);
     }
 
     #[test]
