@@ -62,6 +62,11 @@ fn a_table_is_predicted_as_the_training_judged_it() {
     let clinic = Clinic::new();
     let told = clinic
         .json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json", "--out", "p.csv"]);
+    let quiet = clinic.desk.bench(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled"]);
+    assert!(
+        quiet.code == Some(0) && !quiet.err.contains("note:"),
+        "none of these rows was trained on: {quiet:#?}"
+    );
     let accuracy = told["scores"]["accuracy"].as_f64().unwrap();
     assert!((accuracy - clinic.accuracy).abs() < 1e-12, "{accuracy} for {}", clinic.accuracy);
     let count = |v: &Value| v.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>();
@@ -146,7 +151,9 @@ fn raw_rows_are_scaled_as_in_training() {
     }
     let clinic = Clinic::new();
     let raw = raw.to_str().unwrap().to_string();
-    let all = clinic.json(&["predict", "--model", MODEL, "--csv", &raw, "--json"]);
+    let all = clinic.desk.bench(&["predict", "--model", MODEL, "--csv", &raw, "--json"]);
+    assert!(all.err.contains("note: 397 of 569 rows are training rows of `wdbc`"), "{all:#?}");
+    let all: Value = serde_json::from_str(&all.out).unwrap();
     let test = clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
     let probabilities = |told: &Value| -> Vec<f64> {
         let rows = told["predictions"].as_array().unwrap();
@@ -201,6 +208,11 @@ fn a_picture_is_found_in_a_gallery_under_encryption() {
     assert!(flat.out.contains("   1  7.png") && flat.out.contains("best 2: the same as plain"), "{flat:#?}");
     let predicted = desk.bench(&["predict", "--model", model, "--images", "gallery"]);
     assert!(predicted.code == Some(0) && predicted.out.contains("<- prediction"), "{predicted:#?}");
+    assert!(!predicted.err.contains("note:"), "{predicted:#?}");
+    std::fs::copy(desk.path("flat/7.png"), desk.path("gallery/stray.png")).unwrap();
+    let mixed = desk.bench(&["predict", "--model", model, "--images", "gallery"]);
+    let said = "note: 1 of 25 pictures lie in no class's folder (the first: gallery/stray.png), so nothing is judged";
+    assert!(mixed.err.contains(said) && mixed.out.contains("25 examples without labels"), "{mixed:#?}");
 
     desk.write("empty/notes.txt", "nothing");
     desk.write("broken/a.png", "no picture");
