@@ -71,7 +71,7 @@ impl Conv {
         let (rows, inputs) = (x.size()[1] * height * width, self.fan_in());
         let factors = match form {
             Form::Auto => crate::gradients::factored_is_cheaper(rows, self.output, inputs),
-            Form::Dense => false,
+            Form::Dense | Form::Training => false,
             Form::Factored => true,
         };
         match factors {
@@ -120,6 +120,30 @@ pub(crate) fn channels_last_out(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, c
         _ => apart(x, &w.unbind(0), bias, conv),
     };
     if conv.input == 1 { channels_last(&z) } else { z }
+}
+
+/// One convolution a trial with the order of memory that its input has, for training. `w` is `[T, out, in/groups, k, k]`.
+pub(crate) fn side_by_side(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
+    let biases = bias.map(unbind);
+    let one = |(t, (x, w)): (usize, (&Tensor, &Tensor))| {
+        x.conv2d(w, biases.as_ref().map(|b| &b[t]), stride, padding, [1, 1], conv.groups)
+    };
+    // Taken apart, not flattened: a view of another shape forgets what the strides of a single channel say.
+    let outputs: Vec<Tensor> = unbind(x).iter().zip(&unbind(w)).enumerate().map(one).collect();
+    match &outputs[..] {
+        [z] => z.unsqueeze(0),
+        // Joined along the batch, which keeps each pixel's channels side by side where they are.
+        _ => unfold_trials(&Tensor::cat(&outputs, 0), outputs.len() as i64),
+    }
+}
+
+/// Images `[T, B, C, H, W]` as [`channels_last`], in a way that torch recognises with one channel, too.
+pub(crate) fn channels_last_marked(x: &Tensor) -> Tensor {
+    let size = x.size();
+    let (c, h, w) = (size[2], size[3], size[4]);
+    let x = x.permute([0, 1, 3, 4, 2]).contiguous();
+    x.as_strided(&size[..], [size[1] * h * w * c, h * w * c, 1, w * c, c], None)
 }
 
 /// A kernel of its own for each trial, so that each trial's gradient can be asked for by itself.

@@ -1,6 +1,8 @@
 //! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a layer. Large
 //! convolutions leave the product to autograd.
 
+mod training;
+
 use tch::Tensor;
 
 use crate::conv::{examples_last, stack};
@@ -18,6 +20,8 @@ pub enum Form {
     Dense,
     /// Always as factors.
     Factored,
+    /// Always formed, by the cheapest way there is where nothing is differentiated again (without `create_graph`; with it, as `Dense`).
+    Training,
 }
 
 /// What a differentiated pass yields.
@@ -63,6 +67,9 @@ pub fn gradients(
     create_graph: bool,
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Gradients {
+    if form == Form::Training && !create_graph {
+        return training::gradients(net, params, x, mode, loss);
+    }
     let mut tape = Tape::recording(params, mode, form);
     let logits = net.forward_normalised(&mut tape, x);
     let loss = match tape.penalty.take() {
@@ -141,7 +148,7 @@ fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) ->
     let (out, inp) = (delta.size()[2], input.size()[2]);
     let factored = match form {
         Form::Auto => factored_is_cheaper(rows, out, inp),
-        Form::Dense => false,
+        Form::Dense | Form::Training => false,
         Form::Factored => true,
     };
     let grad = LayerGrad::Factored { delta, input, shape: shape.to_vec() };

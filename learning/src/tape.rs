@@ -81,6 +81,8 @@ enum Record {
     Batch(Form),
     /// Its input as it is, from which gradients of single examples are formed.
     Examples,
+    /// Nothing: the parameters are leaves, and autograd forms what a step of training needs.
+    Leaves,
 }
 
 enum Source<'a> {
@@ -148,6 +150,15 @@ impl<'a> Tape<'a> {
         Tape { record: Some(Record::Examples), ..Tape::new(params, mode) }
     }
 
+    /// A pass whose parameters require gradients themselves and whose layers take torch's fused kernels, trial by trial.
+    pub(crate) fn training(params: &'a Params, mode: Mode) -> Tape<'a> {
+        Tape { record: Some(Record::Leaves), ..Tape::new(params, mode) }
+    }
+
+    fn on_leaves(&self) -> bool {
+        matches!(self.record, Some(Record::Leaves))
+    }
+
     pub(crate) fn into_specs(self) -> Vec<ParamSpec> {
         match self.source {
             Source::Declare(specs) => specs,
@@ -172,7 +183,7 @@ impl<'a> Tape<'a> {
     }
 
     fn keep(&mut self, tap: Tap) -> Tensor {
-        if self.record.is_none() {
+        if self.record.is_none() || self.on_leaves() {
             return tap.output;
         }
         // The first layer's output depends on nothing that is differentiated when only parameters are: make it a leaf.
@@ -259,6 +270,7 @@ impl<'a> Tape<'a> {
         let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
         let output = match self.record {
             None => conv::grouped(x, &w, value, conv),
+            Some(Record::Leaves) => conv::side_by_side(x, &w, value, conv),
             Some(Record::Examples) => conv::channels_last_out(x, &w, value, conv),
             Some(Record::Batch(form)) => match conv.way(x, form) {
                 Way::Autograd => {

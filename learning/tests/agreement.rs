@@ -321,6 +321,61 @@ fn single_precision() {
     }
 }
 
+/// What a step of training takes: the same gradients, losses and statistics, a few trials at a time or all at once.
+#[test]
+fn gradients_for_training() {
+    tch::set_num_threads(1);
+    let cases = [
+        (json!({"name": "convnet64", "width": 4}), vec![3, 40, 40]),
+        (json!({"name": "convnet64", "width": 4, "norm": "group"}), vec![1, 9, 9]),
+        (json!({"name": "mnist-cnn", "padding": 1}), vec![1, 8, 8]),
+        (json!({"name": "mnist-cnn"}), vec![1, 40, 40]),
+        (json!({"name": "mobilefacenet", "embedding": 64, "head": "arcface"}), vec![3, 32, 32]),
+        (json!({"name": "efficientnet-b2"}), vec![1, 32, 32]),
+        (json!({"name": "lenet-zhu"}), vec![3, 8, 8]),
+        (json!({"name": "mlp", "hidden": [7, 6]}), vec![10]),
+    ];
+    for (model, input) in cases {
+        let net = network(&model, &input, 5);
+        // BatchNorm over the few values of the last layers amplifies rounding.
+        let deep = model["name"] == "efficientnet-b2";
+        let tolerance = if deep { 1e-7 } else { 1e-9 };
+        let settings = [(3, 3, Mode::Train), (1, 1, Mode::Train), (3, 1, Mode::Train), (3, 3, Mode::Eval)];
+        for (trials, own, mode) in settings.into_iter().take(if deep { 1 } else { 4 }) {
+            let what = format!("{model}, {trials} trials, {own} sets of weights, {mode:?}");
+            let draw = Tensor::arange(trials, (Kind::Int64, tch::Device::Cpu)) + 7;
+            let params = hashed_params(&net, own, 100, Kind::Double).with_draw(Some(draw));
+            let size: Vec<i64> = [trials, 3].into_iter().chain(input.clone()).collect();
+            let x = hashed(&size, 7, Kind::Double);
+            let labels =
+                Tensor::arange(trials * 3, (Kind::Int64, tch::Device::Cpu)).remainder(5).reshape([trials, 3]);
+            let run = |form| {
+                gradients(&net, &params, &x, mode, form, false, |z| net.training_loss(z, &labels, false))
+            };
+            let (expected, found) = (run(Form::Dense), run(Form::Training));
+            near(&found.loss, &expected.loss, 1e-9, &what);
+            let (a, b) = (found.to_params(&params), expected.to_params(&params));
+            assert!(a.draw().is_none());
+            let error = (a.sub(&b).norm() / b.norm()).max().double_value(&[]);
+            assert!(error < tolerance, "{what}: off by {error:.1e}");
+            let largest = b.norm().max().double_value(&[]);
+            for ((a, b), spec) in
+                a.trainable().zip(b.trainable()).zip(net.layout().specs().iter().filter(|s| s.trainable))
+            {
+                if b.norm().double_value(&[]) > 1e-9 * largest {
+                    near(a, b, 100.0 * tolerance, &format!("{what}: {}", spec.name));
+                }
+            }
+            assert_eq!(found.stats.len(), expected.stats.len());
+            for (a, b) in found.stats.iter().zip(&expected.stats) {
+                assert_eq!(a.running_mean, b.running_mean);
+                near(&a.mean, &b.mean, tolerance, &what);
+                near(&a.var, &b.var, tolerance, &what);
+            }
+        }
+    }
+}
+
 /// Two simulated SGD steps differentiated with respect to the images, against plain autograd.
 #[test]
 fn through_local_steps() {

@@ -82,8 +82,9 @@ impl Model for MnistCnn {
         let padding = self.params.padding;
         let conv =
             |input, output| Conv { input, output, kernel: 3, stride: 1, padding, bias: true, groups: 1 };
-        let x = max_pool(&tape.conv("conv1", x, conv(self.input[0], 32)).relu(), 2, 2, 0);
-        let x = max_pool(&tape.conv("conv2", &x, conv(32, 64)).relu(), 2, 2, 0);
+        // ReLU behind the pool is the same, with a quarter of the work.
+        let x = max_pool(&tape.conv("conv1", x, conv(self.input[0], 32)), 2, 2, 0).relu();
+        let x = max_pool(&tape.conv("conv2", &x, conv(32, 64)), 2, 2, 0).relu();
         let x = tape.conv("conv3", &x, conv(64, 128)).relu();
         let x = tape.dropout(&x.flatten(2, -1), self.params.dropout);
         let x = tape.linear("fc1", &x, 128).relu();

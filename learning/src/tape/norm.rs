@@ -16,6 +16,9 @@ impl Tape<'_> {
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
         let (mi, mean) = self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
         let (_, var) = self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
+        if self.on_leaves() {
+            return self.fused_batch_norm(x, [&gamma, &beta], [&mean, &var], mi);
+        }
         let (input, output, fixed) = match self.mode {
             Mode::Train => {
                 let hat = self.normalise(x, mi);
@@ -48,6 +51,11 @@ impl Tape<'_> {
         let c = x.size()[2];
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
+        if self.on_leaves() {
+            return by_trial(x, |t, x| {
+                x.group_norm(groups, Some(gamma.get(t)), Some(beta.get(t)), BN_EPS, false)
+            });
+        }
         let hat = images(x).group_norm(groups, None::<Tensor>, None, BN_EPS, false);
         let hat = unfold_trials(&hat, x.size()[0]);
         let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
@@ -67,7 +75,7 @@ impl Tape<'_> {
     pub fn prelu(&mut self, name: &str, x: &Tensor) -> Tensor {
         let c = x.size()[2];
         let (wi, slope) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(0.25), true);
-        if self.record.is_none() && slope.size()[0] == 1 {
+        if (self.record.is_none() || self.on_leaves()) && slope.size()[0] == 1 {
             return unfold_trials(&images(x).prelu(&slope.squeeze_dim(0)), x.size()[0]);
         }
         let negative = x.clamp_max(0.0);
@@ -84,15 +92,46 @@ impl Tape<'_> {
         })
     }
 
+    /// torch's own BatchNorm, trial by trial; all but `x` `[T or 1, C]`.
+    fn fused_batch_norm(
+        &mut self,
+        x: &Tensor,
+        [gamma, beta]: [&Tensor; 2],
+        [mean, var]: [&Tensor; 2],
+        running_mean: usize,
+    ) -> Tensor {
+        let train = self.mode == Mode::Train;
+        if train {
+            let size = x.size();
+            refuse_single_values(size[1] * size[3] * size[4]);
+        }
+        // With momentum 1 the running statistics become the batch's own, the variance unbiased.
+        let own = [mean, var].map(|s| if train { s.zeros_like() } else { s.shallow_clone() });
+        let out = by_trial(x, |t, x| {
+            let [mean, var] = own.each_ref().map(|s| s.get(t.min(s.size()[0] - 1)));
+            x.batch_norm(
+                Some(gamma.get(t)),
+                Some(beta.get(t)),
+                Some(mean),
+                Some(var),
+                train,
+                1.0,
+                BN_EPS,
+                true,
+            )
+        });
+        if train {
+            let [mean, var] = own;
+            self.stats.push(BatchStat { running_mean, mean, var });
+        }
+        out
+    }
+
     /// Normalises by the batch's own statistics and notes them for the running averages.
     fn normalise(&mut self, x: &Tensor, running_mean: usize) -> Tensor {
         let size = x.size();
         let n = size[1] * size[3] * size[4];
-        // PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would depend on the image.
-        assert!(
-            n > 1,
-            "BatchNorm in train mode needs more than one value a channel; use batch_norm = \"eval\", a larger batch or larger images"
-        );
+        refuse_single_values(n);
         let mean = x.mean_dim(&[1i64, 3, 4][..], true, None);
         let centred = x - &mean;
         let var = centred.square().mean_dim(&[1i64, 3, 4][..], true, None);
@@ -109,4 +148,22 @@ impl Tape<'_> {
 fn per_channel(t: &Tensor) -> Tensor {
     let size = t.size();
     t.reshape([size[0], 1, size[1], 1, 1])
+}
+
+/// `f` of each trial's images `[B, C, H, W]`.
+fn by_trial(x: &Tensor, f: impl Fn(i64, &Tensor) -> Tensor) -> Tensor {
+    let trials = x.size()[0];
+    if trials == 1 {
+        return f(0, &x.squeeze_dim(0)).unsqueeze(0);
+    }
+    let outputs: Vec<Tensor> = x.unbind(0).iter().enumerate().map(|(t, x)| f(t as i64, x)).collect();
+    unfold_trials(&Tensor::cat(&outputs, 0), trials)
+}
+
+/// PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would depend on the image.
+fn refuse_single_values(n: i64) {
+    assert!(
+        n > 1,
+        "BatchNorm in train mode needs more than one value a channel; use batch_norm = \"eval\", a larger batch or larger images"
+    );
 }
