@@ -78,7 +78,9 @@ pub fn recordio(bytes: &[u8]) {
             (Ok(record), Ok(glance)) => {
                 assert_eq!((&record.header, record.end), (&glance.header, glance.end));
                 assert!(
-                    record.payload.len() as u64 == glance.length && record.payload.starts_with(&glance.start)
+                    record.payload.len() as u64 == glance.length
+                        && record.payload.starts_with(&glance.start)
+                        && record.payload.ends_with(&glance.tail)
                 );
                 Some(record.end)
             }

@@ -102,7 +102,35 @@ fn faults_of_record_files_are_one_line() {
     let report = verify("recordio:faces/train.rec", &req(dir.path(), None)).unwrap();
     let text: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
     assert!(text.len() == 2 && text.iter().all(|t| t.contains("train.rec: record ")), "{text:?}");
-    assert!(report.card.unwrap().notes.iter().any(|n| n.contains("1 records cannot be used")));
+    assert!(report.card.unwrap().notes.iter().any(|n| n.contains("2 records cannot be used")));
+}
+
+/// Damage in the middle shows only when the picture is decoded: it is named, and the way out that is named is one.
+#[test]
+fn a_record_that_cannot_be_decoded_is_named_and_can_be_left_out() {
+    let dir = twenty();
+    let name = "recordio:faces/train.rec";
+    let index = dir.path().join("faces/train.idx");
+    let lines = std::fs::read_to_string(&index).unwrap();
+    let (key, at) = lines.lines().nth(30).unwrap().split_once('\t').unwrap();
+    let rec = dir.path().join("faces/train.rec");
+    let mut bytes = std::fs::read(&rec).unwrap();
+    // Behind the record's head and the JPEG's first marker: the next segment gets an impossible length.
+    let from = at.parse::<usize>().unwrap() + 32 + 4;
+    bytes[from..from + 2].copy_from_slice(&[0, 0]);
+    std::fs::write(&rec, bytes).unwrap();
+    let problems = verify(name, &req(dir.path(), None)).unwrap().problems;
+    let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let says = format!("remove the line of key {key} from ");
+    assert!(
+        text.len() == 1 && text[0].contains(&format!("record {key} at byte {at}, image data")),
+        "{text:?}"
+    );
+    assert!(text[0].contains(&says) && text[0].contains("train.idx"), "{text:?}");
+    let others: String =
+        lines.lines().filter(|l| !l.starts_with(&format!("{key}\t"))).map(|l| format!("{l}\n")).collect();
+    std::fs::write(&index, others).unwrap();
+    assert!(verify(name, &req(dir.path(), None)).unwrap().is_sound());
 }
 
 /// Twelve faces: four of person 9 and five of person 3 in the train part, three of person 5 in the test part.

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use common::data_root;
 use datasets::DatasetError;
 use datasets::recordio::{Event, OnError, Report, Sources, extract};
-use files::{jpeg, put, recordio};
+use files::{jpeg, png, put, recordio};
 use sha2::{Digest, Sha256};
 use tempfile::tempdir;
 
@@ -125,6 +125,51 @@ fn an_image_cut_short_is_no_image() {
         whys.len() == 2 && whys[0].contains("before its last pixels") && whys[1].contains("key"),
         "{whys:?}"
     );
+}
+
+#[test]
+fn kinds_that_are_not_read_and_labels_that_run_together_are_faults() {
+    let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
+    let mut torn = png(8, 8, [1, 2, 3]);
+    torn.truncate(torn.len() - 1);
+    let faces = |label: f32, payload: Vec<u8>| (label, payload);
+    let all = [
+        faces(0.0, png(8, 8, [9, 9, 9])),
+        faces(1.0, torn),
+        faces(1.0, b"GIF89a and some more".to_vec()),
+        faces(1.0, b"RIFF\x10\0\0\0WEBPVP8 and more".to_vec()),
+        faces(16_777_215.0, jpeg(8, [9, 9, 9])),
+        faces(16_777_216.0, jpeg(8, [9, 9, 9])),
+    ];
+    let records: Vec<_> = (0..).zip(all).map(|(key, (label, payload))| (key, label, payload)).collect();
+    put(dir.path(), "a.rec", recordio(&records).0);
+    let report = run(&alone(&dir.path().join("a.rec")), out.path(), OnError::Skip).unwrap();
+    let whys: Vec<&str> = report.skipped.iter().map(|f| f.why.as_str()).collect();
+    let wanted = ["PNG ends", "holds a GIF", "holds a WebP", "label 16777216"];
+    assert!(whys.len() == 4 && whys.iter().zip(wanted).all(|(why, part)| why.contains(part)), "{whys:?}");
+    assert_eq!(images(out.path()).into_keys().collect::<Vec<_>>(), ["0/0.png", "16777215/4.jpg"]);
+}
+
+/// Records that changed without changing in size: pictures are written again, other labels are another file.
+#[test]
+fn an_extraction_goes_on_from_the_same_records_alone() {
+    let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
+    let file = |colour, label| {
+        let one =
+            |i: u64| (i, if i == 2 { label } else { 0.0 }, png(8, 8, if i == 1 { colour } else { [7; 3] }));
+        let (rec, _) = recordio(&(0..3).map(one).collect::<Vec<_>>());
+        put(dir.path(), "a.rec", &rec);
+        (run(&alone(&dir.path().join("a.rec")), out.path(), OnError::Stop), rec.len())
+    };
+    let (first, size) = file([10, 20, 30], 1.0);
+    assert_eq!(first.unwrap().kept, 0);
+    let (again, other) = file([20, 10, 30], 1.0);
+    assert_eq!(size, other, "the change must not show in the size");
+    let again = again.unwrap();
+    assert_eq!((again.records, again.kept), (3, 2));
+    assert_eq!(std::fs::read(out.path().join("0/1.png")).unwrap(), png(8, 8, [20, 10, 30]));
+    let fault = file([20, 10, 30], 2.0).0.unwrap_err().to_string();
+    assert!(fault.contains("begun from other"), "{fault}");
 }
 
 #[test]

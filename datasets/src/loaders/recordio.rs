@@ -1,8 +1,8 @@
 //! Faces in MXNet's RecordIO (InsightFace's data sets, CASIA-WebFace among them), read where they lie.
 //!
-//! Opening reads the index and each record's first bytes; images are read and decoded when they are asked for.
+//! Opening reads the index and each record's both ends; images are read and decoded when they are asked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use suites::Split;
@@ -15,7 +15,7 @@ use crate::dataset::{check_ids, split_index};
 use crate::error::nearest;
 use crate::formats::image_file::decode_square;
 use crate::formats::resize::Pixels;
-use crate::recordio::{Catalog, Entry, Sources};
+use crate::recordio::{Catalog, Entry, Fault, Sources};
 use crate::{Batch, Card, Dataset, DatasetError, Kind, LabelKind, Request};
 
 /// Side of InsightFace's aligned faces.
@@ -55,7 +55,8 @@ pub(super) fn open_rec(rec: &Path, mut card: Card, req: &Request) -> Result<Box<
         });
     }
     let side = places::checked_size(&card.name, req.size)?.unwrap_or(SIDE);
-    let mut catalog = Catalog::open(&Sources::beside(rec))?;
+    let sources = Sources::beside(rec);
+    let mut catalog = Catalog::open(&sources)?;
     catalog.entries.sort_by_key(|e| e.key);
     let (kept, out) = divided(&catalog);
     let persons = catalog.labels().len();
@@ -80,7 +81,8 @@ pub(super) fn open_rec(rec: &Path, mut card: Card, req: &Request) -> Result<Box<
     });
     (card.height, card.width, card.classes) = (side, side, dealt.persons.len());
     card.class_names = dealt.persons.iter().map(|&who| name_of(&catalog, who)).collect();
-    Ok(Box::new(RecordFaces { card, catalog, dealt, rest: rest.iter().map(|i| i.0).collect() }))
+    let rest = rest.iter().map(|i| i.0).collect();
+    Ok(Box::new(RecordFaces { card, catalog, index: sources.idx, dealt, rest }))
 }
 
 type People = Vec<(usize, u64)>;
@@ -122,6 +124,8 @@ fn too_few(name: &str, persons: usize) -> DatasetError {
 struct RecordFaces {
     card: Card,
     catalog: Catalog,
+    /// The `.idx` file, where there is one.
+    index: Option<PathBuf>,
     dealt: Dealt,
     /// Images in no split.
     rest: Vec<usize>,
@@ -134,12 +138,32 @@ impl RecordFaces {
         Ok((&self.catalog.entries[entry], class))
     }
 
+    /// The image of a record; one that is damaged where opening does not look ends what was to be done with it.
     fn decode(&self, entry: &Entry) -> Result<Pixels, DatasetError> {
-        let record = self.catalog.read(entry).map_err(|fault| fault.error(&self.catalog.path, REMEDY))?;
+        let failed = |fault: Fault| fault.error(&self.catalog.path, &self.remedy(entry));
+        let record = self.catalog.read(entry).map_err(failed)?;
         decode_square(&record.payload, self.card.height).map_err(|mut e| {
             e.place = format!("record {} at byte {}, {}", entry.key, entry.offset, e.place);
+            e.remedy = self.remedy(entry);
             e.at(&self.catalog.path)
         })
+    }
+}
+
+impl RecordFaces {
+    /// How to go on without a record whose damage shows only when it is decoded: one that the index does not name is not looked at.
+    fn remedy(&self, entry: &Entry) -> String {
+        match &self.index {
+            Some(index) => format!(
+                "get the file again, or leave the record out: remove the line of key {} from {}",
+                entry.key,
+                index.display()
+            ),
+            None => {
+                "get the file again, or leave the record out: put an .idx beside it that does not name it"
+                    .into()
+            }
+        }
     }
 }
 

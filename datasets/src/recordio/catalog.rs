@@ -18,7 +18,7 @@ pub struct Entry {
     pub offset: u64,
     /// Length of the image's file in bytes.
     pub length: u64,
-    /// Its label, finite.
+    /// Its label, below 2^24 in magnitude.
     pub label: f32,
 }
 
@@ -40,7 +40,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads the index and the list whole and of every record the first bytes.
+    /// Reads the index and the list whole and of every record the first and last bytes; all of it where these leave open whether it is cut short.
     ///
     /// # Errors
     /// Files that are absent, unreadable or of another format, and a `.rec` file without a single image.
@@ -63,6 +63,7 @@ impl Catalog {
         if let Some(list) = list {
             catalog.join(&list);
         }
+        catalog.without_vague_labels();
         catalog.check()?;
         Ok(catalog)
     }
@@ -80,11 +81,6 @@ impl Catalog {
             None if record.payload.len() as u64 != entry.length => Err(failed("has changed meanwhile")),
             None => Ok(record),
         }
-    }
-
-    /// The first bytes of an image, to see of what kind it is.
-    pub(super) fn start(&self, entry: &Entry) -> Vec<u8> {
-        self.records.glance(entry.offset).map(|g| g.start).unwrap_or_default()
     }
 
     /// The labels in ascending order with the number of their images.
@@ -111,6 +107,19 @@ impl Catalog {
             key: Some(key),
             offset,
             why: why(),
+        }));
+        self.faults.sort_by_key(|f| f.offset);
+    }
+
+    /// Makes faults of images whose label a 32-bit float does not tell from the next.
+    fn without_vague_labels(&mut self) {
+        const LEAST: f32 = 16_777_216.0;
+        let (vague, kept): (Vec<Entry>, _) = self.entries.drain(..).partition(|e| e.label.abs() >= LEAST);
+        self.entries = kept;
+        self.faults.extend(vague.iter().map(|e| Fault {
+            key: Some(e.key),
+            offset: e.offset,
+            why: format!("label {}; from 2^24 on neighbouring labels are one and the same here", e.label),
         }));
         self.faults.sort_by_key(|f| f.offset);
     }

@@ -67,7 +67,7 @@ pub fn extract(
 ) -> Result<Report, DatasetError> {
     let start = Instant::now();
     let mut catalog = Catalog::open(sources)?;
-    let _claim = manifest::claim(out, sources)?;
+    let _claim = manifest::claim(out, sources, &catalog)?;
     let stop = on_error == OnError::Stop;
     if let Some(fault) = catalog.faults.first().filter(|_| stop) {
         return Err(fault.error(&catalog.path, REMEDY));
@@ -113,35 +113,29 @@ impl<'a> Work<'a> {
         Self { catalog, out, stop, tell, faults: Mutex::default(), kept, bytes }
     }
 
-    /// Brings one image to its place, unless it is there.
+    /// Brings one image to its place, unless it lies there with the same bytes.
     fn one(&self, entry: &Entry) -> Result<(), DatasetError> {
-        match self.there(entry) {
-            true => {
-                self.kept.fetch_add(1, Ordering::Relaxed);
+        match self.catalog.read(entry) {
+            Ok(record) => self.bring(entry, &record.payload)?,
+            Err(fault) if self.stop => return Err(fault.error(&self.catalog.path, REMEDY)),
+            Err(fault) => {
+                (self.tell)(Event::Skipped(&fault));
+                self.faults.lock().unwrap_or_else(|p| p.into_inner()).push(fault);
+                return Ok(());
             }
-            false => match self.catalog.read(entry) {
-                Ok(record) => self.write(entry, &record.payload)?,
-                Err(fault) if self.stop => return Err(fault.error(&self.catalog.path, REMEDY)),
-                Err(fault) => {
-                    (self.tell)(Event::Skipped(&fault));
-                    self.faults.lock().unwrap_or_else(|p| p.into_inner()).push(fault);
-                    return Ok(());
-                }
-            },
         }
         (self.tell)(Event::Image);
         Ok(())
     }
 
-    /// Whether the image lies in its place, whole.
-    fn there(&self, entry: &Entry) -> bool {
-        let Some(ending) = ending(&self.catalog.start(entry)) else { return false };
-        let path = place(self.out, entry, ending);
-        path.metadata().is_ok_and(|m| m.is_file() && m.len() == entry.length)
-    }
-
-    fn write(&self, entry: &Entry, payload: &[u8]) -> Result<(), DatasetError> {
+    fn bring(&self, entry: &Entry, payload: &[u8]) -> Result<(), DatasetError> {
         let path = place(self.out, entry, ending(payload).unwrap_or("bin"));
+        // Compared byte for byte: the records may have changed since the file was written.
+        let sized = path.metadata().is_ok_and(|m| m.is_file() && m.len() == entry.length);
+        if sized && std::fs::read(&path).is_ok_and(|there| there == payload) {
+            self.kept.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
         let partial = path.with_extension("part");
         let failed = |e| DatasetError::io(&path, e);
         std::fs::write(&partial, payload).map_err(failed)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::Sources;
+use super::{Catalog, Sources};
 use crate::DatasetError;
 
 /// Name of the file.
@@ -17,9 +17,9 @@ const NAME: &str = ".extracted-from";
 ///
 /// # Errors
 /// A folder that holds something else, another extraction at work there, or files that cannot be read or written.
-pub(super) fn claim(out: &Path, sources: &Sources) -> Result<File, DatasetError> {
+pub(super) fn claim(out: &Path, sources: &Sources, catalog: &Catalog) -> Result<File, DatasetError> {
     let io = |e| DatasetError::io(out, e);
-    let wanted = describe(sources)?;
+    let wanted = describe(sources, catalog)?;
     std::fs::create_dir_all(out).map_err(io)?;
     let path = out.join(NAME);
     let known = path.is_file();
@@ -47,25 +47,33 @@ fn refusal(out: &Path, problem: &str, remedy: &str) -> DatasetError {
     DatasetError::request(&out.display().to_string(), problem, remedy)
 }
 
-/// Size and first bytes of the records, and the whole of index and list, in three lines.
-fn describe(sources: &Sources) -> Result<String, DatasetError> {
-    let file = File::open(&sources.rec).map_err(|e| DatasetError::io(&sources.rec, e))?;
-    let io = |e| DatasetError::io(&sources.rec, e);
-    let size = file.metadata().map_err(io)?.len();
-    let mut start = Vec::new();
-    file.take(1 << 16).read_to_end(&mut start).map_err(io)?;
+/// Size of the records and every image's key, place, length and label, and the whole of index and list, in three lines. What the images show is
+/// not among it: files that are kept are compared with their records.
+fn describe(sources: &Sources, catalog: &Catalog) -> Result<String, DatasetError> {
+    let size = sources.rec.metadata().map_err(|e| DatasetError::io(&sources.rec, e))?.len();
+    let mut images = Sha256::new();
+    for e in &catalog.entries {
+        [e.key, e.offset, e.length, e.label.to_bits().into()]
+            .iter()
+            .for_each(|n| images.update(n.to_le_bytes()));
+    }
     let beside = |path: &Option<PathBuf>| match path {
         None => Ok("none".to_string()),
         Some(path) => std::fs::read(path).map(|b| hex(&b)).map_err(|e| DatasetError::io(path, e)),
     };
     Ok(format!(
-        "rec {size} bytes, first sha256 {}\nidx {}\nlst {}\n",
-        hex(&start),
+        "rec {size} bytes, {} images {}\nidx {}\nlst {}\n",
+        catalog.entries.len(),
+        text(images),
         beside(&sources.idx)?,
         beside(&sources.lst)?
     ))
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    text(Sha256::new_with_prefix(bytes))
+}
+
+fn text(hash: Sha256) -> String {
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

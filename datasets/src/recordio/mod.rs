@@ -85,28 +85,46 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// The usual ending of an image's file name, by its first bytes.
+/// The usual ending of an image's file name, by its first bytes; `None` for kinds that cannot be decoded.
 fn ending(start: &[u8]) -> Option<&'static str> {
-    const MAGICS: [(&[u8], &str); 7] = [
+    const MAGICS: [(&[u8], &str); 6] = [
         (b"\xff\xd8\xff", "jpg"),
         (b"\x89PNG\r\n\x1a\n", "png"),
         (b"BM", "bmp"),
-        (b"GIF8", "gif"),
         (b"P6", "ppm"),
         (b"P5", "pgm"),
         (b"P4", "pbm"),
     ];
-    if start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP") {
-        return Some("webp");
-    }
     MAGICS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, ending)| *ending)
 }
 
 /// What is wrong with a record's image, as far as that shows without decoding it.
 fn flaw(payload: &[u8]) -> Option<&'static str> {
     match ending(payload) {
-        None => Some("holds no image (neither JPEG, PNG, BMP, GIF, PNM nor WebP)"),
+        None if payload.starts_with(b"GIF8") => {
+            Some("holds a GIF, which is not read (JPEG, PNG, BMP and PNM are)")
+        }
+        None if payload.starts_with(b"RIFF") && payload.get(8..12) == Some(b"WEBP") => {
+            Some("holds a WebP image, which is not read (JPEG, PNG, BMP and PNM are)")
+        }
+        None => Some("holds no image (neither JPEG, PNG, BMP nor PNM)"),
         Some("jpg") if !jpeg_ends(payload) => Some("the JPEG ends before its last pixels"),
+        Some("png") if !png_ends(payload) => Some("the PNG ends before its last chunk"),
         Some(_) => None,
     }
+}
+
+/// Whether the last bytes of an image of that kind alone show that it is not cut short.
+fn ends(kind: &str, tail: &[u8]) -> bool {
+    match kind {
+        "jpg" => jpeg_ends(tail),
+        "png" => png_ends(tail),
+        _ => true,
+    }
+}
+
+/// Whether the empty chunk is there that ends every PNG, with its checksum.
+fn png_ends(bytes: &[u8]) -> bool {
+    const LAST: &[u8] = b"\0\0\0\0IEND\xaeB`\x82";
+    bytes.windows(LAST.len()).any(|w| w == LAST)
 }

@@ -5,8 +5,7 @@ use std::fs::File;
 use rayon::prelude::*;
 
 use super::catalog::Entry;
-use super::{Fault, ending};
-use crate::formats::FormatError;
+use super::{Fault, ending, ends, flaw};
 use crate::formats::recordio::{Glance, Records};
 
 /// What a record turned out to be.
@@ -23,7 +22,7 @@ pub(super) enum Seen {
 pub(super) fn indexed(records: &Records<File>, mut index: Vec<(u64, u64)>) -> Vec<Seen> {
     index.sort_unstable_by_key(|&(key, offset)| (offset, key));
     let look = |&(key, offset): &(u64, u64)| match records.glance(offset) {
-        Ok(glance) => seen(key, offset, &glance),
+        Ok(glance) => seen(records, key, offset, &glance),
         Err(error) => Seen::Fault(Fault::new(Some(key), offset, &error)),
     };
     index.par_iter().with_min_len(256).map(look).collect()
@@ -35,7 +34,7 @@ pub(super) fn sequential(records: &Records<File>) -> Vec<Seen> {
     while at < records.size() {
         match records.glance(at) {
             Ok(glance) => {
-                all.push(seen(glance.header.id, at, &glance));
+                all.push(seen(records, glance.header.id, at, &glance));
                 at = glance.end;
             }
             Err(error) => {
@@ -47,20 +46,31 @@ pub(super) fn sequential(records: &Records<File>) -> Vec<Seen> {
     all
 }
 
-fn seen(key: u64, offset: u64, glance: &Glance) -> Seen {
+fn seen(records: &Records<File>, key: u64, offset: u64, glance: &Glance) -> Seen {
     let labels = &glance.header.labels;
     if let (0, &[from, to, ..]) = (glance.length, labels.as_slice()) {
         return Seen::Range { key, offset, from, to };
     }
     let label = labels[0];
-    let why = match (label.is_finite(), ending(&glance.start)) {
-        (false, _) => format!("label {label}"),
-        (true, None) => "holds no image (neither JPEG, PNG, BMP, GIF, PNM nor WebP)".to_string(),
-        // Adding 0 makes the two zeros one.
-        (true, Some(_)) => {
-            return Seen::Image(Entry { key, offset, length: glance.length, label: label + 0.0 });
-        }
+    let why = match label.is_finite() {
+        false => Some(format!("label {label}")),
+        true => spoilt(records, offset, glance),
     };
-    let error = FormatError::new("", why, "");
-    Seen::Fault(Fault::new(Some(key), offset, &error))
+    match why {
+        Some(why) => Seen::Fault(Fault { key: Some(key), offset, why }),
+        // Adding 0 makes the two zeros one.
+        None => Seen::Image(Entry { key, offset, length: glance.length, label: label + 0.0 }),
+    }
+}
+
+/// What is wrong with a record's image; the whole of it is read only where its last bytes do not show that it is all there.
+fn spoilt(records: &Records<File>, offset: u64, glance: &Glance) -> Option<String> {
+    match ending(&glance.start) {
+        None => flaw(&glance.start).map(String::from),
+        Some(kind) if ends(kind, &glance.tail) => None,
+        Some(_) => match records.read(offset) {
+            Ok(record) => flaw(&record.payload).map(String::from),
+            Err(error) => Some(error.problem),
+        },
+    }
 }

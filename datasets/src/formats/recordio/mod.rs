@@ -93,6 +93,8 @@ pub struct Glance {
     pub header: Header,
     /// The payload's first bytes: twelve at least, where it has as many.
     pub start: Vec<u8>,
+    /// The payload's last bytes, as many.
+    pub tail: Vec<u8>,
     /// Length of the payload in bytes.
     pub length: u64,
     /// Where the next record begins.
@@ -140,7 +142,7 @@ impl<S: ReadAt> Records<S> {
         Ok(Record { header, payload: bytes, end })
     }
 
-    /// Header, kind and length of the record that begins at byte `at`, mostly without reading all of it.
+    /// Header, length and both ends of the record that begins at byte `at`, mostly without reading all of it.
     ///
     /// # Errors
     /// As [`Records::read`].
@@ -157,12 +159,16 @@ impl<S: ReadAt> Records<S> {
             }
             let (header, used) = unpack(&bytes).map_err(|e| placed(e, at))?;
             let (start, length) = (bytes.split_off(used), part.length - used as u64);
-            return Ok(Glance { header, start, length, end: self.after(at, part.length) });
+            let last = length.min(GLANCE);
+            let mut tail = Vec::new();
+            self.append(at + HEAD + part.length - last, last, &mut tail)?;
+            return Ok(Glance { header, start, tail, length, end: self.after(at, part.length) });
         }
         let mut whole = self.read(at)?;
         let length = whole.payload.len() as u64;
+        let tail = whole.payload[whole.payload.len().saturating_sub(GLANCE as usize)..].to_vec();
         whole.payload.truncate(GLANCE as usize);
-        Ok(Glance { header: whole.header, start: whole.payload, length, end: whole.end })
+        Ok(Glance { header: whole.header, start: whole.payload, tail, length, end: whole.end })
     }
 
     /// The first place after byte `at` where a record can begin: the magic number at a multiple of four, with a sensible flag and length.
