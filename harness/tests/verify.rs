@@ -96,6 +96,10 @@ fn a_list_of_pairs_is_judged() {
     let desk = desk();
     desk.write("pairs.txt", "2 1\na 1 2\na 1 b 2\nb 1 2\nb 1 a 2\n");
     let done = desk.bench(&with(&["verify", "--pairs", "pairs.txt", "--images", "p", "--out", "v"])).ok();
+    let shown = done.out.lines().find_map(|l| l.strip_prefix("threshold ")?.split(' ').next()).unwrap();
+    let kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(desk.path("v/verification.json")).unwrap()).unwrap();
+    assert_eq!(shown.parse::<f64>().unwrap(), kept["threshold"].as_f64().unwrap());
     for part in ["4 pairs (2 same, 2 different) of pairs.txt", "mean of 2 folds", "TAR at FAR 1e-1: none"] {
         assert!(done.out.contains(part), "{done:#?}");
     }
@@ -108,7 +112,7 @@ fn a_list_of_pairs_is_judged() {
     let curve = std::fs::read_to_string(desk.path("v/roc.csv")).unwrap();
     assert!(curve.contains("\ninf,0,0\n") && curve.ends_with(",1,1\n"), "{curve}");
     let list = ["verify", "--pairs", "pairs.txt", "--images"];
-    desk.write("pairs.txt", "p/a.png p/b.png 1\n");
+    desk.write("pairs.txt", &["p/a.png p/b.png 1\n", "p/a.png p/b.png 0\n"].concat().repeat(2));
     refused(
         desk.bench(&with(&[&list[..], &["p"]].concat())),
         &["pairs.txt: line 1: p/p/a.png is not there", "2 of 2"],
@@ -116,6 +120,11 @@ fn a_list_of_pairs_is_judged() {
     refused(desk.bench(&with(&[&list[..], &["q"]].concat())), &["--images q", "no such folder"]);
     desk.write("pairs.txt", "a 1 2\nwhat is this now please\n");
     refused(desk.bench(&with(&[&list[..], &["p"]].concat())), &["pairs.txt: line 2", "a line is"]);
+    desk.write("pairs.txt", "2 1\na 1 2\na 1 b 2\nb 1 2\nb 1 a 2\n");
+    refused(
+        desk.bench(&with(&[&list[..], &["p", "--folds", "3"]].concat())),
+        &["2 pairs of the same person for 3 folds", "2 folds at most"],
+    );
     desk.write("pairs.txt", "a 1 2\nb 1 2\n");
     refused(desk.bench(&with(&[&list[..], &["p"]].concat())), &["no pair of different persons"]);
 }

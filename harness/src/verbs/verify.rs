@@ -43,9 +43,9 @@ pub struct Args {
     /// Pairs to draw, half of the same person
     #[arg(long, value_name = "N", default_value_t = 6000, value_parser = clap::value_parser!(u32).range(4..))]
     pairs_count: u32,
-    /// Folds to draw them in
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
-    folds: u32,
+    /// Folds of the pairs [default: those a list states, else 10, or fewer where a short list makes no more]
+    #[arg(long, value_name = "N", conflicts_with = "images", value_parser = clap::value_parser!(u32).range(2..))]
+    folds: Option<u32>,
     /// Seed of the pairs that are drawn
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -67,7 +67,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     }
     // A list's faults show before the model is read.
     let listed = match (&args.pairs, &args.folder) {
-        (Some(list), Some(folder)) => Some(sources::listed(list, folder)?),
+        (Some(list), Some(folder)) => Some(sources::listed(list, folder, args.folds.map(|n| n as usize))?),
         _ => None,
     };
     let saved = saved::open(&args.model)?;
@@ -92,8 +92,8 @@ fn two(args: &Args, settings: &Settings, embedder: &Embedder, a: &Path, b: &Path
         (true, threshold, same) => {
             println!("{}", json!({ "a": a, "b": b, "cosine": cosine, "threshold": threshold, "same": same }))
         }
-        (false, Some(t), Some(true)) => println!("cosine {cosine:.4}: the same person (threshold {t})"),
-        (false, Some(t), _) => println!("cosine {cosine:.4}: different persons (threshold {t})"),
+        (false, Some(t), Some(true)) => println!("cosine {cosine}: the same person (threshold {t})"),
+        (false, Some(t), _) => println!("cosine {cosine}: different persons (threshold {t})"),
         (false, None, _) => {
             println!("cosine {cosine:.4}; to decide give --threshold (--dataset or --pairs finds one)")
         }

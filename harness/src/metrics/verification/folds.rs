@@ -81,11 +81,17 @@ pub fn best_threshold(scores: &[f64], same: &[bool]) -> Result<f64, Verification
         right += if is_same { -1 } else { 1 };
         match order.get(i + 1) {
             None => candidates.push((right, score.next_up())),
-            Some(next) if next.0 > score => candidates.push((right, score + (next.0 - score) / 2.0)),
+            Some(next) if next.0 > score => candidates.push((right, between(score, next.0))),
             Some(_) => {}
         }
     }
     let most = candidates.iter().map(|c| c.0).max().unwrap_or(right);
     let best: Vec<f64> = candidates.iter().filter(|c| c.0 == most).map(|c| c.1).collect();
     Ok(best[best.len() / 2])
+}
+
+/// The midpoint of two scores, or the higher one where it rounds to the lower: the threshold must refuse that.
+fn between(low: f64, high: f64) -> f64 {
+    let middle = low + (high - low) / 2.0;
+    if middle > low { middle } else { high }
 }

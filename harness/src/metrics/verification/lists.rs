@@ -17,16 +17,17 @@ pub struct ListedPair {
     pub line: usize,
 }
 
-/// Folds of a list that states none.
+/// Folds of a list that states none, where its pairs suffice.
 const FOLDS: usize = 10;
 const REMEDY: &str = "a line is `name n m`, `name n other m` (LFW's pairs.txt), or two files and 1 (same) or 0, with blanks between";
 
-/// Parses a list. LFW's form begins with a line `folds pairs` (so many pairs of each kind a fold); `name 3` is `name/name_0003.jpg`. Where no folds
-/// are stated the pairs of each kind are dealt over ten in order.
+/// Parses a list. LFW's form begins with a line `folds pairs` (so many pairs of each kind a fold); `name 3` is `name/name_0003.jpg`. With
+/// `folds`, or where the list states less than two, the pairs of each kind are dealt in order: over `folds`, else over ten or as many as there are
+/// pairs of the rarer kind.
 ///
 /// # Errors
-/// The line that is of neither form, or a list that holds more or fewer pairs than it states.
-pub fn parse_pairs(text: &str) -> Result<Vec<ListedPair>, VerificationError> {
+/// The line that is of neither form, a list that holds more or fewer pairs than it states, or too few of a kind for the folds.
+pub fn parse_pairs(text: &str, folds: Option<usize>) -> Result<Vec<ListedPair>, VerificationError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()).peekable();
     let stated = lines.peek().and_then(|(_, first)| {
@@ -41,18 +42,21 @@ pub fn parse_pairs(text: &str) -> Result<Vec<ListedPair>, VerificationError> {
         return Err(VerificationError::new("the list of pairs is empty", REMEDY));
     }
     match stated.as_deref() {
-        Some([folds, each]) => {
-            let wanted = folds.saturating_mul(*each).saturating_mul(2);
+        Some([stated, each]) => {
+            let wanted = stated.saturating_mul(*each).saturating_mul(2);
             if wanted != found.len() {
                 let problem = format!(
-                    "the list states {wanted} pairs (2 x {folds} x {each}) and holds {}",
+                    "the list states {wanted} pairs (2 x {stated} x {each}) and holds {}",
                     found.len()
                 );
                 return Err(VerificationError::new(problem, "the copy is damaged: get the list again"));
             }
-            found.iter_mut().enumerate().for_each(|(i, p)| p.fold = i / (2 * each));
+            match folds.is_none() && *stated > 1 {
+                true => found.iter_mut().enumerate().for_each(|(i, p)| p.fold = i / (2 * each)),
+                false => deal(&mut found, folds)?,
+            }
         }
-        _ => deal(&mut found),
+        _ => deal(&mut found, folds)?,
     }
     Ok(found)
 }
@@ -77,11 +81,29 @@ fn row(line: usize, text: &str) -> Result<ListedPair, VerificationError> {
     })
 }
 
-/// Deals the pairs of each kind over the folds, in order.
-fn deal(pairs: &mut [ListedPair]) {
+/// Deals the pairs of each kind over the folds, in order; each fold has a pair of either kind at least.
+fn deal(pairs: &mut [ListedPair], folds: Option<usize>) -> Result<(), VerificationError> {
+    let genuine = pairs.iter().filter(|p| p.same).count();
+    let (rarer, kind) = [(genuine, "of the same person"), (pairs.len() - genuine, "of different persons")]
+        .into_iter()
+        .min_by_key(|(count, _)| *count)
+        .unwrap_or_default();
+    if rarer < 2 {
+        let problem = if rarer == 0 { format!("no pair {kind}") } else { format!("a single pair {kind}") };
+        return Err(VerificationError::new(problem, "folds take two pairs of each kind: add some"));
+    }
+    let folds = folds.unwrap_or(FOLDS.min(rarer));
+    if folds > rarer {
+        let problem = format!("{rarer} pairs {kind} for {folds} folds");
+        return Err(VerificationError::new(
+            problem,
+            format!("ask for {rarer} folds at most, or add such pairs"),
+        ));
+    }
     for kind in [true, false] {
         let mut of: Vec<&mut ListedPair> = pairs.iter_mut().filter(|p| p.same == kind).collect();
         let n = of.len();
-        of.iter_mut().enumerate().for_each(|(i, pair)| pair.fold = i * FOLDS / n);
+        of.iter_mut().enumerate().for_each(|(i, pair)| pair.fold = i * folds / n);
     }
+    Ok(())
 }

@@ -153,7 +153,7 @@ proptest! {
 
     #[test]
     fn any_list_is_parsed_or_refused(text in "[a-z0-9 ./\n\t]{0,120}") {
-        if let Ok(found) = parse_pairs(&text) {
+        if let Ok(found) = parse_pairs(&text, None) {
             prop_assert!(!found.is_empty());
         }
     }
@@ -162,7 +162,7 @@ proptest! {
 #[test]
 fn lists_of_both_forms_are_read() {
     let lfw = "2\t2\nAnn_Lee\t1\t4\nBo\t2\t3\nAnn_Lee\t1\tBo\t2\nCy\t1\tBo\t1\nCy\t1\t2\nDi\t1\t2\nCy\t1\tDi\t12\nDi\t1\tEd\t1\n";
-    let found = parse_pairs(lfw).unwrap();
+    let found = parse_pairs(lfw, None).unwrap();
     assert_eq!(
         (found[0].a.as_str(), found[0].b.as_str()),
         ("Ann_Lee/Ann_Lee_0001.jpg", "Ann_Lee/Ann_Lee_0004.jpg")
@@ -173,11 +173,47 @@ fn lists_of_both_forms_are_read() {
     );
     assert_eq!(found.iter().map(|p| p.fold).collect::<Vec<_>>(), [0, 0, 0, 0, 1, 1, 1, 1]);
     let plain: String = (0..40).map(|i| format!("a/{i}.png b.png {}\n", i % 2)).collect();
-    let found = parse_pairs(&plain).unwrap();
+    let found = parse_pairs(&plain, None).unwrap();
     assert!((0..10).all(|f| found.iter().filter(|p| p.fold == f && p.same).count() == 2));
-    let fault = |text: &str| parse_pairs(text).unwrap_err().to_string();
+    let fault = |text: &str| parse_pairs(text, None).unwrap_err().to_string();
     assert!(fault("2 2\nAnn 1 2\n").contains("states 8 pairs (2 x 2 x 2) and holds 1"));
     assert!(fault("Ann 1 2\nnonsense\n").contains("line 2: `nonsense`"));
     assert!(fault("a.png b.png 2\n").contains("line 1"));
     assert!(fault("\n").contains("empty"));
+}
+
+#[test]
+fn short_lists_are_dealt_over_fewer_folds_and_the_caller_may_choose() {
+    let list =
+        |same: usize, different: usize| "a.png b.png 1\n".repeat(same) + &"a.png c.png 0\n".repeat(different);
+    let dealt = |text: &str, folds| {
+        let found = parse_pairs(text, folds).map_err(|e| e.to_string())?;
+        let count = found.iter().map(|p| p.fold).max().unwrap() + 1;
+        assert!((0..count).all(|f| {
+            [true, false].iter().all(|kind| found.iter().any(|p| p.fold == f && p.same == *kind))
+        }));
+        Ok::<usize, String>(count)
+    };
+    assert_eq!((dealt(&list(3, 50), None), dealt(&list(40, 2), None)), (Ok(3), Ok(2)));
+    assert_eq!((dealt(&list(30, 50), None), dealt(&list(30, 50), Some(15))), (Ok(10), Ok(15)));
+    assert_eq!(dealt(&("2 2\n".to_string() + &list(4, 4)), Some(4)), Ok(4));
+    // A single fold judges nothing, though a list may state it.
+    assert_eq!(dealt(&("1 3\n".to_string() + &list(3, 3)), None), Ok(3));
+    let fault = |text: &str, folds| dealt(text, folds).unwrap_err();
+    assert!(fault(&list(1, 5), None).contains("a single pair of the same person; folds take two"));
+    assert!(fault(&list(5, 0), None).contains("no pair of different persons"));
+    assert!(
+        fault(&list(3, 5), Some(4))
+            .contains("3 pairs of the same person for 4 folds; ask for 3 folds at most")
+    );
+}
+
+#[test]
+fn neighbouring_scores_are_told_apart() {
+    let low = 0.5_f64;
+    // Of one of the two the midpoint rounds down.
+    for scores in [[low, low.next_up()], [low.next_up(), low.next_up().next_up()]] {
+        let threshold = best_threshold(&scores, &[false, true]).unwrap();
+        assert_eq!(accuracy(&scores, &[false, true], threshold), 1.0);
+    }
 }

@@ -68,7 +68,7 @@ impl Judged {
             let tar = at.tar.map_or_else(why, |tar| format!("{tar:.4}"));
             out += &format!("TAR at FAR {:e}: {tar}\n", at.far);
         }
-        out += &format!("threshold {:.6} decides best on all of them\n", self.threshold);
+        out += &format!("threshold {} decides best on all of them\n", self.threshold);
         out + &work.notes.iter().map(|n| format!("note: {n}\n")).collect::<String>()
     }
 

@@ -41,14 +41,17 @@ pub(super) struct Files {
     of: String,
 }
 
-/// Reads a list and looks for its files.
+/// Folds of drawn pairs where none are asked for.
+const FOLDS: u32 = 10;
+
+/// Reads a list and looks for its files; `folds` stand above those that it states.
 ///
 /// # Errors
 /// A list that cannot be read or is of another form, and files that are not there.
-pub(super) fn listed(list: &Path, folder: &Path) -> Result<Files> {
+pub(super) fn listed(list: &Path, folder: &Path, folds: Option<usize>) -> Result<Files> {
     let place = || list.display().to_string();
     let text = std::fs::read_to_string(list).with_context(place)?;
-    let listed = parse_pairs(&text).with_context(place)?;
+    let listed = parse_pairs(&text, folds).with_context(place)?;
     if !folder.is_dir() {
         bail!("--images {}: no such folder; give the one that the list's files lie in", folder.display());
     }
@@ -152,7 +155,8 @@ pub(super) fn drawn(
     let (persons, mut notes) = persons(data.as_ref(), name, unseen)?;
     let rng = &mut stream(args.seed, name, "verification pairs");
     let wanted = args.pairs_count as usize;
-    let drawn = pairs(&persons, wanted, args.folds as usize, rng).with_context(|| name.to_string())?;
+    let drawn = pairs(&persons, wanted, args.folds.unwrap_or(FOLDS) as usize, rng)
+        .with_context(|| name.to_string())?;
     if drawn.pairs.len() < wanted / 2 * 2 {
         notes.push(format!("{wanted} pairs were asked for, the pictures make {}", drawn.pairs.len()));
     }
@@ -187,6 +191,8 @@ fn persons(data: &dyn Dataset, name: &str, unseen: bool) -> Result<(Vec<u64>, Ve
         return Ok((known, note.into_iter().collect()));
     }
     let classes = (0..count).map(|id| Ok(data.label(Split::Test, id)? as u64));
-    let note = format!("{name} does not say who is in its pictures: classes are taken for persons");
+    let note = format!(
+        "{name} does not say who is in its pictures: classes are taken for persons, and the model may have been trained on them"
+    );
     Ok((classes.collect::<Result<_, HarnessError>>()?, vec![note]))
 }
