@@ -8,7 +8,11 @@ use serde_json::Value;
 
 /// A small trained model in `name/model.safetensors`.
 fn train(desk: &Desk, name: &str, more: &[&str]) -> String {
-    let args = ["train", "digits-cnn", "--regime", "centralised", "--rounds", "4", "--out", name];
+    rounds(desk, name, "4", more)
+}
+
+fn rounds(desk: &Desk, name: &str, count: &str, more: &[&str]) -> String {
+    let args = ["train", "digits-cnn", "--regime", "centralised", "--rounds", count, "--out", name];
     desk.bench(&[&args[..], more].concat()).ok();
     format!("{name}/model.safetensors")
 }
@@ -106,6 +110,7 @@ fn bad_input_is_one_clear_line() {
     desk.bench(&["train", "wdbc-logistic", "--regime", "centralised", "--rounds", "1", "--out", "t"]).ok();
     std::fs::copy(desk.path(&model), desk.path("copy.safetensors")).unwrap();
     desk.write("text.safetensors", "no model");
+    let earlier = rounds(&desk, "earlier", "2", &[]);
     for (args, says) in [
         (vec!["none.safetensors"], "none.safetensors"),
         (vec!["text.safetensors"], "text.safetensors"),
@@ -114,6 +119,7 @@ fn bad_input_is_one_clear_line() {
         (vec![&model, "--classes", "3,3"], "twice"),
         (vec![&model, "--evaluator", &model], "attacked model itself"),
         (vec![&model, "--evaluator", "copy.safetensors"], "attacked model itself"),
+        (vec![&model, "--evaluator", &earlier], "own training (after 2 rounds; attacked after 4)"),
         (vec![&model, "--evaluator", table], "--evaluator"),
         (vec![&model, "--set", "restart=3"], "did you mean"),
         (vec![&model, "--set", "tv_weight=-3"], "attack.tv_weight"),
@@ -123,6 +129,16 @@ fn bad_input_is_one_clear_line() {
         assert!(done.err.contains(says), "{args:?}: {}", done.err);
         assert!(!desk.path("inversion-out").exists(), "nothing is begun");
     }
+}
+
+/// The pictures are read before the attack, whose iterations here would take hours.
+#[test]
+fn a_class_without_pictures_is_refused_before_the_attack() {
+    let desk = Desk::new();
+    let model = train(&desk, "a", &["--set", "task.limit=5"]);
+    let long = ["--device", "cpu", "invert", &model, "--set", "iterations=1000000"];
+    let done = desk.bench(&long);
+    assert!(done.code == Some(2) && done.err.contains("no example to compare with"), "{done:#?}");
 }
 
 /// A model says where its data were; a machine without them is told what is missing.

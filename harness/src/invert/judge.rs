@@ -1,6 +1,7 @@
 //! Distances from the training pictures, and what the attacked and an independent model say.
 
 use learning::{Mode, Params};
+use suites::TrainSpec;
 use tch::{Device, Kind, Tensor};
 
 use super::pictures::{Pictures, each};
@@ -18,6 +19,19 @@ const LOOK: i64 = 64;
 pub fn same_model(a: &Params, b: &Params) -> bool {
     a.tensors.len() == b.tensors.len()
         && a.tensors.iter().zip(&b.tensors).all(|(a, b)| a.size() == b.size() && a.equal(b))
+}
+
+/// Whether two trainings are one and the same, as far as it went: everything that shapes the weights is equal but for the number of rounds.
+fn same_training(a: &TrainSpec, b: &TrainSpec) -> bool {
+    let longer = TrainSpec {
+        name: a.name.clone(),
+        description: a.description.clone(),
+        rounds: a.rounds,
+        evaluation: a.evaluation.clone(),
+        robustness: a.robustness.clone(),
+        ..b.clone()
+    };
+    longer == *a
 }
 
 /// Refuses an evaluator whose word means nothing about this model.
@@ -41,6 +55,12 @@ pub fn check(model: &Saved, other: &Saved) -> Result<(), HarnessError> {
     }
     if same_model(&model.params, &other.params) {
         return wrong("is the attacked model itself, which would only confirm itself");
+    }
+    if same_training(&model.spec, &other.spec) {
+        return wrong(&format!(
+            "is of the attacked model's own training (after {} rounds; attacked after {}), and not independent of it",
+            other.round, model.round
+        ));
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Question {
     /// Opens the data and checks that everything belongs together.
     ///
     /// # Errors
-    /// Absent or other data, a class that does not exist, an evaluator of another task or that is the attacked model itself.
+    /// Absent or other data, a class that does not exist, an evaluator of another task, that is the attacked model itself, or of its training.
     pub fn new(
         model: Saved,
         evaluator: Option<Saved>,
@@ -98,14 +98,15 @@ impl Question {
         Ok(Question { model, evaluator, classes, data })
     }
 
-    /// Runs the attack, then judges it.
+    /// Reads the training pictures, runs the attack, then judges it.
     ///
     /// # Errors
     /// What the attack, the data or the metrics say.
     pub fn answer(&self, attack: &dyn Attack, run: &Run) -> Result<Answer, HarnessError> {
+        // First, so that what is wrong with them shows before the long part. The attack is given the observation alone.
+        let pictures = pictures::read(self)?;
         let found = attack.reconstruct(&self.observation(), run)?;
         let pixels = found.pixels.get(0);
-        let pictures = pictures::read(self)?;
         let guesses = rivals::all(self, &pixels, &pictures, run)?;
         let (table, nearest) = judge::judge(self, &guesses, &pictures, run.device)?;
         Ok(Answer { beside: [pictures.means, nearest], pixels, table, found })

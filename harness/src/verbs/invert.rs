@@ -43,7 +43,7 @@ pub struct Args {
 /// Inverts, scores and writes.
 ///
 /// # Errors
-/// Files that are no models, an evaluator that is the attacked model, classes that do not exist, absent data.
+/// Files that are no models, an evaluator that is the attacked model or of its training, classes that do not exist, absent data.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     tch::set_num_threads(args.threads.into());
