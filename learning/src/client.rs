@@ -92,7 +92,7 @@ pub fn batch_gradient(
             let counted = Tensor::ones(&pixels.size()[..2], (params.tensors[0].kind(), pixels.device()));
             private_gradient(net, params, pixels, labels, &counted, (rules, rule), mode, rngs).0
         }
-        None => plain_gradient(net, params, pixels, labels, rules, mode).gradient,
+        None => plain_gradient(net, params, pixels, labels, rules, mode, Form::Auto).gradient,
     }
 }
 
@@ -110,10 +110,11 @@ fn plain_gradient(
     labels: &Tensor,
     rules: &Rules,
     mode: Mode,
+    form: Form,
 ) -> Step {
     let x = net.normalise(pixels);
     let loss = |logits: &Tensor| net.training_loss(logits, labels, rules.soft_labels);
-    let grads = gradients(net, params, &x, mode, Form::Auto, false, loss);
+    let grads = gradients(net, params, &x, mode, form, false, loss);
     let gradient = tch::no_grad(|| grads.to_params(params).map(Tensor::detach));
     Step { gradient, loss: grads.loss, stats: grads.stats }
 }
@@ -215,7 +216,7 @@ impl Client<'_> {
             let rows = order.narrow(1, from as i64, (from + batch).min(examples) as i64 - from as i64);
             let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
             let drawn = self.net.refresh(params.clone(), rngs);
-            let step = plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode);
+            let step = plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode, Form::Training);
             total += step.loss.detach().to_kind(Kind::Double) * rows.size()[1] as f64;
             params = self.step(params, step.gradient, &step.stats);
         }

@@ -1,10 +1,10 @@
 """Training throughput beside plain PyTorch: the same network, batches, optimiser and number of images, same machine, same run, interleaved.
 
 Run: cargo build --release -p harness --bin bench
-     python learning/benches/train_compare.py --data DIR [--repeats 3]
+     python learning/benches/round_compare.py --data DIR [--repeats 3]
 
 Needs torch 2.11 and MNIST below DIR. Two cases of seed 003's network (241,546 parameters, dropout 0.5), SGD with momentum, batch 32:
-one client with 6,000 images, and a round of 20 clients with 300 images each (60 images a client for the small one). PyTorch trains
+one client with 6,000 images, and rounds of 20 clients with 300 and with 60 images each. PyTorch trains
 its clients one after another, as a plain federated loop does, once with one thread and once with as many as there are cores; the
 ratio is against the faster. `bench` runs one thread a lot and as many lots as there are cores. Times are of the local training and
 the averaging, without loading and evaluation.
