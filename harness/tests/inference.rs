@@ -152,7 +152,7 @@ fn raw_rows_are_scaled_as_in_training() {
     let clinic = Clinic::new();
     let raw = raw.to_str().unwrap().to_string();
     let all = clinic.desk.bench(&["predict", "--model", MODEL, "--csv", &raw, "--json"]);
-    assert!(all.err.contains("note: 397 of 569 rows are training rows of `wdbc`"), "{all:#?}");
+    assert!(all.err.contains("note: 399 of 569 rows are training rows of `wdbc`"), "{}", all.err);
     let all: Value = serde_json::from_str(&all.out).unwrap();
     let test = clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
     let probabilities = |told: &Value| -> Vec<f64> {
