@@ -1,10 +1,19 @@
 //! Privacy against utility: what the strongest attack got through each defence, and what the task was worth trained with it.
 
+mod worst;
+
+pub(crate) use worst::{JOINT, Worst};
+
 use crate::axes::acting;
 use crate::metrics::{Metric, THRESHOLDS};
 use crate::run::{Run, group};
-use crate::stats::{Interval, Rate};
 use crate::utility::{self, Share};
+
+/// What the interval of an accuracy is about, for captions and tables.
+pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one training; how much trainings differ from each other is not in them";
+
+/// Why a defence with an accuracy has no point.
+pub(crate) const UNSCORED: &str = "no attack on it was scored";
 
 /// One task under one adversary: its defences as points.
 pub(crate) struct Panel {
@@ -24,10 +33,7 @@ pub(crate) struct Point {
     /// The defences by name: what shares a colour.
     pub family: String,
     pub undefended: bool,
-    /// The largest success rate of any attack, and its cell.
-    pub success: Option<(Rate, usize)>,
-    /// The largest mean PSNR of any attack, and its cell.
-    pub psnr: Option<(f64, Option<Interval>, usize)>,
+    pub worst: Worst,
     pub accuracy: Accuracy,
 }
 
@@ -69,23 +75,15 @@ impl Point {
         let family = acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
         let undefended = family.is_empty();
         let label = if undefended { "no defence".into() } else { crate::axes::defence_label(run, at) };
-        let name = success_label();
-        let rates = rivals.iter().filter_map(|at| Some((*run.cells[*at].success.get(&name)?, *at)));
-        // The first of equals, as the suite lists them.
-        let success = rates.rev().max_by(|a, b| a.0.rate.total_cmp(&b.0.rate));
-        let mean = |at: &usize| {
-            let summary = run.cells[*at].metrics.get("psnr")?;
-            Some((summary.mean?, summary.ci, *at))
-        };
-        let psnr = rivals.iter().rev().filter_map(mean).max_by(|a, b| a.0.total_cmp(&b.0));
-        Point { accuracy: accuracy(run, &rivals), rivals, label, family, undefended, success, psnr }
+        let worst = Worst::of(run, &rivals, &success_label());
+        Point { accuracy: accuracy(run, &rivals), rivals, label, family, undefended, worst }
     }
 
     /// Leak and accuracy where both were measured.
     pub fn place(&self, leak: Leak) -> Option<(f64, f64)> {
         let x = match leak {
-            Leak::Success => self.success.map(|(rate, _)| rate.rate),
-            Leak::Psnr => self.psnr.map(|(mean, ..)| mean),
+            Leak::Success => self.worst.success.map(|(rate, _)| rate.rate),
+            Leak::Psnr => self.worst.psnr.map(|(mean, ..)| mean),
         };
         match self.accuracy {
             Accuracy::Measured((share, _)) => Some((x.filter(|x| x.is_finite())?, share)),
@@ -139,7 +137,10 @@ fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
         && let Some(rivals) = run.rivals().into_iter().find(|r| r.contains(&twin))
         && run.records[twin].spec.utility.is_some()
     {
-        points.insert(0, Point::of(run, rivals));
+        // The same attack with another federation, or none, is no other attack.
+        let utility = |at: &usize| &run.records[*at].spec.utility;
+        let same = |at: &usize| utility(at) == utility(&twin);
+        points.insert(0, Point::of(run, rivals.into_iter().filter(same).collect()));
     }
     points
 }
@@ -154,22 +155,4 @@ fn pareto(places: &[Option<(f64, f64)>]) -> Vec<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_frontier_is_what_nothing_beats() {
-        let places = [(1.0, 0.9), (0.5, 0.8), (0.5, 0.7), (0.0, 0.8), (0.0, 0.8), (0.9, 0.95)].map(Some);
-        assert_eq!(pareto(&places), [false, false, false, true, true, true]);
-        assert_eq!(pareto(&[None, Some((0.3, 0.1))]), [false, true]);
-    }
-
-    proptest! {
-        #[test]
-        fn some_point_is_always_optimal(places in prop::collection::vec((0.0f64..1.0, 0.0f64..1.0), 1..12)) {
-            let places: Vec<_> = places.into_iter().map(Some).collect();
-            prop_assert!(pareto(&places).contains(&true));
-        }
-    }
-}
+mod tests;

@@ -72,13 +72,23 @@ fn tasks_have_a_frontier_and_a_course() {
     for name in ["frontier", "frontier-psnr", "training-"] {
         assert!(text.contains(&format!("![{name}")), "no figure {name}");
     }
-    // A diverged training is listed below the figure and never drawn; a failed attack is a try without success.
+    // A diverged training and a defence without a scored attack are listed below the figure and never drawn.
+    assert!(text.contains(" Not drawn: "));
     assert!(
-        text.contains("Not drawn: prune (data wdbc): training diverged in round 3")
-            || text.contains("Not drawn: prune (wdbc): training diverged in round 3")
+        text.contains("prune (data wdbc): training diverged in round 3")
+            || text.contains("prune (wdbc): training diverged in round 3")
     );
     assert!(frontier.contains("not measured: training diverged in round 3"));
-    assert!(frontier.lines().any(|l| l.contains("| ckks |") && l.contains("0 % (0/8)")));
+    assert!(
+        text.contains("ckks (data digits): no attack on it was scored")
+            || text.contains("ckks (digits): no attack on it was scored")
+    );
+    let crashed = frontier.lines().find(|l| l.contains("| digits | ckks |")).unwrap();
+    let why = "inverting-gradients (#8) in capture: out of memory; adaptive-matching (#16) in attack: out of memory";
+    assert!(crashed.contains(&format!("| 1 | {why} | – | – |")) && crashed.ends_with("| – |"), "{crashed}");
+    assert!(crashed.contains("adaptive-matching, tried, **failed**"));
+    // Two attacks tried: each interval at 97.5 %.
+    assert!(frontier.contains("25 % (2/8) [6, 63]"));
 }
 
 #[test]

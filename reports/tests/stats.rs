@@ -34,9 +34,12 @@ fn agrees_with_numpy_and_scipy() {
 
 #[test]
 fn wilson_agrees_with_scipy() {
-    for case in golden()["wilson"].as_array().unwrap() {
+    let golden = golden();
+    let cases = |key: &str| golden[key].as_array().unwrap().clone();
+    for case in cases("wilson").into_iter().chain(cases("wilson_joint")) {
         let count = |key: &str| case[key].as_u64().unwrap() as usize;
-        let rate = stats::wilson(count("successes"), count("tries")).unwrap();
+        let level = case["confidence"].as_f64().unwrap_or(stats::CONFIDENCE);
+        let rate = stats::wilson_at(count("successes"), count("tries"), level).unwrap();
         close(rate.ci.low, case["low"].as_f64().unwrap(), 1e-9);
         close(rate.ci.high, case["high"].as_f64().unwrap(), 1e-9);
     }

@@ -2,7 +2,7 @@
 
 use super::labelled::{self, Cloud, Labelled};
 use super::{Figure, page, page_slug, palette, short};
-use crate::frontier::{Accuracy, Leak, Panel, Point, panels, success_label};
+use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, UNSCORED, panels, success_label};
 use crate::run::Run;
 use crate::stats::Interval;
 
@@ -67,8 +67,8 @@ fn cloud(panel: &Panel, families: &[String], leak: Leak) -> Cloud {
             Accuracy::Lost(_) => None,
         };
         let (x, x_interval) = match leak {
-            Leak::Success => (100.0 * x, point.success.map(|(rate, _)| percent(rate.ci))),
-            Leak::Psnr => (x, point.psnr.and_then(|(_, ci, _)| ci).map(|ci| (ci.low, ci.high))),
+            Leak::Success => (100.0 * x, point.worst.success.map(|(rate, _)| percent(rate.ci))),
+            Leak::Psnr => (x, point.worst.psnr.and_then(|(_, ci, _)| ci).map(|ci| (ci.low, ci.high))),
         };
         Some(Labelled {
             label: short(&point.label),
@@ -91,11 +91,15 @@ fn cloud(panel: &Panel, families: &[String], leak: Leak) -> Cloud {
 fn caption(panels: &[&Panel], leak: Leak) -> String {
     let x = match leak {
         Leak::Success => {
-            format!("the largest share of images with {} that any attack tried got, 95 % Wilson intervals", success_label())
+            format!(
+                "the largest share of images with {} that any attack tried got (Wilson intervals {JOINT})",
+                success_label()
+            )
         }
         Leak::Psnr => {
-            "the largest mean PSNR that any attack tried got, 95 % bootstrap intervals; dashed: the strongest null baseline, which attacks nothing"
-                .to_owned()
+            format!(
+                "the largest mean PSNR that any attack tried got (bootstrap intervals {JOINT}); dashed: the strongest null baseline, which attacks nothing"
+            )
         }
     };
     let mut missing = Vec::new();
@@ -103,7 +107,7 @@ fn caption(panels: &[&Panel], leak: Leak) -> String {
         for point in &panel.points {
             let why = match (&point.accuracy, point.place(leak)) {
                 (Accuracy::Lost(why), _) => why.clone(),
-                (_, None) => "no attack on it was scored".into(),
+                (_, None) => UNSCORED.into(),
                 _ => continue,
             };
             let whose = if panel.name.is_empty() { String::new() } else { format!(" ({})", panel.name) };
@@ -116,7 +120,7 @@ fn caption(panels: &[&Panel], leak: Leak) -> String {
         false => format!(" Not drawn: {}.", missing.join("; ")),
     };
     format!(
-        "Test accuracy after training with each defence (95 % Wilson intervals) against {x}. Up and to the left is better; ringed: Pareto-optimal, no other \
+        "Test accuracy after training with each defence ({ONE_TRAINING}) against {x}. Up and to the left is better; ringed: Pareto-optimal, no other \
          defence leaks less without costing accuracy{floor}.{missing}"
     )
 }

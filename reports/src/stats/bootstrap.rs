@@ -6,16 +6,21 @@ use rand::Rng;
 /// Resamples behind every bootstrap interval.
 pub const BOOTSTRAP_RESAMPLES: usize = 2_000;
 
-/// Confidence level of every interval in a report.
+/// Confidence level of every interval in a report; several that are read together share it.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// Percentile bootstrap interval of the mean of `values` at [`CONFIDENCE`]; `None` below two values.
 pub fn bootstrap_ci<R: Rng>(values: &[f64], rng: &mut R) -> Option<Interval> {
+    bootstrap_ci_at(values, CONFIDENCE, rng)
+}
+
+/// As [`bootstrap_ci`], at another `confidence` in (0, 1).
+pub fn bootstrap_ci_at<R: Rng>(values: &[f64], confidence: f64, rng: &mut R) -> Option<Interval> {
     if values.len() < 2 {
         return None;
     }
     let means = sorted(&(0..BOOTSTRAP_RESAMPLES).map(|_| resampled_mean(values, rng)).collect::<Vec<_>>());
-    let tail = (1.0 - CONFIDENCE) / 2.0;
+    let tail = (1.0 - confidence) / 2.0;
     Some(Interval { low: quantile_sorted(&means, tail)?, high: quantile_sorted(&means, 1.0 - tail)? })
 }
 

@@ -7,9 +7,9 @@ mod bootstrap;
 mod paired;
 mod rate;
 
-pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci};
+pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci, bootstrap_ci_at};
 pub use paired::{Paired, paired_difference};
-pub use rate::{Rate, wilson};
+pub use rate::{Rate, wilson, wilson_at};
 
 use rand::Rng;
 use serde::Serialize;

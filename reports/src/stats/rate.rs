@@ -13,17 +13,22 @@ pub struct Rate {
     pub tries: usize,
     /// `successes / tries`.
     pub rate: f64,
-    /// Wilson interval at [`CONFIDENCE`].
+    /// Wilson interval, at [`CONFIDENCE`] where nothing else is said.
     pub ci: Interval,
 }
 
-/// Wilson score interval of a binomial share; `None` where nothing was tried or `successes > tries`.
+/// Wilson score interval of a binomial share at [`CONFIDENCE`]; `None` where nothing was tried or `successes > tries`.
 pub fn wilson(successes: usize, tries: usize) -> Option<Rate> {
+    wilson_at(successes, tries, CONFIDENCE)
+}
+
+/// As [`wilson`], at another `confidence` in (0, 1).
+pub fn wilson_at(successes: usize, tries: usize, confidence: f64) -> Option<Rate> {
     if tries == 0 || successes > tries {
         return None;
     }
     let (n, p) = (tries as f64, successes as f64 / tries as f64);
-    let z2 = Normal::standard().inverse_cdf(0.5 + CONFIDENCE / 2.0).powi(2);
+    let z2 = Normal::standard().inverse_cdf(0.5 + confidence / 2.0).powi(2);
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = (z2 * (p * (1.0 - p) / n + z2 / (4.0 * n * n))).sqrt() / (1.0 + z2 / n);
     // At the two ends the interval touches 0 or 1 exactly; rounding may leave it a hair off.

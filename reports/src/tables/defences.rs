@@ -127,16 +127,18 @@ pub(super) fn worst_case(run: &Run) -> String {
 
 /// Whether the registered adaptive attack of each acting defence is among the rivals.
 pub(super) fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> String {
-    let tried = |name: &str| {
-        rivals.iter().any(|r| {
-            let record = &run.records[*r];
-            record.spec.attack.name == name && matches!(record.outcome, crate::Outcome::Done)
-        })
-    };
+    adaptive_by(run, at, |name| {
+        let done = |r: &&usize| matches!(run.records[**r].outcome, crate::Outcome::Done);
+        let tried = rivals.iter().filter(done).any(|r| run.records[*r].spec.attack.name == name);
+        if tried { "tried" } else { "**not tried**" }
+    })
+}
+
+/// The registered adaptive attack of each acting defence, with what became of it in words.
+pub(super) fn adaptive_by(run: &Run, at: usize, fate: impl Fn(&str) -> &'static str) -> String {
     let word = |note: &DefenseNote| match &note.adaptive {
         None => NO_ADAPTIVE.to_owned(),
-        Some(name) if tried(name) => format!("{name}, tried"),
-        Some(name) => format!("{name}, **not tried**"),
+        Some(name) => format!("{name}, {}", fate(name)),
     };
     if acting(&run.records[at].spec).next().is_none() {
         return NONE.into();

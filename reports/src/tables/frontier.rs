@@ -1,8 +1,8 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
-use super::defences::adaptive;
-use super::{mean_ci, rate};
-use crate::frontier::{Accuracy, Leak, Panel, Point, panels, success_label};
+use super::defences::adaptive_by;
+use super::{interval, rate};
+use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels, success_label};
 use crate::markdown::{NONE, Table, bytes, significant};
 use crate::metrics::Metric;
 use crate::run::Run;
@@ -18,6 +18,7 @@ pub(super) fn frontier(run: &Run) -> String {
         "setting",
         "defence",
         "attacks tried",
+        "failed",
         &success,
         "worst PSNR (dB)",
         "strongest attack",
@@ -38,7 +39,9 @@ pub(super) fn frontier(run: &Run) -> String {
     let lead = format!(
         "Per defence: the most that any attack tried got, and the test accuracy after training with the defence in the loop. Pareto-optimal: no other defence of \
          the setting leaks less (by {}; in brackets by mean PSNR, where less than the strongest null baseline counts as that) without costing accuracy, by the point estimates; overlapping intervals may turn the order. \
-         Failed attacks count as tried without success. Bytes and seconds are those of one round.\n\n",
+         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. Those of the accuracy are {ONE_TRAINING}. \
+         An attack that failed counts as tried, its lost images as tries without success; a cell that failed before its attack is no try; a defence on which no \
+         attack was scored has no worst case. Bytes and seconds are those of one round.\n\n",
         success_label()
     );
     format!("## Privacy against utility\n\n{lead}{}", table.without_empty_columns().render(""))
@@ -69,24 +72,40 @@ fn share(point: &Point) -> Option<f64> {
     }
 }
 
-fn leak(run: &Run, point: &Point) -> [String; 5] {
-    let strongest = point.psnr.map(|(.., at)| at);
-    let summary = strongest.and_then(|at| run.cells[at].metrics.get("psnr"));
-    let names: Vec<usize> = [point.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();
+fn leak(run: &Run, point: &Point) -> [String; 6] {
+    let (worst, psnr) = (&point.worst, Metric::of("psnr"));
+    let strongest = worst.psnr.map(|(.., at)| at);
+    let names: Vec<usize> = [worst.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();
     let shown = |at: &usize| format!("{} (#{})", run.axes.attacks[*at], at + 1);
     let mut attacks: Vec<String> = names.iter().map(shown).collect();
     attacks.dedup();
     // Where no attack succeeded at all, none is the strongest by success.
-    if point.success.is_some_and(|(rate, _)| rate.successes == 0) {
+    if worst.success.is_some_and(|(rate, _)| rate.successes == 0) {
         attacks = strongest.iter().map(shown).collect();
     }
+    let failed: Vec<String> = worst.failed.iter().map(|(at, why)| format!("{} {why}", shown(at))).collect();
     [
-        point.rivals.len().to_string(),
-        rate(point.success.map(|(rate, _)| rate).as_ref()),
-        mean_ci(&Metric::of("psnr"), summary),
+        worst.tried.len().to_string(),
+        if failed.is_empty() { NONE.into() } else { failed.join("; ") },
+        rate(worst.success.map(|(rate, _)| rate).as_ref()),
+        worst.psnr.map_or(NONE.into(), |(mean, ci, _)| format!("{}{}", psnr.show(mean), interval(&psnr, ci))),
         if attacks.is_empty() { NONE.into() } else { attacks.join("; by PSNR ") },
-        adaptive(run, point.rivals[0], &point.rivals),
+        adaptive(run, point),
     ]
+}
+
+/// Whether the registered adaptive attack of each defence was tried, and came back.
+fn adaptive(run: &Run, point: &Point) -> String {
+    let worst = &point.worst;
+    adaptive_by(run, point.rivals[0], |name| {
+        let mut own = worst.tried.iter().filter(|at| run.records[**at].spec.attack.name == name).peekable();
+        let (tried, failed) = (own.peek().is_some(), |at| worst.failed.iter().any(|(f, _)| f == at));
+        match (tried, own.all(failed)) {
+            (false, _) => "**not tried**",
+            (true, true) => "tried, **failed**",
+            (true, false) => "tried",
+        }
+    })
 }
 
 fn worth(point: &Point, baseline: Option<f64>) -> [String; 2] {

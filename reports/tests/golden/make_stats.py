@@ -17,4 +17,9 @@ wilson = []
 for k, n in ((0, 10), (1, 10), (7, 10), (10, 10), (33, 200), (1, 1)):
     ci = stats.binomtest(k, n).proportion_ci(method="wilson")
     wilson.append({"successes": k, "tries": n, "low": ci.low, "high": ci.high})
-print(json.dumps({"cases": cases, "wilson": wilson}, indent=1))
+# At 1 - 0.05/m, as for the largest of m shares.
+joint = []
+for k, n, m in ((0, 8, 2), (2, 8, 2), (7, 10, 3), (33, 200, 12)):
+    ci = stats.binomtest(k, n).proportion_ci(confidence_level=1 - 0.05 / m, method="wilson")
+    joint.append({"successes": k, "tries": n, "confidence": 1 - 0.05 / m, "low": ci.low, "high": ci.high})
+print(json.dumps({"cases": cases, "wilson": wilson, "wilson_joint": joint}, indent=1))
