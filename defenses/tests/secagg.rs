@@ -76,6 +76,7 @@ fn exchange(protocol: &dyn Protocol, updates: &[Vec<f32>], colluders: &[usize]) 
         grid: None,
         watched: 2,
         colluders,
+        dropped: &[],
         progress: &|_, _, _| (),
     };
     let mut streams = |purpose: &str| -> ChaCha12Rng { stream(4, "test", purpose) };

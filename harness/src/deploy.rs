@@ -97,8 +97,10 @@ pub fn has_statistics(net: &Network) -> bool {
 /// # Errors
 /// Says what to write instead.
 pub fn private_statistics(net: &Network, defenses: &[Box<dyn Defense>], mode: Mode) -> Result<(), SpecError> {
-    let on_updates = |d: &Box<dyn Defense>| d.private() && d.stage() != Stage::Training;
-    if mode == Mode::Eval || !has_statistics(net) || !defenses.iter().any(on_updates) {
+    if mode == Mode::Eval
+        || !has_statistics(net)
+        || !defenses.iter().any(|d| d.private() && d.stage() != Stage::Training)
+    {
         return Ok(());
     }
     Err(SpecError::value(

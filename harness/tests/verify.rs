@@ -112,7 +112,7 @@ fn a_list_of_pairs_is_judged() {
     let curve = std::fs::read_to_string(desk.path("v/roc.csv")).unwrap();
     assert!(curve.contains("\ninf,0,0\n") && curve.ends_with(",1,1\n"), "{curve}");
     let list = ["verify", "--pairs", "pairs.txt", "--images"];
-    desk.write("pairs.txt", &["p/a.png p/b.png 1\n", "p/a.png p/b.png 0\n"].concat().repeat(2));
+    desk.write("pairs.txt", ["p/a.png p/b.png 1\n", "p/a.png p/b.png 0\n"].concat().repeat(2));
     refused(
         desk.bench(&with(&[&list[..], &["p"]].concat())),
         &["pairs.txt: line 1: p/p/a.png is not there", "2 of 2"],

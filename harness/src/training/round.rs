@@ -90,6 +90,9 @@ struct Round<'a> {
     execution: &'a Execution<'a>,
 }
 
+/// Updates by client, and the grid that they lie on.
+type Gathered = (Vec<(usize, Vec<f32>)>, Option<f64>);
+
 /// A lot's clients and their work.
 type Done = (Vec<usize>, Worked);
 
@@ -191,7 +194,7 @@ impl Round<'_> {
         worked: Vec<Done>,
         memory: &mut Memory,
         account: &mut Account,
-    ) -> Result<(Vec<(usize, Vec<f32>)>, Option<f64>), HarnessError> {
+    ) -> Result<Gathered, HarnessError> {
         let (mut sent, mut grid, mut losses) = (Vec::new(), None, Vec::new());
         for (clients, worked) in worked {
             if let Some(place) = worked.diverged() {
