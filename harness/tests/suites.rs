@@ -76,7 +76,7 @@ fn names(rows: &Value) -> Vec<&str> {
 fn list_names_everything() {
     let desk = Desk::new();
     let (words, json) = (desk.bench(&["list"]).ok(), desk.bench(&["list", "--json"]).ok().json());
-    let kinds = ["attacks", "defenses", "datasets", "models", "metrics", "suites"];
+    let kinds = ["attacks", "defenses", "datasets", "models", "metrics", "suites", "tasks"];
     assert_eq!(json.as_object().unwrap().len(), kinds.len());
     for kind in kinds {
         let rows = names(&json[kind]);
@@ -91,7 +91,9 @@ fn list_names_everything() {
         // One list does not name what is in another.
         assert_eq!(desk.bench(&["list", kind, "--json"]).ok().json().as_object().unwrap().len(), 1);
     }
-    for (kind, some) in [("attacks", "fl-attack"), ("defenses", "dp-local"), ("suites", "showcase")] {
+    for (kind, some) in
+        [("attacks", "fl-attack"), ("defenses", "dp-local"), ("suites", "showcase"), ("tasks", "mnist-cnn")]
+    {
         assert!(names(&json[kind]).contains(&some));
     }
     assert_eq!(names(&json["suites"]).len(), Suite::names().len());

@@ -99,7 +99,10 @@ fn rows(what: What) -> Vec<Row> {
     match what {
         What::Attacks => entries(attacks::ENTRIES),
         What::Defenses => [entries(defenses::ENTRIES), entries(defenses::PROTOCOLS)].concat(),
-        What::Tasks => suites::train::describe().iter().map(|(name, line)| row(name, line, "")).collect(),
+        What::Tasks => {
+            let one = |(name, line): &(&str, String)| row(name, line, &format!("suites/tasks/{name}.toml"));
+            suites::train::describe().iter().map(one).collect()
+        }
         What::Models => entries(learning::models::ENTRIES),
         What::Datasets => datasets::ENTRIES.iter().map(|e| row(e.name, e.summary, e.reference)).collect(),
         What::Metrics => metrics::ENTRIES.iter().map(|e| row(e.name, e.summary, "docs/metrics.md")).collect(),
