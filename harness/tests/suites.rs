@@ -38,15 +38,18 @@ fn every_suite_and_profile_builds() {
         assert!(good > 0 && missing == 0, "{name} runs without any data in place");
         for (profile, text) in suite.profiles() {
             assert!(!text.is_empty(), "{name}: profile {profile} has no description");
-            match checked(&desk, name, Some(profile)) {
-                (_, 0) => {}
-                (0, _) => absent.push(format!("{name} --profile {profile}")),
-                (good, missing) => panic!("{name} {profile}: {good} cells ready, {missing} not"),
+            if checked(&desk, name, Some(profile)).1 > 0 {
+                assert!(needs_data(text), "{name} {profile} needs data and does not say so: {text}");
+                absent.push(format!("{name} --profile {profile}"));
             }
         }
     }
     println!("these need data that are not here: {}", absent.join(", "));
-    assert!(absent.iter().all(|a| a.ends_with("celeba")), "{absent:?}");
+}
+
+/// Whether a profile's description says that it needs files.
+fn needs_data(description: &str) -> bool {
+    description.contains("CelebA") && description.contains("in place")
 }
 
 /// With the data in place the profiles that need them build, too.
@@ -60,8 +63,9 @@ fn profiles_on_celeba_build_where_celeba_is() {
     }
     let desk = Desk::new();
     for (name, _) in Suite::names() {
-        if Suite::load(name, None, &[]).unwrap().profiles().iter().any(|(p, _)| p == "celeba") {
-            let args = ["check", name, "--profile", "celeba", "--data", root.to_str().unwrap()];
+        let suite = Suite::load(name, None, &[]).unwrap();
+        for (profile, _) in suite.profiles().iter().filter(|(_, text)| needs_data(text)) {
+            let args = ["check", name, "--profile", profile, "--data", root.to_str().unwrap()];
             let done = desk.bench(&args).ok();
             assert!(done.out.contains("0 with problems"), "{done:#?}");
         }
