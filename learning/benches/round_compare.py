@@ -22,16 +22,9 @@ import time
 import torch
 from torch import nn
 
+from training_compare import network
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def network():
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(64, 128, 3), nn.ReLU(),
-        nn.Flatten(), nn.Dropout(0.5), nn.Linear(1152, 128), nn.ReLU(), nn.Linear(128, 10),
-    )  # fmt: skip
 
 
 def images(data, count):

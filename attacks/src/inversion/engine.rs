@@ -139,7 +139,7 @@ impl ModelInversion {
             lost: diverged.chunks(self.restarts).map(|row| row.iter().filter(|&&d| d).count()).collect(),
             // Each trial's last point is evaluated once more.
             evaluations: trials.evaluations().sum(Kind::Int64).int64_value(&[]) as u64
-                + winners_times(self, groups),
+                + groups as u64 * self.restarts as u64,
         })
     }
 
@@ -229,10 +229,6 @@ impl ModelInversion {
             restarts: self.restarts,
         }
     }
-}
-
-fn winners_times(setting: &ModelInversion, groups: i64) -> u64 {
-    groups as u64 * setting.restarts as u64
 }
 
 /// Normalised black and white, `[1, V]`.
