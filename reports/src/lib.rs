@@ -14,6 +14,7 @@ mod leakage;
 mod markdown;
 pub mod metrics;
 mod number;
+mod paper;
 pub mod record;
 mod report;
 mod run;

@@ -76,7 +76,8 @@ struct Head {
     description: String,
 }
 
-const KEYS: [&str; 7] = ["suite", "defaults", "matrix", "exclude", "include", "profiles", "published"];
+const KEYS: [&str; 10] =
+    ["suite", "defaults", "matrix", "exclude", "include", "profiles", "published", "gate", "figure", "table"];
 
 impl Suite {
     /// Loads a suite that ships with the project by its name, or any other by its path.
