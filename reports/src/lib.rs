@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod figures;
 mod frontier;
+mod ink;
 mod leakage;
 mod markdown;
 pub mod metrics;

@@ -1,29 +1,25 @@
 //! The figures of a report, each as PNG (300 dpi) and SVG at the width of a paper's column.
 
-mod axis;
 mod bars;
 mod boxes;
-mod canvas;
 mod choose;
 mod curves;
 mod distributions;
-mod font;
 mod frontier;
 mod grid;
 mod labelled;
 mod leakage;
 mod lines;
-mod palette;
 mod panel;
 mod pictures;
 mod points;
 mod progress;
 mod stacked;
-mod svg;
 pub(crate) mod training;
 
 use crate::ReportError;
 use crate::axes::Telling;
+use crate::ink::{axis, canvas, font, palette};
 use crate::markdown::escape;
 use crate::run::Run;
 use crate::store::write_whole;

@@ -4,16 +4,16 @@
 use super::canvas::{Canvas, Colour, Stroke};
 
 /// Text and frames.
-pub(super) const INK: Colour = Colour(0x22, 0x22, 0x22, 1.0);
+pub(crate) const INK: Colour = Colour(0x22, 0x22, 0x22, 1.0);
 /// Null baselines and reference lines.
-pub(super) const GREY: Colour = Colour(0x99, 0x99, 0x99, 1.0);
+pub(crate) const GREY: Colour = Colour(0x99, 0x99, 0x99, 1.0);
 /// Grid lines.
-pub(super) const FAINT: Colour = Colour(0xdd, 0xdd, 0xdd, 1.0);
+pub(crate) const FAINT: Colour = Colour(0xdd, 0xdd, 0xdd, 1.0);
 /// The ground.
-pub(super) const PAPER: Colour = Colour(0xff, 0xff, 0xff, 1.0);
+pub(crate) const PAPER: Colour = Colour(0xff, 0xff, 0xff, 1.0);
 
 /// Series that one figure can tell apart.
-pub(super) const SERIES: usize = 7;
+pub(crate) const SERIES: usize = 7;
 
 const COLOURS: [Colour; SERIES] = [
     Colour(0x00, 0x72, 0xb2, 1.0),
@@ -26,17 +26,17 @@ const COLOURS: [Colour; SERIES] = [
 ];
 
 /// Colour of series `at`.
-pub(super) fn colour(at: usize) -> Colour {
+pub(crate) fn colour(at: usize) -> Colour {
     COLOURS[at % SERIES]
 }
 
 /// Dash of series `at` as (ink, gap) in points; `None` is solid.
-pub(super) fn dash(at: usize) -> Option<(f64, f64)> {
+pub(crate) fn dash(at: usize) -> Option<(f64, f64)> {
     [None, Some((4.0, 1.6)), Some((1.4, 1.4)), Some((7.0, 2.0))][at % 4]
 }
 
 /// Draws the marker of series `at` around `(x, y)` with radius `r`.
-pub(super) fn marker(canvas: &mut Canvas, at: usize, (x, y): (f64, f64), r: f64) {
+pub(crate) fn marker(canvas: &mut Canvas, at: usize, (x, y): (f64, f64), r: f64) {
     let colour = colour(at);
     let line = Stroke::solid(colour, r * 0.55);
     match at % SERIES {
@@ -63,7 +63,7 @@ fn polygon((x, y): (f64, f64), r: f64, corners: &[(f64, f64)]) -> Vec<(f64, f64)
 }
 
 /// Fills a box with the colour and hatching of series `at`; `None` is the plain grey of null baselines.
-pub(super) fn filled(canvas: &mut Canvas, at: Option<usize>, (x, y): (f64, f64), (w, h): (f64, f64)) {
+pub(crate) fn filled(canvas: &mut Canvas, at: Option<usize>, (x, y): (f64, f64), (w, h): (f64, f64)) {
     let Some(at) = at else {
         canvas.fill(&corners(x, y, w, h), GREY.fade(0.75));
         return;

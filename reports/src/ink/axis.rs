@@ -3,18 +3,18 @@
 use super::font;
 
 /// Letters of tick labels, in points.
-pub(super) const TICK: f64 = 7.0;
+pub(crate) const TICK: f64 = 7.0;
 
 /// How values become places.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scale {
+pub(crate) enum Scale {
     Linear,
     Log,
 }
 
 /// A tick with its label and exponent.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tick {
+pub(crate) struct Tick {
     pub value: f64,
     pub label: String,
     pub raised: String,
@@ -33,7 +33,7 @@ impl Tick {
 
 /// One axis.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub title: String,
     pub scale: Scale,
     pub low: f64,

@@ -6,9 +6,9 @@ use image::RgbImage;
 use std::sync::LazyLock;
 
 /// Size of an exponent against its base.
-pub(super) const RAISED: f64 = 0.72;
+pub(crate) const RAISED: f64 = 0.72;
 /// How far an exponent is raised, against the size of its base.
-pub(super) const RAISE: f64 = 0.38;
+pub(crate) const RAISE: f64 = 0.38;
 
 /// Bench Sans; its licence lies beside it.
 static FACE: LazyLock<Option<FontRef<'static>>> =
@@ -21,7 +21,7 @@ fn em(font: &FontRef, size: f64) -> PxScale {
 }
 
 /// Width of `text` at `size`, both in points.
-pub(super) fn width(text: &str, size: f64) -> f64 {
+pub(crate) fn width(text: &str, size: f64) -> f64 {
     advance(text, size)
 }
 
@@ -32,7 +32,7 @@ fn advance(text: &str, size: f64) -> f64 {
 }
 
 /// Draws `text` on samples of which `scale` make a point.
-pub(super) fn draw(samples: &mut RgbImage, text: &Text, scale: f64) {
+pub(crate) fn draw(samples: &mut RgbImage, text: &Text, scale: f64) {
     let size = text.size * scale;
     let whole = advance(&text.text, size);
     let length = whole + advance(&text.raised, size * RAISED);
@@ -73,7 +73,7 @@ fn blend(pixel: &mut [u8; 3], colour: Colour, cover: f32) {
 }
 
 /// `text` cut with an ellipsis so that it is at most `limit` points wide.
-pub(super) fn fit(text: &str, size: f64, limit: f64) -> String {
+pub(crate) fn fit(text: &str, size: f64, limit: f64) -> String {
     if width(text, size) <= limit {
         return text.to_owned();
     }
@@ -89,7 +89,7 @@ pub(super) fn fit(text: &str, size: f64, limit: f64) -> String {
 
 /// `text` in at most `lines` lines of `limit` points, broken at spaces, and within words where one is too long;
 /// the dots between settings go where a line ends.
-pub(super) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<String> {
     let mut out = vec![String::new()];
     for word in pieces(text, size, limit) {
         let last = out.last_mut().map(std::mem::take).unwrap_or_default();

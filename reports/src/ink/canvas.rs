@@ -11,20 +11,20 @@ use plotters::style::{RGBAColor, ShapeStyle};
 use std::io::Cursor;
 
 /// Width of a paper's column in points: 3.3 inches.
-pub(super) const COLUMN: f64 = 3.3 * 72.0;
+pub(crate) const COLUMN: f64 = 3.3 * 72.0;
 /// Dots per point of a PNG: 300 dpi.
 const DOTS: f64 = 300.0 / 72.0;
 /// Samples per dot and direction, against jagged edges.
 const SAMPLES: usize = 3;
 /// Units per point in an SVG, whose shapes have whole coordinates.
-pub(super) const UNITS: f64 = 20.0;
+pub(crate) const UNITS: f64 = 20.0;
 
 /// A place in points, from the top left.
-pub(super) type Point = (f64, f64);
+pub(crate) type Point = (f64, f64);
 
 /// Red, green, blue and opacity in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Colour(pub u8, pub u8, pub u8, pub f64);
+pub(crate) struct Colour(pub u8, pub u8, pub u8, pub f64);
 
 impl Colour {
     /// The same with this opacity.
@@ -35,7 +35,7 @@ impl Colour {
 
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stroke {
+pub(crate) struct Stroke {
     pub colour: Colour,
     /// In points.
     pub width: f64,
@@ -51,7 +51,7 @@ impl Stroke {
 
 /// Where a text's anchor lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     Start,
     Middle,
     End,
@@ -59,7 +59,7 @@ pub(super) enum Align {
 
 /// One line of text; `y` is its base line.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(crate) struct Text {
     pub at: Point,
     pub size: f64,
     pub align: Align,
@@ -78,14 +78,14 @@ enum Shape {
 }
 
 /// A picture at a place.
-pub(super) struct Picture {
+pub(crate) struct Picture {
     pub at: Point,
     pub size: (f64, f64),
     pub pixels: RgbImage,
 }
 
 /// A figure under construction.
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     width: f64,
     height: f64,
     shapes: Vec<Shape>,
@@ -226,7 +226,7 @@ fn paste(samples: &mut RgbImage, picture: &Picture, scale: f64) {
 }
 
 /// Changes one sample, if it lies within the figure.
-pub(super) fn put(samples: &mut RgbImage, x: i64, y: i64, change: impl FnOnce(&mut [u8; 3])) {
+pub(crate) fn put(samples: &mut RgbImage, x: i64, y: i64, change: impl FnOnce(&mut [u8; 3])) {
     if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
         && let Some(pixel) = samples.get_pixel_mut_checked(x, y)
     {
