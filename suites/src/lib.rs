@@ -12,6 +12,7 @@ mod document;
 pub mod entry;
 pub mod error;
 mod expand;
+pub mod figure;
 mod id;
 mod library;
 mod named;

@@ -10,6 +10,7 @@ use crate::SpecError;
 use crate::condition;
 use crate::document::Document;
 use crate::expand::{Origin, expand};
+use crate::figure::{self, FigureSpec, TableSpec};
 use crate::library;
 use crate::plan::Plan;
 use crate::read::{self, join};
@@ -31,6 +32,10 @@ pub struct Suite {
     pub cells: Vec<CellSpec>,
     /// Published values to print beside the measured ones.
     pub published: Vec<Published>,
+    /// Figures to be drawn of its run.
+    pub figures: Vec<FigureSpec>,
+    /// Tables to be made of its run.
+    pub tables: Vec<TableSpec>,
     /// The TOML text it was read from.
     pub text: String,
     /// The profile in force.
@@ -76,7 +81,8 @@ struct Head {
     description: String,
 }
 
-const KEYS: [&str; 10] =
+/// Keys of a suite file.
+pub(crate) const KEYS: [&str; 10] =
     ["suite", "defaults", "matrix", "exclude", "include", "profiles", "published", "gate", "figure", "table"];
 
 impl Suite {
@@ -124,11 +130,14 @@ impl Suite {
         let profile = chosen(profile, &profiles)?;
         let plan = Plan::read(&document, profile.as_deref(), overrides)?;
         let (cells, origins) = expand(&document, &plan)?.into_iter().unzip();
+        let drawn = figure::of_document(&document)?;
         let suite = Suite {
             name: head.name,
             version: head.version,
             description: head.description,
             published: published(&document)?,
+            figures: drawn.figures.into_iter().map(|(_, f)| f).collect::<Result<_, _>>()?,
+            tables: drawn.tables.into_iter().map(|(_, t)| t).collect::<Result<_, _>>()?,
             text: text.into(),
             cells,
             profile,
@@ -152,6 +161,8 @@ impl Suite {
             description: "one cell".into(),
             cells: vec![spec],
             published: Vec::new(),
+            figures: Vec::new(),
+            tables: Vec::new(),
             text: String::new(),
             profile: None,
             profiles: Vec::new(),
