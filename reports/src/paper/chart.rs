@@ -81,11 +81,11 @@ pub(crate) struct Lines {
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub name: String,
-    /// Ascending in x where they are joined.
+    /// Ascending in x where they are joined; empty for a series that is a level alone.
     pub marks: Vec<Mark>,
     /// A horizontal line of the same colour, dashed: the value without the defence.
     pub level: Option<f64>,
-    /// Drawn as steps, without markers, such as a ROC curve.
+    /// Drawn as a bare line without markers, such as a ROC curve: the marks are all of its corners, joined straight (a slope is a tie).
     pub steps: bool,
 }
 
