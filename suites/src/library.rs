@@ -13,4 +13,5 @@ pub(crate) static SUITES: &[(&str, &str)] = &[
     ("heuristics", include_str!("../heuristics.toml")),
     ("utility", include_str!("../utility.toml")),
     ("trained", include_str!("../trained.toml")),
+    ("figures", include_str!("../figures.toml")),
 ];

@@ -45,6 +45,8 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("utility", Some("smoke")), 2 * 2 * 8);
     assert_eq!(count("trained", None), 4 * 4 * 3);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
+    // Three attacks on seven defences, five budgets, five stages of training.
+    assert_eq!(count("figures", None), 3 * 7 + 5 + 5);
 }
 
 #[test]
