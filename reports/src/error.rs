@@ -101,6 +101,9 @@ pub enum ReportError {
     /// Nothing to compare.
     #[error("no training was given to compare; name the folder of at least one")]
     NothingToCompare,
+    /// Two runs that cannot be compared, or a run no baseline can be made of; why, in one line.
+    #[error("{0}")]
+    Incomparable(String),
     /// Nothing to merge.
     #[error("no run folder was given to merge; name at least one")]
     NothingToMerge,

@@ -6,6 +6,7 @@
 //! see [`training`].
 
 mod axes;
+pub mod compare;
 mod error;
 mod export;
 mod figures;
@@ -26,6 +27,7 @@ mod tables;
 pub mod training;
 mod utility;
 
+pub use compare::{Comparison, Pairing, Side, Verdict, compare, write_baseline};
 pub use error::ReportError;
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};
 pub use report::write_report;

@@ -102,7 +102,7 @@ impl Stats {
 }
 
 /// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
-const NON_FINITE: &str = "non-finite";
+pub(crate) const NON_FINITE: &str = "non-finite";
 
 /// Success rates: a failed attack and a diverged image (`diverged[i]`; missing means not) are tries without success, an unmeasured image
 /// is no try.

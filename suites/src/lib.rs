@@ -13,6 +13,7 @@ pub mod entry;
 pub mod error;
 mod expand;
 pub mod figure;
+pub mod gate;
 mod id;
 mod library;
 mod named;
@@ -28,6 +29,7 @@ mod words;
 pub use entry::{Build, Entry, find, params};
 pub use error::{SpecError, did_you_mean};
 pub use expand::MAX_CELLS;
+pub use gate::Gate;
 pub use overrides::{parse_override, parse_pair};
 pub use spec::{
     BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, Source, Split, TaskSpec,

@@ -11,6 +11,7 @@ use crate::condition;
 use crate::document::Document;
 use crate::expand::{Origin, expand};
 use crate::figure::{self, FigureSpec, TableSpec};
+use crate::gate::Gate;
 use crate::library;
 use crate::plan::Plan;
 use crate::read::{self, join};
@@ -36,6 +37,8 @@ pub struct Suite {
     pub figures: Vec<FigureSpec>,
     /// Tables to be made of its run.
     pub tables: Vec<TableSpec>,
+    /// When a comparison of two runs of the suite raises an alarm.
+    pub gate: Gate,
     /// The TOML text it was read from.
     pub text: String,
     /// The profile in force.
@@ -138,6 +141,7 @@ impl Suite {
             published: published(&document)?,
             figures: drawn.figures.into_iter().map(|(_, f)| f).collect::<Result<_, _>>()?,
             tables: drawn.tables.into_iter().map(|(_, t)| t).collect::<Result<_, _>>()?,
+            gate: Gate::read(&document)?,
             text: text.into(),
             cells,
             profile,
@@ -163,6 +167,7 @@ impl Suite {
             published: Vec::new(),
             figures: Vec::new(),
             tables: Vec::new(),
+            gate: Gate::default(),
             text: String::new(),
             profile: None,
             profiles: Vec::new(),

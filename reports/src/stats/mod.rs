@@ -4,12 +4,18 @@
 //! (infinite or above the cap, entered at the cap) and `failed` (the attack gave no usable image).
 
 mod bootstrap;
+mod holm;
 mod paired;
 mod rate;
+mod sign;
+mod wilcoxon;
 
 pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci, bootstrap_ci_at};
+pub use holm::{holm, testable};
 pub use paired::{Paired, paired_difference};
 pub use rate::{Rate, wilson, wilson_at};
+pub use sign::sign_test;
+pub use wilcoxon::{EXACT_UP_TO, SignedRank, wilcoxon};
 
 use rand::Rng;
 use serde::Serialize;

@@ -104,7 +104,7 @@ impl RunInfo {
         };
         // The schema first: a newer file may not parse at all, and its user should hear why.
         let schema: OnlySchema = serde_json::from_slice(&text).map_err(malformed)?;
-        check_schema(&schema.schema, &path)?;
+        check_schema(&schema.schema, SCHEMA, &path)?;
         serde_json::from_slice(&text).map_err(malformed)
     }
 
@@ -175,11 +175,12 @@ struct OnlySchema {
     schema: String,
 }
 
-fn check_schema(found: &str, path: &Path) -> Result<(), ReportError> {
+/// Refuses a file whose schema has another major than `known`.
+pub(crate) fn check_schema(found: &str, known: &'static str, path: &Path) -> Result<(), ReportError> {
     let major = |schema: &str| schema.split('.').next().and_then(|m| m.parse::<u32>().ok());
-    let (theirs, ours) = (major(found), major(SCHEMA));
+    let (theirs, ours) = (major(found), major(known));
     if theirs == ours {
         return Ok(());
     }
-    Err(ReportError::Schema { path: path.into(), found: found.into(), known: SCHEMA, newer: theirs > ours })
+    Err(ReportError::Schema { path: path.into(), found: found.into(), known, newer: theirs > ours })
 }

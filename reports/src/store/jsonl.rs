@@ -54,7 +54,7 @@ fn malformed(path: &Path, line: usize, error: &serde_json::Error) -> ReportError
 }
 
 /// The message without serde's own place, which counts lines within the one line given to it.
-pub(super) fn reason(error: &serde_json::Error) -> String {
+pub(crate) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()

@@ -11,7 +11,9 @@ mod merge;
 
 pub use files::write_whole;
 pub use fingerprint::fingerprint;
+pub(crate) use info::check_schema;
 pub use info::{Host, RunInfo, SCHEMA, SuiteInfo};
+pub(crate) use jsonl::reason;
 pub use merge::merge;
 
 use crate::{CellRecord, ReportError};

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod gallery;
+pub mod nights;
 pub mod tasks;
 pub mod trainings;
 

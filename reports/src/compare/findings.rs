@@ -1,0 +1,332 @@
+//! What is worth saying about two runs, gravest first.
+
+use super::effect::{Effect, Judgement, Subject};
+use super::matching::Matched;
+use super::measure::Measure;
+use super::pairs::{Pair, State};
+use super::{Comparison, Side, costs};
+use crate::{CellRecord, Outcome};
+use serde::Serialize;
+use suites::gate::Severity;
+
+/// What a finding does to the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// An alarm.
+    Regression,
+    /// A cell that newly fails.
+    Failure,
+    /// Might be one, and could not be told.
+    Warning,
+    /// News without alarm.
+    Change,
+}
+
+/// What kind of thing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "judgement", rename_all = "kebab-case")]
+pub enum Kind {
+    /// A tested effect.
+    Effect(Judgement),
+    /// The accuracy of one federation moved beyond the tolerance.
+    Federation,
+    /// A cell newly fails.
+    Failed,
+    /// A cell that failed is done.
+    Recovered,
+    /// A cell vanished, or applies no more.
+    Vanished,
+    /// A cell appeared.
+    Appeared,
+    /// A cell's spec changed.
+    SpecChanged,
+    /// Other images were attacked.
+    OtherImages,
+    /// A metric is no longer measured.
+    MetricLost,
+    /// The threat model of a cell reads otherwise.
+    Threat,
+}
+
+/// One line to read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// How grave.
+    pub weight: Weight,
+    /// What kind.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// What it is about: an attack, a defence, a cell in words.
+    pub subject: String,
+    /// What happened to it, with numbers.
+    pub text: String,
+}
+
+/// How many cells are what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Cells that both runs have.
+    pub common: usize,
+    /// Of these: bit-identical.
+    pub identical: usize,
+    /// Tested.
+    pub compared: usize,
+    /// Not paired, since other images were attacked.
+    pub other_images: usize,
+    /// Newly failed.
+    pub newly_failed: usize,
+    /// Failed both times.
+    pub still_failed: usize,
+    /// Failed before, done now.
+    pub recovered: usize,
+    /// Applicable on at most one side.
+    pub not_applicable: usize,
+    /// In the base alone.
+    pub vanished: usize,
+    /// Planned in the new run and not yet there.
+    pub unrun: usize,
+    /// In the new run alone.
+    pub appeared: usize,
+    /// With a changed spec.
+    pub changed: usize,
+}
+
+impl Counts {
+    pub(super) fn of(matched: &Matched, pairs: &[Pair]) -> Counts {
+        let count = |states: &[State]| pairs.iter().filter(|p| states.contains(&p.state)).count();
+        Counts {
+            common: pairs.len(),
+            identical: count(&[State::Identical]),
+            compared: count(&[State::Compared]),
+            other_images: count(&[State::OtherImages]),
+            newly_failed: count(&[State::NewlyFailed]),
+            still_failed: count(&[State::StillFailed]),
+            recovered: count(&[State::Recovered]),
+            not_applicable: count(&[State::NeverApplied, State::NoLongerApplies, State::NowApplies]),
+            vanished: matched.vanished.len(),
+            unrun: matched.unrun.len(),
+            appeared: matched.appeared.len(),
+            changed: matched.changed.len(),
+        }
+    }
+}
+
+/// Everything worth saying.
+pub(super) fn find(
+    all: &Comparison,
+    sides: (&Side, &Side),
+    matched: &Matched,
+    pairs: &[Pair],
+    measures: &[Measure],
+) -> Vec<Finding> {
+    let lost = weight(all.gate.missing);
+    let mut found = effects(all);
+    found.extend(federations(all));
+    found.extend(cells(all, sides, pairs, lost));
+    found.extend(metrics_lost(pairs, measures, lost));
+    found.extend(accuracies_lost(sides, pairs, lost));
+    found.extend(unmatched(all, sides, matched, lost));
+    // Stable: what is equally grave stays in the order of attacks, defences, accuracy, speed, cells.
+    found.sort_by_key(|f| f.weight);
+    found
+}
+
+fn weight(severity: Severity) -> Weight {
+    match severity {
+        Severity::Fail => Weight::Regression,
+        Severity::Warn => Weight::Warning,
+    }
+}
+
+/// Tested effects, those of one subject and one judgement in one line.
+fn effects(all: &Comparison) -> Vec<Finding> {
+    let mut lines: Vec<(&Subject, Judgement, Vec<&Effect>)> = Vec::new();
+    let silent = [Judgement::Described, Judgement::Within, Judgement::NotSignificant];
+    for effect in all.effects.iter().filter(|e| !silent.contains(&e.judgement)) {
+        match lines.iter_mut().rev().find(|(s, j, _)| *s == &effect.subject && *j == effect.judgement) {
+            Some((_, _, effects)) => effects.push(effect),
+            None => lines.push((&effect.subject, effect.judgement, vec![effect])),
+        }
+    }
+    // Of cells too small to be tested alone one line tells all; their pools have lines of their own.
+    lines.retain(|(s, j, _)| !(matches!(s, Subject::Cell(_)) && *j == Judgement::Untested));
+    let mut found: Vec<Finding> = lines.iter().map(|(s, j, effects)| line(all, s, *j, effects)).collect();
+    found.extend(small_cells(all));
+    found
+}
+
+/// Whether an effect too small to test would be bad news.
+fn adverse(effect: &Effect) -> bool {
+    effect.judgement == Judgement::Untested
+        && (effect.points_to.regression() || effect.points_to == Judgement::Unclear)
+}
+
+fn small_cells(all: &Comparison) -> Option<Finding> {
+    let of = |e: &&Effect| matches!(e.subject, Subject::Cell(_)) && adverse(e);
+    let effects: Vec<&Effect> = all.effects.iter().filter(of).collect();
+    let worst = effects.iter().max_by(|a, b| a.excess().total_cmp(&b.excess()))?;
+    let mut cells: Vec<&Subject> = effects.iter().map(|e| &e.subject).collect();
+    cells.dedup();
+    Some(Finding {
+        weight: weight(all.gate.untested),
+        kind: Kind::Effect(Judgement::Untested),
+        subject: format!("{} single cells", cells.len()),
+        text: format!(
+            "moved for the worse beyond a tolerance, with too few images each to test; most of all {}: {}",
+            all.subject(&worst.subject),
+            all.told(worst)
+        ),
+    })
+}
+
+fn line(all: &Comparison, subject: &Subject, judgement: Judgement, effects: &[&Effect]) -> Finding {
+    let weight = match judgement {
+        j if j.regression() => Weight::Regression,
+        Judgement::Untested if effects.iter().any(|e| adverse(e)) => weight(all.gate.untested),
+        Judgement::Mixed | Judgement::Unclear => Weight::Warning,
+        _ => Weight::Change,
+    };
+    let parts: Vec<String> = effects.iter().map(|e| all.told(e)).collect();
+    let text = format!("{}: {}", judgement.words(), parts.join("; "));
+    Finding { weight, kind: Kind::Effect(judgement), subject: all.subject(subject), text }
+}
+
+impl Comparison {
+    /// A subject in words.
+    pub(super) fn subject(&self, subject: &Subject) -> String {
+        match subject {
+            Subject::Attack(name) => format!("attack {name}"),
+            Subject::Defence(name) => format!("defence {name}"),
+            Subject::DefenceAlone(name) => format!("defence {name}, cells without an undefended twin"),
+            Subject::Accuracy => "task accuracy".into(),
+            Subject::Speed => "speed".into(),
+            Subject::Cost(name) => name.clone(),
+            Subject::Cell(id) => format!("cell {}", self.labels.cell(id)),
+        }
+    }
+
+    /// An effect in words: its size, its p-value, its units.
+    pub(super) fn told(&self, effect: &Effect) -> String {
+        let p = match effect.p_adjusted {
+            Some(p) => format!("p = {}", p_value(p)),
+            None => format!("{} of {} units moved", effect.moved, effect.units),
+        };
+        let units =
+            if effect.p_adjusted.is_some() { format!(", {} units", effect.units) } else { String::new() };
+        format!("{} {} ({p}{units})", effect.metric, effect.shown)
+    }
+}
+
+/// A p-value with two digits.
+pub(super) fn p_value(p: f64) -> String {
+    match p {
+        p if p < 1e-4 => format!("{p:.1e}"),
+        p if p < 0.1 => format!("{p:.4}"),
+        p => format!("{p:.2}"),
+    }
+}
+
+/// Single federations whose accuracy moved beyond the tolerance: there is no test of one number, so that they are warnings.
+fn federations(all: &Comparison) -> Vec<Finding> {
+    let beyond = all.accuracies.iter().filter(|a| (a.new - a.base).abs() > all.gate.accuracy);
+    let finding = |a: &costs::Accuracy| Finding {
+        weight: if a.new < a.base { weight(all.gate.untested) } else { Weight::Change },
+        kind: Kind::Federation,
+        subject: format!("federation of cell {}", all.labels.cell(&a.cell)),
+        text: format!("{} {:.3} → {:.3}; one number, not tested", a.metric.replace('_', " "), a.base, a.new),
+    };
+    beyond.map(finding).collect()
+}
+
+fn cells(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair], lost: Weight) -> Vec<Finding> {
+    let finding = |pair: &Pair| {
+        let (was, is) = (&base.records[pair.base], &new.records[pair.new]);
+        let (weight, kind, text) = match pair.state {
+            State::NewlyFailed => (Weight::Failure, Kind::Failed, ended(is)),
+            State::Recovered => {
+                (Weight::Change, Kind::Recovered, format!("{}; before, it {}", ended(is), ended(was)))
+            }
+            State::NoLongerApplies => (lost, Kind::Vanished, ended(is)),
+            State::NowApplies => (Weight::Change, Kind::Appeared, "applies now".into()),
+            State::OtherImages => {
+                (lost, Kind::OtherImages, "other images were attacked; its scores are not paired".into())
+            }
+            _ if was.threat != is.threat && all.pairing == super::Pairing::SameSeed => {
+                (Weight::Change, Kind::Threat, format!("the threat model reads otherwise: {}", is.threat))
+            }
+            _ => return None,
+        };
+        let subject = format!("cell {}", all.labels.cell(is.id.as_str()));
+        Some(Finding { weight, kind, subject, text })
+    };
+    pairs.iter().filter_map(finding).collect()
+}
+
+fn ended(record: &CellRecord) -> String {
+    match &record.outcome {
+        Outcome::Done => "is done".into(),
+        Outcome::Failed { stage, message } => format!("failed in {stage}: {}", one_line(message)),
+        Outcome::NotApplicable { why } => format!("does not apply: {}", one_line(why)),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Metrics with values in the base that are missing, or no numbers, now.
+fn metrics_lost(pairs: &[Pair], measures: &[Measure], lost: Weight) -> Vec<Finding> {
+    let finding = |(at, measure): (usize, &Measure)| {
+        let count = |p: &Pair| p.lost.get(at).copied().unwrap_or(0);
+        let (values, cells) =
+            pairs.iter().fold((0, 0), |(v, c), p| (v + count(p), c + usize::from(count(p) > 0)));
+        (values > 0).then(|| Finding {
+            weight: if measure.tolerance.is_some() { lost } else { Weight::Warning },
+            kind: Kind::MetricLost,
+            subject: measure.title.clone(),
+            text: format!("had {values} values in {cells} cells that are missing or no numbers now"),
+        })
+    };
+    measures.iter().enumerate().filter(|(_, m)| m.raw()).filter_map(finding).collect()
+}
+
+fn accuracies_lost((base, new): (&Side, &Side), pairs: &[Pair], weight: Weight) -> Option<Finding> {
+    let cells = costs::accuracies_lost(base, new, pairs);
+    let text = format!("{cells} cells had one and have none now, as after a training that diverged");
+    let subject = "task accuracy".into();
+    (cells > 0).then_some(Finding { weight, kind: Kind::MetricLost, subject, text })
+}
+
+fn unmatched(all: &Comparison, (base, new): (&Side, &Side), matched: &Matched, lost: Weight) -> Vec<Finding> {
+    let name = |record: &CellRecord| format!("cell {}", all.labels.cell(record.id.as_str()));
+    let gone = matched.vanished.iter().map(|at| Finding {
+        weight: lost,
+        kind: Kind::Vanished,
+        subject: name(&base.records[*at]),
+        text: "vanished: the new run has no such cell".into(),
+    });
+    let come = matched.appeared.iter().map(|at| {
+        let record = &new.records[*at];
+        let failed = matches!(record.outcome, Outcome::Failed { .. });
+        Finding {
+            weight: if failed { Weight::Failure } else { Weight::Change },
+            kind: if failed { Kind::Failed } else { Kind::Appeared },
+            subject: name(record),
+            text: format!("appeared; it {}", ended(record)),
+        }
+    });
+    let changed = matched.changed.iter().map(|c| {
+        let record = &new.records[c.new];
+        let settings: Vec<String> =
+            c.settings.iter().map(|(p, was, is)| format!("{p} {was} → {is}")).collect();
+        let failed = matches!(record.outcome, Outcome::Failed { .. });
+        Finding {
+            weight: if failed { Weight::Failure } else { Weight::Change },
+            kind: if failed { Kind::Failed } else { Kind::SpecChanged },
+            subject: name(record),
+            text: format!("spec changed: {}; not compared; it {}", settings.join(", "), ended(record)),
+        }
+    });
+    gone.chain(come).chain(changed).collect()
+}
