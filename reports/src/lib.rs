@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod figures;
 mod frontier;
+mod html;
 mod ink;
 mod leakage;
 mod markdown;

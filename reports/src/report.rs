@@ -2,7 +2,7 @@
 
 use crate::run::Run;
 use crate::store::write_whole;
-use crate::{ReportError, export, figures, tables};
+use crate::{ReportError, export, figures, html, tables};
 use std::path::{Path, PathBuf};
 
 /// Writes `report/` of the run in `run_dir` and returns the path of its `report.md`.
@@ -21,7 +21,9 @@ pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
     write_whole(&dir.join("summary.json"), &export::summary_json(&run))?;
     let figures = figures::write(&run, &dir)?;
     let path = dir.join("report.md");
-    write_whole(&path, markdown(&run, &figures).as_bytes())?;
+    let text = markdown(&run, &figures);
+    write_whole(&path, text.as_bytes())?;
+    write_whole(&dir.join("report.html"), html::page(&run, &text).as_bytes())?;
     Ok(path)
 }
 

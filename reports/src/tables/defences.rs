@@ -59,7 +59,7 @@ fn row(run: &Run, at: usize) -> [String; 7] {
 }
 
 /// A share with its interval.
-pub(super) fn share(value: Option<utility::Share>) -> String {
+pub(crate) fn share(value: Option<utility::Share>) -> String {
     value.map_or(NONE.into(), |(share, ci)| {
         let ci = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
         format!("{share:.3}{ci}")

@@ -9,6 +9,8 @@ mod problems;
 mod published;
 mod quality;
 
+pub(crate) use defences::share;
+
 use crate::markdown::{NONE, Table};
 use crate::metrics::Metric;
 use crate::run::Run;
@@ -78,7 +80,7 @@ fn row_key(run: &Run, at: usize, number: String, attack: String, defence: &str) 
 }
 
 /// "21.50 [20.10, 22.90]".
-fn mean_ci(metric: &Metric, summary: Option<&Summary>) -> String {
+pub(crate) fn mean_ci(metric: &Metric, summary: Option<&Summary>) -> String {
     match summary.and_then(|s| Some((s.mean?, s.ci))) {
         Some((mean, ci)) => format!("{}{}", metric.show(mean), interval(metric, ci)),
         None => NONE.into(),
@@ -90,7 +92,7 @@ fn interval(metric: &Metric, ci: Option<Interval>) -> String {
 }
 
 /// "70 % (7/10) [40, 89]".
-fn rate(rate: Option<&Rate>) -> String {
+pub(crate) fn rate(rate: Option<&Rate>) -> String {
     let percent = |v: f64| format!("{:.0}", 100.0 * v);
     rate.map_or(NONE.into(), |r| {
         let (low, high) = (percent(r.ci.low), percent(r.ci.high));
@@ -99,7 +101,7 @@ fn rate(rate: Option<&Rate>) -> String {
 }
 
 /// Images behind a row, with those that are not in the mean.
-fn n(summary: Option<&Summary>) -> String {
+pub(crate) fn n(summary: Option<&Summary>) -> String {
     let Some(s) = summary else { return "0".into() };
     let parts = [(s.capped, "capped"), (s.failed, "failed"), (s.missing, "missing")];
     let rest: Vec<_> =

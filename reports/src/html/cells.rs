@@ -1,0 +1,244 @@
+//! Every cell: its row in the table of cells, and what its own view shows beside the rows of the report's tables.
+
+use super::{Texts, toml};
+use crate::axes::defence_label;
+use crate::markdown::{NONE, bytes, count, significant};
+use crate::metrics::{Metric, THRESHOLDS, in_order};
+use crate::run::Run;
+use crate::tables::{mean_ci, n, rate, share};
+use crate::{CellRecord, DefenseNote, Outcome, utility};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
+
+/// Cells of the suite that have no record yet.
+pub(super) fn open(run: &Run) -> usize {
+    let present: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
+    run.info.suite.cells.iter().filter(|id| !present.contains(id)).count()
+}
+
+/// The headline numbers as (title, value, remark).
+pub(super) fn tiles(run: &Run) -> Vec<[String; 3]> {
+    let counted = |word: &str| run.cells.iter().filter(|c| c.outcome == word).count();
+    let open = open(run);
+    let rest =
+        [(counted("failed"), "failed"), (counted("not applicable"), "not applicable"), (open, "not run yet")];
+    let rest = rest.map(|(n, what)| format!("{n} {what}")).join(", ");
+    let cells = ["Cells done".into(), format!("{} of {}", counted("done"), run.records.len() + open), rest];
+    let accuracy: Vec<f64> = run.records.iter().filter_map(|r| Some(utility::accuracy(r)?.0)).collect();
+    let sent: Vec<f64> = run.records.iter().map(|r| r.cost.bytes_up as f64).filter(|b| *b > 0.0).collect();
+    let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).sum();
+    let unmeasured =
+        run.attacked().iter().filter(|at| utility::accuracy(&run.records[**at]).is_none()).count();
+    [
+        Some(cells),
+        strongest(run, false),
+        strongest(run, true),
+        span(&accuracy, |v| format!("{v:.3}")).map(|v| {
+            [
+                "Task accuracy".into(),
+                v,
+                format!("on the test split, lowest to highest; {unmeasured} cells without"),
+            ]
+        }),
+        span(&sent, |v| bytes(v as u64))
+            .map(|v| ["Sent by a client".into(), v, "in the captured round, lowest to highest".into()]),
+        Some(["Time".into(), format!("{} s", count(seconds.round() as u64)), "all cells added up".into()]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The attack that got most by mean PSNR, over cells with or without a defence.
+fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
+    let of = run.attacked().into_iter().filter(|at| run.defended(*at) == defended);
+    let means = of.filter_map(|at| Some((run.cells[at].mean("psnr")?, at)));
+    // The first of equals, as the suite lists them.
+    let (mean, at) = means.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    let psnr = Metric::of("psnr");
+    let null = run.cells[at]
+        .best_null_psnr()
+        .map_or("no null baseline".into(), |v| format!("best null baseline {} dB", psnr.show(v)));
+    let what = if defended { format!("through {}, ", defence_label(run, at)) } else { String::new() };
+    let title = if defended { "Strongest attack, defended" } else { "Strongest attack, undefended" };
+    Some([
+        title.into(),
+        format!("{} dB", psnr.show(mean)),
+        format!("PSNR of {} (#{}), {what}{null}", run.axes.attacks[at], at + 1),
+    ])
+}
+
+fn span(values: &[f64], show: impl Fn(f64) -> String) -> Option<String> {
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    let (low, high) = (show(low), show(high));
+    Some(if low == high { low } else { format!("{low} – {high}") })
+}
+
+/// Head, rows in the order of the cells, and which columns are of the first interest.
+pub(super) fn table(run: &Run) -> Value {
+    let mut columns = identity(run);
+    columns.extend(scores(run));
+    columns.extend(worth(run));
+    columns.retain(|c| c.always || c.cells.iter().any(|v| !v.is_empty() && v != NONE));
+    let row = |at: usize| columns.iter().map(|c| c.cells[at].as_str()).collect::<Vec<_>>();
+    json!({
+        "head": columns.iter().map(|c| &c.title).collect::<Vec<_>>(),
+        "main": columns.iter().map(|c| c.main).collect::<Vec<_>>(),
+        "rows": (0..run.records.len()).map(row).collect::<Vec<_>>(),
+    })
+}
+
+struct Column {
+    title: String,
+    /// Shown before all columns are asked for.
+    main: bool,
+    /// Shown even where empty.
+    always: bool,
+    cells: Vec<String>,
+}
+
+fn column(run: &Run, title: impl Into<String>, main: bool, cell: impl Fn(usize) -> String) -> Column {
+    Column { title: title.into(), main, always: false, cells: (0..run.records.len()).map(cell).collect() }
+}
+
+fn identity(run: &Run) -> Vec<Column> {
+    let mut paths: Vec<usize> =
+        (0..run.axes.paths.len()).filter(|c| run.axes.paths[*c] != "attack").collect();
+    paths.sort_by_key(|c| run.axes.paths[*c] != "defenses");
+    let mut columns = vec![
+        column(run, "#", true, |at| (at + 1).to_string()),
+        column(run, "outcome", true, |at| run.cells[at].outcome.into()),
+        column(run, "attack", true, |at| run.axes.attacks[at].clone()),
+    ];
+    columns.extend(
+        paths.iter().map(|c| column(run, &run.axes.titles[*c], true, |at| run.axes.rows[at][*c].clone())),
+    );
+    columns.iter_mut().for_each(|c| c.always = true);
+    columns.push(column(run, "id", false, |at| run.cells[at].id.clone()));
+    columns
+}
+
+fn scores(run: &Run) -> Vec<Column> {
+    let names =
+        in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()).filter(|m| m != "label_match"));
+    let metrics: Vec<Metric> = names.iter().map(|m| Metric::of(m)).collect();
+    let psnr = Metric::of("psnr");
+    let summary =
+        |at: usize| run.cells[at].metrics.get("psnr").or_else(|| run.cells[at].metrics.values().next());
+    let mut columns =
+        vec![column(run, "n", true, |at| if applies(run, at) { n(summary(at)) } else { NONE.into() })];
+    for metric in &metrics {
+        let arrow = if metric.higher_is_better { "↑" } else { "↓" };
+        let main = ["psnr", "ssim"].contains(&metric.name.as_str()) || metric.name.starts_with("lpips-");
+        let title = format!("{} {arrow}", metric.label());
+        columns.push(column(run, title, main, |at| mean_ci(metric, run.cells[at].metrics.get(&metric.name))));
+        if metric.name == "psnr" {
+            let null = |at: usize| run.cells[at].best_null_psnr().map_or(NONE.into(), |v| psnr.show(v));
+            columns.push(column(run, "best null (dB)", true, null));
+        }
+    }
+    for (label, main) in thresholds(&metrics) {
+        columns.push(column(run, &label, main, |at| rate(run.cells[at].success.get(&label))));
+    }
+    columns.push(column(run, "label accuracy", true, |at| match &run.cells[at] {
+        cell if cell.labels_known => "known".into(),
+        cell => rate(cell.label_accuracy.as_ref()),
+    }));
+    columns
+}
+
+fn applies(run: &Run, at: usize) -> bool {
+    !matches!(run.records[at].outcome, Outcome::NotApplicable { .. })
+}
+
+/// Thresholds in words, and whether each is the one that headlines are about.
+fn thresholds(metrics: &[Metric]) -> Vec<(String, bool)> {
+    let of = |m: &Metric| -> Vec<(String, bool)> {
+        let judging = THRESHOLDS.iter().filter(|t| t.judges(&m.name));
+        judging.map(|t| (t.label(m), *t == THRESHOLDS[1])).collect()
+    };
+    metrics.iter().flat_map(of).collect()
+}
+
+fn worth(run: &Run) -> Vec<Column> {
+    let record = |at: usize| &run.records[at];
+    let sent = |v: u64| if v == 0 { NONE.into() } else { bytes(v) };
+    let some = |at: usize, text: String| if applies(run, at) { text } else { NONE.into() };
+    let flags = |at: usize| {
+        let all: Vec<_> = run.cells[at].flags.iter().map(|(f, n)| format!("{f} ({n})")).collect();
+        if all.is_empty() { NONE.into() } else { all.join(", ") }
+    };
+    vec![
+        column(run, "task accuracy", true, |at| share(utility::accuracy(record(at)))),
+        column(run, "ε", true, |at| utility::epsilon(record(at)).map_or(NONE.into(), significant)),
+        column(run, "bytes up a client", true, |at| sent(record(at).cost.bytes_up)),
+        column(run, "bytes down a client", false, |at| sent(record(at).cost.bytes_down)),
+        column(run, "bytes up in all", false, |at| sent(record(at).cost.bytes_up_all)),
+        column(run, "bytes down in all", false, |at| sent(record(at).cost.bytes_down_all)),
+        column(run, "gradient evaluations", true, |at| some(at, count(record(at).cost.gradient_evaluations))),
+        column(run, "seconds", true, |at| some(at, format!("{:.1}", record(at).wall.seconds))),
+        column(run, "flags", true, flags),
+    ]
+}
+
+/// What the view of cell `at` needs beside the tables.
+pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
+    let (record, cell) = (&run.records[at], &run.cells[at]);
+    let suite = toml::suite(&record.spec);
+    let lines = suite.as_ref().map(|s| s.lines().map(|line| texts.number(line)).collect::<Vec<_>>());
+    json!({
+        "id": cell.id,
+        "attack": run.axes.attacks[at],
+        "defence": defence_label(run, at),
+        "setting": run.settings[at],
+        "defended": run.defended(at),
+        "outcome": cell.outcome,
+        "why": why(record),
+        "threat": texts.number(&record.threat),
+        "world": texts.number(&record.spec.world_key()),
+        "claims": record.defenses.iter().filter(|d| d.name != "none").map(claim).collect::<Vec<_>>(),
+        "psnr": psnr(run, at),
+        "phases": seconds(&record.wall.phases),
+        "rounds": seconds(&record.wall.rounds),
+        "task": record.task.iter().map(|(k, v)| [k.replace('_', " "), significant(*v)]).collect::<Vec<_>>(),
+        "flags": cell.flags,
+        "notes": record.notes.iter().map(|note| texts.number(note)).collect::<Vec<_>>(),
+        "lost": record.lost_images(),
+        "toml": lines,
+        "spec": if suite.is_none() { serde_json::to_value(&record.spec).map_or(Value::Null, |v| json!(format!("{v:#}"))) } else { Value::Null },
+    })
+}
+
+/// Where and why a cell did not end well.
+fn why(record: &CellRecord) -> Option<String> {
+    match &record.outcome {
+        Outcome::Done => None,
+        Outcome::NotApplicable { why } => Some(why.clone()),
+        Outcome::Failed { stage, message } => Some(format!("in {stage}: {message}")),
+    }
+}
+
+/// Name, promise, adaptive attack and measured values of a defence.
+fn claim(note: &DefenseNote) -> Value {
+    let adaptive = match &note.adaptive {
+        Some(name) => format!("adaptive attack: {name}"),
+        None => "no adaptive attack registered".into(),
+    };
+    let values: Vec<_> =
+        note.values.iter().map(|(k, v)| format!("{} = {}", k.replace('_', " "), significant(*v))).collect();
+    json!([note.name, note.claim, adaptive, values.join(", ")])
+}
+
+/// Mean, its interval and the best null baseline, in dB, for the bars.
+fn psnr(run: &Run, at: usize) -> Option<Vec<Option<f64>>> {
+    let summary = run.cells[at].metrics.get("psnr")?;
+    let ci = |pick: fn(&crate::stats::Interval) -> f64| summary.ci.as_ref().map(pick);
+    let all = [Some(summary.mean?), ci(|c| c.low), ci(|c| c.high), run.cells[at].best_null_psnr()];
+    let rounded = |v: f64| (v.is_finite()).then(|| (v * 1e4).round() / 1e4);
+    Some(all.iter().map(|v| v.and_then(rounded)).collect())
+}
+
+fn seconds(phases: &BTreeMap<String, f64>) -> Vec<[String; 2]> {
+    phases.iter().map(|(phase, s)| [phase.clone(), significant(*s)]).collect()
+}
