@@ -1,0 +1,259 @@
+//! What the name of a column means in a run: a setting that tells cells or images apart, or a measure that has a value.
+
+use super::measure::Measure;
+use crate::axes::{acting, defences, plain};
+use crate::metrics::in_order;
+use crate::record::ImageScore;
+use crate::run::Run;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use suites::SpecError;
+
+/// A column of a figure or a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Column {
+    Setting(Setting),
+    Measure(Measure),
+}
+
+/// What cells or images are told apart by.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Setting {
+    /// What tells a cell from all others of the run.
+    Cell,
+    /// The attack with what varies of its parameters.
+    Attack,
+    /// The defences with what varies of their parameters.
+    Defenses,
+    /// The names of the defences.
+    DefenseNames,
+    /// A parameter of the first defence that has it.
+    DefenseParam(String),
+    /// A dotted path of the cell's spec.
+    Path(String),
+    /// The client that held an image.
+    Client,
+    /// The image's number in its data set.
+    Image,
+    /// The capture that an image was part of.
+    Trial,
+}
+
+/// One value of a setting.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Key {
+    Number(f64),
+    Text(String),
+    /// The cell has no such setting.
+    None,
+}
+
+impl Key {
+    fn of(value: Option<&Value>) -> Self {
+        match value {
+            None | Some(Value::Null) => Key::None,
+            Some(Value::Number(n)) => n.as_f64().map_or_else(|| Key::Text(n.to_string()), Key::Number),
+            Some(other) => Key::Text(plain(other)),
+        }
+    }
+
+    /// As a reader writes it.
+    pub fn label(&self) -> String {
+        match self {
+            Key::Number(v) => number(*v),
+            Key::Text(text) => text.clone(),
+            Key::None => "-".into(),
+        }
+    }
+}
+
+/// A number as short as it can be written: powers of ten only where the digits would be many.
+pub(super) fn number(v: f64) -> String {
+    if v != 0.0 && v.is_finite() && !(1e-4..1e7).contains(&v.abs()) {
+        format!("{v:e}")
+    } else {
+        v.to_string()
+    }
+}
+
+impl Setting {
+    /// Whether images of one cell differ in it.
+    pub fn of_image(&self) -> bool {
+        matches!(self, Setting::Client | Setting::Image | Setting::Trial)
+    }
+
+    /// Whether cells without a defence cannot have it, or differ in it from all others.
+    pub fn of_defence(&self) -> bool {
+        match self {
+            Setting::Defenses | Setting::DefenseNames | Setting::DefenseParam(_) => true,
+            Setting::Path(path) => path.starts_with("defenses."),
+            _ => false,
+        }
+    }
+
+    /// The value of cell `at`; of its image where it is a matter of images.
+    pub fn key(&self, run: &Run, at: usize, image: Option<&ImageScore>) -> Key {
+        let spec = &run.records[at].spec;
+        let whole = |n: Option<usize>| n.map_or(Key::None, |n| Key::Number(n as f64));
+        match self {
+            Setting::Cell => match run.axes.label(at, &run.telling, &[]) {
+                none if none.is_empty() => Key::Text(run.axes.attacks[at].clone()),
+                label => Key::Text(label),
+            },
+            Setting::Attack => Key::Text(run.axes.attacks[at].clone()),
+            Setting::Defenses => match acting(spec).next() {
+                None => Key::Text("none".into()),
+                Some(_) => Key::Text(
+                    run.axes
+                        .value(at, "defenses")
+                        .map_or_else(|| defences(spec, |d| d.name.clone()), str::to_owned),
+                ),
+            },
+            Setting::DefenseNames => Key::Text(defences(spec, |d| d.name.clone())),
+            Setting::DefenseParam(name) => Key::of(acting(spec).find_map(|d| d.params.get(name))),
+            Setting::Path(path) => Key::of(at_path(&json(run, at), path)),
+            Setting::Client => whole(image.map(|i| i.client)),
+            Setting::Image => whole(image.map(|i| i.id)),
+            Setting::Trial => whole(image.map(|i| i.trial)),
+        }
+    }
+
+    /// Title of an axis.
+    pub fn title(&self) -> String {
+        match self {
+            Setting::Cell => "setting".into(),
+            Setting::Attack => "attack".into(),
+            Setting::Defenses | Setting::DefenseNames => "defence".into(),
+            Setting::DefenseParam(name) => name.replace('_', " "),
+            Setting::Client => "client".into(),
+            Setting::Image => "image".into(),
+            Setting::Trial => "trial".into(),
+            Setting::Path(path) => match path.as_str() {
+                "task.dataset" => "data".into(),
+                "model.name" => "model".into(),
+                "attack.name" => "attack".into(),
+                "training.rounds_before" => "rounds trained before".into(),
+                path => path.rsplit('.').next().unwrap_or(path).replace('_', " "),
+            },
+        }
+    }
+
+    /// A value as the name of a plot, a row or a series: one that does not say what it is gets its title.
+    pub fn spoken(&self, key: &Key) -> String {
+        match key {
+            Key::Text(text) if text == "none" && self.of_defence() => "no defence".into(),
+            Key::Text(text) if text != "true" && text != "false" => text.clone(),
+            key => format!("{} {}", self.title(), key.label()),
+        }
+    }
+}
+
+fn json(run: &Run, at: usize) -> Value {
+    serde_json::to_value(&run.records[at].spec).unwrap_or(Value::Null)
+}
+
+fn at_path<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    value.pointer(&format!("/{}", path.replace('.', "/")))
+}
+
+/// The values of a setting in a run, such as for filters: nothing is left of what is a table.
+pub(super) fn raw(run: &Run, at: usize, path: &str) -> Option<Value> {
+    at_path(&json(run, at), path).cloned()
+}
+
+/// What `name` means in this run.
+///
+/// # Errors
+/// [`SpecError::UnknownName`] with every column of the run.
+pub(super) fn column(run: &Run, name: &str) -> Result<Column, SpecError> {
+    if let Some(setting) = setting_of(run, name) {
+        return Ok(Column::Setting(setting));
+    }
+    match Measure::of(run, name) {
+        Some(measure) => Ok(Column::Measure(measure)),
+        None => Err(SpecError::unknown_name("column", name, known(run))),
+    }
+}
+
+/// A column that tells cells apart.
+///
+/// # Errors
+/// Where it is unknown, or a measure.
+pub(super) fn setting(run: &Run, name: &str) -> Result<Setting, SpecError> {
+    match column(run, name)? {
+        Column::Setting(setting) => Ok(setting),
+        Column::Measure(_) => Err(SpecError::value(
+            name,
+            "is a measure and has a value of its own in every cell",
+            "name a setting here, such as `attack`, `defenses` or `model.name`",
+        )),
+    }
+}
+
+/// A column that has values.
+///
+/// # Errors
+/// Where it is unknown, or a setting.
+pub(super) fn measure(run: &Run, name: &str) -> Result<Measure, SpecError> {
+    match column(run, name)? {
+        Column::Measure(measure) => Ok(measure),
+        Column::Setting(_) => Err(SpecError::value(
+            name,
+            "is a setting and not measured",
+            "name a measure here, such as `psnr`, `task.accuracy` or `success.psnr-20`",
+        )),
+    }
+}
+
+fn setting_of(run: &Run, name: &str) -> Option<Setting> {
+    let plain = match name {
+        "cell" => Some(Setting::Cell),
+        "attack" => Some(Setting::Attack),
+        "defenses" => Some(Setting::Defenses),
+        "defenses.name" => Some(Setting::DefenseNames),
+        "client" => Some(Setting::Client),
+        "image" => Some(Setting::Image),
+        "trial" => Some(Setting::Trial),
+        _ => None,
+    };
+    let parameter = || {
+        let param = name.strip_prefix("defenses.")?;
+        let has = |at: usize| acting(&run.records[at].spec).any(|d| d.params.contains_key(param));
+        (0..run.records.len()).any(has).then(|| Setting::DefenseParam(param.into()))
+    };
+    let path = || paths(run).contains(name).then(|| Setting::Path(name.into()));
+    plain.or_else(parameter).or_else(path)
+}
+
+/// Every dotted path of the run's specs that ends in a value.
+fn paths(run: &Run) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    (0..run.records.len()).for_each(|at| collect("", &json(run, at), &mut out));
+    out
+}
+
+fn collect(path: &str, value: &Value, out: &mut BTreeSet<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, v)| collect(&below(key), v, out)),
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().enumerate().for_each(|(i, v)| collect(&below(&i.to_string()), v, out));
+        }
+        _ => {
+            out.insert(path.to_owned());
+        }
+    }
+}
+
+/// Every column of the run: measures first, since they are what is mostly misspelt.
+fn known(run: &Run) -> Vec<String> {
+    let mut names = in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
+    names.extend(Measure::known(run));
+    names.extend(
+        ["attack", "defenses", "defenses.name", "cell", "client", "image", "trial"].map(String::from),
+    );
+    let params = run.records.iter().flat_map(|r| acting(&r.spec).flat_map(|d| d.params.keys()));
+    names.extend(params.map(|p| format!("defenses.{p}")).collect::<BTreeSet<_>>());
+    names.extend(paths(run).into_iter().filter(|p| !p.starts_with("defenses.")));
+    names
+}

@@ -1,0 +1,249 @@
+//! A measure against a setting, along a training, and success against budget.
+
+use super::Work;
+use super::groups::{self, Part, logarithmic};
+use crate::axes::acting;
+use crate::metrics::Metric;
+use crate::paper::chart::{Body, Facet, Lines, Mark, Scale, Series};
+use crate::paper::columns::{self, Column, Key, Setting};
+use crate::paper::data::{ESTIMATE, Sheet, ids, of_estimate};
+use crate::paper::filter::{Picked, cells_in_words};
+use crate::paper::measure::Measure;
+use crate::paper::pool::{Estimate, estimate};
+use crate::run::Run;
+use suites::SpecError;
+use suites::figure::FigureKind;
+
+/// What is along the horizontal axis.
+enum Across {
+    Setting(Setting),
+    /// Something measured once a cell, such as what the attack cost.
+    Measure(Measure),
+}
+
+impl Across {
+    fn of(work: &Work) -> Result<Self, SpecError> {
+        let default = match work.spec.kind {
+            FigureKind::SuccessVsBudget => "cost.gradient_evaluations",
+            _ => "training.rounds_before",
+        };
+        let blame = |error| work.spec.place.blame("x", error);
+        match columns::column(work.run, work.named("x").unwrap_or(default)).map_err(blame)? {
+            Column::Setting(setting) => Ok(Across::Setting(setting)),
+            Column::Measure(m) if !m.leaks() => Ok(Across::Measure(m)),
+            Column::Measure(m) => Err(blame(SpecError::value(
+                "x",
+                format!("{} is measured per image", m.title()),
+                "name a setting or a measure of cells; two measures of images make a scatter plot",
+            ))),
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Across::Setting(setting) => setting.title(),
+            Across::Measure(measure) => measure.title(),
+        }
+    }
+
+    fn of_defence(&self) -> bool {
+        match self {
+            Across::Setting(setting) => setting.of_defence(),
+            Across::Measure(measure) => matches!(measure, Measure::Defence(_)),
+        }
+    }
+
+    fn part(&self, run: &Run, picked: &[Picked]) -> Vec<(Key, Vec<Picked>)> {
+        match self {
+            Across::Setting(setting) => groups::part(run, setting, picked),
+            Across::Measure(measure) => {
+                let value = |cell: &Picked| measure.of_cell(&run.records[cell.at]).filter(|v| v.is_finite());
+                let mut parts: Vec<(Key, Vec<Picked>)> = Vec::new();
+                for cell in picked {
+                    let key = value(cell).map_or(Key::None, Key::Number);
+                    match parts.iter_mut().find(|(k, _)| *k == key) {
+                        Some((_, list)) => list.push(cell.clone()),
+                        None => parts.push((key, vec![cell.clone()])),
+                    }
+                }
+                parts
+            }
+        }
+    }
+}
+
+/// A point before the scale is known.
+struct Point {
+    key: Key,
+    estimate: Estimate,
+}
+
+struct Curve {
+    name: String,
+    points: Vec<Point>,
+    level: Option<Estimate>,
+}
+
+pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
+    let across = Across::of(work)?;
+    let measure = vertical(work)?;
+    let colour = work.setting("colour", None)?;
+    let mut plots = Vec::new();
+    for (title, picked) in work.plots()? {
+        let mut curves = Vec::new();
+        for part in work.series(colour.as_ref(), &picked)? {
+            curves.push(curve(work, &across, &measure, colour.as_ref(), part)?);
+        }
+        // A plot of the undefended alone has its level in all other plots.
+        if curves.iter().any(|c| !c.points.is_empty()) {
+            plots.push((title, curves));
+        }
+    }
+    let mut sheet = Sheet::new(["plot", "series", "what", "x"].into_iter().chain(ESTIMATE).chain(["cells"]));
+    for (title, curve) in plots.iter().flat_map(|(t, curves)| curves.iter().map(move |c| (t, c))) {
+        let mut row = |what: &str, x: String, e: &Estimate| {
+            let head = [title.clone(), curve.name.clone(), what.to_owned(), x];
+            sheet.push(head.into_iter().chain(of_estimate(e)).chain([ids(work.run, &e.cells)]));
+        };
+        curve.points.iter().for_each(|p| row("point", p.key.label(), &p.estimate));
+        curve.level.iter().for_each(|e| row("undefended", String::new(), e));
+    }
+    Ok((Body::Lines(drawn(work, &across, &measure, plots)), sheet))
+}
+
+/// The measure; success has its threshold apart.
+fn vertical(work: &Work) -> Result<Measure, SpecError> {
+    if work.spec.kind != FigureKind::SuccessVsBudget {
+        let default = if work.spec.kind == FigureKind::LearningCurve { "task.accuracy" } else { "psnr" };
+        return work.measure("y", default);
+    }
+    match (work.measure("y", "psnr")?, work.spec.threshold) {
+        (Measure::Metric(metric), Some(bound)) => Ok(Measure::Success(metric, bound)),
+        (Measure::Metric(metric), None) if metric == Metric::of("psnr") => Ok(Measure::Success(metric, 20.0)),
+        (own @ Measure::Success(..), None) => Ok(own),
+        (other, _) => {
+            let problem = format!("{} and this threshold make no success rate", other.title());
+            let remedy = "write y = \"psnr\" (or another score of images) and its threshold";
+            Err(work.spec.place.blame("y", SpecError::value("y", problem, remedy)))
+        }
+    }
+}
+
+fn curve(
+    work: &mut Work,
+    across: &Across,
+    measure: &Measure,
+    colour: Option<&Setting>,
+    (name, picked): Part,
+) -> Result<Curve, SpecError> {
+    let mut points = Vec::new();
+    let mut placeless = 0;
+    for (key, cells) in across.part(work.run, &picked) {
+        // Without a defence there is no place along its parameter: that is the level.
+        let bare = |p: &Picked| across.of_defence() && acting(&work.run.records[p.at].spec).next().is_none();
+        let cells: Vec<Picked> = cells.into_iter().filter(|p| !bare(p)).collect();
+        if key == Key::None || cells.is_empty() {
+            placeless += cells.len();
+            continue;
+        }
+        let estimate = estimate(work.run, measure, &cells);
+        work.count(measure, &estimate);
+        match estimate.value {
+            Some(_) => points.push(Point { key, estimate }),
+            None => work.remark(format!("no value at {} = {}", across.title(), key.label())),
+        }
+    }
+    if placeless > 0 {
+        work.remark(format!("{} left out: no {}", cells_in_words(placeless), across.title()));
+    }
+    let level = if across.of_defence() { level(work, measure, colour, &picked)? } else { None };
+    Ok(Curve { name, points, level })
+}
+
+/// The value without a defence of the cells that are otherwise told apart like these; of series that are defences, only that of none.
+fn level(
+    work: &mut Work,
+    measure: &Measure,
+    colour: Option<&Setting>,
+    picked: &[Picked],
+) -> Result<Option<Estimate>, SpecError> {
+    let run = work.run;
+    let bare = |p: &&Picked| acting(&run.records[p.at].spec).next().is_none();
+    let by_defence = colour.is_some_and(Setting::of_defence);
+    let Some(first) = picked.first() else { return Ok(None) };
+    let cells: Vec<Picked> = if by_defence {
+        picked.iter().filter(bare).cloned().collect()
+    } else {
+        let mut apart = Vec::new();
+        for key in ["rows", "columns", "colour"] {
+            apart.extend(work.setting(key, None)?.filter(|s| !s.of_defence() && !s.of_image()));
+        }
+        let same = |p: &&Picked| apart.iter().all(|s| s.key(run, p.at, None) == s.key(run, first.at, None));
+        work.picked.iter().filter(bare).filter(same).cloned().collect()
+    };
+    if cells.is_empty() {
+        return Ok(None);
+    }
+    let value = estimate(run, measure, &cells);
+    work.count(measure, &value);
+    Ok(value.value.is_some().then_some(value))
+}
+
+/// Points on their scales.
+fn drawn(
+    work: &Work,
+    across: &Across,
+    measure: &Measure,
+    plots: Vec<(String, Vec<Curve>)>,
+) -> Vec<Facet<Lines>> {
+    let all = || plots.iter().flat_map(|(_, curves)| curves);
+    let mut keys: Vec<Key> = Vec::new();
+    for key in all().flat_map(|c| &c.points).map(|p| &p.key) {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    let numeric = keys.iter().all(|k| matches!(k, Key::Number(_)));
+    let xs: Vec<f64> =
+        keys.iter().filter_map(|k| if let Key::Number(v) = k { Some(*v) } else { None }).collect();
+    if !numeric {
+        keys = in_suite_order(work, across, keys);
+    }
+    let x = Scale {
+        title: across.title(),
+        log: numeric && logarithmic(&xs, work.spec.log),
+        range: None,
+        words: if numeric { Vec::new() } else { keys.iter().map(Key::label).collect() },
+    };
+    let ys: Vec<f64> = all().flat_map(|c| &c.points).filter_map(|p| p.estimate.value).collect();
+    let y = work.scale(measure, &ys, work.spec.log_y);
+    let place = |key: &Key| match key {
+        Key::Number(v) if numeric => *v,
+        other => keys.iter().position(|k| k == other).unwrap_or(0) as f64,
+    };
+    let mark = |p: &Point| {
+        let y = p.estimate.value?;
+        Some(Mark { x: place(&p.key), y, x_interval: None, y_interval: p.estimate.interval })
+    };
+    let series = |c: &Curve| {
+        let mut marks: Vec<Mark> = c.points.iter().filter_map(mark).collect();
+        marks.sort_by(|a, b| a.x.total_cmp(&b.x));
+        Series { name: c.name.clone(), marks, level: c.level.as_ref().and_then(|e| e.value), steps: false }
+    };
+    let plot = |(title, curves): &(String, Vec<Curve>)| Facet {
+        title: title.clone(),
+        plot: Lines {
+            x: x.clone(),
+            y: y.clone(),
+            series: curves.iter().map(series).collect(),
+            diagonal: false,
+        },
+    };
+    plots.iter().map(plot).collect()
+}
+
+/// Words stand as the whole figure's cells bring them, whatever a single series lacks.
+fn in_suite_order(work: &Work, across: &Across, keys: Vec<Key>) -> Vec<Key> {
+    let all = across.part(work.run, &work.picked);
+    all.into_iter().map(|(key, _)| key).filter(|key| keys.contains(key)).collect()
+}

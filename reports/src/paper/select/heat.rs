@@ -1,0 +1,63 @@
+//! A measure over two settings.
+
+use super::Work;
+use super::groups;
+use crate::paper::chart::{Body, Facet, HeatMap};
+use crate::paper::columns::{Key, Setting};
+use crate::paper::data::{ESTIMATE, Sheet, ids, of_estimate};
+use crate::paper::filter::Picked;
+use crate::paper::pool::estimate;
+use suites::SpecError;
+
+/// Rows or columns whose values can still be written in.
+const FIELDS: usize = 30;
+
+pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
+    let measure = work.measure("y", "psnr")?;
+    let rows = work.setting("rows", Some("attack"))?.unwrap_or(Setting::Attack);
+    let columns = work.setting("columns", Some("defenses"))?.unwrap_or(Setting::Defenses);
+    let down = groups::part(work.run, &rows, &work.picked);
+    let across = groups::part(work.run, &columns, &work.picked);
+    work.refuse_many("rows", &rows, down.len(), FIELDS, "rows")?;
+    work.refuse_many("columns", &columns, across.len(), FIELDS, "columns")?;
+    let mut sheet = Sheet::new(["row", "column"].into_iter().chain(ESTIMATE).chain(["cells"]));
+    let mut values = Vec::new();
+    for (row, cells) in &down {
+        let parts = groups::part(work.run, &columns, cells);
+        let mut line = Vec::new();
+        for (column, _) in &across {
+            let cells = parts.iter().find(|(key, _)| key == column).map(|(_, cells)| cells.as_slice());
+            line.push(cells.and_then(|cells| field(work, &measure, (row, column), cells, &mut sheet)));
+        }
+        values.push(line);
+    }
+    let any = values.iter().flatten().any(Option::is_some);
+    let map = HeatMap {
+        rows: down.iter().map(|(key, _)| key.label()).collect(),
+        columns: across.iter().map(|(key, _)| key.label()).collect(),
+        values,
+        value: work.scale(&measure, &[], Some(false)),
+        decimals: measure.decimals().min(2),
+        high_is_leak: !measure.leaks() || measure.higher_is_better(),
+    };
+    let facet = Facet { title: String::new(), plot: map };
+    Ok((Body::HeatMap(vec![facet]), if any { sheet } else { Sheet::default() }))
+}
+
+fn field(
+    work: &mut Work,
+    measure: &crate::paper::measure::Measure,
+    (row, column): (&Key, &Key),
+    cells: &[Picked],
+    sheet: &mut Sheet,
+) -> Option<f64> {
+    let e = estimate(work.run, measure, cells);
+    work.count(measure, &e);
+    if e.value.is_none() {
+        work.remark(format!("no value for {} against {}", row.label(), column.label()));
+    }
+    sheet.push(
+        [row.label(), column.label()].into_iter().chain(of_estimate(&e)).chain([ids(work.run, &e.cells)]),
+    );
+    e.value
+}

@@ -1,0 +1,194 @@
+//! From the records of a run to what a figure shows: one file a kind.
+
+mod bars;
+mod curves;
+mod frontier;
+mod grid;
+mod groups;
+mod heat;
+mod montage;
+mod nulls;
+mod roc;
+mod scatter;
+mod trainings;
+
+use super::chart::{Chart, Width};
+use super::columns::{self, Setting};
+use super::data::Sheet;
+use super::filter::{self, Picked};
+use super::measure::Measure;
+use super::pool::Estimate;
+use crate::run::Run;
+use std::collections::BTreeSet;
+use suites::SpecError;
+use suites::figure::{FigureKind as K, FigureSpec, FigureWidth};
+
+/// A figure with the numbers behind it.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub chart: Chart,
+    /// What is drawn, in full precision.
+    pub sheet: Sheet,
+    /// Places of the cells it used.
+    pub cells: Vec<usize>,
+}
+
+/// Works on one figure: what was asked, and what must be said of it.
+pub(super) struct Work<'a> {
+    pub run: &'a Run,
+    pub spec: &'a FigureSpec,
+    pub picked: Vec<Picked>,
+    remarks: Vec<String>,
+    used: BTreeSet<usize>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    failed: usize,
+    tried: usize,
+    missing: usize,
+    capped: usize,
+    clustered: bool,
+    pooled: usize,
+    differ: BTreeSet<String>,
+}
+
+/// Chooses and reduces what `spec` asks of `run`.
+///
+/// # Errors
+/// One line with file and line: unknown columns, a filter that matches nothing, too many series, nothing measured.
+pub(super) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError> {
+    let reads_files = !spec.from.is_empty();
+    let left = match reads_files {
+        true => filter::Left::default(),
+        false => filter::apply(run, &spec.filter, &spec.place)?,
+    };
+    let mut work = Work {
+        run,
+        spec,
+        picked: left.picked,
+        remarks: left.remarks,
+        used: BTreeSet::new(),
+        counts: Counts::default(),
+    };
+    let (body, sheet) = match spec.kind {
+        K::Grid => grid::grid(&mut work),
+        K::Montage => montage::montage(&mut work),
+        K::MetricVsParameter | K::SuccessVsBudget => curves::curves(&mut work),
+        K::LearningCurve if reads_files => trainings::curves(&mut work),
+        K::LearningCurve => curves::curves(&mut work),
+        K::Bar => bars::bars(&mut work),
+        K::Box => bars::boxes(&mut work),
+        K::Scatter => scatter::scatter(&mut work),
+        K::Frontier => frontier::frontier(&mut work),
+        K::HeatMap => heat::heat_map(&mut work),
+        K::Roc => roc::roc(&mut work),
+    }?;
+    if sheet.is_empty() {
+        return Err(work.nothing());
+    }
+    let width = match spec.width {
+        FigureWidth::Column => Width::Column,
+        FigureWidth::Page => Width::Page,
+    };
+    let (remarks, cells) = work.finish();
+    let chart = Chart { name: spec.name.clone(), caption: spec.caption.clone(), width, body, remarks };
+    Ok(Selected { chart, sheet, cells })
+}
+
+impl Work<'_> {
+    /// Says something of the figure, once.
+    fn remark(&mut self, text: String) {
+        if !self.remarks.contains(&text) {
+            self.remarks.push(text);
+        }
+    }
+
+    /// The setting of a key of the figure, or of `default` where it has none.
+    fn setting(&self, key: &'static str, default: Option<&str>) -> Result<Option<Setting>, SpecError> {
+        let Some(name) = self.named(key).or(default) else { return Ok(None) };
+        columns::setting(self.run, name).map(Some).map_err(|e| self.spec.place.blame(key, e))
+    }
+
+    /// The measure of a key of the figure, or `default`.
+    fn measure(&self, key: &'static str, default: &str) -> Result<Measure, SpecError> {
+        let name = self.named(key).unwrap_or(default);
+        columns::measure(self.run, name).map_err(|e| self.spec.place.blame(key, e))
+    }
+
+    fn named(&self, key: &str) -> Option<&str> {
+        self.spec.named_columns().find(|(own, _)| *own == key).map(|(_, column)| column)
+    }
+
+    /// Takes note of what stands behind a value that is drawn.
+    fn count(&mut self, measure: &Measure, estimate: &Estimate) {
+        self.used.extend(&estimate.cells);
+        let counts = &mut self.counts;
+        match measure {
+            Measure::Success(..) => counts.tried += estimate.failed,
+            _ => counts.failed += estimate.failed,
+        }
+        counts.missing += estimate.missing;
+        counts.capped += estimate.capped;
+        counts.clustered |= estimate.clustered;
+        if estimate.cells.len() > 1 && !measure.of_round() {
+            counts.pooled = counts.pooled.max(estimate.cells.len());
+            counts.differ.extend(groups::differing(self.run, &estimate.cells));
+        }
+    }
+
+    fn finish(mut self) -> (Vec<String>, Vec<usize>) {
+        let c = std::mem::take(&mut self.counts);
+        let mut say = |count: usize, text: String| {
+            if count > 0 {
+                self.remarks.push(text);
+            }
+        };
+        say(
+            c.failed,
+            format!("{} without a usable value (failed attacks among them) are in no mean", images(c.failed)),
+        );
+        say(
+            c.tried,
+            format!("{} of failed or diverged attacks count as tries without success", images(c.tried)),
+        );
+        say(c.missing, format!("{} not measured", values(c.missing)));
+        say(c.capped, format!("{} above the metric's cap entered at the cap", values(c.capped)));
+        if c.pooled > 1 {
+            let differ: Vec<String> = c.differ.into_iter().collect();
+            let how = if c.clustered {
+                "resample images with all their values"
+            } else {
+                "are over all of their values"
+            };
+            let what = if differ.is_empty() { "nothing named".into() } else { differ.join(", ") };
+            say(
+                c.pooled,
+                format!("one value pools up to {} cells, which differ in {what}; intervals {how}", c.pooled),
+            );
+        }
+        (self.remarks, self.used.into_iter().collect())
+    }
+
+    /// Why there is nothing to draw.
+    fn nothing(&self) -> SpecError {
+        let said =
+            if self.remarks.is_empty() { String::new() } else { format!(" ({})", self.remarks.join("; ")) };
+        let problem = format!(
+            "nothing that this figure shows was measured in its {}{said}",
+            filter::cells_in_words(self.picked.len())
+        );
+        self.spec
+            .place
+            .blame("y", SpecError::value(&self.spec.name, problem, "choose another column or filter"))
+    }
+}
+
+fn images(count: usize) -> String {
+    if count == 1 { "1 image".into() } else { format!("{count} images") }
+}
+
+fn values(count: usize) -> String {
+    if count == 1 { "1 value".into() } else { format!("{count} values") }
+}

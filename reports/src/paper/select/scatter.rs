@@ -1,0 +1,114 @@
+//! One measure against another, a point an image or a cell.
+
+use super::Work;
+use super::groups::logarithmic;
+use crate::paper::chart::{Body, Facet, Mark, Scale, Scatter, Series};
+use crate::paper::data::{Sheet, shown};
+use crate::paper::filter::Picked;
+use crate::paper::measure::Measure;
+use crate::paper::pool::{estimate, usable};
+use suites::SpecError;
+use suites::figure::Per;
+
+pub(super) fn scatter(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
+    let (x, y) = (work.measure("x", "psnr")?, work.measure("y", "psnr")?);
+    let of_images = matches!((&x, &y), (Measure::Metric(_), Measure::Metric(_)));
+    let per = match (work.spec.per, of_images) {
+        (Some(Per::Image), false) => {
+            let problem = "x and y are not both scores of images";
+            return Err(work
+                .spec
+                .place
+                .blame("per", SpecError::value("per", problem, "write per = \"cell\"")));
+        }
+        (Some(per), _) => per,
+        (None, true) => Per::Image,
+        (None, false) => Per::Cell,
+    };
+    let colour = work.setting("colour", None)?;
+    let head = ["plot", "series", "cell", "image", "x", "x_low", "x_high", "y", "y_low", "y_high"];
+    let mut sheet = Sheet::new(head);
+    let mut facets = Vec::new();
+    for (title, picked) in work.plots()? {
+        let mut series = Vec::new();
+        for (name, cells) in work.series(colour.as_ref(), &picked)? {
+            let points = match per {
+                Per::Image => image_points(work, &x, &y, &cells),
+                Per::Cell => cell_points(work, &x, &y, &cells),
+            };
+            for (cell, image, m) in &points {
+                let ends = |i: Option<(f64, f64)>| [i.map(|i| i.0), i.map(|i| i.1)].map(shown);
+                let head = [title.clone(), name.clone(), cell.clone(), image.clone(), shown(Some(m.x))];
+                let middle = ends(m.x_interval).into_iter().chain([shown(Some(m.y))]);
+                sheet.push(head.into_iter().chain(middle).chain(ends(m.y_interval)));
+            }
+            let marks = points.into_iter().map(|(.., mark)| mark).collect();
+            series.push(Series { name, marks, level: None, steps: false });
+        }
+        facets.push(Facet { title, plot: plot(work, &x, &y, series) });
+    }
+    Ok((Body::Scatter(facets), sheet))
+}
+
+fn plot(work: &Work, x: &Measure, y: &Measure, series: Vec<Series>) -> Scatter {
+    let values = |pick: fn(&Mark) -> f64| series.iter().flat_map(|s| &s.marks).map(pick).collect::<Vec<_>>();
+    let (xs, ys) = (values(|m| m.x), values(|m| m.y));
+    let across = work.scale(x, &xs, work.spec.log);
+    let across = Scale { log: across.log && logarithmic(&xs, Some(true)), ..across };
+    Scatter { x: across, y: work.scale(y, &ys, work.spec.log_y), series, frontier: Vec::new() }
+}
+
+type Point = (String, String, Mark);
+
+fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> Vec<Point> {
+    let (Measure::Metric(across), Measure::Metric(up)) = (x, y) else { return Vec::new() };
+    let (mut points, mut without, mut lost, mut capped) = (Vec::new(), 0, 0, 0);
+    for cell in cells {
+        let record = &work.run.records[cell.at];
+        work.used.insert(cell.at);
+        lost += cell.lost;
+        for &i in &cell.images {
+            let of = |metric: &crate::metrics::Metric| {
+                let value = record.images[i].scores.get(&metric.name).copied().flatten()?;
+                Some((usable(value, metric)?, metric.cap.is_some_and(|cap| value > cap)))
+            };
+            let (Some((x, x_capped)), Some((y, y_capped))) = (of(across), of(up)) else {
+                without += 1;
+                continue;
+            };
+            capped += usize::from(x_capped || y_capped);
+            let mark = Mark { x, y, x_interval: None, y_interval: None };
+            points.push((record.id.to_string(), i.to_string(), mark));
+        }
+    }
+    let mut say = |count: usize, what: &str| {
+        if count > 0 {
+            work.remark(format!("{} {what}", super::images(count)));
+        }
+    };
+    say(without, "without a value on one of the axes left out");
+    say(lost, "of failed attacks have no point");
+    say(capped, "stand at the metric's cap");
+    points
+}
+
+fn cell_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> Vec<Point> {
+    let mut points = Vec::new();
+    for cell in cells {
+        let one = std::slice::from_ref(cell);
+        let (a, b) = (estimate(work.run, x, one), estimate(work.run, y, one));
+        work.count(x, &a);
+        work.count(y, &b);
+        match (a.value, b.value) {
+            (Some(px), Some(py)) => {
+                let mark = Mark { x: px, y: py, x_interval: a.interval, y_interval: b.interval };
+                points.push((work.run.records[cell.at].id.to_string(), String::new(), mark));
+            }
+            _ => work.remark(format!(
+                "cell {} has no value on one of the axes and is left out",
+                work.run.records[cell.at].id
+            )),
+        }
+    }
+    points
+}
