@@ -31,7 +31,7 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     for from in &work.spec.from {
         let rounds = read_rounds(&work.run.dir.join(from).join(ROUNDS))
             .map_err(|e| blame("from", SpecError::form(from, e.to_string())))?;
-        known.extend(rounds.iter().flat_map(|r| columns(r)));
+        known.extend(rounds.iter().flat_map(columns));
         let marks: Vec<Mark> = rounds.iter().filter_map(|r| mark(r, &y)).collect();
         let name = Path::new(from).file_name().map_or(from.clone(), |n| n.to_string_lossy().into_owned());
         marks.iter().for_each(|m| sheet.push([name.clone(), m.x.to_string(), shown(Some(m.y))]));
