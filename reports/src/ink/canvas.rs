@@ -1,23 +1,10 @@
-//! A display list in points (1/72 inch), drawn by plotters' backends to PNG (300 dpi) and SVG.
-//!
-//! Shapes go through plotters; pictures and letters are laid on top, in PNG by sampling at three times the resolution, in SVG
-//! as elements of their own, so that pictures stay pixel-exact and text stays text.
+//! A display list in points (1/72 inch): shapes, then pictures on them, then letters; written as PNG (300 dpi), SVG or PDF.
 
-use super::{font, svg};
+use super::{pdf, raster, svg};
 use image::RgbImage;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
-use plotters::style::{RGBAColor, ShapeStyle};
-use std::io::Cursor;
 
 /// Width of a paper's column in points: 3.3 inches.
 pub(crate) const COLUMN: f64 = 3.3 * 72.0;
-/// Dots per point of a PNG: 300 dpi.
-const DOTS: f64 = 300.0 / 72.0;
-/// Samples per dot and direction, against jagged edges.
-const SAMPLES: usize = 3;
-/// Units per point in an SVG, whose shapes have whole coordinates.
-pub(crate) const UNITS: f64 = 20.0;
 
 /// A place in points, from the top left.
 pub(crate) type Point = (f64, f64);
@@ -71,13 +58,16 @@ pub(crate) struct Text {
     pub raised: String,
 }
 
-enum Shape {
+/// What lies below pictures and letters.
+#[derive(Clone, Debug)]
+pub(super) enum Shape {
     Line(Vec<Point>, Stroke),
     Fill(Vec<Point>, Colour),
     Disc(Point, f64, Colour),
 }
 
 /// A picture at a place.
+#[derive(Clone)]
 pub(crate) struct Picture {
     pub at: Point,
     pub size: (f64, f64),
@@ -85,18 +75,39 @@ pub(crate) struct Picture {
 }
 
 /// A figure under construction.
+#[derive(Clone)]
 pub(crate) struct Canvas {
-    width: f64,
-    height: f64,
-    shapes: Vec<Shape>,
-    pictures: Vec<Picture>,
-    texts: Vec<Text>,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) pictures: Vec<Picture>,
+    pub(super) texts: Vec<Text>,
 }
 
 impl Canvas {
     /// A white figure of one column's width.
     pub fn new(height: f64) -> Self {
-        Canvas { width: COLUMN, height, shapes: Vec::new(), pictures: Vec::new(), texts: Vec::new() }
+        Self::sized(COLUMN, height)
+    }
+
+    /// A white figure of this size in points.
+    pub fn sized(width: f64, height: f64) -> Self {
+        Canvas { width, height, shapes: Vec::new(), pictures: Vec::new(), texts: Vec::new() }
+    }
+
+    /// Width and height in points.
+    pub fn size(&self) -> (f64, f64) {
+        (self.width, self.height)
+    }
+
+    /// The lines of text drawn so far.
+    pub fn letters(&self) -> &[Text] {
+        &self.texts
+    }
+
+    /// Cuts or extends the figure at its foot.
+    pub fn set_height(&mut self, height: f64) {
+        self.height = height;
     }
 
     /// An open line through `points`; points that are not finite are left out.
@@ -144,152 +155,62 @@ impl Canvas {
         self.texts.push(text);
     }
 
-    /// The figure as PNG.
+    /// The figure as PNG of 300 dpi.
     pub fn png(&self) -> Result<Vec<u8>, String> {
-        let scale = DOTS * SAMPLES as f64;
-        let dots = |length: f64| (length * DOTS).round().max(1.0) as u32;
-        let (width, height) = (dots(self.width) * SAMPLES as u32, dots(self.height) * SAMPLES as u32);
-        let mut samples = vec![255u8; width as usize * height as usize * 3];
-        {
-            let mut backend = BitMapBackend::with_buffer(&mut samples, (width, height));
-            self.draw(&mut backend, scale)?;
-        }
-        let mut samples = RgbImage::from_raw(width, height, samples).ok_or("buffer and size disagree")?;
-        self.pictures.iter().for_each(|picture| paste(&mut samples, picture, scale));
-        self.texts.iter().for_each(|text| font::draw(&mut samples, text, scale));
-        let mut file = Cursor::new(Vec::new());
-        let encoder = PngEncoder::new_with_quality(&mut file, CompressionType::Default, FilterType::Adaptive);
-        average(&samples).write_with_encoder(encoder).map_err(|e| e.to_string())?;
-        Ok(file.into_inner())
+        raster::png(self, raster::DPI)
     }
 
-    /// The figure as SVG.
+    /// The figure as PNG of this many dots per inch.
+    pub fn png_at(&self, dpi: f64) -> Result<Vec<u8>, String> {
+        raster::png(self, dpi)
+    }
+
+    /// The figure as SVG whose letters are those of whichever such face the reader has.
     pub fn svg(&self) -> Result<String, String> {
-        let (width, height) = ((self.width * UNITS).round() as u32, (self.height * UNITS).round() as u32);
-        let mut svg = String::new();
-        {
-            let mut backend = SVGBackend::with_string(&mut svg, (width, height));
-            self.draw(&mut backend, UNITS)?;
-        }
-        let inches = |length: f64| format!("{:.3}in", length / 72.0);
-        let sized = format!("width=\"{}\" height=\"{}\"", inches(self.width), inches(self.height));
-        let svg = svg.replacen(&format!("width=\"{width}\" height=\"{height}\""), &sized, 1);
-        let body = svg.trim_end().strip_suffix("</svg>").ok_or("the SVG backend left its file open")?;
-        let head_end = body.find('>').ok_or("the SVG backend wrote no head")? + 1;
-        let paper = "\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>";
-        let (head, shapes) = body.split_at(head_end);
-        Ok(format!(
-            "{head}{paper}{shapes}{}{}</svg>\n",
-            svg::pictures(&self.pictures)?,
-            svg::texts(&self.texts)
-        ))
+        svg::document(self, false)
     }
 
-    fn draw<B: DrawingBackend>(&self, backend: &mut B, scale: f64) -> Result<(), String> {
-        let place = |(x, y): Point| ((x * scale).round() as i32, (y * scale).round() as i32);
-        let style = |c: Colour, width: f64| ShapeStyle {
-            color: RGBAColor(c.0, c.1, c.2, c.3),
-            filled: true,
-            stroke_width: (width * scale).round().max(1.0) as u32,
-        };
-        for shape in &self.shapes {
-            let drawn = match shape {
-                Shape::Fill(points, c) => {
-                    backend.fill_polygon(points.iter().map(|p| place(*p)), &style(*c, 0.0))
-                }
-                Shape::Disc(centre, r, c) => {
-                    backend.draw_circle(place(*centre), (r * scale).round() as u32, &style(*c, 0.0), true)
-                }
-                Shape::Line(points, stroke) => dashes(points, stroke.dash).iter().try_for_each(|piece| {
-                    backend.draw_path(piece.iter().map(|p| place(*p)), &style(stroke.colour, stroke.width))
-                }),
-            };
-            drawn.map_err(|e| e.to_string())?;
-        }
-        backend.present().map_err(|e| e.to_string())
+    /// The figure as SVG with its face inside.
+    pub fn svg_with_face(&self) -> Result<String, String> {
+        svg::document(self, true)
+    }
+
+    /// The figure as PDF of one page of its size, with its face inside.
+    pub fn pdf(&self) -> Result<Vec<u8>, String> {
+        pdf::document(self)
+    }
+
+    /// Lays another figure on this one, enlarged by `scale`, its top left corner at `at`.
+    pub fn lay(&mut self, other: &Canvas, at: Point, scale: f64) {
+        let to = |(x, y): Point| (at.0 + x * scale, at.1 + y * scale);
+        self.shapes.extend(other.shapes.iter().map(|shape| shape.moved(to, scale)));
+        self.pictures.extend(other.pictures.iter().map(|picture| Picture {
+            at: to(picture.at),
+            size: (picture.size.0 * scale, picture.size.1 * scale),
+            pixels: picture.pixels.clone(),
+        }));
+        let text = |text: &Text| Text { at: to(text.at), size: text.size * scale, ..text.clone() };
+        self.texts.extend(other.texts.iter().map(text));
     }
 }
 
-/// Lays a picture on the samples, each sample taking the pixel it lies in.
-fn paste(samples: &mut RgbImage, picture: &Picture, scale: f64) {
-    let (w, h) = ((picture.size.0 * scale).round() as u32, (picture.size.1 * scale).round() as u32);
-    let (left, top) = ((picture.at.0 * scale).round() as i64, (picture.at.1 * scale).round() as i64);
-    let pixels = &picture.pixels;
-    for y in 0..h {
-        for x in 0..w {
-            let (px, py) =
-                (u64::from(x) * u64::from(pixels.width()), u64::from(y) * u64::from(pixels.height()));
-            let colour = *pixels.get_pixel((px / u64::from(w)) as u32, (py / u64::from(h)) as u32);
-            put(samples, left + i64::from(x), top + i64::from(y), |sample| *sample = colour.0);
-        }
-    }
-}
-
-/// Changes one sample, if it lies within the figure.
-pub(crate) fn put(samples: &mut RgbImage, x: i64, y: i64, change: impl FnOnce(&mut [u8; 3])) {
-    if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
-        && let Some(pixel) = samples.get_pixel_mut_checked(x, y)
-    {
-        change(&mut pixel.0);
-    }
-}
-
-/// Averages the samples of each dot.
-fn average(samples: &RgbImage) -> RgbImage {
-    let n = SAMPLES as u32;
-    RgbImage::from_fn(samples.width() / n, samples.height() / n, |x, y| {
-        let mut sum = [0u32; 3];
-        for (dx, dy) in (0..n).flat_map(|dx| (0..n).map(move |dy| (dx, dy))) {
-            let pixel = samples.get_pixel(x * n + dx, y * n + dy).0;
-            sum.iter_mut().zip(pixel).for_each(|(s, v)| *s += u32::from(v));
-        }
-        image::Rgb(sum.map(|s| ((s + n * n / 2) / (n * n)) as u8))
-    })
-}
-
-/// Cuts a line into its dashes; one piece where it is solid.
-fn dashes(points: &[Point], dash: Option<(f64, f64)>) -> Vec<Vec<Point>> {
-    let Some((ink, gap)) = dash else { return vec![points.to_vec()] };
-    let (mut pieces, mut piece) = (Vec::new(), vec![points[0]]);
-    let (mut inked, mut left) = (true, ink);
-    for pair in points.windows(2) {
-        let (mut from, to) = (pair[0], pair[1]);
-        loop {
-            let length = (to.0 - from.0).hypot(to.1 - from.1);
-            if length <= left {
-                left -= length;
-                piece.push(to);
-                break;
+impl Shape {
+    fn moved(&self, to: impl Fn(Point) -> Point, scale: f64) -> Self {
+        let all = |points: &[Point]| points.iter().map(|p| to(*p)).collect();
+        match self {
+            Shape::Line(points, stroke) => {
+                let dash = stroke.dash.map(|(ink, gap)| (ink * scale, gap * scale));
+                Shape::Line(all(points), Stroke { width: stroke.width * scale, dash, ..*stroke })
             }
-            let share = left / length;
-            from = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
-            piece.push(from);
-            if inked {
-                pieces.push(std::mem::take(&mut piece));
-            }
-            piece = vec![from];
-            inked = !inked;
-            left = if inked { ink } else { gap };
+            Shape::Fill(points, colour) => Shape::Fill(all(points), *colour),
+            Shape::Disc(centre, radius, colour) => Shape::Disc(to(*centre), radius * scale, *colour),
         }
     }
-    if inked && piece.len() > 1 {
-        pieces.push(piece);
-    }
-    pieces
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dashes_cover_the_share_of_ink() {
-        let pieces = dashes(&[(0.0, 0.0), (7.0, 0.0), (7.0, 23.0)], Some((2.0, 1.0)));
-        let length =
-            |p: &Vec<Point>| p.windows(2).map(|w| (w[1].0 - w[0].0).hypot(w[1].1 - w[0].1)).sum::<f64>();
-        assert_eq!(pieces.len(), 10);
-        assert!((pieces.iter().map(length).sum::<f64>() - 20.0).abs() < 1e-9);
-    }
 
     #[test]
     fn a_figure_has_its_size_and_its_text() {

@@ -1,6 +1,7 @@
 //! The embedded face: widths, wrapping, and letters for PNGs.
 
-use super::canvas::{Align, Colour, Text, put};
+use super::canvas::{Align, Colour, Text};
+use super::raster::put;
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use image::RgbImage;
 use std::sync::LazyLock;
@@ -11,8 +12,9 @@ pub(crate) const RAISED: f64 = 0.72;
 pub(crate) const RAISE: f64 = 0.38;
 
 /// Bench Sans; its licence lies beside it.
-static FACE: LazyLock<Option<FontRef<'static>>> =
-    LazyLock::new(|| FontRef::try_from_slice(include_bytes!("../../assets/bench-sans.ttf")).ok());
+pub(super) static FILE: &[u8] = include_bytes!("../../assets/bench-sans.ttf");
+
+static FACE: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| FontRef::try_from_slice(FILE).ok());
 
 /// The scale at which one em has `size` units.
 fn em(font: &FontRef, size: f64) -> PxScale {
@@ -29,6 +31,37 @@ fn advance(text: &str, size: f64) -> f64 {
     let Some(font) = FACE.as_ref() else { return 0.0 };
     let scaled = font.as_scaled(em(font, size));
     text.chars().map(|c| f64::from(scaled.h_advance(font.glyph_id(c)))).sum()
+}
+
+/// Glyph number and width of each letter, in em.
+pub(super) fn glyphs(text: &str) -> Vec<(u16, f64)> {
+    let Some(font) = FACE.as_ref() else { return Vec::new() };
+    let scaled = font.as_scaled(em(font, 1.0));
+    let one = |c| (font.glyph_id(c).0, f64::from(scaled.h_advance(font.glyph_id(c))));
+    text.chars().map(one).collect()
+}
+
+/// Where the run of letters starts, along the line from its anchor.
+pub(super) fn start(text: &Text) -> f64 {
+    let length = width(&text.text, text.size) + width(&text.raised, text.size * RAISED);
+    match text.align {
+        Align::Start => 0.0,
+        Align::Middle => -length / 2.0,
+        Align::End => -length,
+    }
+}
+
+/// The box (left, top, right, bottom) that a text fills: from its baseline up to the capitals, and down to the descenders.
+pub(crate) fn bounds(text: &Text) -> (f64, f64, f64, f64) {
+    let from = start(text);
+    let to = from + width(&text.text, text.size) + width(&text.raised, text.size * RAISED);
+    let raised = if text.raised.is_empty() { 0.0 } else { 0.12 };
+    let (up, down) = (text.size * (0.73 + raised), text.size * 0.21);
+    let (x, y) = text.at;
+    match text.upwards {
+        true => (x - up, y - to, x + down, y - from),
+        false => (x + from, y - up, x + to, y + down),
+    }
 }
 
 /// Draws `text` on samples of which `scale` make a point.

@@ -4,4 +4,7 @@ pub(crate) mod axis;
 pub(crate) mod canvas;
 pub(crate) mod font;
 pub(crate) mod palette;
+mod pdf;
+mod raster;
+mod shapes;
 mod svg;

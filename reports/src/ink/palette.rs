@@ -32,14 +32,14 @@ pub(crate) fn colour(at: usize) -> Colour {
 
 /// Dash of series `at` as (ink, gap) in points; `None` is solid.
 pub(crate) fn dash(at: usize) -> Option<(f64, f64)> {
-    [None, Some((4.0, 1.6)), Some((1.4, 1.4)), Some((7.0, 2.0))][at % 4]
+    [None, Some((4.0, 1.6)), Some((1.4, 1.4)), Some((7.0, 2.0))][(at + at / SERIES) % 4]
 }
 
-/// Draws the marker of series `at` around `(x, y)` with radius `r`.
+/// Draws the marker of series `at` around `(x, y)` with radius `r`; the next seven series have the same colours with other markers.
 pub(crate) fn marker(canvas: &mut Canvas, at: usize, (x, y): (f64, f64), r: f64) {
     let colour = colour(at);
     let line = Stroke::solid(colour, r * 0.55);
-    match at % SERIES {
+    match (at + at / SERIES) % SERIES {
         0 => canvas.disc((x, y), r, colour),
         1 => canvas
             .fill(&polygon((x, y), r * 0.92, &[(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]), colour),
@@ -71,7 +71,7 @@ pub(crate) fn filled(canvas: &mut Canvas, at: Option<usize>, (x, y): (f64, f64),
     canvas.fill(&corners(x, y, w, h), colour(at));
     let stroke = Stroke::solid(PAPER, 0.55);
     let step = 3.2;
-    match at % SERIES {
+    match (at + at / SERIES) % SERIES {
         1 => slanted(canvas, (x, y), (w, h), step, false, stroke),
         2 => slanted(canvas, (x, y), (w, h), step, true, stroke),
         3 => {

@@ -14,3 +14,7 @@ mod measure;
 mod pool;
 #[allow(dead_code, reason = "called by the modules that follow")]
 mod select;
+#[allow(dead_code, reason = "called by the modules that follow")]
+pub(crate) mod draw;
+#[allow(dead_code, reason = "called by the modules that follow")]
+pub(crate) mod style;

@@ -1,0 +1,138 @@
+//! Pictures in rows and columns, each pixel a square of whole dots, with scores below.
+
+use super::legend::MARK;
+use super::panel::{block, plain};
+use super::side::LEADING;
+use crate::ink::canvas::{Align, Canvas, Point, Stroke, Text};
+use crate::ink::font;
+use crate::ink::palette::FAINT;
+use crate::paper::chart::{Grid, GridCell, GridRow};
+use crate::paper::style::Style;
+use image::RgbImage;
+
+/// Dots of a PNG in a point: pictures stand on whole dots.
+const DOTS: f64 = 300.0 / 72.0;
+/// Between two pictures, in points: 12 dots.
+const GAP: f64 = 12.0 / DOTS;
+/// Largest side of a picture, in points.
+const LARGEST: f64 = 72.0;
+/// Share of the width that labels left of the rows take at most.
+const LABELS: f64 = 0.2;
+
+/// Where everything stands.
+struct Sheet {
+    left: f64,
+    side: f64,
+    label: f64,
+    caption_lines: usize,
+    pictures: Vec<Vec<Option<RgbImage>>>,
+}
+
+/// Draws the grid in a figure of this width.
+pub(super) fn draw(grid: &Grid, style: &Style, width: f64) -> Canvas {
+    let sheet = Sheet::of(grid, style, width);
+    let heads = sheet.heads(grid, style);
+    let head_lines = heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
+    let top = if head_lines > 0.0 { snap(head_lines * LEADING * style.tick + 3.5) } else { 0.0 };
+    let each = snap(sheet.row(style));
+    let mut canvas = Canvas::sized(width, (top + each * grid.rows.len() as f64).max(20.0));
+    for (column, lines) in heads.iter().enumerate() {
+        let x = sheet.x(column) + sheet.side / 2.0;
+        for (row, line) in lines.iter().rev().enumerate() {
+            let base = top - 3.5 - row as f64 * LEADING * style.tick;
+            canvas.text((x, base), style.tick, Align::Middle, line.clone());
+        }
+    }
+    for (at, row) in grid.rows.iter().enumerate() {
+        sheet.draw_row(&mut canvas, style, row, at, top + each * at as f64);
+    }
+    canvas
+}
+
+/// The nearest whole dot.
+fn snap(length: f64) -> f64 {
+    (length * DOTS).round() / DOTS
+}
+
+impl Sheet {
+    fn of(grid: &Grid, style: &Style, width: f64) -> Self {
+        let columns = grid.heads.len().max(grid.rows.iter().map(|r| r.cells.len()).max().unwrap_or(0)).max(1);
+        let load = |cell: &Option<GridCell>| {
+            let file = &cell.as_ref()?.file;
+            Some(image::open(file).ok()?.to_rgb8())
+        };
+        let pictures: Vec<Vec<_>> = grid.rows.iter().map(|r| r.cells.iter().map(load).collect()).collect();
+        let longest = grid.rows.iter().map(|r| font::width(&r.label, style.tick)).fold(0.0, f64::max);
+        let label = if longest > 0.0 { longest.min(width * LABELS) + 5.0 } else { 0.0 };
+        let free = (width - label - GAP * (columns as f64 - 1.0)) / columns as f64;
+        let side = side(&pictures, free.min(LARGEST));
+        let all = label + columns as f64 * (side + GAP) - GAP;
+        let left = snap(((width - all) / 2.0).max(0.0) + label);
+        let captions = grid.rows.iter().flat_map(|r| r.cells.iter().flatten()).map(|c| &c.caption);
+        let lines = captions.map(|c| caption(c, style, side).len()).max().unwrap_or(0);
+        Sheet { left, side, label, caption_lines: lines, pictures }
+    }
+
+    fn x(&self, column: usize) -> f64 {
+        self.left + column as f64 * (self.side + GAP)
+    }
+
+    /// Height of a row with its captions.
+    fn row(&self, style: &Style) -> f64 {
+        let captions = match self.caption_lines {
+            0 => 0.0,
+            lines => lines as f64 * LEADING * style.tick + 1.5,
+        };
+        self.side + captions + GAP
+    }
+
+    fn heads(&self, grid: &Grid, style: &Style) -> Vec<Vec<String>> {
+        let lines = |head: &String| match head.is_empty() {
+            true => Vec::new(),
+            false => font::wrap(head, style.tick, self.side + GAP - 2.0, 3),
+        };
+        grid.heads.iter().map(lines).collect()
+    }
+
+    fn draw_row(&self, canvas: &mut Canvas, style: &Style, row: &GridRow, at: usize, top: f64) {
+        if !row.label.is_empty() {
+            let most = (self.row(style) / (LEADING * style.tick)).floor().max(1.0) as usize;
+            let lines = font::wrap(&row.label, style.tick, self.label - 4.0, most);
+            block(canvas, &lines, style.tick, (self.left - 4.0, top + self.side / 2.0), Align::End);
+        }
+        for (column, cell) in row.cells.iter().enumerate() {
+            let Some(cell) = cell else { continue };
+            let place = (self.x(column), top);
+            match self.pictures.get(at).and_then(|r| r.get(column)).and_then(Option::as_ref) {
+                Some(pixels) => canvas.picture(place, (self.side, self.side), pixels.clone()),
+                None => missing(canvas, style, place, self.side),
+            }
+            for (line, text) in caption(&cell.caption, style, self.side).iter().enumerate() {
+                let base = top + self.side + 1.0 + style.tick * (0.9 + LEADING * line as f64);
+                canvas.text((place.0 + self.side / 2.0, base), style.tick, Align::Middle, text.clone());
+            }
+        }
+    }
+}
+
+fn caption(caption: &str, style: &Style, side: f64) -> Vec<String> {
+    if caption.is_empty() { Vec::new() } else { font::wrap(caption, style.tick, side + GAP - 1.0, 2) }
+}
+
+/// The largest side up to `most` points at which a pixel of the most frequent picture has a whole number of dots; where pixels
+/// are smaller than dots, a whole number of dots.
+fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
+    let mut sizes: Vec<u32> = pictures.iter().flatten().flatten().map(|p| p.width().max(p.height())).collect();
+    sizes.sort_unstable();
+    let dots = (most * DOTS).floor().max(1.0);
+    let Some(pixels) = sizes.get(sizes.len() / 2).map(|n| f64::from(*n)) else { return dots / DOTS };
+    if dots >= pixels { (dots / pixels).floor() * pixels / DOTS } else { dots / DOTS }
+}
+
+/// A frame with a cross: there should be a picture.
+fn missing(canvas: &mut Canvas, style: &Style, (x, y): Point, side: f64) {
+    let corners = [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)];
+    canvas.line(&corners, Stroke::solid(FAINT, 0.7));
+    let text = plain((x + side / 2.0, y + side / 2.0 + style.tick * 0.35), style.tick, Align::Middle, "–");
+    canvas.write(Text { colour: MARK, ..text });
+}

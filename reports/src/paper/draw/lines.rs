@@ -1,0 +1,136 @@
+//! Curves: a metric against a parameter, learning curves, ROC, success against budget.
+
+use super::layout::{Names, Plot};
+use super::legend::{Key, MARK, Sign};
+use super::panel::Panel;
+use super::side::Want;
+use crate::ink::canvas::{Canvas, Colour, Point, Stroke};
+use crate::ink::palette;
+use crate::paper::chart::{Lines, Mark, Series};
+use crate::paper::style::Style;
+
+/// Curves of more points have a band for their intervals, and markers only here and there.
+const DENSE: usize = 14;
+/// Markers of such a curve.
+const MARKERS: usize = 6;
+/// Between the error bars of curves that have the same x, in points.
+const DODGE: f64 = 1.6;
+/// Dash of the diagonal and of levels without a defence.
+pub(super) const LEVEL: (f64, f64) = (2.2, 1.6);
+const CHANCE: (f64, f64) = (1.0, 1.4);
+
+impl Plot for Lines {
+    fn sides(&self) -> (Want, Want) {
+        let marks = || self.series.iter().flat_map(|s| &s.marks);
+        let up = |m: &Mark| [Some(m.y), m.y_interval.map(|i| i.0), m.y_interval.map(|i| i.1)];
+        let levels = self.series.iter().filter_map(|s| s.level);
+        let ys = marks().flat_map(up).flatten().chain(levels).collect();
+        (
+            Want::numbers(&self.x, marks().map(|m| m.x).collect(), false),
+            Want::numbers(&self.y, ys, false),
+        )
+    }
+
+    fn series(&self) -> Vec<String> {
+        self.series.iter().map(|s| s.name.clone()).collect()
+    }
+
+    fn keys(&self, names: &Names) -> Vec<Key> {
+        let curve = |s: &Series| Key { name: s.name.clone(), sign: Sign::Curve(names.at(&s.name), !s.steps) };
+        let mut keys: Vec<Key> = self.series.iter().map(curve).collect();
+        if self.series.iter().any(|s| s.level.is_some()) {
+            keys.push(Key { name: "without defence".into(), sign: Sign::Dashed(LEVEL.0, LEVEL.1) });
+        }
+        if self.diagonal {
+            keys.push(Key { name: "chance".into(), sign: Sign::Dashed(CHANCE.0, CHANCE.1) });
+        }
+        keys
+    }
+
+    fn height(&self, width: f64) -> f64 {
+        if self.diagonal { width.min(165.0) } else { (width * 0.66).clamp(82.0, 165.0) }
+    }
+
+    fn paint(&self, canvas: &mut Canvas, panel: &Panel, names: &Names, style: &Style) {
+        panel.lattice(canvas, self.diagonal);
+        if self.diagonal {
+            let stroke = dashed(style, MARK, CHANCE);
+            canvas.line(&[panel.place(0.0, 0.0), panel.place(1.0, 1.0)], stroke);
+        }
+        for series in &self.series {
+            level(canvas, panel, series.level, palette::colour(names.at(&series.name)), style);
+        }
+        let dense = |s: &Series| s.marks.len() > DENSE;
+        for series in self.series.iter().filter(|s| dense(s)) {
+            band(canvas, panel, series, palette::colour(names.at(&series.name)));
+        }
+        let several = self.series.len() as f64 - 1.0;
+        let barred = |s: &Series| !s.steps && !dense(s) && s.marks.iter().any(|m| m.y_interval.is_some());
+        for (at, series) in self.series.iter().enumerate() {
+            let dodge = if barred(series) { DODGE * (at as f64 - several / 2.0) } else { 0.0 };
+            curve(canvas, panel, series, names.at(&series.name), dodge, style);
+        }
+        panel.frame(canvas, style);
+    }
+}
+
+/// A thin dashed line.
+pub(super) fn dashed(style: &Style, colour: Colour, dash: (f64, f64)) -> Stroke {
+    Stroke { colour, width: style.thin + 0.2, dash: Some(dash) }
+}
+
+fn level(canvas: &mut Canvas, panel: &Panel, level: Option<f64>, colour: Colour, style: &Style) {
+    if let Some(value) = level.filter(|v| v.is_finite()) {
+        let y = panel.place(0.0, value).1;
+        canvas.line(&[(panel.left, y), (panel.right(), y)], dashed(style, colour, LEVEL));
+    }
+}
+
+fn band(canvas: &mut Canvas, panel: &Panel, series: &Series, colour: Colour) {
+    let with = series.marks.iter().filter_map(|m| m.y_interval.map(|i| (m.x, i)));
+    let with: Vec<(f64, (f64, f64))> = with.collect();
+    let high = with.iter().map(|(x, (_, high))| panel.place(*x, *high));
+    let low = with.iter().rev().map(|(x, (low, _))| panel.place(*x, *low));
+    canvas.fill(&high.chain(low).collect::<Vec<Point>>(), colour.fade(0.18));
+}
+
+fn curve(canvas: &mut Canvas, panel: &Panel, series: &Series, at: usize, dodge: f64, style: &Style) {
+    let finite: Vec<&Mark> =
+        series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()).collect();
+    let place = |m: &&Mark| {
+        let (x, y) = panel.place(m.x, m.y);
+        (x + dodge, y)
+    };
+    let points: Vec<Point> = finite.iter().map(place).collect();
+    let path = if series.steps { stairs(&points) } else { points.clone() };
+    let colour = palette::colour(at);
+    canvas.line(&path, Stroke { colour, width: style.line, dash: palette::dash(at) });
+    if finite.len() <= DENSE {
+        for (mark, point) in finite.iter().zip(&points) {
+            if let Some(interval) = mark.y_interval {
+                let ends = [interval.0, interval.1].map(|v| panel.place(mark.x, v).1);
+                bar(canvas, (point.0, ends[0]), (point.0, ends[1]), Stroke::solid(colour, style.thin));
+            }
+        }
+    }
+    if !series.steps {
+        let each = if points.len() > DENSE { points.len().div_ceil(MARKERS) } else { 1 };
+        let marked = points.iter().enumerate().filter(|(i, _)| i % each == each / 2);
+        marked.for_each(|(_, point)| palette::marker(canvas, at, *point, style.marker));
+    }
+}
+
+/// Across to the next point, then up to it.
+fn stairs(points: &[Point]) -> Vec<Point> {
+    let corner = |pair: &[Point]| [(pair[1].0, pair[0].1), pair[1]];
+    points.first().copied().into_iter().chain(points.windows(2).flat_map(corner)).collect()
+}
+
+/// An error bar with its caps.
+pub(super) fn bar(canvas: &mut Canvas, from: Point, to: Point, stroke: Stroke) {
+    canvas.line(&[from, to], stroke);
+    let (dx, dy) = if (from.0 - to.0).abs() < 1e-9 { (1.5, 0.0) } else { (0.0, 1.5) };
+    for (x, y) in [from, to] {
+        canvas.line(&[(x - dx, y - dy), (x + dx, y + dy)], stroke);
+    }
+}

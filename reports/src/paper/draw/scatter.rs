@@ -1,0 +1,86 @@
+//! Clouds of points with their intervals, and the line that nothing beats.
+
+use super::layout::{Names, Plot};
+use super::legend::{Key, MARK, Sign};
+use super::lines::{bar, dashed};
+use super::panel::Panel;
+use super::side::Want;
+use crate::ink::canvas::{Canvas, Point, Stroke};
+use crate::ink::palette;
+use crate::paper::chart::{Mark, Scatter};
+use crate::paper::style::Style;
+
+/// Dash of the frontier.
+const FRONTIER: (f64, f64) = (3.0, 1.6);
+/// Clouds of more points are drawn small and without rings.
+const MANY: usize = 60;
+
+impl Plot for Scatter {
+    fn sides(&self) -> (Want, Want) {
+        let marks = || self.series.iter().flat_map(|s| &s.marks);
+        let across = |m: &Mark| [Some(m.x), m.x_interval.map(|i| i.0), m.x_interval.map(|i| i.1)];
+        let up = |m: &Mark| [Some(m.y), m.y_interval.map(|i| i.0), m.y_interval.map(|i| i.1)];
+        let (fx, fy): (Vec<f64>, Vec<f64>) = self.frontier.iter().copied().unzip();
+        let xs = marks().flat_map(across).flatten().chain(fx).collect();
+        let ys = marks().flat_map(up).flatten().chain(fy).collect();
+        (Want::numbers(&self.x, xs, false), Want::numbers(&self.y, ys, false))
+    }
+
+    fn series(&self) -> Vec<String> {
+        self.series.iter().map(|s| s.name.clone()).collect()
+    }
+
+    fn keys(&self, names: &Names) -> Vec<Key> {
+        let cloud = |name: &String| Key { name: name.clone(), sign: Sign::Marker(names.at(name)) };
+        let mut keys: Vec<Key> = self.series().iter().map(cloud).collect();
+        if self.frontier.len() > 1 {
+            keys.push(Key { name: "Pareto frontier".into(), sign: Sign::Dashed(FRONTIER.0, FRONTIER.1) });
+        }
+        keys
+    }
+
+    fn height(&self, width: f64) -> f64 {
+        (width * 0.72).clamp(90.0, 185.0)
+    }
+
+    fn paint(&self, canvas: &mut Canvas, panel: &Panel, names: &Names, style: &Style) {
+        panel.lattice(canvas, true);
+        frontier(canvas, panel, &self.frontier, style);
+        let points = self.series.iter().map(|s| s.marks.len()).sum::<usize>();
+        let radius = if points > MANY { style.marker * 0.6 } else { style.marker };
+        for series in &self.series {
+            let colour = palette::colour(names.at(&series.name)).fade(0.55);
+            series.marks.iter().for_each(|m| cross(canvas, panel, m, Stroke::solid(colour, style.thin)));
+        }
+        for series in &self.series {
+            for mark in series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()) {
+                palette::marker(canvas, names.at(&series.name), panel.place(mark.x, mark.y), radius);
+            }
+        }
+        panel.frame(canvas, style);
+    }
+}
+
+/// Stairs between the points: what lies on their better side is not attained.
+fn frontier(canvas: &mut Canvas, panel: &Panel, points: &[(f64, f64)], style: &Style) {
+    let mut line: Vec<Point> = Vec::new();
+    for (x, y) in points {
+        let (across, up) = panel.place(*x, *y);
+        line.extend(line.last().map(|before: &Point| (across, before.1)));
+        line.push((across, up));
+    }
+    canvas.line(&line, dashed(style, MARK, FRONTIER));
+}
+
+fn cross(canvas: &mut Canvas, panel: &Panel, mark: &Mark, stroke: Stroke) {
+    let (x, y) = panel.place(mark.x, mark.y);
+    if !x.is_finite() || !y.is_finite() {
+        return;
+    }
+    if let Some((low, high)) = mark.x_interval {
+        bar(canvas, (panel.place(low, mark.y).0, y), (panel.place(high, mark.y).0, y), stroke);
+    }
+    if let Some((low, high)) = mark.y_interval {
+        bar(canvas, (x, panel.place(mark.x, low).1), (x, panel.place(mark.x, high).1), stroke);
+    }
+}

@@ -1,0 +1,137 @@
+//! Every kind in every style: nothing overlaps, nothing is cut off, and files are the same each time.
+
+use super::{draw, sample};
+use crate::ink::canvas::{Canvas, Text};
+use crate::ink::font;
+use crate::paper::chart::{Body, Chart, Facet, Lines, Mark, Scale, Series, Width};
+use crate::paper::style::{Style, StyleName};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Writes what is drawn below the folder named by BENCH_DRAWN, to be looked at.
+fn keep(style: StyleName, chart: &Chart, canvas: &Canvas) {
+    let Some(dir) = std::env::var_os("BENCH_DRAWN").map(PathBuf::from) else { return };
+    let dir = dir.join(style.name());
+    std::fs::create_dir_all(&dir).expect("the folder can be made");
+    let file = |ending: &str| dir.join(format!("{}.{ending}", chart.name));
+    std::fs::write(file("png"), canvas.png().unwrap()).unwrap();
+    std::fs::write(file("pdf"), canvas.pdf().unwrap()).unwrap();
+    std::fs::write(file("svg"), canvas.svg_with_face().unwrap()).unwrap();
+}
+
+fn overlap(a: &Text, b: &Text) -> bool {
+    let ((l, t, r, d), (l2, t2, r2, d2)) = (font::bounds(a), font::bounds(b));
+    // Letters seldom fill their boxes to the rim.
+    l + 0.3 < r2 && l2 + 0.3 < r && t + 0.3 < d2 && t2 + 0.3 < d
+}
+
+#[test]
+fn nothing_overlaps_or_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for name in StyleName::ALL {
+        let style = Style::of(name);
+        for chart in sample::all(dir.path()) {
+            let canvas = draw(&chart, &style);
+            keep(name, &chart, &canvas);
+            let (width, height) = canvas.size();
+            let whole = if chart.width == Width::Page { style.page } else { style.column };
+            assert_eq!(width, whole);
+            let letters = canvas.letters();
+            for (at, text) in letters.iter().enumerate() {
+                let (l, t, r, d) = font::bounds(text);
+                let place = format!("{} {} {:?}", name.name(), chart.name, text.text);
+                assert!((7.0..=9.0).contains(&text.size), "{place}: {} pt", text.size);
+                if l < -0.01 || t < -0.01 || r > width + 0.01 || d > height + 0.01 {
+                    wrong.push(format!("{place} leaves the page: {l:.1} {t:.1} {r:.1} {d:.1} of {width:.1} x {height:.1}"));
+                }
+                let others = letters[..at].iter().filter(|other| overlap(other, text));
+                wrong.extend(others.map(|other| format!("{place} overlaps {:?}", other.text)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_same_figure_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let style = Style::of(StyleName::Acm);
+    for (a, b) in sample::all(dir.path()).iter().zip(&sample::all(dir.path())) {
+        let (a, b) = (draw(a, &style), draw(b, &style));
+        assert_eq!(a.pdf().unwrap(), b.pdf().unwrap());
+        assert_eq!(a.svg_with_face().unwrap(), b.svg_with_face().unwrap());
+        assert_eq!(a.png().unwrap(), b.png().unwrap());
+    }
+}
+
+#[test]
+fn a_pdf_has_the_page_the_face_and_no_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let style = Style::of(StyleName::Ieee);
+    let canvas = draw(&sample::all(dir.path())[0], &style);
+    let pdf = canvas.pdf().unwrap();
+    let text = String::from_utf8_lossy(&pdf);
+    assert!(text.starts_with("%PDF-1.5"));
+    let (width, height) = canvas.size();
+    let page = text.split("/MediaBox").nth(1).and_then(|t| t.split(['[', ']']).nth(1)).expect("a page box");
+    let page: Vec<f64> = page.split_whitespace().map(|v| v.parse().unwrap()).collect();
+    assert!((page[2] - width).abs() < 1e-3 && (page[3] - height).abs() < 1e-3, "{page:?}");
+    assert!(text.contains("BenchSans") && text.contains("/FontFile") && text.contains("/ToUnicode"));
+    assert!(!text.contains("CreationDate") && !text.contains("ModDate"));
+}
+
+/// Where poppler is installed, its picture of the PDF must be that of the PNG.
+#[test]
+fn pdf_and_png_show_the_same() {
+    if Command::new("pdftoppm").arg("-v").output().is_err() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let style = Style::of(StyleName::Acm);
+    for chart in sample::all(dir.path()).iter().filter(|c| c.width == Width::Column) {
+        let canvas = draw(chart, &style);
+        let ours = image::load_from_memory(&canvas.png().unwrap()).unwrap().to_luma8();
+        let theirs = poppler(dir.path(), &canvas.pdf().unwrap());
+        assert!(ours.width().abs_diff(theirs.width()) <= 1 && ours.height().abs_diff(theirs.height()) <= 1);
+        let (a, b) = (blurred(&ours), blurred(&theirs));
+        let far = a.iter().zip(&b).filter(|(a, b)| (**a - **b).abs() > 60.0).count() as f64 / a.len() as f64;
+        assert!(far < 0.01, "{}: {far} of the figure differ", chart.name);
+    }
+}
+
+fn poppler(dir: &Path, pdf: &[u8]) -> image::GrayImage {
+    let (from, to) = (dir.join("one.pdf"), dir.join("one"));
+    std::fs::write(&from, pdf).unwrap();
+    let done = Command::new("pdftoppm").args(["-r", "300", "-png", "-singlefile"]).arg(&from).arg(&to).status();
+    assert!(done.unwrap().success());
+    image::open(dir.join("one.png")).unwrap().to_luma8()
+}
+
+/// Means over squares of eight dots, so that a dot more or less of an edge does not count.
+fn blurred(picture: &image::GrayImage) -> Vec<f64> {
+    let (w, h) = (picture.width() / 8 - 1, picture.height() / 8 - 1);
+    let cells = (0..h).flat_map(|y| (0..w).map(move |x| (x * 8, y * 8)));
+    let mean = |(x, y): (u32, u32)| {
+        let dots = (0..64u32).map(|i| f64::from(picture.get_pixel(x + i % 8, y + i / 8).0[0]));
+        dots.sum::<f64>() / 64.0
+    };
+    cells.map(mean).collect()
+}
+
+#[test]
+fn odd_values_do_not_stop_the_drawing() {
+    let mark = |x: f64, y: f64| Mark { x, y, x_interval: Some((f64::NAN, x)), y_interval: Some((y, f64::INFINITY)) };
+    let marks = vec![mark(f64::NAN, 1.0), mark(1.0, f64::INFINITY), mark(-1.0, 0.0), mark(0.0, -5.0)];
+    let series = vec![Series { name: "odd".into(), marks, level: Some(f64::NAN), steps: true }];
+    let log = Scale { log: true, ..Scale::default() };
+    let lines = |series: Vec<Series>| Lines { x: log.clone(), y: log.clone(), series, diagonal: false };
+    for facets in [vec![lines(series)], vec![lines(Vec::new())], Vec::new()] {
+        let facets = facets.into_iter().map(|plot| Facet { title: String::new(), plot }).collect();
+        let chart = Chart { name: "odd".into(), caption: String::new(), width: Width::Column, body: Body::Lines(facets), remarks: Vec::new() };
+        for style in StyleName::ALL.map(Style::of) {
+            let canvas = draw(&chart, &style);
+            assert!(canvas.png().is_ok() && canvas.pdf().is_ok() && canvas.svg_with_face().is_ok());
+        }
+    }
+}
