@@ -152,7 +152,9 @@ impl Canvas {
 
     /// Any text.
     pub fn write(&mut self, text: Text) {
-        self.texts.push(text);
+        if !text.text.is_empty() || !text.raised.is_empty() {
+            self.texts.push(text);
+        }
     }
 
     /// The figure as PNG of 300 dpi.

@@ -21,8 +21,7 @@ pub enum StyleName {
 
 impl StyleName {
     /// Every style.
-    pub const ALL: [StyleName; 4] =
-        [StyleName::Neurips, StyleName::Ieee, StyleName::Acm, StyleName::Thesis];
+    pub const ALL: [StyleName; 4] = [StyleName::Neurips, StyleName::Ieee, StyleName::Acm, StyleName::Thesis];
 
     /// As it is written on the command line.
     pub fn name(self) -> &'static str {

@@ -21,11 +21,8 @@ struct Plotted<'a> {
 
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<Bars>], style: &Style, width: f64) -> Canvas {
-    let lying = Slots::lie(
-        facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())),
-        style,
-        width,
-    );
+    let lying =
+        Slots::lie(facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())), style, width);
     let plotted = |facet: &'_ Facet<Bars>| -> Slots {
         Slots { categories: facet.plot.categories.len(), series: facet.plot.series.len(), lying }
     };

@@ -24,11 +24,8 @@ struct Plotted<'a> {
 
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<Boxes>], style: &Style, width: f64) -> Canvas {
-    let lying = Slots::lie(
-        facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())),
-        style,
-        width,
-    );
+    let lying =
+        Slots::lie(facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())), style, width);
     let plotted = |f: &'_ Facet<Boxes>| -> Slots {
         Slots { categories: f.plot.categories.len(), series: f.plot.series.len(), lying }
     };

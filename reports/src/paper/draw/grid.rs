@@ -122,7 +122,8 @@ fn caption(caption: &str, style: &Style, side: f64) -> Vec<String> {
 /// The largest side up to `most` points at which a pixel of the most frequent picture has a whole number of dots; where pixels
 /// are smaller than dots, a whole number of dots.
 fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
-    let mut sizes: Vec<u32> = pictures.iter().flatten().flatten().map(|p| p.width().max(p.height())).collect();
+    let mut sizes: Vec<u32> =
+        pictures.iter().flatten().flatten().map(|p| p.width().max(p.height())).collect();
     sizes.sort_unstable();
     let dots = (most * DOTS).floor().max(1.0);
     let Some(pixels) = sizes.get(sizes.len() / 2).map(|n| f64::from(*n)) else { return dots / DOTS };

@@ -216,7 +216,10 @@ impl Sheet {
         let corners = [(x, y), (x + wide, y), (x + wide, y + high), (x, y + high)];
         let middle = (x + wide / 2.0, y + high / 2.0);
         let Some(value) = value.filter(|v| !v.is_nan()) else {
-            canvas.line(&[corners[0], corners[1], corners[2], corners[3], corners[0]], Stroke::solid(FAINT, 0.5));
+            canvas.line(
+                &[corners[0], corners[1], corners[2], corners[3], corners[0]],
+                Stroke::solid(FAINT, 0.5),
+            );
             self.write(canvas, style, middle, "–".into(), MARK);
             return;
         };
@@ -261,7 +264,10 @@ fn bar(canvas: &mut Canvas, style: &Style, map: &HeatMap, ruler: &Ruler, (x, y):
         let half = tick.width() / 2.0;
         if at - half >= free + 3.0 {
             let below = (at, y + BAR + 3.0 + style.tick);
-            canvas.write(Text { raised: tick.raised.clone(), ..plain(below, style.tick, Align::Middle, &tick.label) });
+            canvas.write(Text {
+                raised: tick.raised.clone(),
+                ..plain(below, style.tick, Align::Middle, &tick.label)
+            });
             free = at + half;
         }
     }

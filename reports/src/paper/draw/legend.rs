@@ -1,9 +1,9 @@
 //! Signs and names below the panels.
 
+use super::side::LEADING;
 use crate::ink::canvas::{Align, Canvas, Colour, Point, Stroke};
 use crate::ink::{font, palette};
 use crate::paper::style::Style;
-use super::side::LEADING;
 
 /// Width of a sign with the room behind it.
 const SIGN: f64 = 17.0;

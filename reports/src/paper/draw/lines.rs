@@ -25,10 +25,7 @@ impl Plot for Lines {
         let up = |m: &Mark| [Some(m.y), m.y_interval.map(|i| i.0), m.y_interval.map(|i| i.1)];
         let levels = self.series.iter().filter_map(|s| s.level);
         let ys = marks().flat_map(up).flatten().chain(levels).collect();
-        (
-            Want::numbers(&self.x, marks().map(|m| m.x).collect(), false),
-            Want::numbers(&self.y, ys, false),
-        )
+        (Want::numbers(&self.x, marks().map(|m| m.x).collect(), false), Want::numbers(&self.y, ys, false))
     }
 
     fn series(&self) -> Vec<String> {
@@ -95,8 +92,7 @@ fn band(canvas: &mut Canvas, panel: &Panel, series: &Series, colour: Colour) {
 }
 
 fn curve(canvas: &mut Canvas, panel: &Panel, series: &Series, at: usize, dodge: f64, style: &Style) {
-    let finite: Vec<&Mark> =
-        series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()).collect();
+    let finite: Vec<&Mark> = series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()).collect();
     let place = |m: &&Mark| {
         let (x, y) = panel.place(m.x, m.y);
         (x + dodge, y)

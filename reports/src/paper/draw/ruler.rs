@@ -28,7 +28,8 @@ impl Ruler {
 
     fn log(values: &[f64], range: Option<(f64, f64)>) -> Self {
         let above: Vec<f64> = values.iter().copied().filter(|v| *v > 0.0).collect();
-        let (low, high) = range.filter(|(low, high)| *low > 0.0 && high > low).unwrap_or_else(|| ends(&above));
+        let (low, high) =
+            range.filter(|(low, high)| *low > 0.0 && high > low).unwrap_or_else(|| ends(&above));
         let mut axis = Axis::log("", low, high);
         // Values that were swept are the best ticks where they are few.
         let mut few = above.clone();

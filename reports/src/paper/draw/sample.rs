@@ -58,13 +58,17 @@ fn sweep() -> Body {
 fn learning() -> Body {
     let curve = |name: &str, fast: f64| {
         let y = |t: f64| 0.93 * (1.0 - (-t / fast).exp()) + 0.05;
-        let marks = (1..=50).map(|t| f64::from(t)).map(|t| mark(t, y(t), 0.03)).collect();
+        let marks = (1..=50).map(f64::from).map(|t| mark(t, y(t), 0.03)).collect();
         series(name, marks)
     };
     let lines = |slow: f64| Lines {
         x: scale("round"),
         y: rates("test accuracy"),
-        series: vec![curve("none", 6.0), curve("dp-gaussian (ε = 1)", 15.0 * slow), curve("prune (ratio = 0.9)", 9.0)],
+        series: vec![
+            curve("none", 6.0),
+            curve("dp-gaussian (ε = 1)", 15.0 * slow),
+            curve("prune (ratio = 0.9)", 9.0),
+        ],
         diagonal: false,
     };
     let facet = |title: &str, slow| Facet { title: title.into(), plot: lines(slow) };
@@ -90,7 +94,10 @@ fn roc() -> Body {
 
 /// A scale of words.
 fn words() -> Body {
-    let x = Scale { words: strings(&["1 local step", "2 local steps", "5 local steps"]), ..scale("client's training") };
+    let x = Scale {
+        words: strings(&["1 local step", "2 local steps", "5 local steps"]),
+        ..scale("client's training")
+    };
     let marks = |up: f64| (0..3).map(|i| mark(f64::from(i), up - 3.0 * f64::from(i), 1.0)).collect();
     let series = vec![series("dlg", marks(20.0)), series("gradinversion", marks(24.0))];
     Body::Lines(one(Lines { x, y: scale("PSNR (dB)"), series, diagonal: false }))
@@ -116,7 +123,13 @@ fn bars(categories: &[&str], names: &[&str]) -> Bars {
 fn boxes(categories: &[&str], names: &[&str]) -> Body {
     let values = |at: usize, s: usize| -> Vec<f64> {
         let n = if at == 1 { 3 } else { 24 };
-        (0..n).map(|i| 18.0 - 2.0 * at as f64 - s as f64 + ((i * 7919 % 23) as f64 - 11.0) * 0.4 + if i == 5 { 9.0 } else { 0.0 }).collect()
+        (0..n)
+            .map(|i| {
+                18.0 - 2.0 * at as f64 - s as f64
+                    + ((i * 7919 % 23) as f64 - 11.0) * 0.4
+                    + if i == 5 { 9.0 } else { 0.0 }
+            })
+            .collect()
     };
     let group = |(s, name): (usize, &&str)| {
         ((*name).to_owned(), (0..categories.len()).map(|at| values(at, s)).collect())
@@ -130,13 +143,28 @@ fn boxes(categories: &[&str], names: &[&str]) -> Body {
 }
 
 fn frontier() -> Body {
-    let point = |x: f64, y: f64| Mark { x, y, x_interval: Some((x - 1.2, x + 1.5)), y_interval: Some((y - 0.02, y + 0.015)) };
-    let names = ["none", "dp-gaussian", "prune", "quantise", "precode", "soteria", "mixup", "instahide", "ats"];
+    let point = |x: f64, y: f64| Mark {
+        x,
+        y,
+        x_interval: Some((x - 1.2, x + 1.5)),
+        y_interval: Some((y - 0.02, y + 0.015)),
+    };
+    let names =
+        ["none", "dp-gaussian", "prune", "quantise", "precode", "soteria", "mixup", "instahide", "ats"];
     let one = |(i, name): (usize, &&str)| {
         let at = i as f64;
-        series(name, vec![point(24.0 - 2.1 * at, 0.95 - 0.006 * at * at), point(21.0 - 1.3 * at, 0.90 - 0.008 * at * at)])
+        series(
+            name,
+            vec![
+                point(24.0 - 2.1 * at, 0.95 - 0.006 * at * at),
+                point(21.0 - 1.3 * at, 0.90 - 0.008 * at * at),
+            ],
+        )
     };
-    Body::Scatter(one_scatter(names.iter().enumerate().map(one).collect(), vec![(8.0, 0.57), (12.0, 0.78), (17.7, 0.9), (24.0, 0.95)]))
+    Body::Scatter(one_scatter(
+        names.iter().enumerate().map(one).collect(),
+        vec![(8.0, 0.57), (12.0, 0.78), (17.7, 0.9), (24.0, 0.95)],
+    ))
 }
 
 fn one_scatter(series: Vec<Series>, frontier: Vec<(f64, f64)>) -> Vec<Facet<Scatter>> {
@@ -177,7 +205,10 @@ fn heat(columns: usize, facets: usize) -> Body {
         decimals: 1,
         high_is_leak: true,
     };
-    let facet = |i: usize| Facet { title: if facets > 1 { format!("task {i}") } else { String::new() }, plot: map(i) };
+    let facet = |i: usize| Facet {
+        title: if facets > 1 { format!("task {i}") } else { String::new() },
+        plot: map(i),
+    };
     Body::HeatMap((0..facets).map(facet).collect())
 }
 
@@ -192,9 +223,15 @@ fn grid(dir: &Path, heads: usize) -> Body {
         if (row, column) != (1, 2) {
             pixels.save(&file).expect("a picture can be written");
         }
-        (!(row == 2 && column == 1)).then(|| GridCell { file, caption: if column == 0 { String::new() } else { format!("{}.{column} dB", 20 + row) } })
+        (!(row == 2 && column == 1)).then(|| GridCell {
+            file,
+            caption: if column == 0 { String::new() } else { format!("{}.{column} dB", 20 + row) },
+        })
     };
-    let row = |r: usize| GridRow { label: ATTACKS[r % 5].into(), cells: (0..heads).map(|c| picture(r, c)).collect() };
+    let row = |r: usize| GridRow {
+        label: ATTACKS[r % 5].into(),
+        cells: (0..heads).map(|c| picture(r, c)).collect(),
+    };
     let names = (0..heads).map(|c| if c == 0 { "truth".into() } else { DEFENCES[(c - 1) % 6].to_owned() });
     Body::Grid(Grid { heads: names.collect(), rows: (0..3).map(row).collect() })
 }

@@ -133,9 +133,8 @@ impl Side {
     /// How far the last label reaches beyond the right end of a panel of this width.
     pub fn overhang(&self, length: f64) -> f64 {
         let Side::Numbers(ruler) = self else { return 0.0 };
-        let beyond = |tick: &crate::ink::axis::Tick| {
-            (ruler.place(tick.value) - 1.0) * length + tick.width() / 2.0
-        };
+        let beyond =
+            |tick: &crate::ink::axis::Tick| (ruler.place(tick.value) - 1.0) * length + tick.width() / 2.0;
         ruler.ticks().iter().map(beyond).fold(0.0, f64::max)
     }
 }

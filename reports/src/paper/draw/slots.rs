@@ -24,11 +24,7 @@ pub(super) struct Slots {
 
 impl Slots {
     /// Upright where every facet's names find room below panels of `width` points.
-    pub fn lie<'a>(
-        plots: impl Iterator<Item = (&'a [String], usize)>,
-        style: &Style,
-        width: f64,
-    ) -> bool {
+    pub fn lie<'a>(plots: impl Iterator<Item = (&'a [String], usize)>, style: &Style, width: f64) -> bool {
         let plots: Vec<(&[String], usize)> = plots.collect();
         let many = plots.len() > 1;
         let lies = |(names, series): &(&[String], usize)| {
