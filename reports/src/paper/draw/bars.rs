@@ -60,7 +60,7 @@ impl Plot for Plotted<'_> {
         for (at, series) in self.bars.series.iter().enumerate() {
             let colour = names.at(&series.name);
             for (category, height) in series.values.iter().enumerate() {
-                let edges = self.slots.edges(category, at);
+                let edges = self.slots.edges(panel, category, at);
                 one(canvas, panel, &self.slots, (edges, colour), height.as_ref(), style);
             }
         }

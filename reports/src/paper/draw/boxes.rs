@@ -62,7 +62,7 @@ impl Plot for Plotted<'_> {
         mark_references(canvas, panel, &self.slots, &self.boxes.references, style);
         for (at, (name, groups)) in self.boxes.series.iter().enumerate() {
             for (category, values) in groups.iter().enumerate() {
-                let place = Place { slots: &self.slots, edges: self.slots.edges(category, at), panel };
+                let place = Place { slots: &self.slots, edges: self.slots.edges(panel, category, at), panel };
                 one(canvas, &place, values, names.at(name), style);
             }
         }

@@ -2,13 +2,14 @@
 
 use super::legend::MARK;
 use super::panel::{block, plain};
-use super::side::LEADING;
+use super::side::{LEADING, upward, whole};
 use crate::ink::canvas::{Align, Canvas, Point, Stroke, Text};
 use crate::ink::font;
 use crate::ink::palette::FAINT;
 use crate::paper::chart::{Grid, GridCell, GridRow};
 use crate::paper::style::Style;
-use image::RgbImage;
+use image::{ImageReader, Limits, RgbImage};
+use std::path::Path;
 
 /// Dots of a PNG in a point: pictures stand on whole dots.
 const DOTS: f64 = 300.0 / 72.0;
@@ -16,6 +17,10 @@ const DOTS: f64 = 300.0 / 72.0;
 const GAP: f64 = 12.0 / DOTS;
 /// Largest side of a picture, in points.
 const LARGEST: f64 = 72.0;
+/// Side below which columns are put in another band, in points.
+const SMALLEST: f64 = 25.0;
+/// Largest side of a picture that is read, in pixels.
+const PIXELS: u32 = 4096;
 /// Share of the width that labels left of the rows take at most.
 const LABELS: f64 = 0.2;
 
@@ -28,20 +33,50 @@ struct Sheet {
     pictures: Vec<Vec<Option<RgbImage>>>,
 }
 
-/// Draws the grid in a figure of this width.
+/// Draws the grid in a figure of this width, in several bands where its columns would be too narrow.
 pub(super) fn draw(grid: &Grid, style: &Style, width: f64) -> Canvas {
-    let sheet = Sheet::of(grid, style, width);
-    let heads = sheet.heads(grid, style);
-    let head_lines = heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
-    let top = if head_lines > 0.0 { snap(head_lines * LEADING * style.tick + 3.5) } else { 0.0 };
+    let columns = grid.heads.len().max(grid.rows.iter().map(|r| r.cells.len()).max().unwrap_or(0)).max(1);
+    let splits = (1..=columns).map(|bands| columns.div_ceil(bands));
+    let wide = |each: &usize| Sheet::of(&cut(grid, 0, *each), style, width, *each).side >= SMALLEST;
+    let each = splits.into_iter().find(wide).unwrap_or(columns);
+    let mut canvas = Canvas::sized(width, 20.0);
+    let mut top = 0.0;
+    for from in (0..columns).step_by(each) {
+        let band = band(&cut(grid, from, each), style, width, each);
+        canvas.lay(&band, (0.0, top), 1.0);
+        top = snap(top + band.size().1 + GAP);
+    }
+    canvas.set_height((top - GAP).max(20.0));
+    canvas
+}
+
+/// `each` columns from `from` on.
+fn cut(grid: &Grid, from: usize, each: usize) -> Grid {
+    let row = |row: &GridRow| GridRow {
+        label: row.label.clone(),
+        cells: row.cells.iter().skip(from).take(each).cloned().collect(),
+    };
+    Grid {
+        heads: grid.heads.iter().skip(from).take(each).cloned().collect(),
+        rows: grid.rows.iter().map(row).collect(),
+    }
+}
+
+/// Room for the labels left of the rows.
+fn label(grid: &Grid, style: &Style, width: f64) -> f64 {
+    let longest = grid.rows.iter().map(|r| font::width(&r.label, style.tick)).fold(0.0, f64::max);
+    if longest > 0.0 { longest.min(width * LABELS) + 5.0 } else { 0.0 }
+}
+
+/// One band of a grid, with room for `columns`.
+fn band(grid: &Grid, style: &Style, width: f64, columns: usize) -> Canvas {
+    let sheet = Sheet::of(grid, style, width, columns);
+    let (heads, upwards) = sheet.heads(grid, style);
+    let top = sheet.head_room(&heads, upwards, style);
     let each = snap(sheet.row(style));
     let mut canvas = Canvas::sized(width, (top + each * grid.rows.len() as f64).max(20.0));
     for (column, lines) in heads.iter().enumerate() {
-        let x = sheet.x(column) + sheet.side / 2.0;
-        for (row, line) in lines.iter().rev().enumerate() {
-            let base = top - 3.5 - row as f64 * LEADING * style.tick;
-            canvas.text((x, base), style.tick, Align::Middle, line.clone());
-        }
+        sheet.head(&mut canvas, style, lines, (column, top), upwards);
     }
     for (at, row) in grid.rows.iter().enumerate() {
         sheet.draw_row(&mut canvas, style, row, at, top + each * at as f64);
@@ -55,15 +90,10 @@ fn snap(length: f64) -> f64 {
 }
 
 impl Sheet {
-    fn of(grid: &Grid, style: &Style, width: f64) -> Self {
-        let columns = grid.heads.len().max(grid.rows.iter().map(|r| r.cells.len()).max().unwrap_or(0)).max(1);
-        let load = |cell: &Option<GridCell>| {
-            let file = &cell.as_ref()?.file;
-            Some(image::open(file).ok()?.to_rgb8())
-        };
+    fn of(grid: &Grid, style: &Style, width: f64, columns: usize) -> Self {
+        let load = |cell: &Option<GridCell>| load(&cell.as_ref()?.file);
         let pictures: Vec<Vec<_>> = grid.rows.iter().map(|r| r.cells.iter().map(load).collect()).collect();
-        let longest = grid.rows.iter().map(|r| font::width(&r.label, style.tick)).fold(0.0, f64::max);
-        let label = if longest > 0.0 { longest.min(width * LABELS) + 5.0 } else { 0.0 };
+        let label = label(grid, style, width);
         let free = (width - label - GAP * (columns as f64 - 1.0)) / columns as f64;
         let side = side(&pictures, free.min(LARGEST));
         let all = label + columns as f64 * (side + GAP) - GAP;
@@ -86,12 +116,50 @@ impl Sheet {
         self.side + captions + GAP
     }
 
-    fn heads(&self, grid: &Grid, style: &Style) -> Vec<Vec<String>> {
-        let lines = |head: &String| match head.is_empty() {
-            true => Vec::new(),
-            false => font::wrap(head, style.tick, self.side + GAP - 2.0, 3),
-        };
-        grid.heads.iter().map(lines).collect()
+    /// Heads in lines; reading upwards where one of them has no room otherwise.
+    fn heads(&self, grid: &Grid, style: &Style) -> (Vec<Vec<String>>, bool) {
+        let room = self.side + GAP - 2.0;
+        let lines =
+            |head: &String| if head.is_empty() { Some(Vec::new()) } else { whole(head, style.tick, room) };
+        match grid.heads.iter().map(lines).collect() {
+            Some(heads) => (heads, false),
+            None => (upward(&grid.heads, style.tick, self.side + GAP), true),
+        }
+    }
+
+    fn head_room(&self, heads: &[Vec<String>], upwards: bool, style: &Style) -> f64 {
+        let lines = heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
+        let longest = heads.iter().flatten().map(|l| font::width(l, style.tick)).fold(0.0, f64::max);
+        match (lines > 0.0, upwards) {
+            (false, _) => 0.0,
+            (true, true) => snap(longest + 4.0),
+            (true, false) => snap(lines * LEADING * style.tick + 3.5),
+        }
+    }
+
+    fn head(
+        &self,
+        canvas: &mut Canvas,
+        style: &Style,
+        lines: &[String],
+        (column, top): (usize, f64),
+        upwards: bool,
+    ) {
+        let (x, size, last) = (self.x(column) + self.side / 2.0, style.tick, lines.len() as f64 - 1.0);
+        for (row, line) in lines.iter().enumerate() {
+            let text = match upwards {
+                true => plain(
+                    (x + size * (0.35 + LEADING * (row as f64 - last / 2.0)), top - 3.0),
+                    size,
+                    Align::Start,
+                    line,
+                ),
+                false => {
+                    plain((x, top - 3.5 - (last - row as f64) * LEADING * size), size, Align::Middle, line)
+                }
+            };
+            canvas.write(Text { upwards, ..text });
+        }
     }
 
     fn draw_row(&self, canvas: &mut Canvas, style: &Style, row: &GridRow, at: usize, top: f64) {
@@ -113,6 +181,15 @@ impl Sheet {
             }
         }
     }
+}
+
+/// A readable picture of bounded size, or none.
+fn load(file: &Path) -> Option<RgbImage> {
+    let mut reader = ImageReader::open(file).ok()?.with_guessed_format().ok()?;
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(PIXELS), Some(PIXELS));
+    reader.limits(limits);
+    Some(reader.decode().ok()?.to_rgb8())
 }
 
 fn caption(caption: &str, style: &Style, side: f64) -> Vec<String> {

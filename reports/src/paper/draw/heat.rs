@@ -2,7 +2,7 @@
 
 use super::colours;
 use super::legend::MARK;
-use super::panel::{block, plain};
+use super::panel::{below, block, plain};
 use super::ruler::Ruler;
 use super::side::{LEADING, Side, Want};
 use crate::ink::canvas::{Align, Canvas, Colour, Point, Stroke, Text};
@@ -192,14 +192,7 @@ impl Sheet {
         let Side::Names { lines, upwards } = self.below(map, style) else { return };
         for (column, lines) in lines.iter().enumerate() {
             let x = left + (column as f64 + 0.5) * self.field.0;
-            for (row, line) in lines.iter().enumerate() {
-                let base = bottom + 3.0 + style.tick * (1.0 + LEADING * row as f64);
-                let text = match upwards {
-                    true => plain((x + style.tick * 0.35, bottom + 3.0), style.tick, Align::End, line),
-                    false => plain((x, base), style.tick, Align::Middle, line),
-                };
-                canvas.write(Text { upwards, ..text });
-            }
+            below(canvas, style, lines, (x, bottom + 3.0), upwards);
         }
     }
 

@@ -37,6 +37,10 @@ pub(super) trait Plot {
     fn least(&self) -> f64 {
         96.0
     }
+    /// Greatest width of a panel, in points.
+    fn most(&self) -> f64 {
+        f64::INFINITY
+    }
     /// Draws the data, and its axes with [`Panel::lattice`] and [`Panel::frame`].
     fn paint(&self, canvas: &mut Canvas, panel: &Panel, names: &Names, style: &Style);
 }
@@ -54,6 +58,8 @@ struct Sheet {
     /// Left margin of each column of panels, and what lies between two of them beside it.
     margins: Vec<f64>,
     gap: f64,
+    /// Left of all panels where they do not fill the width.
+    indent: f64,
     head: f64,
     foot: f64,
 }
@@ -105,6 +111,7 @@ impl Sheet {
             panel: (width * 0.8 / columns as f64, 100.0),
             margins: Vec::new(),
             gap: BETWEEN,
+            indent: 0.0,
             head: 0.0,
             foot: 0.0,
         };
@@ -132,7 +139,9 @@ impl Sheet {
         self.gap = BETWEEN + overhang;
         let between = (self.columns as f64 - 1.0) * self.gap;
         let free = width - self.margins.iter().sum::<f64>() - between - overhang.max(2.0) - EDGE;
-        self.panel.0 = (free / self.columns as f64).max(20.0);
+        let most = facets.iter().map(|f| f.plot.most()).fold(f64::INFINITY, f64::min);
+        self.panel.0 = (free / self.columns as f64).min(most).max(20.0);
+        self.indent = ((free - self.panel.0 * self.columns as f64) / 2.0).max(0.0);
         self.panel.1 = facets.iter().map(|f| f.plot.height(self.panel.0)).fold(40.0, f64::max);
         self.head = self.heads(facets, style);
         self.foot = self.feet(facets.len(), style);
@@ -181,7 +190,7 @@ impl Sheet {
     ) {
         let width = canvas.size().0;
         let before: f64 = self.margins[..=column].iter().sum();
-        let left = before + column as f64 * (self.panel.0 + self.gap);
+        let left = self.indent + before + column as f64 * (self.panel.0 + self.gap);
         let panel = Panel {
             left,
             top: top + self.head,

@@ -15,6 +15,8 @@ const DENSE: usize = 14;
 const MARKERS: usize = 6;
 /// Between the error bars of curves that have the same x, in points.
 const DODGE: f64 = 1.6;
+/// Largest side of a ROC plot, which is square, in points.
+const SQUARE: f64 = 165.0;
 /// Dash of the diagonal and of levels without a defence.
 pub(super) const LEVEL: (f64, f64) = (2.2, 1.6);
 const CHANCE: (f64, f64) = (1.0, 1.4);
@@ -45,7 +47,11 @@ impl Plot for Lines {
     }
 
     fn height(&self, width: f64) -> f64 {
-        if self.diagonal { width.min(165.0) } else { (width * 0.66).clamp(82.0, 165.0) }
+        if self.diagonal { width.min(SQUARE) } else { (width * 0.66).clamp(82.0, 165.0) }
+    }
+
+    fn most(&self) -> f64 {
+        if self.diagonal { SQUARE } else { f64::INFINITY }
     }
 
     fn paint(&self, canvas: &mut Canvas, panel: &Panel, names: &Names, style: &Style) {

@@ -115,20 +115,7 @@ impl Panel {
     fn names_below(&self, canvas: &mut Canvas, style: &Style, names: &[Vec<String>], upwards: bool) {
         for (at, lines) in names.iter().enumerate() {
             let x = self.left + self.width * self.x.place(at as f64);
-            for (row, line) in lines.iter().enumerate() {
-                let below = self.bottom() + 3.5;
-                if upwards {
-                    let at = (x + style.tick * 0.35, below);
-                    canvas.write(Text {
-                        upwards,
-                        align: Align::End,
-                        ..plain(at, style.tick, Align::End, line)
-                    });
-                } else {
-                    let base = below + style.tick + row as f64 * LEADING * style.tick;
-                    canvas.text((x, base), style.tick, Align::Middle, line.clone());
-                }
-            }
+            below(canvas, style, lines, (x, self.bottom() + 3.5), upwards);
         }
     }
 
@@ -157,6 +144,21 @@ fn label(tick: &Tick, style: &Style, at: Point, align: Align) -> Text {
 /// A line of plain text.
 pub(super) fn plain(at: Point, size: f64, align: Align, text: &str) -> Text {
     Text { at, size, align, colour: INK, upwards: false, text: text.into(), raised: String::new() }
+}
+
+/// A name in lines that begin at a height, centred or reading upwards to it.
+pub(super) fn below(canvas: &mut Canvas, style: &Style, lines: &[String], (x, y): Point, upwards: bool) {
+    let size = style.tick;
+    for (row, line) in lines.iter().enumerate() {
+        let text = match upwards {
+            true => {
+                let shift = row as f64 - (lines.len() as f64 - 1.0) / 2.0;
+                plain((x + size * (0.35 + LEADING * shift), y), size, Align::End, line)
+            }
+            false => plain((x, y + size * (1.0 + LEADING * row as f64)), size, Align::Middle, line),
+        };
+        canvas.write(Text { upwards, ..text });
+    }
 }
 
 /// Lines of text, centred around a height.

@@ -46,20 +46,11 @@ impl Ruler {
         if grounded {
             (low, high) = (low.min(0.0), high.max(0.0));
         }
-        let mut axis = Axis::linear("", low, high, most);
-        if high > low {
-            let room = if range.is_some() { 0.0 } else { ROOM * (high - low) };
-            let ground = |end: f64| grounded && end == 0.0;
-            let (from, to) =
-                (if ground(low) { low } else { low - room }, if ground(high) { high } else { high + room });
-            let slack = 1e-9 * (to - from);
-            let within = |tick: &&Tick| tick.value >= from - slack && tick.value <= to + slack;
-            let kept: Vec<Tick> = axis.ticks.iter().filter(within).cloned().collect();
-            if kept.len() >= 2 {
-                (axis.low, axis.high, axis.ticks) = (from, to, kept);
-            }
-        }
-        Ruler { axis, zero: false }
+        let room = if range.is_some() { 0.0 } else { ROOM * (high - low) };
+        let ground = |end: f64| grounded && end == 0.0;
+        let from = if ground(low) { low } else { low - room };
+        let to = if ground(high) { high } else { high + room };
+        Ruler { axis: within((low, high), (from, to), most), zero: false }
     }
 
     /// Where `value` lies, from 0 to 1; beyond the ends it is put at the nearer one.
@@ -108,6 +99,19 @@ impl Ruler {
 
     fn is_log(&self) -> bool {
         self.axis.scale == axis::Scale::Log
+    }
+}
+
+/// A linear axis over `ends` with as many round ticks as may be, at most `most`, between `from` and `to`.
+fn within(ends: (f64, f64), (from, to): (f64, f64), most: usize) -> Axis {
+    let plain = Axis::linear("", ends.0, ends.1, most);
+    let slack = 1e-9 * (to - from);
+    let inside = |tick: &Tick| tick.value >= from - slack && tick.value <= to + slack;
+    let finer = (1..=most + 3).rev().map(|n| Axis::linear("", ends.0, ends.1, n));
+    let mut kept = finer.map(|axis| axis.ticks.into_iter().filter(inside).collect::<Vec<Tick>>());
+    match kept.find(|ticks| (2..=most).contains(&ticks.len())) {
+        Some(ticks) if to > from => Axis { low: from, high: to, ticks, ..plain },
+        _ => plain,
     }
 }
 

@@ -8,6 +8,9 @@ use crate::paper::style::Style;
 /// Lines that a name may take below its place.
 const LINES: usize = 3;
 
+/// Longest name that reads upwards, in points.
+const UPWARD: f64 = 80.0;
+
 /// Distance of base lines, against the size of the letters.
 pub(super) const LEADING: f64 = 1.17;
 
@@ -78,16 +81,15 @@ impl Side {
     pub fn below(want: &Want, style: &Style, length: f64) -> Self {
         match &want.kind {
             Kind::Numbers { scale, values, grounded } => {
-                let most = (length / 34.0).clamp(2.0, 7.0) as usize;
+                let most = (length / 24.0).clamp(2.0, 8.0) as usize;
                 Side::Numbers(Ruler::of(scale, values, *grounded, most))
             }
             Kind::Names(names) => {
                 let slot = length / names.len().max(1) as f64 - 3.0;
                 let whole: Option<Vec<_>> = names.iter().map(|n| whole(n, style.tick, slot)).collect();
-                let upward = |name: &String| vec![font::fit(name, style.tick, 78.0)];
                 match whole {
                     Some(lines) => Side::Names { lines, upwards: false },
-                    None => Side::Names { lines: names.iter().map(upward).collect(), upwards: true },
+                    None => Side::Names { lines: upward(names, style.tick, slot + 3.0), upwards: true },
                 }
             }
         }
@@ -97,7 +99,7 @@ impl Side {
     pub fn beside(want: &Want, style: &Style, length: f64, limit: f64) -> Self {
         match &want.kind {
             Kind::Numbers { scale, values, grounded } => {
-                let most = (length / 22.0).clamp(2.0, 6.0) as usize;
+                let most = (length / 15.0).clamp(2.0, 7.0) as usize;
                 Side::Numbers(Ruler::of(scale, values, *grounded, most))
             }
             Kind::Names(names) => {
@@ -137,6 +139,18 @@ impl Side {
             |tick: &crate::ink::axis::Tick| (ruler.place(tick.value) - 1.0) * length + tick.width() / 2.0;
         ruler.ticks().iter().map(beyond).fold(0.0, f64::max)
     }
+}
+
+/// Names that read upwards, in as many lines as slots of this width have room for.
+pub(super) fn upward(names: &[String], size: f64, slot: f64) -> Vec<Vec<String>> {
+    let lines = ((slot / (LEADING * size)).floor() as usize).clamp(1, LINES);
+    let fitting = |limit: f64| -> Option<Vec<Vec<String>>> {
+        let all = names.iter().map(|n| whole(n, size, limit).filter(|l| l.len() <= lines));
+        all.collect()
+    };
+    let mut limits = (5..=20).map(|i| 4.0 * f64::from(i));
+    let cut = || names.iter().map(|n| vec![font::fit(n, size, UPWARD)]).collect();
+    limits.find_map(fitting).unwrap_or_else(cut)
 }
 
 /// The label in lines of at most `limit` points without a cut word; `None` where there is no room.

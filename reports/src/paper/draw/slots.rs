@@ -11,6 +11,8 @@ use crate::paper::style::Style;
 const FILLED: f64 = 0.78;
 /// Least width of an upright bar, in points.
 const SLIM: f64 = 4.5;
+/// Greatest thickness of a bar, in points.
+const STOUT: f64 = 24.0;
 /// Thickness of a lying bar, in points.
 const LYING: f64 = 6.5;
 
@@ -52,9 +54,11 @@ impl Slots {
     }
 
     /// Where bar `series` of slot `category` lies: its two edges on the names' side, from 0 on in slots.
-    pub fn edges(&self, category: usize, series: usize) -> (f64, f64) {
-        let each = FILLED / self.series.max(1) as f64;
-        let from = category as f64 - FILLED / 2.0 + each * series as f64;
+    pub fn edges(&self, panel: &Panel, category: usize, series: usize) -> (f64, f64) {
+        let length = if self.lying { panel.height } else { panel.width };
+        let slot = length / self.categories.max(1) as f64;
+        let each = (FILLED / self.series.max(1) as f64).min(STOUT / slot);
+        let from = category as f64 + each * (series as f64 - self.series as f64 / 2.0);
         (from, from + each)
     }
 
