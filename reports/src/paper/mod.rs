@@ -7,6 +7,8 @@ mod columns;
 #[allow(dead_code, reason = "called by the modules that follow")]
 mod data;
 #[allow(dead_code, reason = "called by the modules that follow")]
+pub(crate) mod draw;
+#[allow(dead_code, reason = "called by the modules that follow")]
 mod filter;
 #[allow(dead_code, reason = "called by the modules that follow")]
 mod measure;
@@ -14,7 +16,5 @@ mod measure;
 mod pool;
 #[allow(dead_code, reason = "called by the modules that follow")]
 mod select;
-#[allow(dead_code, reason = "called by the modules that follow")]
-pub(crate) mod draw;
 #[allow(dead_code, reason = "called by the modules that follow")]
 pub(crate) mod style;
