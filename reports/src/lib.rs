@@ -31,6 +31,7 @@ mod utility;
 
 pub use compare::{Comparison, Pairing, Side, Verdict, compare, write_baseline};
 pub use error::ReportError;
+pub use export::{ExportFormat, export};
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};
 pub use report::write_report;
 pub use store::{Host, RunInfo, RunStore, SCHEMA, SuiteInfo, fingerprint, merge, write_whole};

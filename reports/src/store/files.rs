@@ -12,14 +12,23 @@ const SUFFIX: &str = ".tmp";
 /// # Errors
 /// [`ReportError::Io`]; the old file, if any, is then untouched.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    write_streamed(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_whole`], for a file that `fill` writes piece by piece; hands on what `fill` returns.
+pub(crate) fn write_streamed<T>(
+    path: &Path,
+    fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<T>,
+) -> Result<T, ReportError> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).map_err(ReportError::io("create folder", dir))?;
-    let write = || -> std::io::Result<()> {
+    let write = || -> std::io::Result<T> {
         let mut file = temporary(dir)?;
-        file.write_all(bytes)?;
+        let filled = fill(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;
-        sync_folder(dir)
+        sync_folder(dir)?;
+        Ok(filled)
     };
     write().map_err(ReportError::io("write", path))
 }

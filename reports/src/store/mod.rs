@@ -9,6 +9,7 @@ mod info;
 mod jsonl;
 mod merge;
 
+pub(crate) use files::write_streamed;
 pub use files::write_whole;
 pub use fingerprint::fingerprint;
 pub(crate) use info::check_schema;
