@@ -12,6 +12,7 @@ pub(crate) use files::{cells_csv, records_csv, summary_json};
 use crate::ReportError;
 use crate::run::Run;
 use crate::store::{CELLS, RUN, write_streamed};
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use suites::SpecError;
@@ -29,6 +30,13 @@ pub enum ExportFormat {
 
 const FORMATS: [(&str, ExportFormat); 3] =
     [("csv", ExportFormat::Csv), ("jsonl", ExportFormat::Jsonl), ("parquet", ExportFormat::Parquet)];
+
+impl fmt::Display for ExportFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = FORMATS.iter().find(|(_, format)| format == self).map(|(name, _)| *name);
+        f.pad(name.unwrap_or_default())
+    }
+}
 
 impl FromStr for ExportFormat {
     type Err = SpecError;
