@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod figures;
 mod frontier;
+pub mod history;
 mod html;
 #[allow(dead_code, reason = "paper figures are drawn by the modules that follow")]
 mod ink;
@@ -32,6 +33,7 @@ mod utility;
 pub use compare::{Comparison, Pairing, Side, Verdict, compare, write_baseline};
 pub use error::ReportError;
 pub use export::{ExportFormat, export};
+pub use history::{HistorySummary, write_history};
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};
 pub use report::write_report;
 pub use store::{Host, RunInfo, RunStore, SCHEMA, SuiteInfo, fingerprint, merge, write_whole};

@@ -44,3 +44,38 @@ fn wilson_agrees_with_scipy() {
         close(rate.ci.high, case["high"].as_f64().unwrap(), 1e-9);
     }
 }
+
+fn tests(key: &str) -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tests.json");
+    let all: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    all[key].as_array().unwrap().clone()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn signed_ranks_agree_with_scipy() {
+    for (key, tolerance) in [("exact", 1e-12), ("normal", 1e-9)] {
+        for case in tests(key) {
+            let got = stats::wilcoxon(&numbers(&case["values"]));
+            assert_eq!(got.plus.min(got.minus), case["statistic"].as_f64().unwrap());
+            close(got.p, case["p"].as_f64().unwrap(), tolerance);
+        }
+    }
+}
+
+#[test]
+fn sign_test_and_holm_agree_with_scipy_and_statsmodels() {
+    for case in tests("sign") {
+        let count = |key: &str| case[key].as_u64().unwrap() as usize;
+        close(stats::sign_test(count("plus"), count("minus")), case["p"].as_f64().unwrap(), 1e-9);
+    }
+    for case in tests("holm") {
+        let adjusted = stats::holm(&numbers(&case["p"]));
+        for (got, want) in adjusted.iter().zip(numbers(&case["adjusted"])) {
+            close(*got, want, 1e-12);
+        }
+    }
+}

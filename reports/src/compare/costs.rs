@@ -1,6 +1,6 @@
 //! Speed and other costs of cells, and task accuracy of federations.
 
-use super::effect::{Effect, Family, Judgement, Subject, Tested, test};
+use super::effect::{Bench, Effect, Family, Judgement, Subject, Tested};
 use super::pairs::{Pair, State};
 use super::{Pairing, Side, units};
 use crate::axes::acting;
@@ -79,6 +79,7 @@ pub(super) fn speed(
     pairs: &[Pair],
     gate: &Gate,
     how: Pairing,
+    bench: &mut Bench,
 ) -> (Speed, Option<Effect>) {
     let all = ran(base, new, pairs);
     let long = |r: &&Ran| r.base.wall.seconds.max(r.new.wall.seconds) >= gate.min_seconds;
@@ -92,7 +93,7 @@ pub(super) fn speed(
         informational: differing_hosts(base, new),
     };
     let seconds = |r: &Ran| (r.base.wall.seconds, r.new.wall.seconds);
-    let mut effect = ratio(&timed, seconds, Subject::Speed, "seconds", how);
+    let mut effect = ratio(&timed, seconds, Subject::Speed, "seconds", how, bench);
     if let Some(effect) = effect.as_mut().filter(|_| speed.informational.is_empty()) {
         (effect.family, effect.tolerance) = (Family::Pooled, Some(gate.slower));
     }
@@ -103,7 +104,13 @@ pub(super) fn speed(
 type Cost = fn(&CellRecord) -> f64;
 
 /// Ratios of what else a cell costs.
-pub(super) fn others(base: &Side, new: &Side, pairs: &[Pair], how: Pairing) -> Vec<Effect> {
+pub(super) fn others(
+    base: &Side,
+    new: &Side,
+    pairs: &[Pair],
+    how: Pairing,
+    bench: &mut Bench,
+) -> Vec<Effect> {
     let all = ran(base, new, pairs);
     let all: Vec<&Ran> = all.iter().collect();
     let costs: [(&str, Cost); 4] = [
@@ -113,7 +120,7 @@ pub(super) fn others(base: &Side, new: &Side, pairs: &[Pair], how: Pairing) -> V
         ("attack seconds", |r| r.wall.attack_seconds),
     ];
     let one = |(name, cost): (&str, Cost)| {
-        ratio(&all, |r| (cost(r.base), cost(r.new)), Subject::Cost(name.into()), name, how)
+        ratio(&all, |r| (cost(r.base), cost(r.new)), Subject::Cost(name.into()), name, how, bench)
     };
     costs.into_iter().filter_map(one).collect()
 }
@@ -133,6 +140,7 @@ fn ratio(
     subject: Subject,
     name: &str,
     how: Pairing,
+    bench: &mut Bench,
 ) -> Option<Effect> {
     let positive = |r: &&&Ran| cost(r).0 > 0.0 && cost(r).1 > 0.0;
     let used: Vec<&Ran> = cells.iter().filter(positive).copied().collect();
@@ -141,7 +149,7 @@ fn ratio(
         ((r.base.spec.seed, r.new.spec.seed), (after / before).ln())
     });
     let logs = by_unit(logs.collect(), how);
-    let tested = test(&logs, "compare costs", &format!("bootstrap {name}"))?;
+    let tested = bench.test(&logs)?;
     let geometric = |pick: fn((f64, f64)) -> f64| {
         mean(&used.iter().map(|r| pick(cost(r)).ln()).collect::<Vec<_>>()).map_or(f64::NAN, f64::exp)
     };
@@ -246,9 +254,9 @@ pub(super) fn accuracies_lost(base: &Side, new: &Side, pairs: &[Pair]) -> usize 
 }
 
 /// Task accuracy over the distinct federations.
-pub(super) fn accuracy(all: &[Accuracy], gate: &Gate, how: Pairing) -> Option<Effect> {
+pub(super) fn accuracy(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Option<Effect> {
     let values = by_unit(all.iter().map(|a| (a.seeds, a.new - a.base)).collect(), how);
-    let tested = test(&values, "compare accuracy", "bootstrap accuracy")?;
+    let tested = bench.test(&values)?;
     let side =
         |pick: fn(&Accuracy) -> f64| mean(&all.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN);
     let sides = (side(|a| a.base), side(|a| a.new));

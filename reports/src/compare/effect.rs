@@ -1,9 +1,7 @@
 //! One difference between two runs with its interval and its test, and what it amounts to.
 
-use crate::stats::{Interval, SignedRank, bootstrap_ci, mean, wilcoxon};
-use crate::summary::BOOTSTRAP_SEED;
+use crate::stats::{Interval, Resamples, SignedRank, mean, wilcoxon};
 use serde::Serialize;
-use suites::rng;
 
 /// What a difference is a difference of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -163,27 +161,27 @@ pub(super) struct Tested {
     pub agrees: bool,
 }
 
-/// Tests the differences of independent units; `None` without any. `key` and `purpose` name the stream of the bootstrap.
-pub(super) fn test(differences: &[f64], key: &str, purpose: &str) -> Option<Tested> {
-    let centre = mean(differences)?;
-    let still = differences.iter().all(|d| *d == differences[0]);
-    let ci = match differences {
-        [_] => None,
-        // Resampling equal values gives that value.
-        [first, ..] if still => Some(Interval { low: *first, high: *first }),
-        _ => bootstrap_ci(differences, &mut rng::stream(BOOTSTRAP_SEED, key, purpose)),
-    };
-    let ranks = wilcoxon(differences);
-    let binary = differences.iter().all(|d| *d == 0.0 || d.abs() == 1.0);
-    Some(Tested {
-        mean: centre,
-        ci,
-        test: if binary { "exact McNemar" } else { "Wilcoxon signed-rank" },
-        p: p_value(&ranks, binary, differences),
-        smallest_p: SignedRank::smallest_p(ranks.n),
-        moved: ranks.n,
-        agrees: (ranks.plus - ranks.minus) * centre > 0.0,
-    })
+/// Tests independent units, with the resamples that all tests share.
+#[derive(Default)]
+pub(super) struct Bench(Resamples);
+
+impl Bench {
+    /// Tests the differences of independent units; `None` without any.
+    pub fn test(&mut self, differences: &[f64]) -> Option<Tested> {
+        let centre = mean(differences)?;
+        let ci = self.0.interval(differences);
+        let ranks = wilcoxon(differences);
+        let binary = differences.iter().all(|d| *d == 0.0 || d.abs() == 1.0);
+        Some(Tested {
+            mean: centre,
+            ci,
+            test: if binary { "exact McNemar" } else { "Wilcoxon signed-rank" },
+            p: p_value(&ranks, binary, differences),
+            smallest_p: SignedRank::smallest_p(ranks.n),
+            moved: ranks.n,
+            agrees: (ranks.plus - ranks.minus) * centre > 0.0,
+        })
+    }
 }
 
 /// Of outcomes that are yes or no, the sign test through the binomial distribution; it is what the signed ranks come to when all are tied.

@@ -1,6 +1,7 @@
 //! The hypotheses about attacks, defences and single cells, each over independent units.
 
-use super::effect::{Effect, Family, Judgement, Subject, test};
+use super::effect::Bench;
+use super::effect::{Effect, Family, Judgement, Subject};
 use super::measure::Measure;
 use super::pairs::{BeforeAfter, Pair};
 use super::units::Units;
@@ -14,12 +15,17 @@ struct Group {
 }
 
 /// Effects on every measure of attacks (over undefended cells), of defences and of single cells. `defence(at)` names the defences of a pair.
-pub(super) fn scores(pairs: &[Pair], measures: &[Measure], defence: impl Fn(usize) -> String) -> Vec<Effect> {
+pub(super) fn scores(
+    pairs: &[Pair],
+    measures: &[Measure],
+    bench: &mut Bench,
+    defence: impl Fn(usize) -> String,
+) -> Vec<Effect> {
     let mut effects = Vec::new();
     for group in pooled(pairs, defence).iter().chain(&singles(pairs)) {
         let units = Units::of(pairs, &group.pairs);
         for (at, measure) in measures.iter().enumerate() {
-            effects.extend(effect(pairs, group, &units, at, measure));
+            effects.extend(effect(pairs, group, &units, (at, measure), bench));
         }
     }
     effects
@@ -58,7 +64,13 @@ fn singles(pairs: &[Pair]) -> Vec<Group> {
 }
 
 /// The effect on one measure; `None` where no pair of values is whole.
-fn effect(pairs: &[Pair], group: &Group, units: &Units, at: usize, measure: &Measure) -> Option<Effect> {
+fn effect(
+    pairs: &[Pair],
+    group: &Group,
+    units: &Units,
+    (at, measure): (usize, &Measure),
+    bench: &mut Bench,
+) -> Option<Effect> {
     let value = |pair: usize, row: usize| -> Option<BeforeAfter> { *pairs[pair].columns[at].get(row)? };
     let change = |pair, row| value(pair, row).map(|(before, after)| after - before);
     let beside = |pair: usize, row: usize| {
@@ -67,12 +79,11 @@ fn effect(pairs: &[Pair], group: &Group, units: &Units, at: usize, measure: &Mea
     };
     let (plain, used) = units.means(change);
     let plain: Vec<f64> = plain.into_iter().flatten().collect();
-    let key = format!("compare {:?}", group.subject);
-    let own = test(&plain, &key, &format!("bootstrap {}", measure.title))?;
+    let own = bench.test(&plain)?;
     let twins = group.pairs.iter().all(|p| pairs[*p].twin.is_some());
     let against = twins
         .then(|| units.means(beside).0.into_iter().flatten().collect::<Vec<f64>>())
-        .and_then(|values| test(&values, &key, &format!("bootstrap {} beside twins", measure.title)));
+        .and_then(|values| bench.test(&values));
     let told = against.as_ref().unwrap_or(&own);
     let side = |pick: fn(BeforeAfter) -> f64| {
         let values: Vec<f64> = units.means(|p, r| value(p, r).map(pick)).0.into_iter().flatten().collect();

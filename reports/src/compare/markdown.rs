@@ -8,6 +8,8 @@ use crate::markdown::{Table, escape};
 
 /// Rows of one list in a summary.
 const SHOWN: usize = 30;
+/// Rows of the folded table.
+const FOLDED: usize = 200;
 
 impl Comparison {
     /// The comparison as Markdown: verdict, regressions, failures, warnings, changes, the pooled effects, the cells that moved.
@@ -27,11 +29,16 @@ impl Comparison {
             out.push_str(&section(title, &findings));
         }
         out.push_str("### Attacks, defences, accuracy, speed\n\n");
-        out.push_str(&rows(&self.table(), "Nothing moved."));
+        out.push_str(&rows(&self.table(), SHOWN, "Nothing moved."));
         let cells: Vec<[String; 7]> = self.moved_cells().map(|e| self.row(e)).collect();
         if !cells.is_empty() {
             out.push_str("### Cells that moved\n\n");
-            out.push_str(&rows(&cells, ""));
+            out.push_str(&rows(&cells, SHOWN, ""));
+        }
+        let every: Vec<[String; 7]> = self.pooled_moved().map(|e| self.row(e)).collect();
+        if !every.is_empty() {
+            let table = rows(&every, FOLDED, "");
+            out.push_str(&format!("<details><summary>Every metric</summary>\n\n{table}</details>\n\n"));
         }
         out.push_str(&format!("{}\n", self.guarantee()));
         out
@@ -59,9 +66,9 @@ fn section(title: &str, findings: &[&Finding]) -> String {
     format!("### {title}\n\n{lines}{rest}\n")
 }
 
-fn rows(all: &[[String; 7]], otherwise: &str) -> String {
+fn rows(all: &[[String; 7]], shown: usize, otherwise: &str) -> String {
     let mut table = Table::new(HEAD);
-    all.iter().take(SHOWN).for_each(|row| table.row(row.clone()));
-    let rest = more(all.len(), SHOWN).map(|m| format!("{m}\n\n")).unwrap_or_default();
+    all.iter().take(shown).for_each(|row| table.row(row.clone()));
+    let rest = more(all.len(), shown).map(|m| format!("{m}\n\n")).unwrap_or_default();
     format!("{}{rest}", table.render(otherwise))
 }

@@ -61,7 +61,9 @@ impl Measure {
     pub fn of(&self, image: &ImageScore) -> Option<f64> {
         let value = image.scores.get(&self.metric.name).copied().flatten();
         let Some(threshold) = self.threshold else {
-            return value.map(|v| v.min(self.metric.cap.unwrap_or(f64::INFINITY))).filter(|v| v.is_finite());
+            let cap = self.metric.cap.unwrap_or(f64::INFINITY);
+            // The minimum of NaN and a cap would be the cap.
+            return value.filter(|v| !v.is_nan()).map(|v| v.min(cap)).filter(|v| v.is_finite());
         };
         let diverged = image.flags.iter().any(|f| f == crate::summary::NON_FINITE);
         match value {

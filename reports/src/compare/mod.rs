@@ -107,12 +107,13 @@ pub fn compare(base: &Side, new: &Side, gate: &Gate, how: Pairing) -> Result<Com
     let pairs = pairs::lay_out(base, new, &matched.pairs, &measures, how);
     refuse_other_images(base, new, &pairs)?;
     let labels = Labels::of(base, new, &pairs, how);
-    let mut effects = hypotheses::scores(&pairs, &measures, |at| labels.defence(&pairs[at]));
+    let mut bench = effect::Bench::default();
+    let mut effects = hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defence(&pairs[at]));
     let accuracies = costs::federations(base, new, &pairs);
-    effects.extend(costs::accuracy(&accuracies, gate, how));
-    let (speed, seconds) = costs::speed(base, new, &pairs, gate, how);
+    effects.extend(costs::accuracy(&accuracies, gate, how, &mut bench));
+    let (speed, seconds) = costs::speed(base, new, &pairs, gate, how, &mut bench);
     effects.extend(seconds);
-    effects.extend(costs::others(base, new, &pairs, how));
+    effects.extend(costs::others(base, new, &pairs, how, &mut bench));
     judge::judge(&mut effects, gate.alpha, &pairs);
     let unfinished = unfinished(base, new);
     let mut comparison = Comparison {

@@ -49,13 +49,26 @@ impl Side {
     fn of_run(dir: &Path) -> Result<Side, ReportError> {
         let info = RunInfo::read(dir)?;
         let busy = being_written(dir);
-        let mut records = read_records(dir)?;
+        let mut side = Side::of_records(&dir.display().to_string(), info, read_records(dir)?)?;
+        if busy {
+            let (there, planned) = (side.records.len(), side.info.suite.cells.len());
+            side.unfinished =
+                Some(format!("another process is writing it; {there} of {planned} cells are there"));
+        }
+        Ok(side)
+    }
+
+    /// A side of records in memory, one a cell; `name` is what findings call it.
+    ///
+    /// # Errors
+    /// [`ReportError::Unwritable`] where a record cannot be serialised.
+    pub fn of_records(name: &str, info: RunInfo, mut records: Vec<CellRecord>) -> Result<Side, ReportError> {
         let order: HashMap<_, _> = info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
         let prints = prints(&records)?;
         records.iter_mut().for_each(slim);
-        let unfinished = unfinished(busy, &info, &records);
-        Ok(Side { name: dir.display().to_string(), info, records, prints, unfinished })
+        let unfinished = missing(&info, &records);
+        Ok(Side { name: name.into(), info, records, prints, unfinished })
     }
 }
 
@@ -94,14 +107,11 @@ fn being_written(dir: &Path) -> bool {
     File::open(dir.join(CELLS)).is_ok_and(locked)
 }
 
-fn unfinished(busy: bool, info: &RunInfo, records: &[CellRecord]) -> Option<String> {
+/// How many planned cells are there, where some are not.
+fn missing(info: &RunInfo, records: &[CellRecord]) -> Option<String> {
     let have: std::collections::HashSet<_> = records.iter().map(|r| &r.id).collect();
     let planned = info.suite.cells.len();
-    let missing = info.suite.cells.iter().filter(|id| !have.contains(id)).count();
-    let count = format!("{} of {planned} cells are there", planned - missing);
-    match (busy, missing) {
-        (true, _) => Some(format!("another process is writing it; {count}")),
-        (false, 0) => None,
-        (false, _) => Some(format!("{count}; resume it with `{}`", info.resume)),
-    }
+    let there = info.suite.cells.iter().filter(|id| have.contains(id)).count();
+    let resume = &info.resume;
+    (there < planned).then(|| format!("{there} of {planned} cells are there; resume it with `{resume}`"))
 }

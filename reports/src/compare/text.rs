@@ -1,11 +1,13 @@
 //! The comparison as aligned plain text, the verdict first.
 
-use super::effect::{Effect, Family, Subject};
+use super::effect::{Effect, Family, Judgement, Subject};
 use super::findings::{Finding, Weight, p_value};
 use super::{Comparison, Pairing, Verdict};
 
 /// Lines of one list in a terminal; what is beyond is counted, and is in the JSON.
 const SHOWN: usize = 20;
+/// Rows of the table there.
+const ROWS: usize = 40;
 
 impl Comparison {
     /// The comparison for a terminal: verdict, regressions, failures, warnings, changes, then the pooled effects in a table.
@@ -27,7 +29,9 @@ impl Comparison {
         }
         let table = self.table();
         if !table.is_empty() {
-            out.push_str(&format!("\n{}", aligned(&HEAD, &table)));
+            let shown = &table[..table.len().min(ROWS)];
+            out.push_str(&format!("\n{}", aligned(&HEAD, shown)));
+            out.push_str(&more(table.len(), ROWS).map(|m| format!("{m}\n")).unwrap_or_default());
         }
         out.push_str(&format!("\n{}\n", self.guarantee()));
         out
@@ -121,12 +125,18 @@ impl Comparison {
         )
     }
 
-    /// The pooled effects that moved, and those of costs.
+    /// Pooled effects that moved: of watched metrics, accuracy, speed and costs, those beyond a tolerance first.
     pub(super) fn table(&self) -> Vec<[String; 7]> {
-        let pooled = |e: &&Effect| {
-            !matches!(e.subject, Subject::Cell(_)) && (e.moved > 0 || e.subject == Subject::Speed)
-        };
-        self.effects.iter().filter(pooled).map(|e| self.row(e)).collect()
+        let always = |e: &&Effect| matches!(e.subject, Subject::Accuracy | Subject::Speed | Subject::Cost(_));
+        let kept = |e: &&Effect| e.tolerance.is_some() || always(e);
+        let mut effects: Vec<&Effect> = self.pooled_moved().filter(kept).collect();
+        effects.sort_by_key(|e| matches!(e.judgement, Judgement::Within | Judgement::Described));
+        effects.into_iter().map(|e| self.row(e)).collect()
+    }
+
+    /// Every effect that moved but those of single cells.
+    pub(super) fn pooled_moved(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.iter().filter(|e| !matches!(e.subject, Subject::Cell(_)) && e.moved > 0)
     }
 
     pub(super) fn row(&self, e: &Effect) -> [String; 7] {

@@ -7,6 +7,7 @@ mod curves;
 mod distributions;
 mod frontier;
 mod grid;
+pub(crate) mod history;
 mod labelled;
 mod leakage;
 mod lines;

@@ -7,6 +7,7 @@ mod bootstrap;
 mod holm;
 mod paired;
 mod rate;
+mod resamples;
 mod sign;
 mod wilcoxon;
 
@@ -14,6 +15,7 @@ pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci, bootstrap_ci_
 pub use holm::{holm, testable};
 pub use paired::{Paired, paired_difference};
 pub use rate::{Rate, wilson, wilson_at};
+pub(crate) use resamples::Resamples;
 pub use sign::sign_test;
 pub use wilcoxon::{EXACT_UP_TO, SignedRank, wilcoxon};
 

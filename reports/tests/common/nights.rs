@@ -2,7 +2,7 @@
 
 use super::{from_spec, info};
 use rand::Rng;
-use reports::{CellRecord, RunInfo, RunStore};
+use reports::{CellRecord, RunInfo, RunStore, Side};
 use std::path::Path;
 use suites::{CellSpec, Named, rng};
 
@@ -14,6 +14,8 @@ pub struct Night {
     pub seeds: Vec<u64>,
     /// Standard deviation in dB between two runs of one cell.
     pub noise: f64,
+    /// Standard deviation in dB between two runs of one image, common to all cells that attack it.
+    pub shared_noise: f64,
     /// Standard deviation in dB of a seed's draw of weights, common to all of its cells.
     pub draw: f64,
 }
@@ -26,6 +28,7 @@ impl Default for Night {
             images: 12,
             seeds: vec![0],
             noise: 0.0,
+            shared_noise: 0.0,
             draw: 0.0,
         }
     }
@@ -68,13 +71,20 @@ impl Night {
         let mut draw = rng::stream(seed, "weights", "effect");
         let mut own = rng::stream(seed, &format!("{attack} {defence:?}"), "cell effects");
         let mut noise = rng::stream(night, &format!("{seed} {attack} {defence:?}"), "noise");
+        let mut together = rng::stream(night, &format!("{seed}"), "noise of images");
         let (draw, cell) = (self.draw * normal(&mut draw), 0.5 * normal(&mut own));
         let psnr = |_| {
             let image = 3.0 * normal(&mut shared) + normal(&mut own);
-            centre + image + draw + cell + self.noise * normal(&mut noise)
+            let between = self.noise * normal(&mut noise) + self.shared_noise * normal(&mut together);
+            centre + image + draw + cell + between
         };
         let psnrs: Vec<f64> = (0..self.images).map(psnr).collect();
         let mut record = from_spec(spec, &psnrs);
+        for image in &mut record.images {
+            let right = image.scores["psnr"].unwrap() > centre - 1.0;
+            image.scores.insert("label_match".into(), Some(f64::from(u8::from(right))));
+        }
+        rescore(&mut record, |psnr| psnr);
         let jitter = 1.0 + 0.02 * self.noise.min(1.0) * normal(&mut noise);
         record.wall.seconds *= jitter;
         record.task.insert("accuracy".into(), 0.8);
@@ -97,9 +107,19 @@ pub fn write_as(dir: &Path, records: &[CellRecord], edit: impl Fn(&mut RunInfo))
     records.iter().for_each(|record| store.append(record).unwrap());
 }
 
-/// Sets the PSNR of every image of a record, and what follows from it.
+/// Sets the PSNR of every image of a record, and what follows from it; guesses of labels stay.
 pub fn rescore(record: &mut CellRecord, psnr: impl Fn(f64) -> f64) {
     for image in &mut record.images {
-        image.scores = super::scores(psnr(image.scores["psnr"].unwrap()));
+        let (psnr, right) = (psnr(image.scores["psnr"].unwrap()), image.scores["label_match"]);
+        image.scores = super::scores(psnr);
+        image.scores.insert("label_match".into(), right);
+        image.scores.insert("lpips-squeeze".into(), Some(0.9 - psnr / 60.0));
     }
+}
+
+/// The records as one side of a comparison, without a folder.
+pub fn side(name: &str, records: Vec<CellRecord>) -> Side {
+    let mut info = info("");
+    info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
+    Side::of_records(name, info, records).unwrap()
 }

@@ -1,0 +1,100 @@
+//! Every run below a folder, night after night: headline metrics as curves and CSV, with regressions marked.
+
+mod find;
+mod headline;
+mod output;
+
+use crate::compare::{Comparison, Pairing, Side, Weight, compare};
+use crate::store::write_whole;
+use crate::{ReportError, figures};
+use find::Found;
+use headline::Headline;
+use std::path::{Path, PathBuf};
+use suites::Gate;
+
+/// What [`write_history`] found and wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistorySummary {
+    /// Runs shown.
+    pub runs: usize,
+    /// Suites and profiles among them.
+    pub groups: usize,
+    /// Runs that regressed against the one before them.
+    pub regressed: usize,
+    /// Folders left out, one line each.
+    pub skipped: Vec<String>,
+    /// The page, `history.md`.
+    pub page: PathBuf,
+}
+
+/// One run in its place among those of its suite and profile.
+struct Night {
+    /// Path below the folder searched.
+    name: String,
+    side: Side,
+    /// When its last cell was finished, in seconds since 1970.
+    finished: u64,
+    headlines: Vec<Headline>,
+    /// The comparison with the last run before it that can be compared, and that run's place.
+    against: Option<(usize, Comparison)>,
+}
+
+impl Night {
+    fn of(found: Found) -> Night {
+        let headlines = headline::all(&found.side);
+        Night { name: found.name, side: found.side, finished: found.finished, headlines, against: None }
+    }
+
+    fn regressions(&self) -> Vec<String> {
+        let all = self.against.iter().flat_map(|(_, c)| c.findings(Weight::Regression));
+        all.map(|f| format!("{}: {}", f.subject, f.text)).collect()
+    }
+}
+
+/// Writes `out/history.md`, `out/history.csv` and `out/figures/` on every run folder below `dir`.
+///
+/// Runs are grouped by suite and profile, ordered by when their last cell was finished, and each is compared under `gate` with the last one
+/// before it that can be compared. What cannot be read is listed and left out.
+///
+/// # Errors
+/// [`ReportError::Incomparable`] where no run is found below `dir`; [`ReportError::Io`].
+pub fn write_history(dir: &Path, out: &Path, gate: &Gate) -> Result<HistorySummary, ReportError> {
+    let (found, skipped) = find::runs(dir)?;
+    if found.is_empty() {
+        let why = skipped.first().map_or(String::new(), |first| format!(" (such as: {first})"));
+        let message = format!("no run folder that can be read lies below {}{why}", dir.display());
+        return Err(ReportError::Incomparable(message));
+    }
+    let mut groups: std::collections::BTreeMap<String, Vec<Night>> = Default::default();
+    for found in found {
+        groups.entry(found.side.info().suite.title()).or_default().push(Night::of(found));
+    }
+    for nights in groups.values_mut() {
+        nights.sort_by(|a, b| a.finished.cmp(&b.finished).then_with(|| a.name.cmp(&b.name)));
+        each_against_the_last(nights, gate);
+    }
+    let plots = groups.iter().flat_map(|(title, nights)| output::plots(title, nights)).collect();
+    let drawn = figures::history::write(out, plots)?;
+    let csv = out.join("history.csv");
+    write_whole(&csv, &output::csv(&groups, &csv)?)?;
+    let page = out.join("history.md");
+    write_whole(&page, output::page(&groups, &skipped, &drawn).as_bytes())?;
+    let nights = || groups.values().flatten();
+    Ok(HistorySummary {
+        runs: nights().count(),
+        groups: groups.len(),
+        regressed: nights().filter(|n| !n.regressions().is_empty()).count(),
+        skipped,
+        page,
+    })
+}
+
+fn each_against_the_last(nights: &mut [Night], gate: &Gate) {
+    for at in 1..nights.len() {
+        let compared = |before: usize| {
+            let found = compare(&nights[before].side, &nights[at].side, gate, Pairing::SameSeed);
+            found.ok().map(|comparison| (before, comparison))
+        };
+        nights[at].against = (0..at).rev().find_map(compared);
+    }
+}
