@@ -14,4 +14,5 @@ pub(crate) static SUITES: &[(&str, &str)] = &[
     ("utility", include_str!("../utility.toml")),
     ("trained", include_str!("../trained.toml")),
     ("figures", include_str!("../figures.toml")),
+    ("nightly", include_str!("../nightly.toml")),
 ];

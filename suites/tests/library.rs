@@ -45,6 +45,12 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("utility", Some("smoke")), 2 * 2 * 8);
     assert_eq!(count("trained", None), 4 * 4 * 3);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
+    // Five attacks on thirteen defences of a gradient, on three of two images, on six of a mean; two on thirteen with networks of their own;
+    // and what the matrix does not cross.
+    let beside = 6 + 4 + 2 + 2 + 2 + 6;
+    assert_eq!(count("nightly", None), 5 * (13 + 3 + 6) + 2 * 13 + beside);
+    assert_eq!(count("nightly", Some("cpu")), count("nightly", None));
+    assert_eq!(count("nightly", Some("smoke")), 3 * (3 + 2 + 3) + 2 * 3 + beside);
     // Three attacks on seven defences, five budgets, five stages of training.
     assert_eq!(count("figures", None), 3 * 7 + 5 + 5);
 }
@@ -108,4 +114,62 @@ fn every_file_is_registered() {
     assert_eq!(registered.len(), Suite::names().len());
     registered.insert("Cargo".into());
     assert_eq!(files, registered);
+}
+
+/// The nights are compared by exact tests over images: with fewer, no difference could ever be found beside the others.
+#[test]
+fn a_night_has_enough_images_to_find_something() {
+    for profile in [None, Some("cpu")] {
+        let suite = Suite::load("nightly", profile, &[]).unwrap();
+        let names = |cell: &suites::CellSpec| {
+            let defences = cell.defenses.iter().map(|d| d.name.clone());
+            std::iter::once(cell.attack.name.clone()).chain(defences).collect::<Vec<_>>()
+        };
+        let parties: BTreeSet<_> = suite.cells.iter().flat_map(names).collect();
+        let hypotheses =
+            2 * parties.len() + suite.cells.iter().map(|c| c.source).collect::<BTreeSet<_>>().len();
+        for cell in &suite.cells {
+            let smallest = 2.0 * 0.5f64.powi(i32::try_from(cell.trials).unwrap());
+            assert!(
+                smallest < 0.025 / hypotheses as f64,
+                "{} images for {hypotheses} hypotheses",
+                cell.trials
+            );
+        }
+    }
+}
+
+#[test]
+fn a_night_meets_every_source_and_defence() {
+    let suite = Suite::load("nightly", Some("cpu"), &[]).unwrap();
+    let sources: BTreeSet<_> = suite.cells.iter().map(|c| c.source).collect();
+    assert_eq!(sources.len(), Source::ALL.len());
+    let met =
+        |defence: &str| suite.cells.iter().filter(|c| c.defenses.iter().any(|d| d.name == defence)).count();
+    for defence in [
+        "dp-local",
+        "dp-central",
+        "dp-sgd",
+        "dp-distributed",
+        "prune",
+        "percentile",
+        "quantise",
+        "qsgd",
+        "sign",
+        "gaussian-noise",
+        "laplace-noise",
+        "soteria",
+        "mixup",
+        "instahide",
+        "ats",
+        "precode",
+        "withhold-bn",
+        "plain",
+        "secagg",
+        "secagg-plus",
+        "ckks",
+        "paillier",
+    ] {
+        assert!(met(defence) > 0, "{defence}");
+    }
 }
