@@ -109,3 +109,80 @@ fn slanted(
         canvas.line(&[place(from), place(to)], stroke);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Machado, Oliveira and Fernandes (2009), severity 1, on linear light: protanopia and deuteranopia.
+    const BLIND: [[[f64; 3]; 3]; 2] = [
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ];
+
+    fn linear(c: Colour) -> [f64; 3] {
+        let decode = |v: u8| {
+            let v = f64::from(v) / 255.0;
+            if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+        };
+        [c.0, c.1, c.2].map(decode)
+    }
+
+    fn times(m: &[[f64; 3]; 3], v: [f64; 3]) -> [f64; 3] {
+        m.map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0))
+    }
+
+    /// CIELAB under D65.
+    fn lab([r, g, b]: [f64; 3]) -> [f64; 3] {
+        let xyz = [
+            (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505,
+            0.2126 * r + 0.7152 * g + 0.0722 * b,
+            (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089,
+        ];
+        let f = |t: f64| if t > 0.008856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+        let [x, y, z] = xyz.map(f);
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+        lab(a).iter().zip(lab(b)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    }
+
+    fn pairs() -> impl Iterator<Item = (usize, usize)> {
+        (0..SERIES).flat_map(|a| (0..a).map(move |b| (a, b)))
+    }
+
+    #[test]
+    fn colour_blind_readers_tell_every_pair_apart() {
+        for (a, b) in pairs() {
+            for blind in &BLIND {
+                let [a, b] = [a, b].map(|at| times(blind, linear(colour(at))));
+                assert!(distance(a, b) > 9.0, "{a:?} {b:?}: {}", distance(a, b));
+            }
+        }
+    }
+
+    /// What a marker is made of, without its colour.
+    fn shape(at: usize) -> String {
+        let mut canvas = Canvas::sized(10.0, 10.0);
+        marker(&mut canvas, at, (5.0, 5.0), 2.0);
+        let svg = canvas.svg().unwrap();
+        let Colour(r, g, b, _) = colour(at);
+        svg.replace(&format!("#{r:02X}{g:02X}{b:02X}"), "")
+    }
+
+    #[test]
+    fn grey_prints_tell_curves_markers_and_areas_apart() {
+        let light = |at: usize| lab(linear(colour(at)))[0];
+        for (a, b) in pairs() {
+            assert_ne!(shape(a), shape(b), "markers {a} and {b}");
+            // Four dashes for seven curves: those that share one differ in lightness.
+            assert!(dash(a) != dash(b) || (light(a) - light(b)).abs() > 12.0, "curves {a} and {b}");
+        }
+        // Seven more have the colours again, with other markers.
+        for at in 0..SERIES {
+            assert_eq!(colour(at), colour(at + SERIES));
+            assert_ne!(shape(at), shape(at + SERIES));
+        }
+    }
+}

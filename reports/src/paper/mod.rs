@@ -14,7 +14,10 @@ mod filter;
 mod measure;
 #[allow(dead_code, reason = "called by the modules that follow")]
 mod pool;
+mod poster;
 #[allow(dead_code, reason = "called by the modules that follow")]
 mod select;
-#[allow(dead_code, reason = "called by the modules that follow")]
 pub(crate) mod style;
+
+pub use poster::write_poster;
+pub use style::StyleName;

@@ -1,0 +1,114 @@
+//! One page that tells a run: headline numbers, pictures, charts, the threat model in words, costs, and how to run it again.
+
+mod charts;
+mod flow;
+mod numbers;
+mod words;
+
+use super::style::{Style, StyleName};
+use crate::ReportError;
+use crate::ink::canvas::{Canvas, Stroke};
+use crate::ink::palette;
+use crate::run::Run;
+use crate::store::write_whole;
+use charts::Block;
+use flow::{Flow, LEAD};
+use std::path::{Path, PathBuf};
+
+/// Width and height of A4 in points: 210 mm by 297 mm.
+const A4: (f64, f64) = (210.0 * 72.0 / 25.4, 297.0 * 72.0 / 25.4);
+/// A1 against A4: 594 mm by 841 mm.
+const A1: f64 = 594.0 / 210.0;
+/// Dots per inch of the picture.
+const DPI: f64 = 200.0;
+/// Margins and the gap between columns, in points.
+const MARGIN: f64 = 30.0;
+const GUTTER: f64 = 18.0;
+/// Widths that the page is set at until everything has room; wider means smaller when printed.
+const WIDTHS: [f64; 9] = [1.0, 1.06, 1.12, 1.2, 1.3, 1.42, 1.6, 1.9, 2.4];
+
+/// Writes `poster.pdf` (A4), `poster-a1.pdf` and `poster.png` of the run in folder `run` below `out`, and returns the first.
+///
+/// Charts that the run has no data for are left out and named at the foot of the page. The same records give the same bytes.
+///
+/// # Errors
+/// [`ReportError`] where the run folder cannot be read or `out` cannot be written.
+pub fn write_poster(run: &Path, out: &Path) -> Result<PathBuf, ReportError> {
+    let page = poster(&Run::load(run)?);
+    let path = out.join("poster.pdf");
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |message: String| ReportError::io("draw", &path)(std::io::Error::other(message))
+    };
+    write_whole(&path, &page.pdf().map_err(failed(&path))?)?;
+    let mut large = Canvas::sized(A4.0 * A1, A4.1 * A1);
+    large.lay(&page, (0.0, 0.0), A1);
+    let a1 = out.join("poster-a1.pdf");
+    write_whole(&a1, &large.pdf().map_err(failed(&a1))?)?;
+    let png = out.join("poster.png");
+    write_whole(&png, &page.png_at(DPI).map_err(failed(&png))?)?;
+    Ok(path)
+}
+
+/// The page at A4.
+pub(crate) fn poster(run: &Run) -> Canvas {
+    let tries = WIDTHS.iter().map(|wider| (set(run, A4.0 * wider), *wider));
+    let fits = |(page, wider): &(Canvas, f64)| page.size().1 <= A4.1 * wider;
+    let mut last = None;
+    for (page, wider) in tries {
+        let done = fits(&(page.clone(), wider));
+        last = Some((page, wider));
+        if done {
+            break;
+        }
+    }
+    let mut out = Canvas::sized(A4.0, A4.1);
+    if let Some((page, wider)) = last {
+        let scale = (1.0 / wider).min(A4.1 / page.size().1);
+        out.lay(&page, ((A4.0 - page.size().0 * scale) / 2.0, 0.0), scale);
+    }
+    out
+}
+
+/// The page at this width, as high as it needs to be.
+fn set(run: &Run, width: f64) -> Canvas {
+    let style = Style::of(StyleName::Thesis);
+    let mut canvas = Canvas::sized(width, 100.0);
+    let inner = width - 2.0 * MARGIN;
+    let mut head = Flow::new(MARGIN, MARGIN, inner);
+    words::head(&mut canvas, &mut head, run);
+    numbers::tiles(&mut canvas, &mut head, run);
+    let column = (inner - GUTTER) / 2.0;
+    let (blocks, lacking) = charts::all(run);
+    let mut columns = [0.0, column + GUTTER].map(|x| Flow::new(MARGIN + x, head.y + 8.0, column));
+    for block in &blocks {
+        let flow = if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
+        place(&mut canvas, flow, block, &style);
+    }
+    for section in [words::threats(run), words::costs(run)].into_iter().flatten() {
+        let flow = if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
+        flow.section(&mut canvas, &section.0, &section.1);
+    }
+    let mut foot = Flow::new(MARGIN, columns[0].y.max(columns[1].y) + 4.0, inner);
+    let line = Stroke::solid(palette::GREY, 0.6);
+    canvas.line(&[(MARGIN, foot.y), (width - MARGIN, foot.y)], line);
+    foot.y += 4.0;
+    foot.section(&mut canvas, "Reproducibility", &words::reproducibility(run));
+    if !lacking.is_empty() {
+        foot.text(&mut canvas, &format!("Not drawn: {}.", lacking.join("; ")), 7.0);
+    }
+    canvas.set_height(foot.y + MARGIN - LEAD);
+    canvas
+}
+
+fn place(canvas: &mut Canvas, flow: &mut Flow, block: &Block, style: &Style) {
+    flow.heading(canvas, &block.title);
+    let chart = super::draw::draw_at(&block.body, style, flow.width);
+    canvas.lay(&chart, (flow.x, flow.y), 1.0);
+    flow.y += chart.size().1 + 3.0;
+    flow.text(canvas, &block.caption, 7.0);
+    flow.y += 9.0;
+}
+
+#[cfg(test)]
+mod tests;

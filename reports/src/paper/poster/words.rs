@@ -1,0 +1,101 @@
+//! What the page says in words.
+
+use super::flow::{ACCENT, Flow};
+use crate::ink::canvas::{Align, Canvas, Text};
+use crate::ink::font;
+use crate::markdown::{bytes, count};
+use crate::run::{Run, group};
+
+/// Threat models that are spelled out.
+const THREATS: usize = 4;
+/// Attacks whose costs are told.
+const COSTS: usize = 6;
+/// Letters of the title, in points.
+const TITLE: f64 = 21.0;
+
+/// A heading with its paragraphs.
+type Section = (String, Vec<String>);
+
+/// Title and description.
+pub(super) fn head(canvas: &mut Canvas, flow: &mut Flow, run: &Run) {
+    let suite = &run.info.suite;
+    flow.y += TITLE * 0.8;
+    let version = format!("version {}{}", suite.version, profile(run));
+    let room = flow.width - font::width(&version, 8.0) - 12.0;
+    canvas.write(Text {
+        at: (flow.x, flow.y),
+        size: TITLE,
+        align: Align::Start,
+        colour: ACCENT,
+        upwards: false,
+        text: font::fit(&suite.name, TITLE, room),
+        raised: String::new(),
+    });
+    canvas.text((flow.x + flow.width, flow.y), 8.0, Align::End, version);
+    flow.y += 6.0;
+    flow.text(canvas, &suite.description, 9.5);
+    flow.y += 8.0;
+}
+
+fn profile(run: &Run) -> String {
+    run.info.suite.profile.as_ref().map_or(String::new(), |p| format!(", profile {p}"))
+}
+
+/// Who attacked, what was seen and what was known: each threat model with its number of cells, commonest first.
+pub(super) fn threats(run: &Run) -> Option<Section> {
+    let mut groups = group(run.attacked(), |at| run.records[at].threat.clone());
+    groups.sort_by_key(|cells| std::cmp::Reverse(cells.len()));
+    let told = groups.iter().take(THREATS).map(|cells| {
+        let cell = if cells.len() == 1 { "cell" } else { "cells" };
+        format!("{} ({} {cell})", run.records[cells[0]].threat, cells.len())
+    });
+    let mut told: Vec<String> = told.collect();
+    let left = groups.len().saturating_sub(THREATS);
+    if left > 0 {
+        told.push(format!("{left} more threat models: see the report."));
+    }
+    (!groups.is_empty()).then_some(("Threat model".into(), told))
+}
+
+/// What each attack cost, mean over its cells.
+pub(super) fn costs(run: &Run) -> Option<Section> {
+    let groups = group(run.attacked(), |at| run.records[at].spec.attack.name.clone());
+    let mut told: Vec<String> = groups.iter().take(COSTS).map(|cells| cost(run, cells)).collect();
+    let left = groups.len().saturating_sub(COSTS);
+    if left > 0 {
+        told.push(format!("{left} more attacks: see the report."));
+    }
+    (!groups.is_empty()).then_some(("Costs".into(), told))
+}
+
+fn cost(run: &Run, cells: &[usize]) -> String {
+    let n = cells.len() as f64;
+    let mean = |value: &dyn Fn(usize) -> f64| cells.iter().map(|at| value(*at)).sum::<f64>() / n;
+    let records = &run.records;
+    let seconds = mean(&|at| records[at].wall.attack_seconds / records[at].spec.trials.max(1) as f64);
+    let gradients = mean(&|at| records[at].cost.gradient_evaluations as f64).round() as u64;
+    let up = mean(&|at| records[at].cost.bytes_up as f64).round() as u64;
+    format!(
+        "{}: {seconds:.1} s and {} gradient evaluations a trial; a client sends {} a round (means over {} {})",
+        records[cells[0]].spec.attack.name,
+        count(gradients),
+        bytes(up),
+        cells.len(),
+        if cells.len() == 1 { "cell" } else { "cells" }
+    )
+}
+
+/// How to run it again, and on what it ran.
+pub(super) fn reproducibility(run: &Run) -> Vec<String> {
+    let info = &run.info;
+    let shard = info.shard.as_ref().map_or(String::new(), |s| format!(", shard {s}"));
+    let elsewhere = match info.elsewhere.len() {
+        0 => String::new(),
+        n => format!("; parts on {n} other machine{}", if n == 1 { "" } else { "s" }),
+    };
+    vec![format!(
+        "{}  ·  bench {}, libtorch {}, {}, {}{shard}{elsewhere}. Every random number derives from the seeds in the suite; every figure \
+         is drawn from the run's records.",
+        info.command, info.bench_version, info.libtorch, info.device, info.machine
+    )]
+}
