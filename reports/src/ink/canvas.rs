@@ -82,17 +82,20 @@ pub(crate) struct Canvas {
     pub(super) shapes: Vec<Shape>,
     pub(super) pictures: Vec<Picture>,
     pub(super) texts: Vec<Text>,
+    /// Whether an SVG holds the face.
+    faced: bool,
 }
 
 impl Canvas {
-    /// A white figure of one column's width.
+    /// A white figure of a report, one column wide.
     pub fn new(height: f64) -> Self {
-        Self::sized(COLUMN, height)
+        Canvas { faced: false, ..Self::sized(COLUMN, height) }
     }
 
-    /// A white figure of this size in points.
+    /// A white figure of a paper, of this size in points.
     pub fn sized(width: f64, height: f64) -> Self {
-        Canvas { width, height, shapes: Vec::new(), pictures: Vec::new(), texts: Vec::new() }
+        let (shapes, pictures, texts) = (Vec::new(), Vec::new(), Vec::new());
+        Canvas { width, height, shapes, pictures, texts, faced: true }
     }
 
     /// Width and height in points.
@@ -167,14 +170,9 @@ impl Canvas {
         raster::png(self, dpi)
     }
 
-    /// The figure as SVG whose letters are those of whichever such face the reader has.
+    /// The figure as SVG; a figure of a paper has its face inside, one of a report takes whichever such face the reader has.
     pub fn svg(&self) -> Result<String, String> {
-        svg::document(self, false)
-    }
-
-    /// The figure as SVG with its face inside.
-    pub fn svg_with_face(&self) -> Result<String, String> {
-        svg::document(self, true)
+        svg::document(self, self.faced)
     }
 
     /// The figure as PDF of one page of its size, with its face inside.

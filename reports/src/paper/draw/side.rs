@@ -99,7 +99,7 @@ impl Side {
     pub fn beside(want: &Want, style: &Style, length: f64, limit: f64) -> Self {
         match &want.kind {
             Kind::Numbers { scale, values, grounded } => {
-                let most = (length / 15.0).clamp(2.0, 7.0) as usize;
+                let most = (length / 13.5).clamp(2.0, 7.0) as usize;
                 Side::Numbers(Ruler::of(scale, values, *grounded, most))
             }
             Kind::Names(names) => {

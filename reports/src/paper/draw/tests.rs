@@ -16,7 +16,7 @@ fn keep(style: StyleName, chart: &Chart, canvas: &Canvas) {
     let file = |ending: &str| dir.join(format!("{}.{ending}", chart.name));
     std::fs::write(file("png"), canvas.png().unwrap()).unwrap();
     std::fs::write(file("pdf"), canvas.pdf().unwrap()).unwrap();
-    std::fs::write(file("svg"), canvas.svg_with_face().unwrap()).unwrap();
+    std::fs::write(file("svg"), canvas.svg().unwrap()).unwrap();
 }
 
 fn overlap(a: &Text, b: &Text) -> bool {
@@ -63,7 +63,7 @@ fn the_same_figure_gives_the_same_bytes() {
     for (a, b) in first.iter().zip(&sample::all(dir.path())).filter(|(a, _)| a.width == Width::Column) {
         let (a, b) = (draw(a, &style), draw(b, &style));
         assert_eq!(a.pdf().unwrap(), b.pdf().unwrap());
-        assert_eq!(a.svg_with_face().unwrap(), b.svg_with_face().unwrap());
+        assert_eq!(a.svg().unwrap(), b.svg().unwrap());
         assert_eq!(a.png().unwrap(), b.png().unwrap());
     }
 }
@@ -81,6 +81,7 @@ fn a_pdf_has_the_page_the_face_and_no_date() {
     let page: Vec<f64> = page.split_whitespace().map(|v| v.parse().unwrap()).collect();
     assert!((page[2] - width).abs() < 1e-3 && (page[3] - height).abs() < 1e-3, "{page:?}");
     assert!(text.contains("BenchSans") && text.contains("/FontFile") && text.contains("/ToUnicode"));
+    assert!(canvas.svg().unwrap().contains("@font-face{font-family:'Bench Sans';src:url(data:font/ttf;base64,"));
     assert!(!text.contains("CreationDate") && !text.contains("ModDate"));
 }
 
@@ -142,7 +143,7 @@ fn odd_values_do_not_stop_the_drawing() {
         };
         for style in StyleName::ALL.map(Style::of) {
             let canvas = draw(&chart, &style);
-            assert!(canvas.png().is_ok() && canvas.pdf().is_ok() && canvas.svg_with_face().is_ok());
+            assert!(canvas.png().is_ok() && canvas.pdf().is_ok() && canvas.svg().is_ok());
         }
     }
 }

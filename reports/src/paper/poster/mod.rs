@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Width and height of A4 in points: 210 mm by 297 mm.
 const A4: (f64, f64) = (210.0 * 72.0 / 25.4, 297.0 * 72.0 / 25.4);
-/// A1 against A4: 594 mm by 841 mm.
-const A1: f64 = 594.0 / 210.0;
+/// Width and height of A1 in points: 594 mm by 841 mm.
+const A1: (f64, f64) = (594.0 * 72.0 / 25.4, 841.0 * 72.0 / 25.4);
 /// Dots per inch of the picture.
 const DPI: f64 = 200.0;
 /// Margins and the gap between columns, in points.
@@ -41,8 +41,8 @@ pub fn write_poster(run: &Path, out: &Path) -> Result<PathBuf, ReportError> {
         move |message: String| ReportError::io("draw", &path)(std::io::Error::other(message))
     };
     write_whole(&path, &page.pdf().map_err(failed(&path))?)?;
-    let mut large = Canvas::sized(A4.0 * A1, A4.1 * A1);
-    large.lay(&page, (0.0, 0.0), A1);
+    let mut large = Canvas::sized(A1.0, A1.1);
+    large.lay(&page, (0.0, 0.0), A1.0 / A4.0);
     let a1 = out.join("poster-a1.pdf");
     write_whole(&a1, &large.pdf().map_err(failed(&a1))?)?;
     let png = out.join("poster.png");
