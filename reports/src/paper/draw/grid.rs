@@ -21,6 +21,8 @@ const LARGEST: f64 = 72.0;
 const SMALLEST: f64 = 25.0;
 /// Largest side of a picture that is read, in pixels.
 const PIXELS: u32 = 4096;
+/// Lines that a caption may take.
+const CAPTION: usize = 4;
 /// Share of the width that labels left of the rows take at most.
 const LABELS: f64 = 0.2;
 
@@ -29,7 +31,8 @@ struct Sheet {
     left: f64,
     side: f64,
     label: f64,
-    caption_lines: usize,
+    /// Lines of captions of each row.
+    captions: Vec<usize>,
     pictures: Vec<Vec<Option<RgbImage>>>,
 }
 
@@ -73,14 +76,16 @@ fn band(grid: &Grid, style: &Style, width: f64, columns: usize) -> Canvas {
     let sheet = Sheet::of(grid, style, width, columns);
     let (heads, upwards) = sheet.heads(grid, style);
     let top = sheet.head_room(&heads, upwards, style);
-    let each = snap(sheet.row(style));
-    let mut canvas = Canvas::sized(width, (top + each * grid.rows.len() as f64).max(20.0));
+    let mut canvas = Canvas::sized(width, 20.0);
     for (column, lines) in heads.iter().enumerate() {
         sheet.head(&mut canvas, style, lines, (column, top), upwards);
     }
+    let mut y = top;
     for (at, row) in grid.rows.iter().enumerate() {
-        sheet.draw_row(&mut canvas, style, row, at, top + each * at as f64);
+        sheet.draw_row(&mut canvas, style, row, at, y);
+        y += sheet.row(at, style);
     }
+    canvas.set_height(y.max(20.0));
     canvas
 }
 
@@ -98,22 +103,23 @@ impl Sheet {
         let side = side(&pictures, free.min(LARGEST));
         let all = label + columns as f64 * (side + GAP) - GAP;
         let left = snap(((width - all) / 2.0).max(0.0) + label);
-        let captions = grid.rows.iter().flat_map(|r| r.cells.iter().flatten()).map(|c| &c.caption);
-        let lines = captions.map(|c| caption(c, style, side).len()).max().unwrap_or(0);
-        Sheet { left, side, label, caption_lines: lines, pictures }
+        let most = |row: &GridRow| {
+            row.cells.iter().flatten().map(|c| caption(&c.caption, style, side).len()).max().unwrap_or(0)
+        };
+        Sheet { left, side, label, captions: grid.rows.iter().map(most).collect(), pictures }
     }
 
     fn x(&self, column: usize) -> f64 {
         self.left + column as f64 * (self.side + GAP)
     }
 
-    /// Height of a row with its captions.
-    fn row(&self, style: &Style) -> f64 {
-        let captions = match self.caption_lines {
-            0 => 0.0,
-            lines => lines as f64 * LEADING * style.tick + 1.5,
+    /// Height of row `at` with its captions.
+    fn row(&self, at: usize, style: &Style) -> f64 {
+        let captions = match self.captions.get(at) {
+            None | Some(0) => 0.0,
+            Some(lines) => *lines as f64 * LEADING * style.tick + 1.5,
         };
-        self.side + captions + GAP
+        snap(self.side + captions + GAP)
     }
 
     /// Heads in lines; reading upwards where one of them has no room otherwise.
@@ -164,7 +170,7 @@ impl Sheet {
 
     fn draw_row(&self, canvas: &mut Canvas, style: &Style, row: &GridRow, at: usize, top: f64) {
         if !row.label.is_empty() {
-            let most = (self.row(style) / (LEADING * style.tick)).floor().max(1.0) as usize;
+            let most = ((self.side + 2.0) / (LEADING * style.tick)).floor().max(1.0) as usize;
             let lines = font::wrap(&row.label, style.tick, self.label - 4.0, most);
             block(canvas, &lines, style.tick, (self.left - 4.0, top + self.side / 2.0), Align::End);
         }
@@ -193,7 +199,7 @@ fn load(file: &Path) -> Option<RgbImage> {
 }
 
 fn caption(caption: &str, style: &Style, side: f64) -> Vec<String> {
-    if caption.is_empty() { Vec::new() } else { font::wrap(caption, style.tick, side + GAP - 1.0, 2) }
+    if caption.is_empty() { Vec::new() } else { font::wrap(caption, style.tick, side + GAP - 1.0, CAPTION) }
 }
 
 /// The largest side up to `most` points at which a pixel of the most frequent picture has a whole number of dots; where pixels
@@ -207,7 +213,7 @@ fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
     if dots >= pixels { (dots / pixels).floor() * pixels / DOTS } else { dots / DOTS }
 }
 
-/// A frame with a cross: there should be a picture.
+/// A frame with a dash: there should be a picture.
 fn missing(canvas: &mut Canvas, style: &Style, (x, y): Point, side: f64) {
     let corners = [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)];
     canvas.line(&corners, Stroke::solid(FAINT, 0.7));

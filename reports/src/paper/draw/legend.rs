@@ -38,9 +38,11 @@ pub(super) struct Legend {
 }
 
 impl Legend {
-    /// As many columns as fit; a single key needs no legend.
+    /// As many columns as fit; a single series needs no legend, and one without a name has no entry.
     pub fn of(keys: Vec<Key>, style: &Style, width: f64) -> Self {
-        if keys.len() < 2 {
+        let keys: Vec<Key> = keys.into_iter().filter(|key| !key.name.is_empty()).collect();
+        let marks = keys.iter().any(|key| matches!(key.sign, Sign::Dashed(..)));
+        if keys.len() < 2 && !marks {
             return Legend { keys: Vec::new(), columns: Vec::new(), rows: Vec::new() };
         }
         let limit = width - SIGN - 2.0;

@@ -8,7 +8,7 @@ use crate::run::Run;
 use suites::figure::{FigureKind as K, FigureSpec};
 
 /// Reconstructions in the montage, and how many stand side by side.
-const TOP: (usize, usize) = (10, 5);
+const TOP: (usize, usize) = (8, 4);
 
 /// A chart with its heading and what to say of it.
 pub(super) struct Block {
@@ -82,7 +82,7 @@ fn wanted(run: &Run) -> Vec<(String, String, Vec<FigureSpec>)> {
         true => (
             "Privacy against utility".to_owned(),
             "What each defence leaves of the task and to the strongest attack tried.".to_owned(),
-            vec![FigureSpec { y: Some("psnr".into()), ..FigureSpec::new("frontier", K::Frontier) }, heat],
+            vec![FigureSpec { colour: Some("defenses.name".into()), ..FigureSpec::new("frontier", K::Frontier) }, FigureSpec::new("frontier", K::Frontier), heat],
         ),
         false => (
             "Every attack".to_owned(),

@@ -24,8 +24,8 @@ const DPI: f64 = 200.0;
 /// Margins and the gap between columns, in points.
 const MARGIN: f64 = 30.0;
 const GUTTER: f64 = 18.0;
-/// Widths that the page is set at until everything has room; wider means smaller when printed.
-const WIDTHS: [f64; 9] = [1.0, 1.06, 1.12, 1.2, 1.3, 1.42, 1.6, 1.9, 2.4];
+/// Widths, against A4, that the page is set at until everything has room; wider means smaller when printed.
+const WIDTHS: [f64; 12] = [0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2, 1.3, 1.42, 1.6, 1.9, 2.4];
 
 /// Writes `poster.pdf` (A4), `poster-a1.pdf` and `poster.png` of the run in folder `run` below `out`, and returns the first.
 ///
@@ -52,26 +52,22 @@ pub fn write_poster(run: &Path, out: &Path) -> Result<PathBuf, ReportError> {
 
 /// The page at A4.
 pub(crate) fn poster(run: &Run) -> Canvas {
-    let tries = WIDTHS.iter().map(|wider| (set(run, A4.0 * wider), *wider));
-    let fits = |(page, wider): &(Canvas, f64)| page.size().1 <= A4.1 * wider;
-    let mut last = None;
-    for (page, wider) in tries {
-        let done = fits(&(page.clone(), wider));
-        last = Some((page, wider));
-        if done {
+    let blocks = charts::all(run);
+    let mut out = Canvas::sized(A4.0, A4.1);
+    for wider in WIDTHS {
+        let page = set(run, &blocks, A4.0 * wider);
+        let fits = page.size().1 <= A4.1 * wider;
+        if fits || wider == WIDTHS[WIDTHS.len() - 1] {
+            let scale = (1.0 / wider).min(A4.1 / page.size().1);
+            out.lay(&page, ((A4.0 - page.size().0 * scale) / 2.0, 0.0), scale);
             break;
         }
-    }
-    let mut out = Canvas::sized(A4.0, A4.1);
-    if let Some((page, wider)) = last {
-        let scale = (1.0 / wider).min(A4.1 / page.size().1);
-        out.lay(&page, ((A4.0 - page.size().0 * scale) / 2.0, 0.0), scale);
     }
     out
 }
 
 /// The page at this width, as high as it needs to be.
-fn set(run: &Run, width: f64) -> Canvas {
+fn set(run: &Run, (blocks, lacking): &(Vec<Block>, Vec<String>), width: f64) -> Canvas {
     let style = Style::of(StyleName::Thesis);
     let mut canvas = Canvas::sized(width, 100.0);
     let inner = width - 2.0 * MARGIN;
@@ -79,9 +75,8 @@ fn set(run: &Run, width: f64) -> Canvas {
     words::head(&mut canvas, &mut head, run);
     numbers::tiles(&mut canvas, &mut head, run);
     let column = (inner - GUTTER) / 2.0;
-    let (blocks, lacking) = charts::all(run);
     let mut columns = [0.0, column + GUTTER].map(|x| Flow::new(MARGIN + x, head.y + 8.0, column));
-    for block in &blocks {
+    for block in blocks {
         let flow = if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
         place(&mut canvas, flow, block, &style);
     }

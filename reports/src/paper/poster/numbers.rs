@@ -89,9 +89,10 @@ fn success(run: &Run) -> Option<Tile> {
     let rates = run.attacked().into_iter().filter_map(|at| Some((at, *run.cells[at].success.get(&name)?)));
     let (at, rate) = rates.reduce(|a, b| if b.1.rate > a.1.rate { b } else { a })?;
     let range = format!("{:.0}–{:.0} %", 100.0 * rate.ci.low, 100.0 * rate.ci.high);
+    let whose = if rate.successes > 0 { format!(": {}", label(run, at)) } else { ", of any cell".into() };
     Some(Tile {
         number: format!("{:.0} %", 100.0 * rate.rate),
-        meaning: format!("highest share with {name} ({range}): {}", label(run, at)),
+        meaning: format!("highest share with {name} ({range}){whose}"),
     })
 }
 

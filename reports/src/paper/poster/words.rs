@@ -41,13 +41,21 @@ fn profile(run: &Run) -> String {
     run.info.suite.profile.as_ref().map_or(String::new(), |p| format!(", profile {p}"))
 }
 
+/// A threat without the clause on defences, which the charts tell.
+fn adversary(threat: &str) -> String {
+    let clause = [", undefended", ", defended by"].iter().find_map(|start| threat.find(start));
+    let Some(from) = clause else { return threat.into() };
+    let to = threat[from..].find([';', '.']).map_or(threat.len(), |at| from + at);
+    format!("{}{}", &threat[..from], &threat[to..])
+}
+
 /// Who attacked, what was seen and what was known: each threat model with its number of cells, commonest first.
 pub(super) fn threats(run: &Run) -> Option<Section> {
-    let mut groups = group(run.attacked(), |at| run.records[at].threat.clone());
+    let mut groups = group(run.attacked(), |at| adversary(&run.records[at].threat));
     groups.sort_by_key(|cells| std::cmp::Reverse(cells.len()));
     let told = groups.iter().take(THREATS).map(|cells| {
         let cell = if cells.len() == 1 { "cell" } else { "cells" };
-        format!("{} ({} {cell})", run.records[cells[0]].threat, cells.len())
+        format!("{} ({} {cell})", adversary(&run.records[cells[0]].threat), cells.len())
     });
     let mut told: Vec<String> = told.collect();
     let left = groups.len().saturating_sub(THREATS);
