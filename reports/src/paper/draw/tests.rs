@@ -81,7 +81,9 @@ fn a_pdf_has_the_page_the_face_and_no_date() {
     let page: Vec<f64> = page.split_whitespace().map(|v| v.parse().unwrap()).collect();
     assert!((page[2] - width).abs() < 1e-3 && (page[3] - height).abs() < 1e-3, "{page:?}");
     assert!(text.contains("BenchSans") && text.contains("/FontFile") && text.contains("/ToUnicode"));
-    assert!(canvas.svg().unwrap().contains("@font-face{font-family:'Bench Sans';src:url(data:font/ttf;base64,"));
+    assert!(
+        canvas.svg().unwrap().contains("@font-face{font-family:'Bench Sans';src:url(data:font/ttf;base64,")
+    );
     assert!(!text.contains("CreationDate") && !text.contains("ModDate"));
 }
 

@@ -82,7 +82,14 @@ fn wanted(run: &Run) -> Vec<(String, String, Vec<FigureSpec>)> {
         true => (
             "Privacy against utility".to_owned(),
             "What each defence leaves of the task and to the strongest attack tried.".to_owned(),
-            vec![FigureSpec { colour: Some("defenses.name".into()), ..FigureSpec::new("frontier", K::Frontier) }, FigureSpec::new("frontier", K::Frontier), heat],
+            vec![
+                FigureSpec {
+                    colour: Some("defenses.name".into()),
+                    ..FigureSpec::new("frontier", K::Frontier)
+                },
+                FigureSpec::new("frontier", K::Frontier),
+                heat,
+            ],
         ),
         false => (
             "Every attack".to_owned(),
