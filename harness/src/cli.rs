@@ -59,6 +59,14 @@ pub enum Verb {
     Merge(verbs::merge::Args),
     /// Write the report of a run folder
     Report(verbs::report::Args),
+    /// Keep what a run found in one small file, to compare later runs with
+    Baseline(verbs::baseline::Args),
+    /// Compare two runs, or a run with a baseline, and fail where something regressed
+    Compare(verbs::compare::Args),
+    /// Draw headline numbers over all runs below a folder and mark what regressed
+    History(verbs::history::Args),
+    /// Write a run as one tidy table: CSV, JSON lines or Parquet
+    Export(verbs::export::Args),
 }
 
 /// Answers a command line that is not to be run: help and version as they are, mistakes on one line. Returns the exit code.

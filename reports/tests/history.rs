@@ -5,7 +5,6 @@ mod common;
 use common::nights::{Night, rescore, write, write_as};
 use reports::history::write_history;
 use std::path::Path;
-use suites::Gate;
 
 /// Four nights of one suite, the third with a weakened attack, and folders of other kinds.
 fn nights(dir: &Path) {
@@ -36,7 +35,7 @@ fn nights_are_ordered_compared_and_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     nights(&dir.path().join("runs"));
-    let summary = write_history(&dir.path().join("runs"), &out, &Gate::default()).unwrap();
+    let summary = write_history(&dir.path().join("runs"), &out, None).unwrap();
     assert_eq!((summary.runs, summary.groups, summary.regressed), (5, 2, 1));
     assert_eq!(summary.skipped.len(), 2, "{:?}", summary.skipped);
     assert!(summary.skipped.iter().any(|s| s.contains("use a newer bench")), "{:?}", summary.skipped);
@@ -66,7 +65,7 @@ fn the_same_runs_give_the_same_files() {
     nights(&dir.path().join("runs"));
     let written = |name: &str| {
         let out = dir.path().join(name);
-        write_history(&dir.path().join("runs"), &out, &Gate::default()).unwrap();
+        write_history(&dir.path().join("runs"), &out, None).unwrap();
         let file = |f: &str| std::fs::read(out.join(f)).unwrap();
         (file("history.md"), file("history.csv"), file("figures/suite-night-accuracy.png"))
     };
@@ -77,7 +76,7 @@ fn the_same_runs_give_the_same_files() {
 fn nothing_found_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let said =
-        |at: &Path| write_history(at, &dir.path().join("out"), &Gate::default()).unwrap_err().to_string();
+        |at: &Path| write_history(at, &dir.path().join("out"), None).unwrap_err().to_string();
     assert!(said(dir.path()).starts_with("no run folder that can be read lies below"));
     assert!(said(&dir.path().join("absent")).starts_with("cannot read folder"));
 }

@@ -8,12 +8,16 @@ use crate::cli::{Cli, Verb};
 use crate::settings::Settings;
 
 pub mod attack;
+pub mod baseline;
 pub mod check;
+pub mod compare;
 pub mod data;
 pub mod doctor;
 pub mod dp;
 pub mod embed;
+pub mod export;
 pub mod extract;
+pub mod history;
 pub mod infer;
 pub mod invert;
 pub mod keys;
@@ -56,6 +60,10 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Train(args) => train::run(args, &settings),
         Verb::Merge(args) => merge::run(args, &settings),
         Verb::Report(args) => report::run(args, &settings),
+        Verb::Baseline(args) => baseline::run(args, &settings),
+        Verb::Compare(args) => compare::run(args, &settings),
+        Verb::History(args) => history::run(args, &settings),
+        Verb::Export(args) => export::run(args, &settings),
     }
 }
 

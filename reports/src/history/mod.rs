@@ -53,12 +53,12 @@ impl Night {
 
 /// Writes `out/history.md`, `out/history.csv` and `out/figures/` on every run folder below `dir`.
 ///
-/// Runs are grouped by suite and profile, ordered by when their last cell was finished, and each is compared under `gate` with the last one
-/// before it that can be compared. What cannot be read is listed and left out.
+/// Runs are grouped by suite and profile, ordered by when their last cell was finished, and each is compared under `gate` (`None`: that of
+/// its own suite, the default one where it cannot be read) with the last one before it that can be compared. What cannot be read is listed and left out.
 ///
 /// # Errors
 /// [`ReportError::Incomparable`] where no run is found below `dir`; [`ReportError::Io`].
-pub fn write_history(dir: &Path, out: &Path, gate: &Gate) -> Result<HistorySummary, ReportError> {
+pub fn write_history(dir: &Path, out: &Path, gate: Option<&Gate>) -> Result<HistorySummary, ReportError> {
     let (found, skipped) = find::runs(dir)?;
     if found.is_empty() {
         let why = skipped.first().map_or(String::new(), |first| format!(" (such as: {first})"));
@@ -89,10 +89,12 @@ pub fn write_history(dir: &Path, out: &Path, gate: &Gate) -> Result<HistorySumma
     })
 }
 
-fn each_against_the_last(nights: &mut [Night], gate: &Gate) {
+fn each_against_the_last(nights: &mut [Night], gate: Option<&Gate>) {
     for at in 1..nights.len() {
+        let own = || Gate::of_suite_text("suite", nights[at].side.suite_text()).unwrap_or_default();
+        let gate = gate.cloned().unwrap_or_else(own);
         let compared = |before: usize| {
-            let found = compare(&nights[before].side, &nights[at].side, gate, Pairing::SameSeed);
+            let found = compare(&nights[before].side, &nights[at].side, &gate, Pairing::SameSeed);
             found.ok().map(|comparison| (before, comparison))
         };
         nights[at].against = (0..at).rev().find_map(compared);
