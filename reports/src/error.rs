@@ -104,6 +104,9 @@ pub enum ReportError {
     /// Two runs that cannot be compared, or a run no baseline can be made of; why, in one line.
     #[error("{0}")]
     Incomparable(String),
+    /// Figures or tables are declared in a way that cannot be read.
+    #[error(transparent)]
+    Declared(#[from] suites::SpecError),
     /// Nothing to merge.
     #[error("no run folder was given to merge; name at least one")]
     NothingToMerge,

@@ -34,7 +34,7 @@ pub use compare::{Comparison, Pairing, Side, Verdict, compare, write_baseline};
 pub use error::ReportError;
 pub use export::{ExportFormat, export};
 pub use history::{HistorySummary, write_history};
-pub use paper::{StyleName, write_poster};
+pub use paper::{PaperSummary, StyleName, write_paper, write_poster};
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};
 pub use report::write_report;
 pub use store::{Host, RunInfo, RunStore, SCHEMA, SuiteInfo, fingerprint, merge, write_whole};

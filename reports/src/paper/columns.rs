@@ -7,7 +7,7 @@ use crate::record::ImageScore;
 use crate::run::Run;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use suites::SpecError;
+use suites::{SpecError, did_you_mean};
 
 /// A column of a figure or a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +171,7 @@ pub(super) fn column(run: &Run, name: &str) -> Result<Column, SpecError> {
     }
     match Measure::of(run, name) {
         Some(measure) => Ok(Column::Measure(measure)),
-        None => Err(SpecError::unknown_name("column", name, known(run))),
+        None => Err(SpecError::unknown_name("column", name, near(name, known(run)))),
     }
 }
 
@@ -243,6 +243,21 @@ fn collect(path: &str, value: &Value, out: &mut BTreeSet<String>) {
             out.insert(path.to_owned());
         }
     }
+}
+
+/// Of all columns those that `name` may have meant: there are too many for one line.
+fn near(name: &str, known: Vec<String>) -> Vec<String> {
+    let family = name.split_once('.').map(|(first, _)| format!("{first}."));
+    let likely = |k: &String| match &family {
+        Some(family) if known.iter().any(|k| k.starts_with(family.as_str())) => {
+            k.starts_with(family.as_str())
+        }
+        _ => !k.contains('.'),
+    };
+    let meant = did_you_mean(name, &known).map(str::to_owned);
+    let mut out: Vec<String> = known.iter().filter(|k| likely(k)).cloned().collect();
+    out.extend(meant.filter(|m| !out.contains(m)));
+    out
 }
 
 /// Every column of the run: measures first, since they are what is mostly misspelt.

@@ -115,6 +115,14 @@ impl Measure {
         }
     }
 
+    /// Title of a table's column.
+    pub fn short_title(&self) -> String {
+        match self {
+            Measure::Success(metric, bound) => threshold(metric, *bound),
+            other => other.title(),
+        }
+    }
+
     /// The range of values, where it is fixed: shares go from 0 to 1.
     pub fn range(&self) -> Option<(f64, f64)> {
         let share = match self {
@@ -134,6 +142,18 @@ impl Measure {
             Measure::Task(_) => 3,
             Measure::Cost(_) => 0,
             Measure::Wall(_) => 1,
+        }
+    }
+
+    /// A value with the decimals of tables; where these would leave nothing of it, in powers of ten.
+    pub fn show(&self, value: f64) -> String {
+        if let Measure::Metric(metric) | Measure::Null(_, metric) = self {
+            return metric.show(value);
+        }
+        let lost = value != 0.0 && value.abs() < 0.5 * 10f64.powi(-(self.decimals() as i32));
+        match lost || value.abs() >= 1e7 {
+            true => format!("{value:.2e}"),
+            false => format!("{value:.*}", self.decimals()),
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) const SERIES: usize = 7;
 const PLOTS: usize = 9;
 
 /// The parts of `picked` by their values of `setting`: in the suite's order, numbers ascending, cells without a value last.
-pub(super) fn part(run: &Run, setting: &Setting, picked: &[Picked]) -> Vec<(Key, Vec<Picked>)> {
+pub(in crate::paper) fn part(run: &Run, setting: &Setting, picked: &[Picked]) -> Vec<(Key, Vec<Picked>)> {
     let mut parts: Vec<(Key, Vec<Picked>)> = Vec::new();
     for cell in picked {
         for (key, piece) in pieces(run, setting, cell) {
@@ -63,7 +63,7 @@ fn order(parts: &mut [(Key, Vec<Picked>)]) {
 }
 
 /// The varying settings in which `cells` differ, by their paths.
-pub(super) fn differing(run: &Run, cells: &[usize]) -> Vec<String> {
+pub(in crate::paper) fn differing(run: &Run, cells: &[usize]) -> Vec<String> {
     let differs = |path: &&String| {
         let values: BTreeSet<_> = cells.iter().map(|at| run.axes.value(*at, path)).collect();
         values.len() > 1
@@ -126,8 +126,11 @@ impl Work<'_> {
 
     /// The vertical scale of `measure`.
     pub(super) fn scale(&self, measure: &Measure, values: &[f64], asked: Option<bool>) -> Scale {
-        // Decibels are logarithms already, and shares have their own range.
-        let linear = measure.range().is_some() || measure.title().contains("(dB)");
+        // Decibels are logarithms already, and likeness and shares are read on their own range; errors and costs span decades.
+        let linear = match measure {
+            Measure::Metric(metric) | Measure::Null(_, metric) => metric.name != "mse",
+            other => other.range().is_some(),
+        };
         let log = asked.unwrap_or(!linear && spans(values)) && positive(values);
         Scale { title: measure.title(), log, range: measure.range(), words: Vec::new() }
     }

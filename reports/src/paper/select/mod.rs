@@ -12,6 +12,8 @@ mod roc;
 mod scatter;
 mod trainings;
 
+pub(super) use groups::{differing, part};
+
 use super::chart::{Chart, Width};
 use super::columns::{self, Setting};
 use super::data::Sheet;

@@ -199,3 +199,37 @@ fn read(path: &Path) -> Result<Vec<(f64, f64)>, String> {
     }
     Ok(corners)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn numbers(value: &Value) -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    }
+
+    #[test]
+    fn agrees_with_scikit_learn() {
+        let golden: Value = serde_json::from_str(include_str!("../../../tests/golden/roc.json")).unwrap();
+        let cases = golden["cases"].as_array().unwrap();
+        assert!(cases.len() >= 10);
+        for case in cases {
+            let lost = case["lost"].as_u64().unwrap() as usize;
+            let mut positives = numbers(&case["positives"]);
+            positives.extend(std::iter::repeat_n(f64::NEG_INFINITY, lost));
+            let (corners, auc) = roc_curve(&positives, &numbers(&case["negatives"]));
+            assert!((auc - case["auc"].as_f64().unwrap()).abs() < 1e-12);
+            let (fpr, tpr) = (numbers(&case["fpr"]), numbers(&case["tpr"]));
+            assert_eq!(corners.len(), fpr.len());
+            for ((x, y), (far, tar)) in corners.iter().zip(fpr.iter().zip(&tpr)) {
+                assert!((x - far).abs() < 1e-12 && (y - tar).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_to_tell_apart_has_no_curve() {
+        assert!(roc_curve(&[], &[1.0]).0.is_empty() && roc_curve(&[1.0], &[]).1.is_nan());
+    }
+}

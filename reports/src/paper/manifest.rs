@@ -1,0 +1,48 @@
+//! `manifest.json`: every file with its hash, what it was made of, and what must be said of it.
+
+use super::write::{Made, PaperSummary};
+use crate::run::Run;
+use serde_json::{Value, json};
+
+/// What the figures and tables of a paper came from.
+pub(super) struct Origin {
+    /// In words: the suite, a file, or the defaults.
+    pub words: String,
+    /// The TOML of the defaults, so that it can be taken over; empty otherwise.
+    pub text: String,
+}
+
+/// The whole manifest as JSON; no time stands in it.
+pub(super) fn manifest(
+    run: &Run,
+    style: &str,
+    origin: &Origin,
+    made: &[Made],
+    files: &[(String, String, usize)],
+    summary: &PaperSummary,
+) -> Vec<u8> {
+    let suite = &run.info.suite;
+    let item = |m: &Made| {
+        json!({
+            "kind": m.what, "name": m.name, "spec": m.spec, "declared": m.place, "files": m.files,
+            "cells": m.cells, "remarks": m.remarks, "error": m.error,
+        })
+    };
+    let file = |(path, hash, bytes): &(String, String, usize)| json!({ "path": path, "blake3": hash, "bytes": bytes });
+    let document = json!({
+        "run": {
+            "suite": suite.name, "profile": suite.profile, "version": suite.version, "schema": run.info.schema,
+            "bench_version": run.info.bench_version, "libtorch": run.info.libtorch, "device": run.info.device,
+            "machine": run.info.machine, "command": run.info.command, "overrides": run.info.overrides,
+            "planned_cells": suite.cells.len(), "recorded_cells": run.records.len(),
+        },
+        "style": style,
+        "declared_by": origin.words,
+        "defaults": if origin.text.is_empty() { Value::Null } else { Value::from(origin.text.as_str()) },
+        "remarks": summary.remarks,
+        "errors": summary.errors,
+        "made": made.iter().map(item).collect::<Vec<_>>(),
+        "files": files.iter().map(file).collect::<Vec<_>>(),
+    });
+    format!("{document:#}\n").into_bytes()
+}

@@ -1,0 +1,264 @@
+//! A table: measures over the values of settings, as LaTeX and CSV.
+
+use super::columns::{self, Key, Setting};
+use super::data::{ESTIMATE, Sheet, ids, of_estimate, shown};
+use super::filter::{self, Picked};
+use super::latex;
+use super::measure::Measure;
+use super::pool::{Estimate, estimate};
+use super::select::part;
+use crate::run::Run;
+use crate::stats::{mean, sample_sd};
+use std::collections::BTreeSet;
+use suites::SpecError;
+use suites::figure::{Bold, Spread, TableSpec};
+
+/// A table as it is written.
+#[derive(Debug)]
+pub(super) struct Tabled {
+    pub tex: String,
+    pub sheet: Sheet,
+    pub remarks: Vec<String>,
+    /// Places of the cells it used.
+    pub cells: Vec<usize>,
+}
+
+/// One row: its values along the row columns, and one estimate per measure.
+struct Row {
+    keys: Vec<Key>,
+    values: Vec<Estimate>,
+}
+
+/// Makes the table.
+///
+/// # Errors
+/// One line with file and line: unknown columns, a filter that matches nothing.
+pub(super) fn table(run: &Run, spec: &TableSpec) -> Result<Tabled, SpecError> {
+    let left = filter::apply(run, &spec.filter, &spec.place)?;
+    let blame = |key: &'static str| move |error| spec.place.blame(key, error);
+    let settings: Result<Vec<Setting>, SpecError> =
+        spec.rows.iter().map(|name| columns::setting(run, name).map_err(blame("rows"))).collect();
+    let measures: Result<Vec<Measure>, SpecError> =
+        spec.columns.iter().map(|name| columns::measure(run, name).map_err(blame("columns"))).collect();
+    let (settings, measures) = (settings?, measures?);
+    let mut rows = Vec::new();
+    split(run, &settings, Vec::new(), left.picked, &mut |keys, picked| {
+        let values = measures.iter().map(|m| estimate(run, m, &picked)).collect();
+        rows.push(Row { keys, values });
+    });
+    let mut remarks = left.remarks;
+    remarks.extend(told(run, spec, &measures, &rows));
+    let cells: BTreeSet<usize> = rows.iter().flat_map(|r| &r.values).flat_map(|e| e.cells.clone()).collect();
+    let tex = tex(run, spec, (&settings, &measures), &rows, &remarks);
+    Ok(Tabled { tex, sheet: sheet(run, spec, &rows), remarks, cells: cells.into_iter().collect() })
+}
+
+/// Every combination of values that has cells, the first column slowest.
+fn split(
+    run: &Run,
+    settings: &[Setting],
+    keys: Vec<Key>,
+    picked: Vec<Picked>,
+    done: &mut impl FnMut(Vec<Key>, Vec<Picked>),
+) {
+    let Some((first, rest)) = settings.split_first() else { return done(keys, picked) };
+    for (key, cells) in part(run, first, &picked) {
+        split(run, rest, keys.iter().cloned().chain([key]).collect(), cells, done);
+    }
+}
+
+/// What a reader of the table must be told.
+fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<String> {
+    let mut out = Vec::new();
+    match spec.spread {
+        Spread::Interval => out
+            .push("in brackets: 95 % intervals (bootstrap over images for means, Wilson for shares)".into()),
+        Spread::Sd => out.push("after ±: sample standard deviation".into()),
+        Spread::None => {}
+    }
+    for (at, measure) in measures.iter().enumerate() {
+        let sum = |pick: fn(&Estimate) -> usize| rows.iter().map(|r| pick(&r.values[at])).sum::<usize>();
+        let mut say = |count: usize, what: &str| {
+            if count > 0 {
+                out.push(format!("{}: {count} {what}", measure.short_title()));
+            }
+        };
+        match measure {
+            Measure::Success(..) => {
+                say(sum(|e| e.failed), "images of failed or diverged attacks count as tries without success")
+            }
+            _ => say(
+                sum(|e| e.failed),
+                "images without a usable value (failed attacks among them) are in no mean",
+            ),
+        }
+        say(sum(|e| e.missing), "not measured");
+        say(sum(|e| e.capped), "above the cap entered at the cap");
+    }
+    let pooled = |e: &&Estimate| e.cells.len() > 1;
+    let differ: BTreeSet<String> = rows
+        .iter()
+        .flat_map(|r| &r.values)
+        .filter(pooled)
+        .flat_map(|e| super::select::differing(run, &e.cells))
+        .collect();
+    if !differ.is_empty() {
+        out.push(format!(
+            "rows pool cells that differ in {}",
+            differ.into_iter().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    out
+}
+
+fn sheet(run: &Run, spec: &TableSpec, rows: &[Row]) -> Sheet {
+    let head = spec
+        .rows
+        .iter()
+        .cloned()
+        .chain(["measure".to_owned()])
+        .chain(ESTIMATE.map(String::from))
+        .chain(["cells".to_owned()]);
+    let mut sheet = Sheet::new(head);
+    for row in rows {
+        for (name, e) in spec.columns.iter().zip(&row.values) {
+            let keys = row.keys.iter().map(Key::label);
+            sheet.push(keys.chain([name.clone()]).chain(of_estimate(e)).chain([ids(run, &e.cells)]));
+        }
+    }
+    if spec.summary {
+        for group in groups(rows) {
+            for (at, name) in spec.columns.iter().enumerate() {
+                let (centre, sd, n) = over(group, at);
+                let keys = group[0].keys.iter().map(Key::label).take(spec.rows.len() - 1);
+                let numbers = [shown(centre), String::new(), String::new(), shown(sd), n.to_string()];
+                let rest = std::iter::repeat_n(String::new(), ESTIMATE.len() - 5 + 1);
+                sheet.push(keys.chain(["mean of rows".to_owned(), name.clone()]).chain(numbers).chain(rest));
+            }
+        }
+    }
+    sheet
+}
+
+/// Rows that differ in the last column alone.
+fn groups(rows: &[Row]) -> Vec<&[Row]> {
+    let prefix = |row: &Row| row.keys[..row.keys.len() - 1].to_vec();
+    rows.chunk_by(|a, b| prefix(a) == prefix(b)).collect()
+}
+
+/// Mean and sample standard deviation over the rows of a group that have a value, and their number.
+fn over(group: &[Row], at: usize) -> (Option<f64>, Option<f64>, usize) {
+    let values: Vec<f64> = group.iter().filter_map(|r| r.values[at].value).collect();
+    (mean(&values), sample_sd(&values), values.len())
+}
+
+fn tex(
+    run: &Run,
+    spec: &TableSpec,
+    (settings, measures): (&[Setting], &[Measure]),
+    rows: &[Row],
+    remarks: &[String],
+) -> String {
+    let env = latex::float("table", spec.width);
+    let head: Vec<String> = settings.iter().map(Setting::title).map(|t| latex::escape(&t)).collect();
+    let titles = measures.iter().map(|m| latex::escape(&m.short_title()));
+    let columns = format!("{}{}", "l".repeat(settings.len()), "r".repeat(measures.len()));
+    let mut out = format!(
+        "% {} of the run of {}; needs \\usepackage{{booktabs}} and \\usepackage{{textcomp}}\n\\begin{{{env}}}[t]\n  \\centering\n{}  \\label{{tab:{}}}\n  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n    {} \\\\\n    \\midrule\n",
+        spec.name,
+        latex::escape(&run.info.suite.title()),
+        latex::caption(&spec.caption, &spec.name),
+        spec.name,
+        head.into_iter().chain(titles).collect::<Vec<_>>().join(" & "),
+    );
+    let bold: Vec<Vec<usize>> =
+        measures.iter().enumerate().map(|(at, m)| best(spec.bold, m, rows, at)).collect();
+    let mut number = 0;
+    for (at, group) in groups(rows).into_iter().enumerate() {
+        if at > 0 && spec.summary {
+            out.push_str("    \\midrule\n");
+        }
+        for row in group {
+            out.push_str(&line(spec, (settings, measures), row, &bold, number));
+            number += 1;
+        }
+        if spec.summary {
+            out.push_str(&summary(spec, measures, group));
+        }
+    }
+    out.push_str("    \\bottomrule\n  \\end{tabular}\n");
+    out.push_str(&latex::notes(remarks));
+    out.push_str(&format!("\\end{{{env}}}\n"));
+    out
+}
+
+fn line(
+    spec: &TableSpec,
+    (settings, measures): (&[Setting], &[Measure]),
+    row: &Row,
+    bold: &[Vec<usize>],
+    number: usize,
+) -> String {
+    let name = |(setting, key): (&Setting, &Key)| match key {
+        Key::Text(text) if text == "none" && setting.of_defence() => "none".into(),
+        key => latex::escape(&key.label()),
+    };
+    let keys = settings.iter().zip(&row.keys).map(name);
+    let values = measures.iter().zip(&row.values).zip(bold);
+    let cell = |((m, e), best): ((&Measure, &Estimate), &Vec<usize>)| {
+        field(m, e, spec.spread, best.contains(&number))
+    };
+    format!("    {} \\\\\n", keys.chain(values.map(cell)).collect::<Vec<_>>().join(" & "))
+}
+
+/// A value with its spread.
+fn field(measure: &Measure, e: &Estimate, spread: Spread, bold: bool) -> String {
+    let Some(value) = e.value else { return "--".into() };
+    let text = math(&measure.show(value));
+    let value = if bold { format!("\\textbf{{{text}}}") } else { text };
+    match (spread, e.interval, e.sd) {
+        (Spread::Interval, Some((low, high)), _) => {
+            format!("{value} [{}, {}]", math(&measure.show(low)), math(&measure.show(high)))
+        }
+        (Spread::Sd, _, Some(sd)) => format!("{value} $\\pm$ {}", math(&measure.show(sd))),
+        _ => value,
+    }
+}
+
+/// A number with a minus that is one, and powers of ten as such.
+fn math(text: &str) -> String {
+    match text.split_once('e') {
+        Some((digits, power)) => format!("${digits} \\cdot 10^{{{power}}}$"),
+        None if text.starts_with('-') => format!("${text}$"),
+        None => latex::escape(text),
+    }
+}
+
+/// Mean and sample standard deviation over the rows of a group.
+fn summary(spec: &TableSpec, measures: &[Measure], group: &[Row]) -> String {
+    let row = |name: &str, pick: &dyn Fn(usize) -> Option<f64>| {
+        let keys = std::iter::repeat_n(String::new(), spec.rows.len() - 1).chain([name.to_owned()]);
+        let value = |(at, m): (usize, &Measure)| pick(at).map_or("--".into(), |v| math(&m.show(v)));
+        format!(
+            "    {} \\\\\n",
+            keys.chain(measures.iter().enumerate().map(value)).collect::<Vec<_>>().join(" & ")
+        )
+    };
+    let (centre, sd) = (row("mean", &|at| over(group, at).0), row("sd", &|at| over(group, at).1));
+    format!("    \\midrule\n{centre}{sd}")
+}
+
+/// The rows whose value is set in bold: all that read the same as the best.
+fn best(bold: Bold, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
+    let high = match bold {
+        Bold::None => return Vec::new(),
+        Bold::Least if measure.leaks() => !measure.higher_is_better(),
+        _ => measure.higher_is_better(),
+    };
+    let sign = if high { 1.0 } else { -1.0 };
+    let values = rows.iter().filter_map(|r| r.values[at].value);
+    let Some(top) = values.max_by(|a, b| (sign * a).total_cmp(&(sign * b))) else { return Vec::new() };
+    let shown = measure.show(top);
+    let equal = |row: &Row| row.values[at].value.is_some_and(|v| measure.show(v) == shown);
+    (0..rows.len()).filter(|i| equal(&rows[*i])).collect()
+}

@@ -1,0 +1,268 @@
+//! Everything of a paper, written: figures, the numbers behind them, tables, LaTeX, the manifest.
+
+use super::chart::Chart;
+use super::defaults::defaults;
+use super::draw::draw;
+use super::manifest::{Origin, manifest};
+use super::select::{Selected, select};
+use super::style::{Style, StyleName};
+use super::table::table;
+use super::{latex, reproduce};
+use crate::run::Run;
+use crate::store::{CELLS, write_whole};
+use crate::{CellRecord, ReportError};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use suites::SpecError;
+use suites::figure::{Declared, FigureSpec, Place, TableSpec, declared, declared_in_file};
+
+/// What was written for a paper.
+#[derive(Clone, Debug, Default)]
+pub struct PaperSummary {
+    /// Every file, relative to the output folder, the manifest last.
+    pub files: Vec<PathBuf>,
+    /// Figures drawn.
+    pub figures: usize,
+    /// Tables made.
+    pub tables: usize,
+    /// One line for each figure or table that could not be made; all others were.
+    pub errors: Vec<String>,
+    /// What must be said of the run as a whole, such as cells that have no record yet.
+    pub remarks: Vec<String>,
+    /// Where figures and tables were declared, in words.
+    pub declared_by: String,
+}
+
+/// One figure or table as the manifest knows it.
+pub(super) struct Made {
+    pub what: &'static str,
+    pub name: String,
+    pub spec: Map<String, Value>,
+    /// File and line of its declaration.
+    pub place: String,
+    pub files: Vec<String>,
+    pub cells: Vec<String>,
+    pub remarks: Vec<String>,
+    pub error: Option<String>,
+}
+
+/// The files written so far, with their hashes.
+struct Out<'a> {
+    dir: &'a Path,
+    files: Vec<(String, String, usize)>,
+}
+
+impl Out<'_> {
+    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<String, ReportError> {
+        write_whole(&self.dir.join(name), bytes)?;
+        self.files.push((name.to_owned(), blake3::hash(bytes).to_hex().to_string(), bytes.len()));
+        Ok(name.to_owned())
+    }
+}
+
+/// Writes figures, tables and all that goes with them of the run in `run` to the folder `out`, at the widths of `style`.
+///
+/// They are those that the file `figures` declares, else those of the run's suite, else what the run suggests. A figure that cannot be made
+/// leaves the others alone and is one line of [`PaperSummary::errors`]. Works on unfinished runs. The same records give the same bytes.
+///
+/// # Errors
+/// [`ReportError`] where the run cannot be read, `figures` is not TOML, or a file cannot be written.
+pub fn write_paper(
+    run: &Path,
+    out: &Path,
+    style: StyleName,
+    figures: Option<&Path>,
+) -> Result<PaperSummary, ReportError> {
+    let loaded = Run::load(run)?;
+    let (wanted, origin) = wanted(&loaded, figures)?;
+    let mut summary =
+        PaperSummary { declared_by: origin.words.clone(), remarks: state(&loaded)?, ..Default::default() };
+    let mut files = Out { dir: out, files: Vec::new() };
+    let mut made = Vec::new();
+    let mut floats = String::from(
+        "% needs \\usepackage{graphicx} and \\usepackage{textcomp}; paths are seen from this file\n",
+    );
+    for (name, spec) in wanted.figures {
+        made.push(one_figure(&loaded, style, (name, spec), &mut files, &mut floats)?);
+    }
+    for (name, spec) in wanted.tables {
+        made.push(one_table(&loaded, (name, spec), &mut files)?);
+    }
+    let fine = |what: &str| made.iter().filter(|m| m.what == what && m.error.is_none()).count();
+    (summary.figures, summary.tables) = (fine("figure"), fine("table"));
+    summary.errors = made.iter().filter_map(|m| m.error.clone()).collect();
+    if let (true, Some(path)) = (made.is_empty(), figures) {
+        summary.errors.push(format!(
+            "{}: declares no [[figure]] and no [[table]]; add one, or leave the file out",
+            path.display()
+        ));
+    }
+    files.write("figures.tex", floats.as_bytes())?;
+    let regenerate = match figures {
+        None => format!("bench paper RUN --style {}", style.name()),
+        Some(path) => {
+            let name = path
+                .file_name()
+                .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+            format!("bench paper RUN --style {} --figures {name}", style.name())
+        }
+    };
+    files.write("reproducibility.md", reproduce::markdown(&loaded, &regenerate).as_bytes())?;
+    files.write("reproducibility.tex", reproduce::tex(&loaded, &regenerate).as_bytes())?;
+    let text = manifest(&loaded, style.name(), &origin, &made, &files.files, &summary);
+    files.write("manifest.json", &text)?;
+    summary.files = files.files.into_iter().map(|(path, ..)| path.into()).collect();
+    Ok(summary)
+}
+
+/// What is to be drawn, and who says so.
+fn wanted(run: &Run, figures: Option<&Path>) -> Result<(Declared, Origin), ReportError> {
+    if let Some(path) = figures {
+        let words = format!("the file {}", path.file_name().unwrap_or_default().to_string_lossy());
+        return Ok((declared_in_file(path)?, Origin { words, text: String::new() }));
+    }
+    let suite = &run.info.suite;
+    // A run made from flags stores no TOML, and declares nothing.
+    let own = declared(&format!("{}.toml", suite.name), &suite.text).unwrap_or_default();
+    if !own.figures.is_empty() || !own.tables.is_empty() {
+        return Ok((own, Origin { words: format!("the suite {}", suite.name), text: String::new() }));
+    }
+    let text = defaults(run);
+    let words =
+        "nobody: the suite has no [[figure]] and no [[table]], so these were derived from the run".to_owned();
+    Ok((declared("defaults", &text)?, Origin { words, text }))
+}
+
+/// What must be said of a run that is not whole.
+fn state(run: &Run) -> Result<Vec<String>, ReportError> {
+    let mut out = Vec::new();
+    let open = run.info.suite.cells.len().saturating_sub(run.records.len());
+    if open > 0 {
+        out.push(format!(
+            "{open} of {} cells have no record yet; this is of the others",
+            run.info.suite.cells.len()
+        ));
+    }
+    let path = run.dir.join(CELLS);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(ReportError::io("read", &path)(e)),
+    };
+    let last = bytes.split_inclusive(|b| *b == b'\n').next_back();
+    let torn = last.is_some_and(|l| !l.ends_with(b"\n") || serde_json::from_slice::<CellRecord>(l).is_err());
+    if torn {
+        out.push("the last line of cells.jsonl is torn and left out: the run is still being written, or was killed".into());
+    }
+    Ok(out)
+}
+
+fn ids(run: &Run, cells: &[usize]) -> Vec<String> {
+    cells.iter().map(|at| run.records[*at].id.to_string()).collect()
+}
+
+fn failed(what: &'static str, name: String, error: &SpecError) -> Made {
+    Made {
+        what,
+        name,
+        spec: Map::new(),
+        place: String::new(),
+        files: Vec::new(),
+        cells: Vec::new(),
+        remarks: Vec::new(),
+        error: Some(error.to_string()),
+    }
+}
+
+/// File and line, wherever the file lies: the manifest is to be the same.
+fn place(place: &Place) -> String {
+    let file = Path::new(&place.file).file_name().map_or(place.file.as_str().into(), |n| n.to_string_lossy());
+    format!("{file}:{}", place.line)
+}
+
+fn one_figure(
+    run: &Run,
+    style: StyleName,
+    (name, spec): (String, Result<FigureSpec, SpecError>),
+    files: &mut Out,
+    floats: &mut String,
+) -> Result<Made, ReportError> {
+    let spec = match spec {
+        Ok(spec) => spec,
+        Err(error) => return Ok(failed("figure", name, &error)),
+    };
+    let (given, at) = (spec.given.clone(), place(&spec.place));
+    let Selected { chart, sheet, cells } = match select(run, &spec) {
+        Ok(selected) => selected,
+        Err(error) => return Ok(Made { spec: given, place: at, ..failed("figure", name, &error) }),
+    };
+    let data = format!("data/{name}.csv");
+    let mut written = vec![files.write(&data, &sheet.csv(&files.dir.join(&data))?)?];
+    let mut made = Made {
+        what: "figure",
+        name: name.clone(),
+        spec: given,
+        place: at,
+        files: Vec::new(),
+        cells: ids(run, &cells),
+        remarks: chart.remarks.clone(),
+        error: None,
+    };
+    match inked(&chart, style) {
+        Ok(drawn) => {
+            for (ending, bytes) in drawn {
+                written.push(files.write(&format!("figures/{name}.{ending}"), &bytes)?);
+            }
+            *floats += "\n";
+            *floats += &latex::figure(
+                &name,
+                &format!("figures/{name}.pdf"),
+                spec.width,
+                &spec.caption,
+                &chart.remarks,
+            );
+        }
+        Err(message) => {
+            made.error = Some(format!("{}: figure `{name}` cannot be drawn: {message}", made.place))
+        }
+    }
+    made.files = written;
+    Ok(made)
+}
+
+/// The figure in each format, by its ending.
+fn inked(chart: &Chart, style: StyleName) -> Result<[(&'static str, Vec<u8>); 3], String> {
+    let canvas = draw(chart, &Style::of(style));
+    Ok([("pdf", canvas.pdf()?), ("svg", canvas.svg()?.into_bytes()), ("png", canvas.png()?)])
+}
+
+fn one_table(
+    run: &Run,
+    (name, spec): (String, Result<TableSpec, SpecError>),
+    files: &mut Out,
+) -> Result<Made, ReportError> {
+    let spec = match spec {
+        Ok(spec) => spec,
+        Err(error) => return Ok(failed("table", name, &error)),
+    };
+    let (given, at) = (spec.given.clone(), place(&spec.place));
+    let tabled = match table(run, &spec) {
+        Ok(tabled) => tabled,
+        Err(error) => return Ok(Made { spec: given, place: at, ..failed("table", name, &error) }),
+    };
+    let csv = format!("tables/{name}.csv");
+    let written = vec![
+        files.write(&format!("tables/{name}.tex"), tabled.tex.as_bytes())?,
+        files.write(&csv, &tabled.sheet.csv(&files.dir.join(&csv))?)?,
+    ];
+    Ok(Made {
+        what: "table",
+        name,
+        spec: given,
+        place: at,
+        files: written,
+        cells: ids(run, &tabled.cells),
+        remarks: tabled.remarks,
+        error: None,
+    })
+}
