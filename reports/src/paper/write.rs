@@ -215,10 +215,10 @@ fn one_figure(
             }
             *floats += "\n";
             *floats += &latex::figure(
-                &name,
+                &chart.name,
                 &format!("figures/{name}.pdf"),
                 spec.width,
-                &spec.caption,
+                &chart.caption,
                 &chart.remarks,
             );
         }
