@@ -48,7 +48,7 @@ function measures(title, number) {
 }
 
 function defences(cell) {
-  return cell.claims.map(([name, claim, adaptive, values]) => el("p", {}, el("strong", {}, name), `: ${claim}; ${adaptive}.`, values && el("span", { class: "ci" }, ` Measured: ${values}.`)));
+  return cell.claims.map(([name, claim, adaptive]) => el("p", {}, el("strong", {}, name), `: ${claim}; ${adaptive}.`));
 }
 
 function spec(cell) {
@@ -64,7 +64,7 @@ function content(number) {
   const cell = cellOf(number), images = IMAGES.filter((i) => i.cell === number), pictured = images.filter(hasPicture);
   const flags = Object.entries(cell.flags).map(([f, n]) => `${f} (${n})`).join(", ");
   const grid = el("div", { "data-layout": "cards" });
-  gradual(grid, 12, card)(pictured);
+  gradual(grid, 12, (i) => card(i, false))(pictured);
   const none = images.length === 0 ? "No image was scored." : "No picture was stored.";
   return [
     cell.why && el("p", { class: "warn" }, `${cell.outcome} ${cell.why}`, cell.lost ? ` ${cell.lost} images count as tries without success.` : ""),

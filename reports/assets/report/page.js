@@ -52,7 +52,7 @@ function cells(changed) {
   });
   let view = null;
   const keep = (row) => Object.entries(chosen).every(([c, v]) => !v || row[c] === v);
-  view = new Table(node, { name: "Cells", ...D.table, search: "filter", tools: selects.filter(Boolean), keep, changed: (rows) => { visibleCells = () => rows.map((r) => Number(r[0])); changed(rows); } });
+  view = new Table(node, { name: "Cells", ...D.table, search: "filter", brief: true, tools: selects.filter(Boolean), keep, changed: (rows) => { visibleCells = () => rows.map((r) => Number(r[0])); changed(rows); } });
 }
 
 function pictures() {

@@ -38,13 +38,14 @@ function scores(image, wanted) {
   return D.images.head.map((h, c) => [h, image.row[c]]).filter(([h, v]) => wanted(h) && v !== NONE);
 }
 
-function card(image) {
+/** A slider with its scores; in the view of its own cell without the cell's name. */
+function card(image, named = true) {
   const cell = cellOf(image.cell);
   const name = [cell.attack, cell.defended ? cell.defence : null, cell.setting || null].filter(Boolean).join(" · ");
   const few = scores(image, (h) => /^(PSNR \(dB\)|SSIM|LPIPS)/.test(h) && h !== "SSIM, one window");
   const flags = image.row.at(-1);
   return el("figure", { class: "card" }, slider(image), el("figcaption", {},
-    el("p", {}, opener(image.cell, `#${image.cell}`), ` ${name}`),
+    named && el("p", {}, opener(image.cell, `#${image.cell}`), ` ${name}`),
     el("p", { class: "ci" }, few.map(([h, v]) => `${h.replace(/ \((dB|squeeze|alex|vgg)\)/, "")} ${v}`).join(" · ") || "no score"),
     el("p", { class: "ci" }, `trial ${image.row[1]}, image ${image.row[2]}, example ${image.row[3]}` + (flags !== NONE ? ` · ${flags}` : ""))));
 }
@@ -66,7 +67,7 @@ function gallery(host) {
   host.append(el("div", { class: "tools" }, el("label", {}, "Order ", select), el("label", {}, "All sliders ", all), count));
   const grid = el("div", { "data-layout": "cards" });
   host.append(grid);
-  const show = gradual(grid, 24, card);
+  const show = gradual(grid, 24, (i) => card(i));
   const redraw = (cells) => {
     kept = cells;
     const list = IMAGES.filter((i) => cells.has(i.cell) && hasPicture(i)).sort(orders[select.value]);

@@ -20,7 +20,7 @@ function conditions(text, head) {
 }
 
 class Table {
-  /** `o`: name, head, rows; optional main (columns shown at first), tools (more controls), keep(row), changed(rows), search (id of the filter). */
+  /** `o`: name, head, rows; optional main (columns shown at first), brief (long texts cut), tools (more controls), keep(row), changed(rows), search (id of the filter). */
   constructor(host, o) {
     Object.assign(this, { main: null, keep: () => true, changed: () => {}, limit: ROWS, sorted: null, wide: false, query: "" }, o);
     this.numeric = this.head.map((_, c) => {
@@ -31,7 +31,7 @@ class Table {
     this.heads = el("tr");
     this.count = el("span", { class: "count", role: "status" });
     this.more = el("p", { class: "more" });
-    const table = el("table", {}, el("caption", { class: "hidden" }, this.name), el("thead", {}, this.heads), this.body);
+    const table = el("table", { class: this.head[0] === "#" ? "keyed" : null }, el("caption", { class: "hidden" }, this.name), el("thead", {}, this.heads), this.body);
     host.append(this.toolbar(), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${this.name}, table` }, table), this.more);
     tables.push(this);
     this.draw();
@@ -99,8 +99,9 @@ class Table {
     const number = this.head[0] === "#" && row[0] !== "" ? Number(row[0]) : null;
     const cells = columns.map((c) => {
       const own = /^cells/.test(this.head[c]) ? numbers(row[c]) : c === 0 && number ? [opener(number)] : measured(row[c]);
-      const long = row[c].length > 40 && !this.numeric[c];
-      return el("td", { class: [this.numeric[c] && "number", long && "long", row[c] === "failed" && "bad"].filter(Boolean).join(" ") || null }, own);
+      const long = row[c].length > 40 && !this.numeric[c], brief = long && this.brief;
+      const kinds = [this.numeric[c] && "number", long && (brief ? "brief" : "long"), row[c] === "failed" && "bad"].filter(Boolean);
+      return el("td", { class: kinds.join(" ") || null, title: brief ? row[c] : null }, own);
     });
     const open = number ? () => { if (String(getSelection()) === "") openCell(number); } : null;
     return el("tr", { class: this.head[0] === "#" && !number ? "null" : open ? "opens" : null, ...(open ? { click: open } : {}) }, cells);

@@ -219,15 +219,13 @@ fn why(record: &CellRecord) -> Option<String> {
     }
 }
 
-/// Name, promise, adaptive attack and measured values of a defence.
+/// Name, promise and adaptive attack of a defence; what it measured is in the table of defences.
 fn claim(note: &DefenseNote) -> Value {
     let adaptive = match &note.adaptive {
         Some(name) => format!("adaptive attack: {name}"),
         None => "no adaptive attack registered".into(),
     };
-    let values: Vec<_> =
-        note.values.iter().map(|(k, v)| format!("{} = {}", k.replace('_', " "), significant(*v))).collect();
-    json!([note.name, note.claim, adaptive, values.join(", ")])
+    json!([note.name, note.claim, adaptive])
 }
 
 /// Mean, its interval and the best null baseline, in dB, for the bars.
