@@ -289,32 +289,29 @@ fn the_policy_holds() {
     }
 }
 
-/// The data of a run made `count` cells long by repeating its cells under new numbers.
+/// Every row of `list`, over and over for `count` cells, under new numbers where a row begins with its cell's.
+fn repeat(list: &mut Value, cells: usize, count: usize) {
+    let old = list.as_array().unwrap().clone();
+    let renumbered = |turn: usize, row: &Value| {
+        let mut row = row.clone();
+        if let Some(own) = row[0].as_str().and_then(|n| n.parse::<usize>().ok()) {
+            row[0] = (turn * cells + own).to_string().into();
+        }
+        row
+    };
+    *list = (0..count.div_ceil(cells))
+        .flat_map(|turn| old.iter().map(move |row| renumbered(turn, row)))
+        .collect();
+}
+
+/// The data of a run made `count` cells long by repeating its cells.
 fn repeated(mut data: Value, count: usize) -> Value {
     let cells = data["cells"].as_array().unwrap().len();
-    let again = |list: &mut Value,
-                 number: &dyn Fn(&Value) -> Option<usize>,
-                 mut renumber: Box<dyn FnMut(&mut Value, usize)>| {
-        let old = list.as_array().unwrap().clone();
-        let turns = (0..count.div_ceil(cells)).flat_map(|turn| old.iter().map(move |item| (turn, item)));
-        let fresh = turns.map(|(turn, item)| {
-            let mut item = item.clone();
-            if let Some(own) = number(&item) {
-                renumber(&mut item, turn * cells + own);
-            }
-            item
-        });
-        *list = fresh.collect::<Vec<_>>().into();
-    };
-    let first = |row: &Value| row[0].as_str().and_then(|n| n.parse().ok());
-    let set = || Box::new(|row: &mut Value, n: usize| row[0] = n.to_string().into());
-    again(&mut data["table"]["rows"], &first, set());
-    again(&mut data["images"]["rows"], &first, set());
-    for list in ["/cells", "/traces", "/images/pictures"] {
-        again(data.pointer_mut(list).unwrap(), &|_| None, Box::new(|_, _| {}));
+    for list in ["/table/rows", "/images/rows", "/cells", "/traces", "/images/pictures"] {
+        repeat(data.pointer_mut(list).unwrap(), cells, count);
     }
     for section in data["sections"].as_array_mut().unwrap().iter_mut().filter(|s| s["head"][0] == "#") {
-        again(&mut section["rows"], &first, set());
+        repeat(&mut section["rows"], cells, count);
     }
     data
 }

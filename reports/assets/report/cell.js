@@ -75,7 +75,6 @@ function content(number) {
     measures("Cost and utility", number),
     part("Seconds by phase", cell.phases.length > 0 && pairs(cell.phases)),
     part("Seconds of the protocol in one round", cell.rounds.length > 0 && pairs(cell.rounds)),
-    part("Task", cell.task.length > 0 && pairs(cell.task)),
     part("Flags", el("p", {}, flags || "None.")),
     part("Notes", cell.notes.length > 0 && el("ul", {}, cell.notes.map((n) => el("li", {}, D.texts[n])))),
     part("Run it again", spec(cell)),

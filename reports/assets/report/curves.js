@@ -1,7 +1,17 @@
 // Objective curves and bars, drawn as SVG.
-const WIDTH = 280, HEIGHT = 130, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 20;
+const WIDTH = 280, HEIGHT = 130, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 20;
 
-const brief = (v) => (v !== 0 && (Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5) ? v.toExponential(1) : String(Number(v.toPrecision(3))));
+/** A number in few digits. */
+function brief(v, digits = 3) {
+  const size = Math.abs(v);
+  return v !== 0 && (size < 1e-3 || size >= 1e5) ? v.toExponential(digits - 2) : String(Number(v.toPrecision(digits)));
+}
+
+/** Two numbers in as many digits as it takes to tell them apart. */
+function apart(a, b) {
+  const digits = [3, 4, 5, 6].find((d) => brief(a, d) !== brief(b, d)) ?? 3;
+  return [brief(a, digits), brief(b, digits)];
+}
 
 /** The objective of a cell over its iterations, one line a trial. */
 function curve(number) {
@@ -18,8 +28,9 @@ function curve(number) {
   const svg = el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Objective of cell ${number}: from ${brief(values[0])} to ${brief(t.y[0].findLast((v) => v !== null) ?? values.at(-1))} in ${last} iterations` });
   svg.append(el("line", { class: "axis", x1: LEFT, y1: HEIGHT - BOTTOM, x2: WIDTH - RIGHT, y2: HEIGHT - BOTTOM }), el("line", { class: "axis", x1: LEFT, y1: TOP, x2: LEFT, y2: HEIGHT - BOTTOM }));
   const label = (px, py, anchor, text) => svg.append(el("text", { x: px, y: py, "text-anchor": anchor }, text));
-  label(LEFT - 4, TOP + 8, "end", brief(log ? 10 ** high : high));
-  label(LEFT - 4, HEIGHT - BOTTOM, "end", brief(log ? 10 ** low : low));
+  const [top, bottom] = log ? apart(10 ** high, 10 ** low) : apart(high, low);
+  label(LEFT - 4, TOP + 8, "end", top);
+  label(LEFT - 4, HEIGHT - BOTTOM, "end", bottom);
   label(LEFT, HEIGHT - 6, "start", "0");
   label(WIDTH - RIGHT, HEIGHT - 6, "end", `${last}`);
   label((WIDTH + LEFT) / 2, HEIGHT - 6, "middle", log ? "iteration (log objective)" : "iteration");

@@ -201,7 +201,6 @@ pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
         "psnr": psnr(run, at),
         "phases": seconds(&record.wall.phases),
         "rounds": seconds(&record.wall.rounds),
-        "task": record.task.iter().map(|(k, v)| [k.replace('_', " "), significant(*v)]).collect::<Vec<_>>(),
         "flags": cell.flags,
         "notes": record.notes.iter().map(|note| texts.number(note)).collect::<Vec<_>>(),
         "lost": record.lost_images(),
