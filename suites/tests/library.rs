@@ -50,7 +50,7 @@ fn sizes_are_the_products_of_the_axes() {
     let beside = 6 + 4 + 2 + 2 + 2 + 6;
     assert_eq!(count("nightly", None), 5 * (13 + 3 + 6) + 2 * 13 + beside);
     assert_eq!(count("nightly", Some("cpu")), count("nightly", None));
-    assert_eq!(count("nightly", Some("smoke")), 3 * (3 + 2 + 3) + 2 * 3 + beside);
+    assert_eq!(count("nightly", Some("smoke")), 3 * (3 + 2 + 4) + 2 * 3 + beside);
     // Three attacks on seven defences, five budgets, five stages of training.
     assert_eq!(count("figures", None), 3 * 7 + 5 + 5);
 }
