@@ -75,8 +75,7 @@ fn the_same_runs_give_the_same_files() {
 #[test]
 fn nothing_found_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
-    let said =
-        |at: &Path| write_history(at, &dir.path().join("out"), None).unwrap_err().to_string();
+    let said = |at: &Path| write_history(at, &dir.path().join("out"), None).unwrap_err().to_string();
     assert!(said(dir.path()).starts_with("no run folder that can be read lies below"));
     assert!(said(&dir.path().join("absent")).starts_with("cannot read folder"));
 }

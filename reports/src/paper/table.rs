@@ -215,7 +215,11 @@ fn line(
 fn field(measure: &Measure, e: &Estimate, spread: Spread, bold: bool) -> String {
     let Some(value) = e.value else { return "--".into() };
     let text = math(&measure.show(value));
-    let value = if bold { format!("\\textbf{{{text}}}") } else { text };
+    let value = match (bold, text.contains('$')) {
+        (false, _) => text,
+        (true, false) => format!("\\textbf{{{text}}}"),
+        (true, true) => format!("{{\\boldmath {text}}}"),
+    };
     match (spread, e.interval, e.sd) {
         (Spread::Interval, Some((low, high)), _) => {
             format!("{value} [{}, {}]", math(&measure.show(low)), math(&measure.show(high)))
@@ -260,5 +264,8 @@ fn best(bold: Bold, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
     let Some(top) = values.max_by(|a, b| (sign * a).total_cmp(&(sign * b))) else { return Vec::new() };
     let shown = measure.show(top);
     let equal = |row: &Row| row.values[at].value.is_some_and(|v| measure.show(v) == shown);
-    (0..rows.len()).filter(|i| equal(&rows[*i])).collect()
+    let best: Vec<usize> = (0..rows.len()).filter(|i| equal(&rows[*i])).collect();
+    // Where all read the same nothing stands out.
+    let valued = rows.iter().filter(|r| r.values[at].value.is_some()).count();
+    if best.len() == valued { Vec::new() } else { best }
 }
