@@ -162,6 +162,17 @@ fn other_images_are_not_paired() {
 }
 
 #[test]
+fn another_threat_model_is_said_once() {
+    let base = Night::default().records(0);
+    let mut new = base.clone();
+    new.iter_mut().for_each(|r| r.threat = "An eavesdropper reads the wire.".into());
+    let found = compared(&base, &new);
+    let all: Vec<_> = found.findings.iter().map(|f| (f.kind, f.subject.as_str())).collect();
+    assert_eq!((all, found.verdict()), (vec![(Kind::Threat, "9 cells")], Verdict::Passed));
+    assert!(found.findings[0].text.ends_with("An eavesdropper reads the wire."));
+}
+
+#[test]
 fn a_metric_that_is_gone_is_lost_coverage() {
     let base = Night::default().records(0);
     let mut new = base.clone();

@@ -4,7 +4,7 @@ use super::effect::{Effect, Judgement, Subject};
 use super::matching::Matched;
 use super::measure::Measure;
 use super::pairs::{Pair, State};
-use super::{Comparison, Side, costs};
+use super::{Comparison, Pairing, Side, costs};
 use crate::{CellRecord, Outcome};
 use serde::Serialize;
 use suites::gate::Severity;
@@ -45,7 +45,7 @@ pub enum Kind {
     OtherImages,
     /// A metric is no longer measured.
     MetricLost,
-    /// The threat model of a cell reads otherwise.
+    /// The threat model of cells reads otherwise.
     Threat,
 }
 
@@ -124,6 +124,7 @@ pub(super) fn find(
     let mut found = effects(all);
     found.extend(federations(all));
     found.extend(cells(all, sides, pairs, lost));
+    found.extend(threats(all, sides, pairs));
     found.extend(metrics_lost(pairs, measures, lost));
     found.extend(accuracies_lost(sides, pairs, lost));
     found.extend(unmatched(all, sides, matched, lost));
@@ -136,6 +137,14 @@ fn weight(severity: Severity) -> Weight {
     match severity {
         Severity::Fail => Weight::Regression,
         Severity::Warn => Weight::Warning,
+    }
+}
+
+/// What a change for the worse amounts to that could not be tested. Other seeds move every number: across them it is never an alarm.
+fn untested(all: &Comparison) -> Weight {
+    match all.pairing {
+        Pairing::SameSeed => weight(all.gate.untested),
+        Pairing::AcrossSeeds => Weight::Warning,
     }
 }
 
@@ -169,7 +178,7 @@ fn small_cells(all: &Comparison) -> Option<Finding> {
     let mut cells: Vec<&Subject> = effects.iter().map(|e| &e.subject).collect();
     cells.dedup();
     Some(Finding {
-        weight: weight(all.gate.untested),
+        weight: untested(all),
         kind: Kind::Effect(Judgement::Untested),
         subject: format!("{} single cells", cells.len()),
         text: format!(
@@ -183,7 +192,7 @@ fn small_cells(all: &Comparison) -> Option<Finding> {
 fn line(all: &Comparison, subject: &Subject, judgement: Judgement, effects: &[&Effect]) -> Finding {
     let weight = match judgement {
         j if j.regression() => Weight::Regression,
-        Judgement::Untested if effects.iter().any(|e| adverse(e)) => weight(all.gate.untested),
+        Judgement::Untested if effects.iter().any(|e| adverse(e)) => untested(all),
         Judgement::Mixed | Judgement::Unclear => Weight::Warning,
         _ => Weight::Change,
     };
@@ -229,9 +238,12 @@ pub(super) fn p_value(p: f64) -> String {
 
 /// Single federations whose accuracy moved beyond the tolerance: there is no test of one number, so that they are warnings.
 fn federations(all: &Comparison) -> Vec<Finding> {
+    if all.pairing == Pairing::AcrossSeeds {
+        return Vec::new();
+    }
     let beyond = all.accuracies.iter().filter(|a| (a.new - a.base).abs() > all.gate.accuracy);
     let finding = |a: &costs::Accuracy| Finding {
-        weight: if a.new < a.base { weight(all.gate.untested) } else { Weight::Change },
+        weight: if a.new < a.base { untested(all) } else { Weight::Change },
         kind: Kind::Federation,
         subject: format!("federation of cell {}", all.labels.cell(&a.cell)),
         text: format!("{} {:.3} → {:.3}; one number, not tested", a.metric.replace('_', " "), a.base, a.new),
@@ -252,15 +264,29 @@ fn cells(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair], lost: We
             State::OtherImages => {
                 (lost, Kind::OtherImages, "other images were attacked; its scores are not paired".into())
             }
-            _ if was.threat != is.threat && all.pairing == super::Pairing::SameSeed => {
-                (Weight::Change, Kind::Threat, format!("the threat model reads otherwise: {}", is.threat))
-            }
             _ => return None,
         };
         let subject = format!("cell {}", all.labels.cell(is.id.as_str()));
         Some(Finding { weight, kind, subject, text })
     };
     pairs.iter().filter_map(finding).collect()
+}
+
+/// Cells whose threat model reads otherwise, in one line: a change of wording touches all of them.
+fn threats(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair]) -> Option<Finding> {
+    let other = |p: &&Pair| base.records[p.base].threat != new.records[p.new].threat;
+    let cells: Vec<&Pair> = pairs.iter().filter(other).collect();
+    let first = &new.records[cells.first()?.new];
+    (all.pairing == Pairing::SameSeed).then(|| Finding {
+        weight: Weight::Change,
+        kind: Kind::Threat,
+        subject: format!("{} cells", cells.len()),
+        text: format!(
+            "the threat model reads otherwise, first of cell {}: {}",
+            all.labels.cell(first.id.as_str()),
+            first.threat
+        ),
+    })
 }
 
 fn ended(record: &CellRecord) -> String {

@@ -96,6 +96,9 @@ fn effect(
         (Some(_), _) => Family::Pooled,
     };
     let ci = told.ci.map(|ci| format!(" [{}, {}]", measure.signed(ci.low), measure.signed(ci.high)));
+    // Beside its twins a defence may seem to move where only they did.
+    let plainly =
+        against.as_ref().map_or(String::new(), |_| format!(", by itself {}", measure.signed(own.mean)));
     Some(Effect {
         subject: group.subject.clone(),
         metric: measure.title.clone(),
@@ -118,7 +121,7 @@ fn effect(
         tolerance: measure.tolerance,
         judgement: Judgement::Described,
         points_to: Judgement::Described,
-        shown: format!("{}{}", measure.signed(told.mean), ci.unwrap_or_default()),
+        shown: format!("{}{}{plainly}", measure.signed(told.mean), ci.unwrap_or_default()),
         higher: measure.higher_is_better(),
         agrees: own.agrees && against.as_ref().is_none_or(|a| a.agrees),
     })
