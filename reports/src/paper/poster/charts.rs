@@ -17,26 +17,29 @@ pub(super) struct Block {
     pub body: Body,
 }
 
+/// A figure that may be drawn, with its heading and caption.
+type Try = (String, String, FigureSpec);
+
 /// The charts that the run has data for, and in words those that it has none for.
 pub(super) fn all(run: &Run) -> (Vec<Block>, Vec<String>) {
     let (mut blocks, mut lacking) = (Vec::new(), Vec::new());
-    for (title, caption, tries) in wanted(run) {
+    for tries in wanted(run) {
         let mut why = String::new();
-        let drawn = tries.iter().find_map(|spec| match select(run, spec) {
-            Ok(selected) => Some(selected.chart),
+        let drawn = tries.iter().find_map(|(title, caption, spec)| match select(run, spec) {
+            Ok(selected) => Some((title, caption, selected.chart)),
             Err(error) => {
-                why = error.bare().to_string();
+                why = format!("{} ({})", title.to_lowercase(), error.bare());
                 None
             }
         });
         match drawn {
-            Some(chart) => {
-                let remarks = chart.remarks.join("; ");
+            Some((title, caption, chart)) => {
+                let remarks = upper(&chart.remarks.join("; "));
                 let caption =
-                    if remarks.is_empty() { caption } else { format!("{caption} {}.", upper(&remarks)) };
-                blocks.push(Block { title, caption, body: chart.body });
+                    if remarks.is_empty() { caption.clone() } else { format!("{caption} {remarks}.") };
+                blocks.push(Block { title: title.clone(), caption, body: chart.body });
             }
-            None => lacking.push(format!("{} ({why})", title.to_lowercase())),
+            None => lacking.push(why),
         }
     }
     (blocks, lacking)
@@ -47,70 +50,70 @@ fn upper(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Heading, caption and, best first, the figures that would do.
-fn wanted(run: &Run) -> Vec<(String, String, Vec<FigureSpec>)> {
-    let perceived = perceived(run);
-    let title = |metric: &str| Metric::of(metric).title;
+/// For each place on the page the figures that would do, best first.
+fn wanted(run: &Run) -> Vec<Vec<Try>> {
     let by_defence = run.attacked().into_iter().any(|at| run.defended(at));
-    let x = if by_defence { "defenses" } else { "attack" };
-    let bars = |colour: Option<&str>| FigureSpec {
-        x: Some(x.into()),
-        y: Some("psnr".into()),
-        colour: colour.map(str::to_owned),
-        null: vec!["strongest".into()],
-        ..FigureSpec::new("bars", K::Bar)
-    };
-    let scatter = |colour: Option<&str>| FigureSpec {
-        x: Some("psnr".into()),
-        y: Some(perceived.clone()),
-        colour: colour.map(str::to_owned),
-        ..FigureSpec::new("scatter", K::Scatter)
-    };
-    let montage = FigureSpec {
+    let mut last = vec![heat(by_defence)];
+    if budgeted(run) {
+        last.insert(0, frontier());
+    }
+    vec![vec![montage()], bars(by_defence), scatters(run, by_defence), last]
+}
+
+fn montage() -> Try {
+    let spec = FigureSpec {
         y: Some("psnr".into()),
         top: Some(TOP.0),
         per_row: Some(TOP.1),
         ..FigureSpec::new("montage", K::Montage)
     };
-    let heat = FigureSpec {
+    ("Best reconstructions".into(), "By PSNR, each below its original.".into(), spec)
+}
+
+fn bars(by_defence: bool) -> Vec<Try> {
+    let title = if by_defence { "What each defence leaves" } else { "What each attack gets" };
+    let caption = "Mean PSNR with 95 % bootstrap intervals; dashed: the strongest null baseline.";
+    let colours = if by_defence { vec![Some("attack.name"), None] } else { vec![None] };
+    let one = |colour: Option<&str>| FigureSpec {
+        x: Some(if by_defence { "defenses" } else { "attack" }.into()),
+        y: Some("psnr".into()),
+        colour: colour.map(str::to_owned),
+        null: vec!["strongest".into()],
+        ..FigureSpec::new("bars", K::Bar)
+    };
+    colours.into_iter().map(|colour| (title.into(), caption.into(), one(colour))).collect()
+}
+
+fn scatters(run: &Run, by_defence: bool) -> Vec<Try> {
+    let perceived = perceived(run);
+    let title = format!("PSNR against {}", Metric::of(&perceived).title);
+    let one = |colour: Option<&str>| FigureSpec {
+        x: Some("psnr".into()),
+        y: Some(perceived.clone()),
+        colour: colour.map(str::to_owned),
+        ..FigureSpec::new("scatter", K::Scatter)
+    };
+    let colours = [Some("defenses.name").filter(|_| by_defence), Some("attack.name"), None];
+    let tries = colours.into_iter().enumerate().filter(|(at, colour)| *at == 2 || colour.is_some());
+    tries.map(|(_, colour)| (title.clone(), "One point an image.".into(), one(colour))).collect()
+}
+
+fn frontier() -> Try {
+    let spec =
+        FigureSpec { colour: Some("defenses.name".into()), ..FigureSpec::new("frontier", K::Frontier) };
+    let caption = "What each defence leaves of the task and to the strongest attack tried; up and to the left is better.";
+    ("Privacy against utility".into(), caption.into(), spec)
+}
+
+fn heat(by_defence: bool) -> Try {
+    let spec = FigureSpec {
         rows: Some("attack.name".into()),
         columns: Some(if by_defence { "defenses" } else { "task.dataset" }.into()),
         y: Some("psnr".into()),
         ..FigureSpec::new("heat-map", K::HeatMap)
     };
-    let last = match budgeted(run) {
-        true => (
-            "Privacy against utility".to_owned(),
-            "What each defence leaves of the task and to the strongest attack tried.".to_owned(),
-            vec![
-                FigureSpec {
-                    colour: Some("defenses.name".into()),
-                    ..FigureSpec::new("frontier", K::Frontier)
-                },
-                FigureSpec::new("frontier", K::Frontier),
-                heat,
-            ],
-        ),
-        false => (
-            "Every attack".to_owned(),
-            "Mean PSNR in dB; dark means that much leaked.".to_owned(),
-            vec![heat],
-        ),
-    };
-    vec![
-        ("Best reconstructions".to_owned(), "By PSNR, each below its original.".to_owned(), vec![montage]),
-        (
-            if by_defence { "What each defence leaves" } else { "What each attack gets" }.to_owned(),
-            "Mean PSNR with 95 % bootstrap intervals; dashed: the strongest null baseline.".to_owned(),
-            vec![bars(Some("attack.name").filter(|_| by_defence)), bars(None)],
-        ),
-        (
-            format!("PSNR against {}", title(&perceived)),
-            "One point an image.".to_owned(),
-            vec![scatter(Some(if by_defence { "defenses.name" } else { "attack.name" })), scatter(None)],
-        ),
-        last,
-    ]
+    let title = if by_defence { "Every attack against every defence" } else { "Every attack" };
+    (title.into(), "Mean PSNR in dB; dark means that much leaked.".into(), spec)
 }
 
 /// Whether the task was trained under the defences, so that its accuracy is known.
