@@ -36,7 +36,9 @@ impl Plot for Lines {
 
     fn keys(&self, names: &Names) -> Vec<Key> {
         let curve = |s: &Series| Key { name: s.name.clone(), sign: Sign::Curve(names.at(&s.name), !s.steps) };
-        let mut keys: Vec<Key> = self.series.iter().map(curve).collect();
+        // A series of nothing but a level is the dashed line.
+        let drawn = self.series.iter().filter(|s| !s.marks.is_empty() || s.level.is_none());
+        let mut keys: Vec<Key> = drawn.map(curve).collect();
         if self.series.iter().any(|s| s.level.is_some()) {
             keys.push(Key { name: "without defence".into(), sign: Sign::Dashed(LEVEL.0, LEVEL.1) });
         }
@@ -61,7 +63,9 @@ impl Plot for Lines {
             canvas.line(&[panel.place(0.0, 0.0), panel.place(1.0, 1.0)], stroke);
         }
         for series in &self.series {
-            level(canvas, panel, series.level, palette::colour(names.at(&series.name)), style);
+            let alone = series.marks.is_empty();
+            let colour = if alone { MARK } else { palette::colour(names.at(&series.name)) };
+            level(canvas, panel, series.level, colour, style);
         }
         let dense = |s: &Series| s.marks.len() > DENSE;
         for series in self.series.iter().filter(|s| dense(s)) {
