@@ -13,7 +13,6 @@ mod figures;
 mod frontier;
 pub mod history;
 mod html;
-#[allow(dead_code, reason = "paper figures are drawn by the modules that follow")]
 mod ink;
 mod leakage;
 mod markdown;

@@ -104,6 +104,7 @@ impl Canvas {
     }
 
     /// The lines of text drawn so far.
+    #[cfg(test)]
     pub fn letters(&self) -> &[Text] {
         &self.texts
     }

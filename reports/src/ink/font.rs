@@ -52,6 +52,7 @@ pub(super) fn start(text: &Text) -> f64 {
 }
 
 /// The box (left, top, right, bottom) that a text fills: from its baseline up to the capitals, and down to the descenders.
+#[cfg(test)]
 pub(crate) fn bounds(text: &Text) -> (f64, f64, f64, f64) {
     let from = start(text);
     let to = from + width(&text.text, text.size) + width(&text.raised, text.size * RAISED);
