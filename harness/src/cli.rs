@@ -65,6 +65,8 @@ pub enum Verb {
     Compare(verbs::compare::Args),
     /// Draw headline numbers over all runs below a folder and mark what regressed
     History(verbs::history::Args),
+    /// Draw the figures and tables that a suite declares at the width of a venue's column
+    Paper(verbs::paper::Args),
     /// Write a run as one tidy table: CSV, JSON lines or Parquet
     Export(verbs::export::Args),
 }

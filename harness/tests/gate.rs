@@ -64,17 +64,11 @@ fn base() -> &'static Desk {
 fn ran(desk: &Desk, name: &str, text: &str, more: &[&str]) -> PathBuf {
     let file = desk.write(&format!("{name}.toml"), text);
     let out = desk.path(name);
-    let mut all = vec![
-        "suite",
-        file.to_str().unwrap(),
-        "--device",
-        "cpu",
-        "--jobs",
-        "1",
-        "--out",
-        out.to_str().unwrap(),
-    ];
+    let mut all = vec!["suite", file.to_str().unwrap(), "--device", "cpu", "--out", out.to_str().unwrap()];
     all.extend(more);
+    if !more.contains(&"--jobs") {
+        all.extend(["--jobs", "1"]);
+    }
     let done = desk.bench(&all);
     assert_eq!(done.code, Some(0), "{}", done.err);
     out

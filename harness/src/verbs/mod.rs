@@ -23,6 +23,7 @@ pub mod invert;
 pub mod keys;
 pub mod list;
 pub mod merge;
+pub mod paper;
 pub mod predict;
 pub mod report;
 pub mod run;
@@ -64,6 +65,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Verb::Compare(args) => compare::run(args, &settings),
         Verb::History(args) => history::run(args, &settings),
         Verb::Export(args) => export::run(args, &settings),
+        Verb::Paper(args) => paper::run(args, &settings),
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use reports::paper::StyleName;
+use reports::StyleName;
 use serde_json::json;
 
 use crate::settings::Settings;
@@ -33,10 +33,14 @@ pub struct Args {
 /// the exit code is 2.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("paper-{}", args.style)));
-    let paper = reports::paper::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;
-    let poster = reports::paper::write_poster(&args.run, &out)?;
-    for error in &paper.errors {
-        eprintln!("bench: {error}");
+    let paper = reports::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;
+    // A training has no attacks to make a poster of.
+    let poster = match crate::training::is_training(&args.run) {
+        true => None,
+        false => Some(reports::write_poster(&args.run, &out)?),
+    };
+    for line in paper.errors.iter().chain(&paper.remarks) {
+        eprintln!("bench: {line}");
     }
     match settings.json {
         true => println!(
@@ -45,7 +49,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         ),
         false => {
             println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display());
-            println!("poster: {}", poster.display());
+            poster.iter().for_each(|path| println!("poster: {}", path.display()));
         }
     }
     Ok(ExitCode::from(if paper.errors.is_empty() { 0 } else { 2 }))
