@@ -19,6 +19,12 @@ pub enum StyleName {
     Thesis,
 }
 
+impl std::fmt::Display for StyleName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 impl StyleName {
     /// Every style.
     pub const ALL: [StyleName; 4] = [StyleName::Neurips, StyleName::Ieee, StyleName::Acm, StyleName::Thesis];
