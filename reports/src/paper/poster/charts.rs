@@ -1,11 +1,13 @@
 //! The charts of the page, chosen as a suite's figures are.
 
+use crate::CellRecord;
 use crate::axes::acting;
 use crate::metrics::Metric;
 use crate::paper::chart::Body;
 use crate::paper::select::select;
-use crate::run::Run;
+use crate::run::{Run, group};
 use suites::figure::{FigureKind as K, FigureSpec};
+use suites::{CellSpec, Named};
 
 /// Reconstructions in the montage, and how many stand side by side.
 const TOP: (usize, usize) = (8, 4);
@@ -23,26 +25,69 @@ type Try = (String, String, FigureSpec);
 /// The charts that the run has data for, and in words those that it has none for.
 pub(super) fn all(run: &Run) -> (Vec<Block>, Vec<String>) {
     let (mut blocks, mut lacking) = (Vec::new(), Vec::new());
+    let alike = alike(run);
     for tries in wanted(run) {
         let mut why = String::new();
-        let drawn = tries.iter().find_map(|(title, caption, spec)| match select(run, spec) {
-            Ok(selected) => Some((title, caption, selected.chart)),
+        // Single images may stand beside each other whatever their cells; means may not.
+        let of = |spec: &FigureSpec| match spec.kind {
+            K::Montage | K::Scatter => run,
+            _ => alike.as_ref().unwrap_or(run),
+        };
+        let drawn = tries.iter().find_map(|(title, caption, spec)| match select(of(spec), spec) {
+            Ok(selected) => Some((title, caption, spec, selected.chart)),
             Err(error) => {
                 why = format!("{} ({})", title.to_lowercase(), error.bare());
                 None
             }
         });
         match drawn {
-            Some((title, caption, chart)) => {
+            Some((title, caption, spec, chart)) => {
                 let remarks = upper(&chart.remarks.join("; "));
-                let caption =
+                let mut caption =
                     if remarks.is_empty() { caption.clone() } else { format!("{caption} {remarks}.") };
+                let shown = of(spec).records.len();
+                if shown < run.records.len() {
+                    caption += &format!(
+                        " The {shown} of {} cells that differ in attack and defence alone; the others have other settings.",
+                        run.records.len()
+                    );
+                }
                 blocks.push(Block { title: title.clone(), caption, body: chart.body });
             }
             None => lacking.push(why),
         }
     }
     (blocks, lacking)
+}
+
+/// The run without the cells that would blur a mean over its setting: of those that differ in attack, defences and seed alone the largest
+/// set, and of each attack the parameters that most of these have. `None` where nothing is left out, or no defence tells cells apart.
+fn alike(run: &Run) -> Option<Run> {
+    if !run.attacked().into_iter().any(|at| run.defended(at)) {
+        return None;
+    }
+    let setting = |r: &CellRecord| {
+        let spec = CellSpec { attack: Named::new(""), defenses: Vec::new(), seed: 0, ..r.spec.clone() };
+        spec.id().to_string()
+    };
+    let mut kept = most(run.records.iter().collect(), setting);
+    let mut names: Vec<&str> = kept.iter().map(|r| r.spec.attack.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let of_name = |name: &&str| {
+        let own = kept.iter().copied().filter(|r| r.spec.attack.name == **name).collect();
+        most(own, |r| format!("{:?}", r.spec.attack.params))
+    };
+    kept = names.iter().flat_map(of_name).collect();
+    (kept.len() < run.records.len())
+        .then(|| Run::new(run.dir.clone(), run.info.clone(), kept.into_iter().cloned().collect()))
+}
+
+/// The records of the key that most have; of the first such key where several do.
+fn most(records: Vec<&CellRecord>, key: impl Fn(&CellRecord) -> String) -> Vec<&CellRecord> {
+    let groups = group((0..records.len()).collect(), |at| key(records[at]));
+    let largest = groups.into_iter().rev().max_by_key(Vec::len).unwrap_or_default();
+    largest.into_iter().map(|at| records[at]).collect()
 }
 
 fn upper(text: &str) -> String {
