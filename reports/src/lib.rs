@@ -31,7 +31,7 @@ mod utility;
 
 pub use compare::{Comparison, Pairing, Side, Verdict, compare, write_baseline};
 pub use error::ReportError;
-pub use export::{ExportFormat, export};
+pub use export::{ExportFormat, export, refuse_own_files};
 pub use history::{HistorySummary, write_history};
 pub use paper::{PaperSummary, StyleName, write_paper, write_poster};
 pub use record::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};

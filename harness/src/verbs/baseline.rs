@@ -24,10 +24,20 @@ pub struct Args {
 /// # Errors
 /// A folder that holds no finished run, or a file that cannot be written.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
+    reports::refuse_own_files(&args.run, &args.output)?;
     let written = reports::write_baseline(&args.run, &args.output)?;
+    if written.failed > 0 {
+        eprintln!(
+            "bench: {} of its cells failed; a comparison will not take their failure for news",
+            written.failed
+        );
+    }
     match settings.json {
         true => {
-            println!("{}", json!({ "baseline": args.output, "cells": written.cells, "bytes": written.bytes }))
+            println!(
+                "{}",
+                json!({ "baseline": args.output, "cells": written.cells, "bytes": written.bytes, "failed": written.failed })
+            )
         }
         false => {
             println!("baseline: {} ({} cells, {} bytes)", args.output.display(), written.cells, written.bytes)

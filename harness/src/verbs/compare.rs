@@ -37,8 +37,19 @@ pub struct Args {
 /// Compares, prints, and answers with the gate's exit code.
 ///
 /// # Errors
-/// What cannot be read or written.
+/// None: what cannot be read or written is told here and answered with 2, since 3 means failed cells.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
+    Ok(compared(args, settings).unwrap_or_else(|error| {
+        eprintln!("bench: {}", super::one_line(&error));
+        ExitCode::from(2)
+    }))
+}
+
+fn compared(args: &Args, settings: &Settings) -> Result<ExitCode> {
+    for out in args.markdown.iter().chain(&args.json_out) {
+        reports::refuse_own_files(&args.base, out)?;
+        reports::refuse_own_files(&args.new, out)?;
+    }
     let (base, new) = (Side::open(&args.base)?, Side::open(&args.new)?);
     let gate = match &args.gate {
         Some(suite) => suites::Suite::load(suite, None, &[])?.gate,

@@ -87,7 +87,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if let Some(shard) = &args.shard {
         suite.cells = shard_of(shard, &suite)?;
     }
-    execute(&suite, overrides, &args.execution, settings, &command(args), args.shard.clone())
+    execute(&suite, overrides, &args.execution, settings, &command(args, settings), args.shard.clone())
 }
 
 /// Runs the cells of a suite in a run folder, which `command` would make again, and writes the report.
@@ -202,7 +202,7 @@ fn info(suite: &Suite, mut overrides: Vec<(String, Value)>, device: Device, thre
 }
 
 /// The command that asks for the same cells.
-fn command(args: &Args) -> String {
+fn command(args: &Args, settings: &Settings) -> String {
     let s = &args.selection;
     let mut parts = vec!["bench".to_string(), "suite".into(), quote(&s.suite)];
     let mut push = |flag: &str, value: &str| parts.extend([flag.to_string(), quote(value)]);
@@ -213,6 +213,9 @@ fn command(args: &Args) -> String {
     if args.execution.threads != 1 {
         push("--threads", &args.execution.threads.to_string());
     }
+    // Changes no number but the seconds, which comparisons of speed must know.
+    let jobs = args.execution.jobs.map(usize::from).or(settings.jobs);
+    jobs.iter().for_each(|n| push("--jobs", &n.to_string()));
     parts.join(" ")
 }
 

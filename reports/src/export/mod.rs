@@ -65,10 +65,14 @@ pub fn export(run: &Path, format: ExportFormat, out: &Path) -> Result<usize, Rep
     })
 }
 
-/// An export over the records it was made from would destroy them.
-fn refuse_own_files(run: &Path, out: &Path) -> Result<(), ReportError> {
+/// Refuses to write over the records of the run at `run`, which would destroy them; a `run` that is a file, such as a baseline, is its own.
+///
+/// # Errors
+/// [`ReportError::Io`] where `out` is one of the run's own files.
+pub fn refuse_own_files(run: &Path, out: &Path) -> Result<(), ReportError> {
     let real = |path: &Path| path.canonicalize().ok();
-    let own = [CELLS, RUN].iter().any(|name| real(out).is_some_and(|o| real(&run.join(name)) == Some(o)));
+    let files = [run.join(CELLS), run.join(RUN), run.to_path_buf()];
+    let own = files.iter().any(|file| real(out).is_some_and(|o| real(file) == Some(o)));
     let refusal = || std::io::Error::other("it is the run's own file; choose another name");
     if own { Err(ReportError::io("write", out)(refusal())) } else { Ok(()) }
 }
