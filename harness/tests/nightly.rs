@@ -65,6 +65,7 @@ fn plant_a_better_past(desk: &Desk, run: &str) {
         }
         store.append(&record).unwrap();
     }
+    drop(store);
     desk.bench(&["baseline", "better", "-o", "state/baseline.json"]).ok();
 }
 
