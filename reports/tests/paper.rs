@@ -6,7 +6,7 @@ use common::{from_spec, gallery, info, record};
 use reports::{CellRecord, CellSummary, Outcome, PaperSummary, RunStore, StyleName, stats, write_paper};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use suites::{CellSpec, Named};
+use suites::{CellSpec, Named, Source, UtilitySpec, Vantage};
 
 /// A run folder with these records.
 fn run(dir: &Path, records: &[CellRecord]) {
@@ -448,4 +448,178 @@ fn a_run_still_being_written_has_its_paper() {
     assert!(error.to_string().contains("figures.toml:1: figure: must be tables"), "{error}");
     let (summary, _) = paper(dir.path(), "");
     assert!(summary.errors[0].contains("declares no [[figure]]"));
+}
+
+/// A cell whose task was trained under its defence and tested with 100 examples.
+fn trained(mut spec: CellSpec, psnrs: &[f64], accuracy: f64) -> CellRecord {
+    spec.utility = Some(UtilitySpec::default());
+    let mut record = from_spec(spec, psnrs);
+    let task = [("trained_rounds", 8.0), ("trained_accuracy", accuracy), ("test_examples", 100.0)];
+    record.task.extend(task.map(|(key, value)| (key.to_owned(), value)));
+    record
+}
+
+/// As whoever sees the released sum alone.
+fn of_sum(mut spec: CellSpec) -> CellSpec {
+    (spec.source, spec.vantage) = (Source::AggUpdate, Vantage::Aggregate);
+    spec
+}
+
+fn ends(row: &BTreeMap<String, String>) -> (f64, f64) {
+    (number(row, "low"), number(row, "high"))
+}
+
+fn wilson(successes: usize, tries: usize) -> (f64, f64) {
+    let ci = stats::wilson(successes, tries).unwrap().ci;
+    (ci.low, ci.high)
+}
+
+#[test]
+fn a_frontier_has_the_worst_of_its_adversaries_and_no_mean() {
+    let dir = tempfile::tempdir().unwrap();
+    let noisy = Some(10.0);
+    let records = [
+        trained(noised("a", None, 0), &[34.0, 36.0, 38.0, 40.0], 0.9),
+        trained(noised("a", noisy, 0), &[30.0, 32.0, 28.0, 30.0], 0.8),
+        trained(noised("b", noisy, 0), &[20.0, 21.0, 22.0, 23.0], 0.8),
+        trained(of_sum(noised("a", noisy, 0)), &[10.0, 11.0, 9.0, 10.0], 0.8),
+        // Another seed is no other adversary.
+        trained(noised("a", noisy, 1), &[31.0, 33.0, 29.0, 31.0], 0.7),
+    ];
+    run(dir.path(), &records);
+    let (summary, out) = paper(dir.path(), &figure("front", "kind = \"frontier\""));
+    assert_eq!(summary.errors, Vec::<String>::new());
+    let data = rows(&out.join("data/front.csv"));
+    assert_eq!(data.len(), 2);
+    let point = data.iter().find(|r| r["defence"] != "no defence").unwrap();
+    assert_eq!((number(point, "x"), point["strongest attack"].as_str()), (30.5, "a"));
+    assert!(point["adversary"].contains("gradients"), "{point:?}");
+    assert!((number(point, "y") - 0.75).abs() < 1e-12);
+    assert_eq!((number(point, "y_low"), number(point, "y_high")), wilson(75, 100));
+    let remarks = said(&out, "front");
+    for told in [
+        "worst case over adversaries or settings that differ in source, vantage, no mean over them",
+        "pools up to 2 cells, which differ in seed",
+        "a mean accuracy of 2 to 4 trainings",
+        "mean of up to 2, which differ in seed",
+    ] {
+        assert!(remarks.contains(told), "{told}: {remarks}");
+    }
+}
+
+#[test]
+fn crashed_attacks_are_no_privacy() {
+    let dir = tempfile::tempdir().unwrap();
+    let crash = |spec: CellSpec| {
+        let mut record = trained(spec, &[], 0.8);
+        record.outcome = Outcome::Failed { stage: "attack".into(), message: "out of memory".into() };
+        record
+    };
+    let records = [
+        trained(noised("a", None, 0), &[34.0, 36.0, 18.0, 40.0], 0.9),
+        crash(noised("b", None, 0)),
+        crash(noised("a", Some(10.0), 0)),
+        crash(noised("b", Some(10.0), 0)),
+    ];
+    run(dir.path(), &records);
+    let figures = figure("front", "kind = \"frontier\"\nx = \"success.psnr-20\"");
+    let (summary, out) = paper(dir.path(), &figures);
+    assert_eq!(summary.errors, Vec::<String>::new());
+    let data = rows(&out.join("data/front.csv"));
+    let places: Vec<&str> = data.iter().map(|r| r["x"].as_str()).collect();
+    assert_eq!(places, ["0.75", ""]);
+    assert_eq!((data[0]["optimal"].as_str(), data[1]["optimal"].as_str()), ("true", "false"));
+    let remarks = said(&out, "front");
+    for told in ["b on no defence has no image with a score", ": no attack on it was scored"] {
+        assert!(remarks.contains(told), "{told}: {remarks}");
+    }
+    assert!(!remarks.contains("count as tries"), "{remarks}");
+    assert_eq!(made(&out, "front")["cells"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_training_counts_once_whoever_watches_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let psnrs = [20.0, 21.0, 22.0, 23.0];
+    let mut records = Vec::new();
+    for attack in ["a", "b"] {
+        records.push(trained(noised(attack, None, 0), &psnrs, 0.9));
+        records.push(trained(of_sum(noised(attack, None, 0)), &psnrs, 0.9));
+        for seed in 0..5 {
+            let accuracy = [0.3, 0.9, 0.5, 0.7, 0.6][seed as usize];
+            records.push(trained(noised(attack, Some(1.0), seed), &psnrs, accuracy));
+            records.push(trained(noised(attack, Some(2.0), seed), &psnrs, 0.6));
+        }
+    }
+    run(dir.path(), &records);
+    let figures = figure("worth", "kind = \"bar\"\nx = \"defenses\"\ny = \"task.trained_accuracy\"")
+        + &figure("fresh", "kind = \"bar\"\nx = \"task.dataset\"\ny = \"task.accuracy\"")
+        + &figure("sent", "kind = \"bar\"\nx = \"task.dataset\"\ny = \"cost.bytes_up\"")
+        + &figure("boxes", "kind = \"box\"\nx = \"defenses\"\ny = \"task.trained_accuracy\"");
+    let (summary, out) = paper(dir.path(), &figures);
+    assert_eq!(summary.errors, Vec::<String>::new());
+    let data = rows(&out.join("data/worth.csv"));
+    let n: Vec<f64> = data.iter().map(|r| number(r, "n")).collect();
+    assert_eq!(n, [1.0, 5.0, 5.0]);
+    // One training, and five that came out alike: no surer than the test examples are.
+    assert_eq!((ends(&data[0]), ends(&data[2])), (wilson(90, 100), wilson(60, 100)));
+    let (low, high) = ends(&data[1]);
+    let tested = wilson(60, 100);
+    assert!(low < tested.0 && high > tested.1 && low > 0.3 && high < 0.9, "{low} {high}");
+    let remarks = said(&out, "worth");
+    assert!(remarks.contains("an accuracy of one training has its Wilson interval"), "{remarks}");
+    assert!(remarks.contains("5 trainings or more has a bootstrap interval"), "{remarks}");
+    // Fresh weights are those of their seed, behind any defence.
+    assert_eq!(number(&rows(&out.join("data/fresh.csv"))[0], "n"), 5.0);
+    assert!(said(&out, "fresh").contains("mean of up to 5, which differ in"));
+    // Bytes are a matter of the round, which differs in source.
+    let remarks = said(&out, "sent");
+    assert!(
+        remarks.contains("mean of up to 12, which differ in ") && remarks.contains("source"),
+        "{remarks}"
+    );
+    let boxes = rows(&out.join("data/boxes.csv"));
+    assert_eq!(boxes.iter().filter(|r| !r["cell"].is_empty()).count(), 1 + 5 + 5);
+}
+
+#[test]
+fn an_image_tried_again_is_no_other_image() {
+    let dir = tempfile::tempdir().unwrap();
+    // Three of four images fall in each of five cells, another one of them in the last.
+    let records: Vec<CellRecord> = (0..5)
+        .map(|seed| {
+            from_spec(noised("a", None, seed), &[30.0, 30.0, 30.0, if seed == 4 { 30.0 } else { 9.0 }])
+        })
+        .chain([from_spec(noised("b", None, 0), &[30.0, 30.0, 30.0, 9.0])])
+        .collect();
+    run(dir.path(), &records);
+    let (_, out) = paper(dir.path(), &figure("rates", "kind = \"bar\"\ny = \"success.psnr-20\""));
+    let data = rows(&out.join("data/rates.csv"));
+    assert_eq!((number(&data[0], "value"), number(&data[0], "n")), (0.8, 20.0));
+    // 3.2 of four images: between the intervals of 3 and of 4.
+    assert_eq!(ends(&data[0]), (wilson(3, 4).0, wilson(4, 4).1));
+    assert_eq!(ends(&data[1]), wilson(3, 4));
+    let remarks = said(&out, "rates");
+    assert!(remarks.contains("differ in seed; intervals take every image once"), "{remarks}");
+    assert!(remarks.contains("tried more than once counts once"), "{remarks}");
+}
+
+#[test]
+fn diverged_images_in_a_mean_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut record = from_spec(noised("a", None, 0), &[25.0, 30.0, 10.0, 9.0]);
+    record.images[2].flags.push("non-finite".into());
+    record.images[3].flags.push("non-finite".into());
+    run(dir.path(), &[record, from_spec(noised("b", None, 0), &[9.0; 4])]);
+    let figures = figure("bars", "kind = \"bar\"")
+        + &figure("boxes", "kind = \"box\"")
+        + &figure("cloud", "kind = \"scatter\"\nx = \"psnr\"\ny = \"ssim\"")
+        + &figure("rates", "kind = \"bar\"\ny = \"success.psnr-20\"")
+        + "[[table]]\nname = \"table\"\nrows = [\"attack\"]\ncolumns = [\"psnr\"]\n";
+    let (_, out) = paper(dir.path(), &figures);
+    for name in ["bars", "boxes", "cloud", "table"] {
+        let remarks = said(&out, name);
+        assert!(remarks.contains("2 diverged images enter as grey"), "{name}: {remarks}");
+    }
+    assert!(!said(&out, "rates").contains("grey"));
 }

@@ -2,7 +2,9 @@
 
 use super::filter::Picked;
 use super::measure::Measure;
+use crate::axes::acting;
 use crate::metrics::{Metric, Threshold};
+use crate::record::ImageScore;
 use crate::run::Run;
 use crate::stats::{
     BOOTSTRAP_RESAMPLES, CONFIDENCE, Interval, bootstrap_ci_at, mean, quantile_sorted, sample_sd, sorted,
@@ -31,11 +33,26 @@ pub(super) struct Estimate {
     pub missing: usize,
     /// Values that entered a mean at the metric's cap.
     pub capped: usize,
+    /// Reconstructions that diverged and entered a mean as the grey image that they were scored as.
+    pub grey: usize,
     /// Whether images count more than once, and were resampled as clusters.
     pub clustered: bool,
+    /// How the interval came about, where that needs to be told.
+    pub how: Option<&'static str>,
     /// Places of the cells behind it.
     pub cells: Vec<usize>,
+    /// Of what attacks share: the place of one cell for each value behind it.
+    pub distinct: Vec<usize>,
 }
+
+/// Trainings from which a bootstrap over them says something.
+const TRAININGS: usize = 5;
+
+const REPEATED: &str =
+    "an image that was tried more than once counts once in Wilson's intervals, with its share of successes";
+const ONE_TRAINING: &str = "an accuracy of one training has its Wilson interval over the test examples; how much trainings differ is not in it";
+const FEW_TRAININGS: &str = "a mean accuracy of 2 to 4 trainings has its Wilson interval over the test examples of one of them, since they may share these; how much trainings differ is not in it";
+const MANY_TRAININGS: &str = "a mean accuracy of 5 trainings or more has a bootstrap interval over trainings, no narrower than Wilson's over the test examples of one of them";
 
 /// The value of `measure` over `picked`, with a 95 % interval.
 pub(super) fn estimate(run: &Run, measure: &Measure, picked: &[Picked]) -> Estimate {
@@ -69,7 +86,19 @@ fn of_images(run: &Run, metric: &Metric, picked: &[Picked], confidence: f64) -> 
         values.extend(cell.images.iter().map(|i| (image_key(run, cell.at, *i), scores[*i])));
     }
     let lost = picked.iter().map(|p| p.lost).sum();
-    of_values(&values, metric.cap, lost, confidence, &stream_key(run, picked, ""), &metric.name)
+    let found = of_values(&values, metric.cap, lost, confidence, &stream_key(run, picked, ""), &metric.name);
+    Estimate { grey: grey(run, metric, picked), ..found }
+}
+
+/// Diverged reconstructions with a value of `metric`.
+fn grey(run: &Run, metric: &Metric, picked: &[Picked]) -> usize {
+    let own = |cell: &Picked| {
+        let images = &run.records[cell.at].images;
+        let value = |i: &usize| images[*i].scores.get(&metric.name).copied().flatten();
+        let enters = |i: &&usize| value(i).and_then(|v| usable(v, metric)).is_some();
+        cell.images.iter().filter(|i| diverged(&images[**i])).filter(enters).count()
+    };
+    picked.iter().map(own).sum()
 }
 
 fn of_null(run: &Run, null: &str, metric: &Metric, picked: &[Picked], confidence: f64) -> Estimate {
@@ -168,64 +197,159 @@ fn clustered_ci<R: Rng>(clusters: &[Vec<f64>], confidence: f64, rng: &mut R) -> 
 /// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
 pub(super) const NON_FINITE: &str = "non-finite";
 
+/// Whether the reconstruction held NaN or infinity.
+pub(super) fn diverged(image: &ImageScore) -> bool {
+    image.flags.iter().any(|flag| flag == NON_FINITE)
+}
+
 /// Success as in the report: a failed attack and a diverged image are tries without success, an unmeasured image is no try.
 fn of_success(run: &Run, metric: &Metric, bound: f64, picked: &[Picked], confidence: f64) -> Estimate {
     let threshold = Threshold { metric: "", bound };
     let (mut successes, mut tries, mut failed, mut missing) = (0, 0, 0, 0);
+    let mut lots: BTreeMap<String, Lot> = BTreeMap::new();
     for cell in picked {
         let record = &run.records[cell.at];
         let scores = record.scores(&metric.name);
-        let measured = cell.images.iter().filter(|i| scores[**i].is_some()).count();
+        let measured = cell.images.iter().any(|i| scores[*i].is_some());
+        let lot = lots.entry(format!("{} {}", record.spec.task.dataset, record.spec.task.split)).or_default();
         let mut own = cell.lost;
         failed += cell.lost;
         for &i in &cell.images {
-            let fell = record.images[i].flags.iter().any(|f| f == NON_FINITE);
+            let fell = diverged(&record.images[i]);
             match scores[i] {
                 Some(v) => {
-                    own += 1;
                     successes += usize::from(!fell && threshold.met(metric, v));
                     failed += usize::from(fell);
                 }
                 // A diverged image that this metric could not take is a try all the same, where the metric was measured at all.
-                None if fell && measured > 0 => (own, failed) = (own + 1, failed + 1),
-                None => missing += 1,
+                None if fell && measured => failed += 1,
+                None => {
+                    missing += 1;
+                    continue;
+                }
             }
+            own += 1;
+            lot.images.insert(record.images[i].id);
         }
+        lot.most = lot.most.max(own);
         tries += own;
     }
     let mut out = Estimate { n: tries, failed, missing, successes: Some(successes), ..Estimate::default() };
-    if let Some(rate) = wilson_at(successes, tries, confidence) {
-        (out.value, out.interval) = (Some(rate.rate), Some((rate.ci.low, rate.ci.high)));
+    // Cells may have attacked the same images; one cell attacks none twice.
+    let distinct = if picked.len() > 1 { lots.values().map(Lot::distinct).sum() } else { tries };
+    out.clustered = distinct < tries;
+    out.how = out.clustered.then_some(REPEATED);
+    out.value = (tries > 0).then(|| successes as f64 / tries as f64);
+    out.interval = out.value.and_then(|share| wilson_of_share(share, distinct, confidence));
+    out
+}
+
+/// Images of one data set that were tried.
+#[derive(Default)]
+struct Lot {
+    images: BTreeSet<usize>,
+    /// Tries of one cell, at most.
+    most: usize,
+}
+
+impl Lot {
+    /// Different images: lost ones have no number, but those of one cell differ from each other.
+    fn distinct(&self) -> usize {
+        self.images.len().max(self.most)
+    }
+}
+
+/// Wilson's interval of a share over `tries` independent tries; where that is no whole number of successes, of the two beside it.
+fn wilson_of_share(share: f64, tries: usize, confidence: f64) -> Option<(f64, f64)> {
+    let successes = (share * tries as f64).clamp(0.0, tries as f64);
+    let whole = (successes - successes.round()).abs() < 1e-6;
+    let (below, above) = match whole {
+        true => (successes.round(), successes.round()),
+        false => (successes.floor(), successes.ceil()),
+    };
+    let end = |k: f64| wilson_at(k as usize, tries, confidence).map(|rate| rate.ci);
+    Some((end(below)?.low, end(above)?.high))
+}
+
+/// What a value of `measure` depends on: cells that agree in it share the value.
+fn shared_key(run: &Run, measure: &Measure, at: usize) -> String {
+    let record = &run.records[at];
+    let spec = &record.spec;
+    let defences = || acting(spec).collect::<Vec<_>>();
+    let Measure::Task(name) = measure else {
+        return match measure.of_round() {
+            true => format!("{} {:?}", run.round_key(at), spec.utility),
+            false => record.id.to_string(),
+        };
+    };
+    let training = format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.training, spec.seed);
+    match name.starts_with("trained_") || spec.training.rounds_before > 0 {
+        true => format!("{training} {:?} {:?}", defences(), spec.utility),
+        // No defence had a part in fresh weights.
+        false => training,
+    }
+}
+
+/// Every value that cells measured, once, with the place of a cell that has it.
+fn once_each(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(String, usize, Option<f64>)> {
+    let mut groups: BTreeMap<String, Vec<(usize, Option<f64>)>> = BTreeMap::new();
+    for cell in picked {
+        let own = measure.of_cell(&run.records[cell.at]);
+        let group = groups.entry(shared_key(run, measure, cell.at)).or_default();
+        // Fresh weights are worth the same behind every defence, but for one that changes the model.
+        let fresh = matches!(measure, Measure::Task(name) if !name.starts_with("trained_"))
+            && run.records[cell.at].spec.training.rounds_before == 0;
+        let another = |v: f64| group.iter().all(|(_, w)| w.map(f64::to_bits) != Some(v.to_bits()));
+        match (group.first(), own) {
+            (None, _) | (Some((_, None)), Some(_)) => *group = vec![(cell.at, own)],
+            (Some(_), Some(v)) if fresh && another(v) => group.push((cell.at, own)),
+            _ => {}
+        }
+    }
+    let named = |(key, group): (String, Vec<(usize, Option<f64>)>)| {
+        let one = move |(i, (at, value))| (format!("{key} {i}"), at, value);
+        group.into_iter().enumerate().map(one).collect::<Vec<_>>()
+    };
+    groups.into_iter().flat_map(named).collect()
+}
+
+/// The mean over cells, or over rounds or trainings for what all attacks on one share.
+fn of_cells(run: &Run, measure: &Measure, picked: &[Picked], confidence: f64) -> Estimate {
+    let all = once_each(run, measure, picked);
+    let values: Vec<Valued> = all.iter().map(|(key, _, v)| (key.clone(), *v)).collect();
+    let key = stream_key(run, picked, "");
+    let mut out = of_values(&values, None, 0, confidence, &key, &format!("{measure:?}"));
+    let kept = all.iter().filter(|(.., v)| v.is_some_and(f64::is_finite));
+    out.distinct = kept.map(|(_, at, _)| *at).collect();
+    if let Measure::Task(_) = measure {
+        let share = out.value.filter(|_| measure.range().is_some());
+        (out.interval, out.how) = of_trainings(run, &out, share, confidence);
     }
     out
 }
 
-/// The mean over cells, or over rounds for what all attacks on a round share.
-fn of_cells(run: &Run, measure: &Measure, picked: &[Picked], confidence: f64) -> Estimate {
-    let mut groups: BTreeMap<String, (usize, Option<f64>)> = BTreeMap::new();
-    for cell in picked {
-        let record = &run.records[cell.at];
-        let key = match measure.of_round() {
-            true => format!("{} {:?}", run.round_key(cell.at), record.spec.utility),
-            false => record.id.to_string(),
-        };
-        let own = measure.of_cell(record);
-        let slot = groups.entry(key).or_insert((cell.at, own));
-        if slot.1.is_none() {
-            *slot = (cell.at, own);
-        }
-    }
-    let values: Vec<Valued> = groups.iter().map(|(key, (_, v))| (key.clone(), *v)).collect();
-    let key = stream_key(run, picked, "");
-    let mut out = of_values(&values, None, 0, confidence, &key, &format!("{measure:?}"));
-    // One training: the only spread known is that of the test examples.
-    if let ([(_, Some(share))], true) = (values.as_slice(), measure.range().is_some()) {
-        let first = groups.values().next().map(|(at, _)| &run.records[*at].task);
-        let tries = first.and_then(|t| t.get("test_examples").copied()).unwrap_or(0.0).max(0.0) as usize;
-        let rate = wilson_at((share * tries as f64).round().max(0.0) as usize, tries, confidence);
-        out.interval = rate.map(|r| (r.ci.low, r.ci.high));
-    }
-    out
+/// The interval of a mean over trainings, of a share no narrower than its test examples allow: few trainings say little of their spread,
+/// and the same test examples may have judged all of them.
+fn of_trainings(
+    run: &Run,
+    mean: &Estimate,
+    share: Option<f64>,
+    confidence: f64,
+) -> (Option<(f64, f64)>, Option<&'static str>) {
+    let many = mean.n >= TRAININGS;
+    let spread = mean.interval.filter(|_| many);
+    let Some(share) = share else { return (spread, None) };
+    let examples = |at: &usize| run.records[*at].task.get("test_examples").map_or(0, |n| n.max(0.0) as usize);
+    let tries = mean.distinct.iter().map(examples).min().unwrap_or(0);
+    let tested = wilson_of_share(share, tries, confidence);
+    let how = match (mean.n, tested) {
+        (_, None) => return (spread, None),
+        (1, _) => ONE_TRAINING,
+        _ if many => MANY_TRAININGS,
+        _ => FEW_TRAININGS,
+    };
+    let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+    (spread.into_iter().chain(tested).reduce(wider), Some(how))
 }
 
 /// Every usable value of `measure` with its cell's place and, of measures of images, the image's: capped as means are.
@@ -248,10 +372,11 @@ pub(super) fn raw(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(usize
             }
         }
         other => {
-            let value = |p: &Picked| {
-                other.of_cell(&run.records[p.at]).filter(|v| v.is_finite()).map(|v| (p.at, None, v))
-            };
-            out.extend(picked.iter().filter_map(value));
+            let all = once_each(run, other, picked).into_iter();
+            let value =
+                |(_, at, v): (String, usize, Option<f64>)| Some((at, None, v.filter(|v| v.is_finite())?));
+            out.extend(all.filter_map(value));
+            out.sort_by_key(|(at, ..)| *at);
         }
     }
     out

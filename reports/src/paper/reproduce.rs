@@ -41,7 +41,7 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<String> {
         ),
         format!("The run is made again by `{}`, and figures and tables by `{regenerate}`.", info.command),
         format!(
-            "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples over images, clustered by image where cells share images; shares have Wilson intervals at 95 %; PSNR enters means at 100 dB at most; images of failed attacks are in no mean and count as failures in success rates."
+            "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples over images, clustered by image where cells share images; shares have Wilson intervals at 95 %, in which every image counts once; PSNR enters means at 100 dB at most; images of failed attacks are in no mean and count as failures in success rates."
         ),
     ];
     if !info.overrides.is_empty() {

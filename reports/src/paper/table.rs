@@ -94,7 +94,10 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
         }
         say(sum(|e| e.missing), "not measured");
         say(sum(|e| e.capped), "above the cap entered at the cap");
+        say(sum(|e| e.grey), "diverged images enter as grey");
     }
+    let how: BTreeSet<&str> = rows.iter().flat_map(|r| &r.values).filter_map(|e| e.how).collect();
+    out.extend(how.into_iter().map(String::from));
     let pooled = |e: &&Estimate| e.cells.len() > 1;
     let differ: BTreeSet<String> = rows
         .iter()

@@ -9,16 +9,25 @@ use crate::paper::data::{Sheet, shown};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
 use crate::paper::pool::{Estimate, estimate, estimate_at};
+use crate::run::{Run, group};
 use crate::stats::CONFIDENCE;
-use suites::SpecError;
+use suites::{CellSpec, SpecError};
 
 /// One defence.
 struct Point {
     series: String,
     defence: String,
+    adversary: String,
     attack: String,
     leak: Estimate,
     worth: Estimate,
+}
+
+/// One attack by one adversary on one defence, at any seed.
+struct Try {
+    adversary: String,
+    attack: String,
+    leak: Estimate,
 }
 
 impl Point {
@@ -27,10 +36,11 @@ impl Point {
     }
 }
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "plot",
     "series",
     "defence",
+    "adversary",
     "strongest attack",
     "x",
     "x_low",
@@ -66,7 +76,7 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     }
     let drawn = facets.iter().flat_map(|f| &f.plot.series).any(|s| !s.marks.is_empty());
     work.remark(
-        "what leaked is the mean of the strongest attack on each defence; its interval holds for the strongest of the k attacks tried (each at 1 - 0.05/k)".into(),
+        "what leaked is what the strongest attack on each defence got, over all adversaries; its interval holds for the strongest of the k attacks tried (each at 1 - 0.05/k)".into(),
     );
     Ok((Body::Scatter(facets), if drawn { sheet } else { Sheet::default() }))
 }
@@ -80,36 +90,102 @@ fn point(
     key: &Key,
     cells: &[Picked],
 ) -> Point {
-    let attacks = groups::part(work.run, &Setting::Attack, cells);
-    let level = 1.0 - (1.0 - CONFIDENCE) / attacks.len().max(1) as f64;
+    let defence = Setting::Defenses.spoken(key);
+    let scored = tries(work, leak, &defence, cells);
     let sign = if leak.higher_is_better() { 1.0 } else { -1.0 };
-    let mut all: Vec<(String, Estimate)> = Vec::new();
-    for (attack, cells) in &attacks {
-        let e = estimate_at(work.run, leak, cells, level);
-        work.count(leak, &e);
-        all.push((attack.label(), e));
-    }
-    let scored = || all.iter().filter(|(_, e)| e.value.is_some());
     // Without an interval of each there is none of the largest.
-    let ends: Option<Vec<(f64, f64)>> = scored().map(|(_, e)| e.interval).collect();
+    let ends: Option<Vec<(f64, f64)>> = scored.iter().map(|t| t.leak.interval).collect();
     let larger = |a: (f64, f64), b: (f64, f64)| match sign > 0.0 {
         true => (a.0.max(b.0), a.1.max(b.1)),
         false => (a.0.min(b.0), a.1.min(b.1)),
     };
     let interval = ends.and_then(|ends| ends.into_iter().reduce(larger));
-    let value = |e: &Estimate| sign * e.value.unwrap_or(f64::NEG_INFINITY);
-    let strongest = scored().rev().max_by(|a, b| value(&a.1).total_cmp(&value(&b.1)));
-    let (attack, leaked) = match strongest {
-        Some((attack, e)) => (attack.clone(), Estimate { interval, ..e.clone() }),
-        None => (String::new(), Estimate::default()),
+    let value = |t: &Try| sign * t.leak.value.unwrap_or(f64::NEG_INFINITY);
+    // The first of equals, as the suite lists them.
+    let strongest = scored.into_iter().rev().max_by(|a, b| value(a).total_cmp(&value(b)));
+    let (adversary, attack, leaked) = match strongest {
+        Some(t) => (t.adversary, t.attack, Estimate { interval, ..t.leak }),
+        None => Default::default(),
     };
     let worth_of = estimate(work.run, worth, cells);
     work.count(worth, &worth_of);
-    let defence = Setting::Defenses.spoken(key);
-    if leaked.value.is_none() || worth_of.value.is_none() {
-        work.remark(format!("no point for {defence}: one of the two was not measured"));
+    if leaked.value.is_none() {
+        work.remark(format!("no point for {defence}: no attack on it was scored"));
+    } else if worth_of.value.is_none() {
+        work.remark(format!("no point for {defence}: {} was not measured", worth.title()));
     }
-    Point { series, defence, attack, leak: leaked, worth: worth_of }
+    Point { series, defence, adversary, attack, leak: leaked, worth: worth_of }
+}
+
+/// The attacks on one defence that were scored: a crash says nothing of what the defence holds back.
+fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Vec<Try> {
+    let adversaries = adversaries(work.run, cells);
+    let all: Vec<(String, String, Vec<Picked>)> = adversaries
+        .into_iter()
+        .flat_map(|(name, cells)| {
+            let attacks = groups::part(work.run, &Setting::Attack, &cells).into_iter();
+            attacks.map(move |(attack, cells)| (name.clone(), attack.label(), cells))
+        })
+        .collect();
+    worst_case(work, &all);
+    let level = 1.0 - (1.0 - CONFIDENCE) / all.len().max(1) as f64;
+    let mut scored = Vec::new();
+    for (adversary, attack, cells) in all {
+        let found = estimate_at(work.run, leak, &cells, level);
+        if found.value.is_some() && has_scores(work.run, leak, &cells) {
+            work.count(leak, &found);
+            scored.push(Try { adversary, attack, leak: found });
+        } else {
+            work.used.extend(&found.cells);
+            let by = if adversary.is_empty() { adversary } else { format!(" ({adversary})") };
+            work.remark(format!("{attack}{by} on {defence} has no image with a score and enters nothing"));
+        }
+    }
+    scored
+}
+
+/// Says between what the worst case was taken.
+fn worst_case(work: &mut Work, all: &[(String, String, Vec<Picked>)]) {
+    let firsts: Vec<usize> = all.iter().filter_map(|(.., cells)| Some(cells.first()?.at)).collect();
+    let of_adversary =
+        |path: &String| !path.starts_with("attack") && path != "seed" && !path.starts_with("defenses");
+    let differ: Vec<String> = groups::differing(work.run, &firsts).into_iter().filter(of_adversary).collect();
+    if !differ.is_empty() {
+        work.remark(format!(
+            "a point is the worst case over adversaries or settings that differ in {}, no mean over them",
+            differ.join(", ")
+        ));
+    }
+}
+
+/// Cells by what the adversary faces, sees and knows, with what tells these apart: one that sees more is another threat. Seeds are repetitions.
+fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
+    let key = |at: usize| {
+        let spec = &run.records[at].spec;
+        let mut facts = spec.facts.clone();
+        facts.sort_unstable();
+        let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
+        format!("{world} {} {facts:?} {:?}", spec.vantage, spec.utility)
+    };
+    let all = group((0..cells.len()).collect(), |i| key(cells[i].at));
+    let firsts: Vec<usize> = all.iter().map(|g| cells[g[0]].at).collect();
+    let telling = run.axes.telling(&firsts, &["attack", "defenses", "seed"]);
+    let name = |at: usize| run.axes.label(at, &telling, &[]);
+    let of = |g: Vec<usize>| (name(cells[g[0]].at), g.into_iter().map(|i| cells[i].clone()).collect());
+    all.into_iter().map(of).collect()
+}
+
+/// Whether any image has a score of what `leak` is about.
+fn has_scores(run: &Run, leak: &Measure, cells: &[Picked]) -> bool {
+    let metric = match leak {
+        Measure::Metric(metric) | Measure::Success(metric, _) => metric,
+        _ => return true,
+    };
+    let any = |cell: &Picked| {
+        let scores = run.records[cell.at].scores(&metric.name);
+        cell.images.iter().any(|i| scores[*i].is_some())
+    };
+    cells.iter().any(any)
 }
 
 /// What the strongest null baseline gets: a reconstruction worse than that leaks no less than it.
@@ -136,7 +212,8 @@ fn optimal(points: &[Point], leak: &Measure, floor: Option<f64>) -> Vec<bool> {
 
 fn row(title: &str, p: &Point, best: bool) -> Vec<String> {
     let ends = |e: &Estimate| [shown(e.interval.map(|i| i.0)), shown(e.interval.map(|i| i.1))];
-    let words = [title.to_owned(), p.series.clone(), p.defence.clone(), p.attack.clone()];
+    let words =
+        [title.to_owned(), p.series.clone(), p.defence.clone(), p.adversary.clone(), p.attack.clone()];
     let across = [shown(p.leak.value)].into_iter().chain(ends(&p.leak));
     let up = [shown(p.worth.value)].into_iter().chain(ends(&p.worth));
     words.into_iter().chain(across).chain(up).chain([best.to_string()]).collect()

@@ -51,9 +51,16 @@ struct Counts {
     tried: usize,
     missing: usize,
     capped: usize,
+    /// Images count more than once, in a mean and in a share.
     clustered: bool,
+    repeated: bool,
+    grey: usize,
+    how: BTreeSet<&'static str>,
     pooled: usize,
     differ: BTreeSet<String>,
+    /// The same of what attacks share: values, and in what their rounds or trainings differ.
+    shared: usize,
+    shared_differ: BTreeSet<String>,
 }
 
 /// Chooses and reduces what `spec` asks of `run`.
@@ -133,7 +140,17 @@ impl Work<'_> {
         }
         counts.missing += estimate.missing;
         counts.capped += estimate.capped;
-        counts.clustered |= estimate.clustered;
+        counts.grey += estimate.grey;
+        let share = matches!(measure, Measure::Success(..));
+        counts.clustered |= estimate.clustered && !share;
+        counts.repeated |= estimate.clustered && share;
+        counts.how.extend(estimate.how);
+        if measure.of_round() && estimate.distinct.len() > 1 {
+            counts.shared = counts.shared.max(estimate.distinct.len());
+            let matters = |path: &String| depends(measure, path);
+            let differ = groups::differing(self.run, &estimate.distinct);
+            counts.shared_differ.extend(differ.into_iter().filter(matters));
+        }
         if estimate.cells.len() > 1 && !measure.of_round() {
             counts.pooled = counts.pooled.max(estimate.cells.len());
             counts.differ.extend(groups::differing(self.run, &estimate.cells));
@@ -157,19 +174,32 @@ impl Work<'_> {
         );
         say(c.missing, format!("{} not measured", values(c.missing)));
         say(c.capped, format!("{} above the metric's cap entered at the cap", values(c.capped)));
+        say(c.grey, format!("{} enter as grey", diverged(c.grey)));
+        if c.shared > 1 {
+            let differ = named(c.shared_differ);
+            say(
+                c.shared,
+                format!(
+                    "one value of what attacks share (of the task, of a round or of a defence) is the mean of up to {}, which differ in {differ}",
+                    c.shared
+                ),
+            );
+        }
         if c.pooled > 1 {
-            let differ: Vec<String> = c.differ.into_iter().collect();
             let how = if c.clustered {
                 "resample images with all their values"
+            } else if c.repeated {
+                "take every image once"
             } else {
                 "are over all of their values"
             };
-            let what = if differ.is_empty() { "nothing named".into() } else { differ.join(", ") };
+            let what = named(c.differ);
             say(
                 c.pooled,
                 format!("one value pools up to {} cells, which differ in {what}; intervals {how}", c.pooled),
             );
         }
+        c.how.into_iter().for_each(|how| say(1, how.into()));
         (self.remarks, self.used.into_iter().collect())
     }
 
@@ -184,6 +214,28 @@ impl Work<'_> {
         self.spec
             .place
             .blame("y", SpecError::value(&self.spec.name, problem, "choose another column or filter"))
+    }
+}
+
+/// Whether a measure that attacks share can differ with the setting at `path`: the adversary has no part in it, and what it watches none in
+/// training.
+fn depends(measure: &Measure, path: &str) -> bool {
+    let training = matches!(measure, Measure::Task(_));
+    match path.split('.').next().unwrap_or(path) {
+        "attack" | "vantage" | "facts" => false,
+        "source" | "trials" => !training,
+        _ => true,
+    }
+}
+
+fn diverged(count: usize) -> String {
+    if count == 1 { "1 diverged image".into() } else { format!("{count} diverged images") }
+}
+
+fn named(settings: BTreeSet<String>) -> String {
+    match settings.is_empty() {
+        true => "nothing named".into(),
+        false => settings.into_iter().collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::paper::chart::{Body, Facet, Mark, Scale, Scatter, Series};
 use crate::paper::data::{Sheet, shown};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
-use crate::paper::pool::{estimate, usable};
+use crate::paper::pool::{diverged, estimate, usable};
 use suites::SpecError;
 use suites::figure::Per;
 
@@ -62,7 +62,7 @@ type Point = (String, String, Mark);
 
 fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> Vec<Point> {
     let (Measure::Metric(across), Measure::Metric(up)) = (x, y) else { return Vec::new() };
-    let (mut points, mut without, mut lost, mut capped) = (Vec::new(), 0, 0, 0);
+    let (mut points, mut without, mut lost, mut capped, mut grey) = (Vec::new(), 0, 0, 0, 0);
     for cell in cells {
         let record = &work.run.records[cell.at];
         work.used.insert(cell.at);
@@ -77,6 +77,7 @@ fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> 
                 continue;
             };
             capped += usize::from(x_capped || y_capped);
+            grey += usize::from(diverged(&record.images[i]));
             let mark = Mark { x, y, x_interval: None, y_interval: None };
             points.push((record.id.to_string(), i.to_string(), mark));
         }
@@ -89,6 +90,7 @@ fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> 
     say(without, "without a value on one of the axes left out");
     say(lost, "of failed attacks have no point");
     say(capped, "stand at the metric's cap");
+    work.counts.grey += grey;
     points
 }
 
