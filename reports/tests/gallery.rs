@@ -45,15 +45,21 @@ fn compare(fresh: &Path, committed: &Path) {
     assert!(same, "{} is not what the run gives; BENCH_BLESS=1 writes it anew", committed.display());
 }
 
-/// The run behind the gallery; a source tree without it has nothing to compare.
-fn gallery() -> Option<PathBuf> {
+/// The run behind the gallery: without it nothing would be compared.
+fn gallery() -> PathBuf {
     let run = folder("tests/gallery");
-    run.join("run.json").exists().then_some(run)
+    let there = run.join("run.json").is_file();
+    assert!(
+        there,
+        "{} is missing: the gallery's run belongs to the source tree",
+        run.join("run.json").display()
+    );
+    run
 }
 
 #[test]
 fn the_gallery_is_what_the_run_gives() {
-    let Some(run) = gallery() else { return };
+    let run = gallery();
     let docs = folder("../docs");
     let info = reports::RunInfo::read(&run).unwrap();
     let figures = declarations(&info.suite.text);
@@ -85,7 +91,7 @@ fn the_gallery_is_what_the_run_gives() {
 
 #[test]
 fn the_poster_is_what_the_run_gives() {
-    let Some(run) = gallery() else { return };
+    let run = gallery();
     let out = tempfile::tempdir().unwrap();
     let path = write_poster(&run, out.path()).unwrap();
     assert!(std::fs::read(path).unwrap().starts_with(b"%PDF"));

@@ -75,6 +75,8 @@ pub(crate) struct Lines {
     pub series: Vec<Series>,
     /// The diagonal of a ROC plot.
     pub diagonal: bool,
+    /// Whether a line joins the points: not where places on the axis are names, such as of images.
+    pub joined: bool,
 }
 
 /// One curve or cloud.
@@ -95,8 +97,36 @@ pub(crate) struct Bars {
     pub value: Scale,
     pub categories: Vec<String>,
     pub series: Vec<BarSeries>,
-    /// Null baselines and the like, as dashed lines: (name, value).
-    pub references: Vec<(String, f64)>,
+    /// Null baselines and the like, dashed.
+    pub references: Vec<Reference>,
+}
+
+/// What values are held against.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reference {
+    pub name: String,
+    pub level: Level,
+}
+
+/// Where a reference lies.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Level {
+    /// A line across all categories.
+    Everywhere(f64),
+    /// A tick across the bars of each category that has a value.
+    Each(Vec<Option<f64>>),
+}
+
+impl Reference {
+    /// Its values with the places of their categories; no place where it is the same for all.
+    pub fn values(&self) -> Vec<(Option<usize>, f64)> {
+        match &self.level {
+            Level::Everywhere(value) => vec![(None, *value)],
+            Level::Each(values) => {
+                values.iter().enumerate().filter_map(|(at, v)| Some((Some(at), (*v)?))).collect()
+            }
+        }
+    }
 }
 
 /// Bars of one colour, one per category; `None` where there is no cell.
@@ -120,7 +150,7 @@ pub(crate) struct Boxes {
     pub categories: Vec<String>,
     /// Name and, per category, its values.
     pub series: Vec<(String, Vec<Vec<f64>>)>,
-    pub references: Vec<(String, f64)>,
+    pub references: Vec<Reference>,
 }
 
 /// A cloud of points, with the points that nothing beats joined where it is a frontier.
@@ -141,9 +171,18 @@ pub(crate) struct HeatMap {
     /// By row, then column; `None` is drawn as an empty field.
     pub values: Vec<Vec<Option<f64>>>,
     pub value: Scale,
-    pub decimals: usize,
+    pub notation: Notation,
     /// Whether a high value means that much leaked: dark is always much leaked.
     pub high_is_leak: bool,
+}
+
+/// How the numbers of a heat map are written, all of them alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notation {
+    /// With so many decimals.
+    Decimals(usize),
+    /// With a power of ten, such as 1.2e-5.
+    Powers,
 }
 
 /// Pictures in rows and columns.

@@ -8,7 +8,7 @@ use super::side::Want;
 use super::slots::Slots;
 use crate::ink::canvas::{Align, Canvas, Stroke, Text};
 use crate::ink::palette::{self, INK};
-use crate::paper::chart::{BarSeries, Bars, Facet, Height};
+use crate::paper::chart::{BarSeries, Bars, Facet, Height, Reference};
 use crate::paper::style::Style;
 
 /// Dashes of references, in their order.
@@ -37,7 +37,7 @@ impl Plot for Plotted<'_> {
     fn sides(&self) -> (Want, Want) {
         let heights = self.bars.series.iter().flat_map(|s| s.values.iter().flatten());
         let ends = |h: &Height| [Some(h.value), h.interval.map(|i| i.0), h.interval.map(|i| i.1)];
-        let references = self.bars.references.iter().map(|(_, value)| *value);
+        let references = self.bars.references.iter().flat_map(Reference::values).map(|(_, value)| value);
         let values = heights.flat_map(ends).flatten().chain(references).collect();
         self.slots.sides(&self.bars.value, values, &self.bars.categories, true)
     }
@@ -95,22 +95,28 @@ fn one(
 }
 
 /// Entries of the legend for references.
-pub(super) fn references(references: &[(String, f64)]) -> impl Iterator<Item = Key> {
-    references.iter().enumerate().map(|(at, (name, _))| {
+pub(super) fn references(references: &[Reference]) -> impl Iterator<Item = Key> {
+    references.iter().enumerate().map(|(at, reference)| {
         let (ink, gap) = REFERENCES[at % REFERENCES.len()];
-        Key { name: name.clone(), sign: Sign::Dashed(ink, gap) }
+        Key { name: reference.name.clone(), sign: Sign::Dashed(ink, gap) }
     })
 }
 
-/// The lines of references.
+/// References: lines across all categories, or a tick across the bars of each.
 pub(super) fn mark_references(
     canvas: &mut Canvas,
     panel: &Panel,
     slots: &Slots,
-    references: &[(String, f64)],
+    references: &[Reference],
     style: &Style,
 ) {
-    for (at, (_, value)) in references.iter().enumerate() {
-        slots.across(canvas, panel, *value, dashed(style, MARK, REFERENCES[at % REFERENCES.len()]));
+    for (at, reference) in references.iter().enumerate() {
+        let stroke = dashed(style, MARK, REFERENCES[at % REFERENCES.len()]);
+        for (category, value) in reference.values() {
+            match category {
+                None => slots.across(canvas, panel, value, stroke),
+                Some(category) => slots.across_one(canvas, panel, category, value, stroke),
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::side::Want;
 use super::slots::Slots;
 use crate::ink::canvas::{Canvas, Stroke};
 use crate::ink::palette::{self, INK, PAPER};
-use crate::paper::chart::{Boxes, Facet};
+use crate::paper::chart::{Boxes, Facet, Reference};
 use crate::paper::style::Style;
 use crate::stats::{quantile_sorted, sorted};
 
@@ -39,7 +39,7 @@ pub(super) fn draw(facets: &[Facet<Boxes>], style: &Style, width: f64) -> Canvas
 impl Plot for Plotted<'_> {
     fn sides(&self) -> (Want, Want) {
         let values = self.boxes.series.iter().flat_map(|(_, groups)| groups.iter().flatten().copied());
-        let references = self.boxes.references.iter().map(|(_, value)| *value);
+        let references = self.boxes.references.iter().flat_map(Reference::values).map(|(_, value)| value);
         let values = values.chain(references).collect();
         self.slots.sides(&self.boxes.value, values, &self.boxes.categories, false)
     }

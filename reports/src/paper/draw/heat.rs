@@ -8,7 +8,7 @@ use super::side::{LEADING, Side, Want};
 use crate::ink::canvas::{Align, Canvas, Colour, Point, Stroke, Text};
 use crate::ink::font;
 use crate::ink::palette::{FAINT, INK};
-use crate::paper::chart::{Facet, HeatMap};
+use crate::paper::chart::{Facet, HeatMap, Notation};
 use crate::paper::style::Style;
 
 /// Between two maps.
@@ -90,7 +90,11 @@ fn number(map: &HeatMap, value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "∞".into() } else { "−∞".into() };
     }
-    let text = format!("{value:.*}", map.decimals);
+    let text = match map.notation {
+        Notation::Decimals(decimals) => format!("{value:.decimals$}"),
+        Notation::Powers if value == 0.0 => "0".into(),
+        Notation::Powers => format!("{value:.1e}"),
+    };
     let zero = text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.');
     if zero { text.trim_start_matches('-').to_owned() } else { text.replace('-', "−") }
 }

@@ -35,7 +35,11 @@ impl Plot for Lines {
     }
 
     fn keys(&self, names: &Names) -> Vec<Key> {
-        let curve = |s: &Series| Key { name: s.name.clone(), sign: Sign::Curve(names.at(&s.name), !s.steps) };
+        let sign = |s: &Series| match self.joined {
+            true => Sign::Curve(names.at(&s.name), !s.steps),
+            false => Sign::Marker(names.at(&s.name)),
+        };
+        let curve = |s: &Series| Key { name: s.name.clone(), sign: sign(s) };
         // A series of nothing but a level is the dashed line.
         let drawn = self.series.iter().filter(|s| !s.marks.is_empty() || s.level.is_none());
         let mut keys: Vec<Key> = drawn.map(curve).collect();
@@ -67,7 +71,7 @@ impl Plot for Lines {
             let colour = if alone { MARK } else { palette::colour(names.at(&series.name)) };
             level(canvas, panel, series.level, colour, style);
         }
-        let dense = |s: &Series| s.marks.len() > DENSE;
+        let dense = |s: &Series| self.joined && s.marks.len() > DENSE;
         for series in self.series.iter().filter(|s| dense(s)) {
             band(canvas, panel, series, palette::colour(names.at(&series.name)));
         }
@@ -75,7 +79,7 @@ impl Plot for Lines {
         let barred = |s: &Series| !s.steps && !dense(s) && s.marks.iter().any(|m| m.y_interval.is_some());
         for (at, series) in self.series.iter().enumerate() {
             let dodge = if barred(series) { DODGE * (at as f64 - several / 2.0) } else { 0.0 };
-            curve(canvas, panel, series, names.at(&series.name), dodge, style);
+            curve(canvas, panel, (series, self.joined), names.at(&series.name), dodge, style);
         }
         panel.frame(canvas, style);
     }
@@ -101,17 +105,27 @@ fn band(canvas: &mut Canvas, panel: &Panel, series: &Series, colour: Colour) {
     canvas.fill(&high.chain(low).collect::<Vec<Point>>(), colour.fade(0.18));
 }
 
-fn curve(canvas: &mut Canvas, panel: &Panel, series: &Series, at: usize, dodge: f64, style: &Style) {
+fn curve(
+    canvas: &mut Canvas,
+    panel: &Panel,
+    (series, joined): (&Series, bool),
+    at: usize,
+    dodge: f64,
+    style: &Style,
+) {
     let finite: Vec<&Mark> = series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()).collect();
     let place = |m: &&Mark| {
         let (x, y) = panel.place(m.x, m.y);
         (x + dodge, y)
     };
     let points: Vec<Point> = finite.iter().map(place).collect();
-    let path = if series.steps { stairs(&points) } else { points.clone() };
     let colour = palette::colour(at);
-    canvas.line(&path, Stroke { colour, width: style.line, dash: palette::dash(at) });
-    if finite.len() <= DENSE {
+    if joined {
+        // Straight also along a ROC curve: a slope is a tie, and the area below it counts it half.
+        canvas.line(&points, Stroke { colour, width: style.line, dash: palette::dash(at) });
+    }
+    let dense = joined && points.len() > DENSE;
+    if !dense {
         for (mark, point) in finite.iter().zip(&points) {
             if let Some(interval) = mark.y_interval {
                 let ends = [interval.0, interval.1].map(|v| panel.place(mark.x, v).1);
@@ -120,16 +134,10 @@ fn curve(canvas: &mut Canvas, panel: &Panel, series: &Series, at: usize, dodge: 
         }
     }
     if !series.steps {
-        let each = if points.len() > DENSE { points.len().div_ceil(MARKERS) } else { 1 };
+        let each = if dense { points.len().div_ceil(MARKERS) } else { 1 };
         let marked = points.iter().enumerate().filter(|(i, _)| i % each == each / 2);
         marked.for_each(|(_, point)| palette::marker(canvas, at, *point, style.marker));
     }
-}
-
-/// Across to the next point, then up to it.
-fn stairs(points: &[Point]) -> Vec<Point> {
-    let corner = |pair: &[Point]| [(pair[1].0, pair[0].1), pair[1]];
-    points.first().copied().into_iter().chain(points.windows(2).flat_map(corner)).collect()
 }
 
 /// An error bar with its caps.

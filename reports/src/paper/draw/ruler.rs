@@ -42,7 +42,8 @@ impl Ruler {
     }
 
     fn linear(values: &[f64], range: Option<(f64, f64)>, grounded: bool, most: usize) -> Self {
-        let (mut low, mut high) = range.filter(|(low, high)| high > low).unwrap_or_else(|| ends(values));
+        let (mut low, mut high) =
+            range.filter(|(low, high)| high > low).unwrap_or_else(|| apart(ends(values)));
         if grounded {
             (low, high) = (low.min(0.0), high.max(0.0));
         }
@@ -113,6 +114,12 @@ fn within(ends: (f64, f64), (from, to): (f64, f64), most: usize) -> Axis {
         Some(ticks) if to > from => Axis { low: from, high: to, ticks, ..plain },
         _ => plain,
     }
+}
+
+/// Ends around a single value: a tenth of it to both sides.
+fn apart((low, high): (f64, f64)) -> (f64, f64) {
+    let pad = if low == 0.0 { 0.5 } else { 0.1 * low.abs() };
+    if high > low { (low, high) } else { (low - pad, high + pad) }
 }
 
 fn ends(values: &[f64]) -> (f64, f64) {

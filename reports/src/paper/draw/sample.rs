@@ -34,6 +34,10 @@ fn series(name: &str, marks: Vec<Mark>) -> Series {
     Series { name: name.into(), marks, level: None, steps: false }
 }
 
+fn reference(name: &str, level: Level) -> Reference {
+    Reference { name: name.into(), level }
+}
+
 fn one<T>(plot: T) -> Vec<Facet<T>> {
     vec![Facet { title: String::new(), plot }]
 }
@@ -51,6 +55,7 @@ fn sweep() -> Body {
         y: scale("PSNR (dB)"),
         series: (0..4).map(curve).collect(),
         diagonal: false,
+        joined: true,
     }))
 }
 
@@ -70,6 +75,7 @@ fn learning() -> Body {
             curve("prune (ratio = 0.9)", 9.0),
         ],
         diagonal: false,
+        joined: true,
     };
     let facet = |title: &str, slow| Facet { title: title.into(), plot: lines(slow) };
     Body::Lines(vec![facet("mnist", 1.0), facet("cifar10, Dirichlet split α = 0.1", 2.2)])
@@ -89,6 +95,7 @@ fn roc() -> Body {
         y: rates("true positive rate"),
         series: vec![curve("loss threshold", 0.4), curve("gradient norm", 0.6), curve("shadow models", 0.25)],
         diagonal: true,
+        joined: true,
     }))
 }
 
@@ -100,7 +107,7 @@ fn words() -> Body {
     };
     let marks = |up: f64| (0..3).map(|i| mark(f64::from(i), up - 3.0 * f64::from(i), 1.0)).collect();
     let series = vec![series("dlg", marks(20.0)), series("gradinversion", marks(24.0))];
-    Body::Lines(one(Lines { x, y: scale("PSNR (dB)"), series, diagonal: false }))
+    Body::Lines(one(Lines { x, y: scale("PSNR (dB)"), series, diagonal: false, joined: false }))
 }
 
 fn bars(categories: &[&str], names: &[&str]) -> Bars {
@@ -116,7 +123,7 @@ fn bars(categories: &[&str], names: &[&str]) -> Bars {
         value: scale("PSNR (dB)"),
         categories: strings(categories),
         series: names.iter().enumerate().map(one).collect(),
-        references: vec![("best null baseline: mean image".into(), 11.2)],
+        references: vec![reference("best null baseline: mean image", Level::Everywhere(11.2))],
     }
 }
 
@@ -138,7 +145,16 @@ fn boxes(categories: &[&str], names: &[&str]) -> Body {
         value: scale("PSNR (dB)"),
         categories: strings(categories),
         series: names.iter().enumerate().map(group).collect(),
-        references: vec![("best null baseline".into(), 11.2)],
+        references: vec![
+            reference(
+                "null: mean",
+                Level::Each((0..categories.len()).map(|at| (at != 1).then_some(9.0 + at as f64)).collect()),
+            ),
+            reference(
+                "null: nearest",
+                Level::Each((0..categories.len()).map(|at| (at == 1).then_some(11.2)).collect()),
+            ),
+        ],
     }))
 }
 
@@ -202,7 +218,7 @@ fn heat(columns: usize, facets: usize) -> Body {
         columns: names.clone(),
         values: (0..ATTACKS.len()).map(|r| (0..columns).map(|c| value(r, c)).collect()).collect(),
         value: scale("mean PSNR (dB)"),
-        decimals: 1,
+        notation: Notation::Decimals(1),
         high_is_leak: true,
     };
     let facet = |i: usize| Facet {

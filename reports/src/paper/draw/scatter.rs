@@ -7,7 +7,7 @@ use super::panel::Panel;
 use super::side::Want;
 use crate::ink::canvas::{Canvas, Point, Stroke};
 use crate::ink::palette;
-use crate::paper::chart::{Mark, Scatter};
+use crate::paper::chart::{Mark, Scale, Scatter};
 use crate::paper::style::Style;
 
 /// Dash of the frontier.
@@ -23,7 +23,7 @@ impl Plot for Scatter {
         let (fx, fy): (Vec<f64>, Vec<f64>) = self.frontier.iter().copied().unzip();
         let xs = marks().flat_map(across).flatten().chain(fx).collect();
         let ys = marks().flat_map(up).flatten().chain(fy).collect();
-        (Want::numbers(&self.x, xs, false), Want::numbers(&self.y, ys, false))
+        (Want::numbers(&near(&self.x), xs, false), Want::numbers(&near(&self.y), ys, false))
     }
 
     fn series(&self) -> Vec<String> {
@@ -59,6 +59,11 @@ impl Plot for Scatter {
         }
         panel.frame(canvas, style);
     }
+}
+
+/// A scale that ends near its values: from 0 to 1 the accuracies of a frontier would lie on one line.
+fn near(scale: &Scale) -> Scale {
+    Scale { range: None, ..scale.clone() }
 }
 
 /// Stairs between the points: what lies on their better side is not attained.

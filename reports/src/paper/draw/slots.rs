@@ -81,6 +81,21 @@ impl Slots {
         }
     }
 
+    /// A line across the bars of one slot at a value, reaching a little beyond them.
+    pub fn across_one(
+        &self,
+        canvas: &mut Canvas,
+        panel: &Panel,
+        category: usize,
+        value: f64,
+        stroke: Stroke,
+    ) {
+        let last = self.series.saturating_sub(1);
+        let (from, to) = (self.edges(panel, category, 0).0, self.edges(panel, category, last).1);
+        let ends = [from - 0.05, to + 0.05].map(|slot| self.place(panel, slot, value));
+        canvas.line(&ends, stroke);
+    }
+
     /// A line across all slots at a value.
     pub fn across(&self, canvas: &mut Canvas, panel: &Panel, value: f64, stroke: Stroke) {
         let ends = [-0.5, self.categories as f64 - 0.5].map(|slot| self.place(panel, slot, value));

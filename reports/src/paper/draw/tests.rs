@@ -3,7 +3,7 @@
 use super::{draw, sample};
 use crate::ink::canvas::{Canvas, Text};
 use crate::ink::font;
-use crate::paper::chart::{Body, Chart, Facet, Lines, Mark, Scale, Series, Width};
+use crate::paper::chart::{Body, Chart, Facet, Lines, Mark, Scale, Scatter, Series, Width};
 use crate::paper::style::{Style, StyleName};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -133,7 +133,8 @@ fn odd_values_do_not_stop_the_drawing() {
     let marks = vec![mark(f64::NAN, 1.0), mark(1.0, f64::INFINITY), mark(-1.0, 0.0), mark(0.0, -5.0)];
     let series = vec![Series { name: "odd".into(), marks, level: Some(f64::NAN), steps: true }];
     let log = Scale { log: true, ..Scale::default() };
-    let lines = |series: Vec<Series>| Lines { x: log.clone(), y: log.clone(), series, diagonal: false };
+    let lines =
+        |series: Vec<Series>| Lines { x: log.clone(), y: log.clone(), series, diagonal: false, joined: true };
     for facets in [vec![lines(series)], vec![lines(Vec::new())], Vec::new()] {
         let facets = facets.into_iter().map(|plot| Facet { title: String::new(), plot }).collect();
         let chart = Chart {
@@ -148,4 +149,64 @@ fn odd_values_do_not_stop_the_drawing() {
             assert!(canvas.png().is_ok() && canvas.pdf().is_ok() && canvas.svg().is_ok());
         }
     }
+}
+
+/// A figure of one plot in the style of the ACM.
+fn alone(body: Body) -> Canvas {
+    super::draw_at(&body, &Style::of(StyleName::Acm), 240.0)
+}
+
+fn marks(points: &[(f64, f64)]) -> Vec<Mark> {
+    points.iter().map(|(x, y)| Mark { x: *x, y: *y, x_interval: None, y_interval: None }).collect()
+}
+
+#[test]
+fn ties_of_a_roc_curve_are_slopes() {
+    let curve = |points: &[(f64, f64)]| {
+        let series = vec![Series { name: "a".into(), marks: marks(points), level: None, steps: true }];
+        let rate = || Scale { range: Some((0.0, 1.0)), ..Scale::default() };
+        let plot = Lines { x: rate(), y: rate(), series, diagonal: false, joined: true };
+        alone(Body::Lines(vec![Facet { title: String::new(), plot }])).png().unwrap()
+    };
+    let pixels = |png: Vec<u8>| image::load_from_memory(&png).unwrap().to_luma8();
+    let (tie, slope) =
+        (pixels(curve(&[(0.0, 0.0), (1.0, 1.0)])), pixels(curve(&[(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])));
+    let apart = tie.pixels().zip(slope.pixels()).filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 64).count();
+    assert!(apart < 40, "{apart} dots differ");
+}
+
+#[test]
+fn scatter_plots_end_near_their_points() {
+    let series = |points: &[(f64, f64)]| {
+        vec![Series { name: "a".into(), marks: marks(points), level: None, steps: false }]
+    };
+    let plot = |points: &[(f64, f64)]| {
+        let (x, y) = (Scale::default(), Scale { range: Some((0.0, 1.0)), ..Scale::default() });
+        let plot = Scatter { x, y, series: series(points), frontier: Vec::new() };
+        let canvas = alone(Body::Scatter(vec![Facet { title: String::new(), plot }]));
+        canvas.letters().iter().map(|t| t.text.clone()).collect::<Vec<String>>()
+    };
+    let ticks = plot(&[(10.0, 0.93), (20.0, 0.95)]);
+    assert!(ticks.contains(&"0.940".to_owned()) && !ticks.contains(&"0.5".to_owned()), "{ticks:?}");
+    // A constant number of bytes does not count in halves.
+    let ticks = plot(&[(35_000_000.0, 0.93), (35_000_000.0, 0.95)]);
+    let far = |t: &&String| t.parse::<f64>().is_ok_and(|v| v > 1e7 && (v % 1e6 == 0.0));
+    assert!(ticks.iter().filter(far).count() >= 2 && !ticks.contains(&"35000001".to_owned()), "{ticks:?}");
+}
+
+#[test]
+fn places_that_are_names_are_not_joined() {
+    let dots = |joined: bool| {
+        let series = vec![Series {
+            name: "a".into(),
+            marks: marks(&[(0.0, 0.0), (1.0, 1.0), (2.0, 0.0)]),
+            level: None,
+            steps: false,
+        }];
+        let (x, y) = (Scale::default(), Scale::default());
+        let plot = Lines { x, y, series, diagonal: false, joined };
+        let png = alone(Body::Lines(vec![Facet { title: String::new(), plot }])).png().unwrap();
+        image::load_from_memory(&png).unwrap().to_luma8().pixels().filter(|p| p.0[0] < 200).count()
+    };
+    assert!(dots(true) > dots(false) + 500, "{} {}", dots(true), dots(false));
 }

@@ -43,7 +43,9 @@ impl Flow {
 
     /// A paragraph.
     pub fn text(&mut self, canvas: &mut Canvas, text: &str, size: f64) {
-        for line in font::wrap(text, size, self.width, 40).into_iter().filter(|l| !l.is_empty()) {
+        // Words come from messages that mark names as code does.
+        let text = text.replace('`', "");
+        for line in font::wrap(&text, size, self.width, 40).into_iter().filter(|l| !l.is_empty()) {
             self.y += size;
             canvas.text((self.x, self.y), size, Align::Start, line);
             self.y += size * (LEAD - 1.0);

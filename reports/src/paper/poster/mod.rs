@@ -24,8 +24,8 @@ const DPI: f64 = 200.0;
 /// Margins and the gap between columns, in points.
 const MARGIN: f64 = 30.0;
 const GUTTER: f64 = 18.0;
-/// Widths, against A4, that the page is set at until everything has room; wider means smaller when printed.
-const WIDTHS: [f64; 12] = [0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2, 1.3, 1.42, 1.6, 1.9, 2.4];
+/// Widths, against A4, that the page is set at until everything has room; wider means smaller when printed. At 1.4 letters of 7 pt are 5 pt on A4, the least.
+const WIDTHS: [f64; 9] = [0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2, 1.3, 1.4];
 
 /// Writes `poster.pdf` (A4), `poster-a1.pdf` and `poster.png` of the run in folder `run` below `out`, and returns the first.
 ///
@@ -52,22 +52,48 @@ pub fn write_poster(run: &Path, out: &Path) -> Result<PathBuf, ReportError> {
 
 /// The page at A4.
 pub(crate) fn poster(run: &Run) -> Canvas {
-    let blocks = charts::all(run);
-    let mut out = Canvas::sized(A4.0, A4.1);
-    for wider in WIDTHS {
-        let page = set(run, &blocks, A4.0 * wider);
-        let fits = page.size().1 <= A4.1 * wider;
-        if fits || wider == WIDTHS[WIDTHS.len() - 1] {
-            let scale = (1.0 / wider).min(A4.1 / page.size().1);
-            out.lay(&page, ((A4.0 - page.size().0 * scale) / 2.0, 0.0), scale);
-            break;
+    let (blocks, lacking) = charts::all(run);
+    let sections = [words::threats(run), words::costs(run)].into_iter().flatten();
+    let parts =
+        blocks.into_iter().map(Part::Chart).chain(sections.map(|(title, told)| Part::Words(title, told)));
+    fit(run, parts.collect(), lacking)
+}
+
+/// What stands in the two columns.
+enum Part {
+    Chart(Block),
+    /// A heading with its paragraphs.
+    Words(String, Vec<String>),
+}
+
+impl Part {
+    fn title(&self) -> &str {
+        match self {
+            Part::Chart(block) => &block.title,
+            Part::Words(title, _) => title,
         }
     }
-    out
+}
+
+/// The page with as many of `parts` as have room in letters that can be read; the others, charts from the last on before words, are named at the foot.
+fn fit(run: &Run, mut parts: Vec<Part>, mut lacking: Vec<String>) -> Canvas {
+    let mut out = Canvas::sized(A4.0, A4.1);
+    loop {
+        for wider in WIDTHS {
+            let page = set(run, (&parts[..], &lacking[..]), A4.0 * wider);
+            if page.size().1 <= A4.1 * wider || (parts.is_empty() && wider == WIDTHS[WIDTHS.len() - 1]) {
+                let scale = (1.0 / wider).min(A4.1 / page.size().1);
+                out.lay(&page, ((A4.0 - page.size().0 * scale) / 2.0, 0.0), scale);
+                return out;
+            }
+        }
+        let last = parts.iter().rposition(|p| matches!(p, Part::Chart(_))).unwrap_or(parts.len() - 1);
+        lacking.push(format!("{} (no room)", parts.remove(last).title().to_lowercase()));
+    }
 }
 
 /// The page at this width, as high as it needs to be.
-fn set(run: &Run, (blocks, lacking): &(Vec<Block>, Vec<String>), width: f64) -> Canvas {
+fn set(run: &Run, (parts, lacking): (&[Part], &[String]), width: f64) -> Canvas {
     let style = Style::of(StyleName::Thesis);
     let mut canvas = Canvas::sized(width, 100.0);
     let inner = width - 2.0 * MARGIN;
@@ -76,13 +102,12 @@ fn set(run: &Run, (blocks, lacking): &(Vec<Block>, Vec<String>), width: f64) -> 
     numbers::tiles(&mut canvas, &mut head, run);
     let column = (inner - GUTTER) / 2.0;
     let mut columns = [0.0, column + GUTTER].map(|x| Flow::new(MARGIN + x, head.y + 8.0, column));
-    for block in blocks {
+    for part in parts {
         let flow = if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
-        place(&mut canvas, flow, block, &style);
-    }
-    for section in [words::threats(run), words::costs(run)].into_iter().flatten() {
-        let flow = if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
-        flow.section(&mut canvas, &section.0, &section.1);
+        match part {
+            Part::Chart(block) => place(&mut canvas, flow, block, &style),
+            Part::Words(title, told) => flow.section(&mut canvas, title, told),
+        }
     }
     let mut foot = Flow::new(MARGIN, columns[0].y.max(columns[1].y) + 4.0, inner);
     let line = Stroke::solid(palette::GREY, 0.6);

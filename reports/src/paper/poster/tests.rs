@@ -15,6 +15,9 @@ fn nothing_on_the_page_overlaps() {
     for dir in runs() {
         let page = poster(&Run::load(&dir).unwrap());
         assert_eq!(page.size(), A4);
+        let least = page.letters().iter().map(|t| t.size).fold(f64::INFINITY, f64::min);
+        assert!(least >= 5.0 - 1e-9, "{}: letters of {least} pt", dir.display());
+        assert!(page.letters().iter().all(|t| !t.text.contains('`')), "{}", dir.display());
         let boxes: Vec<_> = page.letters().iter().map(|t| (font::bounds(t), &t.text)).collect();
         for (at, ((l, t, r, b), text)) in boxes.iter().enumerate() {
             assert!(
@@ -46,4 +49,28 @@ fn the_same_run_gives_the_same_poster() {
             }
         }
     }
+}
+
+#[test]
+fn what_has_no_room_is_named_and_letters_stay_large_enough() {
+    let info = crate::RunInfo {
+        schema: crate::SCHEMA.into(),
+        bench_version: "0.1.0".into(),
+        suite: crate::SuiteInfo { name: "demo".into(), ..Default::default() },
+        libtorch: "2.11.0".into(),
+        device: "cpu".into(),
+        machine: "Linux".into(),
+        overrides: Vec::new(),
+        shard: None,
+        command: "bench suite demo".into(),
+        resume: String::new(),
+        elsewhere: Vec::new(),
+    };
+    let run = Run::new(PathBuf::new(), info, Vec::new());
+    let told = vec!["A `code` of many words that go on until the line ends and then some. ".repeat(4); 30];
+    let parts = (0..6).map(|at| Part::Words(format!("Part {at}"), told.clone())).collect();
+    let page = fit(&run, parts, vec!["heat map (no cells)".into()]);
+    let said = page.letters().iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(" ");
+    assert!(said.contains("part 5 (no room)") && said.contains("Part 0") && !said.contains('`'), "{said}");
+    assert!(page.letters().iter().all(|t| t.size >= 5.0 - 1e-9 && font::bounds(t).3 <= A4.1));
 }

@@ -2,12 +2,12 @@
 
 use super::Work;
 use super::groups::{self, SERIES};
-use crate::paper::chart::{BarSeries, Bars, Body, Boxes, Facet, Height};
+use crate::paper::chart::{BarSeries, Bars, Body, Boxes, Facet, Height, Reference};
 use crate::paper::columns::{Key, Setting};
 use crate::paper::data::{ESTIMATE, Sheet, ids, of_estimate, shown};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
-use crate::paper::pool::{estimate, raw};
+use crate::paper::pool::{Estimate, estimate, raw};
 use suites::SpecError;
 
 /// Groups that can still be read on a page.
@@ -46,6 +46,11 @@ impl Layout {
             |key: &Key| parts.iter().find(|(k, _)| k == key).map_or(Vec::new(), |(_, cells)| cells.clone());
         self.categories.iter().map(of).collect()
     }
+
+    fn references(&self, work: &mut Work, picked: &[Picked]) -> Result<Vec<Reference>, SpecError> {
+        let parts = self.split(work, picked);
+        work.levels(&self.measure, picked, &parts, self.category.of_image())
+    }
 }
 
 pub(super) fn bars(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
@@ -59,8 +64,8 @@ pub(super) fn bars(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             let values = heights(work, &layout, &title, &name, &cells, &mut sheet);
             series.push(BarSeries { name, values });
         }
-        let references = work.references(&layout.measure, &picked)?;
-        note_references(&mut sheet, &title, &references);
+        let references = layout.references(work, &picked)?;
+        note_references(&mut sheet, &layout, &title, &references);
         let seen = series.iter().flat_map(|s| &s.values).flatten().map(|h| h.value);
         // Bars start at zero: a logarithmic scale has none.
         let value = work.scale(&layout.measure, &seen.collect::<Vec<_>>(), Some(false));
@@ -96,12 +101,17 @@ fn heights(
     values
 }
 
-fn note_references(sheet: &mut Sheet, title: &str, references: &[(String, f64)]) {
-    for (name, value) in references {
-        let width = sheet.head.len();
-        let mut row = vec![title.to_owned(), name.clone(), String::new(), shown(Some(*value))];
-        row.resize(width, String::new());
-        sheet.push(row);
+/// A line a value; one that holds for all categories names none.
+fn note_references(sheet: &mut Sheet, layout: &Layout, title: &str, references: &[Reference]) {
+    let Some(place) = sheet.head.iter().position(|h| h == "value") else { return };
+    for reference in references {
+        for (category, value) in reference.values() {
+            let category = category.map_or(String::new(), |at| layout.categories[at].label());
+            let mut row = vec![title.to_owned(), reference.name.clone(), category];
+            row.resize(sheet.head.len(), String::new());
+            row[place] = shown(Some(value));
+            sheet.push(row);
+        }
     }
 }
 
@@ -127,18 +137,9 @@ pub(super) fn boxes(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             }
             series.push((name, columns));
         }
-        let references = work.references(&layout.measure, &picked)?;
+        let references = layout.references(work, &picked)?;
         if !sheet.is_empty() {
-            for (name, value) in &references {
-                sheet.push([
-                    title.clone(),
-                    name.clone(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    shown(Some(*value)),
-                ]);
-            }
+            note_references(&mut sheet, &layout, &title, &references);
         }
         let seen: Vec<f64> =
             series.iter().flat_map(|(_, c): &(String, Vec<Vec<f64>>)| c.iter().flatten().copied()).collect();
@@ -150,7 +151,8 @@ pub(super) fn boxes(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
 
 /// Every value with its cell and image; what has none is counted.
 fn spread(work: &mut Work, measure: &Measure, picked: &[Picked]) -> Vec<(String, String, f64)> {
-    let counted = estimate(work.run, measure, picked);
+    // Boxes show the values themselves, without an interval.
+    let counted = Estimate { interval: None, how: None, ..estimate(work.run, measure, picked) };
     work.count(measure, &counted);
     raw(work.run, measure, picked)
         .into_iter()

@@ -11,6 +11,7 @@ use crate::paper::filter::{Picked, cells_in_words};
 use crate::paper::measure::Measure;
 use crate::paper::pool::{Estimate, estimate};
 use crate::run::Run;
+use std::collections::BTreeSet;
 use suites::SpecError;
 use suites::figure::FigureKind;
 
@@ -92,7 +93,7 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     for (title, picked) in work.plots()? {
         let mut curves = Vec::new();
         for part in work.series(colour.as_ref(), &picked)? {
-            curves.push(curve(work, &across, &measure, colour.as_ref(), part)?);
+            curves.push(curve(work, (&across, &measure), colour.as_ref(), &picked, part)?);
         }
         // A plot of the undefended alone has its level in all other plots.
         if curves.iter().any(|c| !c.points.is_empty()) {
@@ -131,9 +132,9 @@ fn vertical(work: &Work) -> Result<Measure, SpecError> {
 
 fn curve(
     work: &mut Work,
-    across: &Across,
-    measure: &Measure,
+    (across, measure): (&Across, &Measure),
     colour: Option<&Setting>,
+    plot: &[Picked],
     (name, picked): Part,
 ) -> Result<Curve, SpecError> {
     let mut points = Vec::new();
@@ -156,37 +157,62 @@ fn curve(
     if placeless > 0 {
         work.remark(format!("{} left out: no {}", cells_in_words(placeless), across.title()));
     }
-    let level = if across.of_defence() { level(work, measure, colour, &picked)? } else { None };
+    let level = match across.of_defence() {
+        true => level(work, (across, measure), colour, plot, &picked)?,
+        false => None,
+    };
     Ok(Curve { name, points, level })
 }
 
-/// The value without a defence of the cells that are otherwise told apart like these; of series that are defences, only that of none.
+/// The value without a defence: of the cells that differ from those of the points in the defence alone, cut to images as the series is. Of series
+/// that are defences only that of none has it, from what the points of its plot differ from.
 fn level(
     work: &mut Work,
-    measure: &Measure,
+    (across, measure): (&Across, &Measure),
     colour: Option<&Setting>,
+    plot: &[Picked],
     picked: &[Picked],
 ) -> Result<Option<Estimate>, SpecError> {
     let run = work.run;
     let bare = |p: &&Picked| acting(&run.records[p.at].spec).next().is_none();
     let by_defence = colour.is_some_and(Setting::of_defence);
-    let Some(first) = picked.first() else { return Ok(None) };
-    let cells: Vec<Picked> = if by_defence {
-        picked.iter().filter(bare).cloned().collect()
-    } else {
-        let mut apart = Vec::new();
-        for key in ["rows", "columns", "colour"] {
-            apart.extend(work.setting(key, None)?.filter(|s| !s.of_defence() && !s.of_image()));
-        }
-        let same = |p: &&Picked| apart.iter().all(|s| s.key(run, p.at, None) == s.key(run, first.at, None));
-        work.picked.iter().filter(bare).filter(same).cloned().collect()
+    let twins = twins(run, across, if by_defence { plot } else { picked });
+    let twin = |p: &&Picked| twins.contains(&p.at);
+    let cells: Vec<Picked> = match by_defence {
+        true => picked.iter().filter(bare).filter(twin).cloned().collect(),
+        false => cut(work, work.picked.iter().filter(twin).cloned().collect(), picked)?,
     };
+    let alone: BTreeSet<usize> = picked.iter().filter(bare).filter(|p| !twin(p)).map(|p| p.at).collect();
+    if !alone.is_empty() {
+        let cells = cells_in_words(alone.len());
+        work.remark(format!(
+            "{cells} without defence left out: no point differs from such a cell in the defence alone"
+        ));
+    }
     if cells.is_empty() {
         return Ok(None);
     }
     let value = estimate(run, measure, &cells);
     work.count(measure, &value);
     Ok(value.value.is_some().then_some(value))
+}
+
+/// The undefended cells that differ in the defence alone from cells that have a place along the axis.
+fn twins(run: &Run, across: &Across, picked: &[Picked]) -> BTreeSet<usize> {
+    let placed = across.part(run, picked).into_iter().filter(|(key, _)| *key != Key::None);
+    let cells: BTreeSet<usize> = placed.flat_map(|(_, cells)| cells).map(|p| p.at).collect();
+    cells.into_iter().filter(|at| run.defended(*at)).filter_map(|at| run.undefended(at)).collect()
+}
+
+/// Of `cells` the images that plots and series by client, image or trial leave to `series`.
+fn cut(work: &Work, mut cells: Vec<Picked>, series: &[Picked]) -> Result<Vec<Picked>, SpecError> {
+    for key in ["rows", "columns", "colour"] {
+        let Some(setting) = work.setting(key, None)?.filter(Setting::of_image) else { continue };
+        let own = groups::part(work.run, &setting, series).into_iter().next().map(|(key, _)| key);
+        let parts = groups::part(work.run, &setting, &cells).into_iter();
+        cells = parts.filter(|(key, _)| Some(key) == own.as_ref()).flat_map(|(_, cells)| cells).collect();
+    }
+    Ok(cells)
 }
 
 /// Points on their scales.
@@ -217,6 +243,8 @@ fn drawn(
     };
     let ys: Vec<f64> = all().flat_map(|c| &c.points).filter_map(|p| p.estimate.value).collect();
     let y = work.scale(measure, &ys, work.spec.log_y);
+    // Numbers of images and clients are names.
+    let joined = numeric && !matches!(across, Across::Setting(setting) if setting.of_image());
     let place = |key: &Key| match key {
         Key::Number(v) if numeric => *v,
         other => keys.iter().position(|k| k == other).unwrap_or(0) as f64,
@@ -237,6 +265,7 @@ fn drawn(
             y: y.clone(),
             series: curves.iter().map(series).collect(),
             diagonal: false,
+            joined,
         },
     };
     plots.iter().map(plot).collect()

@@ -10,6 +10,7 @@ use crate::paper::data::{Sheet, shown};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
 use crate::run::Run;
+use std::path::PathBuf;
 use suites::SpecError;
 
 /// Images shown where nothing is said.
@@ -44,12 +45,12 @@ pub(super) fn grid(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     }
     let heads = vec![String::new(); images.len()];
     let grid = Grid { heads, rows };
-    let any = grid.rows.iter().skip(1).flat_map(|r| &r.cells).any(Option::is_some);
+    let any = grid.rows.iter().skip(1).flat_map(|r| &r.cells).flatten().any(|c| c.file.is_file());
     let grid = if work.spec.transpose { transposed(grid) } else { grid };
     Ok((Body::Grid(grid), if any { sheet } else { Sheet::default() }))
 }
 
-fn image_key(run: &Run, at: usize, place: usize) -> String {
+pub(super) fn image_key(run: &Run, at: usize, place: usize) -> String {
     let task = &run.records[at].spec.task;
     format!("{} {} {:?} {}", task.dataset, task.split, task.size, run.records[at].images[place].id)
 }
@@ -89,7 +90,7 @@ fn truths(work: &mut Work, images: &[Image], sheet: &mut Sheet) -> GridRow {
         let own = &record.images[image.place];
         let file = own.truth_png.clone();
         sheet.push(sheet_row("truth", column, record.id.as_str(), own.id, "", None, file.as_deref()));
-        cells.push(picture(work, file.as_deref(), String::new()));
+        cells.push(Some(framed(work, file.as_deref(), String::new())));
     }
     GridRow { label: "truth".into(), cells }
 }
@@ -159,7 +160,13 @@ fn guess(
         value,
         own.guess_png.as_deref(),
     ));
-    picture(work, own.guess_png.as_deref(), caption)
+    Some(framed(work, own.guess_png.as_deref(), caption))
+}
+
+/// A picture that is gone keeps its place and its score: no file is drawn as a frame with a dash.
+fn framed(work: &mut Work, file: Option<&str>, caption: String) -> GridCell {
+    let gone = GridCell { file: PathBuf::new(), caption: caption.clone() };
+    picture(work, file, caption).unwrap_or(gone)
 }
 
 fn sheet_row(

@@ -2,7 +2,7 @@
 
 use super::Work;
 use super::groups;
-use crate::paper::chart::{Body, Facet, HeatMap};
+use crate::paper::chart::{Body, Facet, HeatMap, Notation};
 use crate::paper::columns::{Key, Setting};
 use crate::paper::data::{ESTIMATE, Sheet, ids, of_estimate};
 use crate::paper::filter::Picked;
@@ -33,15 +33,31 @@ pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     }
     let any = values.iter().flatten().any(Option::is_some);
     let map = HeatMap {
-        rows: down.iter().map(|(key, _)| key.label()).collect(),
-        columns: across.iter().map(|(key, _)| key.label()).collect(),
+        rows: down.iter().map(|(key, _)| rows.spoken(key)).collect(),
+        columns: across.iter().map(|(key, _)| columns.spoken(key)).collect(),
+        notation: notation(measure.decimals(), &values),
         values,
         value: work.scale(&measure, &[], Some(false)),
-        decimals: measure.decimals().min(2),
         high_is_leak: !measure.leaks() || measure.higher_is_better(),
     };
     let facet = Facet { title: String::new(), plot: map };
     Ok((Body::HeatMap(vec![facet]), if any { sheet } else { Sheet::default() }))
+}
+
+/// As few decimals, up to the measure's own, as leave no value zero and show a spread of two digits; powers of ten where all are too few.
+fn notation(most: usize, values: &[Vec<Option<f64>>]) -> Notation {
+    let finite: Vec<f64> = values.iter().flatten().flatten().copied().filter(|v| v.is_finite()).collect();
+    let fold = |pick: fn(f64, f64) -> f64, from: f64| finite.iter().copied().fold(from, pick);
+    let (low, high) = (fold(f64::min, f64::INFINITY), fold(f64::max, f64::NEG_INFINITY));
+    let least = finite.iter().map(|v| v.abs()).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+    let enough = |decimals: usize| {
+        let unit = 10f64.powi(-(decimals as i32));
+        least >= unit && (high <= low || high - low >= 10.0 * unit)
+    };
+    if finite.iter().any(|v| v.abs() >= 1e7) || least < 10f64.powi(-(most as i32)) {
+        return Notation::Powers;
+    }
+    Notation::Decimals((most.min(2)..=most).find(|d| enough(*d)).unwrap_or(most))
 }
 
 fn field(

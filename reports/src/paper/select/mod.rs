@@ -56,6 +56,8 @@ struct Counts {
     repeated: bool,
     grey: usize,
     how: BTreeSet<&'static str>,
+    /// Whether intervals are drawn.
+    intervals: bool,
     pooled: usize,
     differ: BTreeSet<String>,
     /// The same of what attacks share: values, and in what their rounds or trainings differ.
@@ -144,6 +146,7 @@ impl Work<'_> {
         let share = matches!(measure, Measure::Success(..));
         counts.clustered |= estimate.clustered && !share;
         counts.repeated |= estimate.clustered && share;
+        counts.intervals |= estimate.interval.is_some();
         counts.how.extend(estimate.how);
         if measure.of_round() && estimate.distinct.len() > 1 {
             counts.shared = counts.shared.max(estimate.distinct.len());
@@ -151,9 +154,15 @@ impl Work<'_> {
             let differ = groups::differing(self.run, &estimate.distinct);
             counts.shared_differ.extend(differ.into_iter().filter(matters));
         }
-        if estimate.cells.len() > 1 && !measure.of_round() {
-            counts.pooled = counts.pooled.max(estimate.cells.len());
-            counts.differ.extend(groups::differing(self.run, &estimate.cells));
+        let mut worlds = BTreeSet::new();
+        let mut cells = estimate.cells.clone();
+        if matches!(measure, Measure::Null(..)) {
+            // Cells of one world have one null baseline between them.
+            cells.retain(|at| worlds.insert(self.run.records[*at].spec.world_key()));
+        }
+        if cells.len() > 1 && !measure.of_round() {
+            counts.pooled = counts.pooled.max(cells.len());
+            counts.differ.extend(groups::differing(self.run, &cells));
         }
     }
 
@@ -186,18 +195,22 @@ impl Work<'_> {
             );
         }
         if c.pooled > 1 {
-            let how = if c.clustered {
-                "resample images with all their values"
+            let how = if !c.intervals {
+                ""
+            } else if c.clustered {
+                "; intervals resample images with all their values"
             } else if c.repeated {
-                "take every image once"
+                "; intervals take every image once"
             } else {
-                "are over all of their values"
+                "; intervals are over all of their values"
+            };
+            let one = match self.spec.kind {
+                K::Roc => "curve",
+                K::Box => "box",
+                _ => "value",
             };
             let what = named(c.differ);
-            say(
-                c.pooled,
-                format!("one value pools up to {} cells, which differ in {what}; intervals {how}", c.pooled),
-            );
+            say(c.pooled, format!("one {one} pools up to {} cells, which differ in {what}{how}", c.pooled));
         }
         c.how.into_iter().for_each(|how| say(1, how.into()));
         (self.remarks, self.used.into_iter().collect())

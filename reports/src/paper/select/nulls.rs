@@ -2,11 +2,15 @@
 
 use super::Work;
 use crate::metrics::{Metric, Threshold};
+use crate::paper::chart::{Level, Reference};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
 use crate::paper::pool::{estimate, one_a_world};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
+
+/// Places of cells by the key of their world.
+type Worlds = BTreeMap<String, Vec<usize>>;
 
 impl Work<'_> {
     /// The null baselines asked for, as (name, value of `measure`); the strongest where nothing is said.
@@ -27,8 +31,98 @@ impl Work<'_> {
         Ok(found.into_iter().map(|(name, value)| (format!("null: {name}"), value)).collect())
     }
 
+    /// The null baselines asked for of cells in categories: one line where all categories have the same worlds, else a value for each.
+    ///
+    /// `parts` are the cells of `picked` by category; `by_image` says that categories part the images of cells.
+    pub(super) fn levels(
+        &mut self,
+        measure: &Measure,
+        picked: &[Picked],
+        parts: &[Vec<Picked>],
+        by_image: bool,
+    ) -> Result<Vec<Reference>, SpecError> {
+        let worlds: Vec<Worlds> = parts.iter().map(|part| self.worlds(part)).collect();
+        let mut there = worlds.iter().filter(|w| !w.is_empty());
+        let first = there.next();
+        let shared = !by_image && there.all(|w| first.is_some_and(|f| w.keys().eq(f.keys())));
+        let found = match shared {
+            true => {
+                let one = |(name, value)| Reference { name, level: Level::Everywhere(value) };
+                self.references(measure, picked)?.into_iter().map(one).collect()
+            }
+            false => self.each(measure, picked, parts)?,
+        };
+        // Of equals the first.
+        let most = worlds.iter().rev().max_by_key(|w| w.len());
+        if let (Some(most), false) = (most.filter(|w| w.len() > 1), found.is_empty()) {
+            self.remark(format!(
+                "a null baseline is the mean over up to {} sets of images attacked, which differ in {}",
+                most.len(),
+                self.parted(most)
+            ));
+        }
+        Ok(found)
+    }
+
+    /// The baselines by category; the strongest of each where only that is asked for.
+    fn each(
+        &self,
+        measure: &Measure,
+        picked: &[Picked],
+        parts: &[Vec<Picked>],
+    ) -> Result<Vec<Reference>, SpecError> {
+        let names = self.null_names(picked)?;
+        if !matches!(measure, Measure::Metric(_) | Measure::Success(..)) {
+            return Ok(Vec::new());
+        }
+        let of = |part: &Vec<Picked>| -> Vec<(String, f64)> {
+            let valued =
+                names.iter().filter_map(|name| Some((name.clone(), self.null(name, measure, part)?)));
+            let all: Vec<_> = valued.collect();
+            if self.strongest_only() { self.strongest(measure, all).into_iter().collect() } else { all }
+        };
+        let found: Vec<Vec<(String, f64)>> = parts.iter().map(of).collect();
+        let level = |name: &String| {
+            let value = |own: &Vec<(String, f64)>| own.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+            let values: Vec<Option<f64>> = found.iter().map(value).collect();
+            let any = values.iter().any(Option::is_some);
+            any.then(|| Reference { name: format!("null: {name}"), level: Level::Each(values) })
+        };
+        Ok(names.iter().filter_map(level).collect())
+    }
+
+    /// The worlds of cells that have a null baseline: for each the places of its cells.
+    fn worlds(&self, picked: &[Picked]) -> Worlds {
+        let mut out = Worlds::new();
+        for cell in picked.iter().filter(|p| !self.run.records[p.at].baselines.is_empty()) {
+            out.entry(self.run.records[cell.at].spec.world_key()).or_default().push(cell.at);
+        }
+        out
+    }
+
+    /// The settings that tell worlds apart: those of which two worlds share no value.
+    fn parted(&self, worlds: &Worlds) -> String {
+        let values = |path: &str| -> Vec<BTreeSet<Option<&str>>> {
+            worlds.values().map(|w| w.iter().map(|at| self.run.axes.value(*at, path)).collect()).collect()
+        };
+        let parts = |path: &&String| {
+            let sets = values(path);
+            sets.iter().enumerate().any(|(at, set)| sets[..at].iter().any(|other| set.is_disjoint(other)))
+        };
+        let paths: Vec<&str> = self.run.axes.paths.iter().filter(parts).map(String::as_str).collect();
+        if paths.is_empty() { "nothing named".into() } else { paths.join(", ") }
+    }
+
     /// The one baseline that a ROC curve is drawn against.
     pub(super) fn opponent(&self, metric: &Metric) -> Result<String, SpecError> {
+        if self.spec.null == ["none"] {
+            let error = SpecError::value(
+                "null",
+                "`none` leaves nothing to tell reconstructions from",
+                "name a null baseline, or write \"strongest\"",
+            );
+            return Err(self.spec.place.blame("null", error));
+        }
         let names = self.null_names(&self.picked)?;
         let measure = Measure::Metric(metric.clone());
         let valued =

@@ -1,12 +1,14 @@
 //! How well a score tells reconstructions from null baselines; and curves of a verification, from its file.
 
+use super::grid::image_key;
 use super::{Work, images};
 use crate::metrics::Metric;
 use crate::paper::chart::{Body, Facet, Lines, Mark, Scale, Series};
 use crate::paper::data::Sheet;
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
-use crate::paper::pool::NON_FINITE;
+use crate::paper::pool::{Estimate, NON_FINITE};
+use std::collections::BTreeSet;
 use std::path::Path;
 use suites::SpecError;
 
@@ -77,7 +79,9 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
                 let numbers = [*x, *y, auc].map(|v| v.to_string());
                 sheet.push([title.clone(), name.clone()].into_iter().chain(numbers).chain(counts));
             });
-            series.push(curve(&name, auc, corners));
+            let counted = Estimate { cells: cells.iter().map(|c| c.at).collect(), ..Estimate::default() };
+            work.count(&Measure::Metric(metric.clone()), &counted);
+            series.push(curve(&name, auc, corners, Some(distinct(work, &cells))));
         }
         facets.push(Facet {
             title,
@@ -127,15 +131,26 @@ fn recovered(work: &mut Work, metric: &Metric, cells: &[Picked]) -> Vec<f64> {
     scores
 }
 
-fn curve(name: &str, auc: f64, corners: Vec<(f64, f64)>) -> Series {
-    let name = format!("{name} (AUC {auc:.3})").trim_start().to_owned();
+/// Images attacked, each once however many cells attacked it; at least those of one cell with what that lost, which has no name.
+fn distinct(work: &Work, cells: &[Picked]) -> usize {
+    let keys = cells.iter().flat_map(|c| c.images.iter().map(|i| image_key(work.run, c.at, *i)));
+    let named = keys.collect::<BTreeSet<String>>().len();
+    cells.iter().map(|c| c.images.len() + c.lost).max().unwrap_or(0).max(named)
+}
+
+/// A curve named with its area; `images` is how many distinct images were to be told apart, where that is known.
+fn curve(name: &str, auc: f64, corners: Vec<(f64, f64)>, images: Option<usize>) -> Series {
+    // A file of corners does not say how many scores made it, but at least one each.
+    let decimals = if images.unwrap_or(corners.len()) < 100 { 2 } else { 3 };
+    let count = images.map_or(String::new(), |n| format!(", n = {n}"));
+    let name = format!("{name} (AUC {auc:.decimals$}{count})").trim_start().to_owned();
     let mark = |(x, y)| Mark { x, y, x_interval: None, y_interval: None };
     Series { name, marks: corners.into_iter().map(mark).collect(), level: None, steps: true }
 }
 
 fn lines(series: Vec<Series>, x: String, y: String) -> Lines {
     let scale = |title| Scale { title, log: false, range: Some((0.0, 1.0)), words: Vec::new() };
-    Lines { x: scale(x), y: scale(y), series, diagonal: true }
+    Lines { x: scale(x), y: scale(y), series, diagonal: true, joined: true }
 }
 
 /// Curves that `bench verify` wrote.
@@ -162,7 +177,7 @@ fn verification(work: &mut Work, sheet: &mut Sheet) -> Result<Facet<Lines>, Spec
                     .chain([String::new(), String::new()]),
             );
         }
-        series.push(curve(&name, auc, corners));
+        series.push(curve(&name, auc, corners, None));
     }
     let plot = lines(series, "false accept rate".into(), "true accept rate".into());
     Ok(Facet { title: String::new(), plot })

@@ -54,7 +54,7 @@ fn plot(work: &Work, y: &str, series: Vec<Series>) -> Lines {
     let x = Scale { title: "round".into(), ..Scale::default() };
     let log = !share && logarithmic(&values, work.spec.log_y);
     let y = Scale { title: y.replace('_', " "), log, range: share.then_some((0.0, 1.0)), words: Vec::new() };
-    Lines { x, y, series, diagonal: false }
+    Lines { x, y, series, diagonal: false, joined: true }
 }
 
 /// The columns of a round that can be drawn.
