@@ -66,12 +66,12 @@ fn foreign_files_are_one_clear_line() {
     assert!(said(&text[..text.len() / 2]).contains("not a baseline: EOF"));
     assert!(said("{}").contains("not a baseline: missing field `baseline`"));
     assert!(said("PNG").contains("give a run folder, or a file that `bench baseline` wrote"));
-    let newer = text.replacen("\"baseline\": \"1.0\"", "\"baseline\": \"2.0\"", 1);
+    let newer = text.replacen("\"baseline\": \"1.1\"", "\"baseline\": \"2.0\"", 1);
     assert!(
-        said(&newer).contains("schema 2.0 cannot be read by this program (it knows 1.0); use a newer bench")
+        said(&newer).contains("schema 2.0 cannot be read by this program (it knows 1.1); use a newer bench")
     );
     // A minor version adds what this program need not know.
-    let minor = text.replacen("\"baseline\": \"1.0\"", "\"baseline\": \"1.7\",\n  \"weather\": \"fair\"", 1);
+    let minor = text.replacen("\"baseline\": \"1.1\"", "\"baseline\": \"1.7\",\n  \"weather\": \"fair\"", 1);
     std::fs::write(&file, minor).unwrap();
     assert!(Side::open(&file).is_ok());
     let edited = text.replacen("\"iterations\": 300", "\"iterations\": 301", 1);

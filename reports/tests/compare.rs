@@ -143,9 +143,18 @@ fn a_changed_spec_is_shown_and_not_compared() {
     new[0].id = new[0].spec.id();
     rescore(&mut new[0], |psnr| psnr - 9.0);
     let found = compared(&base, &new);
-    assert_eq!((found.verdict(), found.counts.changed, found.counts.common), (Verdict::Passed, 1, 8));
+    assert_eq!((found.verdict(), found.counts.changed, found.counts.common), (Verdict::Regressed, 1, 8));
     let text = &found.findings[0].text;
     assert!(text.starts_with("spec changed: attack.iterations 300 → 150; not compared"), "{text}");
+    assert!(text.contains("the suite's version is the same"), "{text}");
+    // With a raised version it is what the suite says.
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    write(&a, &base);
+    write_as(&b, &new, |info| info.suite.version = "2".into());
+    let (a, b) = (Side::open(&a).unwrap(), Side::open(&b).unwrap());
+    let found = compare(&a, &b, &Gate::default(), Pairing::SameSeed).unwrap();
+    assert_eq!((found.verdict(), found.findings[0].weight), (Verdict::Passed, Weight::Change));
 }
 
 #[test]

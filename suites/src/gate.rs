@@ -111,6 +111,30 @@ impl Gate {
         watched.then_some(tolerance)
     }
 
+    /// Differences in the image metric `name` of less than this are rounding: a test ranks them as zero. Parallel sums differ in their last
+    /// digits, and attacks amplify that: 0.05 dB of PSNR, 0.002 of SSIM and LPIPS, and never more than a tenth of the tolerance; 0 for others.
+    pub fn rounding(&self, name: &str) -> f64 {
+        let kind = if name.starts_with("lpips-") { "lpips" } else { name };
+        let (floor, tolerance) = match kind {
+            "psnr" => (0.05, self.psnr),
+            "ssim" => (0.002, self.ssim),
+            "lpips" => (0.002, self.lpips),
+            _ => return 0.0,
+        };
+        f64::min(floor, tolerance / 10.0)
+    }
+
+    /// This gate, if its values are within their ranges.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the key, its value and its range.
+    pub fn checked(self) -> Result<Gate, SpecError> {
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err((_, error)) => Err(error),
+        }
+    }
+
     fn check(&self) -> Result<(), (&'static str, SpecError)> {
         let within = |key: &'static str, value: f64, low: f64, high: f64, remedy: &str| {
             let fine = value.is_finite() && value >= low && value <= high;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
-use suites::{CellId, CellSpec};
+use suites::{CellId, CellSpec, Gate};
 
 /// Schema of baseline files: `major.minor`; another major cannot be read.
-pub const BASELINE_SCHEMA: &str = "1.0";
+pub const BASELINE_SCHEMA: &str = "1.1";
 
 /// What [`write_baseline`] wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,8 @@ pub fn write_baseline(run: &Path, out: &Path) -> Result<BaselineSummary, ReportE
         let message = format!("{}: no baseline is made of a run that is not whole: {why}", run.display());
         return Err(ReportError::Incomparable(message));
     }
-    let text = text(&side).map_err(|e| unwritable(out, &e))?;
+    let gate = side.gate().map_err(|e| ReportError::Incomparable(e.to_string()))?;
+    let text = text(&side, gate).map_err(|e| unwritable(out, &e))?;
     write_whole(out, text.as_bytes())?;
     let failed = |r: &&CellRecord| matches!(r.outcome, Outcome::Failed { .. });
     Ok(BaselineSummary {
@@ -61,6 +62,9 @@ fn unwritable(path: &Path, error: &serde_json::Error) -> ReportError {
 struct Head {
     baseline: String,
     run: RunInfo,
+    /// The gate of the run's suite; absent before schema 1.1.
+    #[serde(default)]
+    gate: Option<Gate>,
     /// By part of a spec: its distinct values.
     parts: BTreeMap<String, Vec<Value>>,
     threats: Vec<String>,
@@ -104,12 +108,17 @@ struct Cell {
     print: String,
 }
 
-fn text(side: &Side) -> Result<String, serde_json::Error> {
+fn text(side: &Side, gate: Gate) -> Result<String, serde_json::Error> {
     let mut run = side.info.clone();
     // The plan is the list of cells below; the rest is not compared.
     (run.suite.text, run.suite.cells, run.suite.published) = (String::new(), Vec::new(), Vec::new());
-    let mut head =
-        Head { baseline: BASELINE_SCHEMA.into(), run, parts: BTreeMap::new(), threats: Vec::new() };
+    let mut head = Head {
+        baseline: BASELINE_SCHEMA.into(),
+        run,
+        gate: Some(gate),
+        parts: BTreeMap::new(),
+        threats: Vec::new(),
+    };
     let mut lines = Vec::with_capacity(side.records.len());
     for (record, print) in side.records.iter().zip(&side.prints) {
         lines.push(serde_json::to_string(&Cell::of(record, print, &mut head)?)?);
@@ -249,7 +258,8 @@ pub(super) fn read(path: &Path) -> Result<Side, ReportError> {
         records.push(record);
         prints.push(print);
     }
+    let gate = head.gate.map(Gate::checked).transpose().map_err(|e| malformed(1, 0, e.to_string()))?;
     let mut info = head.run;
     info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
-    Ok(Side { name: path.display().to_string(), info, records, prints, unfinished: None })
+    Ok(Side { name: path.display().to_string(), info, records, prints, unfinished: None, gate })
 }

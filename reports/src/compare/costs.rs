@@ -1,12 +1,12 @@
 //! Speed and other costs of cells, and task accuracy of federations.
 
-use super::effect::{Bench, Effect, Family, Judgement, Subject, Tested};
+use super::effect::{Bench, Effect, Family, Judgement, Scale, Subject, Tested};
 use super::pairs::{Pair, State};
 use super::{Pairing, Side, units};
-use crate::axes::acting;
+use crate::CellRecord;
 use crate::stats::{Interval, mean};
-use crate::{CellRecord, Outcome};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use suites::Gate;
 
 /// How the seconds of cells were compared.
@@ -25,12 +25,12 @@ pub struct Speed {
 }
 
 /// Two records of a cell that ran on both sides.
-struct Ran<'a> {
-    base: &'a CellRecord,
-    new: &'a CellRecord,
+pub(super) struct Ran<'a> {
+    pub base: &'a CellRecord,
+    pub new: &'a CellRecord,
 }
 
-fn ran<'a>(base: &'a Side, new: &'a Side, pairs: &[Pair]) -> Vec<Ran<'a>> {
+pub(super) fn ran<'a>(base: &'a Side, new: &'a Side, pairs: &[Pair]) -> Vec<Ran<'a>> {
     let done = |p: &&Pair| matches!(p.state, State::Identical | State::Compared | State::OtherImages);
     let of = |p: &Pair| Ran { base: &base.records[p.base], new: &new.records[p.new] };
     pairs.iter().filter(done).map(of).collect()
@@ -80,7 +80,7 @@ pub(super) fn speed(
     gate: &Gate,
     how: Pairing,
     bench: &mut Bench,
-) -> (Speed, Option<Effect>) {
+) -> (Speed, Vec<Effect>) {
     let all = ran(base, new, pairs);
     let long = |r: &&Ran| r.base.wall.seconds.max(r.new.wall.seconds) >= gate.min_seconds;
     let timed: Vec<&Ran> = all.iter().filter(long).collect();
@@ -93,11 +93,55 @@ pub(super) fn speed(
         informational: differing_hosts(base, new),
     };
     let seconds = |r: &Ran| (r.base.wall.seconds, r.new.wall.seconds);
-    let mut effect = ratio(&timed, seconds, Subject::Speed, "seconds", how, bench);
-    if let Some(effect) = effect.as_mut().filter(|_| speed.informational.is_empty()) {
+    let each = ratio(&timed, seconds, Subject::Speed, "seconds", how, bench);
+    let mut effects: Vec<Effect> = each.into_iter().chain(total(&timed, &speed, gate, how, bench)).collect();
+    for effect in effects.iter_mut().filter(|_| speed.informational.is_empty()) {
         (effect.family, effect.tolerance) = (Family::Pooled, Some(gate.slower));
     }
-    (speed, effect)
+    (speed, effects)
+}
+
+/// The ratio of all seconds together, tested over the cells beyond the tolerance alone: whether more of them are slower than are faster.
+/// Which cells these are is told by the size of their ratio and not by its sign, so that the test is exact.
+fn total(timed: &[&Ran], speed: &Speed, gate: &Gate, how: Pairing, bench: &mut Bench) -> Option<Effect> {
+    if !(speed.base_seconds > 0.0 && speed.new_seconds > 0.0) {
+        return None;
+    }
+    let sign = |r: &Ran| {
+        let ratio = (r.new.wall.seconds / r.base.wall.seconds).ln();
+        let beyond = ratio.is_finite() && ratio.abs() > gate.slower.ln();
+        ((r.base.spec.seed, r.new.spec.seed), if beyond { ratio.signum() } else { 0.0 })
+    };
+    let signs = by_unit(timed.iter().map(|r| sign(r)).collect(), how);
+    let tested = bench.test(&signs, Scale { floor: 0.0, binary: true })?;
+    let change = speed.new_seconds / speed.base_seconds;
+    let beyond = tested.moved;
+    let shown =
+        format!("× {change:.3}, {beyond} of {} cells beyond × {} either way", timed.len(), gate.slower);
+    let sides = (speed.base_seconds, speed.new_seconds);
+    let agrees = change.ln() * tested.mean > 0.0;
+    let test = "sign test of cells beyond the tolerance";
+    let counts = (timed.len(), 0, signs.len());
+    let effect = of(Subject::Speed, "total seconds", counts, sides, tested, shown);
+    Some(Effect { change, ci: None, agrees, test, ..effect })
+}
+
+/// Seconds before and after of each attack's cells together, by name, without those too short to tell.
+pub(super) fn by_attack(
+    base: &Side,
+    new: &Side,
+    pairs: &[Pair],
+    gate: &Gate,
+) -> BTreeMap<String, (f64, f64)> {
+    let mut out: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for r in ran(base, new, pairs) {
+        let (before, after) = (r.base.wall.seconds, r.new.wall.seconds);
+        if before.max(after) >= gate.min_seconds {
+            let sums = out.entry(r.new.spec.attack.name.clone()).or_default();
+            *sums = (sums.0 + before, sums.1 + after);
+        }
+    }
+    out
 }
 
 /// What a cell costs, above zero where it costs anything.
@@ -126,7 +170,7 @@ pub(super) fn others(
 }
 
 /// Values by unit: each by itself at the same seed; across seeds the mean over what shares a seed on either side.
-fn by_unit(values: Vec<((u64, u64), f64)>, how: Pairing) -> Vec<f64> {
+pub(super) fn by_unit(values: Vec<((u64, u64), f64)>, how: Pairing) -> Vec<f64> {
     if how == Pairing::SameSeed {
         return values.into_iter().map(|(_, v)| v).collect();
     }
@@ -149,7 +193,7 @@ fn ratio(
         ((r.base.spec.seed, r.new.spec.seed), (after / before).ln())
     });
     let logs = by_unit(logs.collect(), how);
-    let tested = bench.test(&logs)?;
+    let tested = bench.test(&logs, Scale::default())?;
     let geometric = |pick: fn((f64, f64)) -> f64| {
         mean(&used.iter().map(|r| pick(cost(r)).ln()).collect::<Vec<_>>()).map_or(f64::NAN, f64::exp)
     };
@@ -163,7 +207,7 @@ fn ratio(
 }
 
 /// An effect that is described only.
-fn of(
+pub(super) fn of(
     subject: Subject,
     metric: &str,
     (cells, unpaired, units): (usize, usize, usize),
@@ -196,75 +240,6 @@ fn of(
         higher: true,
         agrees: tested.agrees,
     }
-}
-
-/// The accuracy of one federation on both sides.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Accuracy {
-    /// A cell that has it, by its id in the new run.
-    pub cell: String,
-    /// `accuracy` of the attacked model, or `trained_accuracy` with the defences in the loop.
-    pub metric: &'static str,
-    /// In [0, 1].
-    pub base: f64,
-    /// In [0, 1].
-    pub new: f64,
-    #[serde(skip)]
-    seeds: (u64, u64),
-}
-
-/// Accuracy of every distinct federation: attacks and vantages share one, and count once.
-pub(super) fn federations(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Accuracy> {
-    let mut seen = std::collections::HashSet::new();
-    let mut out = Vec::new();
-    for ran in ran(base, new, pairs) {
-        for metric in ["accuracy", "trained_accuracy"] {
-            let value = |r: &CellRecord| r.task.get(metric).copied().filter(|v| v.is_finite());
-            let (Some(b), Some(n)) = (value(ran.base), value(ran.new)) else { continue };
-            let key = format!("{metric} {} {b:?} {n:?}", federation(ran.new, metric));
-            if seen.insert(key) {
-                let seeds = (ran.base.spec.seed, ran.new.spec.seed);
-                out.push(Accuracy { cell: ran.new.id.to_string(), metric, base: b, new: n, seeds });
-            }
-        }
-    }
-    out
-}
-
-/// What can tell one federation from another. Two with equal settings here and equal accuracies, before and after, are one.
-fn federation(record: &CellRecord, metric: &str) -> String {
-    let spec = &record.spec;
-    let defences: Vec<_> = acting(spec).collect();
-    let shared = format!("{:?} {:?} {}", spec.task, spec.model, spec.seed);
-    match metric {
-        "accuracy" if spec.training.rounds_before == 0 => shared,
-        "accuracy" => format!("{shared} {:?} {defences:?}", spec.training),
-        _ => format!("{shared} {:?} {defences:?}", spec.utility),
-    }
-}
-
-/// Cells that had an accuracy and have none any more, as after a training that diverged.
-pub(super) fn accuracies_lost(base: &Side, new: &Side, pairs: &[Pair]) -> usize {
-    let has = |r: &CellRecord, metric: &str| r.task.get(metric).is_some_and(|v| v.is_finite());
-    let lost = |r: &&Ran| {
-        ["accuracy", "trained_accuracy"].iter().any(|m| has(r.base, m) && !has(r.new, m))
-            && r.new.outcome == Outcome::Done
-    };
-    ran(base, new, pairs).iter().filter(lost).count()
-}
-
-/// Task accuracy over the distinct federations.
-pub(super) fn accuracy(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Option<Effect> {
-    let values = by_unit(all.iter().map(|a| (a.seeds, a.new - a.base)).collect(), how);
-    let tested = bench.test(&values)?;
-    let side =
-        |pick: fn(&Accuracy) -> f64| mean(&all.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN);
-    let sides = (side(|a| a.base), side(|a| a.new));
-    let ci = tested.ci.map_or(String::new(), |ci| format!(" [{:+.3}, {:+.3}]", ci.low, ci.high));
-    let shown = format!("{:+.3}{ci}", tested.mean);
-    let counts = (all.len(), 0, values.len());
-    let effect = of(Subject::Accuracy, "task accuracy", counts, sides, tested, shown);
-    Some(Effect { family: Family::Pooled, tolerance: Some(gate.accuracy), ..effect })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One difference between two runs with its interval and its test, and what it amounts to.
 
-use crate::stats::{Interval, Resamples, SignedRank, mean, wilcoxon};
+use crate::stats::{Interval, Resamples, SignedRank, mean, sign_test, wilcoxon};
 use serde::Serialize;
 
 /// What a difference is a difference of.
@@ -9,13 +9,17 @@ use serde::Serialize;
 pub enum Subject {
     /// An attack, over its undefended cells.
     Attack(String),
+    /// An attack, over its defended cells, against the other attacks on the same defences.
+    AttackBehind(String),
     /// A defence, against the undefended twins of its cells.
     Defence(String),
     /// A defence over cells that have no undefended twin.
     DefenceAlone(String),
     /// Task accuracy over distinct federations.
     Accuracy,
-    /// Seconds a cell.
+    /// Task accuracy of one federation, by the id of a cell that has it.
+    Federation(String),
+    /// Seconds, by cell or in total.
     Speed,
     /// Another cost of a cell, by name.
     Cost(String),
@@ -120,7 +124,8 @@ pub struct Effect {
     pub new: f64,
     /// `new - base`; for speed and costs the ratio `new / base` of geometric means.
     pub change: f64,
-    /// For a defence: the change beside that of the undefended twins (difference in differences).
+    /// For a defence: the change beside that of the undefended twins (difference in differences); for an attack behind defences: beside that
+    /// of the other attacks.
     pub beside_twins: Option<f64>,
     /// Bootstrap interval, at 95 %, of `beside_twins` where there is one, else of `change`; `None` below two units.
     pub ci: Option<Interval>,
@@ -150,6 +155,15 @@ pub struct Effect {
     pub(super) agrees: bool,
 }
 
+/// What a quantity's differences may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scale {
+    /// Differences of less than this are rounding: they rank as zero.
+    pub floor: f64,
+    /// Every value is a yes or a no.
+    pub binary: bool,
+}
+
 /// Differences by unit, tested.
 pub(super) struct Tested {
     pub mean: f64,
@@ -167,16 +181,19 @@ pub(super) struct Bench(Resamples);
 
 impl Bench {
     /// Tests the differences of independent units; `None` without any.
-    pub fn test(&mut self, differences: &[f64]) -> Option<Tested> {
+    ///
+    /// Mean and interval are those of all differences. What counts as zero is told by sizes and not by signs, so that the test stays exact.
+    pub fn test(&mut self, differences: &[f64], scale: Scale) -> Option<Tested> {
         let centre = mean(differences)?;
         let ci = self.0.interval(differences);
-        let ranks = wilcoxon(differences);
-        let binary = differences.iter().all(|d| *d == 0.0 || d.abs() == 1.0);
+        let moved: Vec<f64> = differences.iter().copied().filter(|d| d.abs() >= scale.floor).collect();
+        let ranks = wilcoxon(&moved);
+        let binary = scale.binary && moved.iter().all(|d| *d == 0.0 || d.abs() == 1.0);
         Some(Tested {
             mean: centre,
             ci,
             test: if binary { "exact McNemar" } else { "Wilcoxon signed-rank" },
-            p: p_value(&ranks, binary, differences),
+            p: p_value(&ranks, binary, &moved),
             smallest_p: SignedRank::smallest_p(ranks.n),
             moved: ranks.n,
             agrees: (ranks.plus - ranks.minus) * centre > 0.0,
@@ -187,7 +204,7 @@ impl Bench {
 /// Of outcomes that are yes or no, the sign test through the binomial distribution; it is what the signed ranks come to when all are tied.
 fn p_value(ranks: &SignedRank, binary: bool, differences: &[f64]) -> f64 {
     let plus = differences.iter().filter(|d| **d > 0.0).count();
-    if binary { crate::stats::sign_test(plus, ranks.n - plus) } else { ranks.p }
+    if binary { sign_test(plus, ranks.n - plus) } else { ranks.p }
 }
 
 impl Effect {

@@ -4,7 +4,7 @@ use super::effect::{Effect, Judgement, Subject};
 use super::matching::Matched;
 use super::measure::Measure;
 use super::pairs::{Pair, State};
-use super::{Comparison, Pairing, Side, costs};
+use super::{Comparison, Pairing, Side, concerns, federations};
 use crate::{CellRecord, Outcome};
 use serde::Serialize;
 use suites::gate::Severity;
@@ -31,7 +31,7 @@ pub enum Kind {
     Effect(Judgement),
     /// The accuracy of one federation moved beyond the tolerance.
     Federation,
-    /// A cell newly fails.
+    /// A cell fails, newly or again.
     Failed,
     /// A cell that failed is done.
     Recovered,
@@ -47,6 +47,16 @@ pub enum Kind {
     MetricLost,
     /// The threat model of cells reads otherwise.
     Threat,
+    /// An attack fell behind defences, where the others did not.
+    WeakerBehind,
+    /// More images are not finite.
+    NotFinite,
+    /// A defended cell has successes where it had no scores.
+    Leaks,
+    /// The cells of an attack take longer.
+    Slow,
+    /// The same spec did another amount of work.
+    Work,
 }
 
 /// One line to read.
@@ -57,6 +67,8 @@ pub struct Finding {
     /// What kind.
     #[serde(flatten)]
     pub kind: Kind,
+    /// Whether it is for the worse, or may be: one such warning keeps a night from becoming the next one's baseline.
+    pub adverse: bool,
     /// What it is about: an attack, a defence, a cell in words.
     pub subject: String,
     /// What happened to it, with numbers.
@@ -122,7 +134,8 @@ pub(super) fn find(
 ) -> Vec<Finding> {
     let lost = weight(all.gate.missing);
     let mut found = effects(all);
-    found.extend(federations(all));
+    found.extend(concerns::find(all, sides, pairs, measures));
+    found.extend(single_federations(all));
     found.extend(cells(all, sides, pairs, lost));
     found.extend(threats(all, sides, pairs));
     found.extend(metrics_lost(pairs, measures, lost));
@@ -151,38 +164,56 @@ fn untested(all: &Comparison) -> Weight {
 /// Tested effects, those of one subject and one judgement in one line.
 fn effects(all: &Comparison) -> Vec<Finding> {
     let mut lines: Vec<(&Subject, Judgement, Vec<&Effect>)> = Vec::new();
-    let silent = [Judgement::Described, Judgement::Within, Judgement::NotSignificant];
-    for effect in all.effects.iter().filter(|e| !silent.contains(&e.judgement)) {
+    let silent = |e: &Effect| match e.judgement {
+        Judgement::Described | Judgement::Within => true,
+        Judgement::NotSignificant => !adverse(e),
+        judgement => repeated(all, e, judgement),
+    };
+    for effect in all.effects.iter().filter(|e| !silent(e)) {
         match lines.iter_mut().rev().find(|(s, j, _)| *s == &effect.subject && *j == effect.judgement) {
             Some((_, _, effects)) => effects.push(effect),
             None => lines.push((&effect.subject, effect.judgement, vec![effect])),
         }
     }
     // Of cells too small to be tested alone one line tells all; their pools have lines of their own.
-    lines.retain(|(s, j, _)| !(matches!(s, Subject::Cell(_)) && *j == Judgement::Untested));
+    let unsure = [Judgement::Untested, Judgement::NotSignificant];
+    lines.retain(|(s, j, _)| !(matches!(s, Subject::Cell(_)) && unsure.contains(j)));
+    // Of single federations without significance the lines below tell.
+    lines.retain(|(s, j, _)| !(matches!(s, Subject::Federation(_)) && unsure.contains(j)));
     let mut found: Vec<Finding> = lines.iter().map(|(s, j, effects)| line(all, s, *j, effects)).collect();
-    found.extend(small_cells(all));
+    found.extend(unsure.into_iter().filter_map(|judgement| unsure_cells(all, judgement)));
     found
 }
 
-/// Whether an effect too small to test would be bad news.
+/// Whether an attack is called the same behind defences as without, which says it already.
+fn repeated(all: &Comparison, effect: &Effect, judgement: Judgement) -> bool {
+    let Subject::AttackBehind(name) = &effect.subject else { return false };
+    all.effects.iter().any(|e| e.judgement == judgement && e.subject == Subject::Attack(name.clone()))
+}
+
+/// Whether an effect beyond its tolerance, that is not sure, would be bad news.
 fn adverse(effect: &Effect) -> bool {
-    effect.judgement == Judgement::Untested
+    matches!(effect.judgement, Judgement::Untested | Judgement::NotSignificant)
         && (effect.points_to.regression() || effect.points_to == Judgement::Unclear)
 }
 
-fn small_cells(all: &Comparison) -> Option<Finding> {
-    let of = |e: &&Effect| matches!(e.subject, Subject::Cell(_)) && adverse(e);
+fn unsure_cells(all: &Comparison, judgement: Judgement) -> Option<Finding> {
+    let of = |e: &&Effect| matches!(e.subject, Subject::Cell(_)) && e.judgement == judgement && adverse(e);
     let effects: Vec<&Effect> = all.effects.iter().filter(of).collect();
     let worst = effects.iter().max_by(|a, b| a.excess().total_cmp(&b.excess()))?;
     let mut cells: Vec<&Subject> = effects.iter().map(|e| &e.subject).collect();
     cells.dedup();
+    let (weight, why) = match judgement {
+        Judgement::Untested => (untested(all), "with too few images each to test"),
+        _ => (Weight::Warning, "no surer than chance"),
+    };
     Some(Finding {
-        weight: untested(all),
-        kind: Kind::Effect(Judgement::Untested),
+        weight,
+        kind: Kind::Effect(judgement),
+        adverse: true,
         subject: format!("{} single cells", cells.len()),
         text: format!(
-            "moved for the worse beyond a tolerance, with too few images each to test; most of all {}: {}",
+            "moved for the worse beyond a tolerance, {why}; most of all {}: {}",
             all.subject(&worst.subject),
             all.told(worst)
         ),
@@ -193,12 +224,13 @@ fn line(all: &Comparison, subject: &Subject, judgement: Judgement, effects: &[&E
     let weight = match judgement {
         j if j.regression() => Weight::Regression,
         Judgement::Untested if effects.iter().any(|e| adverse(e)) => untested(all),
-        Judgement::Mixed | Judgement::Unclear => Weight::Warning,
+        Judgement::NotSignificant | Judgement::Mixed | Judgement::Unclear => Weight::Warning,
         _ => Weight::Change,
     };
     let parts: Vec<String> = effects.iter().map(|e| all.told(e)).collect();
     let text = format!("{}: {}", judgement.words(), parts.join("; "));
-    Finding { weight, kind: Kind::Effect(judgement), subject: all.subject(subject), text }
+    let adverse = weight < Weight::Change;
+    Finding { weight, kind: Kind::Effect(judgement), adverse, subject: all.subject(subject), text }
 }
 
 impl Comparison {
@@ -206,9 +238,11 @@ impl Comparison {
     pub(super) fn subject(&self, subject: &Subject) -> String {
         match subject {
             Subject::Attack(name) => format!("attack {name}"),
+            Subject::AttackBehind(name) => format!("attack {name} behind defences"),
             Subject::Defence(name) => format!("defence {name}"),
             Subject::DefenceAlone(name) => format!("defence {name}, cells without an undefended twin"),
             Subject::Accuracy => "task accuracy".into(),
+            Subject::Federation(id) => format!("federation of cell {}", self.labels.cell(id)),
             Subject::Speed => "speed".into(),
             Subject::Cost(name) => name.clone(),
             Subject::Cell(id) => format!("cell {}", self.labels.cell(id)),
@@ -236,19 +270,35 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// Single federations whose accuracy moved beyond the tolerance: there is no test of one number, so that they are warnings.
-fn federations(all: &Comparison) -> Vec<Finding> {
+/// Single federations whose accuracy moved beyond the tolerance without significance, or where no number of test examples allows a test.
+fn single_federations(all: &Comparison) -> Vec<Finding> {
     if all.pairing == Pairing::AcrossSeeds {
         return Vec::new();
     }
-    let beyond = all.accuracies.iter().filter(|a| (a.new - a.base).abs() > all.gate.accuracy);
-    let finding = |a: &costs::Accuracy| Finding {
-        weight: if a.new < a.base { untested(all) } else { Weight::Change },
-        kind: Kind::Federation,
-        subject: format!("federation of cell {}", all.labels.cell(&a.cell)),
-        text: format!("{} {:.3} → {:.3}; one number, not tested", a.metric.replace('_', " "), a.base, a.new),
+    let moved = all.accuracies.iter().filter(|a| (a.new - a.base).abs() > all.gate.accuracy);
+    let finding = |a: &federations::Accuracy| {
+        let metric = a.metric.replace('_', " ");
+        let subject = Subject::Federation(a.cell.clone());
+        let tested = all.effects.iter().find(|e| e.subject == subject && e.metric == metric);
+        let (weight, why) = match tested {
+            None => {
+                (untested(all), "not tested, since the records do not say on how many examples".to_owned())
+            }
+            Some(e) if adverse(e) && e.judgement == Judgement::Untested => {
+                (untested(all), format!("too few test examples, {}", all.told(e)))
+            }
+            Some(e) if e.judgement == Judgement::NotSignificant || e.judgement == Judgement::Untested => {
+                (Weight::Warning, format!("no surer than chance, {}", all.told(e)))
+            }
+            // Told as a tested effect.
+            Some(_) => return None,
+        };
+        let adverse = a.new < a.base;
+        let text = format!("{metric} {:.3} → {:.3}; {why}", a.base, a.new);
+        let weight = if adverse { weight } else { Weight::Change };
+        Some(Finding { weight, kind: Kind::Federation, adverse, subject: all.subject(&subject), text })
     };
-    beyond.map(finding).collect()
+    moved.filter_map(finding).collect()
 }
 
 fn cells(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair], lost: Weight) -> Vec<Finding> {
@@ -256,6 +306,7 @@ fn cells(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair], lost: We
         let (was, is) = (&base.records[pair.base], &new.records[pair.new]);
         let (weight, kind, text) = match pair.state {
             State::NewlyFailed => (Weight::Failure, Kind::Failed, ended(is)),
+            State::StillFailed => (Weight::Warning, Kind::Failed, format!("{}; so it did before", ended(is))),
             State::Recovered => {
                 (Weight::Change, Kind::Recovered, format!("{}; before, it {}", ended(is), ended(was)))
             }
@@ -267,7 +318,8 @@ fn cells(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair], lost: We
             _ => return None,
         };
         let subject = format!("cell {}", all.labels.cell(is.id.as_str()));
-        Some(Finding { weight, kind, subject, text })
+        let adverse = weight < Weight::Change && pair.state != State::StillFailed;
+        Some(Finding { weight, kind, adverse, subject, text })
     };
     pairs.iter().filter_map(finding).collect()
 }
@@ -280,6 +332,7 @@ fn threats(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair]) -> Opt
     (all.pairing == Pairing::SameSeed).then(|| Finding {
         weight: Weight::Change,
         kind: Kind::Threat,
+        adverse: false,
         subject: format!("{} cells", cells.len()),
         text: format!(
             "the threat model reads otherwise, first of cell {}: {}",
@@ -310,6 +363,7 @@ fn metrics_lost(pairs: &[Pair], measures: &[Measure], lost: Weight) -> Vec<Findi
         (values > 0).then(|| Finding {
             weight: if measure.tolerance.is_some() { lost } else { Weight::Warning },
             kind: Kind::MetricLost,
+            adverse: true,
             subject: measure.title.clone(),
             text: format!("had {values} values in {cells} cells that are missing or no numbers now"),
         })
@@ -318,10 +372,10 @@ fn metrics_lost(pairs: &[Pair], measures: &[Measure], lost: Weight) -> Vec<Findi
 }
 
 fn accuracies_lost((base, new): (&Side, &Side), pairs: &[Pair], weight: Weight) -> Option<Finding> {
-    let cells = costs::accuracies_lost(base, new, pairs);
+    let cells = federations::accuracies_lost(base, new, pairs);
     let text = format!("{cells} cells had one and have none now, as after a training that diverged");
     let subject = "task accuracy".into();
-    (cells > 0).then_some(Finding { weight, kind: Kind::MetricLost, subject, text })
+    (cells > 0).then_some(Finding { weight, kind: Kind::MetricLost, adverse: true, subject, text })
 }
 
 fn unmatched(all: &Comparison, (base, new): (&Side, &Side), matched: &Matched, lost: Weight) -> Vec<Finding> {
@@ -329,6 +383,7 @@ fn unmatched(all: &Comparison, (base, new): (&Side, &Side), matched: &Matched, l
     let gone = matched.vanished.iter().map(|at| Finding {
         weight: lost,
         kind: Kind::Vanished,
+        adverse: true,
         subject: name(&base.records[*at]),
         text: "vanished: the new run has no such cell".into(),
     });
@@ -338,20 +393,32 @@ fn unmatched(all: &Comparison, (base, new): (&Side, &Side), matched: &Matched, l
         Finding {
             weight: if failed { Weight::Failure } else { Weight::Change },
             kind: if failed { Kind::Failed } else { Kind::Appeared },
+            adverse: failed,
             subject: name(record),
             text: format!("appeared; it {}", ended(record)),
         }
     });
+    // A suite that says it is another may hold other cells; one that does not must not.
+    let (was, is) = (&base.info.suite, &new.info.suite);
+    let same = (&was.name, &was.version) == (&is.name, &is.version);
+    let unsaid = if same { "; the suite's version is the same" } else { "" };
+    let altered = if same { lost } else { Weight::Change };
     let changed = matched.changed.iter().map(|c| {
         let record = &new.records[c.new];
         let settings: Vec<String> =
             c.settings.iter().map(|(p, was, is)| format!("{p} {was} → {is}")).collect();
         let failed = matches!(record.outcome, Outcome::Failed { .. });
         Finding {
-            weight: if failed { Weight::Failure } else { Weight::Change },
+            // What fails is a failure at least.
+            weight: if failed { altered.min(Weight::Failure) } else { altered },
             kind: if failed { Kind::Failed } else { Kind::SpecChanged },
+            adverse: failed || same,
             subject: name(record),
-            text: format!("spec changed: {}; not compared; it {}", settings.join(", "), ended(record)),
+            text: format!(
+                "spec changed: {}; not compared{unsaid}; it {}",
+                settings.join(", "),
+                ended(record)
+            ),
         }
     });
     gone.chain(come).chain(changed).collect()

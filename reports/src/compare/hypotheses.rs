@@ -1,5 +1,6 @@
 //! The hypotheses about attacks, defences and single cells, each over independent units.
 
+use super::behind::{self, Others};
 use super::effect::Bench;
 use super::effect::{Effect, Family, Judgement, Subject};
 use super::measure::Measure;
@@ -14,6 +15,28 @@ struct Group {
     pairs: Vec<usize>,
 }
 
+/// The cells, and what other attacks on the same signals there are.
+struct Cells<'a> {
+    pairs: &'a [Pair],
+    others: &'a Others,
+}
+
+impl Cells<'_> {
+    fn value(&self, pair: usize, row: usize, measure: usize) -> Option<BeforeAfter> {
+        *self.pairs[pair].columns[measure].get(row)?
+    }
+
+    fn change(&self, pair: usize, row: usize, measure: usize) -> Option<f64> {
+        self.value(pair, row, measure).map(|(before, after)| after - before)
+    }
+
+    /// The change of the undefended twin.
+    fn twin(&self, pair: usize, row: usize, measure: usize) -> Option<f64> {
+        let (twin, rows) = self.pairs[pair].twin.as_ref()?;
+        self.change(*twin, rows.get(row).copied()??, measure)
+    }
+}
+
 /// Effects on every measure of attacks (over undefended cells), of defences and of single cells. `defence(at)` names the defences of a pair.
 pub(super) fn scores(
     pairs: &[Pair],
@@ -22,23 +45,37 @@ pub(super) fn scores(
     defence: impl Fn(usize) -> String,
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for group in pooled(pairs, defence).iter().chain(&singles(pairs)) {
+    let others = behind::others(pairs);
+    let cells = Cells { pairs, others: &others };
+    let leading = measures.iter().position(|m| m.raw() && m.tolerance.is_some());
+    for group in pooled(&cells, defence).iter().chain(&singles(pairs)) {
         let units = Units::of(pairs, &group.pairs);
         for (at, measure) in measures.iter().enumerate() {
-            effects.extend(effect(pairs, group, &units, (at, measure), bench));
+            let tolerance = match group.subject {
+                Subject::AttackBehind(_) => measure.tolerance.filter(|_| leading == Some(at)),
+                Subject::Attack(_) => measure.tolerance,
+                _ => measure.tolerance.filter(|_| !measure.diverged),
+            };
+            effects.extend(effect(&cells, group, &units, (at, measure, tolerance), bench));
         }
     }
     effects
 }
 
-/// Attacks, then defences, by name; cells of a defence that have a twin apart from those that have none.
-fn pooled(pairs: &[Pair], defence: impl Fn(usize) -> String) -> Vec<Group> {
+/// Attacks without and behind defences, then defences, by name; cells of a defence that have a twin apart from those that have none.
+fn pooled(cells: &Cells, defence: impl Fn(usize) -> String) -> Vec<Group> {
     let mut groups: BTreeMap<(u8, String), Group> = BTreeMap::new();
-    for (at, pair) in pairs.iter().enumerate().filter(|(_, p)| p.scored()) {
+    for at in cells.others.keys() {
+        let name = &cells.pairs[*at].attack;
+        let subject = Subject::AttackBehind(name.clone());
+        let new = || Group { subject, pairs: Vec::new() };
+        groups.entry((1, name.clone())).or_insert_with(new).pairs.push(*at);
+    }
+    for (at, pair) in cells.pairs.iter().enumerate().filter(|(_, p)| p.scored()) {
         let (order, subject) = match (pair.defended, &pair.twin) {
             (false, _) => (0, Subject::Attack(pair.attack.clone())),
-            (true, Some(_)) => (1, Subject::Defence(defence(at))),
-            (true, None) => (2, Subject::DefenceAlone(defence(at))),
+            (true, Some(_)) => (2, Subject::Defence(defence(at))),
+            (true, None) => (3, Subject::DefenceAlone(defence(at))),
         };
         let (Subject::Attack(name) | Subject::Defence(name) | Subject::DefenceAlone(name)) = &subject else {
             continue;
@@ -65,32 +102,39 @@ fn singles(pairs: &[Pair]) -> Vec<Group> {
 
 /// The effect on one measure; `None` where no pair of values is whole.
 fn effect(
-    pairs: &[Pair],
+    cells: &Cells,
     group: &Group,
     units: &Units,
-    (at, measure): (usize, &Measure),
+    (at, measure, tolerance): (usize, &Measure, Option<f64>),
     bench: &mut Bench,
 ) -> Option<Effect> {
-    let value = |pair: usize, row: usize| -> Option<BeforeAfter> { *pairs[pair].columns[at].get(row)? };
-    let change = |pair, row| value(pair, row).map(|(before, after)| after - before);
+    let pairs = cells.pairs;
+    let value = |pair: usize, row: usize| cells.value(pair, row, at);
+    let among = matches!(group.subject, Subject::AttackBehind(_));
     let beside = |pair: usize, row: usize| {
-        let (twin, rows) = pairs[pair].twin.as_ref()?;
-        Some(change(pair, row)? - change(*twin, rows.get(row).copied()??)?)
+        let reference = match among {
+            true => behind::change(pairs, cells.others.get(&pair)?, row, at),
+            false => cells.twin(pair, row, at),
+        };
+        Some(cells.change(pair, row, at)? - reference?)
     };
-    let (plain, used) = units.means(change);
+    let (plain, used) = units.means(|pair, row| cells.change(pair, row, at));
     let plain: Vec<f64> = plain.into_iter().flatten().collect();
-    let own = bench.test(&plain)?;
-    let twins = group.pairs.iter().all(|p| pairs[*p].twin.is_some());
+    let own = bench.test(&plain, measure.scale)?;
+    let twins = among || group.pairs.iter().all(|p| pairs[*p].twin.is_some());
     let against = twins
         .then(|| units.means(beside).0.into_iter().flatten().collect::<Vec<f64>>())
-        .and_then(|values| bench.test(&values));
+        .and_then(|values| bench.test(&values, measure.scale));
+    if among && against.is_none() {
+        return None;
+    }
     let told = against.as_ref().unwrap_or(&own);
     let side = |pick: fn(BeforeAfter) -> f64| {
         let values: Vec<f64> = units.means(|p, r| value(p, r).map(pick)).0.into_iter().flatten().collect();
         mean(&values).unwrap_or(f64::NAN)
     };
     let lost: usize = group.pairs.iter().map(|p| pairs[*p].lost[at]).sum();
-    let family = match (measure.tolerance, &group.subject) {
+    let family = match (tolerance, &group.subject) {
         (None, _) => Family::Described,
         (Some(_), Subject::Cell(_)) => Family::Cells,
         (Some(_), _) => Family::Pooled,
@@ -118,7 +162,7 @@ fn effect(
         smallest_p: against.as_ref().map_or(own.smallest_p, |a| a.smallest_p.max(own.smallest_p)),
         p_adjusted: None,
         family,
-        tolerance: measure.tolerance,
+        tolerance,
         judgement: Judgement::Described,
         points_to: Judgement::Described,
         shown: format!("{}{}{plainly}", measure.signed(told.mean), ci.unwrap_or_default()),

@@ -12,6 +12,7 @@ impl Comparison {
             "verdict": self.verdict(),
             "exit_code": self.verdict().exit_code(),
             "headline": self.headline(),
+            "adverse_warnings": self.adverse_warnings(),
             "base": self.base,
             "new": self.new,
             "pairing": self.pairing,

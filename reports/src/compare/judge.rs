@@ -21,6 +21,28 @@ pub(super) fn judge(effects: &mut [Effect], alpha: f64, pairs: &[Pair]) {
     }
 }
 
+/// A defence or a cell is not called stronger where an attack on it is known to be weaker than the others there. `defence(pair)` names the
+/// defences of a pair.
+pub(super) fn doubt(effects: &mut [Effect], pairs: &[Pair], defence: impl Fn(&Pair) -> String) {
+    let weak = |e: &Effect| match &e.subject {
+        Subject::AttackBehind(name) if e.judgement == Judgement::AttackWeaker => Some(name.clone()),
+        _ => None,
+    };
+    let weak: Vec<String> = effects.iter().filter_map(weak).collect();
+    let tainted: Vec<&Pair> =
+        pairs.iter().filter(|p| p.scored() && p.defended && weak.contains(&p.attack)).collect();
+    for effect in effects.iter_mut().filter(|e| e.judgement == Judgement::DefenceStronger) {
+        let doubted = match &effect.subject {
+            Subject::Defence(name) => tainted.iter().any(|p| defence(p) == *name),
+            Subject::Cell(id) => tainted.iter().any(|p| p.cell == *id),
+            _ => false,
+        };
+        if doubted {
+            effect.judgement = Judgement::Unclear;
+        }
+    }
+}
+
 fn correct(effects: &mut [Effect], family: Family, alpha: f64) {
     let places: Vec<usize> = (0..effects.len()).filter(|at| effects[*at].family == family).collect();
     let smallest: Vec<f64> = places.iter().map(|at| effects[*at].smallest_p).collect();
@@ -60,14 +82,14 @@ fn name(effect: &Effect, cells: &HashMap<&str, &Pair>) -> Judgement {
         (true, false, false) => J::Unclear,
     };
     match &effect.subject {
-        Subject::Attack(_) => defended(false, false),
+        Subject::Attack(_) | Subject::AttackBehind(_) => defended(false, false),
         Subject::Defence(_) => defended(true, true),
         Subject::DefenceAlone(_) => defended(true, false),
         Subject::Cell(id) => {
             cells.get(id.as_str()).map_or(J::Unclear, |p| defended(p.defended, p.twin.is_some()))
         }
-        Subject::Accuracy if effect.change > 0.0 => J::AccuracyUp,
-        Subject::Accuracy => J::AccuracyDown,
+        Subject::Accuracy | Subject::Federation(_) if effect.change > 0.0 => J::AccuracyUp,
+        Subject::Accuracy | Subject::Federation(_) => J::AccuracyDown,
         Subject::Speed if effect.change > 1.0 => J::Slower,
         Subject::Speed => J::Faster,
         Subject::Cost(_) => J::Described,

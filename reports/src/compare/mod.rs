@@ -3,9 +3,12 @@
 //! `docs/compare.md` says which hypotheses are tested, on which units, and what the error rate refers to.
 
 mod baseline;
+mod behind;
 mod changed;
+mod concerns;
 mod costs;
 mod effect;
+mod federations;
 mod findings;
 mod hypotheses;
 mod json;
@@ -20,8 +23,9 @@ mod text;
 mod units;
 
 pub use baseline::{BASELINE_SCHEMA, BaselineSummary, write_baseline};
-pub use costs::{Accuracy, Speed};
+pub use costs::Speed;
 pub use effect::{Effect, Family, Judgement, Subject};
+pub use federations::Accuracy;
 pub use findings::{Counts, Finding, Kind, Weight};
 pub use side::Side;
 
@@ -109,12 +113,13 @@ pub fn compare(base: &Side, new: &Side, gate: &Gate, how: Pairing) -> Result<Com
     let labels = Labels::of(base, new, &pairs, how);
     let mut bench = effect::Bench::default();
     let mut effects = hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defence(&pairs[at]));
-    let accuracies = costs::federations(base, new, &pairs);
-    effects.extend(costs::accuracy(&accuracies, gate, how, &mut bench));
+    let accuracies = federations::federations(base, new, &pairs);
+    effects.extend(federations::accuracy(&accuracies, gate, how, &mut bench));
     let (speed, seconds) = costs::speed(base, new, &pairs, gate, how, &mut bench);
     effects.extend(seconds);
     effects.extend(costs::others(base, new, &pairs, how, &mut bench));
     judge::judge(&mut effects, gate.alpha, &pairs);
+    judge::doubt(&mut effects, &pairs, |pair| labels.defence(pair));
     let unfinished = unfinished(base, new);
     let mut comparison = Comparison {
         base: title(base),
@@ -144,6 +149,11 @@ impl Comparison {
             () if any(Weight::Failure) => Verdict::Failed,
             () => Verdict::Passed,
         }
+    }
+
+    /// Warnings that are, or may be, for the worse.
+    pub fn adverse_warnings(&self) -> usize {
+        self.findings(Weight::Warning).filter(|f| f.adverse).count()
     }
 
     /// The findings of one weight.
@@ -188,9 +198,25 @@ fn notes(base: &Side, new: &Side) -> Vec<String> {
         let shard = |s: &Option<String>| s.clone().unwrap_or("the whole suite".into());
         notes.push(format!("shards differ: {} and {}", shard(&b.shard), shard(&n.shard)));
     }
+    notes.extend(other_gates(base, new));
     let hosts = costs::differing_hosts(base, new);
     if !hosts.is_empty() {
         notes.push(format!("{}; speed is informational", hosts.join("; ")));
     }
     notes
+}
+
+/// The keys in which the runs' own gates differ, where both are known.
+fn other_gates(base: &Side, new: &Side) -> Option<String> {
+    let own = |side: &Side| -> Option<serde_json::Value> {
+        let known = side.gate.is_some() || !side.suite_text().is_empty();
+        serde_json::to_value(side.gate().ok().filter(|_| known)?).ok()
+    };
+    let (was, is) = (own(base)?, own(new)?);
+    let differs = |(key, value): (&String, &serde_json::Value)| {
+        let other = is.get(key)?;
+        (other != value).then(|| format!("{key} {value} → {other}"))
+    };
+    let keys: Vec<String> = was.as_object()?.iter().filter_map(differs).collect();
+    (!keys.is_empty()).then(|| format!("the runs' own gates differ: {}", keys.join(", ")))
 }

@@ -4,6 +4,7 @@ use super::matching::seedless;
 use super::measure::Measure;
 use super::{Pairing, Side};
 use crate::axes::acting;
+use crate::stats::mean;
 use crate::{CellRecord, ImageScore, Outcome};
 use std::collections::HashMap;
 use suites::Vantage;
@@ -42,6 +43,8 @@ pub(super) struct Pair {
     /// What `SameSeed` calls a cell is its id; across seeds it is the spec without the seed.
     pub cell: String,
     pub attack: String,
+    /// What all attacks on one signal share: the spec without attack and facts.
+    pub world: String,
     pub defended: bool,
     /// Per row: the image attacked, or the draw of the seed, as a number shared by all cells that have the same.
     pub nodes: Vec<usize>,
@@ -112,6 +115,7 @@ impl Pair {
             state: state(base.1, new.1, same, how),
             cell: cell.to_string(),
             attack: spec.attack.name.clone(),
+            world: world(new.1),
             defended: acting(spec).next().is_some(),
             nodes: Vec::new(),
             trials: Vec::new(),
@@ -132,8 +136,10 @@ impl Pair {
             self.trials.push(image.trial);
         }
         for measure in measures {
-            let values: Vec<_> =
-                both.iter().map(|(b, n)| (measure.of(b), n.and_then(|n| measure.of(n)))).collect();
+            let values: Vec<_> = both
+                .iter()
+                .map(|(b, n)| n.map_or((measure.of(b), None), |n| measure.of_both(b, n)))
+                .collect();
             self.column(&values);
         }
     }
@@ -145,11 +151,12 @@ impl Pair {
         self.nodes = vec![nodes.number(format!("base {b}")), nodes.number(format!("new {n}"))];
         self.trials = vec![0, 0];
         for measure in measures {
-            let mean = |record: &CellRecord| {
-                let values: Vec<f64> = record.images.iter().filter_map(|i| measure.of(i)).collect();
-                crate::stats::mean(&values)
-            };
-            self.column(&[(mean(base), mean(new)), (None, None)]);
+            let (before, after) = measure.of_all(base, new);
+            self.column(&[(mean(&before), mean(&after)), (None, None)]);
+            // The two means hide how many images stand behind each.
+            if let Some(lost) = self.lost.last_mut() {
+                *lost = before.len().saturating_sub(after.len());
+            }
         }
     }
 
@@ -160,6 +167,14 @@ impl Pair {
         self.columns.push(if any { rows } else { Vec::new() });
         self.lost.push(lost);
     }
+}
+
+/// The spec without attack and facts.
+fn world(record: &CellRecord) -> String {
+    let mut spec = record.spec.clone();
+    spec.attack = suites::Named::new("");
+    spec.facts.clear();
+    spec.id().to_string()
 }
 
 fn state(base: &CellRecord, new: &CellRecord, same: bool, how: Pairing) -> State {
@@ -211,7 +226,7 @@ fn twins(pairs: &[Pair], base: &Side, new: &Side) -> Vec<Twin> {
 }
 
 /// The row of `twin` that holds the same image in the same trial, for each row of `pair`.
-fn rows(pair: &Pair, twin: &Pair) -> Vec<Option<usize>> {
+pub(super) fn rows(pair: &Pair, twin: &Pair) -> Vec<Option<usize>> {
     let places: HashMap<_, _> =
         twin.trials.iter().zip(&twin.nodes).enumerate().map(|(row, key)| (key, row)).collect();
     pair.trials.iter().zip(&pair.nodes).map(|key| places.get(&key).copied()).collect()

@@ -6,6 +6,7 @@ use crate::{CellRecord, ReportError, RunInfo, fingerprint};
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use suites::{Gate, SpecError};
 
 /// One side of a comparison, read into memory.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Side {
     pub(crate) prints: Vec<String>,
     /// Why the run is not whole, if it is not.
     pub(crate) unfinished: Option<String>,
+    /// The gate that a baseline file keeps; a run folder has its suite's text.
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Side {
@@ -34,6 +37,17 @@ impl Side {
     /// Text of the suite that made the run; empty for a baseline, which does not keep it.
     pub fn suite_text(&self) -> &str {
         &self.info.suite.text
+    }
+
+    /// The gate of the suite that made the run; the default one for a baseline older than schema 1.1, which does not keep it.
+    ///
+    /// # Errors
+    /// [`SpecError`] where the suite's text holds a gate that cannot be read.
+    pub fn gate(&self) -> Result<Gate, SpecError> {
+        match &self.gate {
+            Some(gate) => Ok(gate.clone()),
+            None => Gate::of_suite_text(&format!("suite of {}", self.name), self.suite_text()),
+        }
     }
 
     /// Suite, profile, program and machine.
@@ -68,7 +82,7 @@ impl Side {
         let prints = prints(&records)?;
         records.iter_mut().for_each(slim);
         let unfinished = missing(&info, &records);
-        Ok(Side { name: name.into(), info, records, prints, unfinished })
+        Ok(Side { name: name.into(), info, records, prints, unfinished, gate: None })
     }
 }
 

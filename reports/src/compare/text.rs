@@ -116,8 +116,8 @@ impl Comparison {
         let untestable =
             self.effects.iter().filter(|e| e.family != Family::Described && e.p_adjusted.is_none()).count();
         format!(
-            "Alarms need a mean beyond the tolerance and a two-sided exact test; where nothing changed, any alarm by test has probability at \
-             most {}\n({} pooled tests and {} of single cells, Holm within each at {}; {untestable} more had too few units that moved to come out).",
+            "Alarms need a mean beyond the tolerance and a two-sided exact test; where nothing changed, any alarm by test but that of speed has \
+             probability at most {}\n({} pooled tests and {} of single cells, Holm within each at {}; {untestable} more had too few units that moved to come out).",
             self.gate.alpha,
             tests(Family::Pooled),
             tests(Family::Cells),
@@ -136,7 +136,9 @@ impl Comparison {
 
     /// Every effect that moved but those of single cells.
     pub(super) fn pooled_moved(&self) -> impl Iterator<Item = &Effect> {
-        self.effects.iter().filter(|e| !matches!(e.subject, Subject::Cell(_)) && e.moved > 0)
+        self.effects
+            .iter()
+            .filter(|e| !matches!(e.subject, Subject::Cell(_) | Subject::Federation(_)) && e.moved > 0)
     }
 
     pub(super) fn row(&self, e: &Effect) -> [String; 7] {

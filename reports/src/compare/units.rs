@@ -98,6 +98,7 @@ mod tests {
             state: State::Compared,
             cell: String::new(),
             attack: String::new(),
+            world: String::new(),
             defended: false,
             nodes: nodes.to_vec(),
             trials: trials.to_vec(),
