@@ -214,9 +214,13 @@ fn leaks_failures_and_other_work_are_said() {
 #[test]
 fn one_federation_is_tested_on_its_examples() {
     let mut base = Night::default().records(0);
-    base.iter_mut().for_each(|r| drop(r.task.insert("test_examples".into(), 1000.0)));
+    base.iter_mut().for_each(|r| {
+        r.task.insert("test_examples".into(), 1000.0);
+    });
     let mut new = base.clone();
-    new.iter_mut().for_each(|r| drop(r.task.insert("accuracy".into(), 0.7)));
+    new.iter_mut().for_each(|r| {
+        r.task.insert("accuracy".into(), 0.7);
+    });
     let found = compared(&base, &new);
     let alarms = texts(&found, Weight::Regression, Kind::Effect(Judgement::AccuracyDown));
     assert!(alarms[0].contains("accuracy down: accuracy 0.800 → 0.700 on 1000 examples"), "{alarms:?}");
