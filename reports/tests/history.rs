@@ -42,6 +42,8 @@ fn nights_are_ordered_compared_and_drawn() {
     let page = std::fs::read_to_string(&summary.page).unwrap();
     assert!(page.contains("Run 3 (c/third) regressed:\n\n- attack dlg: attack weaker: PSNR (dB)"), "{page}");
     assert!(page.contains("| 2 | 2023-11-15 22:13 | a/second | 9 | 0 | 11"), "{page}");
+    // The regressed night is nobody's reference.
+    assert!(page.contains("Run 3 (c/third) regressed since run 1:"), "{page}");
     let csv = std::fs::read_to_string(out.join("history.csv")).unwrap();
     let rows: Vec<&str> = csv.lines().collect();
     // Of the smaller run one attack and three defences. Three attacks in two quantities, three defences (none included) in two, seconds, failures: 14 a full night.
@@ -52,6 +54,8 @@ fn nights_are_ordered_compared_and_drawn() {
     );
     let third = rows.iter().find(|r| r.contains("c/third") && r.contains("undefended-psnr,dlg")).unwrap();
     assert!(third.contains(",a/second,regressed,"), "{third}");
+    let fourth = rows.iter().find(|r| r.contains("c/fourth")).unwrap();
+    assert!(fourth.contains(",a/second,passed,"), "{fourth}");
     for name in
         ["suite-night-undefended-psnr.png", "suite-night-worst-case-psnr.svg", "suite-night-seconds.svg"]
     {

@@ -37,24 +37,42 @@ struct Night {
     headlines: Vec<Headline>,
     /// The comparison with the last run before it that can be compared, and that run's place.
     against: Option<(usize, Comparison)>,
+    /// The comparison with the first run that can be compared, where that is an earlier one.
+    first: Option<(usize, Comparison)>,
 }
 
 impl Night {
     fn of(found: Found) -> Night {
         let headlines = headline::all(&found.side);
-        Night { name: found.name, side: found.side, finished: found.finished, headlines, against: None }
+        Night {
+            name: found.name,
+            side: found.side,
+            finished: found.finished,
+            headlines,
+            against: None,
+            first: None,
+        }
     }
 
     fn regressions(&self) -> Vec<String> {
-        let all = self.against.iter().flat_map(|(_, c)| c.findings(Weight::Regression));
-        all.map(|f| format!("{}: {}", f.subject, f.text)).collect()
+        regressions(self.against.as_ref())
     }
+
+    /// What regressed since the first run: a slow slide, whose steps may each be too small.
+    fn slide(&self) -> Vec<String> {
+        regressions(self.first.as_ref())
+    }
+}
+
+fn regressions(of: Option<&(usize, Comparison)>) -> Vec<String> {
+    let all = of.into_iter().flat_map(|(_, c)| c.findings(Weight::Regression));
+    all.map(|f| format!("{}: {}", f.subject, f.text)).collect()
 }
 
 /// Writes `out/history.md`, `out/history.csv` and `out/figures/` on every run folder below `dir`.
 ///
 /// Runs are grouped by suite and profile, ordered by when their last cell was finished, and each is compared under `gate` (`None`: that of
-/// its own suite, the default one where it cannot be read) with the last one before it that can be compared. What cannot be read is listed and left out.
+/// its own suite, the default one where it cannot be read) with the last one before it that can be compared and did not regress itself, and with the first. What cannot be read is listed and left out.
 ///
 /// # Errors
 /// [`ReportError::Incomparable`] where no run is found below `dir`; [`ReportError::Io`].
@@ -91,12 +109,16 @@ pub fn write_history(dir: &Path, out: &Path, gate: Option<&Gate>) -> Result<Hist
 
 fn each_against_the_last(nights: &mut [Night], gate: Option<&Gate>) {
     for at in 1..nights.len() {
-        let own = || Gate::of_suite_text("suite", nights[at].side.suite_text()).unwrap_or_default();
+        let own = || nights[at].side.gate().unwrap_or_default();
         let gate = gate.cloned().unwrap_or_else(own);
         let compared = |before: usize| {
             let found = compare(&nights[before].side, &nights[at].side, &gate, Pairing::SameSeed);
             found.ok().map(|comparison| (before, comparison))
         };
-        nights[at].against = (0..at).rev().find_map(compared);
+        let sound = |before: &usize| nights[*before].regressions().is_empty();
+        let against = (0..at).rev().filter(sound).find_map(compared);
+        let last = against.as_ref().map_or(0, |(before, _)| *before);
+        let first = (0..last).find_map(compared);
+        (nights[at].against, nights[at].first) = (against, first);
     }
 }

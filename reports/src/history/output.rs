@@ -164,7 +164,12 @@ fn row(nights: &[Night], at: usize) -> Vec<String> {
 }
 
 fn regressions(at: usize, night: &Night) -> String {
-    let all = night.regressions();
+    let since = night.first.as_ref().map_or(String::new(), |(first, _)| format!(" since run {}", first + 1));
+    let told = |all: Vec<String>, since: &str| told(at, night, &all, since);
+    told(night.regressions(), "") + &told(night.slide(), &since)
+}
+
+fn told(at: usize, night: &Night, all: &[String], since: &str) -> String {
     if all.is_empty() {
         return String::new();
     }
@@ -172,7 +177,7 @@ fn regressions(at: usize, night: &Night) -> String {
     let rest = all.len().saturating_sub(SHOWN);
     let more =
         if rest > 0 { format!("- {rest} more; compare the two runs for them\n") } else { String::new() };
-    format!("Run {} ({}) regressed:\n\n{lines}{more}\n", at + 1, escape(&night.name))
+    format!("Run {} ({}) regressed{since}:\n\n{lines}{more}\n", at + 1, escape(&night.name))
 }
 
 /// Date and time of day in UTC, from seconds since 1970 (civil calendar from days: eras of 400 years that begin in March).
