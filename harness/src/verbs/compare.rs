@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use reports::{Pairing, Side};
-use suites::Gate;
 
 use crate::settings::Settings;
 
@@ -53,7 +52,7 @@ fn compared(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let (base, new) = (Side::open(&args.base)?, Side::open(&args.new)?);
     let gate = match &args.gate {
         Some(suite) => suites::Suite::load(suite, None, &[])?.gate,
-        None => Gate::of_suite_text(&format!("suite of {}", args.new.display()), new.suite_text())?,
+        None => new.gate()?,
     };
     let pairing = if args.across_seeds { Pairing::AcrossSeeds } else { Pairing::SameSeed };
     let comparison = reports::compare(&base, &new, &gate, pairing)?;
