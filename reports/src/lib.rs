@@ -14,6 +14,7 @@ mod frontier;
 pub mod history;
 mod html;
 mod ink;
+mod inside;
 mod leakage;
 mod markdown;
 pub mod metrics;

@@ -374,7 +374,7 @@ fn numbers(tree: &BTreeMap<PathBuf, Vec<u8>>) {
     );
     assert_eq!(clients.matches("\\textbf{").count(), 2 + 1, "{clients}");
     assert!(clients.contains(" & mean & ") && clients.contains(" & sd & "), "{clients}");
-    assert!(text("figures.tex").contains("\\includegraphics[width=\\textwidth]{figures/montage.pdf}"));
+    assert!(text("figures.tex").contains("\\includegraphics{figures/montage.pdf}"));
     let paragraph = text("reproducibility.md");
     for fact in [
         "bench 0.1.0",

@@ -24,29 +24,45 @@ pub(super) fn tiles(run: &Run) -> Vec<[String; 3]> {
         [(counted("failed"), "failed"), (counted("not applicable"), "not applicable"), (open, "not run yet")];
     let rest = rest.map(|(n, what)| format!("{n} {what}")).join(", ");
     let cells = ["Cells done".into(), format!("{} of {}", counted("done"), run.records.len() + open), rest];
-    let accuracy: Vec<f64> = run.records.iter().filter_map(|r| Some(utility::accuracy(r)?.0)).collect();
     let sent: Vec<f64> = run.records.iter().map(|r| r.cost.bytes_up as f64).filter(|b| *b > 0.0).collect();
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).sum();
-    let unmeasured =
-        run.attacked().iter().filter(|at| utility::accuracy(&run.records[**at]).is_none()).count();
-    [
-        Some(cells),
-        strongest(run, false),
-        strongest(run, true),
-        span(&accuracy, |v| format!("{v:.3}")).map(|v| {
-            [
-                "Task accuracy".into(),
-                v,
-                format!("on the test split, lowest to highest; {unmeasured} cells without"),
-            ]
-        }),
+    let accuracies = worths(run).into_iter().filter_map(|(title, of)| accuracy_tile(run, title, of));
+    let costs = [
         span(&sent, |v| bytes(v as u64))
             .map(|v| ["Sent by a client".into(), v, "in the captured round, lowest to highest".into()]),
         Some(["Time".into(), format!("{} s", count(seconds.round() as u64)), "all cells added up".into()]),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+    .into_iter();
+    let first = [Some(cells), strongest(run, false), strongest(run, true)].into_iter().flatten();
+    first.chain(accuracies).chain(costs.flatten()).collect()
+}
+
+/// A title, and what it says of a cell.
+type Worth = (&'static str, fn(&CellRecord) -> Option<utility::Share>);
+
+/// What the run knows of the task: the accuracy of the attacked model and that after training with the defences are two things, so that where
+/// both occur each has its own name.
+fn worths(run: &Run) -> Vec<Worth> {
+    let trains = |r: &CellRecord| utility::rounds(r).is_some();
+    let mixed = run.records.iter().any(trains)
+        && run.records.iter().any(|r| !trains(r) && utility::accuracy(r).is_some());
+    if !mixed {
+        return vec![("task accuracy", utility::accuracy)];
+    }
+    let trained = |r: &CellRecord| utility::rounds(r).and_then(|_| utility::accuracy(r));
+    vec![("accuracy of the attacked model", utility::attacked), ("task accuracy after training", trained)]
+}
+
+fn accuracy_tile(
+    run: &Run,
+    title: &str,
+    of: fn(&CellRecord) -> Option<utility::Share>,
+) -> Option<[String; 3]> {
+    let values: Vec<f64> = run.records.iter().filter_map(|r| Some(of(r)?.0)).collect();
+    let without = run.attacked().iter().filter(|at| of(&run.records[**at]).is_none()).count();
+    let shown = span(&values, |v| format!("{v:.3}"))?;
+    let title = format!("{}{}", title[..1].to_uppercase(), &title[1..]);
+    Some([title, shown, format!("on the test split, lowest to highest; {without} cells without")])
 }
 
 /// The attack that got most by mean PSNR, over cells with or without a defence.
@@ -169,8 +185,9 @@ fn worth(run: &Run) -> Vec<Column> {
         let all: Vec<_> = run.cells[at].flags.iter().map(|(f, n)| format!("{f} ({n})")).collect();
         if all.is_empty() { NONE.into() } else { all.join(", ") }
     };
-    vec![
-        column(run, "task accuracy", true, |at| share(utility::accuracy(record(at)))),
+    let accuracies = worths(run).into_iter();
+    let accuracies = accuracies.map(|(title, of)| column(run, title, true, |at| share(of(record(at)))));
+    let costs = [
         column(run, "ε", true, |at| utility::epsilon(record(at)).map_or(NONE.into(), significant)),
         column(run, "bytes up a client", true, |at| sent(record(at).cost.bytes_up)),
         column(run, "bytes down a client", false, |at| sent(record(at).cost.bytes_down)),
@@ -179,7 +196,8 @@ fn worth(run: &Run) -> Vec<Column> {
         column(run, "gradient evaluations", true, |at| some(at, count(record(at).cost.gradient_evaluations))),
         column(run, "seconds", true, |at| some(at, format!("{:.1}", record(at).wall.seconds))),
         column(run, "flags", true, flags),
-    ]
+    ];
+    accuracies.chain(costs).collect()
 }
 
 /// What the view of cell `at` needs beside the tables.

@@ -1,12 +1,13 @@
 //! Pictures small enough to travel inside the page, each once, up to a budget.
 
+use crate::inside::inside;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Cursor;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Longest side in pixels of a picture in the page.
 const SIDE: u32 = 128;
@@ -62,11 +63,6 @@ impl Thumbnails {
         self.list.push(text);
         json!(self.list.len() - 1)
     }
-}
-
-/// Whether a path can only lead into the folder that it is appended to.
-fn inside(below: &Path) -> bool {
-    below.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }
 
 /// The file itself where it is a small PNG, else a smaller copy.

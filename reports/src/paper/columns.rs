@@ -171,7 +171,7 @@ pub(super) fn column(run: &Run, name: &str) -> Result<Column, SpecError> {
     }
     match Measure::of(run, name) {
         Some(measure) => Ok(Column::Measure(measure)),
-        None => Err(SpecError::unknown_name("column", name, near(name, known(run)))),
+        None => Err(unknown(name, known(run))),
     }
 }
 
@@ -246,7 +246,7 @@ fn collect(path: &str, value: &Value, out: &mut BTreeSet<String>) {
 }
 
 /// Of all columns those that `name` may have meant: there are too many for one line.
-fn near(name: &str, known: Vec<String>) -> Vec<String> {
+fn near(name: &str, known: &[String], meant: Option<&String>) -> Vec<String> {
     let family = name.split_once('.').map(|(first, _)| format!("{first}."));
     let likely = |k: &String| match &family {
         Some(family) if known.iter().any(|k| k.starts_with(family.as_str())) => {
@@ -254,10 +254,44 @@ fn near(name: &str, known: Vec<String>) -> Vec<String> {
         }
         _ => !k.contains('.'),
     };
-    let meant = did_you_mean(name, &known).map(str::to_owned);
     let mut out: Vec<String> = known.iter().filter(|k| likely(k)).cloned().collect();
-    out.extend(meant.filter(|m| !out.contains(m)));
+    out.extend(meant.filter(|m| !out.contains(m)).cloned());
     out
+}
+
+/// The column that `name` was most likely meant to be: one of its family, one without a family, or one that ends as it does.
+fn meant(name: &str, known: &[String]) -> Option<String> {
+    let (family, rest) = name.split_once('.').map_or(("", name), |(first, rest)| (first, rest));
+    let kin: Vec<(&str, &String)> = known
+        .iter()
+        .filter_map(|k| match k.split_once('.') {
+            None => family.is_empty().then_some((k.as_str(), k)),
+            Some((first, own)) => (first == family).then_some((own, k)),
+        })
+        .collect();
+    let of_kin = || {
+        let ends: Vec<&str> = kin.iter().map(|(own, _)| *own).collect();
+        let near = did_you_mean(rest, &ends)?;
+        kin.iter().find(|(own, _)| *own == near).map(|(_, k)| (*k).clone())
+    };
+    let last = |k: &str| k.rsplit('.').next().unwrap_or_default().to_owned();
+    let same_end = || known.iter().find(|k| k.contains('.') && last(k) == last(name)).cloned();
+    let near_end = || {
+        let ends: Vec<String> = known.iter().map(|k| last(k)).collect();
+        let near = did_you_mean(&last(name), &ends)?;
+        known.iter().find(|k| last(k) == near).cloned()
+    };
+    of_kin().or_else(same_end).or_else(near_end)
+}
+
+fn unknown(name: &str, known: Vec<String>) -> SpecError {
+    let meant = meant(name, &known);
+    let listed = near(name, &known, meant.as_ref());
+    if did_you_mean(name, &listed) == meant.as_deref() {
+        return SpecError::unknown_name("column", name, listed);
+    }
+    let hint = meant.map_or(String::new(), |m| format!(" (did you mean `{m}`?)"));
+    SpecError::value(name, format!("is no column of this run{hint}"), format!("known: {}", listed.join(", ")))
 }
 
 /// Every column of the run: measures first, since they are what is mostly misspelt.
@@ -269,6 +303,8 @@ fn known(run: &Run) -> Vec<String> {
     );
     let params = run.records.iter().flat_map(|r| acting(&r.spec).flat_map(|d| d.params.keys()));
     names.extend(params.map(|p| format!("defenses.{p}")).collect::<BTreeSet<_>>());
-    names.extend(paths(run).into_iter().filter(|p| !p.starts_with("defenses.")));
+    names.extend(paths(run).into_iter().filter(|p| p != "defenses" && !p.starts_with("defenses.")));
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
     names
 }

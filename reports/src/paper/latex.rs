@@ -2,14 +2,51 @@
 
 use suites::figure::FigureWidth;
 
-/// `text` with every character that LaTeX would act on escaped, on one line; signs outside ASCII that its fonts lack become commands.
+/// How a sign without a command begins: no text of a user can, whose braces are escaped.
+const UNKNOWN: &str = "{[}U+";
+
+/// `text` with every character that LaTeX would act on escaped, on one line. All of it is ASCII: signs become commands that every
+/// engine and font encoding has (with `textcomp`), and what has none is named by its code point, which [`unknown`] counts.
 pub(super) fn escape(text: &str) -> String {
+    set(text, |c| match c {
+        '"' => Some("''"),
+        '`' => Some("\\textasciigrave{}"),
+        _ => None,
+    })
+}
+
+/// A command as it is typed, in letters of one width: quotes stay straight and hyphens apart.
+pub(super) fn code(text: &str) -> String {
+    let text = set(text, |c| match c {
+        '"' => Some("\\string\""),
+        '\'' => Some("\\textquotesingle{}"),
+        '`' => Some("\\textasciigrave{}"),
+        '-' => Some("-{}"),
+        _ => None,
+    });
+    format!("\\texttt{{{text}}}")
+}
+
+/// Signs in a LaTeX text that had no command.
+pub(super) fn unknown(tex: &str) -> usize {
+    tex.matches(UNKNOWN).count()
+}
+
+/// What must be said of a LaTeX text with such signs.
+pub(super) fn unknown_remark(tex: &str) -> Option<String> {
+    let count = unknown(tex);
+    let what = if count == 1 { "1 character".into() } else { format!("{count} characters") };
+    (count > 0).then(|| format!("{what} without a LaTeX command, written as [U+...] in the .tex file"))
+}
+
+fn set(text: &str, own: impl Fn(char) -> Option<&'static str>) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match sign(c) {
+        match own(c).or_else(|| sign(c)) {
             Some(command) => out.push_str(command),
             None if c.is_whitespace() || c.is_control() => out.push(' '),
-            None => out.push(c),
+            None if c.is_ascii() => out.push(c),
+            None => out.push_str(&letter(c).unwrap_or_else(|| format!("{UNKNOWN}{:04X}]", u32::from(c)))),
         }
     }
     out
@@ -30,32 +67,132 @@ fn sign(c: char) -> Option<&'static str> {
         '<' => "\\textless{}",
         '>' => "\\textgreater{}",
         '|' => "\\textbar{}",
-        '"' => "\\textquotedbl{}",
-        '`' => "\\textasciigrave{}",
-        '\'' => "\\textquotesingle{}",
-        '·' => "$\\cdot$",
+        '·' | '⋅' => "$\\cdot$",
         '×' => "$\\times$",
+        '÷' => "$\\div$",
         '±' => "$\\pm$",
         '≥' => "$\\geq$",
         '≤' => "$\\leq$",
+        '≠' => "$\\neq$",
+        '≈' => "$\\approx$",
+        '∼' => "$\\sim$",
+        '∝' => "$\\propto$",
+        '∈' => "$\\in$",
         '∞' => "$\\infty$",
-        'ε' => "$\\varepsilon$",
-        'δ' => "$\\delta$",
-        'σ' => "$\\sigma$",
-        'α' => "$\\alpha$",
-        'λ' => "$\\lambda$",
-        'µ' | 'μ' => "$\\mu$",
+        '∑' => "$\\sum$",
+        '∂' => "$\\partial$",
+        '∇' => "$\\nabla$",
+        '√' => "$\\surd$",
         '→' => "$\\rightarrow$",
+        '←' => "$\\leftarrow$",
+        '↔' => "$\\leftrightarrow$",
         '↑' => "$\\uparrow$",
         '↓' => "$\\downarrow$",
         '−' => "$-$",
+        'ℓ' => "$\\ell$",
         '–' => "--",
         '—' => "---",
-        '²' => "$^2$",
+        '‘' => "`",
+        '’' => "'",
+        '“' => "``",
+        '”' => "''",
+        '…' => "\\ldots{}",
+        '•' => "$\\bullet$",
         '°' => "$^\\circ$",
+        '§' => "\\S{}",
+        '©' => "\\textcopyright{}",
+        '€' => "\\texteuro{}",
+        '£' => "\\pounds{}",
+        'ß' => "\\ss{}",
+        'æ' => "\\ae{}",
+        'Æ' => "\\AE{}",
+        'œ' => "\\oe{}",
+        'Œ' => "\\OE{}",
+        'ø' => "\\o{}",
+        'Ø' => "\\O{}",
+        'ł' => "\\l{}",
+        'Ł' => "\\L{}",
         '\u{a0}' => "~",
         _ => return None,
     })
+}
+
+/// Greek letters in the order of Unicode, from U+03B1; capitals from U+0391. Those that look Latin have no command.
+const GREEK: [&str; 25] = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "varepsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "o",
+    "pi",
+    "rho",
+    "varsigma",
+    "sigma",
+    "tau",
+    "upsilon",
+    "varphi",
+    "chi",
+    "psi",
+    "omega",
+];
+const GREEK_CAPITALS: [&str; 25] = [
+    "A", "B", "Gamma", "Delta", "E", "Z", "H", "Theta", "I", "K", "Lambda", "M", "N", "Xi", "O", "Pi", "P",
+    "", "Sigma", "T", "Upsilon", "Phi", "X", "Psi", "Omega",
+];
+
+/// Accents with the letters that carry them, and these without.
+const ACCENTS: [(char, &str, &str); 10] = [
+    ('`', "àèìòùÀÈÌÒÙ", "aeiouAEIOU"),
+    ('\'', "áéíóúýćńśźÁÉÍÓÚÝĆŃŚŹ", "aeiouycnszAEIOUYCNSZ"),
+    ('^', "âêîôûÂÊÎÔÛ", "aeiouAEIOU"),
+    ('"', "äëïöüÿÄËÏÖÜ", "aeiouyAEIOU"),
+    ('~', "ãñõÃÑÕ", "anoANO"),
+    ('c', "çşÇŞ", "csCS"),
+    ('v', "čďěňřšťžČĎĚŇŘŠŤŽ", "cdenrstzCDENRSTZ"),
+    ('u', "ăğĂĞ", "agAG"),
+    ('H', "őűŐŰ", "ouOU"),
+    ('r', "åůÅŮ", "auAU"),
+];
+
+/// Powers and indices.
+const RAISED: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const LOWERED: &str = "₀₁₂₃₄₅₆₇₈₉";
+
+/// A Greek letter, one with an accent, or a digit above or below the line.
+fn letter(c: char) -> Option<String> {
+    let place = |list: &str| list.chars().position(|l| l == c);
+    let greek = |first: u32, names: &[&str]| {
+        let name = *names.get(usize::try_from(u32::from(c).checked_sub(first)?).ok()?)?;
+        let single = name.len() == 1;
+        (!name.is_empty()).then(|| if single { format!("${name}$") } else { format!("$\\{name}$") })
+    };
+    let accent = || {
+        let (accent, at, plain) =
+            ACCENTS.iter().find_map(|(accent, letters, plain)| Some((accent, place(letters)?, plain)))?;
+        Some(format!("\\{accent}{{{}}}", plain.chars().nth(at)?))
+    };
+    match c {
+        'µ' => return Some("$\\mu$".into()),
+        'ϵ' => return Some("$\\epsilon$".into()),
+        'ϕ' => return Some("$\\phi$".into()),
+        '⁻' => return Some("$^{-}$".into()),
+        _ => {}
+    }
+    greek(0x3b1, &GREEK)
+        .or_else(|| greek(0x391, &GREEK_CAPITALS))
+        .or_else(accent)
+        .or_else(|| Some(format!("$^{{{}}}$", place(RAISED)?)))
+        .or_else(|| Some(format!("$_{{{}}}$", place(LOWERED)?)))
 }
 
 /// The environment of a float: starred over the whole page.
@@ -78,18 +215,21 @@ pub(super) fn notes(remarks: &[String]) -> String {
         return String::new();
     }
     let sentences: Vec<String> =
-        remarks.iter().map(|r| format!("{}.", escape(r.trim_end_matches('.')))).collect();
+        remarks.iter().map(|r| format!("{}.", escape(&capital(r.trim_end_matches('.'))))).collect();
     format!("  \\par\\smallskip\n  {{\\footnotesize {}}}\n", sentences.join(" "))
 }
 
-/// The float of a figure whose PDF lies at `file`, seen from the LaTeX file.
+/// With a capital at its beginning.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The float of a figure whose PDF lies at `file`, seen from the LaTeX file. The file has its exact width, so that letters keep their size.
 pub(super) fn figure(name: &str, file: &str, width: FigureWidth, text: &str, remarks: &[String]) -> String {
-    let (env, across) = match width {
-        FigureWidth::Column => (float("figure", width), "\\columnwidth"),
-        FigureWidth::Page => (float("figure", width), "\\textwidth"),
-    };
+    let env = float("figure", width);
     format!(
-        "\\begin{{{env}}}[t]\n  \\centering\n  \\includegraphics[width={across}]{{{file}}}\n{}  \\label{{fig:{name}}}\n{}\\end{{{env}}}\n",
+        "\\begin{{{env}}}[t]\n  \\centering\n  \\includegraphics{{{file}}}\n{}  \\label{{fig:{name}}}\n{}\\end{{{env}}}\n",
         caption(text, name),
         notes(remarks),
     )
@@ -106,5 +246,31 @@ mod tests {
             said,
             "50 \\% of a\\_b \\& \\{x\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} \\# \\$ \\textless{} \\textgreater{} $\\geq$ 20 dB"
         );
+    }
+
+    #[test]
+    fn signs_become_commands_of_every_engine() {
+        let said = escape("ε ≈ 10⁻² “ä” \"a\" it's Δ Ω ł 漢 {[}U+");
+        assert_eq!(
+            said,
+            "$\\varepsilon$ $\\approx$ 10$^{-}$$^{2}$ ``\\\"{a}'' ''a'' it's $\\Delta$ $\\Omega$ \\l{} {[}U+6F22] \\{[\\}U+"
+        );
+        assert!(said.is_ascii() && unknown(&said) == 1);
+        assert!(unknown_remark(&said).unwrap().starts_with("1 character without"));
+    }
+
+    #[test]
+    fn commands_stay_as_they_are_typed() {
+        let said = code("bench --set a='`x`' \"y\"");
+        assert_eq!(
+            said,
+            "\\texttt{bench -{}-{}set a=\\textquotesingle{}\\textasciigrave{}x\\textasciigrave{}\\textquotesingle{} \\string\"y\\string\"}"
+        );
+    }
+
+    #[test]
+    fn remarks_are_sentences() {
+        let said = notes(&["in brackets: x".into(), "3 values".into(), "ε is y.".into()]);
+        assert!(said.contains("In brackets: x. 3 values."), "{said}");
     }
 }

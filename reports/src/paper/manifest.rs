@@ -22,10 +22,11 @@ pub(super) fn manifest(
     summary: &PaperSummary,
 ) -> Vec<u8> {
     let suite = &run.info.suite;
+    let source = |(path, hash): &(String, String)| json!({ "path": path, "blake3": hash });
     let item = |m: &Made| {
         json!({
             "kind": m.what, "name": m.name, "spec": m.spec, "declared": m.place, "files": m.files,
-            "cells": m.cells, "remarks": m.remarks, "error": m.error,
+            "cells": m.cells, "sources": m.sources.iter().map(source).collect::<Vec<_>>(), "remarks": m.remarks, "error": m.error,
         })
     };
     let file = |(path, hash, bytes): &(String, String, usize)| json!({ "path": path, "blake3": hash, "bytes": bytes });

@@ -1,8 +1,8 @@
 //! Measures: what has a value per image, per cell or per round.
 
-use crate::CellRecord;
 use crate::metrics::{Metric, THRESHOLDS, Threshold, in_order};
 use crate::run::Run;
+use crate::{CellRecord, Outcome};
 use std::collections::BTreeSet;
 
 /// Something with a value.
@@ -150,6 +150,9 @@ impl Measure {
         if let Measure::Metric(metric) | Measure::Null(_, metric) = self {
             return metric.show(value);
         }
+        if let Measure::Wall(_) = self {
+            return time(value);
+        }
         let lost = value != 0.0 && value.abs() < 0.5 * 10f64.powi(-(self.decimals() as i32));
         match lost || value.abs() >= 1e7 {
             true => format!("{value:.2e}"),
@@ -172,8 +175,20 @@ impl Measure {
         matches!(self, Measure::Metric(_) | Measure::Null(..) | Measure::Success(..))
     }
 
+    /// Whether a cell has it only once its attack has ended: what an attack that failed had cost by then is not recorded.
+    pub fn of_attack(&self) -> bool {
+        match self {
+            Measure::Cost(key) => !key.starts_with("bytes"),
+            Measure::Wall(key) => key == "attack_seconds",
+            _ => false,
+        }
+    }
+
     /// The value of one cell, of a measure that is not of its images.
     pub fn of_cell(&self, record: &CellRecord) -> Option<f64> {
+        if self.of_attack() && matches!(record.outcome, Outcome::Failed { .. }) {
+            return None;
+        }
         let cost = &record.cost;
         match self {
             Measure::Metric(_) | Measure::Null(..) | Measure::Success(..) => None,
@@ -203,6 +218,16 @@ impl Measure {
     }
 }
 
+/// Seconds with three significant digits, from 100 s on whole; in powers of ten only below a microsecond.
+fn time(seconds: f64) -> String {
+    let scientific = format!("{seconds:.2e}");
+    let power: i32 = scientific.split_once('e').and_then(|(_, p)| p.parse().ok()).unwrap_or(0);
+    match power {
+        ..-6 => scientific,
+        power => format!("{seconds:.*}", usize::try_from(2 - power).unwrap_or(0)),
+    }
+}
+
 /// A threshold in words, such as "PSNR ≥ 20 dB".
 pub(super) fn threshold(metric: &Metric, bound: f64) -> String {
     Threshold { metric: "", bound }.label(metric)
@@ -223,4 +248,15 @@ fn wall(record: &CellRecord, key: &str) -> Option<f64> {
 /// Of the first defence that has it.
 fn defence(record: &CellRecord, key: &str) -> Option<f64> {
     record.defenses.iter().find_map(|d| d.values.get(key).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_plain_with_three_digits() {
+        let shown = [0.0, 0.0487, 0.4, 4.87, 12.345, 9.999, 1234.5, 3e-8].map(time);
+        assert_eq!(shown, ["0.00", "0.0487", "0.400", "4.87", "12.3", "10.0", "1234", "3.00e-8"]);
+    }
 }

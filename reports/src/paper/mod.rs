@@ -11,6 +11,7 @@ mod manifest;
 mod measure;
 mod pool;
 mod poster;
+mod previous;
 mod reproduce;
 mod select;
 pub(crate) mod style;

@@ -11,7 +11,10 @@ use crate::run::Run;
 use crate::stats::{mean, sample_sd};
 use std::collections::BTreeSet;
 use suites::SpecError;
-use suites::figure::{Bold, Spread, TableSpec};
+use suites::figure::{Bold, FigureWidth, Spread, TableSpec};
+
+/// Values side by side that one column of text has room for at its own letters.
+const COLUMNS: usize = 5;
 
 /// A table as it is written.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Tabled {
 struct Row {
     keys: Vec<Key>,
     values: Vec<Estimate>,
+    /// Whether its images were lost to failed attacks, so that no client, image or trial has them.
+    lost: Option<usize>,
 }
 
 /// Makes the table.
@@ -44,7 +49,9 @@ pub(super) fn table(run: &Run, spec: &TableSpec) -> Result<Tabled, SpecError> {
     let mut rows = Vec::new();
     split(run, &settings, Vec::new(), left.picked, &mut |keys, picked| {
         let values = measures.iter().map(|m| estimate(run, m, &picked)).collect();
-        rows.push(Row { keys, values });
+        let nobodys = settings.iter().zip(&keys).any(|(s, key)| s.of_image() && *key == Key::None);
+        let lost = nobodys.then(|| picked.iter().map(|p| p.lost).sum());
+        rows.push(Row { keys, values, lost });
     });
     let mut remarks = left.remarks;
     remarks.extend(told(run, spec, &measures, &rows));
@@ -92,12 +99,23 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
                 "images without a usable value (failed attacks among them) are in no mean",
             ),
         }
-        say(sum(|e| e.missing), "not measured");
+        match measure.of_attack() {
+            true => say(
+                sum(|e| e.missing),
+                "cells whose attack failed are in no mean: what it had cost is not known",
+            ),
+            false => say(sum(|e| e.missing), "not measured"),
+        }
         say(sum(|e| e.capped), "above the cap entered at the cap");
         say(sum(|e| e.grey), "diverged images enter as grey");
     }
     let how: BTreeSet<&str> = rows.iter().flat_map(|r| &r.values).filter_map(|e| e.how).collect();
     out.extend(how.into_iter().map(String::from));
+    let lost: usize = rows.iter().filter_map(|r| r.lost).sum();
+    if spec.summary && lost > 0 {
+        let images = if lost == 1 { "1 image".into() } else { format!("{lost} images") };
+        out.push(format!("rows mean and sd leave out {images} lost to failed attacks, in the rows named -"));
+    }
     let pooled = |e: &&Estimate| e.cells.len() > 1;
     let differ: BTreeSet<String> = rows
         .iter()
@@ -149,9 +167,10 @@ fn groups(rows: &[Row]) -> Vec<&[Row]> {
     rows.chunk_by(|a, b| prefix(a) == prefix(b)).collect()
 }
 
-/// Mean and sample standard deviation over the rows of a group that have a value, and their number.
+/// Mean and sample standard deviation over the rows of a group that have a value, and their number. What belongs to nobody is no row of these.
 fn over(group: &[Row], at: usize) -> (Option<f64>, Option<f64>, usize) {
-    let values: Vec<f64> = group.iter().filter_map(|r| r.values[at].value).collect();
+    let values: Vec<f64> =
+        group.iter().filter(|r| r.lost.is_none()).filter_map(|r| r.values[at].value).collect();
     (mean(&values), sample_sd(&values), values.len())
 }
 
@@ -167,15 +186,16 @@ fn tex(
     let titles = measures.iter().map(|m| latex::escape(&m.short_title()));
     let columns = format!("{}{}", "l".repeat(settings.len()), "r".repeat(measures.len()));
     let mut out = format!(
-        "% {} of the run of {}; needs \\usepackage{{booktabs}} and \\usepackage{{textcomp}}\n\\begin{{{env}}}[t]\n  \\centering\n{}  \\label{{tab:{}}}\n  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n    {} \\\\\n    \\midrule\n",
+        "% {} of the run of {}; needs \\usepackage{{booktabs}} and \\usepackage{{textcomp}}\n\\begin{{{env}}}[t]\n  \\centering\n{}  \\label{{tab:{}}}\n{}  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n    {} \\\\\n    \\midrule\n",
         spec.name,
         latex::escape(&run.info.suite.title()),
         latex::caption(&spec.caption, &spec.name),
         spec.name,
+        small(spec),
         head.into_iter().chain(titles).collect::<Vec<_>>().join(" & "),
     );
     let bold: Vec<Vec<usize>> =
-        measures.iter().enumerate().map(|(at, m)| best(spec.bold, m, rows, at)).collect();
+        measures.iter().enumerate().map(|(at, m)| best_of_groups(spec, m, rows, at)).collect();
     let mut number = 0;
     for (at, group) in groups(rows).into_iter().enumerate() {
         if at > 0 && spec.summary {
@@ -193,6 +213,20 @@ fn tex(
     out.push_str(&latex::notes(remarks));
     out.push_str(&format!("\\end{{{env}}}\n"));
     out
+}
+
+/// Smaller letters and gaps where the columns would not have room otherwise; a spread takes as much of it as a value.
+fn small(spec: &TableSpec) -> &'static str {
+    let each = if spec.spread == Spread::None { 1 } else { 2 };
+    let most = match spec.width {
+        FigureWidth::Column => COLUMNS,
+        FigureWidth::Page => 2 * COLUMNS,
+    };
+    if spec.rows.len() + each * spec.columns.len() > most {
+        "  \\footnotesize\n  \\setlength{\\tabcolsep}{3pt}\n"
+    } else {
+        ""
+    }
 }
 
 fn line(
@@ -255,20 +289,37 @@ fn summary(spec: &TableSpec, measures: &[Measure], group: &[Row]) -> String {
     format!("    \\midrule\n{centre}{sd}")
 }
 
-/// The rows whose value is set in bold: all that read the same as the best.
+/// The rows whose value is set in bold, among those with the same value of the first of several row columns: settings differ from group to
+/// group, and the best of all would be the easiest setting.
+fn best_of_groups(spec: &TableSpec, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
+    let several = spec.rows.len() > 1;
+    let mut first = 0;
+    let mut out = Vec::new();
+    for group in rows.chunk_by(|a, b| !several || a.keys[0] == b.keys[0]) {
+        out.extend(best(spec.bold, measure, group, at).into_iter().map(|row| first + row));
+        first += group.len();
+    }
+    out
+}
+
+/// The rows of a group that stand out: all that read the same as the best. A null baseline attacks nothing, and what was lost is no rival.
 fn best(bold: Bold, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
+    if matches!(measure, Measure::Null(..)) {
+        return Vec::new();
+    }
+    let value = |row: &Row| row.values[at].value.filter(|_| row.lost.is_none());
     let high = match bold {
         Bold::None => return Vec::new(),
         Bold::Least if measure.leaks() => !measure.higher_is_better(),
         _ => measure.higher_is_better(),
     };
     let sign = if high { 1.0 } else { -1.0 };
-    let values = rows.iter().filter_map(|r| r.values[at].value);
+    let values = rows.iter().filter_map(value);
     let Some(top) = values.max_by(|a, b| (sign * a).total_cmp(&(sign * b))) else { return Vec::new() };
     let shown = measure.show(top);
-    let equal = |row: &Row| row.values[at].value.is_some_and(|v| measure.show(v) == shown);
+    let equal = |row: &Row| value(row).is_some_and(|v| measure.show(v) == shown);
     let best: Vec<usize> = (0..rows.len()).filter(|i| equal(&rows[*i])).collect();
     // Where all read the same nothing stands out.
-    let valued = rows.iter().filter(|r| r.values[at].value.is_some()).count();
+    let valued = rows.iter().filter(|r| value(r).is_some()).count();
     if best.len() == valued { Vec::new() } else { best }
 }

@@ -4,14 +4,15 @@ use super::chart::Chart;
 use super::defaults::defaults;
 use super::draw::draw;
 use super::manifest::{Origin, manifest};
-use super::select::{Selected, select};
+use super::select::{Selected, Source, select};
 use super::style::{Style, StyleName};
 use super::table::table;
-use super::{latex, reproduce};
+use super::{latex, poster, previous, reproduce};
 use crate::run::Run;
 use crate::store::{CELLS, write_whole};
 use crate::{CellRecord, ReportError};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use suites::SpecError;
 use suites::figure::{Declared, FigureSpec, Place, TableSpec, declared, declared_in_file};
@@ -31,6 +32,8 @@ pub struct PaperSummary {
     pub remarks: Vec<String>,
     /// Where figures and tables were declared, in words.
     pub declared_by: String,
+    /// The poster at A4; `None` for the folder of a training, which has no attacks to tell of.
+    pub poster: Option<PathBuf>,
 }
 
 /// One figure or table as the manifest knows it.
@@ -42,9 +45,20 @@ pub(super) struct Made {
     pub place: String,
     pub files: Vec<String>,
     pub cells: Vec<String>,
+    /// Files of the run folder that it was drawn from, with their hashes.
+    pub sources: Vec<Source>,
     pub remarks: Vec<String>,
     pub error: Option<String>,
 }
+
+/// Folders of the output, and the file that lists everything in it.
+pub(super) const FIGURES: &str = "figures";
+pub(super) const DATA: &str = "data";
+pub(super) const TABLES: &str = "tables";
+pub(super) const MANIFEST: &str = "manifest.json";
+
+/// The description of a training, beside which there may be a run.
+const TRAINING: &str = "training.json";
 
 /// The files written so far, with their hashes.
 struct Out<'a> {
@@ -60,10 +74,11 @@ impl Out<'_> {
     }
 }
 
-/// Writes figures, tables and all that goes with them of the run in `run` to the folder `out`, at the widths of `style`.
+/// Writes figures, tables, the poster and all that goes with them of the run in `run` to the folder `out`, at the widths of `style`.
 ///
 /// They are those that the file `figures` declares, else those of the run's suite, else what the run suggests. A figure that cannot be made
-/// leaves the others alone and is one line of [`PaperSummary::errors`]. Works on unfinished runs. The same records give the same bytes.
+/// leaves the others alone and is one line of [`PaperSummary::errors`]. Works on unfinished runs. The same records give the same bytes. What an
+/// earlier call left in `out` and this one does not write again is removed.
 ///
 /// # Errors
 /// [`ReportError`] where the run cannot be read, `figures` is not TOML, or a file cannot be written.
@@ -80,7 +95,7 @@ pub fn write_paper(
     let mut files = Out { dir: out, files: Vec::new() };
     let mut made = Vec::new();
     let mut floats = String::from(
-        "% needs \\usepackage{graphicx} and \\usepackage{textcomp}; paths are seen from this file\n",
+        "% needs \\usepackage{graphicx} and \\usepackage{textcomp}; paths are seen from this file, and every picture has its width\n",
     );
     for (name, spec) in wanted.figures {
         made.push(one_figure(&loaded, style, (name, spec), &mut files, &mut floats)?);
@@ -94,31 +109,47 @@ pub fn write_paper(
     if let (true, Some(path)) = (made.is_empty(), figures) {
         summary.errors.push(format!(
             "{}: declares no [[figure]] and no [[table]]; add one, or leave the file out",
-            path.display()
+            file_name(path)
         ));
     }
     files.write("figures.tex", floats.as_bytes())?;
     let regenerate = match figures {
         None => format!("bench paper RUN --style {}", style.name()),
-        Some(path) => {
-            let name = path
-                .file_name()
-                .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-            format!("bench paper RUN --style {} --figures {name}", style.name())
-        }
+        Some(path) => format!("bench paper RUN --style {} --figures {}", style.name(), file_name(path)),
     };
     files.write("reproducibility.md", reproduce::markdown(&loaded, &regenerate).as_bytes())?;
-    files.write("reproducibility.tex", reproduce::tex(&loaded, &regenerate).as_bytes())?;
+    let paragraph = reproduce::tex(&loaded, &regenerate);
+    summary.remarks.extend(latex::unknown_remark(&paragraph).map(|r| format!("reproducibility.tex: {r}")));
+    files.write("reproducibility.tex", paragraph.as_bytes())?;
+    if !loaded.dir.join(TRAINING).is_file() {
+        one_poster(&loaded, &mut files, &mut summary)?;
+    }
+    let fresh: BTreeSet<&str> = files.files.iter().map(|(path, ..)| path.as_str()).collect();
+    summary.remarks.extend(previous::remove(out, &fresh)?);
     let text = manifest(&loaded, style.name(), &origin, &made, &files.files, &summary);
-    files.write("manifest.json", &text)?;
+    files.write(MANIFEST, &text)?;
     summary.files = files.files.into_iter().map(|(path, ..)| path.into()).collect();
     Ok(summary)
+}
+
+/// The poster, listed as every other file.
+fn one_poster(run: &Run, files: &mut Out, summary: &mut PaperSummary) -> Result<(), ReportError> {
+    match poster::files(run) {
+        Ok(pages) => {
+            for (name, bytes) in &pages {
+                files.write(name, bytes)?;
+            }
+            summary.poster = Some(files.dir.join(pages[0].0));
+        }
+        Err(message) => summary.errors.push(format!("the poster cannot be drawn: {message}")),
+    }
+    Ok(())
 }
 
 /// What is to be drawn, and who says so.
 fn wanted(run: &Run, figures: Option<&Path>) -> Result<(Declared, Origin), ReportError> {
     if let Some(path) = figures {
-        let words = format!("the file {}", path.file_name().unwrap_or_default().to_string_lossy());
+        let words = format!("the file {}", file_name(path));
         return Ok((declared_in_file(path)?, Origin { words, text: String::new() }));
     }
     let suite = &run.info.suite;
@@ -169,15 +200,30 @@ fn failed(what: &'static str, name: String, error: &SpecError) -> Made {
         place: String::new(),
         files: Vec::new(),
         cells: Vec::new(),
+        sources: Vec::new(),
         remarks: Vec::new(),
-        error: Some(error.to_string()),
+        error: Some(told(error)),
+    }
+}
+
+/// The last part of a path, or all of one that has none.
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+/// An error with the name of the file alone, wherever that lies.
+fn told(error: &SpecError) -> String {
+    match error {
+        SpecError::At { file, line, error } => {
+            format!("{}:{line}: {}", file_name(Path::new(file)), told(error))
+        }
+        other => other.to_string(),
     }
 }
 
 /// File and line, wherever the file lies: the manifest is to be the same.
 fn place(place: &Place) -> String {
-    let file = Path::new(&place.file).file_name().map_or(place.file.as_str().into(), |n| n.to_string_lossy());
-    format!("{file}:{}", place.line)
+    format!("{}:{}", file_name(Path::new(&place.file)), place.line)
 }
 
 fn one_figure(
@@ -192,11 +238,11 @@ fn one_figure(
         Err(error) => return Ok(failed("figure", name, &error)),
     };
     let (given, at) = (spec.given.clone(), place(&spec.place));
-    let Selected { chart, sheet, cells } = match select(run, &spec) {
+    let Selected { chart, sheet, cells, sources } = match select(run, &spec) {
         Ok(selected) => selected,
         Err(error) => return Ok(Made { spec: given, place: at, ..failed("figure", name, &error) }),
     };
-    let data = format!("data/{name}.csv");
+    let data = format!("{DATA}/{name}.csv");
     let mut written = vec![files.write(&data, &sheet.csv(&files.dir.join(&data))?)?];
     let mut made = Made {
         what: "figure",
@@ -205,22 +251,20 @@ fn one_figure(
         place: at,
         files: Vec::new(),
         cells: ids(run, &cells),
+        sources,
         remarks: chart.remarks.clone(),
         error: None,
     };
     match inked(&chart, style) {
         Ok(drawn) => {
             for (ending, bytes) in drawn {
-                written.push(files.write(&format!("figures/{name}.{ending}"), &bytes)?);
+                written.push(files.write(&format!("{FIGURES}/{name}.{ending}"), &bytes)?);
             }
+            let pdf = format!("{FIGURES}/{name}.pdf");
+            let float = latex::figure(&chart.name, &pdf, spec.width, &chart.caption, &chart.remarks);
+            made.remarks.extend(latex::unknown_remark(&float));
             *floats += "\n";
-            *floats += &latex::figure(
-                &chart.name,
-                &format!("figures/{name}.pdf"),
-                spec.width,
-                &chart.caption,
-                &chart.remarks,
-            );
+            *floats += &float;
         }
         Err(message) => {
             made.error = Some(format!("{}: figure `{name}` cannot be drawn: {message}", made.place))
@@ -246,13 +290,14 @@ fn one_table(
         Err(error) => return Ok(failed("table", name, &error)),
     };
     let (given, at) = (spec.given.clone(), place(&spec.place));
-    let tabled = match table(run, &spec) {
+    let mut tabled = match table(run, &spec) {
         Ok(tabled) => tabled,
         Err(error) => return Ok(Made { spec: given, place: at, ..failed("table", name, &error) }),
     };
-    let csv = format!("tables/{name}.csv");
+    tabled.remarks.extend(latex::unknown_remark(&tabled.tex));
+    let csv = format!("{TABLES}/{name}.csv");
     let written = vec![
-        files.write(&format!("tables/{name}.tex"), tabled.tex.as_bytes())?,
+        files.write(&format!("{TABLES}/{name}.tex"), tabled.tex.as_bytes())?,
         files.write(&csv, &tabled.sheet.csv(&files.dir.join(&csv))?)?,
     ];
     Ok(Made {
@@ -262,6 +307,7 @@ fn one_table(
         place: at,
         files: written,
         cells: ids(run, &tabled.cells),
+        sources: Vec::new(),
         remarks: tabled.remarks,
         error: None,
     })

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 const A4: (f64, f64) = (210.0 * 72.0 / 25.4, 297.0 * 72.0 / 25.4);
 /// Width and height of A1 in points: 594 mm by 841 mm.
 const A1: (f64, f64) = (594.0 * 72.0 / 25.4, 841.0 * 72.0 / 25.4);
+/// The page at A4.
+const PDF: &str = "poster.pdf";
 /// Dots per inch of the picture.
 const DPI: f64 = 200.0;
 /// Margins and the gap between columns, in points.
@@ -34,20 +36,22 @@ const WIDTHS: [f64; 9] = [0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2, 1.3, 1.4];
 /// # Errors
 /// [`ReportError`] where the run folder cannot be read or `out` cannot be written.
 pub fn write_poster(run: &Path, out: &Path) -> Result<PathBuf, ReportError> {
-    let page = poster(&Run::load(run)?);
-    let path = out.join("poster.pdf");
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |message: String| ReportError::io("draw", &path)(std::io::Error::other(message))
-    };
-    write_whole(&path, &page.pdf().map_err(failed(&path))?)?;
+    let failed = |message| ReportError::io("draw", &out.join(PDF))(std::io::Error::other(message));
+    for (name, bytes) in files(&Run::load(run)?).map_err(failed)? {
+        write_whole(&out.join(name), &bytes)?;
+    }
+    Ok(out.join(PDF))
+}
+
+/// The poster's files by their names, the PDF at A4 first.
+///
+/// # Errors
+/// Why it cannot be drawn.
+pub(super) fn files(run: &Run) -> Result<[(&'static str, Vec<u8>); 3], String> {
+    let page = poster(run);
     let mut large = Canvas::sized(A1.0, A1.1);
     large.lay(&page, (0.0, 0.0), A1.0 / A4.0);
-    let a1 = out.join("poster-a1.pdf");
-    write_whole(&a1, &large.pdf().map_err(failed(&a1))?)?;
-    let png = out.join("poster.png");
-    write_whole(&png, &page.png_at(DPI).map_err(failed(&png))?)?;
-    Ok(path)
+    Ok([(PDF, page.pdf()?), ("poster-a1.pdf", large.pdf()?), ("poster.png", page.png_at(DPI)?)])
 }
 
 /// The page at A4.

@@ -13,6 +13,7 @@ mod scatter;
 mod trainings;
 
 pub(super) use groups::{differing, part};
+pub(super) use trainings::Source;
 
 use super::chart::{Chart, Width};
 use super::columns::{self, Setting};
@@ -33,6 +34,8 @@ pub(super) struct Selected {
     pub sheet: Sheet,
     /// Places of the cells it used.
     pub cells: Vec<usize>,
+    /// Files of the run folder that were read for it, with their hashes.
+    pub sources: Vec<Source>,
 }
 
 /// Works on one figure: what was asked, and what must be said of it.
@@ -43,6 +46,7 @@ pub(super) struct Work<'a> {
     remarks: Vec<String>,
     used: BTreeSet<usize>,
     counts: Counts,
+    sources: Vec<Source>,
 }
 
 #[derive(Default)]
@@ -72,7 +76,7 @@ struct Counts {
 pub(super) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError> {
     let reads_files = !spec.from.is_empty();
     let left = match reads_files {
-        true => filter::Left::default(),
+        true => trainings::alone(spec).map(|()| filter::Left::default())?,
         false => filter::apply(run, &spec.filter, &spec.place)?,
     };
     let mut work = Work {
@@ -82,6 +86,7 @@ pub(super) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError
         remarks: left.remarks,
         used: BTreeSet::new(),
         counts: Counts::default(),
+        sources: Vec::new(),
     };
     let (body, sheet) = match spec.kind {
         K::Grid => grid::grid(&mut work),
@@ -103,9 +108,10 @@ pub(super) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError
         FigureWidth::Column => Width::Column,
         FigureWidth::Page => Width::Page,
     };
+    let sources = std::mem::take(&mut work.sources);
     let (remarks, cells) = work.finish();
     let chart = Chart { name: spec.name.clone(), caption: spec.caption.clone(), width, body, remarks };
-    Ok(Selected { chart, sheet, cells })
+    Ok(Selected { chart, sheet, cells, sources })
 }
 
 impl Work<'_> {

@@ -1,12 +1,13 @@
 //! The best reconstructions of the whole run, truth above guess.
 
 use super::Work;
+use crate::inside::inside;
 use crate::paper::chart::{Body, Grid, GridCell, GridRow};
 use crate::paper::columns::Setting;
 use crate::paper::data::{Sheet, shown};
 use crate::paper::measure::Measure;
 use crate::paper::pool::NON_FINITE;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use suites::SpecError;
 use suites::figure::FigureWidth;
 
@@ -108,11 +109,16 @@ pub(super) fn score(metric: &crate::metrics::Metric, value: f64) -> String {
     }
 }
 
-/// The picture `file`, relative to the run folder, where it is there.
+/// The picture `file`, relative to the run folder, where it is there; records may come from elsewhere, so nothing outside is opened.
 pub(super) fn picture(work: &mut Work, file: Option<&str>, caption: String) -> Option<GridCell> {
-    let there = file.map(|f| work.run.dir.join(f)).filter(|path: &PathBuf| path.is_file());
+    let own = file.filter(|f| inside(Path::new(f)));
+    let there = own.map(|f| work.run.dir.join(f)).filter(|path: &PathBuf| path.is_file());
     if there.is_none() {
-        let name = file.map_or("not kept by the run".into(), |f| format!("missing: {f}"));
+        let name = match (file, own) {
+            (None, _) => "not kept by the run".into(),
+            (Some(f), None) => format!("outside the run folder: {f}"),
+            (Some(f), Some(_)) => format!("missing: {f}"),
+        };
         work.remark(format!("picture {name}; its place is left blank"));
     }
     there.map(|file| GridCell { file, caption })

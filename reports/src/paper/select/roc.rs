@@ -157,7 +157,7 @@ fn lines(series: Vec<Series>, x: String, y: String) -> Lines {
 fn verification(work: &mut Work, sheet: &mut Sheet) -> Result<Facet<Lines>, SpecError> {
     let mut series = Vec::new();
     for from in &work.spec.from {
-        let path = work.run.dir.join(from);
+        let path = work.source(from, "")?;
         let fault = |problem: String| {
             let remedy = "name a `roc.csv` that `bench verify --out` wrote, relative to the run folder";
             work.spec.place.blame("from", SpecError::value(from, problem, remedy))

@@ -2,20 +2,58 @@
 
 use super::Work;
 use super::groups::{SERIES, logarithmic};
+use crate::inside::inside;
 use crate::paper::chart::{Body, Facet, Lines, Mark, Scale, Series};
 use crate::paper::data::{Sheet, shown};
 use crate::training::ROUNDS;
-use crate::{RoundRecord, read_rounds};
+use crate::{ReportError, RoundRecord, read_rounds};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use suites::SpecError;
+use suites::figure::{FigureKind, FigureSpec};
+
+/// A file that a figure was drawn from: its path in the run folder, and the BLAKE3 hash of its bytes.
+pub(in crate::paper) type Source = (String, String);
+
+/// Refuses keys that choose among the run's cells in a figure that is drawn from files.
+///
+/// # Errors
+/// One line with file and line.
+pub(super) fn alone(spec: &FigureSpec) -> Result<(), SpecError> {
+    let of_training = spec.kind == FigureKind::LearningCurve;
+    let columns =
+        spec.named_columns().map(|(key, _)| key).filter(|key| !of_training || !["x", "y"].contains(key));
+    let others =
+        [("filter", !spec.filter.is_empty()), ("null", !spec.null.is_empty()), ("log", spec.log.is_some())];
+    let given = others.into_iter().filter_map(|(key, given)| given.then_some(key));
+    let Some(key) = columns.chain(given).next() else { return Ok(()) };
+    let problem = "chooses among the run's cells, and this figure is drawn from the files that `from` names";
+    Err(spec.place.blame(key, SpecError::value(key, problem, format!("drop `{key}`, or `from`"))))
+}
+
+impl Work<'_> {
+    /// The path of `file` in the folder `from`, or of `from` itself where `file` is empty; takes its hash for the manifest.
+    ///
+    /// # Errors
+    /// One line with file and line where `from` leads out of the run folder.
+    pub(super) fn source(&mut self, from: &str, file: &str) -> Result<PathBuf, SpecError> {
+        if from.is_empty() || !inside(Path::new(from)) {
+            let remedy = "copy it into the run folder and name it relative to that";
+            let error = SpecError::value(from, "does not lie inside the run folder", remedy);
+            return Err(self.spec.place.blame("from", error));
+        }
+        let below = if file.is_empty() { PathBuf::from(from) } else { Path::new(from).join(file) };
+        let path = self.run.dir.join(&below);
+        // What cannot be read is told by whoever reads it.
+        if let Ok(bytes) = std::fs::read(&path) {
+            self.sources.push((below.display().to_string(), blake3::hash(&bytes).to_hex().to_string()));
+        }
+        Ok(path)
+    }
+}
 
 pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let blame = |key: &str, error| work.spec.place.blame(key, error);
-    if let Some((key, _)) = work.spec.named_columns().find(|(key, _)| !["x", "y"].contains(key)) {
-        let remedy = "drop it: each folder is a curve of its own";
-        return Err(blame(key, SpecError::value(key, "rounds of a training have no such columns", remedy)));
-    }
     if work.spec.from.len() > SERIES {
         let problem =
             format!("{} folders, more than the {SERIES} curves that can be told apart", work.spec.from.len());
@@ -29,8 +67,10 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let mut sheet = Sheet::new(["series", "round", "value"]);
     let mut known: BTreeSet<String> = BTreeSet::new();
     for from in &work.spec.from {
-        let rounds = read_rounds(&work.run.dir.join(from).join(ROUNDS))
-            .map_err(|e| blame("from", SpecError::form(from, e.to_string())))?;
+        let path = work.source(from, ROUNDS)?;
+        // The run folder may lie anywhere, and what is written must not tell where.
+        let bare = |e: ReportError| e.to_string().replace(&path.display().to_string(), ROUNDS);
+        let rounds = read_rounds(&path).map_err(|e| blame("from", SpecError::form(from, bare(e))))?;
         known.extend(rounds.iter().flat_map(columns));
         let marks: Vec<Mark> = rounds.iter().filter_map(|r| mark(r, &y)).collect();
         let name = Path::new(from).file_name().map_or(from.clone(), |n| n.to_string_lossy().into_owned());
