@@ -34,22 +34,17 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("paper-{}", args.style)));
     let paper = reports::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;
-    // A training has no attacks to make a poster of.
-    let poster = match crate::training::is_training(&args.run) {
-        true => None,
-        false => Some(reports::write_poster(&args.run, &out)?),
-    };
     for line in paper.errors.iter().chain(&paper.remarks) {
         eprintln!("bench: {line}");
     }
     match settings.json {
         true => println!(
             "{}",
-            json!({ "paper": out, "figures": paper.figures, "tables": paper.tables, "poster": poster, "errors": paper.errors })
+            json!({ "paper": out, "figures": paper.figures, "tables": paper.tables, "poster": paper.poster, "errors": paper.errors })
         ),
         false => {
             println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display());
-            poster.iter().for_each(|path| println!("poster: {}", path.display()));
+            paper.poster.iter().for_each(|path| println!("poster: {}", path.display()));
         }
     }
     Ok(ExitCode::from(if paper.errors.is_empty() { 0 } else { 2 }))
