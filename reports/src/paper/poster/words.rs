@@ -5,6 +5,7 @@ use crate::ink::canvas::{Align, Canvas, Text};
 use crate::ink::font;
 use crate::markdown::{bytes, count};
 use crate::run::{Run, group};
+use crate::{CellRecord, Outcome};
 
 /// Threat models that are spelled out.
 const THREATS: usize = 4;
@@ -77,19 +78,24 @@ pub(super) fn costs(run: &Run) -> Option<Section> {
 }
 
 fn cost(run: &Run, cells: &[usize]) -> String {
-    let n = cells.len() as f64;
-    let mean = |value: &dyn Fn(usize) -> f64| cells.iter().map(|at| value(*at)).sum::<f64>() / n;
-    let records = &run.records;
-    let seconds = mean(&|at| records[at].wall.attack_seconds / records[at].spec.trials.max(1) as f64);
-    let gradients = mean(&|at| records[at].cost.gradient_evaluations as f64).round() as u64;
-    let up = mean(&|at| records[at].cost.bytes_up as f64).round() as u64;
+    let (name, of) = (&run.records[cells[0]].spec.attack.name, cells.len());
+    // What a failed attack had cost by then is not recorded: its zeros are no costs.
+    let done: Vec<_> =
+        cells.iter().map(|at| &run.records[*at]).filter(|r| r.outcome == Outcome::Done).collect();
+    let n = done.len();
+    if n == 0 {
+        return format!("{name}: failed in all {of} of its cells");
+    }
+    let mean = |value: &dyn Fn(&CellRecord) -> f64| done.iter().map(|r| value(r)).sum::<f64>() / n as f64;
+    let seconds = mean(&|r| r.wall.attack_seconds / r.spec.trials.max(1) as f64);
+    let gradients = mean(&|r| r.cost.gradient_evaluations as f64).round() as u64;
+    let up = mean(&|r| r.cost.bytes_up as f64).round() as u64;
+    let failed = if n < of { format!("; {} failed", of - n) } else { String::new() };
     format!(
-        "{}: {seconds:.1} s and {} gradient evaluations a trial; a client sends {} a round (means over {} {})",
-        records[cells[0]].spec.attack.name,
+        "{name}: {seconds:.1} s and {} gradient evaluations a trial; a client sends {} a round (means over {n} {}{failed})",
         count(gradients),
         bytes(up),
-        cells.len(),
-        if cells.len() == 1 { "cell" } else { "cells" }
+        if n == 1 { "cell" } else { "cells" }
     )
 }
 
@@ -106,4 +112,31 @@ pub(super) fn reproducibility(run: &Run) -> Vec<String> {
          is drawn from the run's records.",
         info.command, info.bench_version, info.libtorch, info.device, info.machine
     )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RunInfo;
+    use std::path::Path;
+
+    #[test]
+    fn failed_attacks_cost_no_zeros() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gallery");
+        let mut records = crate::store::read_records(&dir).unwrap();
+        records.retain(|r| r.spec.attack.name == "fl-attack");
+        let info = RunInfo::read(&dir).unwrap();
+        let told = |records: &[CellRecord]| {
+            costs(&Run::new(dir.clone(), info.clone(), records.to_vec())).unwrap().1.remove(0)
+        };
+        assert!(told(&records).contains(" 1,001 gradient evaluations"), "{}", told(&records));
+        for record in &mut records[1..] {
+            record.outcome = Outcome::Failed { stage: "attack".into(), message: "broke".into() };
+            record.cost.gradient_evaluations = 0;
+        }
+        let some = told(&records);
+        assert!(some.contains(" 1,001 gradient evaluations") && some.contains("; 6 failed)"), "{some}");
+        records[0].outcome = records[1].outcome.clone();
+        assert!(told(&records).contains("failed in all 7"));
+    }
 }
