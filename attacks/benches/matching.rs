@@ -1,7 +1,9 @@
-//! The matching engine as attacks run it, on one thread: **the time shown is that of one iteration of one trial**.
+//! The matching engine as attacks run it, on one thread: **the time shown is that of one iteration
+//! of one trial**.
 //!
-//! A measured run is a whole attack of a few iterations, set-up and final evaluation included, divided by iterations and trials.
-//! `learning/benches` measures the same inner work without the engine, and beside PyTorch's own loops.
+//! A measured run is a whole attack of a few iterations, set-up and final evaluation included,
+//! divided by iterations and trials. `learning/benches` measures the same inner work without the
+//! engine, and beside PyTorch's own loops.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,8 +31,15 @@ fn observe(model: &str, side: i64, classes: i64) -> Observation {
     let weights = init::fresh(net.layout(), Init::Pytorch, &mut rng);
     let pixels = noise::uniform(&mut rng, &[1, 1, 3, side, side], 0.0, 1.0);
     let labels = Tensor::from_slice(&[1i64]).unsqueeze(0);
-    let gradient =
-        client::batch_gradient(&net, &weights, &pixels, &labels, &Rules::default(), Mode::Eval, &mut []);
+    let gradient = client::batch_gradient(
+        &net,
+        &weights,
+        &pixels,
+        &labels,
+        &Rules::default(),
+        Mode::Eval,
+        &mut [],
+    );
     let known = Known { labels: Some(labels), batch_size: Some(1), ..Known::default() };
     Observation { net, weights, signal: Signal::Gradient(gradient), mode: Mode::Eval, known }
 }
@@ -44,7 +53,8 @@ fn preset(name: &str, trials: u32) -> Box<dyn Attack> {
 /// Time of one run.
 fn attack(attack: &dyn Attack, seen: &Observation) -> Duration {
     let cancel = AtomicBool::new(false);
-    let run = Run { seed: 0, key: "bench", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run =
+        Run { seed: 0, key: "bench", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
     let start = Instant::now();
     attack.reconstruct(seen, &run).unwrap();
     start.elapsed()
@@ -53,7 +63,10 @@ fn attack(attack: &dyn Attack, seen: &Observation) -> Duration {
 fn matching(c: &mut Criterion) {
     tch::set_num_threads(1);
     let mut group = c.benchmark_group("trial-iteration");
-    group.sample_size(10).measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(8))
+        .warm_up_time(Duration::from_secs(1));
     for (model, side, classes, name, trials) in [
         ("lenet-zhu", 32, 10, "inverting-gradients", 1),
         ("lenet-zhu", 32, 10, "inverting-gradients", 16),

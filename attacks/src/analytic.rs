@@ -1,7 +1,8 @@
 //! The input of the first fully connected layer, read exactly from that layer's gradient.
 //!
-//! For one example the layer `z = W f + b` has `dW = g f^T` and `db = g`, where `g = dL/dz`. Every neuron with `g_j != 0` names
-//! the input, `f = dW_j / g_j`; least squares over all of them is `f = sum_j g_j dW_j / sum_j g_j^2`.
+//! For one example the layer `z = W f + b` has `dW = g f^T` and `db = g`, where `g = dL/dz`. Every
+//! neuron with `g_j != 0` names the input, `f = dW_j / g_j`; least squares over all of them is `f =
+//! sum_j g_j dW_j / sum_j g_j^2`.
 
 use learning::tape::{TapKind, Tape};
 use learning::{Form, Network, Observation, Params, Signal};
@@ -17,8 +18,10 @@ use crate::{Attack, AttackError};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "analytic",
-    summary: "the input of the first fully connected layer from dW and db, in closed form (batch 1)",
-    reference: "Phong et al.: Privacy-Preserving Deep Learning via Additively Homomorphic Encryption, IEEE TIFS 2018",
+    summary: "the input of the first fully connected layer from dW and db, in closed form (batch \
+        1)",
+    reference: "Phong et al.: Privacy-Preserving Deep Learning via Additively Homomorphic \
+        Encryption, IEEE TIFS 2018",
     build: |map| Ok(Box::new(suites::params::<Analytic>("analytic", map)?)),
 };
 
@@ -44,7 +47,8 @@ impl Attack for Analytic {
         let layer = first_linear(seen)?;
         if !layer.sees_image {
             return Err(AttackError::NotApplicable(
-                "the first fully connected layer of this model is not fed by the image; `feature-inversion` inverts what feeds it"
+                "the first fully connected layer of this model is not fed by the image; \
+                 `feature-inversion` inverts what feeds it"
                     .into(),
             ));
         }
@@ -82,12 +86,18 @@ fn result(seen: &Observation, gradient: &Params, inputs: &[LayerInput]) -> Recon
 /// `NotApplicable` where several examples are mixed, and what [`signal::gradient`] says.
 pub(crate) fn one_example(seen: &Observation) -> Result<Params, AttackError> {
     let known = &seen.known;
-    let batch = known.batch_size.ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
-    let local = if matches!(seen.signal, Signal::Update(_)) { known.local_examples.unwrap_or(1) } else { 1 };
+    let batch =
+        known.batch_size.ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
+    let local = if matches!(seen.signal, Signal::Update(_)) {
+        known.local_examples.unwrap_or(1)
+    } else {
+        1
+    };
     let examples = batch.max(local as i64).max(known.contributors);
     if examples != 1 {
         return Err(AttackError::NotApplicable(format!(
-            "dW of the first fully connected layer has rank 1 for one example only, and {examples} are mixed in this signal"
+            "dW of the first fully connected layer has rank 1 for one example only, and \
+             {examples} are mixed in this signal"
         )));
     }
     signal::gradient(seen)
@@ -108,13 +118,15 @@ pub(crate) struct FirstLinear {
 /// Finds it by one pass over a probe, so that any architecture is understood.
 pub(crate) fn first_linear(seen: &Observation) -> Result<FirstLinear, AttackError> {
     tch::no_grad(|| {
-        let probe = probe(&seen.net, seen.weights.tensors.first().map_or(tch::Device::Cpu, Tensor::device));
+        let probe =
+            probe(&seen.net, seen.weights.tensors.first().map_or(tch::Device::Cpu, Tensor::device));
         let mut tape = Tape::recording(&seen.weights, seen.mode, Form::Factored);
         let _ = seen.net.forward_normalised(&mut tape, &probe);
         let mut taps = tape.taps.iter().enumerate();
         let found = taps.find_map(|(i, t)| {
             let flat = t.input.reshape([-1]);
-            let sees_image = flat.size() == probe.reshape([-1]).size() && flat.equal(&probe.reshape([-1]));
+            let sees_image =
+                flat.size() == probe.reshape([-1]).size() && flat.equal(&probe.reshape([-1]));
             let at = |bias| FirstLinear { tap: i, weight: t.weight, bias, sees_image };
             (t.kind == TapKind::Linear).then_some(t.bias).flatten().map(at)
         });
@@ -149,7 +161,8 @@ pub(crate) struct LayerInput {
 }
 
 impl FirstLinear {
-    /// Fits `[dW | db] = g [f, 1]^T` to signal `n`, in f64: exact where the signal is, least squares where it is noisy.
+    /// Fits `[dW | db] = g [f, 1]^T` to signal `n`, in f64: exact where the signal is, least
+    /// squares where it is noisy.
     pub fn input(&self, gradient: &Params, n: i64, device: tch::Device) -> LayerInput {
         let device = double_device(device);
         let get = |i: usize| gradient.tensors[i].get(n).to_device(device).to_kind(Kind::Double);
@@ -162,7 +175,8 @@ pub(crate) fn double_device(device: tch::Device) -> tch::Device {
     if device == tch::Device::Mps { tch::Device::Cpu } else { device }
 }
 
-/// Alternations of the rank-one fit; the signal's own rank-one part dominates, so they converge in a few.
+/// Alternations of the rank-one fit; the signal's own rank-one part dominates, so they converge in
+/// a few.
 const ALTERNATIONS: usize = 4;
 
 fn fit(dw: &Tensor, db: &Tensor) -> LayerInput {
@@ -186,7 +200,8 @@ fn fit(dw: &Tensor, db: &Tensor) -> LayerInput {
     let columns = misfit.sum_dim_intlist(0, false, None) / (o - 1).max(1) as f64;
     LayerInput {
         noise: (columns.mean(Kind::Double)).sqrt().double_value(&[]),
-        residual: (misfit.sum(Kind::Double).double_value(&[]) / norm2(dw).max(f64::MIN_POSITIVE)).sqrt(),
+        residual: (misfit.sum(Kind::Double).double_value(&[]) / norm2(dw).max(f64::MIN_POSITIVE))
+            .sqrt(),
         spread: columns.sqrt() / norm2(&g).sqrt().max(f64::MIN_POSITIVE),
         features: f,
         delta: g,

@@ -15,7 +15,8 @@ pub trait Attack: Send + Sync {
     /// Facts it cannot do without.
     fn needs(&self) -> Vec<Fact>;
 
-    /// Whether the captured signal decides anything. Where it does not, the result is what the model's weights give by themselves.
+    /// Whether the captured signal decides anything. Where it does not, the result is what the
+    /// model's weights give by themselves.
     fn reads_signal(&self) -> bool {
         true
     }
@@ -26,15 +27,18 @@ pub trait Attack: Send + Sync {
     /// Recovers the batch behind each of the observation's `N` signals.
     ///
     /// # Errors
-    /// When the attack does not apply to this model or signal, when nothing finite came out, or when cancelled.
+    /// When the attack does not apply to this model or signal, when nothing finite came out, or
+    /// when cancelled.
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError>;
 }
 
-/// What an attack may use besides the observation: its own randomness, a device, and a way to report progress.
+/// What an attack may use besides the observation: its own randomness, a device, and a way to
+/// report progress.
 pub struct Run<'a> {
     /// Seed of the suite.
     pub seed: u64,
-    /// Key of this experiment's attack streams (the same across defences, so that comparisons are paired).
+    /// Key of this experiment's attack streams (the same across defences, so that comparisons are
+    /// paired).
     pub key: &'a str,
     /// Where tensors live.
     pub device: Device,
@@ -77,7 +81,8 @@ impl Run<'_> {
 pub struct Reconstruction {
     /// Pixels in `[0, 1]`, `[N, B, C, H, W]` (tables `[N, B, F]`), f32.
     pub pixels: Tensor,
-    /// Guessed class indices `[N, B]` (i64), where the attack guesses them; `-1` where it could not.
+    /// Guessed class indices `[N, B]` (i64), where the attack guesses them; `-1` where it could
+    /// not.
     pub labels: Option<Tensor>,
     /// Final objective of the chosen restart, one a trial (not comparable between attacks).
     pub objective: Vec<f64>,

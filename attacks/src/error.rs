@@ -13,7 +13,8 @@ pub enum AttackError {
     BadSignal(String),
     /// A fact the threat model does not grant.
     #[error(
-        "needs the fact `{0}`, which the threat model does not grant; add it to `facts` or choose another attack"
+        "needs the fact `{0}`, which the threat model does not grant; add it to `facts` or choose \
+         another attack"
     )]
     Missing(String),
     /// The user stopped the run.

@@ -1,6 +1,7 @@
 //! Everything an adversary does with an [`learning::Observation`].
 //!
-//! This crate cannot name the data: what an attack knows is the observation, and nothing here depends on `datasets`.
+//! This crate cannot name the data: what an attack knows is the observation, and nothing here
+//! depends on `datasets`.
 
 pub mod adaptive;
 pub mod analytic;

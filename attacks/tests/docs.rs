@@ -1,4 +1,5 @@
-//! docs/attacks.md says what the code does: every attack, every parameter, every default, and an example that compiles.
+//! docs/attacks.md says what the code does: every attack, every parameter, every default, and an
+//! example that compiles.
 
 mod common;
 #[path = "worked_example/coarse_to_fine.rs"]
@@ -16,8 +17,9 @@ const DOCS: &str = include_str!("../../docs/attacks.md");
 /// Rows of the table whose header begins with `first`: the header, then each row's cells.
 fn table(first: &str) -> Vec<Vec<&'static str>> {
     let mut lines = DOCS.lines().skip_while(|l| !l.starts_with(&format!("| {first} |")));
-    let cells =
-        |l: &'static str| -> Vec<&str> { l.trim().trim_matches('|').split('|').map(str::trim).collect() };
+    let cells = |l: &'static str| -> Vec<&str> {
+        l.trim().trim_matches('|').split('|').map(str::trim).collect()
+    };
     let header = lines.next().unwrap_or_else(|| panic!("no table `| {first} |`"));
     std::iter::once(cells(header))
         .chain(lines.skip(1).take_while(|l| l.starts_with('|')).map(cells))
@@ -34,7 +36,10 @@ fn written(value: &Value) -> String {
 }
 
 /// Parameters and defaults in the table, attack by attack.
-fn documented(first: &str, from: usize) -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
+fn documented(
+    first: &str,
+    from: usize,
+) -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
     let rows = table(first);
     let mut all: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for (column, name) in rows[0].iter().enumerate().skip(from) {
@@ -56,10 +61,12 @@ fn every_parameter_and_default_is_documented() {
     tables.insert("analytic", BTreeMap::new());
     for entry in ENTRIES {
         let defaults = build(entry.name, json!({})).spelled_out();
-        let table = tables.remove(entry.name).unwrap_or_else(|| panic!("`{}` has no column", entry.name));
+        let table =
+            tables.remove(entry.name).unwrap_or_else(|| panic!("`{}` has no column", entry.name));
         for (name, default) in &defaults {
-            let found =
-                table.get(name.as_str()).unwrap_or_else(|| panic!("{}: `{name}` is missing", entry.name));
+            let found = table
+                .get(name.as_str())
+                .unwrap_or_else(|| panic!("{}: `{name}` is missing", entry.name));
             let same = written(default) == *found
                 || default.as_f64().is_some_and(|d| found.parse::<f64>().is_ok_and(|f| f == d));
             assert!(same, "{}: `{name}` is {default}, documented as {found}", entry.name);
@@ -91,7 +98,8 @@ fn every_choice_is_documented() {
     let rows = table("parameter");
     for name in ["optimizer", "schedule", "objective", "tv", "init", "labels", "layer_weights"] {
         let meaning = rows.iter().find(|r| unquoted(r[0]) == name).unwrap()[1];
-        let mut documented: Vec<String> = meaning.split('`').skip(1).step_by(2).map(String::from).collect();
+        let mut documented: Vec<String> =
+            meaning.split('`').skip(1).step_by(2).map(String::from).collect();
         let mut accepted = choices(name);
         documented.sort();
         accepted.sort();
@@ -102,10 +110,19 @@ fn every_choice_is_documented() {
 /// The values that the parameter takes, as the message about an unknown one lists them.
 fn choices(name: &str) -> Vec<String> {
     let entry = suites::find("attack", ENTRIES, "fl-attack").unwrap();
-    let error =
-        (entry.build)(json!({ name: "no-such-choice" }).as_object().unwrap()).err().unwrap().to_string();
+    let error = (entry.build)(json!({ name: "no-such-choice" }).as_object().unwrap())
+        .err()
+        .unwrap()
+        .to_string();
     let listed = ["known: ", "expected one of "].iter().find_map(|mark| error.split(mark).nth(1));
-    listed.unwrap().split(';').next().unwrap().split(", ").map(|c| unquoted(c).to_string()).collect()
+    listed
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .split(", ")
+        .map(|c| unquoted(c).to_string())
+        .collect()
 }
 
 #[test]

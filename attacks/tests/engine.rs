@@ -8,7 +8,9 @@ use attacks::matching::labels::{self, Labels};
 use attacks::matching::{Setting, init};
 use attacks::optim::Decay;
 use attacks::{Attack, AttackError, Reconstruction};
-use common::{attack, build, capture, counted_labels, digits, lenet, mse, network, off, pixels, weights};
+use common::{
+    attack, build, capture, counted_labels, digits, lenet, mse, network, off, pixels, weights,
+};
 use learning::Signal;
 use serde_json::json;
 use suites::{Init, rng};
@@ -57,7 +59,8 @@ fn first_order_counts_one_evaluation_an_iteration_and_one_at_the_end() {
 fn the_box_keeps_every_step_inside_and_binds() {
     let (mut seen, _) = two();
     let big = |boxed| Setting { lr: 5.0, boxed, optimizer: "sgd".into(), signed: true, ..few(3) };
-    // Where pixels end up is only seen after the last clamp, so look at the start of a step: its objective is that of the boxed point.
+    // Where pixels end up is only seen after the last clamp, so look at the start of a step: its
+    // objective is that of the boxed point.
     let free = run(big(false), &seen);
     let boxed = run(big(true), &seen);
     assert_ne!(free.objective, boxed.objective);
@@ -77,7 +80,8 @@ fn a_restart_does_not_depend_on_the_others_and_the_lowest_objective_wins() {
         (1..=4).map(|r| run(Setting { restarts: r, ..few(12) }, &seen)).collect();
     for n in 0..2 {
         let best: Vec<f64> = results.iter().map(|r| r.objective[n]).collect();
-        // One more restart can only lower the winner's objective (to rounding: batches of other sizes add in other orders).
+        // One more restart can only lower the winner's objective (to rounding: batches of other
+        // sizes add in other orders).
         assert!(best.windows(2).all(|w| w[1] <= w[0] * (1.0 + 1e-4)), "{best:?}");
         for (few, more) in results.iter().zip(&results[1..]) {
             if (few.objective[n] - more.objective[n]).abs() < 1e-4 * few.objective[n] {
@@ -88,7 +92,10 @@ fn a_restart_does_not_depend_on_the_others_and_the_lowest_objective_wins() {
             }
         }
     }
-    assert!(results[3].objective < results[0].objective, "four starts find something better than the first");
+    assert!(
+        results[3].objective < results[0].objective,
+        "four starts find something better than the first"
+    );
 }
 
 #[test]
@@ -107,7 +114,8 @@ fn a_stopped_trial_stays_where_it_was_best() {
     let (seen, _) = two();
     let patient = run(few(400), &seen);
     let stopped = run(Setting { patience: Some(5), min_improvement: 1e9, ..few(400) }, &seen);
-    // Nothing improves by 1e9 after the first look: stopped at iteration 6, noticed at the next check.
+    // Nothing improves by 1e9 after the first look: stopped at iteration 6, noticed at the next
+    // check.
     assert_eq!((stopped.iterations, stopped.evaluations), (50, 7));
     assert!(patient.objective[0] < stopped.objective[0]);
 }
@@ -158,13 +166,19 @@ fn f64_is_f64_all_the_way() {
     let grey = Tensor::zeros([2, 1, 1, 8, 8], (Kind::Double, tch::Device::Cpu));
     let labels = seen.known.labels.as_ref().unwrap();
     let weights = seen.weights.to(tch::Device::Cpu, Kind::Double);
-    let grads =
-        learning::gradients(&seen.net, &weights, &grey, seen.mode, learning::Form::Dense, false, |z| {
-            learning::loss::cross_entropy(z, labels)
-        });
+    let grads = learning::gradients(
+        &seen.net,
+        &weights,
+        &grey,
+        seen.mode,
+        learning::Form::Dense,
+        false,
+        |z| learning::loss::cross_entropy(z, labels),
+    );
     let parts = grads.layers.iter().zip(seen.signal.params().trainable());
-    let expected: f64 =
-        parts.map(|(g, t)| (g.to_dense() - t).get(0).square().sum(Kind::Double).double_value(&[])).sum();
+    let expected: f64 = parts
+        .map(|(g, t)| (g.to_dense() - t).get(0).square().sum(Kind::Double).double_value(&[]))
+        .sum();
     let first = |double| run(Setting { double, init: Start::Grey, ..few(1) }, &seen).trace[0].1[0];
     let error = |found: f64| (found - expected).abs() / expected;
     assert!(error(first(true)) < 1e-13, "{:e}", error(first(true)));
@@ -184,7 +198,11 @@ fn idlg_is_exact_for_one_example_on_random_networks() {
                     &labels,
                     false,
                 );
-                assert_eq!(labels::read_off(seen.signal.params(), 10, 1).unwrap(), labels, "seed {seed}");
+                assert_eq!(
+                    labels::read_off(seen.signal.params(), 10, 1).unwrap(),
+                    labels,
+                    "seed {seed}"
+                );
             }
         }
     }
@@ -194,7 +212,13 @@ fn idlg_is_exact_for_one_example_on_random_networks() {
 fn repeated_labels_of_a_batch_are_read_off_a_fresh_network() {
     let net = lenet();
     let labels = Tensor::from_slice(&[3i64, 3, 3, 8, 0, 1, 2, 5]).reshape([2, 4]);
-    let seen = capture(&net, &weights(&net, Init::Pytorch, 0), &pixels(&[2, 4, 1, 8, 8], 0), &labels, false);
+    let seen = capture(
+        &net,
+        &weights(&net, Init::Pytorch, 0),
+        &pixels(&[2, 4, 1, 8, 8], 0),
+        &labels,
+        false,
+    );
     assert_eq!(labels::infer(seen.signal.params(), 4), labels);
 }
 
@@ -210,7 +234,8 @@ fn joint_soft_labels_find_the_label() {
     let net = lenet();
     let (x, y) = digits(3, 1);
     let seen = capture(&net, &weights(&net, Init::DlgUniform, 1), &x, &y, false);
-    let found = attack(build("dlg", json!({ "iterations": 40, "restarts": 2 })).as_ref(), &seen, 0).unwrap();
+    let found = attack(build("dlg", json!({ "iterations": 40, "restarts": 2 })).as_ref(), &seen, 0)
+        .unwrap();
     assert_eq!(found.labels.unwrap(), y);
     assert!(mse(&found.pixels, &x) < 1e-2, "{}", mse(&found.pixels, &x));
 }
@@ -231,7 +256,10 @@ fn batches_with_joint_labels_run_and_keep_their_trials_apart() {
             seen.signal.params().map(|t| Tensor::cat(&[t.narrow(0, 0, 1), t.narrow(0, 0, 1)], 0)),
         );
         let same = run(Setting { labels: Labels::Joint, restarts: 2, ..few(3) }, &swapped);
-        assert!(off(&zero.pixels.get(0), &same.pixels.get(0)) < 1e-4, "the other signal does not matter");
+        assert!(
+            off(&zero.pixels.get(0), &same.pixels.get(0)) < 1e-4,
+            "the other signal does not matter"
+        );
         assert!(off(&zero.pixels.get(1), &same.pixels.get(1)) > 1e-4, "the own signal does");
     }
 }
@@ -239,7 +267,8 @@ fn batches_with_joint_labels_run_and_keep_their_trials_apart() {
 #[test]
 fn starts_have_their_moments_and_differ_between_restarts() {
     let shape = [2i64, 3, 64, 64];
-    let draw = |start, purpose: &str| init::draw(start, &shape, &mut rng::stream(0, "init", purpose));
+    let draw =
+        |start, purpose: &str| init::draw(start, &shape, &mut rng::stream(0, "init", purpose));
     let moments = |t: &Tensor| {
         (t.mean(Kind::Double).double_value(&[]), t.square().mean(Kind::Double).double_value(&[]))
     };
@@ -282,7 +311,8 @@ fn the_fft_start_falls_as_one_over_f() {
             }
         }
     }
-    let mean = |f: &dyn Fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
+    let mean =
+        |f: &dyn Fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
     let (mx, my) = (mean(&|p| p.0), mean(&|p| p.1));
     let slope = mean(&|p| (p.0 - mx) * (p.1 - my)) / mean(&|p| (p.0 - mx).powi(2));
     assert!((slope + 1.0).abs() < 0.05, "{slope}");
@@ -338,8 +368,10 @@ fn mistakes_are_one_clear_line() {
         (json!({ "layers": [true] }), "expected a position"),
     ] {
         for entry in attacks::ENTRIES.iter().filter(|e| ["dlg", "fl-attack"].contains(&e.name)) {
-            let error =
-                (entry.build)(bad.as_object().unwrap()).err().unwrap_or_else(|| panic!("{bad}")).to_string();
+            let error = (entry.build)(bad.as_object().unwrap())
+                .err()
+                .unwrap_or_else(|| panic!("{bad}"))
+                .to_string();
             assert!(error.contains(says) && error.lines().count() == 1, "{bad}: {error}");
         }
     }
@@ -349,6 +381,12 @@ fn mistakes_are_one_clear_line() {
 fn cancelling_ends_the_run() {
     let (seen, _) = two();
     let cancel = std::sync::atomic::AtomicBool::new(true);
-    let run = attacks::Run { seed: 0, key: "", device: tch::Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run = attacks::Run {
+        seed: 0,
+        key: "",
+        device: tch::Device::Cpu,
+        cancel: &cancel,
+        progress: &|_| (),
+    };
     assert!(matches!(matching(few(1000)).reconstruct(&seen, &run), Err(AttackError::Cancelled)));
 }

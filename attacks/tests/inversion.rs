@@ -1,4 +1,5 @@
-//! Model inversion on networks trained here: what it finds, what decides it, and where it does not apply.
+//! Model inversion on networks trained here: what it finds, what decides it, and where it does not
+//! apply.
 
 mod common;
 
@@ -67,17 +68,22 @@ fn a_trained_model_gives_its_classes_away() {
     let net = mlp();
     let model = trained(&net, 0, 1);
     // The defaults' blur is for pictures of 28 pixels; these have eight.
-    let found =
-        invert(&net, &model, json!({ "iterations": 200, "restarts": 2, "blur_sigma": 0.5, "sharpen": 0.2 }));
+    let found = invert(
+        &net,
+        &model,
+        json!({ "iterations": 200, "restarts": 2, "blur_sigma": 0.5, "sharpen": 0.2 }),
+    );
     let images = found.pixels.get(0);
     assert_eq!(images.size(), [10, 1, 8, 8]);
     assert!(found.labels.is_none() && found.flags[0].is_empty());
     let sure = confidence(&net, &model, &images);
     assert!(sure.iter().all(|&p| p > 0.8), "{sure:?}");
-    // Chance is one in ten. A model of another seed and other data agrees about most of them; so do the means of pictures that this one never saw.
+    // Chance is one in ten. A model of another seed and other data agrees about most of them; so do
+    // the means of pictures that this one never saw.
     let judge = trained(&net, 1, 2);
     let agreed = net.logits(&judge, &found.pixels, Mode::Eval).argmax(2, false);
-    let right = |guesses: &[i64]| guesses.iter().enumerate().filter(|&(c, &g)| c as i64 == g).count();
+    let right =
+        |guesses: &[i64]| guesses.iter().enumerate().filter(|&(c, &g)| c as i64 == g).count();
     let agreed: Vec<i64> = Vec::try_from(agreed.squeeze_dim(0)).unwrap();
     let alike = most_alike(&images, &class_means(1));
     assert!(right(&agreed) >= 6 && right(&alike) >= 7, "{agreed:?} {alike:?}");
@@ -119,8 +125,9 @@ fn every_setting_raises_the_confidence() {
 fn more_restarts_never_raise_the_objective() {
     let net = mlp();
     let model = trained(&net, 0, 1);
-    let with =
-        |restarts| invert(&net, &model, json!({ "iterations": 30, "restarts": restarts })).objective[0];
+    let with = |restarts| {
+        invert(&net, &model, json!({ "iterations": 30, "restarts": restarts })).objective[0]
+    };
     let (one, four) = (with(1), with(4));
     assert!(four < one, "{four} {one}");
 }
@@ -130,12 +137,14 @@ fn priors_do_what_they_are_for() {
     let net = mlp();
     let model = trained(&net, 0, 1);
     let roughness = |params: Value| {
-        let mut all =
-            json!({ "iterations": 100, "restarts": 1, "blur_every": 0, "tv_weight": 0, "l2_weight": 0 });
+        let mut all = json!({ "iterations": 100, "restarts": 1, "blur_every": 0, "tv_weight": 0, "l2_weight": 0 });
         all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
         let images = invert(&net, &model, all).pixels;
         let along = images.narrow(4, 1, 7) - images.narrow(4, 0, 7);
-        (along.abs().mean(Kind::Double).double_value(&[]), mse(&net.normalise(&images), &images.zeros_like()))
+        (
+            along.abs().mean(Kind::Double).double_value(&[]),
+            mse(&net.normalise(&images), &images.zeros_like()),
+        )
     };
     let (bare, far) = roughness(json!({}));
     let (smoothed, _) = roughness(json!({ "tv_weight": 1.0 }));
@@ -176,17 +185,24 @@ fn the_statistics_of_batch_norm_pull_the_images_together() {
     let model = weights(&net, Init::Pytorch, 1);
     let few = Tensor::from_slice(&[0i64, 1]).reshape([1, 2]);
     let with = |weight: f64| {
-        let params = json!({ "iterations": 4, "restarts": 2, "bn_weight": weight, "blur_every": 0 });
+        let params =
+            json!({ "iterations": 4, "restarts": 2, "bn_weight": weight, "blur_every": 0 });
         attack(build("model-inversion", params).as_ref(), &holder(&net, &model, &few), 1)
     };
     let (without, together) = (with(0.0).unwrap(), with(1.0).unwrap());
-    assert_eq!((without.evaluations, together.evaluations), (2 * 2 * 5, 2 * 5), "one trial for both classes");
+    assert_eq!(
+        (without.evaluations, together.evaluations),
+        (2 * 2 * 5, 2 * 5),
+        "one trial for both classes"
+    );
     assert!(!without.pixels.equal(&together.pixels));
     let net = mlp();
     let model = weights(&net, Init::Pytorch, 1);
     let params = build("model-inversion", json!({ "bn_weight": 1.0 }));
     let refused = attack(params.as_ref(), &holder(&net, &model, &classes()), 1);
-    assert!(matches!(refused, Err(AttackError::NotApplicable(why)) if why.contains("bn_weight = 0")));
+    assert!(
+        matches!(refused, Err(AttackError::NotApplicable(why)) if why.contains("bn_weight = 0"))
+    );
 }
 
 /// Rows of a table have no neighbours to smooth; several labels an image are zeros and ones.
@@ -195,7 +211,8 @@ fn tables_and_several_labels() {
     let net = network("logistic", json!({}), &[6], 3);
     let model = weights(&net, Init::Pytorch, 2);
     let one_each = Tensor::eye(3, (Kind::Float, Device::Cpu)).unsqueeze(0);
-    let params = build("model-inversion", json!({ "iterations": 30, "restarts": 2, "l2_weight": 0 }));
+    let params =
+        build("model-inversion", json!({ "iterations": 30, "restarts": 2, "l2_weight": 0 }));
     let found = attack(params.as_ref(), &holder(&net, &model, &one_each), 1).unwrap();
     assert_eq!(found.pixels.size(), [1, 3, 6]);
     let p = net.logits(&model, &found.pixels, Mode::Eval).sigmoid().squeeze_dim(0);
@@ -210,6 +227,7 @@ fn a_cancelled_run_stops() {
     let model = weights(&net, Init::Pytorch, 1);
     let cancel = AtomicBool::new(true);
     let run = Run { seed: 1, key: "test", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
-    let stopped = build("model-inversion", json!({})).reconstruct(&holder(&net, &model, &classes()), &run);
+    let stopped =
+        build("model-inversion", json!({})).reconstruct(&holder(&net, &model, &classes()), &run);
     assert!(matches!(stopped, Err(AttackError::Cancelled)));
 }

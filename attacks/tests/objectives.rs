@@ -1,4 +1,5 @@
-//! The distances between gradients, held to plain formulas, for every layer kind, form and number of trials.
+//! The distances between gradients, held to plain formulas, for every layer kind, form and number
+//! of trials.
 
 mod common;
 
@@ -35,9 +36,10 @@ impl Case {
         let labels = counted_labels(&[trials, BATCH], 4);
         let mut case = Case { net, weights, target: Vec::new(), images, labels };
         let own = counted_labels(&[targets, BATCH], 3);
-        let grads = gradients(&case.net, &case.weights, &truth, Mode::Train, Form::Dense, false, |z| {
-            cross_entropy(z, &own)
-        });
+        let grads =
+            gradients(&case.net, &case.weights, &truth, Mode::Train, Form::Dense, false, |z| {
+                cross_entropy(z, &own)
+            });
         case.target = grads.layers.iter().map(|g| g.to_dense().detach()).collect();
         case
     }
@@ -55,11 +57,14 @@ impl Case {
         target: &Target,
         images: &Tensor,
     ) -> (Tensor, Tensor) {
-        let (x, weights) =
-            (images.detach().set_requires_grad(true), self.weights.to(images.device(), images.kind()));
+        let (x, weights) = (
+            images.detach().set_requires_grad(true),
+            self.weights.to(images.device(), images.kind()),
+        );
         let labels = self.labels.narrow(0, 0, x.size()[0]);
-        let grads =
-            gradients(&self.net, &weights, &x, Mode::Train, form, true, |z| cross_entropy(z, &labels));
+        let grads = gradients(&self.net, &weights, &x, Mode::Train, form, true, |z| {
+            cross_entropy(z, &labels)
+        });
         let value = target.distance(objective, SHARE, &grads.layers);
         let slope = Tensor::run_backward(&[value.sum(value.kind())], &[&x], false, false).remove(0);
         (value.detach(), slope)
@@ -73,7 +78,9 @@ impl Case {
             cross_entropy(z, &self.labels)
         });
         let trials = 0..self.images.size()[0];
-        trials.map(|t| grads.layers.iter().map(|g| values(&g.to_dense().get(t))).collect()).collect()
+        trials
+            .map(|t| grads.layers.iter().map(|g| values(&g.to_dense().get(t))).collect())
+            .collect()
     }
 }
 
@@ -91,7 +98,8 @@ fn by_hand(objective: Objective, own: &[Vec<f64>], theirs: &[Vec<f64>], weights:
         Objective::L1 => sum(&|a, b| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()),
         Objective::Cosine => cosine,
         Objective::Sim => {
-            sum(&|a, b| 1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()) / weights.iter().sum::<f64>()
+            sum(&|a, b| 1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt())
+                / weights.iter().sum::<f64>()
         }
         Objective::Both => (1.0 - SHARE) * l2 + SHARE * cosine,
     }
@@ -114,12 +122,16 @@ fn every_objective_form_layer_and_trial_count_agrees_with_the_definition() {
                 let hand: Vec<f64> = (0..trials)
                     .map(|t| {
                         let n = t / (trials / targets);
-                        let theirs: Vec<Vec<f64>> = case.target.iter().map(|g| values(&g.get(n))).collect();
+                        let theirs: Vec<Vec<f64>> =
+                            case.target.iter().map(|g| values(&g.get(n))).collect();
                         let w: Vec<f64> = weights.iter().map(|w| w.double_value(&[n])).collect();
                         by_hand(objective, &plain[t as usize], &theirs, &w)
                     })
                     .collect();
-                assert!(off(&dense, &Tensor::from_slice(&hand)) < 1e-5, "{what}: {dense:?} {hand:?}");
+                assert!(
+                    off(&dense, &Tensor::from_slice(&hand)) < 1e-5,
+                    "{what}: {dense:?} {hand:?}"
+                );
                 assert!(off(&factored, &dense) < 1e-5, "{what}: value");
                 assert!(
                     off(&factored_slope, &slope) < 1e-5,
@@ -170,7 +182,8 @@ fn factored_values_keep_their_digits_close_to_the_truth() {
     for objective in [Objective::L2, Objective::Cosine, Objective::Sim, Objective::Both] {
         let (value, slope) = case.distance(objective, Form::Factored, &target, &near);
         let wide = target.to_kind(Kind::Double);
-        let (exact, exact_slope) = case.distance(objective, Form::Dense, &wide, &near.to_kind(Kind::Double));
+        let (exact, exact_slope) =
+            case.distance(objective, Form::Dense, &wide, &near.to_kind(Kind::Double));
         assert!(exact.double_value(&[0]) < 1e-6, "{objective:?} is close: {exact:?}");
         assert!(off(&value, &exact) < 1e-2, "{objective:?}: {value:?} {exact:?}");
         assert!(off(&slope, &exact_slope) < 2e-2, "{objective:?}: {}", off(&slope, &exact_slope));
@@ -181,8 +194,12 @@ fn factored_values_keep_their_digits_close_to_the_truth() {
 #[test]
 fn cosines_do_not_depend_on_the_size_of_gradients() {
     let case = Case::new(Single::Conv, 1, 1);
-    let (expected, _) =
-        case.distance(Objective::Cosine, Form::Auto, &case.resolved(&LayerWeights::Uniform), &case.images);
+    let (expected, _) = case.distance(
+        Objective::Cosine,
+        Form::Auto,
+        &case.resolved(&LayerWeights::Uniform),
+        &case.images,
+    );
     let small = case.target.iter().map(|g| g * 1e-15).collect::<Vec<_>>();
     let ones = LayerWeights::Uniform.resolve(&small).unwrap();
     let target = Target::new(small, (0..case.target.len()).collect(), ones);
@@ -197,8 +214,10 @@ fn a_zero_gradient_gives_finite_distances() {
     let zero: Vec<Tensor> = case.target.iter().map(Tensor::zeros_like).collect();
     for weights in [LayerWeights::Uniform, LayerWeights::InverseNorm] {
         let w = weights.resolve(&zero).unwrap();
-        let target = Target::new(zero.iter().map(Tensor::shallow_clone).collect(), (0..4).collect(), w);
-        for objective in ALL.into_iter().filter(|o| weights == LayerWeights::Uniform || *o != Objective::Sim)
+        let target =
+            Target::new(zero.iter().map(Tensor::shallow_clone).collect(), (0..4).collect(), w);
+        for objective in
+            ALL.into_iter().filter(|o| weights == LayerWeights::Uniform || *o != Objective::Sim)
         {
             let (value, slope) = case.distance(objective, Form::Auto, &target, &case.images);
             let finite = |t: &Tensor| t.isfinite().all().int64_value(&[]) == 1;
@@ -236,7 +255,10 @@ fn layer_weights_have_their_stated_values() {
         for (i, w) in found.iter().enumerate() {
             for n in 0..2 {
                 let (found, expected) = (w.double_value(&[n]), raw[i] / mean);
-                assert!((found - expected).abs() < 1e-6, "{kind:?}, parameter {i}: {found} {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-6,
+                    "{kind:?}, parameter {i}: {found} {expected}"
+                );
             }
         }
     }
@@ -244,13 +266,18 @@ fn layer_weights_have_their_stated_values() {
     let list = LayerWeights::Explicit(vec![0.5, 0.0, 2.0, 7.0]).resolve(&tensors).unwrap();
     assert_eq!(list.iter().map(|w| w.double_value(&[1])).collect::<Vec<_>>(), [0.5, 0.0, 2.0, 7.0]);
     let error = LayerWeights::Explicit(vec![1.0]).resolve(&tensors).unwrap_err().to_string();
-    assert!(error.contains("attack.layer_weights") && error.contains("1 weights where 4"), "{error}");
+    assert!(
+        error.contains("attack.layer_weights") && error.contains("1 weights where 4"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_pruned_parameter_does_not_drown_the_others_by_its_inverse_norm() {
-    let tensors =
-        [Tensor::from_slice(&[3.0f32, 4.0]).unsqueeze(0), Tensor::from_slice(&[0.0f32]).unsqueeze(0)];
+    let tensors = [
+        Tensor::from_slice(&[3.0f32, 4.0]).unsqueeze(0),
+        Tensor::from_slice(&[0.0f32]).unsqueeze(0),
+    ];
     let found = LayerWeights::InverseNorm.resolve(&tensors).unwrap();
     assert_eq!([found[0].double_value(&[0]), found[1].double_value(&[0])], [2.0, 0.0]);
 }
@@ -281,7 +308,10 @@ fn parameters_are_picked_by_index_name_or_prefix() {
     for unknown in [r#"["bod"]"#, r#"["body.2.weigh"]"#, "[8]", "[-9]"] {
         let error = pick(json(unknown)).unwrap_err().to_string();
         let said = error.contains("attack.layers") && names.iter().all(|n| error.contains(n));
-        assert!(said && !error.contains("Name(") && error.lines().count() == 1, "{unknown}: {error}");
+        assert!(
+            said && !error.contains("Name(") && error.lines().count() == 1,
+            "{unknown}: {error}"
+        );
     }
     // BatchNorm's buffers are no parameters to match.
     let norm = Network::new(Box::new(Single::ConvNorm), vec![0.0; 2], vec![1.0; 2]);

@@ -1,4 +1,5 @@
-//! Every registered attack: named, referenced, buildable, deterministic, and better than noise where it applies.
+//! Every registered attack: named, referenced, buildable, deterministic, and better than noise
+//! where it applies.
 
 mod common;
 
@@ -24,14 +25,16 @@ struct World {
 }
 
 impl World {
-    /// What an attack is judged against: the digits behind the signal; for one that reads no signal, and so cannot know which these are,
-    /// the mean of their classes over digits that were not trained on.
+    /// What an attack is judged against: the digits behind the signal; for one that reads no
+    /// signal, and so cannot know which these are, the mean of their classes over digits that were
+    /// not trained on.
     fn truth_for(&self, attack: &dyn Attack) -> Tensor {
         if attack.reads_signal() {
             return self.truth.shallow_clone();
         }
         let (x, y) = half_of_digits(0);
-        let labels: Vec<i64> = Vec::try_from(self.seen.known.labels.as_ref().unwrap().reshape([-1])).unwrap();
+        let labels: Vec<i64> =
+            Vec::try_from(self.seen.known.labels.as_ref().unwrap().reshape([-1])).unwrap();
         let mean = |label: &i64| {
             let rows = y.squeeze_dim(0).eq(*label).nonzero().squeeze_dim(1);
             x.squeeze_dim(0).index_select(0, &rows).mean_dim(&[0i64][..], true, None::<tch::Kind>)
@@ -39,8 +42,8 @@ impl World {
         Tensor::stack(&labels.iter().map(mean).collect::<Vec<_>>(), 0)
     }
 
-    /// What an attack is given. Fresh weights know nothing: one that reads no signal gets weights trained on one half of the
-    /// digits.
+    /// What an attack is given. Fresh weights know nothing: one that reads no signal gets weights
+    /// trained on one half of the digits.
     fn seen_by(&self, attack: &dyn Attack) -> Observation {
         match attack.reads_signal() {
             true => self.seen.clone(),
@@ -61,7 +64,8 @@ fn worlds() -> Vec<World> {
     ]
 }
 
-/// The attack with what makes it cheap, where it has such parameters: a good result, or a brief one.
+/// The attack with what makes it cheap, where it has such parameters: a good result, or a brief
+/// one.
 fn cheap(name: &str, brief: bool) -> Box<dyn Attack> {
     let all = build(name, json!({})).spelled_out();
     let iterations = match (brief, all.get("optimizer") == Some(&json!("lbfgs"))) {
@@ -88,16 +92,24 @@ fn cheap(name: &str, brief: bool) -> Box<dyn Attack> {
         ("refine_iterations", refine),
         ("rounds", rounds),
     ];
-    let set: Map<String, Value> =
-        fewer.iter().filter(|(k, _)| all.contains_key(*k)).map(|(k, v)| (k.to_string(), json!(v))).collect();
+    let set: Map<String, Value> = fewer
+        .iter()
+        .filter(|(k, _)| all.contains_key(*k))
+        .map(|(k, v)| (k.to_string(), json!(v)))
+        .collect();
     build(name, Value::Object(set))
 }
 
-fn run(attack: &dyn Attack, seen: &Observation, threads: i32) -> Result<Reconstruction, AttackError> {
+fn run(
+    attack: &dyn Attack,
+    seen: &Observation,
+    threads: i32,
+) -> Result<Reconstruction, AttackError> {
     let before = tch::get_num_threads();
     tch::set_num_threads(threads);
     let cancel = AtomicBool::new(false);
-    let run = Run { seed: 3, key: "registry", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run =
+        Run { seed: 3, key: "registry", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
     let found = attack.reconstruct(seen, &run);
     tch::set_num_threads(before);
     found
@@ -113,7 +125,12 @@ fn names_are_unique_kebab_case_and_referenced() {
         assert!(kebab, "`{}` is not kebab-case", entry.name);
         assert!(names.insert(entry.name), "`{}` is registered twice", entry.name);
         let year = entry.reference.split(|c: char| !c.is_ascii_digit()).any(|n| n.len() == 4);
-        assert!(year || entry.name == "fl-attack", "`{}`: `{}` dates no paper", entry.name, entry.reference);
+        assert!(
+            year || entry.name == "fl-attack",
+            "`{}`: `{}` dates no paper",
+            entry.name,
+            entry.reference
+        );
         assert!(entry.summary.len() > 20 && entry.reference.len() > 20, "`{}`", entry.name);
     }
 }
@@ -156,7 +173,8 @@ fn what_an_attack_needs_is_refused_in_its_absence() {
 #[test]
 fn each_attack_beats_noise_where_it_applies() {
     for world in worlds() {
-        let uniform = noise::uniform(&mut rng::stream(0, "registry", "noise"), &world.truth.size(), 0.0, 1.0);
+        let uniform =
+            noise::uniform(&mut rng::stream(0, "registry", "noise"), &world.truth.size(), 0.0, 1.0);
         let baseline = mse(&uniform, &world.truth);
         for entry in ENTRIES {
             let what = format!("{} on {}", entry.name, world.model);
@@ -172,7 +190,8 @@ fn each_attack_beats_noise_where_it_applies() {
             assert!(!NOT_APPLICABLE.contains(&(entry.name, world.model)), "{what} applies");
             let truth = world.truth_for(attack.as_ref());
             assert_eq!(found.pixels.size(), truth.size(), "{what}");
-            let (low, high) = (found.pixels.min().double_value(&[]), found.pixels.max().double_value(&[]));
+            let (low, high) =
+                (found.pixels.min().double_value(&[]), found.pixels.max().double_value(&[]));
             assert!(
                 low >= 0.0 && high <= 1.0 && found.pixels.kind() == tch::Kind::Float,
                 "{what}: {low} {high}"
@@ -180,19 +199,23 @@ fn each_attack_beats_noise_where_it_applies() {
             assert!(found.flags.len() == 2 && found.objective.len() == 2, "{what}");
             for n in 0..2 {
                 let error = mse(&found.pixels.get(n), &truth.get(n));
-                // No picture is a class's only one: the contrast of what the weights give is the attack's own choice, which costs MSE.
-                // tests/inversion.rs asks which class it is.
+                // No picture is a class's only one: the contrast of what the weights give is the
+                // attack's own choice, which costs MSE. tests/inversion.rs asks which class it is.
                 let (baseline, share) = match attack.reads_signal() {
                     true => (baseline, 0.5),
                     false => (mse(&uniform.get(n), &truth.get(n)), 0.75),
                 };
-                assert!(error < share * baseline, "{what}, signal {n}: MSE {error:.4}, noise {baseline:.4}");
+                assert!(
+                    error < share * baseline,
+                    "{what}, signal {n}: MSE {error:.4}, noise {baseline:.4}"
+                );
             }
         }
     }
 }
 
-/// An attack says truly whether it reads the signal: without it (zeros in its place) nothing changes, or something does.
+/// An attack says truly whether it reads the signal: without it (zeros in its place) nothing
+/// changes, or something does.
 #[test]
 fn the_signal_decides_where_an_attack_reads_it() {
     for world in worlds() {
@@ -202,14 +225,16 @@ fn the_signal_decides_where_an_attack_reads_it() {
             let blind = Observation { signal, ..world.seen.clone() };
             let found = run(attack.as_ref(), &world.seen, 1).unwrap();
             // An attack may refuse a signal of zeros, which is to read it too.
-            let same = run(attack.as_ref(), &blind, 1).is_ok_and(|other| other.pixels.equal(&found.pixels));
+            let same = run(attack.as_ref(), &blind, 1)
+                .is_ok_and(|other| other.pixels.equal(&found.pixels));
             assert_eq!(same, !attack.reads_signal(), "{} on {}", entry.name, world.model);
         }
     }
 }
 
-/// The same seed gives the same bits. Other numbers of threads do too on networks of this size; on large ones libtorch may split a
-/// sum among its threads, and the last digits then depend on their number.
+/// The same seed gives the same bits. Other numbers of threads do too on networks of this size; on
+/// large ones libtorch may split a sum among its threads, and the last digits then depend on their
+/// number.
 #[test]
 fn the_same_seed_gives_the_same_bits() {
     for world in worlds() {
@@ -230,7 +255,8 @@ fn the_same_seed_gives_the_same_bits() {
     }
 }
 
-/// Rule 1: nothing but the observation and the seed decides. Another seed decides otherwise, for those that draw anything.
+/// Rule 1: nothing but the observation and the seed decides. Another seed decides otherwise, for
+/// those that draw anything.
 #[test]
 fn another_seed_gives_another_start() {
     let world = &worlds()[1];

@@ -35,7 +35,8 @@ fn sheet(name: &str, request: &Request) -> Result<RgbImage, DatasetError> {
         let (x, y) = (x as usize, y as usize);
         let picture = y / height * COLUMNS + x / width;
         let level = |c: usize| {
-            let at = ((picture * channels + c.min(channels - 1)) * height + y % height) * width + x % width;
+            let at = ((picture * channels + c.min(channels - 1)) * height + y % height) * width
+                + x % width;
             pixels.get(at).map_or(255, |v| (v * 255.0).round() as u8)
         };
         Rgb([0, 1, 2].map(level))

@@ -18,7 +18,9 @@ pub fn idx(bytes: &[u8]) {
 pub fn cifar_bin(bytes: &[u8]) {
     if let Ok(records) = cifar_bin::parse(bytes) {
         assert_eq!(records.len() * cifar_bin::RECORD, bytes.len());
-        assert!(records.iter().all(|(label, pixels)| label < 10 && pixels.len() == cifar_bin::PIXELS));
+        assert!(
+            records.iter().all(|(label, pixels)| label < 10 && pixels.len() == cifar_bin::PIXELS)
+        );
     }
 }
 
@@ -40,11 +42,15 @@ pub fn celeba_lists(bytes: &[u8]) {
     if let Ok(names) = celeba_lists::attributes(bytes) {
         for name in names {
             if let Ok(column) = celeba_lists::attribute(bytes, name) {
-                assert!(!column.is_empty() && column.iter().all(|(_, value)| matches!(value, 0 | 1)));
+                assert!(
+                    !column.is_empty() && column.iter().all(|(_, value)| matches!(value, 0 | 1))
+                );
             }
         }
     }
-    if let (Ok(names), Ok(rows)) = (celeba_lists::attributes(bytes), celeba_lists::all_attributes(bytes)) {
+    if let (Ok(names), Ok(rows)) =
+        (celeba_lists::attributes(bytes), celeba_lists::all_attributes(bytes))
+    {
         assert!(rows.iter().all(|(_, marks)| *marks >= 0 && marks >> names.len() == 0));
     }
     if let Ok(parts) = celeba_lists::partition(bytes) {
@@ -58,7 +64,9 @@ pub fn celeba_lists(bytes: &[u8]) {
 pub fn uci(bytes: &[u8]) {
     if let Ok(table) = uci::parse(bytes) {
         assert_eq!(table.features.len(), uci::FEATURES * table.labels.len());
-        assert!(table.features.iter().all(|v| v.is_finite()) && table.labels.iter().all(|l| *l < 2));
+        assert!(
+            table.features.iter().all(|v| v.is_finite()) && table.labels.iter().all(|l| *l < 2)
+        );
     }
 }
 

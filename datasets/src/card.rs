@@ -16,7 +16,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelKind {
-    /// One class per example: `y` is `i64 [B]` in `0..classes`. Binary and ordinal labels are of this kind.
+    /// One class per example: `y` is `i64 [B]` in `0..classes`. Binary and ordinal labels are of
+    /// this kind.
     MultiClass,
     /// Any number of classes per example: `y` is `f32 [B, classes]` of zeros and ones.
     MultiLabel,
@@ -64,7 +65,8 @@ pub struct Card {
     pub labels: LabelKind,
     /// Customary mean per channel, of values in `[0, 1]`; a model's first layer subtracts it.
     pub mean: Vec<f64>,
-    /// Customary standard deviation per channel, of values in `[0, 1]`; a model's first layer divides by it.
+    /// Customary standard deviation per channel, of values in `[0, 1]`; a model's first layer
+    /// divides by it.
     pub std: Vec<f64>,
     /// Licence or terms of use.
     pub licence: String,
@@ -75,6 +77,7 @@ pub struct Card {
     /// Of a table: its columns, and what scaled each; empty otherwise.
     #[serde(default)]
     pub columns: Vec<Column>,
-    /// What is special about the copy that was opened, for instance images that are listed but absent.
+    /// What is special about the copy that was opened, for instance images that are listed but
+    /// absent.
     pub notes: Vec<String>,
 }

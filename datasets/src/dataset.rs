@@ -23,10 +23,12 @@ pub trait Dataset: Send + Sync {
     /// Its description.
     fn card(&self) -> &Card;
 
-    /// Number of examples in a split; ids run from 0 to below it. Zero where the split does not exist.
+    /// Number of examples in a split; ids run from 0 to below it. Zero where the split does not
+    /// exist.
     fn len(&self, split: Split) -> usize;
 
-    /// The class of one example, without decoding it. Multi-label sets: the first positive class, or -1.
+    /// The class of one example, without decoding it. Multi-label sets: the first positive class,
+    /// or -1.
     ///
     /// # Errors
     /// When `id` is out of range, or the labels cannot be read.
@@ -69,7 +71,12 @@ pub trait Dataset: Send + Sync {
 ///
 /// # Errors
 /// [`DatasetError::Request`] naming the split and the first id out of range.
-pub(crate) fn check_ids(dataset: &str, split: Split, ids: &[usize], len: usize) -> Result<(), DatasetError> {
+pub(crate) fn check_ids(
+    dataset: &str,
+    split: Split,
+    ids: &[usize],
+    len: usize,
+) -> Result<(), DatasetError> {
     if len == 0 {
         return Err(DatasetError::request(
             dataset,

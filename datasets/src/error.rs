@@ -1,4 +1,5 @@
-//! The one error type of this crate. Every message is a single line: what is wrong, where, and how to mend it.
+//! The one error type of this crate. Every message is a single line: what is wrong, where, and how
+//! to mend it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,8 @@ use thiserror::Error;
 /// What can go wrong between a data set's name and a batch of examples.
 #[derive(Debug, Error)]
 pub enum DatasetError {
-    /// A name (data set, attribute, ...) that is not among those known; `hint` holds the nearest or the whole list.
+    /// A name (data set, attribute, ...) that is not among those known; `hint` holds the nearest or
+    /// the whole list.
     #[error("unknown {what} `{name}`; {hint}")]
     Unknown {
         /// What kind of thing was named, for instance `data set`.
@@ -92,7 +94,11 @@ impl DatasetError {
 
     /// A request that `dataset` cannot serve.
     pub fn request(dataset: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Request { dataset: dataset.to_string(), problem: problem.into(), remedy: remedy.into() }
+        Self::Request {
+            dataset: dataset.to_string(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
     }
 
     /// The single faults this error is made of.

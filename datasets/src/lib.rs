@@ -1,7 +1,9 @@
-//! Data sets: loaders of the common file formats, embedded and procedural data, downloads and client partitions.
+//! Data sets: loaders of the common file formats, embedded and procedural data, downloads and
+//! client partitions.
 //!
-//! Everything comes out as a [`Batch`] of pixels (or scaled table features) in `[0, 1]`; see [`Dataset`].
-//! [`open`] finds a data set by name, [`ENTRIES`] lists them all, [`verify`] reads one from end to end.
+//! Everything comes out as a [`Batch`] of pixels (or scaled table features) in `[0, 1]`; see
+//! [`Dataset`]. [`open`] finds a data set by name, [`ENTRIES`] lists them all, [`verify`] reads one
+//! from end to end.
 
 mod card;
 mod dataset;
@@ -19,5 +21,7 @@ pub use card::{Card, Column, Kind, LabelKind};
 pub use dataset::{Batch, Dataset, Request};
 pub use error::DatasetError;
 pub use loaders::knows_unseen;
-pub use registry::{DatasetEntry, ENTRIES, Presence, SplitCount, VerifyReport, entry, open, verify};
+pub use registry::{
+    DatasetEntry, ENTRIES, Presence, SplitCount, VerifyReport, entry, open, verify,
+};
 pub use suites::Split;

@@ -64,8 +64,8 @@ pub fn entry(name: &str) -> Result<&'static DatasetEntry, DatasetError> {
     })
 }
 
-/// Opens a data set by name; `folder:PATH` (class folders of images), `recordio:PATH` (a `.rec` file of
-/// faces) and `FILE.npz` (MedMNIST's layout) name a place instead.
+/// Opens a data set by name; `folder:PATH` (class folders of images), `recordio:PATH` (a `.rec`
+/// file of faces) and `FILE.npz` (MedMNIST's layout) name a place instead.
 ///
 /// # Errors
 /// An unknown name, absent or faulty files, or a request that the set cannot serve.
@@ -155,7 +155,8 @@ impl VerifyReport {
     }
 }
 
-/// Reads a data set from end to end: decodes every example, checks counts and label ranges, and lists every fault.
+/// Reads a data set from end to end: decodes every example, checks counts and label ranges, and
+/// lists every fault.
 ///
 /// # Errors
 /// Only when there is nothing to verify: an unknown name, an impossible request, or absent files.

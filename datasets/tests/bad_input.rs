@@ -1,4 +1,5 @@
-//! What users get wrong: every fault is one line that names file, place and remedy, and `verify` lists them all.
+//! What users get wrong: every fault is one line that names file, place and remedy, and `verify`
+//! lists them all.
 
 #[allow(dead_code)]
 #[path = "common/files.rs"]
@@ -46,7 +47,10 @@ fn unknown_names_and_impossible_requests() {
     says(&fails("mnist", Request { limit: Some(0), ..req(&dir) }), &["limit = 0"]);
     says(&fails("mnist", Request { size: Some(0), ..req(&dir) }), &["size 0", "1 to 4096"]);
     says(&fails("mnist", Request { label: Some("Male"), ..req(&dir) }), &["no choice of labels"]);
-    says(&fails("mnist", Request { root: Some(Path::new("no/such")), ..req(&dir) }), &["no/such", "--data"]);
+    says(
+        &fails("mnist", Request { root: Some(Path::new("no/such")), ..req(&dir) }),
+        &["no/such", "--data"],
+    );
     let data = opened("mnist", &dir);
     says(&data.batch(Split::Train, &[18]).unwrap_err().to_string(), &["example 18", "0 to 17"]);
     says(&data.batch(Split::Train, &[]).unwrap_err().to_string(), &["no examples"]);
@@ -58,12 +62,17 @@ fn mnist_files() {
     let dir = tempdir().unwrap();
     mnist(dir.path(), 20);
     let x = opened("mnist", &dir).batch(Split::Train, &[1]).unwrap().x;
-    let seen: Vec<f64> =
-        [[0, 0], [0, 1], [1, 0], [1, 1]].iter().map(|[r, c]| x.double_value(&[0, 0, *r, *c])).collect();
+    let seen: Vec<f64> = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        .iter()
+        .map(|[r, c]| x.double_value(&[0, 0, *r, *c]))
+        .collect();
     assert_eq!(seen, [4, 5, 6, 7].map(|v: u8| f64::from(f32::from(v) / 255.0)));
 
     put(dir.path(), "mnist/train-images-idx3-ubyte", idx(&[20, 2, 2], &[0; 79]));
-    says(&fault("mnist", &dir), &["train-images", "byte 79", "80 bytes are declared", "get the file again"]);
+    says(
+        &fault("mnist", &dir),
+        &["train-images", "byte 79", "80 bytes are declared", "get the file again"],
+    );
     put(dir.path(), "mnist/train-labels-idx1-ubyte", idx(&[20], &[10; 20]));
     says(&fault("mnist", &dir), &["train-labels", "example 0", "label 10", "0 to 9"]);
     let report = verify("mnist", &req(&dir)).unwrap();
@@ -75,7 +84,10 @@ fn mnist_files() {
     says(&fault("mnist", &dir), &["19 labels", "t10k-labels", "wrong magic", " | "]);
     assert_eq!(verify("mnist", &req(&dir)).unwrap().problems.len(), 2);
     std::fs::remove_file(dir.path().join("mnist/t10k-labels-idx1-ubyte")).unwrap();
-    says(&fault("mnist", &dir), &["t10k-labels-idx1-ubyte (or .gz) not found", "bench data fetch mnist"]);
+    says(
+        &fault("mnist", &dir),
+        &["t10k-labels-idx1-ubyte (or .gz) not found", "bench data fetch mnist"],
+    );
 }
 
 #[test]
@@ -121,9 +133,15 @@ fn celeba_files() {
     put(dir.path(), "celeba/list_eval_partition.txt", "0.jpg 0\n1.jpg 5\n");
     says(&fault("celeba", &dir), &["list_eval_partition.txt", "line 2", "0 (train)"]);
     put(dir.path(), "celeba/list_attr_celeba.txt", "4\nSmiling\n0.jpg 1\n");
-    says(&fault("celeba", &dir), &["list_attr_celeba.txt", "line 2", "no column `Male`", " | ", "line 2"]);
+    says(
+        &fault("celeba", &dir),
+        &["list_attr_celeba.txt", "line 2", "no column `Male`", " | ", "line 2"],
+    );
     std::fs::remove_file(dir.path().join("celeba/list_attr_celeba.txt")).unwrap();
-    says(&fault("celeba", &dir), &["list_attr_celeba.csv (or .txt) not found", "put img_align_celeba/"]);
+    says(
+        &fault("celeba", &dir),
+        &["list_attr_celeba.csv (or .txt) not found", "put img_align_celeba/"],
+    );
 }
 
 #[test]
@@ -187,7 +205,10 @@ fn medmnist_files() {
     let report = verify("chestmnist", &req(&dir)).unwrap();
     assert!(report.is_sound() && report.splits[0].unlabelled == 1);
 
-    save("retinamnist", &[("train_images", &[2, 28, 28, 3], &colour), ("train_labels", &[2, 1], &[0, 4])]);
+    save(
+        "retinamnist",
+        &[("train_images", &[2, 28, 28, 3], &colour), ("train_labels", &[2, 1], &[0, 4])],
+    );
     let retina = opened("retinamnist", &dir);
     assert_eq!(retina.batch(Split::Train, &[1]).unwrap().x.size(), [1, 3, 28, 28]);
     assert!(retina.card().notes.iter().any(|n| n.contains("ordered")));
@@ -201,12 +222,21 @@ fn medmnist_files() {
     );
     save("octmnist", &[("train_images", &[2, 28, 28], &grey), ("train_labels", &[2, 1], &[0, 4])]);
     says(&fault("octmnist", &dir), &["array train_labels, example 1", "label 4", "0 to 3"]);
-    save("breastmnist", &[("train_images", &[2, 28, 28], &grey), ("train_labels", &[3, 1], &[0, 1, 1])]);
+    save(
+        "breastmnist",
+        &[("train_images", &[2, 28, 28], &grey), ("train_labels", &[3, 1], &[0, 1, 1])],
+    );
     says(&fault("breastmnist", &dir), &["shape [3, 1] for 2 images"]);
-    save("bloodmnist", &[("train_images", &[2, 28], &grey[..56]), ("train_labels", &[2, 1], &[0, 1])]);
+    save(
+        "bloodmnist",
+        &[("train_images", &[2, 28], &grey[..56]), ("train_labels", &[2, 1], &[0, 1])],
+    );
     says(&fault("bloodmnist", &dir), &["shape [2, 28]", "[n, height, width]"]);
     save("dermamnist", &[("train_images", &[2, 28, 28, 3], &colour)]);
-    says(&fault("dermamnist", &dir), &["array train_labels", "not in the file", "it holds: train_images"]);
+    says(
+        &fault("dermamnist", &dir),
+        &["array train_labels", "not in the file", "it holds: train_images"],
+    );
     save("tissuemnist", &[("train_images", &[0, 28, 28], &[]), ("train_labels", &[0, 1], &[])]);
     says(&fault("tissuemnist", &dir), &["no examples"]);
     put(dir.path(), "medmnist/organamnist.npz", "PK");
@@ -217,7 +247,11 @@ fn medmnist_files() {
 fn wdbc_rows() {
     let dir = tempdir().unwrap();
     let row = |v: usize| {
-        format!("1,{},{}", if v.is_multiple_of(2) { "M" } else { "B" }, vec![v.to_string(); 30].join(","))
+        format!(
+            "1,{},{}",
+            if v.is_multiple_of(2) { "M" } else { "B" },
+            vec![v.to_string(); 30].join(",")
+        )
     };
     let rows: Vec<String> = (0..20).map(row).collect();
     put(dir.path(), "wdbc.data", rows.join("\n"));

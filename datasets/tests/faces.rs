@@ -1,4 +1,5 @@
-//! Faces by person and by several attributes: RecordIO read where it lies, CelebA, and which split holds whom.
+//! Faces by person and by several attributes: RecordIO read where it lies, CelebA, and which split
+//! holds whom.
 
 mod common;
 #[allow(dead_code)]
@@ -32,11 +33,13 @@ fn red(data: &dyn Dataset, split: Split, id: usize) -> u64 {
     (data.batch(split, &[id]).unwrap().x.double_value(&[0, 0, 4, 4]) * 255.0 / 9.0).round() as u64
 }
 
-/// Twenty persons 100, 103, ... of ten images each, in an order that is neither that of keys nor of persons.
+/// Twenty persons 100, 103, ... of ten images each, in an order that is neither that of keys nor of
+/// persons.
 fn twenty() -> TempDir {
     let dir = tempdir().unwrap();
     let at = |i: u64| (i * 77 + 5) % 200;
-    let one = |i| (at(i), (100 + 3 * (at(i) / 10)) as f32, jpeg(16, [(at(i) / 10 * 9) as u8, 99, 99]));
+    let one =
+        |i| (at(i), (100 + 3 * (at(i) / 10)) as f32, jpeg(16, [(at(i) / 10 * 9) as u8, 99, 99]));
     let (rec, idx) = recordio(&(0..200).map(one).collect::<Vec<_>>());
     put(dir.path(), "faces/train.rec", rec);
     put(dir.path(), "faces/train.idx", idx);
@@ -52,7 +55,8 @@ fn a_record_file_is_a_closed_set_and_persons_it_never_sees() {
     assert_eq!((data.card().classes, data.card().class_names[1].as_str()), (18, "103"));
     for split in SPLITS {
         for id in 0..data.len(split) {
-            let (class, who) = (data.label(split, id).unwrap() as usize, data.identity(split, id).unwrap());
+            let (class, who) =
+                (data.label(split, id).unwrap() as usize, data.identity(split, id).unwrap());
             assert_eq!(data.card().class_names[class], who.to_string());
             assert_eq!(red(data.as_ref(), split, id), (who - 100) / 3);
         }
@@ -75,7 +79,11 @@ fn a_small_real_file_serves_and_says_that_it_is_too_small() {
     let data = opened("casia-webface", &req(&root, None));
     assert_eq!(SPLITS.map(|s| data.len(s)), [6, 0, 2]);
     assert_eq!(data.card().class_names, ["man", "woman"]);
-    assert!(data.card().notes.iter().any(|n| n.contains("only 2 persons")), "{:?}", data.card().notes);
+    assert!(
+        data.card().notes.iter().any(|n| n.contains("only 2 persons")),
+        "{:?}",
+        data.card().notes
+    );
     assert!(verify("casia-webface", &req(&root, None)).unwrap().is_sound());
     let fault = open("casia-webface", &req(&root, Some("unseen"))).err().unwrap().to_string();
     assert!(fault.contains("only 2 persons") && fault.contains("10 persons or more"), "{fault}");
@@ -90,7 +98,9 @@ fn faults_of_record_files_are_one_line() {
         text
     };
     assert!(fails("recordio:faces/no.rec", None).contains("no.rec"));
-    assert!(fails("recordio:faces/train.rec", Some("identty")).contains("did you mean `identity`?"));
+    assert!(
+        fails("recordio:faces/train.rec", Some("identty")).contains("did you mean `identity`?")
+    );
     assert!(fails("casia-webface", None).contains("casia-webface/ below the data folder"));
     // Two records are damaged after the fact: left out, and named by `verify`.
     let rec = dir.path().join("faces/train.rec");
@@ -105,7 +115,8 @@ fn faults_of_record_files_are_one_line() {
     assert!(report.card.unwrap().notes.iter().any(|n| n.contains("2 records cannot be used")));
 }
 
-/// Damage in the middle shows only when the picture is decoded: it is named, and the way out that is named is one.
+/// Damage in the middle shows only when the picture is decoded: it is named, and the way out that
+/// is named is one.
 #[test]
 fn a_record_that_cannot_be_decoded_is_named_and_can_be_left_out() {
     let dir = twenty();
@@ -115,7 +126,8 @@ fn a_record_that_cannot_be_decoded_is_named_and_can_be_left_out() {
     let (key, at) = lines.lines().nth(30).unwrap().split_once('\t').unwrap();
     let rec = dir.path().join("faces/train.rec");
     let mut bytes = std::fs::read(&rec).unwrap();
-    // Behind the record's head and the JPEG's first marker: the next segment gets an impossible length.
+    // Behind the record's head and the JPEG's first marker: the next segment gets an impossible
+    // length.
     let from = at.parse::<usize>().unwrap() + 32 + 4;
     bytes[from..from + 2].copy_from_slice(&[0, 0]);
     std::fs::write(&rec, bytes).unwrap();
@@ -127,13 +139,17 @@ fn a_record_that_cannot_be_decoded_is_named_and_can_be_left_out() {
         "{text:?}"
     );
     assert!(text[0].contains(&says) && text[0].contains("train.idx"), "{text:?}");
-    let others: String =
-        lines.lines().filter(|l| !l.starts_with(&format!("{key}\t"))).map(|l| format!("{l}\n")).collect();
+    let others: String = lines
+        .lines()
+        .filter(|l| !l.starts_with(&format!("{key}\t")))
+        .map(|l| format!("{l}\n"))
+        .collect();
     std::fs::write(&index, others).unwrap();
     assert!(verify(name, &req(dir.path(), None)).unwrap().is_sound());
 }
 
-/// Twelve faces: four of person 9 and five of person 3 in the train part, three of person 5 in the test part.
+/// Twelve faces: four of person 9 and five of person 3 in the train part, three of person 5 in the
+/// test part.
 fn small_celeba(identities: bool) -> TempDir {
     let dir = tempdir().unwrap();
     let (mut marks, mut parts, mut who) =
@@ -146,8 +162,16 @@ fn small_celeba(identities: bool) -> TempDir {
         } else {
             9
         };
-        put(dir.path(), &format!("celeba/img_align_celeba/{i}.jpg"), jpeg(20, [person as u8 * 9, 0, 0]));
-        marks += &format!("{i}.jpg {} {} -1\n", if i % 2 == 0 { 1 } else { -1 }, if i > 5 { 1 } else { -1 });
+        put(
+            dir.path(),
+            &format!("celeba/img_align_celeba/{i}.jpg"),
+            jpeg(20, [person as u8 * 9, 0, 0]),
+        );
+        marks += &format!(
+            "{i}.jpg {} {} -1\n",
+            if i % 2 == 0 { 1 } else { -1 },
+            if i > 5 { 1 } else { -1 }
+        );
         parts += &format!("{i}.jpg {}\n", if i >= 9 { 2 } else { 0 });
         who += &format!("{i}.jpg {person}\n");
     }
@@ -183,14 +207,18 @@ fn celeba_serves_persons() {
         assert_eq!(persons(data.as_ref(), split), BTreeSet::from([3, 9]));
         for id in 0..data.len(split) {
             assert_eq!(red(data.as_ref(), split, id), data.identity(split, id).unwrap());
-            assert_eq!(data.label(split, id).unwrap(), i64::from(data.identity(split, id) == Some(9)));
+            assert_eq!(
+                data.label(split, id).unwrap(),
+                i64::from(data.identity(split, id) == Some(9))
+            );
         }
     }
     let other = opened("celeba", &req(dir.path(), Some("unseen")));
     assert_eq!((SPLITS.map(|s| other.len(s)), other.card().classes), ([0, 0, 3], 1));
     let fault = open("celeba", &req(small_celeba(false).path(), Some("identity"))).err().unwrap();
     assert!(
-        matches!(fault, DatasetError::Missing { .. }) && fault.to_string().contains("identity_CelebA.txt")
+        matches!(fault, DatasetError::Missing { .. })
+            && fault.to_string().contains("identity_CelebA.txt")
     );
 }
 
@@ -201,13 +229,18 @@ fn real_celeba_serves_forty_attributes_and_persons() {
     assert_eq!(all.batch(Split::Test, &[0, 1, 2]).unwrap().y.size(), [3, 40]);
     let males = opened("celeba", &req(&root, None));
     let ids: Vec<usize> = (0..200).collect();
-    let (marks, male) = (all.batch(Split::Test, &ids).unwrap().y, males.batch(Split::Test, &ids).unwrap().y);
+    let (marks, male) =
+        (all.batch(Split::Test, &ids).unwrap().y, males.batch(Split::Test, &ids).unwrap().y);
     assert!(marks.select(1, 20).to_kind(tch::Kind::Int64).equal(&male));
     let closed = opened("celeba", &req(&root, Some("identity")));
     let unseen = opened("celeba", &req(&root, Some("unseen")));
     println!("{:?} {:?}", SPLITS.map(|s| closed.len(s)), closed.card().classes);
-    assert!(persons(closed.as_ref(), Split::Test).is_subset(&persons(closed.as_ref(), Split::Train)));
-    assert!(persons(unseen.as_ref(), Split::Test).is_disjoint(&persons(closed.as_ref(), Split::Train)));
+    assert!(
+        persons(closed.as_ref(), Split::Test).is_subset(&persons(closed.as_ref(), Split::Train))
+    );
+    assert!(
+        persons(unseen.as_ref(), Split::Test).is_disjoint(&persons(closed.as_ref(), Split::Train))
+    );
 }
 
 #[test]
@@ -233,7 +266,8 @@ fn a_size_between_two_files_takes_the_larger_and_enlarging_is_said() {
         let data = opened("breastmnist", &Request { size, ..req(dir.path(), None) });
         let value = data.batch(Split::Train, &[0]).unwrap().x.double_value(&[0, 0, 0, 0]) * 255.0;
         assert_eq!(value.round() as usize, read, "{size:?}");
-        let told = data.card().notes.iter().any(|n| n.contains("128x128 pixels are enlarged to 200x200"));
+        let told =
+            data.card().notes.iter().any(|n| n.contains("128x128 pixels are enlarged to 200x200"));
         assert_eq!(told, size == Some(200), "{:?}", data.card().notes);
     }
 }

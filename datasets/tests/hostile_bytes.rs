@@ -1,5 +1,6 @@
-//! Parsers on damaged and lying files: they return, and their memory stays within what the bytes can account for.
-//! One test function alone counts allocations, so that nothing else runs beside it.
+//! Parsers on damaged and lying files: they return, and their memory stays within what the bytes
+//! can account for. One test function alone counts allocations, so that nothing else runs beside
+//! it.
 
 #![allow(unsafe_code)] // a counting allocator cannot be written without
 
@@ -59,7 +60,8 @@ type Check = fn(&[u8]);
 fn samples() -> Vec<(&'static str, Check, Vec<u8>)> {
     let row = format!("1,M,{}\n", ["1.5"; 30].join(","));
     let idx = files::idx(&[6, 4, 4], &[9; 96]);
-    let arrays = files::npz(&[("train_images", &[2, 5, 5], &[7; 50]), ("train_labels", &[2, 1], &[0, 1])]);
+    let arrays =
+        files::npz(&[("train_images", &[2, 5, 5], &[7; 50]), ("train_labels", &[2, 1], &[0, 1])]);
     let attributes = "image_id,Male,Smiling\n1.jpg,1,-1\n2.jpg,-1,1\n";
     let original = "2\nMale Smiling\n1.jpg 1 -1\n2.jpg -1 1\n";
     vec![
@@ -97,7 +99,8 @@ fn damage(
     bytes
 }
 
-/// deflate's greatest expansion, twice for growth by doubling, and room for decoders' tables and messages.
+/// deflate's greatest expansion, twice for growth by doubling, and room for decoders' tables and
+/// messages.
 fn bound(stored: usize) -> usize {
     2 * 1032 * stored + (8 << 20)
 }
@@ -111,11 +114,16 @@ fn damaged_files_neither_panic_nor_exhaust_memory() {
     );
     for (name, check, sound) in samples() {
         check(&sound);
-        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(400) });
+        let mut runner =
+            TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(400) });
         let outcome = runner.run(&any_damage, |(hits, cut, tail)| {
             let bytes = damage(&sound, &hits, cut, &tail);
             let peak = peak_of(|| check(&bytes));
-            prop_assert!(peak <= bound(bytes.len()), "{peak} bytes held for a file of {}", bytes.len());
+            prop_assert!(
+                peak <= bound(bytes.len()),
+                "{peak} bytes held for a file of {}",
+                bytes.len()
+            );
             Ok(())
         });
         assert!(outcome.is_ok(), "{name}: {outcome:?}");
@@ -123,7 +131,8 @@ fn damaged_files_neither_panic_nor_exhaust_memory() {
     lying_headers_cost_nothing();
 }
 
-/// Headers that declare gigabytes over a few bytes must cost less than a megabyte, inflation included.
+/// Headers that declare gigabytes over a few bytes must cost less than a megabyte, inflation
+/// included.
 fn lying_headers_cost_nothing() {
     let huge_idx = files::idx(&[1 << 20, 1 << 10, 1 << 10], &[0; 64]);
     let mut huge_png = files::png(8, 8, [1, 2, 3]);

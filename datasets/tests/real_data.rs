@@ -50,7 +50,10 @@ fn celeba_takes_any_attribute_and_size() {
 fn mnist_is_whole() {
     let Some(root) = data_root("mnist") else { return };
     let data = open("mnist", &req(&root)).unwrap();
-    assert_eq!([Split::Train, Split::Val, Split::Test].map(|s| data.len(s)), [55_000, 5_000, 10_000]);
+    assert_eq!(
+        [Split::Train, Split::Val, Split::Test].map(|s| data.len(s)),
+        [55_000, 5_000, 10_000]
+    );
     // The published first labels of both files.
     let first = |s| (0..5).map(|id| data.label(s, id).unwrap()).collect::<Vec<_>>();
     assert_eq!(first(Split::Train), [5, 0, 4, 1, 9]);
@@ -82,7 +85,8 @@ fn cifar10_class_folders_serve() {
     let place = tempfile::tempdir().unwrap();
     let packed = std::fs::File::open(root.join("cifar10/cifar10_jpeg.tar.gz")).unwrap();
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
-    let wanted = |p: &std::path::Path| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("000"));
+    let wanted =
+        |p: &std::path::Path| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("000"));
     std::fs::create_dir(place.path().join("cifar10")).unwrap();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -127,7 +131,8 @@ fn the_wdbc_file_serves() {
     let ids: Vec<usize> = (0..lens[0]).collect();
     let batch = data.batch(Split::Train, &ids).unwrap();
     assert_eq!(batch.x.size(), [lens[0] as i64, 30]);
-    let (low, high) = (batch.x.amin([0i64].as_slice(), false), batch.x.amax([0i64].as_slice(), false));
+    let (low, high) =
+        (batch.x.amin([0i64].as_slice(), false), batch.x.amax([0i64].as_slice(), false));
     assert_eq!((low.max().double_value(&[]), high.min().double_value(&[])), (0.0, 1.0));
     let share = batch.y.mean(Type::Double).double_value(&[]);
     assert!((share - 212.0 / 569.0).abs() < 0.01, "{share}");
@@ -146,7 +151,10 @@ fn real_data_verifies() {
         let report = verify(name, &req(&root)).unwrap();
         assert!(report.is_sound(), "{name}: {:?}", report.problems);
         assert!(
-            report.splits.iter().all(|s| s.per_class.iter().sum::<usize>() == s.examples && s.examples > 0)
+            report
+                .splits
+                .iter()
+                .all(|s| s.per_class.iter().sum::<usize>() == s.examples && s.examples > 0)
         );
         println!("{name}: {:?} {:?}", report.splits, report.card.unwrap().notes);
     }

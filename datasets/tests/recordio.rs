@@ -1,4 +1,5 @@
-//! RecordIO taken apart: against a plain reading in Python (`golden/recordio.py`), damaged, interrupted, and at speed.
+//! RecordIO taken apart: against a plain reading in Python (`golden/recordio.py`), damaged,
+//! interrupted, and at speed.
 
 mod common;
 #[allow(dead_code)]
@@ -46,7 +47,8 @@ fn images(out: &Path) -> BTreeMap<String, (usize, String)> {
 fn expected(csv: &str) -> BTreeMap<String, (usize, String)> {
     let text = std::fs::read_to_string(golden(csv)).unwrap();
     let rows = text.lines().skip(1).map(|l| l.split(',').collect::<Vec<_>>());
-    rows.map(|f| (format!("{}/{}.jpg", f[1], f[0]), (f[2].parse().unwrap(), f[3].to_string()))).collect()
+    rows.map(|f| (format!("{}/{}.jpg", f[1], f[0]), (f[2].parse().unwrap(), f[3].to_string())))
+        .collect()
 }
 
 #[test]
@@ -75,9 +77,11 @@ fn the_real_sample_comes_out_byte_for_byte() {
 
 /// Six images of three labels, the third with its length, the fifth with its kind damaged.
 fn damaged(dir: &Path) -> (Sources, Vec<u64>) {
-    let records: Vec<_> = (0..6).map(|i| (i, i as f32 / 2.0, jpeg(8, [i as u8 * 40, 0, 0]))).collect();
+    let records: Vec<_> =
+        (0..6).map(|i| (i, i as f32 / 2.0, jpeg(8, [i as u8 * 40, 0, 0]))).collect();
     let (mut rec, idx) = recordio(&records);
-    let offsets: Vec<u64> = idx.lines().map(|l| l.split('\t').nth(1).unwrap().parse().unwrap()).collect();
+    let offsets: Vec<u64> =
+        idx.lines().map(|l| l.split('\t').nth(1).unwrap().parse().unwrap()).collect();
     rec[offsets[2] as usize + 6] = 0xff;
     let image = offsets[4] as usize + 32;
     rec[image..image + 4].copy_from_slice(b"html");
@@ -91,7 +95,9 @@ fn damaged_records_are_named_and_skipped_or_fatal() {
     let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
     let (sources, offsets) = damaged(dir.path());
     let fault = run(&sources, &out.path().join("a"), OnError::Stop).unwrap_err().to_string();
-    for part in ["a.rec", &format!("record 2 at byte {}", offsets[2]), "declared", "--on-error skip"] {
+    for part in
+        ["a.rec", &format!("record 2 at byte {}", offsets[2]), "declared", "--on-error skip"]
+    {
         assert!(fault.contains(part), "{fault}");
     }
     let told = Mutex::new(Vec::new());
@@ -103,7 +109,10 @@ fn damaged_records_are_named_and_skipped_or_fatal() {
     let report = extract(&sources, &out.path().join("b"), OnError::Skip, &note).unwrap();
     assert_eq!((report.records, report.skipped.len()), (4, 2));
     assert_eq!(report.skipped.iter().map(|f| f.key).collect::<Vec<_>>(), [Some(2), Some(4)]);
-    assert!(told.into_inner().unwrap()[1].contains("record 4") && report.skipped[1].why.contains("no image"));
+    assert!(
+        told.into_inner().unwrap()[1].contains("record 4")
+            && report.skipped[1].why.contains("no image")
+    );
     let kept: Vec<String> = images(&out.path().join("b")).into_keys().collect();
     assert_eq!(kept, ["0.5/1.jpg", "0/0.jpg", "1.5/3.jpg", "2.5/5.jpg"]);
     // Without an index the next magic number is found behind the damage.
@@ -117,7 +126,8 @@ fn an_image_cut_short_is_no_image() {
     let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
     let mut torn = jpeg(8, [1, 2, 3]);
     torn.truncate(torn.len() - 2);
-    let (rec, _) = recordio(&[(1, 0.0, jpeg(8, [9, 9, 9])), (2, 0.0, torn), (1, 1.0, jpeg(8, [3, 3, 3]))]);
+    let (rec, _) =
+        recordio(&[(1, 0.0, jpeg(8, [9, 9, 9])), (2, 0.0, torn), (1, 1.0, jpeg(8, [3, 3, 3]))]);
     put(dir.path(), "a.rec", rec);
     let report = run(&alone(&dir.path().join("a.rec")), out.path(), OnError::Skip).unwrap();
     let whys: Vec<&str> = report.skipped.iter().map(|f| f.why.as_str()).collect();
@@ -141,22 +151,28 @@ fn kinds_that_are_not_read_and_labels_that_run_together_are_faults() {
         faces(16_777_215.0, jpeg(8, [9, 9, 9])),
         faces(16_777_216.0, jpeg(8, [9, 9, 9])),
     ];
-    let records: Vec<_> = (0..).zip(all).map(|(key, (label, payload))| (key, label, payload)).collect();
+    let records: Vec<_> =
+        (0..).zip(all).map(|(key, (label, payload))| (key, label, payload)).collect();
     put(dir.path(), "a.rec", recordio(&records).0);
     let report = run(&alone(&dir.path().join("a.rec")), out.path(), OnError::Skip).unwrap();
     let whys: Vec<&str> = report.skipped.iter().map(|f| f.why.as_str()).collect();
     let wanted = ["PNG ends", "holds a GIF", "holds a WebP", "label 16777216"];
-    assert!(whys.len() == 4 && whys.iter().zip(wanted).all(|(why, part)| why.contains(part)), "{whys:?}");
+    assert!(
+        whys.len() == 4 && whys.iter().zip(wanted).all(|(why, part)| why.contains(part)),
+        "{whys:?}"
+    );
     assert_eq!(images(out.path()).into_keys().collect::<Vec<_>>(), ["0/0.png", "16777215/4.jpg"]);
 }
 
-/// Records that changed without changing in size: pictures are written again, other labels are another file.
+/// Records that changed without changing in size: pictures are written again, other labels are
+/// another file.
 #[test]
 fn an_extraction_goes_on_from_the_same_records_alone() {
     let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
     let file = |colour, label| {
-        let one =
-            |i: u64| (i, if i == 2 { label } else { 0.0 }, png(8, 8, if i == 1 { colour } else { [7; 3] }));
+        let one = |i: u64| {
+            (i, if i == 2 { label } else { 0.0 }, png(8, 8, if i == 1 { colour } else { [7; 3] }))
+        };
         let (rec, _) = recordio(&(0..3).map(one).collect::<Vec<_>>());
         put(dir.path(), "a.rec", &rec);
         (run(&alone(&dir.path().join("a.rec")), out.path(), OnError::Stop), rec.len())
@@ -178,7 +194,8 @@ fn what_is_there_is_kept_and_what_was_cut_is_written_again() {
     let sources = Sources::beside(&golden("faces.rec"));
     run(&sources, out.path(), OnError::Stop).unwrap();
     let wanted = images(out.path());
-    // What a killed process leaves: some images missing, one under its temporary name; and one cut by hand.
+    // What a killed process leaves: some images missing, one under its temporary name; and one cut
+    // by hand.
     std::fs::remove_file(out.path().join("0/1.jpg")).unwrap();
     std::fs::rename(out.path().join("1/4.jpg"), out.path().join("1/4.part")).unwrap();
     std::fs::write(out.path().join("3/11.jpg"), b"cut").unwrap();
@@ -204,7 +221,8 @@ fn a_folder_of_something_else_is_refused() {
 #[test]
 fn files_that_are_absent_or_something_else_are_named() {
     let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
-    let fails = |sources: &Sources| run(sources, out.path(), OnError::Skip).unwrap_err().to_string();
+    let fails =
+        |sources: &Sources| run(sources, out.path(), OnError::Skip).unwrap_err().to_string();
     assert!(fails(&alone(&dir.path().join("no.rec"))).contains("no.rec"));
     put(dir.path(), "text.rec", "this is no RecordIO file");
     let text = fails(&alone(&dir.path().join("text.rec")));

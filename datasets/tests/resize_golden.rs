@@ -1,4 +1,5 @@
-//! Decoding, resizing and cropping against torchvision's transforms on PIL images; `golden/resize.py` made the files.
+//! Decoding, resizing and cropping against torchvision's transforms on PIL images;
+//! `golden/resize.py` made the files.
 
 use std::path::PathBuf;
 
@@ -38,9 +39,9 @@ fn lossless_images_match_to_the_bit() {
     }
 }
 
-/// JPEG decoders differ: by rounding alone where colour is stored in full, and by the rounding of halved colour's
-/// interpolation (4:2:0) where it is not. So at most 2 levels; in the mean 0.02 were seen for the one and 0.37 for the other
-/// (on this noisy picture; 0.19 on CelebA's faces).
+/// JPEG decoders differ: by rounding alone where colour is stored in full, and by the rounding of
+/// halved colour's interpolation (4:2:0) where it is not. So at most 2 levels; in the mean 0.02
+/// were seen for the one and 0.37 for the other (on this noisy picture; 0.19 on CelebA's faces).
 #[test]
 fn jpegs_match_within_two_levels() {
     let mut seen = 0;

@@ -1,7 +1,8 @@
 //! Times encrypted scoring and prints one line of JSON.
 //!
-//! `cargo run --release -p defenses --example ckks_inference [ROWS [DIMENSION [PARAMETERS]]]` (10,000 rows of 512 values under `fedavg`);
-//! `tests/ckks_inference_tenseal.py` runs it against TenSEAL. `RAYON_NUM_THREADS=1` for one thread.
+//! `cargo run --release -p defenses --example ckks_inference [ROWS [DIMENSION [PARAMETERS]]]`
+//! (10,000 rows of 512 values under `fedavg`); `tests/ckks_inference_tenseal.py` runs it against
+//! TenSEAL. `RAYON_NUM_THREADS=1` for one thread.
 
 use std::time::Instant;
 
@@ -24,7 +25,9 @@ fn vectors(rows: usize, dimension: usize, shift: usize) -> Vec<f32> {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let size = |at: usize, default| arguments.get(at).map_or(default, |text| text.parse().expect("a number"));
+    let size = |at: usize, default| {
+        arguments.get(at).map_or(default, |text| text.parse().expect("a number"))
+    };
     let (rows, dimension) = (size(0, 10_000), size(1, 512));
     let set = arguments.get(2).map_or("fedavg", String::as_str);
     let params: ParameterSet = set.parse().expect("a parameter set");
@@ -47,12 +50,14 @@ fn main() {
     let up = query.to_bytes();
     lap(&mut row, "encrypt s");
     let received = Query::from_bytes(secret.context(), &up).expect("own bytes");
-    let down = gallery.score(&public, &received, &mut rng).expect("a query for this gallery").to_bytes();
+    let down =
+        gallery.score(&public, &received, &mut rng).expect("a query for this gallery").to_bytes();
     lap(&mut row, "score s");
     let answer = Answer::from_bytes(secret.context(), &down).expect("own bytes");
     let scores = secret.scores(&query, &answer).expect("an answer to the query");
     lap(&mut row, "decrypt s");
-    let plain = |r: &[f32]| r.iter().zip(&q).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let plain =
+        |r: &[f32]| r.iter().zip(&q).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     let exact = values.chunks_exact(dimension).map(plain);
     let error = scores.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     let plan = query.plan();

@@ -1,5 +1,6 @@
-//! Speed and size of Paillier encryption with 2048-bit keys on one core: `cargo run --release -p defenses --example paillier [BITS]`.
-//! Run `tests/golden/paillier/speed.py` beside it for python-paillier on the same machine.
+//! Speed and size of Paillier encryption with 2048-bit keys on one core: `cargo run --release -p
+//! defenses --example paillier [BITS]`. Run `tests/golden/paillier/speed.py` beside it for
+//! python-paillier on the same machine.
 
 use std::time::Instant;
 
@@ -14,7 +15,11 @@ fn main() {
         Ok(key) => key,
         Err(error) => return eprintln!("{error}"),
     };
-    println!("key of {bits} bits, {}: {:.3} s", key.public().fingerprint(), start.elapsed().as_secs_f64());
+    println!(
+        "key of {bits} bits, {}: {:.3} s",
+        key.public().fingerprint(),
+        start.elapsed().as_secs_f64()
+    );
     let public = key.public();
 
     let packing = Packing::new(bits - 1, 1e6, 1024.0, 160).expect("fits");
@@ -36,7 +41,8 @@ fn main() {
     let total = key.decrypt(&public.finish(&sum)).expect("an honest ciphertext");
 
     let start = Instant::now();
-    let opened: Vec<_> = sent.iter().map(|c| key.decrypt(c).expect("an honest ciphertext")).collect();
+    let opened: Vec<_> =
+        sent.iter().map(|c| key.decrypt(c).expect("an honest ciphertext")).collect();
     let decrypt = opened.len() as f64 / start.elapsed().as_secs_f64();
     assert_eq!(packing.unpack(&opened, values.len(), 1), values, "everything came back");
     assert!(total.bits() > 0);
@@ -50,15 +56,20 @@ fn main() {
         decrypt * per
     );
     let bytes = message_bytes(public, sent.len()) as f64 / values.len() as f64;
-    println!("{per} values a ciphertext of {} bytes: {bytes:.2} bytes a value", public.ciphertext_bytes());
+    println!(
+        "{per} values a ciphertext of {} bytes: {bytes:.2} bytes a value",
+        public.ciphertext_bytes()
+    );
     round(bits);
 }
 
 /// A whole round on all cores: what was expected, and what it took.
 fn round(key_bits: u32) {
     let (clients, values, weights) = (4, 100_000, [40; 4]);
-    let protocol = Paillier::new(Setting { key_bits, ..Setting::default() }).expect("a size on offer");
-    let expected = protocol.estimate(&Federation { clients, values, max_weight: 40 }).unwrap_or(f64::NAN);
+    let protocol =
+        Paillier::new(Setting { key_bits, ..Setting::default() }).expect("a size on offer");
+    let expected =
+        protocol.estimate(&Federation { clients, values, max_weight: 40 }).unwrap_or(f64::NAN);
     let updates = vec![vec![0.25; values]; clients];
     let (updates, weights, grid) = (updates.as_slice(), weights.as_slice(), None);
     let round = Round {
@@ -75,7 +86,8 @@ fn round(key_bits: u32) {
     let seen = protocol.exchange(&round, &mut |purpose| suites::rng::stream(1, "example", purpose));
     let seen = seen.expect("nothing beyond the range");
     println!(
-        "round of {clients} clients with {values} values: {expected:.1} s expected, {:.1} s taken; {} bytes up a client; {:?}",
+        "round of {clients} clients with {values} values: {expected:.1} s expected, {:.1} s \
+         taken; {} bytes up a client; {:?}",
         start.elapsed().as_secs_f64(),
         seen.up[0],
         seen.phases

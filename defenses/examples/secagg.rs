@@ -1,6 +1,8 @@
-//! Cost and checks of secure aggregation: seconds and bytes at three sizes, all dropout patterns of small rounds, all forgeries.
+//! Cost and checks of secure aggregation: seconds and bytes at three sizes, all dropout patterns of
+//! small rounds, all forgeries.
 //!
-//! `cargo run --release -p defenses --example secagg [size ...]`, sizes `20x1000000`, `100x100000`, `plus:1000x10000`.
+//! `cargo run --release -p defenses --example secagg [size ...]`, sizes `20x1000000`, `100x100000`,
+//! `plus:1000x10000`.
 
 #[path = "../tests/secagg_common/mod.rs"]
 mod common;
@@ -23,10 +25,18 @@ fn main() {
     let sizes = if asked.is_empty() { SIZES.map(String::from).to_vec() } else { asked };
     println!(
         "{:<26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>10} {:>10}",
-        "protocol, clients x values", "client s", "server s", "unmask s", "wall s", "f32 B", "up B", "down B"
+        "protocol, clients x values",
+        "client s",
+        "server s",
+        "unmask s",
+        "wall s",
+        "f32 B",
+        "up B",
+        "down B"
     );
     for size in &sizes {
-        let (name, shape) = size.strip_prefix("plus:").map_or(("secagg", &**size), |s| ("secagg-plus", s));
+        let (name, shape) =
+            size.strip_prefix("plus:").map_or(("secagg", &**size), |s| ("secagg-plus", s));
         let Some((n, len)) =
             shape.split_once('x').and_then(|(n, l)| Some((n.parse().ok()?, l.parse().ok()?)))
         else {
@@ -62,7 +72,8 @@ fn measure(name: &str, n: usize, len: usize, dropouts: usize) {
         progress: &|_, _, _| (),
     };
     let start = Instant::now();
-    let transcript = protocol.exchange(&round, &mut |p| stream(1, "example", p)).expect("completes");
+    let transcript =
+        protocol.exchange(&round, &mut |p| stream(1, "example", p)).expect("completes");
     let wall = start.elapsed().as_secs_f64();
     assert_exact(&transcript, &updates, &weights);
     report(&format!("{name} {n}x{len} -{dropouts}"), &transcript, wall, len);
@@ -71,7 +82,8 @@ fn measure(name: &str, n: usize, len: usize, dropouts: usize) {
 fn report(what: &str, transcript: &Transcript, wall: f64, len: usize) {
     let server = ["aggregate", "unmask"];
     let clients = transcript.phases.iter().filter(|(phase, _)| !server.contains(&&**phase));
-    let of = |name| transcript.phases.iter().filter(|(p, _)| p == name).map(|(_, s)| s).sum::<f64>();
+    let of =
+        |name| transcript.phases.iter().filter(|(p, _)| p == name).map(|(_, s)| s).sum::<f64>();
     let mean = |bytes: &[u64]| bytes.iter().sum::<u64>() / bytes.len() as u64;
     println!(
         "{what:<26} {:>9.4} {:>9.3} {:>9.3} {wall:>9.2} {:>8} {:>10} {:>10}",
@@ -103,14 +115,16 @@ fn checks() {
     for (n, threshold) in [(3, 2), (4, 3), (5, 4)] {
         let (tried, summed) = every_pattern(n, threshold);
         println!(
-            "dropouts: {n} clients, threshold {threshold}: all {tried} patterns, {summed} gave the exact sum, {} aborted by name",
+            "dropouts: {n} clients, threshold {threshold}: all {tried} patterns, {summed} gave \
+             the exact sum, {} aborted by name",
             tried - summed
         );
     }
     for scheme in [Scheme::Ed25519, Scheme::RsaPss] {
         let (tried, caught) = forgeries(scheme);
         println!(
-            "foul play, {scheme:?}: {tried} messages forged, changed, cut, replayed or swapped, {caught} caught and named"
+            "foul play, {scheme:?}: {tried} messages forged, changed, cut, replayed or swapped, \
+             {caught} caught and named"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The hooks of a defence, in the order in which a round calls them, and what it may know of the deployment.
+//! The hooks of a defence, in the order in which a round calls them, and what it may know of the
+//! deployment.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,8 @@ pub enum DefenseError {
     Spec(#[from] suites::SpecError),
 }
 
-/// Where in a round a defence acts. In a suite's list, defences stand in this order, the protocol between `Client` and `Server`.
+/// Where in a round a defence acts. In a suite's list, defences stand in this order, the protocol
+/// between `Client` and `Server`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// On the architecture, before any training.
@@ -53,7 +55,8 @@ pub struct Deployment {
     pub batch_size: usize,
     /// Examples the smallest client holds.
     pub examples: usize,
-    /// Probability that a client is drawn for a round, each by itself (Poisson sampling); 1 where nothing is gained by sampling.
+    /// Probability that a client is drawn for a round, each by itself (Poisson sampling); 1 where
+    /// nothing is gained by sampling.
     pub client_rate: f64,
     /// The round that is captured, whose noise an adversary meets.
     pub captured: CapturedRound,
@@ -89,7 +92,8 @@ impl Deployment {
 /// Examples of `T` clients as they go into training.
 #[derive(Debug)]
 pub struct Examples {
-    /// `[T, E, ...]` in `[0, 1]` (InstaHide: `[-1, 1]` after its sign flips, the client's own scale).
+    /// `[T, E, ...]` in `[0, 1]` (InstaHide: `[-1, 1]` after its sign flips, the client's own
+    /// scale).
     pub pixels: Tensor,
     /// i64 `[T, E]`, f32 `[T, E, K]` multi-label, or probabilities `[T, E, K]` where `soft`.
     pub labels: Tensor,
@@ -124,7 +128,8 @@ pub struct Turn<'a> {
 pub struct Released {
     /// What goes on, `[T, ...]` for `T` clients.
     pub update: Params,
-    /// What the report prints of it (means over the clients), e.g. sigma, clip factor, noise-to-signal.
+    /// What the report prints of it (means over the clients), e.g. sigma, clip factor,
+    /// noise-to-signal.
     pub values: BTreeMap<String, f64>,
     /// The values are whole multiples of this.
     pub grid: Option<f64>,
@@ -164,7 +169,10 @@ pub trait Defense: Send + Sync {
     ///
     /// # Errors
     /// A budget that no noise meets.
-    fn gradient_rule(&self, _deployment: &Deployment) -> Result<Option<GradientRule>, DefenseError> {
+    fn gradient_rule(
+        &self,
+        _deployment: &Deployment,
+    ) -> Result<Option<GradientRule>, DefenseError> {
         Ok(None)
     }
 
@@ -176,7 +184,8 @@ pub trait Defense: Send + Sync {
         Ok(Released::unchanged(update))
     }
 
-    /// Transforms the weighted mean of the clients' updates (`[1, ...]`) before it is used and published.
+    /// Transforms the weighted mean of the clients' updates (`[1, ...]`) before it is used and
+    /// published.
     ///
     /// # Errors
     /// When the mean cannot be protected.
@@ -184,12 +193,14 @@ pub trait Defense: Send + Sync {
         Ok(Released::unchanged(mean))
     }
 
-    /// Undoes what anyone can undo with public knowledge alone, such as a rotation by a public seed: what a curious party does first.
+    /// Undoes what anyone can undo with public knowledge alone, such as a rotation by a public
+    /// seed: what a curious party does first.
     fn undo(&self, update: Params) -> Params {
         update
     }
 
-    /// Whether every client must weigh the same in the mean, because the guarantee is computed for that.
+    /// Whether every client must weigh the same in the mean, because the guarantee is computed for
+    /// that.
     fn equal_weights(&self) -> bool {
         false
     }
@@ -227,7 +238,8 @@ pub trait Defense: Send + Sync {
         Ok(None)
     }
 
-    /// Privacy loss after the first `rounds` rounds of the deployment, at the guarantee's own delta, where there is one.
+    /// Privacy loss after the first `rounds` rounds of the deployment, at the guarantee's own
+    /// delta, where there is one.
     ///
     /// # Errors
     /// Parameters for which no guarantee can be computed.
@@ -235,7 +247,8 @@ pub trait Defense: Send + Sync {
         Ok(None)
     }
 
-    /// What an adversary who knows the defence and its parameters can compute of it, such as `sigma`: never anything of an update.
+    /// What an adversary who knows the defence and its parameters can compute of it, such as
+    /// `sigma`: never anything of an update.
     fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
         BTreeMap::new()
     }

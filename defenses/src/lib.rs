@@ -1,4 +1,5 @@
-//! What clients, protocols and servers do to protect an update. One defence a file; hooks default to "undefended".
+//! What clients, protocols and servers do to protect an update. One defence a file; hooks default
+//! to "undefended".
 
 pub mod ckks;
 mod defense;
@@ -12,7 +13,9 @@ pub mod signatures;
 #[cfg(test)]
 mod testing;
 
-pub use defense::{CapturedRound, Defense, DefenseError, Deployment, Examples, Released, Stage, Turn};
+pub use defense::{
+    CapturedRound, Defense, DefenseError, Deployment, Examples, Released, Stage, Turn,
+};
 pub use dp::Budget;
 pub use protocol::{PROTOCOLS, Protocol, ProtocolError, Transcript};
 use suites::Entry;

@@ -28,7 +28,12 @@ pub fn deployment(rounds: usize) -> Deployment {
 
 /// One tensor `w` of `n` values, all `value`, for `rows` clients.
 pub fn update(rows: i64, n: i64, value: f64) -> Params {
-    let spec = ParamSpec { name: "w".into(), shape: vec![n], init: InitRule::Constant(0.0), trainable: true };
+    let spec = ParamSpec {
+        name: "w".into(),
+        shape: vec![n],
+        init: InitRule::Constant(0.0),
+        trainable: true,
+    };
     let values = Tensor::ones([rows, n], (Kind::Float, tch::Device::Cpu)) * value;
     Params::new(Arc::new(Layout::new(vec![spec])), vec![values]).unwrap()
 }
@@ -47,8 +52,11 @@ pub fn in_turn<T>(
 ) -> T {
     let entry = suites::find("model", learning::models::ENTRIES, "logistic").unwrap();
     let shape = learning::models::Shape { input: vec![2], classes: 2 };
-    let net =
-        Network::new((entry.build)(&Map::new()).unwrap().build(&shape).unwrap(), vec![0.0; 2], vec![1.0; 2]);
+    let net = Network::new(
+        (entry.build)(&Map::new()).unwrap().build(&shape).unwrap(),
+        vec![0.0; 2],
+        vec![1.0; 2],
+    );
     let weights = update(1, 1, 0.0);
     act(&mut Turn {
         round: 0,

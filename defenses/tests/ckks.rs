@@ -50,15 +50,18 @@ fn sums_weights_and_factors() {
     assert_eq!(sum.level(), 2);
     assert!(worst(&secret.decrypt(&sum).unwrap(), want()) < 1e-6);
     assert!(sum.add(&divided).unwrap_err().to_string().contains("levels 2 and 3"));
-    let kept = secret.decrypt(&Ciphertext::from_bytes(secret.context(), &sum.to_bytes()).unwrap()).unwrap();
+    let kept = secret
+        .decrypt(&Ciphertext::from_bytes(secret.context(), &sum.to_bytes()).unwrap())
+        .unwrap();
     assert_eq!(kept, secret.decrypt(&sum).unwrap());
     sum.multiply(0.5).unwrap();
     assert!(sum.multiply(0.5).unwrap_err().to_string().contains("no prime to spare"));
     assert!(sum.rescale().unwrap_err().to_string().contains("only one prime"));
 }
 
-/// Noise of a sum of fresh ciphertexts grows as the root of their number: per coefficient
-/// `sigma sqrt(n (1 + 4 N / 3))`, in a slot times `sqrt(N / 2)`; six deviations bound the largest of 4,096.
+/// Noise of a sum of fresh ciphertexts grows as the root of their number: per coefficient `sigma
+/// sqrt(n (1 + 4 N / 3))`, in a slot times `sqrt(N / 2)`; six deviations bound the largest of
+/// 4,096.
 #[test]
 fn noise_of_a_hundred_clients_is_bounded() {
     let rng = &mut stream(3, "ckks", "noise");
@@ -84,14 +87,16 @@ fn keys_survive_their_files() {
     assert_eq!(secret2.fingerprint(), public.fingerprint());
     assert_eq!(public2.fingerprint(), public.fingerprint());
     let ciphertext = public2.encrypt(&[0.25, -1.5], rng).unwrap();
-    let back =
-        secret2.decrypt(&Ciphertext::from_bytes(secret2.context(), &ciphertext.to_bytes()).unwrap()).unwrap();
+    let back = secret2
+        .decrypt(&Ciphertext::from_bytes(secret2.context(), &ciphertext.to_bytes()).unwrap())
+        .unwrap();
     assert!(worst(&back, [0.25, -1.5].into_iter()) < 1e-12 && back.len() == 2);
     let said = inspect(&secret.to_bytes()).unwrap();
     assert_eq!((said.kind, said.name, said.security_bits), ("secret key", Some("fedavg"), 128));
     assert_eq!(said.fingerprint, secret.fingerprint());
     assert!(
-        said.to_string().starts_with("ckks secret key, parameters 4096/50,50/90 (fedavg), at least 128 bits")
+        said.to_string()
+            .starts_with("ckks secret key, parameters 4096/50,50/90 (fedavg), at least 128 bits")
     );
     let (shares, joint) = generate_shares(&params("compact"), 3, rng).unwrap();
     let said = inspect(&shares[1].to_bytes()).unwrap();

@@ -25,7 +25,8 @@ fn vectors(rows: usize, dimension: usize, norm: f64, purpose: &str) -> Vec<f32> 
 }
 
 fn plain(rows: &[f32], query: &[f32]) -> Vec<f64> {
-    let product = |row: &[f32]| row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    let product =
+        |row: &[f32]| row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
     rows.chunks_exact(query.len()).map(product).collect()
 }
 
@@ -76,13 +77,15 @@ fn scores_are_within_the_stated_bound_and_rank_alike() {
         let (got, want) = (exchange(&keys, shape, &gallery, &[], &query), plain(&gallery, &query));
         let error = worst(&got, &want);
         assert!(error < plan.error && error > 0.0, "{set}: {error:e} of {:e}", plan.error);
-        let near = |(a, b): (&usize, &usize)| a == b || (want[*a] - want[*b]).abs() < 2.0 * plan.error;
+        let near =
+            |(a, b): (&usize, &usize)| a == b || (want[*a] - want[*b]).abs() < 2.0 * plan.error;
         assert!(ranking(&got).iter().zip(&ranking(&want)).all(near));
         assert_eq!(ranking(&got)[0], ranking(&want)[0], "{set}");
     }
 }
 
-/// All the norm in one coordinate, spread evenly, of either sign, and identical to the query: what makes coefficients and roundings largest.
+/// All the norm in one coordinate, spread evenly, of either sign, and identical to the query: what
+/// makes coefficients and roundings largest.
 #[test]
 fn rows_and_queries_of_full_norm_stay_within_the_bound() {
     let keys = generate(&params("fedavg"), &mut stream(2, "inference", "keys"));
@@ -93,7 +96,8 @@ fn rows_and_queries_of_full_norm_stay_within_the_bound() {
         row
     };
     let even = vec![(1.0 / (dimension as f64).sqrt()) as f32; dimension];
-    let mixed: Vec<f32> = even.iter().enumerate().map(|(i, v)| if i % 2 == 0 { *v } else { -*v }).collect();
+    let mixed: Vec<f32> =
+        even.iter().enumerate().map(|(i, v)| if i % 2 == 0 { *v } else { -*v }).collect();
     let kinds = [spike(0, 1.0), spike(511, -1.0), spike(15, 1.0), spike(16, 1.0), even, mixed];
     let shape = Shape::unit(600, dimension);
     let rows: Vec<f32> = (0..600).flat_map(|row| kinds[row % kinds.len()].clone()).collect();
@@ -111,12 +115,16 @@ fn linear_layers_with_offsets_and_large_norms() {
     let row = vectors(1, 30, 5.0, "row");
     let shape = Shape::linear(&weights, 30, &offsets, 30f64.sqrt());
     assert_eq!((shape.row_norm, shape.offset), (64.0, 8.0));
-    let want: Vec<f64> = plain(&weights, &row).iter().zip(offsets).map(|(s, o)| s + f64::from(o)).collect();
+    let want: Vec<f64> =
+        plain(&weights, &row).iter().zip(offsets).map(|(s, o)| s + f64::from(o)).collect();
     for set in ["fedavg", "16384/60,60,60,60,60/40"] {
         let keys = generate(&params(set), &mut stream(3, "inference", "keys"));
         let got = exchange(&keys, shape, &weights, &offsets, &row);
         let plan = Plan::new(keys.0.context(), shape).unwrap();
-        assert!(worst(&got, &want) < plan.error && plan.error < 1e-5 * shape.range(), "{set}: {got:?}");
+        assert!(
+            worst(&got, &want) < plan.error && plan.error < 1e-5 * shape.range(),
+            "{set}: {got:?}"
+        );
         assert_eq!((plan.pieces, plan.blocks), (1, 1));
     }
 }
@@ -125,7 +133,8 @@ fn linear_layers_with_offsets_and_large_norms() {
 fn the_same_seeds_give_the_same_bytes() {
     let (secret, public) = generate(&ParameterSet::default(), &mut stream(4, "inference", "keys"));
     let shape = Shape::unit(300, 40);
-    let gallery = Gallery::new(secret.context(), shape, &vectors(300, 40, 1.0, "gallery"), &[]).unwrap();
+    let gallery =
+        Gallery::new(secret.context(), shape, &vectors(300, 40, 1.0, "gallery"), &[]).unwrap();
     let run = || {
         let rng = &mut stream(4, "inference", "coins");
         let query = secret.ask(&shape, &vectors(1, 40, 1.0, "query"), rng).unwrap();
@@ -152,23 +161,108 @@ fn what_does_not_belong_together_is_refused_in_one_line() {
     let fewer = secret.ask(&Shape::unit(19, 8), &q, rng).unwrap();
     let key = |s: &SecretKey| s.fingerprint();
     let cases = [
-        (gallery.score(&other_public, &query, rng).err(), format!("CKKS query: is under key {}, not under the public key given, {}", key(&secret), key(&other))),
-        (gallery.score(&wide_public, &query, rng).err(), "CKKS public key: is of parameters 8192/60,60,60/40, expected 4096/50,50/90".into()),
-        (gallery.score(&joint, &query, rng).err(), "CKKS public key: is shared among 2; answers need the key of one client".into()),
-        (gallery.score(&public, &fewer, rng).err(), "CKKS query: is for a gallery of 19 rows of 8 values, bounds 1 x 1 + 0, but this one has 20 rows of 8 values, bounds 1 x 1 + 0".into()),
-        (other.scores(&query, &answer).err(), format!("CKKS answer: is under key {}, not under the key given, {}", key(&secret), key(&other))),
-        (secret.scores(&second, &answer).err(), "CKKS answer: is for another query than the one given".into()),
-        (shares[0].ask(&shape, &q, rng).err(), "CKKS secret key: is share 1 of 2; only all partial decryptions together open a ciphertext".into()),
-        (Query::from_bytes(wide.context(), &query.to_bytes()).err(), "CKKS query: is of parameters 4096/50,50/90, expected 8192/60,60,60/40".into()),
-        (Answer::from_bytes(context, &query.to_bytes()).err(), "CKKS answer: expected, but this is a query".into()),
-        (secret.ask(&shape, &q[1..], rng).err(), "CKKS query: has 7 values where the gallery's rows have 8".into()),
-        (secret.ask(&shape, &q.iter().map(|v| v * 2.0).collect::<Vec<_>>(), rng).err(), "CKKS query: has norm 2.000000, above the gallery's bound 1".into()),
+        (
+            gallery.score(&other_public, &query, rng).err(),
+            format!(
+                "CKKS query: is under key {}, \
+            not under the public key given, {}",
+                key(&secret),
+                key(&other)
+            ),
+        ),
+        (
+            gallery.score(&wide_public, &query, rng).err(),
+            "CKKS public key: is of parameters \
+            8192/60,60,60/40, expected 4096/50,50/90"
+                .into(),
+        ),
+        (
+            gallery.score(&joint, &query, rng).err(),
+            "CKKS public key: is shared among 2; answers \
+            need the key of one client"
+                .into(),
+        ),
+        (
+            gallery.score(&public, &fewer, rng).err(),
+            "CKKS query: is for a gallery of 19 rows of 8 \
+            values, bounds 1 x 1 + 0, but this one has 20 rows of 8 values, bounds 1 x 1 + \
+            0"
+            .into(),
+        ),
+        (
+            other.scores(&query, &answer).err(),
+            format!(
+                "CKKS answer: is under key {}, not under \
+            the key given, {}",
+                key(&secret),
+                key(&other)
+            ),
+        ),
+        (
+            secret.scores(&second, &answer).err(),
+            "CKKS answer: is for another query than the one \
+            given"
+                .into(),
+        ),
+        (
+            shares[0].ask(&shape, &q, rng).err(),
+            "CKKS secret key: is share 1 of 2; only all \
+            partial decryptions together open a ciphertext"
+                .into(),
+        ),
+        (
+            Query::from_bytes(wide.context(), &query.to_bytes()).err(),
+            "CKKS query: is of \
+            parameters 4096/50,50/90, expected 8192/60,60,60/40"
+                .into(),
+        ),
+        (
+            Answer::from_bytes(context, &query.to_bytes()).err(),
+            "CKKS answer: expected, but this \
+            is a query"
+                .into(),
+        ),
+        (
+            secret.ask(&shape, &q[1..], rng).err(),
+            "CKKS query: has 7 values where the gallery's \
+            rows have 8"
+                .into(),
+        ),
+        (
+            secret.ask(&shape, &q.iter().map(|v| v * 2.0).collect::<Vec<_>>(), rng).err(),
+            "CKKS query: has norm 2.000000, above the gallery's bound 1".into(),
+        ),
         (secret.ask(&shape, &[f32::NAN; 8], rng).err(), "CKKS query: value 0 is NaN".into()),
-        (Gallery::new(context, shape, &rows[1..], &[]).err(), "CKKS gallery: has 159 values where its shape asks for 160".into()),
-        (Gallery::new(context, shape, &rows, &[0.0]).err(), "CKKS gallery: has 1 offsets for 20 rows".into()),
-        (Gallery::new(context, shape, &rows, &[0.5; 20]).err(), "CKKS gallery: offset 0 is 0.5, bound 0".into()),
-        (Gallery::new(context, shape, &[f32::INFINITY; 160], &[]).err(), "CKKS gallery: row 0 has norm inf, bound 1".into()),
-        (Gallery::new(context, Shape { rows: 0, ..shape }, &[], &[]).err(), "gallery: 0 rows of 8 values; give at least one row of at least one value".into()),
+        (
+            Gallery::new(context, shape, &rows[1..], &[]).err(),
+            "CKKS gallery: has 159 values where \
+            its shape asks for 160"
+                .into(),
+        ),
+        (
+            Gallery::new(context, shape, &rows, &[0.0]).err(),
+            "CKKS gallery: has 1 offsets for 20 \
+            rows"
+                .into(),
+        ),
+        (
+            Gallery::new(context, shape, &rows, &[0.5; 20]).err(),
+            "CKKS gallery: offset 0 is 0.5, \
+            bound 0"
+                .into(),
+        ),
+        (
+            Gallery::new(context, shape, &[f32::INFINITY; 160], &[]).err(),
+            "CKKS gallery: row 0 has \
+            norm inf, bound 1"
+                .into(),
+        ),
+        (
+            Gallery::new(context, Shape { rows: 0, ..shape }, &[], &[]).err(),
+            "gallery: 0 rows of 8 \
+            values; give at least one row of at least one value"
+                .into(),
+        ),
     ];
     for (case, (error, want)) in cases.into_iter().enumerate() {
         assert_eq!(error.map(|e| e.to_string()), Some(want), "case {case}");

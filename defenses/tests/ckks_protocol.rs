@@ -11,7 +11,8 @@ fn protocol(params: Value) -> Result<Box<dyn Protocol>, String> {
 }
 
 fn updates(clients: usize, len: usize, size: f32) -> Vec<Vec<f32>> {
-    let value = |client: usize, i: usize| ((i * 7919 + client * 104_729) % 20_011) as f32 / 10_005.5 - 1.0;
+    let value =
+        |client: usize, i: usize| ((i * 7919 + client * 104_729) % 20_011) as f32 / 10_005.5 - 1.0;
     (0..clients).map(|client| (0..len).map(|i| size * value(client, i)).collect()).collect()
 }
 
@@ -31,7 +32,9 @@ fn carry(
         dropped: &[],
         progress: &|_, _, _| (),
     };
-    protocol.exchange(&round, &mut |purpose| stream(9, "ckks test", purpose)).map_err(|e| e.to_string())
+    protocol
+        .exchange(&round, &mut |purpose| stream(9, "ckks test", purpose))
+        .map_err(|e| e.to_string())
 }
 
 /// Largest distance from the weighted mean in 64 bits, less the rounding to 32.
@@ -41,7 +44,9 @@ fn error(transcript: &Transcript, updates: &[Vec<f32>], weights: &[u64]) -> f64 
         let sum: f64 = updates.iter().zip(weights).map(|(u, &w)| f64::from(u[i]) * w as f64).sum();
         sum / total as f64
     };
-    let off = |(i, &v): (usize, &f32)| (f64::from(v) - exact(i)).abs() - f64::from(v.abs()) * 2f64.powi(-24);
+    let off = |(i, &v): (usize, &f32)| {
+        (f64::from(v) - exact(i)).abs() - f64::from(v.abs()) * 2f64.powi(-24)
+    };
     transcript.mean.iter().enumerate().map(off).fold(0.0, f64::max)
 }
 
@@ -56,7 +61,8 @@ fn means_are_weighted_and_exact_to_a_millionth() {
         for (clients, len) in [(2, 1), (5, 9_001), (7, 4_096)] {
             let updates = updates(clients, len, 1.0);
             let weights: Vec<u64> = (0..clients as u64).map(|i| 1 + i * i * 17).collect();
-            let transcript = carry(&*protocol(params.clone()).unwrap(), &updates, &weights, &[]).unwrap();
+            let transcript =
+                carry(&*protocol(params.clone()).unwrap(), &updates, &weights, &[]).unwrap();
             assert_eq!(transcript.mean.len(), len);
             assert_eq!(transcript.survivors, (0..clients).collect::<Vec<_>>());
             let error = error(&transcript, &updates, &weights);
@@ -73,7 +79,10 @@ fn a_hundred_clients_stay_within_the_stated_error() {
     let bound = Ckks::default().error(100);
     assert!(error < bound && error > bound / 20.0 && bound < 1e-6, "{error:e} for {bound:e}");
     let small = carry(&*protocol(json!({})).unwrap(), &updates[..2], &[7; 2], &[]).unwrap();
-    assert!(self::error(&small, &updates[..2], &[7; 2]) < error / 10.0, "flooding grows with the clients");
+    assert!(
+        self::error(&small, &updates[..2], &[7; 2]) < error / 10.0,
+        "flooding grows with the clients"
+    );
 }
 
 #[test]
@@ -89,7 +98,10 @@ fn the_server_sees_ciphertext_and_only_holders_open() {
     let updates = updates(4, 6_000, 1.0);
     for (key, opens) in [("shared", true), ("threshold", false)] {
         let ckks = protocol(json!({ "key": key })).unwrap();
-        assert_eq!((ckks.server_sees_update(), ckks.server_sees_sum()), (Exposure::Hidden, Exposure::Hidden));
+        assert_eq!(
+            (ckks.server_sees_update(), ckks.server_sees_sum()),
+            (Exposure::Hidden, Exposure::Hidden)
+        );
         assert_eq!(ckks.key_opens_update(), Some(opens));
         assert_eq!([0, 1, 3].map(|k| ckks.pooled_sees_update(k, 4)), [false, opens, opens]);
         let alone = carry(&*ckks, &updates, &[1, 2, 3, 4], &[]).unwrap();
@@ -143,12 +155,18 @@ fn one_missing_share_leaves_noise() {
     forged = renumber(forged, 3);
     partials.push(Partial::from_bytes(public.context(), &forged).unwrap());
     let guess = ciphertext.combine(&partials).unwrap().values();
-    let (a, b): (Vec<f32>, Vec<f32>) = guess.iter().zip(&values).map(|(g, v)| (*g as f32, *v as f32)).unzip();
+    let (a, b): (Vec<f32>, Vec<f32>) =
+        guess.iter().zip(&values).map(|(g, v)| (*g as f32, *v as f32)).unzip();
     assert!(correlation(&a, &b).abs() < 0.06);
     let spread = guess.iter().map(|v| v * v).sum::<f64>() / 4096.0;
-    assert!(spread.sqrt() > public.context().capacity(), "spread over the modulus, not around the values");
+    assert!(
+        spread.sqrt() > public.context().capacity(),
+        "spread over the modulus, not around the values"
+    );
     partials.push(last);
-    assert!(ciphertext.combine(&partials).err().unwrap().to_string().contains("party 3 is given twice"));
+    assert!(
+        ciphertext.combine(&partials).err().unwrap().to_string().contains("party 3 is given twice")
+    );
 }
 
 /// Changes a partial decryption's party number and mends its checksum, as an insider can.
@@ -166,8 +184,10 @@ fn masks_hide_the_opened_sum_until_taken_off() {
     let rng = &mut stream(2, "ckks", "masks");
     let (shares, public) = generate_shares(&ParameterSet::default(), 2, rng).unwrap();
     let ciphertext = public.encrypt(&[0.5; 4096], rng).unwrap();
-    let mut partials: Vec<Partial> =
-        shares.iter().map(|share| share.partial(&ciphertext.half(), 2f64.powi(50), rng).unwrap()).collect();
+    let mut partials: Vec<Partial> = shares
+        .iter()
+        .map(|share| share.partial(&ciphertext.half(), 2f64.powi(50), rng).unwrap())
+        .collect();
     partials[0].mask(&[5; 32], 17);
     let mut sum = ciphertext.combine(&partials).unwrap();
     let hidden = sum.values();
@@ -183,7 +203,8 @@ fn bytes_are_those_of_the_messages() {
         let transcript = carry(&*protocol(params).unwrap(), &updates, &[1; 3], &[]).unwrap();
         (transcript.up, transcript.down)
     };
-    // Two ciphertexts of 4,096 values; a polynomial at 100 bits has 51,200 bytes, at 50 bits 25,600.
+    // Two ciphertexts of 4,096 values; a polynomial at 100 bits has 51,200 bytes, at 50 bits
+    // 25,600.
     let (poly, short) = (51_200, 25_600);
     let (up, down) = bytes(json!({}));
     let near = |got: u64, want: u64| assert!(got > want && got < want + 600, "{got} for {want}");
@@ -215,14 +236,19 @@ fn what_cannot_work_is_refused_in_one_line() {
     assert_eq!(check(json!({}), 100), Ok(()));
     for clients in [0, 1] {
         let line = check(json!({ "key": "shared" }), clients).unwrap_err();
-        assert!(line.starts_with("training.clients") && line.ends_with("write at least 2"), "{line}");
+        assert!(
+            line.starts_with("training.clients") && line.ends_with("write at least 2"),
+            "{line}"
+        );
     }
     for scale in [120, 126, 127, 170] {
-        let line = check(json!({ "parameters": format!("16384/60,60,60,60/{scale}") }), 5).unwrap_err();
+        let line =
+            check(json!({ "parameters": format!("16384/60,60,60,60/{scale}") }), 5).unwrap_err();
         assert_eq!(
             line,
             format!(
-                "protocol.ckks.parameters: a scale of {scale} bits and a range of 64 need more than 126 bits a \
+                "protocol.ckks.parameters: a scale of {scale} bits and a range of 64 need more \
+                 than 126 bits a \
                  coefficient; write a scale of at most 119 bits, or a smaller range"
             )
         );
@@ -234,7 +260,9 @@ fn what_cannot_work_is_refused_in_one_line() {
     );
     let line = check(json!({ "range": 1e4 }), 2).unwrap_err();
     assert!(
-        line.starts_with("protocol.ckks.range: 10000 is beyond what 4096/50,50/90 encodes; write at most 36"),
+        line.starts_with(
+            "protocol.ckks.range: 10000 is beyond what 4096/50,50/90 encodes; write at most 36"
+        ),
         "{line}"
     );
     let line = check(json!({ "parameters": "tenseal" }), 5).unwrap_err();
@@ -248,7 +276,9 @@ fn values_beyond_the_range_name_their_client() {
     updates[2][41] = -64.5;
     let line = carry(&*protocol(json!({})).unwrap(), &updates, &[1; 3], &[]).unwrap_err();
     assert!(
-        line.starts_with("client 2: its value -6.45e1 at position 41 is outside the range -64 to 64; clip"),
+        line.starts_with(
+            "client 2: its value -6.45e1 at position 41 is outside the range -64 to 64; clip"
+        ),
         "{line}"
     );
     updates[2][41] = f32::NAN;
@@ -258,10 +288,14 @@ fn values_beyond_the_range_name_their_client() {
 
 #[test]
 fn parameters_are_spelled_out() {
-    let map =
-        protocol(json!({ "key": "shared", "parameters": "8192/60,40,40+60/40/real" })).unwrap().spelled_out();
-    let want = json!({ "key": "shared", "parameters": "tenseal", "range": 64.0, "flooding_bits": 40 });
+    let map = protocol(json!({ "key": "shared", "parameters": "8192/60,40,40+60/40/real" }))
+        .unwrap()
+        .spelled_out();
+    let want =
+        json!({ "key": "shared", "parameters": "tenseal", "range": 64.0, "flooding_bits": 40 });
     assert_eq!(Value::Object(map), want);
     let claim = protocol(json!({})).unwrap().claim();
-    assert!(claim.contains("128 bits") && claim.contains("Li and Micciancio") && !claim.contains('\n'));
+    assert!(
+        claim.contains("128 bits") && claim.contains("Li and Micciancio") && !claim.contains('\n')
+    );
 }

@@ -24,7 +24,8 @@ fn sum(of: impl Iterator<Item = Ciphertext>) -> Ciphertext {
     .unwrap()
 }
 
-/// Weights applied by the server to ciphertexts, then a factor at the cost of a prime, as TenSEAL did; and by the clients.
+/// Weights applied by the server to ciphertexts, then a factor at the cost of a prime, as TenSEAL
+/// did; and by the clients.
 #[test]
 fn means_agree_with_tenseal() {
     let golden = golden();
@@ -32,19 +33,22 @@ fn means_agree_with_tenseal() {
     for set in ["tenseal", "fedavg", "compact"] {
         let rng = &mut stream(1, "ckks tenseal", set);
         let (secret, public) = generate(&set.parse::<ParameterSet>().unwrap(), rng);
-        let mut by_server = sum(golden.clients.iter().zip(&golden.weights).map(|(values, &weight)| {
-            let mut ciphertext = public.encrypt(values, rng).unwrap();
-            ciphertext.weigh(weight);
-            ciphertext
-        }));
+        let mut by_server =
+            sum(golden.clients.iter().zip(&golden.weights).map(|(values, &weight)| {
+                let mut ciphertext = public.encrypt(values, rng).unwrap();
+                ciphertext.weigh(weight);
+                ciphertext
+            }));
         match set {
             "tenseal" => by_server.multiply(1.0 / total as f64).unwrap(),
             _ => by_server.divide(total as f64),
         }
-        let by_clients = sum(golden.clients.iter().zip(&golden.weights).map(|(values, &weight)| {
-            let share: Vec<f64> = values.iter().map(|v| v * weight as f64 / total as f64).collect();
-            secret.encrypt(&share, rng).unwrap()
-        }));
+        let by_clients =
+            sum(golden.clients.iter().zip(&golden.weights).map(|(values, &weight)| {
+                let share: Vec<f64> =
+                    values.iter().map(|v| v * weight as f64 / total as f64).collect();
+                secret.encrypt(&share, rng).unwrap()
+            }));
         for mean in [by_server, by_clients] {
             let opened = secret.decrypt(&mean).unwrap();
             assert_eq!(opened.len(), golden.mean.len());

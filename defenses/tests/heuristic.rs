@@ -1,4 +1,5 @@
-//! What all perturbations of the literature have in common: no guarantee, a named paper and adversary, one stream a client.
+//! What all perturbations of the literature have in common: no guarantee, a named paper and
+//! adversary, one stream a client.
 
 use std::collections::BTreeMap;
 
@@ -73,19 +74,31 @@ fn round() -> Round {
     let pixels = noise::uniform(&mut streams(1)[0], &[3, 2, 3, 9, 9], 0.0, 1.0);
     let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4, 5]).reshape([3, 2]);
     let (rules, mode) = (Rules::default(), Mode::Train);
-    let gradient = client::batch_gradient(&net, &weights, &pixels, &labels, &rules, mode, &mut streams(3));
+    let gradient =
+        client::batch_gradient(&net, &weights, &pixels, &labels, &rules, mode, &mut streams(3));
     let setting = LocalTraining { epochs: 2, lr: 0.1, ..LocalTraining::default() };
-    let trained = client::train(&net, &weights, &pixels, &labels, &setting, &rules, mode, &mut streams(3));
+    let trained =
+        client::train(&net, &weights, &pixels, &labels, &setting, &rules, mode, &mut streams(3));
     let update = tch::no_grad(|| trained.sub(&weights));
     Round { net, weights, examples: Examples { pixels, labels, soft: false }, gradient, update }
 }
 
 impl Round {
     /// What the clients `from..from + n` send of `given` (all of theirs).
-    fn release(&self, defense: &dyn Defense, given: &Params, steps: usize, from: i64, n: i64) -> Released {
+    fn release(
+        &self,
+        defense: &dyn Defense,
+        given: &Params,
+        steps: usize,
+        from: i64,
+        n: i64,
+    ) -> Released {
         let own = |t: &Tensor| t.narrow(0, from, n);
-        let examples =
-            Examples { pixels: own(&self.examples.pixels), labels: own(&self.examples.labels), soft: false };
+        let examples = Examples {
+            pixels: own(&self.examples.pixels),
+            labels: own(&self.examples.labels),
+            soft: false,
+        };
         let mut turn = Turn {
             round: 0,
             rngs: &mut streams(3)[from as usize..(from + n) as usize],
@@ -111,7 +124,10 @@ fn none_has_a_guarantee_and_each_names_its_paper_and_its_adversary() {
         assert_eq!(defense.stage(), stage, "{name}");
         assert_eq!(defense.adaptive(), adaptive.then_some("adaptive-matching"), "{name}");
         assert!(entry.reference.contains("20"), "{name} gives no year: {}", entry.reference);
-        assert!(entry.summary.len() > 20 && !defense.equal_weights() && !defense.needs_sum(), "{name}");
+        assert!(
+            entry.summary.len() > 20 && !defense.equal_weights() && !defense.needs_sum(),
+            "{name}"
+        );
     }
 }
 
@@ -136,7 +152,9 @@ fn clients_side_by_side_are_clients_alone_and_draw_the_same_again() {
             let again = round.release(defense.as_ref(), given, steps, 0, 3).update;
             for t in 0..3 {
                 let alone = round.release(defense.as_ref(), given, steps, t, 1).update;
-                for ((both, twice), single) in all.tensors.iter().zip(&again.tensors).zip(&alone.tensors) {
+                for ((both, twice), single) in
+                    all.tensors.iter().zip(&again.tensors).zip(&alone.tensors)
+                {
                     assert_eq!(both.get(t), twice.get(t), "{name}");
                     assert_eq!(both.get(t), single.get(0), "{name} of client {t}");
                 }
@@ -145,7 +163,8 @@ fn clients_side_by_side_are_clients_alone_and_draw_the_same_again() {
     }
 }
 
-/// Each defence changes what is sent, keeps it finite and in shape, and says by numbers what it did.
+/// Each defence changes what is sent, keeps it finite and in shape, and says by numbers what it
+/// did.
 #[test]
 fn gradients_and_updates_are_changed_and_stay_finite() {
     let round = round();
@@ -153,7 +172,8 @@ fn gradients_and_updates_are_changed_and_stay_finite() {
         for (name, defense) in on_update() {
             let out = round.release(defense.as_ref(), given, steps, 0, 3);
             let change = out.update.sub(given);
-            let moved: f64 = change.tensors.iter().map(|t| t.abs().sum(Kind::Double).double_value(&[])).sum();
+            let moved: f64 =
+                change.tensors.iter().map(|t| t.abs().sum(Kind::Double).double_value(&[])).sum();
             // A bare gradient has no statistics to withhold.
             assert_eq!(moved > 0.0, name != "withhold-bn" || steps > 1, "{name}");
             assert!(moved.is_finite() && !out.values.is_empty(), "{name}");
@@ -171,13 +191,14 @@ fn only_whole_update_defences_touch_the_statistics() {
     let round = round();
     for (name, defense) in on_update() {
         let out = round.release(defense.as_ref(), &round.update, 4, 0, 3).update;
-        let same =
-            out.get("model.bn7.running_mean").unwrap() == round.update.get("model.bn7.running_mean").unwrap();
+        let same = out.get("model.bn7.running_mean").unwrap()
+            == round.update.get("model.bn7.running_mean").unwrap();
         assert_eq!(same, !["prune", "quantise", "withhold-bn"].contains(&name), "{name}");
     }
 }
 
-/// What the adversary is told follows from the parameters alone, and no number of it from an update.
+/// What the adversary is told follows from the parameters alone, and no number of it from an
+/// update.
 #[test]
 fn bits_on_the_wire_and_what_is_public_follow_from_the_parameters() {
     let bits = |name: &str, params: Value| build(name, params).bits_per_value();
@@ -194,7 +215,8 @@ fn bits_on_the_wire_and_what_is_public_follow_from_the_parameters() {
     assert_eq!(build("qsgd", json!({})).public(&deployment(1))["levels"], 7.0);
 }
 
-/// The gradient on mixed examples is the mixture of the gradients for both labels, weighted by lambda.
+/// The gradient on mixed examples is the mixture of the gradients for both labels, weighted by
+/// lambda.
 #[test]
 fn mixups_gradient_is_the_lambda_weighted_mixture() {
     let round = round();
@@ -210,13 +232,22 @@ fn mixups_gradient_is_the_lambda_weighted_mixture() {
             examples: None,
             memory: &mut BTreeMap::new(),
         };
-        let (pixels, labels) = (round.examples.pixels.shallow_clone(), round.examples.labels.shallow_clone());
+        let (pixels, labels) =
+            (round.examples.pixels.shallow_clone(), round.examples.labels.shallow_clone());
         defense.examples(Examples { pixels, labels, soft: false }, &mut turn).unwrap()
     };
     let mixed = turn(build("mixup", json!({ "alpha": 2.0 })).as_ref());
     let gradient = |pixels: &Tensor, labels: &Tensor, soft: bool| {
         let rules = Rules { soft_labels: soft, ..Rules::default() };
-        client::batch_gradient(&round.net, &round.weights, pixels, labels, &rules, Mode::Eval, &mut [])
+        client::batch_gradient(
+            &round.net,
+            &round.weights,
+            pixels,
+            labels,
+            &rules,
+            Mode::Eval,
+            &mut [],
+        )
     };
     let soft = gradient(&mixed.pixels, &mixed.labels, true);
     for t in 0..3 {

@@ -1,4 +1,5 @@
-//! PRECODE's bottleneck: its gradient, its randomness, and that what was drawn stays with the client.
+//! PRECODE's bottleneck: its gradient, its randomness, and that what was drawn stays with the
+//! client.
 
 use std::collections::HashMap;
 
@@ -37,7 +38,11 @@ fn weights(net: &Network) -> Params {
     let tensors = net.layout().specs().iter().map(|spec| {
         let shape: Vec<i64> = std::iter::once(1).chain(spec.shape.iter().copied()).collect();
         k += f64::from(u8::from(spec.trainable));
-        if spec.trainable { wave(&shape, k) } else { Tensor::zeros(shape, (Kind::Double, Device::Cpu)) }
+        if spec.trainable {
+            wave(&shape, k)
+        } else {
+            Tensor::zeros(shape, (Kind::Double, Device::Cpu))
+        }
     });
     Params::new(net.layout().clone(), tensors.collect()).unwrap()
 }
@@ -73,7 +78,8 @@ fn golden() -> HashMap<(String, String), Tensor> {
     include_str!("golden/precode_golden.txt").lines().map(line).collect()
 }
 
-/// Loss and gradients are PyTorch's (`golden/precode_golden.py`), with a drawn code and with the mean.
+/// Loss and gradients are PyTorch's (`golden/precode_golden.py`), with a drawn code and with the
+/// mean.
 #[test]
 fn the_gradient_is_pytorchs() {
     let (net, golden) = (net(), golden());
@@ -81,14 +87,20 @@ fn the_gradient_is_pytorchs() {
     for (case, words) in [("drawn", [1.0, 2.0, 3.0, 4.0]), ("mean", [0.0; 4])] {
         let params = seeded(weights(&net), &words);
         for form in [Form::Dense, Form::Factored, Form::Auto] {
-            let out = gradients(&net, &params, &x(), Mode::Train, form, false, |l| cross_entropy(l, &y()));
+            let out = gradients(&net, &params, &x(), Mode::Train, form, false, |l| {
+                cross_entropy(l, &y())
+            });
             let expected = |name: &str| &golden[&(case.to_string(), name.to_string())];
             assert!(close(&out.loss, expected("loss"), 1e-12), "{case}");
             let grads = out.to_params(&params);
             for (spec, gradient) in
                 net.layout().specs().iter().zip(&grads.tensors).filter(|(s, _)| s.trainable)
             {
-                assert!(close(&gradient.flatten(0, -1), expected(&spec.name), 1e-12), "{case} {}", spec.name);
+                assert!(
+                    close(&gradient.flatten(0, -1), expected(&spec.name), 1e-12),
+                    "{case} {}",
+                    spec.name
+                );
                 compared += 1;
             }
         }
@@ -105,7 +117,8 @@ fn evaluation_uses_the_mean_and_training_does_not() {
     assert!(!close(&mean, &drawn, 1e-3));
 }
 
-/// A code averages to its mean: over many draws the logits, linear in it, average to those of the evaluation.
+/// A code averages to its mean: over many draws the logits, linear in it, average to those of the
+/// evaluation.
 #[test]
 fn draws_are_standard_normal_about_the_mean() {
     let net = net();
@@ -131,7 +144,8 @@ fn examples_steps_and_restarts_draw_for_themselves() {
     assert!(!close(&restarts.get(0), &restarts.get(1), 1e-3), "trials that share a seed");
     assert!(close(&restarts.get(0), &net.logits(&params, &same, Mode::Eval).get(0), 1e-12));
     let mut rngs = streams(1);
-    let step = |rngs: &mut [ChaCha12Rng]| net.logits(&net.refresh(weights(&net), rngs), &same, Mode::Eval);
+    let step =
+        |rngs: &mut [ChaCha12Rng]| net.logits(&net.refresh(weights(&net), rngs), &same, Mode::Eval);
     assert!(!close(&step(&mut rngs), &step(&mut rngs), 1e-3), "steps");
 }
 
@@ -140,7 +154,15 @@ fn clients_side_by_side_are_clients_alone() {
     let net = net();
     let (pixels, labels) = (x().repeat([3, 1, 1]), y().repeat([3, 1]));
     let run = |pixels: &Tensor, labels: &Tensor, rngs: &mut [ChaCha12Rng]| {
-        client::batch_gradient(&net, &weights(&net), pixels, labels, &Rules::default(), Mode::Train, rngs)
+        client::batch_gradient(
+            &net,
+            &weights(&net),
+            pixels,
+            labels,
+            &Rules::default(),
+            Mode::Train,
+            rngs,
+        )
     };
     let all = run(&pixels, &labels, &mut streams(3));
     assert!(!close(&all.tensors[0].get(0), &all.tensors[0].get(1), 1e-4));
@@ -166,25 +188,53 @@ fn what_was_drawn_never_leaves_the_client() {
     };
     let private = GradientRule { clip: 1.0, noise_multiplier: 0.1, rate: 0.5, expected_batch: 1.0 };
     for rules in [Rules::default(), Rules { private: Some(private), ..Rules::default() }] {
-        let trained =
-            client::train(&net, &weights(&net), &x(), &y(), &setting, &rules, Mode::Train, &mut streams(1));
+        let trained = client::train(
+            &net,
+            &weights(&net),
+            &x(),
+            &y(),
+            &setting,
+            &rules,
+            Mode::Train,
+            &mut streams(1),
+        );
         assert_eq!(trained.get(SEED).unwrap().abs().max().double_value(&[]), 0.0);
-        assert!(!close(trained.get("fc2.weight").unwrap(), weights(&net).get("fc2.weight").unwrap(), 1e-3));
+        assert!(!close(
+            trained.get("fc2.weight").unwrap(),
+            weights(&net).get("fc2.weight").unwrap(),
+            1e-3
+        ));
     }
     let rules = Rules::default();
-    let gradient =
-        client::batch_gradient(&net, &weights(&net), &x(), &y(), &rules, Mode::Train, &mut streams(1));
+    let gradient = client::batch_gradient(
+        &net,
+        &weights(&net),
+        &x(),
+        &y(),
+        &rules,
+        Mode::Train,
+        &mut streams(1),
+    );
     assert_eq!(gradient.get(SEED).unwrap().abs().max().double_value(&[]), 0.0);
 }
 
-/// Without clipping, the sum of per-example gradients is the batch gradient times its size, divergence included.
+/// Without clipping, the sum of per-example gradients is the batch gradient times its size,
+/// divergence included.
 #[test]
 fn per_example_gradients_hold_the_divergence() {
     let net = net();
     let rule = GradientRule { clip: 1e9, noise_multiplier: 0.0, rate: 1.0, expected_batch: 2.0 };
     let private = Rules { private: Some(rule), ..Rules::default() };
     let run = |rules: &Rules| {
-        client::batch_gradient(&net, &weights(&net), &x(), &y(), rules, Mode::Train, &mut streams(1))
+        client::batch_gradient(
+            &net,
+            &weights(&net),
+            &x(),
+            &y(),
+            rules,
+            Mode::Train,
+            &mut streams(1),
+        )
     };
     let (batch, examples) = (run(&Rules::default()), run(&private));
     for (a, b) in batch.trainable().zip(examples.trainable()) {
@@ -192,18 +242,22 @@ fn per_example_gradients_hold_the_divergence() {
     }
 }
 
-/// An adversary's candidate is differentiated through the bottleneck: the slope along x is that of finite differences.
+/// An adversary's candidate is differentiated through the bottleneck: the slope along x is that of
+/// finite differences.
 #[test]
 fn the_gradient_is_differentiable_in_the_input() {
     let net = net();
     let params = seeded(weights(&net), &[1.0, 2.0, 3.0, 4.0]);
     let norm = |x: &Tensor, graph: bool| {
-        let out = gradients(&net, &params, x, Mode::Train, Form::Dense, graph, |l| cross_entropy(l, &y()));
+        let out = gradients(&net, &params, x, Mode::Train, Form::Dense, graph, |l| {
+            cross_entropy(l, &y())
+        });
         out.layers.iter().map(|g| g.norm2()).reduce(|a, b| a + b).unwrap()
     };
     let leaf = x().set_requires_grad(true);
     let slope =
-        Tensor::run_backward(&[norm(&leaf, true).sum(Kind::Double)], &[&leaf], false, false).remove(0);
+        Tensor::run_backward(&[norm(&leaf, true).sum(Kind::Double)], &[&leaf], false, false)
+            .remove(0);
     for i in 0..12 {
         let mut step = vec![0.0; 24];
         step[i] = 1e-5;
@@ -211,7 +265,8 @@ fn the_gradient_is_differentiable_in_the_input() {
         let rise = norm(&(x() + &step), false) - norm(&(x() - &step), false);
         let expected = rise.double_value(&[0]) / 2e-5;
         assert!(
-            (slope.double_value(&[0, 0, i as i64]) - expected).abs() < 1e-6 * expected.abs().max(1.0),
+            (slope.double_value(&[0, 0, i as i64]) - expected).abs()
+                < 1e-6 * expected.abs().max(1.0),
             "{i}"
         );
     }
@@ -235,7 +290,8 @@ fn every_architecture_takes_it() {
             panic!("{}", entry.name)
         };
         let net = precode(Network::new(model, vec![0.5; 3], vec![0.25; 3])).unwrap();
-        let weights = learning::init::fresh(net.layout(), suites::Init::Pytorch, &mut streams(1)[0]);
+        let weights =
+            learning::init::fresh(net.layout(), suites::Init::Pytorch, &mut streams(1)[0]);
         let x = Tensor::rand([2, 2, 3, 32, 32], (Kind::Float, Device::Cpu));
         let out = net.logits(&net.refresh(weights, &mut streams(2)), &x, Mode::Eval);
         assert_eq!(out.size(), [2, 2, 10], "{}", entry.name);

@@ -80,7 +80,8 @@ proptest! {
         for i in 0..37 {
             let exact: f64 = rows.iter().map(|(v, w)| f64::from(v[i]) * *w as f64).sum::<f64>() / total as f64;
             // Half a step, and the rounding of a number up to 8 to 32 bits.
-            prop_assert!((f64::from(mean[i]) - exact).abs() <= 0.5e-6 + 2.5e-7, "{} against {exact}", mean[i]);
+            prop_assert!((f64::from(mean[i]) - exact).abs() <= 0.5e-6 + 2.5e-7, "{} against \
+                {exact}", mean[i]);
         }
     }
 
@@ -128,9 +129,11 @@ fn extremes_of_the_range_survive_packing() {
         })
         .collect();
     assert_eq!(packing.unpack(&opened, values.len(), 1000), values);
-    for (bad, says) in
-        [(8.01, "beyond the range of -8 to 8"), (f32::NAN, "value 1 is NaN"), (f32::INFINITY, "inf")]
-    {
+    for (bad, says) in [
+        (8.01, "beyond the range of -8 to 8"),
+        (f32::NAN, "value 1 is NaN"),
+        (f32::INFINITY, "inf"),
+    ] {
         let error: PackingError = packing.pack(&[0.0, bad], 1).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
@@ -149,7 +152,8 @@ fn the_same_plaintext_never_looks_the_same() {
 fn messages_name_what_is_wrong() {
     let public = key().public();
     let mut rng = stream("messages");
-    let sent = [encrypt(&BoxedUint::from(1u64), &mut rng), encrypt(&BoxedUint::from(2u64), &mut rng)];
+    let sent =
+        [encrypt(&BoxedUint::from(1u64), &mut rng), encrypt(&BoxedUint::from(2u64), &mut rng)];
     let bytes = encode(public, &sent);
     assert_eq!(decode(public, &bytes, 2).unwrap(), sent);
     assert_eq!(bytes.len() as u64, defenses::paillier::message_bytes(public, 2));
@@ -157,7 +161,10 @@ fn messages_name_what_is_wrong() {
 
     let other = SecretKey::generate(512, &mut stream("other key")).unwrap();
     let error = decode(other.public(), &bytes, 2).unwrap_err().to_string();
-    assert!(error.contains("made with key") && error.contains(&public.fingerprint().to_string()), "{error}");
+    assert!(
+        error.contains("made with key") && error.contains(&public.fingerprint().to_string()),
+        "{error}"
+    );
 
     let mut altered = bytes.clone();
     altered[100] ^= 4;
@@ -193,8 +200,14 @@ fn keys_come_back_and_repeat() {
     );
     let again = SecretKey::generate(512, &mut stream("key")).unwrap();
     assert_eq!(again.to_bytes(), key().to_bytes());
-    assert_eq!(format!("{again:?}"), format!("SecretKey(512 bits, {})", again.public().fingerprint()));
-    assert_eq!(SecretKey::generate(768, &mut stream("key")).unwrap_err(), PaillierError::KeyBits(768));
+    assert_eq!(
+        format!("{again:?}"),
+        format!("SecretKey(512 bits, {})", again.public().fingerprint())
+    );
+    assert_eq!(
+        SecretKey::generate(768, &mut stream("key")).unwrap_err(),
+        PaillierError::KeyBits(768)
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Against python-paillier: its ciphertexts open here, and ours open there (`golden/paillier/check.py`).
+//! Against python-paillier: its ciphertexts open here, and ours open there
+//! (`golden/paillier/check.py`).
 
 use std::path::PathBuf;
 
@@ -24,7 +25,8 @@ fn number(text: &Value, bits: u32) -> BoxedUint {
 fn key() -> SecretKey {
     let golden = read("phe.json");
     let mut rng = suites::rng::stream(5, "golden", "base");
-    SecretKey::from_primes(number(&golden["p"], 1024), number(&golden["q"], 1024), &mut rng).unwrap()
+    SecretKey::from_primes(number(&golden["p"], 1024), number(&golden["q"], 1024), &mut rng)
+        .unwrap()
 }
 
 /// A foreign number as one of our ciphertexts, through the message that would carry it.
@@ -57,8 +59,12 @@ fn what_phe_encrypted_opens_here() {
 fn what_is_encrypted_here_is_what_phe_opened() {
     let key = key();
     let mut rng = suites::rng::stream(5, "golden", "exponents");
-    let plain =
-        [BoxedUint::zero(), BoxedUint::from(1u64), BoxedUint::max(2048).shr(1), BoxedUint::from(u64::MAX)];
+    let plain = [
+        BoxedUint::zero(),
+        BoxedUint::from(1u64),
+        BoxedUint::max(2048).shr(1),
+        BoxedUint::from(u64::MAX),
+    ];
     let hex = |x: &[u8]| x.iter().rev().map(|b| format!("{b:02x}")).collect::<String>();
     let ours: Vec<Value> = plain
         .iter()
@@ -70,7 +76,8 @@ fn what_is_encrypted_here_is_what_phe_opened() {
         })
         .collect();
     if std::env::var_os("BENCH_WRITE_GOLDEN").is_some() {
-        std::fs::write(path("ours.json"), serde_json::to_string_pretty(&ours).unwrap() + "\n").unwrap();
+        std::fs::write(path("ours.json"), serde_json::to_string_pretty(&ours).unwrap() + "\n")
+            .unwrap();
     }
     assert_eq!(Value::from(ours), read("ours.json"));
 }

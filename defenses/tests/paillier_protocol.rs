@@ -17,7 +17,8 @@ fn toy() -> Box<dyn Protocol> {
 }
 
 fn carry(protocol: &dyn Protocol, round: &Round) -> Result<Transcript, ProtocolError> {
-    let mut stream = |purpose: &str| -> ChaCha12Rng { suites::rng::stream(3, "protocol tests", purpose) };
+    let mut stream =
+        |purpose: &str| -> ChaCha12Rng { suites::rng::stream(3, "protocol tests", purpose) };
     protocol.exchange(round, &mut stream)
 }
 
@@ -41,14 +42,18 @@ fn updates(clients: usize, values: usize) -> Vec<Vec<f32>> {
 
 fn mean(updates: &[Vec<f32>], weights: &[u64], i: usize) -> f64 {
     let total: u64 = weights.iter().sum();
-    updates.iter().zip(weights).map(|(u, &w)| f64::from(u[i]) * w as f64).sum::<f64>() / total as f64
+    updates.iter().zip(weights).map(|(u, &w)| f64::from(u[i]) * w as f64).sum::<f64>()
+        / total as f64
 }
 
 #[test]
 fn the_mean_is_weighted_and_exact_to_half_a_step() {
     let (updates, weights) = (updates(5, 1000), [3, 1, 40, 7, 9]);
     let seen = carry(toy().as_ref(), &round(&updates, &weights)).unwrap();
-    assert_eq!((seen.mean.len(), seen.survivors, seen.failures.len()), (1000, vec![0, 1, 2, 3, 4], 0));
+    assert_eq!(
+        (seen.mean.len(), seen.survivors, seen.failures.len()),
+        (1000, vec![0, 1, 2, 3, 4], 0)
+    );
     for (i, got) in seen.mean.iter().enumerate() {
         let exact = mean(&updates, &weights, i);
         assert!((f64::from(*got) - exact).abs() < 0.6e-6, "{got} against {exact}");
@@ -69,8 +74,10 @@ fn every_value_is_encrypted_whatever_the_size() {
             }
         };
         let seen =
-            carry(toy().as_ref(), &Round { progress: &progress, ..round(&updates, &weights) }).unwrap();
-        // Sums of up to 2 * 1024 * 10^6 * 2 need 32 bits: 15 values in 511 bits, 128 bytes a ciphertext.
+            carry(toy().as_ref(), &Round { progress: &progress, ..round(&updates, &weights) })
+                .unwrap();
+        // Sums of up to 2 * 1024 * 10^6 * 2 need 32 bits: 15 values in 511 bits, 128 bytes a
+        // ciphertext.
         let ciphertexts = values.div_ceil(15);
         assert_eq!(seen.up, vec![52 + 128 * ciphertexts as u64; 2], "{values} values");
         assert_eq!(seen.down, seen.up);
@@ -106,7 +113,10 @@ fn views_are_declared() {
         (protocol.server_sees_update(), protocol.server_sees_sum()),
         (Exposure::Hidden, Exposure::Hidden)
     );
-    assert_eq!((protocol.pooled_sees_update(0, 4), protocol.pooled_sees_update(1, 4)), (false, true));
+    assert_eq!(
+        (protocol.pooled_sees_update(0, 4), protocol.pooled_sees_update(1, 4)),
+        (false, true)
+    );
     assert_eq!(protocol.key_opens_update(), Some(true));
     assert!(protocol.claim().contains("toy key, no security"), "{}", protocol.claim());
     let real = built(json!({})).unwrap();
@@ -117,15 +127,21 @@ fn views_are_declared() {
         json!({ "key_bits": 2048, "precision": 1000000, "range": 1024.0 })
     );
     assert!(Paillier::new(Setting::default()).unwrap().warning().is_none());
-    assert!(Paillier::new(Setting { key_bits: 1024, ..Setting::default() }).unwrap().warning().is_some());
+    assert!(
+        Paillier::new(Setting { key_bits: 1024, ..Setting::default() })
+            .unwrap()
+            .warning()
+            .is_some()
+    );
 }
 
 #[test]
 fn rounds_repeat_bit_by_bit_and_differ_from_each_other() {
     let (updates, weights) = (updates(3, 100), [1, 1, 1]);
     let protocol = toy();
-    let upload =
-        |number| carry(protocol.as_ref(), &Round { number, ..round(&updates, &weights) }).unwrap().upload;
+    let upload = |number| {
+        carry(protocol.as_ref(), &Round { number, ..round(&updates, &weights) }).unwrap().upload
+    };
     let first = upload(0);
     assert_eq!(first, upload(0));
     assert_eq!(first, carry(toy().as_ref(), &round(&updates, &weights)).unwrap().upload);
@@ -138,7 +154,8 @@ fn values_on_a_grid_are_summed_exactly() {
     let updates: Vec<Vec<f32>> =
         (0..4).map(|c| (0..50).map(|i| ((i * c) as f32 - 70.0) * grid as f32).collect()).collect();
     let weights = [1; 4];
-    let seen = carry(toy().as_ref(), &Round { grid: Some(grid), ..round(&updates, &weights) }).unwrap();
+    let seen =
+        carry(toy().as_ref(), &Round { grid: Some(grid), ..round(&updates, &weights) }).unwrap();
     for (i, got) in seen.mean.iter().enumerate() {
         assert_eq!(*got, mean(&updates, &weights, i) as f32);
     }
@@ -167,7 +184,10 @@ fn sums_that_could_overflow_are_refused_before_the_run() {
     assert!(real.check(&federation(10_000, 1_000_000)).is_ok());
     for clients in [0, 1] {
         let error = real.check(&federation(clients, 1)).unwrap_err().to_string();
-        assert!(error.starts_with("training.clients") && error.ends_with("write at least 2"), "{error}");
+        assert!(
+            error.starts_with("training.clients") && error.ends_with("write at least 2"),
+            "{error}"
+        );
     }
     let error = real.check(&federation(usize::MAX, 1 << 60)).unwrap_err().to_string();
     assert!(error.contains("training.clients") && error.contains("64 bits"), "{error}");
@@ -205,7 +225,8 @@ fn rounds_of_no_shape_are_errors() {
 #[test]
 fn estimates_grow_with_the_work() {
     let protocol = toy();
-    let seconds = |values| protocol.estimate(&Federation { clients: 4, values, max_weight: 8 }).unwrap();
+    let seconds =
+        |values| protocol.estimate(&Federation { clients: 4, values, max_weight: 8 }).unwrap();
     let (small, large) = (seconds(1_000_000), seconds(2_000_000));
     assert!(small > 0.0 && (1.5..2.5).contains(&(large / small)), "{small} and {large}");
 }

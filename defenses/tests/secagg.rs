@@ -1,4 +1,5 @@
-//! The sum is exact for every pattern of dropouts at or above the threshold, and the round aborts by name below it.
+//! The sum is exact for every pattern of dropouts at or above the threshold, and the round aborts
+//! by name below it.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,8 @@ fn the_threshold_itself_is_enough() {
 
 #[test]
 fn a_sparse_graph_gives_the_same_sum() {
-    let drops: BTreeMap<u32, Phase> = (0..10).map(|i| (7 * i + 1, Phase::ALL[i as usize % 5])).collect();
+    let drops: BTreeMap<u32, Phase> =
+        (0..10).map(|i| (7 * i + 1, Phase::ALL[i as usize % 5])).collect();
     let graph = Graph::harary(80, 20, &mut stream(2, "secagg", "graph"));
     let outcome = carry(graph, 12, 30, Scheme::Ed25519, &Faults { drops, tamper: None }).unwrap();
     assert_eq!(outcome.survivors.len(), 80 - 6);
@@ -58,7 +60,8 @@ fn the_signature_scheme_does_not_change_the_sum() {
     let [a, b] = [Scheme::Ed25519, Scheme::RsaPss]
         .map(|scheme| carry(Graph::complete(5), 4, 20, scheme, &faults).unwrap());
     assert_eq!(a.sum, b.sum);
-    // Five messages of a client that stays, each with a signature; those of others that reach it vary.
+    // Five messages of a client that stays, each with a signature; those of others that reach it
+    // vary.
     assert_eq!(b.up[0] - a.up[0], 5 * (256 - 64));
 }
 
@@ -97,7 +100,8 @@ fn the_mean_is_the_plain_mean_of_the_survivors() {
         let weight = |c: usize| (1 + c % 7) as f64;
         let total: f64 = transcript.survivors.iter().map(|&c| weight(c)).sum();
         for (i, mean) in transcript.mean.iter().enumerate() {
-            let sum: f64 = transcript.survivors.iter().map(|&c| weight(c) * f64::from(updates[c][i])).sum();
+            let sum: f64 =
+                transcript.survivors.iter().map(|&c| weight(c) * f64::from(updates[c][i])).sum();
             assert!((f64::from(*mean) - sum / total).abs() < 1e-7, "{name} {i}: {mean}");
         }
         assert_eq!(transcript.failures.len(), 3);
@@ -106,7 +110,8 @@ fn the_mean_is_the_plain_mean_of_the_survivors() {
     }
 }
 
-/// The upload is uniform noise to the server: its words are as often odd as even, high as low, and unrelated to the update.
+/// The upload is uniform noise to the server: its words are as often odd as even, high as low, and
+/// unrelated to the update.
 #[test]
 fn the_upload_says_nothing_and_the_sum_everything() {
     let protocol = build("secagg", serde_json::json!({}));
@@ -120,12 +125,18 @@ fn the_upload_says_nothing_and_the_sum_everything() {
         assert!((ones - 2000.0).abs() < 5.0 * 1000f64.sqrt(), "bit {bit}: {ones}");
     }
     let seen = transcript.upload.naive(4000);
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
-    let cosine = dot(&seen, &updates[2]) / (dot(&seen, &seen) * dot(&updates[2], &updates[2])).sqrt();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>()
+    };
+    let cosine =
+        dot(&seen, &updates[2]) / (dot(&seen, &seen) * dot(&updates[2], &updates[2])).sqrt();
     assert!(cosine.abs() < 5.0 / 4000f64.sqrt(), "{cosine}");
     let total: f64 = (0..6).map(|c| (1 + c % 7) as f64).sum();
     let sum = transcript.sum.naive(4000);
-    let worst = sum.iter().zip(&transcript.mean).map(|(s, m)| (f64::from(*s) - f64::from(*m) * total).abs());
+    let worst = sum
+        .iter()
+        .zip(&transcript.mean)
+        .map(|(s, m)| (f64::from(*s) - f64::from(*m) * total).abs());
     assert!(worst.fold(0.0, f64::max) < 1e-5);
 }
 
@@ -198,13 +209,23 @@ fn what_cannot_work_is_refused_in_one_line() {
         ("secagg", serde_json::json!({"range": 0.0}), 5, "above 0"),
         ("secagg", serde_json::json!({"bits": 60}), 5, "2 to 52"),
         ("secagg", serde_json::json!({"bits": 13}), 5, "steps of 2.0e-3, above 0.001"),
-        ("secagg-plus", serde_json::json!({"bits": 13}), 500, "write bits = 14 or more, or a smaller range"),
+        (
+            "secagg-plus",
+            serde_json::json!({"bits": 13}),
+            500,
+            "write bits = 14 or more, or a smaller range",
+        ),
         ("secagg", serde_json::json!({}), 300, "secagg-plus"),
         ("secagg", serde_json::json!({"drop_phase": "lunch"}), 5, "lunch"),
         ("secagg", serde_json::json!({"treshold": 3}), 5, "threshold"),
         ("secagg-plus", serde_json::json!({"neighbours": 20}), 1000, "neighbours = 74"),
         ("secagg-plus", serde_json::json!({"neighbours": 75}), 1000, "even"),
-        ("secagg-plus", serde_json::json!({"corrupt_rate": 0.45, "dropout_rate": 0.4}), 1000, "lower"),
+        (
+            "secagg-plus",
+            serde_json::json!({"corrupt_rate": 0.45, "dropout_rate": 0.4}),
+            1000,
+            "lower",
+        ),
         ("secagg-plus", serde_json::json!({"dropouts": 101}), 1000, "at most 100"),
         ("secagg-plus", serde_json::json!({"corrupt_rate": 1.0}), 1000, "below 0.5"),
         ("secagg-plus", serde_json::json!({"threshold": 9}), 8, "write 5 to 8"),
@@ -217,7 +238,8 @@ fn what_cannot_work_is_refused_in_one_line() {
     assert!(line.contains("overflow"), "{line}");
 }
 
-/// Ragged updates, weights that are too few, a watched client that is not there; and the step, which a grid replaces.
+/// Ragged updates, weights that are too few, a watched client that is not there; and the step,
+/// which a grid replaces.
 #[test]
 fn a_round_whose_parts_do_not_fit_is_refused() {
     let (whole, mut ragged) = (updates(4, 10), updates(4, 10));
@@ -235,7 +257,10 @@ fn a_round_whose_parts_do_not_fit_is_refused() {
             progress: &|_, _, _| (),
         };
         let protocol = build("secagg", serde_json::json!({ "bits": bits }));
-        protocol.exchange(&round, &mut |p| stream(1, "fit", p)).map(|_| ()).map_err(|e| e.to_string())
+        protocol
+            .exchange(&round, &mut |p| stream(1, "fit", p))
+            .map(|_| ())
+            .map_err(|e| e.to_string())
     };
     assert_eq!(carry(32, &whole, &[1; 4], 3, None), Ok(()));
     let line = carry(32, &ragged, &[1; 4], 3, None).unwrap_err();
@@ -266,10 +291,14 @@ fn a_value_beyond_the_range_ends_the_round_with_the_remedy() {
         dropped: &[],
         progress: &|_, _, _| (),
     };
-    let error =
-        |parameters| build("secagg", parameters).exchange(&round, &mut |p| stream(1, "range", p)).map(|_| ());
+    let error = |parameters| {
+        build("secagg", parameters).exchange(&round, &mut |p| stream(1, "range", p)).map(|_| ())
+    };
     let line = error(serde_json::json!({})).unwrap_err().to_string();
-    assert!(line.contains("client 3") && line.contains("11.5") && line.contains("range = 16"), "{line}");
+    assert!(
+        line.contains("client 3") && line.contains("11.5") && line.contains("range = 16"),
+        "{line}"
+    );
     assert!(error(serde_json::json!({"out_of_range": "clip"})).is_ok());
     assert!(error(serde_json::json!({"range": 16.0})).is_ok());
 }

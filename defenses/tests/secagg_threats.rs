@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use defenses::protocol::ProtocolError;
 use defenses::secagg::{
-    Advert, Client, Delivery, Directory, Faults, Graph, Member, Phase, Plan, Refusal, Reveal, Server, Set,
-    decode_bundle, decode_reveals, encode_bundle, encode_reveals,
+    Advert, Client, Delivery, Directory, Faults, Graph, Member, Phase, Plan, Refusal, Reveal,
+    Server, Set, decode_bundle, decode_reveals, encode_bundle, encode_reveals,
 };
 use defenses::signatures::{
     EVERYONE, Header, Identity, Rejected, SERVER, Scheme, client, open, seal, server,
@@ -35,7 +35,8 @@ fn every_forged_replayed_swapped_or_cut_message_is_caught_and_named() {
     }
 }
 
-/// The server puts its own public key in the place of client 1's, to read the shares meant for it: it cannot sign for client 1.
+/// The server puts its own public key in the place of client 1's, to read the shares meant for it:
+/// it cannot sign for client 1.
 #[test]
 fn an_altered_public_key_is_detected() {
     let mallory = Identity::generate(ED).unwrap();
@@ -44,7 +45,8 @@ fn an_altered_public_key_is_detected() {
             reseal(&mut d, 5, &server(ED).unwrap(), |body| {
                 let mut adverts: Vec<Vec<u8>> =
                     decode_bundle(body).unwrap().iter().map(|m| m.to_vec()).collect();
-                let header = Header { round: 5, phase: Phase::Keys.code(), sender: 1, recipient: EVERYONE };
+                let header =
+                    Header { round: 5, phase: Phase::Keys.code(), sender: 1, recipient: EVERYONE };
                 let advert = Advert { sealing: [9; 32], masking: [9; 32] };
                 adverts[0] = seal(&mallory, header, &advert.encode()).unwrap();
                 *body = encode_bundle(&adverts.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -57,7 +59,8 @@ fn an_altered_public_key_is_detected() {
     assert_eq!(outcome.failures[0].what, "refuses a message of client 1: forged signature");
 }
 
-/// A client reveals a wrong share, properly signed: of a survivor's seed, and of a dropped client's mask key.
+/// A client reveals a wrong share, properly signed: of a survivor's seed, and of a dropped client's
+/// mask key.
 #[test]
 fn a_wrong_share_is_excluded_and_its_sender_named() {
     let lie = |mut d: Delivery| {
@@ -76,7 +79,8 @@ fn a_wrong_share_is_excluded_and_its_sender_named() {
     let drops = BTreeMap::from([(4, Phase::Masked)]);
     let outcome = tampered(6, 4, drops.clone(), &lie).unwrap();
     assert_eq!(outcome.sum, plain_sum(&[0, 1, 2, 3, 5], 4));
-    let named: Vec<_> = outcome.failures.iter().filter(|f| f.what.contains("does not fit")).collect();
+    let named: Vec<_> =
+        outcome.failures.iter().filter(|f| f.what.contains("does not fit")).collect();
     assert!(named.len() == 6 && named.iter().all(|f| f.client == 2), "{:?}", outcome.failures);
     assert_eq!(named[1].what, "share of client 0 held by client 2 does not fit: 0 or 2 lied");
     // With no share to spare the round ends, and says whose secret is lost.
@@ -116,7 +120,8 @@ fn a_signed_lie_about_the_survivors_drops_only_the_liar() {
     assert_eq!((failure.client, &*failure.what), (2, "signed another set of survivors"));
 }
 
-/// Client 2 advertises a key of small order, or one of client 1's, properly signed: it alone is dropped.
+/// Client 2 advertises a key of small order, or one of client 1's, properly signed: it alone is
+/// dropped.
 #[test]
 fn a_signed_unusable_or_copied_key_drops_only_the_liar() {
     type Lie = fn(&mut Advert, &Advert);
@@ -149,14 +154,18 @@ fn a_signed_unusable_or_copied_key_drops_only_the_liar() {
     }
 }
 
-/// Both keys of client 1 passed on as client 2's too, signed by client 2: a server that does not look is not believed.
+/// Both keys of client 1 passed on as client 2's too, signed by client 2: a server that does not
+/// look is not believed.
 #[test]
 fn a_client_refuses_two_with_one_key() {
     let (mut clients, mail) = until(Phase::Keys);
-    let header = |sender, recipient| Header { round: 1, phase: Phase::Keys.code(), sender, recipient };
+    let header =
+        |sender, recipient| Header { round: 1, phase: Phase::Keys.code(), sender, recipient };
     let body = open(&mail[0], header(SERVER, 0), server(ED).unwrap().public()).unwrap();
-    let mut adverts: Vec<Vec<u8>> = decode_bundle(body).unwrap().iter().map(|m| m.to_vec()).collect();
-    let copied = open(&adverts[0], header(1, EVERYONE), client(ED, 1).unwrap().public()).unwrap().to_vec();
+    let mut adverts: Vec<Vec<u8>> =
+        decode_bundle(body).unwrap().iter().map(|m| m.to_vec()).collect();
+    let copied =
+        open(&adverts[0], header(1, EVERYONE), client(ED, 1).unwrap().public()).unwrap().to_vec();
     adverts[1] = seal(&client(ED, 2).unwrap(), header(2, EVERYONE), &copied).unwrap();
     let bundle = encode_bundle(&adverts.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let forged = seal(&server(ED).unwrap(), header(SERVER, 0), &bundle).unwrap();
@@ -174,13 +183,14 @@ fn an_input_of_another_length_is_refused() {
     }
 }
 
-/// The server tells one half that client 3 dropped out and the other half that it did not, to get both kinds of its shares, and passes
-/// on what they signed.
+/// The server tells one half that client 3 dropped out and the other half that it did not, to get
+/// both kinds of its shares, and passes on what they signed.
 #[test]
 fn a_split_view_of_the_survivors_reveals_nothing() {
     let (mut clients, mail) = until(Phase::Masked);
     let without = |to| {
-        let header = Header { round: 1, phase: Phase::Masked.code(), sender: SERVER, recipient: to };
+        let header =
+            Header { round: 1, phase: Phase::Masked.code(), sender: SERVER, recipient: to };
         seal(&server(ED).unwrap(), header, &Set::new(4, 0..3).encode()).unwrap()
     };
     let signed: Vec<Vec<u8>> = (0..4)
@@ -190,7 +200,8 @@ fn a_split_view_of_the_survivors_reveals_nothing() {
         })
         .collect();
     for (to, liar, others) in [(0, 2, [1, 2]), (2, 0, [0, 1]), (3, 1, [1, 2])] {
-        let header = Header { round: 1, phase: Phase::Consistency.code(), sender: SERVER, recipient: to };
+        let header =
+            Header { round: 1, phase: Phase::Consistency.code(), sender: SERVER, recipient: to };
         let bundle = encode_bundle(&others.map(|i: usize| &signed[i][..]));
         let bundle = seal(&server(ED).unwrap(), header, &bundle).unwrap();
         assert_eq!(clients[to as usize].reveal(&bundle).unwrap_err(), Refusal::Inconsistent(liar));

@@ -11,7 +11,8 @@ use crate::plan::Trial;
 /// Paths below the run folder of an image's truth and reconstruction.
 pub type Pictures = (Option<String>, Option<String>);
 
-/// Writes signal `n`'s images (`[B, C, H, W]` in `[0, 1]`) as PNG and the reconstruction as safetensors. Tables have no pictures.
+/// Writes signal `n`'s images (`[B, C, H, W]` in `[0, 1]`) as PNG and the reconstruction as
+/// safetensors. Tables have no pictures.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -37,8 +38,10 @@ pub fn save(
     }
     (0..batch)
         .map(|b| {
-            let (t, g) =
-                (format!("{folder}/trial-{n}-{b}-truth.png"), format!("{folder}/trial-{n}-{b}-guess.png"));
+            let (t, g) = (
+                format!("{folder}/trial-{n}-{b}-truth.png"),
+                format!("{folder}/trial-{n}-{b}-guess.png"),
+            );
             write_png(&run_dir.join(&t), &truth.get(b))?;
             write_png(&run_dir.join(&g), &guess.get(b))?;
             Ok((Some(t), Some(g)))
@@ -75,10 +78,14 @@ pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
         .to_kind(Kind::Uint8)
         .permute([1, 2, 0]);
     let bytes: Vec<u8> = Vec::try_from(rows.contiguous().reshape([-1])).unwrap_or_default();
-    let color = if size[0] == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
+    let color =
+        if size[0] == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
     let mut png = std::io::Cursor::new(Vec::new());
-    let failed =
-        |source: std::io::Error| HarnessError::Io { what: "write", path: path.display().to_string(), source };
+    let failed = |source: std::io::Error| HarnessError::Io {
+        what: "write",
+        path: path.display().to_string(),
+        source,
+    };
     image::write_buffer_with_format(
         &mut png,
         &bytes,
@@ -98,14 +105,20 @@ pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
 /// A file that cannot be read or is no picture.
 pub fn read_picture(path: &Path, channels: i64) -> Result<Tensor, HarnessError> {
     use std::io::ErrorKind::InvalidData;
-    let failed =
-        |source: std::io::Error| HarnessError::Io { what: "read", path: path.display().to_string(), source };
+    let failed = |source: std::io::Error| HarnessError::Io {
+        what: "read",
+        path: path.display().to_string(),
+        source,
+    };
     let bytes = std::fs::read(path).map_err(failed)?;
     let picture = image::load_from_memory(&bytes)
         .map_err(|e| failed(std::io::Error::new(InvalidData, format!("not a picture: {e}"))))?;
     let (height, width) = (i64::from(picture.height()), i64::from(picture.width()));
-    let (data, channels) =
-        if channels == 1 { (picture.to_luma8().into_raw(), 1) } else { (picture.to_rgb8().into_raw(), 3) };
+    let (data, channels) = if channels == 1 {
+        (picture.to_luma8().into_raw(), 1)
+    } else {
+        (picture.to_rgb8().into_raw(), 3)
+    };
     let rows = Tensor::from_slice(&data).reshape([height, width, channels]);
     Ok(rows.permute([2, 0, 1]).to_kind(Kind::Float) / 255.0)
 }

@@ -1,4 +1,5 @@
-//! The captured round: clients compute, defences act, the protocol carries; the adversary's observation is what its vantage leaves.
+//! The captured round: clients compute, defences act, the protocol carries; the adversary's
+//! observation is what its vantage leaves.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +41,8 @@ struct Caught {
     transcript: Transcript,
 }
 
-/// Runs the captured round of every signal. Signals are worked off one by one: an update of a large model weighs as much as the model.
+/// Runs the captured round of every signal. Signals are worked off one by one: an update of a large
+/// model weighs as much as the model.
 ///
 /// # Errors
 /// A defence or protocol that cannot act, or an update that is not finite.
@@ -59,17 +61,16 @@ pub fn run(
         let caught = catch(trial, world, &weights, sight, n, device, &mut printed, progress)?;
         price.add(&trial.terms("", ""), &caught.transcript);
         notes.extend(
-            caught
-                .transcript
-                .failures
-                .iter()
-                .map(|f| format!("trial {n}: client {} in phase `{}`: {}", f.client, f.phase, f.what)),
+            caught.transcript.failures.iter().map(|f| {
+                format!("trial {n}: client {} in phase `{}`: {}", f.client, f.phase, f.what)
+            }),
         );
         signals.push(caught.signal);
         behind.push(caught.behind);
     }
     if behind.iter().any(|b| b.len() != behind[0].len()) {
-        let why = "rounds lost different numbers of clients, so that their signals do not stand for equally many images; use trials = 1";
+        let why = "rounds lost different numbers of clients, so that their signals do not stand \
+            for equally many images; use trials = 1";
         return Err(attacks::AttackError::NotApplicable(why.into()).into());
     }
     let truth = world.truth.behind(&behind, vantage::cohort(trial, 0).len());
@@ -117,10 +118,12 @@ fn catch(
     };
     let (x, y) = (split(&world.truth.pixels), split(&world.truth.labels));
     let sent = setting.work(&clients, x, y, &mut memory, printed)?;
-    let weights_in_mean = round::weights(&trial.defenses, &vec![trial.local_examples(); clients.len()]);
+    let weights_in_mean =
+        round::weights(&trial.defenses, &vec![trial.local_examples(); clients.len()]);
     let (watched, colluders) = (vantage::watched(trial, n), vantage::colluders(trial, n));
     let transcript = setting.carry(&sent, &weights_in_mean, watched, &colluders, &[], progress)?;
-    let released = setting.release(&transcript.mean, transcript.survivors.len(), &mut memory, printed)?;
+    let released =
+        setting.release(&transcript.mean, transcript.survivors.len(), &mut memory, printed)?;
     let behind = vantage::behind(trial, sight, n, &transcript);
     if behind.is_empty() {
         let why = "every client behind the signal dropped out or colludes".to_string();
@@ -131,7 +134,9 @@ fn catch(
         _ => {
             let flat = vantage::seen(trial, sight, n, &transcript, &sent.updates, &weights_in_mean);
             let flat = flat.ok_or_else(|| {
-                attacks::AttackError::NotApplicable("the pooled secrets do not open the upload".into())
+                attacks::AttackError::NotApplicable(
+                    "the pooled secrets do not open the upload".into(),
+                )
             })?;
             setting.undo(&flat)?
         }
@@ -205,7 +210,8 @@ fn observe(
 fn public(trial: &Trial, world: &World, sight: Sight, contributors: usize) -> Vec<PublicDefense> {
     let captured = CapturedRound { clients: contributors, ..world.deployment.captured };
     let deployment = Deployment { captured, ..world.deployment.clone() };
-    let named = trial.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
+    let named =
+        trial.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
     named
         .zip(&trial.defenses)
         .map(|(named, defense)| PublicDefense {

@@ -44,7 +44,8 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps the panics of cells off the screen (they are in the records) and says the others in one line.
+/// Keeps the panics of cells off the screen (they are in the records) and says the others in one
+/// line.
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
         if let Some(reason) =
@@ -61,7 +62,8 @@ pub fn quiet_panics() {
     }));
 }
 
-/// `println!` knows no other way to say that standard output takes nothing more. A reader that has gone has seen enough.
+/// `println!` knows no other way to say that standard output takes nothing more. A reader that has
+/// gone has seen enough.
 fn no_output(reason: &str) -> ! {
     if reason.contains("Broken pipe") {
         std::process::exit(141);
@@ -76,7 +78,8 @@ const SCORING: &str = "scoring";
 /// Runs a cell. `None` where the user stopped it: nothing is recorded then.
 ///
 /// # Errors
-/// A run folder that takes no more files, such as on a full disk: that is no fault of the cell, and the next would fail likewise.
+/// A run folder that takes no more files, such as on a full disk: that is no fault of the cell, and
+/// the next would fail likewise.
 pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, HarnessError> {
     let start = Instant::now();
     if let Some(dir) = context.run_dir {
@@ -89,7 +92,9 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
         Ok(Ok(outcome)) => outcome,
         Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return Ok(None),
         Ok(Err((SCORING, error))) if error.is_io() => return Err(error),
-        Ok(Err((_, HarnessError::Attack(AttackError::NotApplicable(why))))) => Outcome::NotApplicable { why },
+        Ok(Err((_, HarnessError::Attack(AttackError::NotApplicable(why))))) => {
+            Outcome::NotApplicable { why }
+        }
         Ok(Err((stage, error))) => {
             Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) }
         }
@@ -124,8 +129,8 @@ fn stages(
     record.task = world.task.iter().cloned().collect();
     record.notes.extend(world.notes.iter().cloned());
     lap(wall, "training");
-    let captured =
-        capture::run(&trial, &world, context.device, context.progress).map_err(|e| ("capture", e))?;
+    let captured = capture::run(&trial, &world, context.device, context.progress)
+        .map_err(|e| ("capture", e))?;
     claims::note(record, &trial, &world, &captured).map_err(|e| ("capture", e))?;
     wall.rounds = captured.price.seconds();
     lap(wall, "capture");
@@ -139,7 +144,11 @@ fn stages(
     Ok(Outcome::Done)
 }
 
-fn attack(trial: &Trial, captured: &Captured, context: &Context) -> Result<Reconstruction, HarnessError> {
+fn attack(
+    trial: &Trial,
+    captured: &Captured,
+    context: &Context,
+) -> Result<Reconstruction, HarnessError> {
     let key = trial.spec.attack_key();
     let run = Run {
         seed: trial.spec.seed,
@@ -216,8 +225,9 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     one_line(&text.unwrap_or_else(|| "a panic without a message".into()))
 }
 
-/// What a message says first. libtorch's errors carry a stack trace, whose addresses differ from process to process and must not enter a
-/// record; in a panic they are quoted as `Torch("...")`, line ends escaped.
+/// What a message says first. libtorch's errors carry a stack trace, whose addresses differ from
+/// process to process and must not enter a record; in a panic they are quoted as `Torch("...")`,
+/// line ends escaped.
 fn one_line(text: &str) -> String {
     let quoted = text.split_once("value: Torch(\"").map(|(_, inner)| inner);
     let mut lines = quoted.unwrap_or(text).split("\\n").flat_map(str::lines).map(str::trim);
@@ -229,7 +239,8 @@ fn one_line(text: &str) -> String {
 mod tests {
     #[test]
     fn a_stack_trace_stays_out() {
-        let quoted = "called `Result::unwrap()` on an `Err` value: Torch(\"no memory\\nframe #0: f (0x7f15d8173d6a in libc10.so)\\n\")";
+        let quoted = "called `Result::unwrap()` on an `Err` value: Torch(\"no memory\\nframe #0: \
+            f (0x7f15d8173d6a in libc10.so)\\n\")";
         assert_eq!(super::one_line(quoted), "no memory");
         assert_eq!(super::one_line("\n no memory\nframe #0: f (0x7f15d8173d6a)"), "no memory");
         assert_eq!(super::one_line("value: Torch(\"short\")"), "short");

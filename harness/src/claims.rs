@@ -35,7 +35,9 @@ pub fn note(
                 Some(((defense, values), budget)) => {
                     let adaptive = defense.adaptive().map(String::from);
                     let uncovered = uncovered(defense.as_ref(), trial, captured);
-                    record.flags.extend(uncovered.iter().map(|why| format!("{}: {why}", named.name)));
+                    record
+                        .flags
+                        .extend(uncovered.iter().map(|why| format!("{}: {why}", named.name)));
                     perturbation(named, adaptive, values.clone(), budget, uncovered)
                 }
                 None => continue,
@@ -48,7 +50,8 @@ pub fn note(
     record.notes.extend(captured.notes.iter().cloned());
     let (survivors, cohort) = (captured.price.survivors(), vantage::cohort(trial, 0).len());
     if survivors < cohort as f64 {
-        record.threat += &format!(" {survivors} of {cohort} clients are in the sum; the others dropped out.");
+        record.threat +=
+            &format!(" {survivors} of {cohort} clients are in the sum; the others dropped out.");
     }
     record.notes.extend(undrawn(trial, world));
     Ok(())
@@ -61,7 +64,10 @@ fn undrawn(trial: &Trial, world: &World) -> Option<String> {
     let rate = captured.batch as f64 / trial.local_examples().max(1) as f64;
     let never = (1.0 - rate.min(1.0)).powi(captured.steps as i32);
     (sampled && never > 0.0).then(|| {
-        format!("steps sample their examples: about {:.0} % of the scored images were in none", 100.0 * never)
+        format!(
+            "steps sample their examples: about {:.0} % of the scored images were in none",
+            100.0 * never
+        )
     })
 }
 
@@ -112,7 +118,12 @@ fn perturbation(
     uncovered: Option<String>,
 ) -> DefenseNote {
     let Some(budget) = budget else {
-        return DefenseNote { name: named.name.clone(), claim: "no guarantee".into(), values, adaptive };
+        return DefenseNote {
+            name: named.name.clone(),
+            claim: "no guarantee".into(),
+            values,
+            adaptive,
+        };
     };
     if let Some(why) = uncovered {
         values.insert("epsilon_not_covering".into(), budget.epsilon);
@@ -121,7 +132,8 @@ fn perturbation(
     }
     values.insert("epsilon".into(), budget.epsilon);
     values.insert("delta".into(), budget.delta);
-    let each = budget.accountants.iter().map(|(name, epsilon)| (format!("epsilon_{name}"), *epsilon));
+    let each =
+        budget.accountants.iter().map(|(name, epsilon)| (format!("epsilon_{name}"), *epsilon));
     values.extend(each);
     DefenseNote { name: named.name.clone(), claim: budget.to_string(), values, adaptive }
 }

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use crate::settings::Flags;
 use crate::verbs;
 
-/// What an attacker can really recover from what federated-learning clients send, and what each defence costs.
+/// What an attacker can really recover from what federated-learning clients send, and what each
+/// defence costs.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -18,7 +19,9 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or machine refused; 101 a fault in bench itself; 130 stopped with Ctrl-C; 141 standard output closed.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran, but cells failed; 2 bad input; 3 files or \
+    machine refused; 101 a fault in bench itself; 130 stopped with Ctrl-C; 141 standard output \
+    closed.";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -71,9 +74,11 @@ pub enum Verb {
     Export(verbs::export::Args),
 }
 
-/// Answers a command line that is not to be run: help and version as they are, mistakes on one line. Returns the exit code.
+/// Answers a command line that is not to be run: help and version as they are, mistakes on one
+/// line. Returns the exit code.
 pub fn refuse(error: &clap::Error) -> u8 {
-    let help = !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    let help =
+        !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if help {
         let _ = error.print();
     } else {
@@ -88,6 +93,7 @@ fn one_line(text: &str) -> String {
         .lines()
         .map(str::trim)
         .take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information"));
-    let parts: Vec<&str> = lines.filter(|l| !l.is_empty()).map(|l| l.trim_start_matches("error: ")).collect();
+    let parts: Vec<&str> =
+        lines.filter(|l| !l.is_empty()).map(|l| l.trim_start_matches("error: ")).collect();
     format!("{}; see --help", parts.join("; ").replace(":; ", ": "))
 }

@@ -9,8 +9,8 @@ use crate::HarnessError;
 use crate::plan::Trial;
 use crate::{round, vantage};
 
-/// Deployment of a cell whose clients hold `parts`: the utility federation where the spec has one, else the attacked one with the rounds
-/// before the capture.
+/// Deployment of a cell whose clients hold `parts`: the utility federation where the spec has one,
+/// else the attacked one with the rounds before the capture.
 pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     let (spec, summed) = (&trial.spec, trial.protocol.server_sees_update() != Exposure::Clear);
     // Every client takes part in every round.
@@ -46,7 +46,17 @@ pub fn deployment(trial: &Trial, parts: &[Vec<usize>]) -> Deployment {
     };
     let rounds = t.rounds_before + 1;
     let (batch_size, examples) = (t.batch_size, least);
-    Deployment { clients, rounds, local_steps, batch_size, examples, client_rate, captured, values, summed }
+    Deployment {
+        clients,
+        rounds,
+        local_steps,
+        batch_size,
+        examples,
+        client_rate,
+        captured,
+        values,
+        summed,
+    }
 }
 
 /// The size of the captured round of one client; [`crate::capture`] says how many are averaged.
@@ -56,7 +66,8 @@ fn captured(trial: &Trial) -> CapturedRound {
         Source::Gradients | Source::OneStepUpdate => 1,
         _ => trial.local().steps(held),
     };
-    let clients = if trial.spec.source == Source::AggUpdate { trial.spec.training.clients } else { 1 };
+    let clients =
+        if trial.spec.source == Source::AggUpdate { trial.spec.training.clients } else { 1 };
     CapturedRound { batch: trial.spec.training.batch_size.min(held), steps, clients }
 }
 
@@ -66,7 +77,10 @@ pub fn utility_sizes(utility: &UtilitySpec, parts: &[Vec<usize>]) -> Vec<usize> 
 }
 
 fn extremes(sizes: &[usize]) -> (usize, usize) {
-    (sizes.iter().copied().min().unwrap_or(0).max(1), sizes.iter().copied().max().unwrap_or(0).max(1))
+    (
+        sizes.iter().copied().min().unwrap_or(0).max(1),
+        sizes.iter().copied().max().unwrap_or(0).max(1),
+    )
 }
 
 /// Refuses what its protocol or defences could not do with clients of these sizes.
@@ -91,12 +105,16 @@ pub fn has_statistics(net: &Network) -> bool {
     net.layout().specs().iter().any(|s| s.name.ends_with("running_mean"))
 }
 
-/// Refuses to train BatchNorm's statistics under a mechanism on updates: it must not release them as they are, and a model that was trained by
-/// its batches' statistics is nothing with others.
+/// Refuses to train BatchNorm's statistics under a mechanism on updates: it must not release them
+/// as they are, and a model that was trained by its batches' statistics is nothing with others.
 ///
 /// # Errors
 /// Says what to write instead.
-pub fn private_statistics(net: &Network, defenses: &[Box<dyn Defense>], mode: Mode) -> Result<(), SpecError> {
+pub fn private_statistics(
+    net: &Network,
+    defenses: &[Box<dyn Defense>],
+    mode: Mode,
+) -> Result<(), SpecError> {
     if mode == Mode::Eval
         || !has_statistics(net)
         || !defenses.iter().any(|d| d.private() && d.stage() != Stage::Training)
@@ -105,12 +123,14 @@ pub fn private_statistics(net: &Network, defenses: &[Box<dyn Defense>], mode: Mo
     }
     Err(SpecError::value(
         "model.params.norm",
-        "is BatchNorm, whose running statistics a private mechanism cannot release: the model would be judged by those it began with",
+        "is BatchNorm, whose running statistics a private mechanism cannot release: the model \
+         would be judged by those it began with",
         "write norm = \"group\", or batch_norm = \"eval\"",
     ))
 }
 
-/// One budget is about one federation: refuses guarantees that would have to cover two of different sizes.
+/// One budget is about one federation: refuses guarantees that would have to cover two of different
+/// sizes.
 ///
 /// # Errors
 /// Names the field to change.
@@ -120,14 +140,17 @@ pub fn federations(trial: &Trial) -> Result<(), SpecError> {
     if spec.training.rounds_before > 0 {
         return Err(SpecError::value(
             "utility",
-            "beside training.rounds_before, it would train on the same data a second time, which the guarantee does not cover",
+            "beside training.rounds_before, it would train on the same data a second time, which \
+             the guarantee does not cover",
             "leave one of them out",
         ));
     }
     let shares = trial.defenses.iter().any(|d| d.needs_sum());
     if shares && utility.clients != spec.training.clients {
-        let problem =
-            format!("is {}, but the attacked federation has {}", utility.clients, spec.training.clients);
+        let problem = format!(
+            "is {}, but the attacked federation has {}",
+            utility.clients, spec.training.clients
+        );
         return Err(SpecError::value(
             "utility.clients",
             problem,
@@ -141,7 +164,10 @@ pub fn federations(trial: &Trial) -> Result<(), SpecError> {
 ///
 /// # Errors
 /// Parameters for which no guarantee can be computed.
-pub fn budgets(trial: &Trial, deployment: &Deployment) -> Result<Vec<Option<Budget>>, HarnessError> {
+pub fn budgets(
+    trial: &Trial,
+    deployment: &Deployment,
+) -> Result<Vec<Option<Budget>>, HarnessError> {
     Ok(trial.defenses.iter().map(|d| d.privacy(deployment)).collect::<Result<_, _>>()?)
 }
 
@@ -162,15 +188,18 @@ pub fn estimate(trial: &Trial) -> Option<String> {
     };
     let captured = round(vantage::cohort(trial, 0).len(), 1);
     let others = spec.utility.as_ref().map_or(0.0, |utility| {
-        let most = utility.examples.unwrap_or(trial.data.len(spec.task.split) / utility.clients.max(1));
+        let most =
+            utility.examples.unwrap_or(trial.data.len(spec.task.split) / utility.clients.max(1));
         utility.rounds as f64 * round(utility.clients, most.max(1) as u64)
     });
     let rounds = (spec.trials + spec.training.rounds_before) as f64;
     let seconds = rounds * captured + others;
-    let name = spec.defenses.iter().find(|d| defenses::PROTOCOLS.iter().any(|e| e.name == d.name))?;
+    let name =
+        spec.defenses.iter().find(|d| defenses::PROTOCOLS.iter().any(|e| e.name == d.name))?;
     (seconds > LONG).then(|| {
         format!(
-            "{}: {values} values a client, about {captured:.0} s a round and {seconds:.0} s for all rounds of this cell",
+            "{}: {values} values a client, about {captured:.0} s a round and {seconds:.0} s for \
+             all rounds of this cell",
             name.name
         )
     })

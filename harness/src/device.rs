@@ -26,7 +26,10 @@ pub fn resolve(name: &str) -> Result<Device> {
     };
     let found = cuda_count();
     if wanted >= found {
-        bail!("device `{name}` is not here: {}; use --device cpu, or see `bench doctor`", count(found));
+        bail!(
+            "device `{name}` is not here: {}; use --device cpu, or see `bench doctor`",
+            count(found)
+        );
     }
     Ok(Device::Cuda(wanted))
 }
@@ -44,14 +47,20 @@ fn best() -> Device {
 fn mps() -> Result<Device> {
     match tch::utils::has_mps() {
         true => Ok(Device::Mps),
-        false => bail!("device `mps` is not here: it needs macOS on Apple silicon; use --device cpu"),
+        false => {
+            bail!("device `mps` is not here: it needs macOS on Apple silicon; use --device cpu")
+        }
     }
 }
 
 fn count(found: usize) -> String {
     match found {
         0 => "no CUDA device was found".into(),
-        n => format!("{n} CUDA device{} found (cuda:0 to cuda:{})", if n == 1 { "" } else { "s" }, n - 1),
+        n => format!(
+            "{n} CUDA device{} found (cuda:0 to cuda:{})",
+            if n == 1 { "" } else { "s" },
+            n - 1
+        ),
     }
 }
 
@@ -70,16 +79,20 @@ pub fn describe(device: Device) -> String {
     }
 }
 
-/// Loads libtorch's CUDA half where it lies beside the CPU half, once. A binary linked on a CPU machine names only `libtorch_cpu`; CUDA
-/// registers itself when its library is opened with global symbols.
+/// Loads libtorch's CUDA half where it lies beside the CPU half, once. A binary linked on a CPU
+/// machine names only `libtorch_cpu`; CUDA registers itself when its library is opened with global
+/// symbols.
 #[allow(unsafe_code)]
 pub fn open_cuda() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         for library in cuda_libraries() {
             let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_GLOBAL;
-            // SAFETY: the library is libtorch's own, its initialisers register operators and have no other preconditions.
-            if let Ok(library) = unsafe { libloading::os::unix::Library::open(Some(&library), flags) } {
+            // SAFETY: the library is libtorch's own, its initialisers register operators and have
+            // no other preconditions.
+            if let Ok(library) =
+                unsafe { libloading::os::unix::Library::open(Some(&library), flags) }
+            {
                 std::mem::forget(library);
                 break;
             }
@@ -87,7 +100,8 @@ pub fn open_cuda() {
     });
 }
 
-/// `libtorch_cuda.so` by name (found through `LD_LIBRARY_PATH`), then beside the `libtorch_cpu.so` that is loaded.
+/// `libtorch_cuda.so` by name (found through `LD_LIBRARY_PATH`), then beside the `libtorch_cpu.so`
+/// that is loaded.
 fn cuda_libraries() -> Vec<PathBuf> {
     let name = "libtorch_cuda.so";
     let mut places = vec![PathBuf::from(name)];
@@ -100,7 +114,9 @@ fn cuda_libraries() -> Vec<PathBuf> {
 /// The folder libtorch was loaded from (Linux only: read from the process's own memory map).
 pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let path =
-        maps.lines().filter_map(|l| l.split_whitespace().nth(5)).find(|p| p.ends_with("/libtorch_cpu.so"))?;
+    let path = maps
+        .lines()
+        .filter_map(|l| l.split_whitespace().nth(5))
+        .find(|p| p.ends_with("/libtorch_cpu.so"))?;
     PathBuf::from(path).parent().map(PathBuf::from)
 }

@@ -38,7 +38,9 @@ pub fn part(named: &Named) -> Result<Part, SpecError> {
     Err(SpecError::unknown_name("defence", &named.name, known))
 }
 
-fn names<T: ?Sized + 'static>(entries: &'static [&'static Entry<T>]) -> impl Iterator<Item = &'static str> {
+fn names<T: ?Sized + 'static>(
+    entries: &'static [&'static Entry<T>],
+) -> impl Iterator<Item = &'static str> {
     entries.iter().map(|e| e.name)
 }
 
@@ -50,10 +52,12 @@ pub struct Line {
     pub protocol: Box<dyn Protocol>,
 }
 
-/// Builds all of a cell's items and sees that they stand in the order in which they happen, and that none voids another's guarantee.
+/// Builds all of a cell's items and sees that they stand in the order in which they happen, and
+/// that none voids another's guarantee.
 ///
 /// # Errors
-/// Unknown names, a second protocol, an item that stands before one that acts earlier, or after one that it would undo.
+/// Unknown names, a second protocol, an item that stands before one that acts earlier, or after one
+/// that it would undo.
 pub fn up(items: &[Named]) -> Result<Line, SpecError> {
     let mut defenses: Vec<Box<dyn Defense>> = Vec::new();
     let mut protocol = None;
@@ -85,11 +89,20 @@ fn refused(at: usize, problem: impl Into<String>, remedy: impl Into<String>) -> 
     SpecError::value(format!("defenses.{at}"), problem, remedy)
 }
 
-fn in_order(at: usize, named: &Named, place: Place, before: Option<(Place, &str)>) -> Result<(), SpecError> {
-    let Some((earlier, name)) = before.filter(|(earlier, _)| *earlier > place) else { return Ok(()) };
+fn in_order(
+    at: usize,
+    named: &Named,
+    place: Place,
+    before: Option<(Place, &str)>,
+) -> Result<(), SpecError> {
+    let Some((earlier, name)) = before.filter(|(earlier, _)| *earlier > place) else {
+        return Ok(());
+    };
     let words = (place.words(), earlier.words());
-    let problem =
-        format!("`{}` acts {} but stands after `{name}`, which acts {}", named.name, words.0, words.1);
+    let problem = format!(
+        "`{}` acts {} but stands after `{name}`, which acts {}",
+        named.name, words.0, words.1
+    );
     Err(refused(at, problem, format!("write it before `{name}`")))
 }
 
@@ -98,9 +111,12 @@ fn carried(items: &[Named], line: &Line) -> Result<(), SpecError> {
     if line.protocol.server_sees_sum() != Exposure::Clear
         && let Some(at) = items.iter().position(at_server)
     {
-        let problem =
-            format!("`{}` acts on the mean at the server, which holds only its ciphertext", items[at].name);
-        let remedy = "use a defence of the clients, such as `dp-distributed`, or a protocol whose sum the server reads";
+        let problem = format!(
+            "`{}` acts on the mean at the server, which holds only its ciphertext",
+            items[at].name
+        );
+        let remedy = "use a defence of the clients, such as `dp-distributed`, or a protocol whose \
+            sum the server reads";
         return Err(refused(at, problem, remedy));
     }
     if line.protocol.server_sees_update() != Exposure::Clear {
@@ -109,10 +125,15 @@ fn carried(items: &[Named], line: &Line) -> Result<(), SpecError> {
     match line.defenses.iter().position(|d| d.needs_sum()) {
         Some(at) => {
             let problem = format!(
-                "each client of `{}` adds only its share of the noise, which protects a sum but no single update",
+                "each client of `{}` adds only its share of the noise, which protects a sum but \
+                 no single update",
                 items[at].name
             );
-            Err(refused(at, problem, "put a protocol that hides single updates after it, such as `secagg`"))
+            Err(refused(
+                at,
+                problem,
+                "put a protocol that hides single updates after it, such as `secagg`",
+            ))
         }
         None => Ok(()),
     }
@@ -122,21 +143,30 @@ fn at_server(item: &Named) -> bool {
     matches!(part(item), Ok(Part::Defense(d)) if d.stage() == Stage::Server)
 }
 
-/// What may not follow upon earlier defences, because it would void their guarantee: the problem and its remedy.
-fn after(earlier: &[Box<dyn Defense>], next: &dyn Defense) -> Result<(), (&'static str, &'static str)> {
+/// What may not follow upon earlier defences, because it would void their guarantee: the problem
+/// and its remedy.
+fn after(
+    earlier: &[Box<dyn Defense>],
+    next: &dyn Defense,
+) -> Result<(), (&'static str, &'static str)> {
     if earlier.iter().any(|d| d.needs_sum()) {
         return Err((
-            "acts after noise was drawn in shares, which protects only the plain sum of what clients noised",
+            "acts after noise was drawn in shares, which protects only the plain sum of what \
+             clients noised",
             "let nothing but the protocol follow the distributed noise",
         ));
     }
     if next.reads_examples() && earlier.iter().any(|d| d.private()) {
         return Err((
-            "looks at the private examples after a mechanism that protects them, and voids its guarantee",
+            "looks at the private examples after a mechanism that protects them, and voids its \
+             guarantee",
             "write it before that mechanism, or leave one of them out",
         ));
     }
-    if next.private() && next.stage() == Stage::Training && earlier.iter().any(|d| d.mixes_examples()) {
+    if next.private()
+        && next.stage() == Stage::Training
+        && earlier.iter().any(|d| d.mixes_examples())
+    {
         return Err((
             "protects single training items, but a defence before it puts one example into several",
             "leave one of them out, or protect whole clients",

@@ -9,8 +9,9 @@ pub fn libtorch() -> String {
     let version = device::libtorch_folder()
         .and_then(|lib| std::fs::read_to_string(lib.parent()?.join("version.py")).ok())
         .and_then(|text| {
-            text.lines()
-                .find_map(|l| l.strip_prefix("__version__ = ").map(|v| v.trim_matches('\'').to_string()))
+            text.lines().find_map(|l| {
+                l.strip_prefix("__version__ = ").map(|v| v.trim_matches('\'').to_string())
+            })
         });
     let flavour = if device::cuda_count() > 0 { "cuda" } else { "cpu" };
     format!("{} ({flavour})", version.unwrap_or_else(|| "2.11".into()))
@@ -30,8 +31,9 @@ pub fn device(device: Device) -> String {
 
 /// Name and memory of a GPU, as `nvidia-smi` prints them.
 pub fn gpu(index: usize) -> Option<String> {
-    let query = ["--query-gpu=name,memory.total", "--format=csv,noheader", &format!("--id={index}")]
-        .map(String::from);
+    let query =
+        ["--query-gpu=name,memory.total", "--format=csv,noheader", &format!("--id={index}")]
+            .map(String::from);
     let out = std::process::Command::new("nvidia-smi").args(query).output().ok()?;
     let text = String::from_utf8(out.stdout).ok()?;
     out.status.success().then(|| text.trim().to_string()).filter(|t| !t.is_empty())

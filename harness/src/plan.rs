@@ -50,7 +50,8 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
     let mut spec = spec.clone();
     spell_out(&mut spec)?;
     let data = open(&spec, root)?;
-    let attack = (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
+    let attack =
+        (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
     let line::Line { defenses, protocol } = line::up(&spec.defenses)?;
     let mut net = network(&spec.model, data.card())?;
     for defense in &defenses {
@@ -61,8 +62,13 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
 
 fn open(spec: &CellSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
     let task = &spec.task;
-    let request =
-        Request { root, size: task.size, label: task.label.as_deref(), limit: task.limit, seed: spec.seed };
+    let request = Request {
+        root,
+        size: task.size,
+        label: task.label.as_deref(),
+        limit: task.limit,
+        seed: spec.seed,
+    };
     Ok(datasets::open(&task.dataset, &request)?)
 }
 
@@ -75,13 +81,15 @@ pub fn network(spec: &ModelSpec, card: &Card) -> Result<Network, HarnessError> {
         datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
         datasets::Kind::Table => vec![card.channels as i64],
     };
-    let architecture = (suites::find("model", learning::models::ENTRIES, &spec.name)?.build)(&spec.params)?;
+    let architecture =
+        (suites::find("model", learning::models::ENTRIES, &spec.name)?.build)(&spec.params)?;
     let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
     Ok(Network::new(model, card.mean.clone(), card.std.clone()))
 }
 
 impl Trial {
-    /// Why this cell cannot be run as specified, where it cannot: the attack needs what the threat withholds.
+    /// Why this cell cannot be run as specified, where it cannot: the attack needs what the threat
+    /// withholds.
     pub fn not_applicable(&self) -> Option<String> {
         let granted = |fact: &Fact| self.spec.facts.contains(fact);
         let missing: Vec<String> =
@@ -95,12 +103,15 @@ impl Trial {
         }
         if self.spec.source != Source::Gradients && !granted(&Fact::LearningRate) {
             return Some(
-                "an update can only be read as a gradient by an adversary who knows the learning rate".into(),
+                "an update can only be read as a gradient by an adversary who knows the learning \
+                 rate"
+                    .into(),
             );
         }
         if self.spec.training.augment && self.spec.source == Source::Gradients {
             return Some(
-                "a bare gradient is taken of unaugmented images; use one_step_update, or augment = false"
+                "a bare gradient is taken of unaugmented images; use one_step_update, or augment \
+                 = false"
                     .into(),
             );
         }
@@ -115,7 +126,9 @@ impl Trial {
             || (spec.attack.name == "feature-inversion" && !spec.facts.contains(&Fact::Labels));
         let multi = self.data.card().labels == LabelKind::MultiLabel;
         (multi && infers).then(|| {
-            "label inference is defined for one class an image; on multi-label tasks grant the fact `labels` (and set labels = \"known\" where the attack has it)".into()
+            "label inference is defined for one class an image; on multi-label tasks grant the \
+             fact `labels` (and set labels = \"known\" where the attack has it)"
+                .into()
         })
     }
 

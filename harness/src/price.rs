@@ -20,7 +20,8 @@ pub struct Price {
 }
 
 impl Price {
-    /// Adds one round. The next model reaches every client as 32-bit floats, or as the sum that it decrypts.
+    /// Adds one round. The next model reaches every client as 32-bit floats, or as the sum that it
+    /// decrypts.
     pub fn add(&mut self, terms: &Terms, transcript: &Transcript) {
         // Who decrypts the sum receives the next model with it; else the server sends it.
         let sends = terms.protocol.server_sees_sum() == Exposure::Clear;
@@ -47,16 +48,21 @@ impl Price {
         (self.up.div_ceil(share), self.down.div_ceil(share))
     }
 
-    /// Bytes `(up, down)` of `clients` clients in one round, on average: where only the watched one was computed, the others send as much.
+    /// Bytes `(up, down)` of `clients` clients in one round, on average: where only the watched one
+    /// was computed, the others send as much.
     pub fn of_round(&self, clients: usize) -> (u64, u64) {
-        let all =
-            |sum: u64| (sum as u128 * clients as u128).div_ceil((self.rounds * self.clients).max(1) as u128);
+        let all = |sum: u64| {
+            (sum as u128 * clients as u128).div_ceil((self.rounds * self.clients).max(1) as u128)
+        };
         (all(self.up) as u64, all(self.down) as u64)
     }
 
     /// Seconds of each of the protocol's phases in one round, on average.
     pub fn seconds(&self) -> BTreeMap<String, f64> {
-        self.seconds.iter().map(|(phase, s)| (phase.clone(), s / self.rounds.max(1) as f64)).collect()
+        self.seconds
+            .iter()
+            .map(|(phase, s)| (phase.clone(), s / self.rounds.max(1) as f64))
+            .collect()
     }
 
     /// Clients whose updates were in the mean, on average.

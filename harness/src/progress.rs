@@ -66,9 +66,13 @@ impl Display {
                 ));
                 state.total = Some(bar);
             }
-            Style::Lines if settled > 0 => line(&format!("{open} cells to run, {settled} already done")),
+            Style::Lines if settled > 0 => {
+                line(&format!("{open} cells to run, {settled} already done"))
+            }
             Style::Lines => line(&format!("{open} cells to run")),
-            Style::Json => print_json(&json!({ "event": "begin", "open": open, "settled": settled })),
+            Style::Json => {
+                print_json(&json!({ "event": "begin", "open": open, "settled": settled }))
+            }
         }
     }
 
@@ -173,13 +177,18 @@ fn print_json(value: &serde_json::Value) {
 pub fn label(spec: &CellSpec) -> String {
     let defenses: Vec<&str> = spec.defenses.iter().map(|d| d.name.as_str()).collect();
     let defended = if defenses.is_empty() { "none".into() } else { defenses.join("+") };
-    format!("{} {} {} {} {defended}", spec.task.dataset, spec.model.name, spec.source, spec.attack.name)
+    format!(
+        "{} {} {} {} {defended}",
+        spec.task.dataset, spec.model.name, spec.source, spec.attack.name
+    )
 }
 
-/// Mean of a metric over the images that have it; an exact reconstruction counts as the PSNR cap, as in reports.
+/// Mean of a metric over the images that have it; an exact reconstruction counts as the PSNR cap,
+/// as in reports.
 pub fn mean(record: &CellRecord, metric: &str) -> Option<f64> {
     let cap = if metric == "psnr" { CAP_DB } else { f64::INFINITY };
-    let values: Vec<f64> = record.scores(metric).into_iter().flatten().map(|v| v.min(cap)).collect();
+    let values: Vec<f64> =
+        record.scores(metric).into_iter().flatten().map(|v| v.min(cap)).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -190,7 +199,9 @@ fn summary(record: &CellRecord) -> String {
         Outcome::Failed { stage, message } => format!("{what}: FAILED in {stage}: {message}"),
         Outcome::NotApplicable { why } => format!("{what}: not applicable: {why}"),
         Outcome::Done => match (mean(record, "psnr"), mean(record, "ssim")) {
-            (Some(psnr), Some(ssim)) => format!("{what}: PSNR {psnr:.2} dB, SSIM {ssim:.3} ({seconds:.1} s)"),
+            (Some(psnr), Some(ssim)) => {
+                format!("{what}: PSNR {psnr:.2} dB, SSIM {ssim:.3} ({seconds:.1} s)")
+            }
             (Some(psnr), None) => format!("{what}: PSNR {psnr:.2} dB ({seconds:.1} s)"),
             _ => format!("{what}: done ({seconds:.1} s)"),
         },

@@ -1,4 +1,5 @@
-//! One federated round with every defence in its place: clients work, defences act, the protocol carries, the server releases.
+//! One federated round with every defence in its place: clients work, defences act, the protocol
+//! carries, the server releases.
 
 use std::collections::BTreeMap;
 
@@ -56,8 +57,9 @@ pub struct Terms<'a> {
     pub seed: u64,
     /// Key of all streams of clients and server: the same for every attack.
     pub key: &'a str,
-    /// Key of the protocol's secrets: another for another model or line of defences, since the difference of two uploads under one mask
-    /// would be the difference of two updates in the clear.
+    /// Key of the protocol's secrets: another for another model or line of defences, since the
+    /// difference of two uploads under one mask would be the difference of two updates in the
+    /// clear.
     pub secrets: &'a str,
 }
 
@@ -96,7 +98,9 @@ impl Worked {
     /// The first client whose training diverged, by its place.
     pub fn diverged(&self) -> Option<usize> {
         let whole: Vec<bool> = (0..self.update.trials())
-            .map(|c| self.update.tensors.iter().all(|t| t.get(c).isfinite().all().int64_value(&[]) != 0))
+            .map(|c| {
+                self.update.tensors.iter().all(|t| t.get(c).isfinite().all().int64_value(&[]) != 0)
+            })
             .collect();
         whole.iter().position(|whole| !whole)
     }
@@ -120,7 +124,8 @@ impl Setting<'_> {
         clients.iter().map(|c| stream(self.terms.seed, self.terms.key, &name(c))).collect()
     }
 
-    /// Local work and the defences of clients that hold equally many examples: `pixels` `[C, E, ...]` and labels on the round's device.
+    /// Local work and the defences of clients that hold equally many examples: `pixels` `[C, E,
+    /// ...]` and labels on the round's device.
     ///
     /// # Errors
     /// Whatever a defence refuses.
@@ -136,7 +141,8 @@ impl Setting<'_> {
         self.send(clients, worked, memory, printed)
     }
 
-    /// Local work alone, up to the defences that act on updates; clients of other lots may work at the same time.
+    /// Local work alone, up to the defences that act on updates; clients of other lots may work at
+    /// the same time.
     ///
     /// # Errors
     /// Whatever a defence refuses.
@@ -159,7 +165,8 @@ impl Setting<'_> {
         self.train(clients, examples, steps, state)
     }
 
-    /// The defences that act on updates, and the updates as they are sent. Lots follow one another: defences may count.
+    /// The defences that act on updates, and the updates as they are sent. Lots follow one another:
+    /// defences may count.
     ///
     /// # Errors
     /// Whatever a defence refuses.
@@ -177,7 +184,8 @@ impl Setting<'_> {
         }
         let mut grid = None;
         for (place, defense) in self.terms.defenses.iter().enumerate() {
-            // The same noise meets every attack on this world (and, scaled, every epsilon): what differs is the attack, not its luck.
+            // The same noise meets every attack on this world (and, scaled, every epsilon): what
+            // differs is the attack, not its luck.
             let mut rngs = self.streams(&format!("defence-{place}"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, Some(&examples));
             turn.steps = steps;
@@ -225,22 +233,42 @@ impl Setting<'_> {
         let (x, y) = (&examples.pixels, &examples.labels);
         let Some(local) = self.local else {
             let update = client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs);
-            return Ok(Worked { update, examples, dropped: Vec::new(), losses: Vec::new(), state, steps });
+            return Ok(Worked {
+                update,
+                examples,
+                dropped: Vec::new(),
+                losses: Vec::new(),
+                state,
+                steps,
+            });
         };
-        let trained = client::train_on(net, weights, x, y, local, &rules, self.mode, &mut rngs, state);
+        let trained =
+            client::train_on(net, weights, x, y, local, &rules, self.mode, &mut rngs, state);
         let update = tch::no_grad(|| trained.params.sub(weights).map(Tensor::detach));
         let losses = trained.loss.and_then(|l| Vec::try_from(l).ok()).unwrap_or_default();
-        Ok(Worked { update, examples, dropped: trained.dropped, losses, state: trained.state, steps })
+        Ok(Worked {
+            update,
+            examples,
+            dropped: trained.dropped,
+            losses,
+            state: trained.state,
+            steps,
+        })
     }
 
-    /// The defences' rule for gradients, with the sampling rate of clients that hold so many examples.
+    /// The defences' rule for gradients, with the sampling rate of clients that hold so many
+    /// examples.
     fn rule(&self, held: usize) -> Result<Option<client::GradientRule>, HarnessError> {
         let batch = self.local.map_or(held, |l| l.batch_size.min(held));
         for defense in self.terms.defenses {
             if let Some(rule) = defense.gradient_rule(self.deployment)? {
                 client::check_private(self.terms.net, self.mode)?;
                 let rate = batch as f64 / held as f64;
-                return Ok(Some(client::GradientRule { rate, expected_batch: batch as f64, ..rule }));
+                return Ok(Some(client::GradientRule {
+                    rate,
+                    expected_batch: batch as f64,
+                    ..rule
+                }));
             }
         }
         Ok(None)
@@ -300,17 +328,24 @@ impl Setting<'_> {
         Ok(mean)
     }
 
-    /// What anyone makes of flat values that clients sent: public transformations undone, last first.
+    /// What anyone makes of flat values that clients sent: public transformations undone, last
+    /// first.
     ///
     /// # Errors
     /// Values of another number than the model's.
     pub fn undo(&self, values: &[f32]) -> Result<Params, HarnessError> {
         let update = Params::from_flat(self.weights.layout().clone(), values)?;
-        Ok(self.terms.defenses.iter().rev().fold(update, |update, d| tch::no_grad(|| d.undo(update))))
+        Ok(self
+            .terms
+            .defenses
+            .iter()
+            .rev()
+            .fold(update, |update, d| tch::no_grad(|| d.undo(update))))
     }
 }
 
-/// Weights of clients in the mean: their numbers of examples in lowest terms, or all 1 where a guarantee needs that.
+/// Weights of clients in the mean: their numbers of examples in lowest terms, or all 1 where a
+/// guarantee needs that.
 pub fn weights(defenses: &[Box<dyn Defense>], held: &[usize]) -> Vec<u64> {
     if defenses.iter().any(|d| d.equal_weights()) {
         return vec![1; held.len()];

@@ -20,7 +20,8 @@ use crate::world::Cache;
 pub struct Schedule<'a> {
     /// Cells side by side.
     pub jobs: usize,
-    /// libtorch threads inside a cell. Part of a CPU run's identity: a sum split over more threads rounds differently.
+    /// libtorch threads inside a cell. Part of a CPU run's identity: a sum split over more threads
+    /// rounds differently.
     pub threads: usize,
     /// Where tensors live.
     pub device: Device,
@@ -44,7 +45,8 @@ pub struct Tally {
 /// Runs every cell that the store has not settled, appending each record as its cell ends.
 ///
 /// # Errors
-/// A record that cannot be stored (nothing already stored is lost), or metrics that cannot be set up.
+/// A record that cannot be stored (nothing already stored is lost), or metrics that cannot be set
+/// up.
 pub fn run(
     cells: &[CellSpec],
     store: &mut RunStore,
@@ -60,7 +62,9 @@ pub fn run(
     std::thread::scope(|scope| {
         for worker in 0..schedule.jobs.min(open.len()).max(1) {
             let (sender, open, next, dir, cache) = (sender.clone(), &open, &next, &dir, &cache);
-            scope.spawn(move || work(worker, open, next, dir, cache, schedule, display, cancel, &sender));
+            scope.spawn(move || {
+                work(worker, open, next, dir, cache, schedule, display, cancel, &sender)
+            });
         }
         drop(sender);
         let stored: Result<(), HarnessError> = receiver.into_iter().try_for_each(|record| {

@@ -1,4 +1,5 @@
-//! Trained models as files: the weights, and beside them what they were trained on and how, so that nothing else is needed to use them.
+//! Trained models as files: the weights, and beside them what they were trained on and how, so that
+//! nothing else is needed to use them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -56,20 +57,24 @@ pub fn write(
 ) -> Result<(), HarnessError> {
     let bench = env!("CARGO_PKG_VERSION").to_string();
     let description = Description { bench, spec: spec.clone(), round, card: card.clone() };
-    let text = serde_json::to_string(&description).map_err(|e| HarnessError::Weights(e.to_string()))?;
+    let text =
+        serde_json::to_string(&description).map_err(|e| HarnessError::Weights(e.to_string()))?;
     Ok(checkpoint::save_described(path, &params.named(0), &text)?)
 }
 
 /// Opens a model that `bench train` wrote.
 ///
 /// # Errors
-/// A file that is no checkpoint, has no description, or whose tensors are not those of the model it names.
+/// A file that is no checkpoint, has no description, or whose tensors are not those of the model it
+/// names.
 pub fn open(path: &Path) -> Result<Saved, HarnessError> {
     let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
-    let none = || wrong("does not say what model it is; give a checkpoint that `bench train` wrote".into());
+    let none = || {
+        wrong("does not say what model it is; give a checkpoint that `bench train` wrote".into())
+    };
     let text = checkpoint::description(path)?.ok_or_else(none)?;
-    let Description { spec, round, card, .. } =
-        serde_json::from_str(&text).map_err(|e| wrong(format!("its description cannot be read: {e}")))?;
+    let Description { spec, round, card, .. } = serde_json::from_str(&text)
+        .map_err(|e| wrong(format!("its description cannot be read: {e}")))?;
     let net = network(&spec, &card).map_err(|e| wrong(e.to_string()))?;
     let params = start::load(&net, path)?;
     Ok(Saved { net: Arc::new(net), params, spec, round, card })

@@ -28,7 +28,8 @@ pub struct CellScores {
 /// Examples of the public split used for the mean image and the nearest neighbour, at most.
 const POOL: usize = 2000;
 
-/// Pairs, scores and saves every reconstructed image; `folder` (below `run_dir`) receives pictures and tensors.
+/// Pairs, scores and saves every reconstructed image; `folder` (below `run_dir`) receives pictures
+/// and tensors.
 ///
 /// # Errors
 /// Metrics, data or files.
@@ -45,7 +46,8 @@ pub fn score(
     if public_split(trial.data.as_ref(), trial.spec.task.split).is_none() {
         // Without public images these two would only repeat grey.
         out.baselines.retain(|name, _| name != "mean" && name != "nearest");
-        out.notes.push("no public split: the null baselines mean and nearest are not measured".into());
+        out.notes
+            .push("no public split: the null baselines mean and nearest are not measured".into());
     }
     let batch = truth.pixels.size()[1] as usize;
     for n in 0..trial.spec.trials {
@@ -58,7 +60,9 @@ pub fn score(
             Some(dir) => artifacts::save(trial, dir, n, &aligned, &true_pixels)?,
             None => vec![(None, None); batch],
         };
-        for (b, (image, (truth_png, guess_png))) in scored.images.into_iter().zip(pictures).enumerate() {
+        for (b, (image, (truth_png, guess_png))) in
+            scored.images.into_iter().zip(pictures).enumerate()
+        {
             let place = n * batch + b;
             let (label, guessed_label, matched) = labels[b];
             let mut scores = image.scores;
@@ -89,7 +93,8 @@ pub fn score(
     Ok(out)
 }
 
-/// `(true label, guessed label, match)` of each image of signal `n`; `order[b]` is the guess paired with truth `b`.
+/// `(true label, guessed label, match)` of each image of signal `n`; `order[b]` is the guess paired
+/// with truth `b`.
 fn labels(
     trial: &Trial,
     truth: &Truth,
@@ -103,12 +108,17 @@ fn labels(
         true => Vec::try_from(&own).unwrap_or_default(),
         false => vec![-1; order.len()],
     };
-    let guesses: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(n as i64)).ok());
-    let guessed: Vec<Option<i64>> =
-        order.iter().map(|&g| guesses.as_ref().and_then(|l| l.get(g).copied()).filter(|&l| l >= 0)).collect();
-    // An attack that was granted the labels, or recovers none, has told nothing: only guesses are scored.
-    let granted =
-        !single || guesses.is_none() || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
+    let guesses: Option<Vec<i64>> =
+        found.labels.as_ref().and_then(|l| Vec::try_from(l.get(n as i64)).ok());
+    let guessed: Vec<Option<i64>> = order
+        .iter()
+        .map(|&g| guesses.as_ref().and_then(|l| l.get(g).copied()).filter(|&l| l >= 0))
+        .collect();
+    // An attack that was granted the labels, or recovers none, has told nothing: only guesses are
+    // scored.
+    let granted = !single
+        || guesses.is_none()
+        || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
     let matches = label_match::label_match(&guessed, &true_labels, granted);
     true_labels.into_iter().zip(guessed).zip(matches).map(|((t, g), m)| (t, g, m)).collect()
 }
@@ -135,7 +145,10 @@ fn null_scores(
     guesses
         .into_iter()
         .map(|(name, guess)| {
-            Ok((name.to_string(), panel.score(&guess, &flat)?.images.into_iter().map(|i| i.scores).collect()))
+            Ok((
+                name.to_string(),
+                panel.score(&guess, &flat)?.images.into_iter().map(|i| i.scores).collect(),
+            ))
         })
         .collect()
 }

@@ -47,23 +47,31 @@ pub struct ScoreOptions<'a> {
     pub pair: bool,
 }
 
-/// Scores a reconstruction against its original: two image files, or two folders whose files are matched by name
-/// without ending, or by the Hungarian assignment where `pair` is set (all images then need one size).
+/// Scores a reconstruction against its original: two image files, or two folders whose files are
+/// matched by name without ending, or by the Hungarian assignment where `pair` is set (all images
+/// then need one size).
 ///
 /// Pictures are read as grey where both are grey and as RGB otherwise; an alpha channel is dropped.
 ///
 /// # Errors
-/// [`MetricError`], one line naming the file: unreadable, sizes that differ, names without a partner.
+/// [`MetricError`], one line naming the file: unreadable, sizes that differ, names without a
+/// partner.
 pub fn score_files(truth: &Path, guess: &Path, options: &ScoreOptions) -> Result<ScoreTable> {
     let pairs = match (truth.is_dir(), guess.is_dir()) {
         (true, true) if options.pair => pair_by_content(&list(truth)?, &list(guess)?)?,
         (true, true) => pair_by_name(&list(truth)?, &list(guess)?, guess)?,
         (false, false) => vec![(truth.to_path_buf(), guess.to_path_buf())],
         (true, false) => {
-            return Err(problem(guess, "is not a folder, but the truth is; give two files or two folders"));
+            return Err(problem(
+                guess,
+                "is not a folder, but the truth is; give two files or two folders",
+            ));
         }
         (false, true) => {
-            return Err(problem(guess, "is a folder, but the truth is not; give two files or two folders"));
+            return Err(problem(
+                guess,
+                "is a folder, but the truth is not; give two files or two folders",
+            ));
         }
     };
     let panel = Panel::open(&Setup { data_root: options.data_root, device: options.device });
@@ -119,14 +127,16 @@ fn open(path: &Path) -> Result<DynamicImage> {
     })
 }
 
-/// `[1, 1 or 3, H, W]` in `[0, 1]`, in double precision, so that a picture read as grey and as RGB has the same values.
+/// `[1, 1 or 3, H, W]` in `[0, 1]`, in double precision, so that a picture read as grey and as RGB
+/// has the same values.
 fn pixels(image: &DynamicImage, grey: bool) -> Tensor {
     let (w, h) = (i64::from(image.width()), i64::from(image.height()));
     let wide = image.color().bytes_per_pixel() > image.color().channel_count();
     let levels = |values: &[u16], top: f64| {
         Tensor::from_slice(&values.iter().map(|&v| f64::from(v) / top).collect::<Vec<_>>())
     };
-    let bytes = |values: Vec<u8>| levels(&values.into_iter().map(u16::from).collect::<Vec<_>>(), 255.0);
+    let bytes =
+        |values: Vec<u8>| levels(&values.into_iter().map(u16::from).collect::<Vec<_>>(), 255.0);
     let flat = match (wide, grey) {
         (true, true) => levels(image.to_luma16().as_raw(), 65_535.0),
         (true, false) => levels(image.to_rgb16().as_raw(), 65_535.0),
@@ -142,7 +152,8 @@ fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
     for entry in entries {
         let path = entry.map_err(|e| problem(folder, e.to_string()))?.path();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
+        let extension =
+            path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         if !EXTENSIONS.contains(&extension.as_str()) || !path.is_file() {
             continue;
@@ -183,7 +194,10 @@ fn pair_by_name(
     truth.iter().map(partner).collect()
 }
 
-fn pair_by_content(truth: &BTreeMap<String, PathBuf>, guess: &BTreeMap<String, PathBuf>) -> Result<Pairs> {
+fn pair_by_content(
+    truth: &BTreeMap<String, PathBuf>,
+    guess: &BTreeMap<String, PathBuf>,
+) -> Result<Pairs> {
     let (truth, guess): (Vec<_>, Vec<_>) = (truth.values().collect(), guess.values().collect());
     let first = truth[0];
     if guess.len() < truth.len() {
@@ -192,7 +206,8 @@ fn pair_by_content(truth: &BTreeMap<String, PathBuf>, guess: &BTreeMap<String, P
     }
     // Comparing each file with the first original gives the one size that all must have.
     let batch = |paths: &[&PathBuf]| -> Result<Tensor> {
-        let rows: Result<Vec<Tensor>> = paths.iter().map(|p| Ok(rgb(&load_pair(first, p)?.1))).collect();
+        let rows: Result<Vec<Tensor>> =
+            paths.iter().map(|p| Ok(rgb(&load_pair(first, p)?.1))).collect();
         Ok(Tensor::cat(&rows?, 0))
     };
     let order = pairing::pair(&batch(&guess)?, &batch(&truth)?)?;
@@ -204,7 +219,8 @@ fn rgb(x: &Tensor) -> Tensor {
 }
 
 fn mean(rows: &[ScoreRow]) -> Scores {
-    let names = rows.first().map(|row| row.scores.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let names =
+        rows.first().map(|row| row.scores.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let of = |name: &String| {
         let values: Vec<f64> =
             rows.iter().filter_map(|row| row.scores.get(name).copied().flatten()).collect();
@@ -226,15 +242,19 @@ impl std::fmt::Display for ScoreTable {
         let label = |row: &ScoreRow| {
             row.guess.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
         };
-        let width = self.rows.iter().map(|row| label(row).chars().count()).max().unwrap_or(0).max(5);
+        let width =
+            self.rows.iter().map(|row| label(row).chars().count()).max().unwrap_or(0).max(5);
         write!(f, "{:width$}", "guess")?;
         for name in &names {
             write!(f, "  {name:>9}")?;
         }
         writeln!(f)?;
         for row in &self.rows {
-            let flags =
-                if row.flags.is_empty() { String::new() } else { format!("  [{}]", row.flags.join(", ")) };
+            let flags = if row.flags.is_empty() {
+                String::new()
+            } else {
+                format!("  [{}]", row.flags.join(", "))
+            };
             writeln!(f, "{:width$}{}{flags}", label(row), cells(&names, &row.scores))?;
         }
         if self.rows.len() > 1 {

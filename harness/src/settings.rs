@@ -1,5 +1,6 @@
-//! Settings that every verb shares: where data lie, which device, how many threads. Flags win over the environment, which wins over the
-//! config file (`bench.toml` in the working folder, else `~/.config/bench/config.toml`).
+//! Settings that every verb shares: where data lie, which device, how many threads. Flags win over
+//! the environment, which wins over the config file (`bench.toml` in the working folder, else
+//! `~/.config/bench/config.toml`).
 
 use std::path::{Path, PathBuf};
 
@@ -50,11 +51,15 @@ impl Settings {
     /// A config file that cannot be read, or a data root that is no folder.
     pub fn gather(flags: &Flags) -> Result<Settings> {
         let config = config()?;
-        let data =
-            flags.data.clone().or_else(|| std::env::var_os("BENCH_DATA").map(PathBuf::from)).or(config.data);
+        let data = flags
+            .data
+            .clone()
+            .or_else(|| std::env::var_os("BENCH_DATA").map(PathBuf::from))
+            .or(config.data);
         if let Some(dir) = data.as_deref().filter(|d| !d.is_dir()) {
             bail!(
-                "data root {} is not a folder; create it, or correct --data, BENCH_DATA or bench.toml",
+                "data root {} is not a folder; create it, or correct --data, BENCH_DATA or \
+                 bench.toml",
                 dir.display()
             );
         }
@@ -69,11 +74,15 @@ fn config() -> Result<Config> {
     match places.into_iter().flatten().find(|p| p.is_file()) {
         None => Ok(Config::default()),
         Some(path) => {
-            let text =
-                std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
             toml::from_str(&text).map_err(|e| {
                 let line = e.span().map_or(0, |s| text[..s.start].lines().count().max(1));
-                anyhow::anyhow!("{}:{line}: {}; known keys: data, device, jobs", path.display(), e.message())
+                anyhow::anyhow!(
+                    "{}:{line}: {}; known keys: data, device, jobs",
+                    path.display(),
+                    e.message()
+                )
             })
         }
     }

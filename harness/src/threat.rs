@@ -33,7 +33,8 @@ fn seen(trial: &Trial, sight: Sight) -> String {
         Sight::Update => signal,
         Sight::HiddenUpdate => {
             format!(
-                "only what the wire carried of {signal} (masked words or ciphertext, read as fixed point)"
+                "only what the wire carried of {signal} (masked words or ciphertext, read as \
+                 fixed point)"
             )
         }
         Sight::Pooled => format!("{signal}, opened with the pooled secrets"),
@@ -50,7 +51,9 @@ fn seen(trial: &Trial, sight: Sight) -> String {
 fn signal(trial: &Trial) -> String {
     let t = &trial.spec.training;
     match trial.spec.source {
-        Source::Gradients => format!("the gradient of one batch of {} from a single client", t.batch_size),
+        Source::Gradients => {
+            format!("the gradient of one batch of {} from a single client", t.batch_size)
+        }
         Source::OneStepUpdate => {
             format!("a client's weight change after one SGD step on {} example(s)", t.batch_size)
         }

@@ -1,4 +1,5 @@
-//! Rounds of federated training with the defences in the loop: those before a capture, and those that measure utility.
+//! Rounds of federated training with the defences in the loop: those before a capture, and those
+//! that measure utility.
 
 use datasets::{Batch, Dataset};
 use learning::client::{self, LocalTraining};
@@ -29,10 +30,12 @@ pub struct Federation<'a> {
 /// Examples used to measure a model's accuracy, at most.
 const TEST_EXAMPLES: usize = 1000;
 
-/// Parameters that train side by side, at most: small models gain from it, large ones only take memory.
+/// Parameters that train side by side, at most: small models gain from it, large ones only take
+/// memory.
 const SIDE_BY_SIDE: i64 = 2_000_000;
 
-/// Trains from `weights` (`[1, ...]`, any device); gives the weights after the last round on the CPU.
+/// Trains from `weights` (`[1, ...]`, any device); gives the weights after the last round on the
+/// CPU.
 ///
 /// # Errors
 /// Whatever data, defences or protocol say; weights that are no longer finite.
@@ -49,7 +52,8 @@ pub fn run(
         weights = one(trial, &weights, federation, &held, number, memory, device)?;
         if weights.norm().isfinite().all().int64_value(&[]) == 0 {
             return Err(HarnessError::NotFinite(format!(
-                "training diverged in round {number} (NaN or infinite weights); lower the learning rate"
+                "training diverged in round {number} (NaN or infinite weights); lower the \
+                 learning rate"
             )));
         }
     }
@@ -75,7 +79,8 @@ fn load(trial: &Trial, federation: &Federation) -> Result<Vec<Lot>, HarnessError
         }
     }
     let one = |clients: Vec<usize>| {
-        let ids: Vec<usize> = clients.iter().flat_map(|&c| federation.parts[c].iter().copied()).collect();
+        let ids: Vec<usize> =
+            clients.iter().flat_map(|&c| federation.parts[c].iter().copied()).collect();
         let Batch { x, y, .. } = trial.data.batch(trial.spec.task.split, &ids)?;
         let split = |t: &Tensor| {
             let mut size = t.size();
@@ -125,7 +130,8 @@ fn one(
     Ok(tch::no_grad(|| weights.zip(&mean, |w, u| w + u)))
 }
 
-/// Clients train with batch statistics, unless per-example clipping forbids that: then in the mode the spec gives.
+/// Clients train with batch statistics, unless per-example clipping forbids that: then in the mode
+/// the spec gives.
 fn mode(trial: &Trial, deployment: &Deployment) -> Result<Mode, HarnessError> {
     for defense in &trial.defenses {
         if defense.gradient_rule(deployment)?.is_some() {
@@ -139,12 +145,21 @@ fn mode(trial: &Trial, deployment: &Deployment) -> Result<Mode, HarnessError> {
 ///
 /// # Errors
 /// Whatever the data say.
-pub fn evaluate(trial: &Trial, weights: &Params, device: Device) -> Result<Vec<(String, f64)>, HarnessError> {
+pub fn evaluate(
+    trial: &Trial,
+    weights: &Params,
+    device: Device,
+) -> Result<Vec<(String, f64)>, HarnessError> {
     let data: &dyn Dataset = trial.data.as_ref();
     let Some(split) = test_split(data, trial.spec.task.split) else { return Ok(Vec::new()) };
     let ids: Vec<usize> = (0..data.len(split).min(TEST_EXAMPLES)).collect();
     let Batch { x, y, .. } = data.batch(split, &ids)?;
     let weights = weights.to(device, Kind::Float);
-    let (accuracy, loss) = client::evaluate(&trial.net, &weights, &x.to_device(device), &y.to_device(device));
-    Ok(vec![("accuracy".into(), accuracy), ("loss".into(), loss), ("test_examples".into(), ids.len() as f64)])
+    let (accuracy, loss) =
+        client::evaluate(&trial.net, &weights, &x.to_device(device), &y.to_device(device));
+    Ok(vec![
+        ("accuracy".into(), accuracy),
+        ("loss".into(), loss),
+        ("test_examples".into(), ids.len() as f64),
+    ])
 }

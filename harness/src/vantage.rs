@@ -6,7 +6,8 @@ use suites::{Source, Vantage};
 
 use crate::plan::Trial;
 
-/// Clients that take part in the round of signal `n`: all of them where their updates are summed, else the watched one alone.
+/// Clients that take part in the round of signal `n`: all of them where their updates are summed,
+/// else the watched one alone.
 pub fn cohort(trial: &Trial, n: usize) -> Vec<usize> {
     let clients = trial.spec.training.clients;
     match takes_all(trial) {
@@ -24,7 +25,8 @@ pub fn watched(trial: &Trial, n: usize) -> usize {
     if takes_all(trial) { n % trial.spec.training.clients } else { 0 }
 }
 
-/// Places of the clients who pool what they know with the adversary: those that follow the watched one.
+/// Places of the clients who pool what they know with the adversary: those that follow the watched
+/// one.
 pub fn colluders(trial: &Trial, n: usize) -> Vec<usize> {
     let clients = trial.spec.training.clients;
     let k = match trial.spec.vantage {
@@ -61,7 +63,8 @@ pub enum Sight {
 /// What the cell's vantage sees of its source, or why it sees nothing.
 pub fn sight(trial: &Trial) -> Result<Sight, String> {
     let (protocol, single) = (&trial.protocol, trial.spec.source != Source::AggUpdate);
-    let (clients, clear) = (trial.spec.training.clients, protocol.server_sees_update() == Exposure::Clear);
+    let (clients, clear) =
+        (trial.spec.training.clients, protocol.server_sees_update() == Exposure::Clear);
     let upload = if clear { Sight::Update } else { Sight::HiddenUpdate };
     match (trial.spec.vantage, single) {
         (Vantage::MaliciousServer, _) => Err("no attack here alters the model it sends".into()),
@@ -76,19 +79,30 @@ pub fn sight(trial: &Trial) -> Result<Sight, String> {
             Exposure::Clear => Sight::Mean,
             _ => Sight::HiddenSum,
         }),
-        (Vantage::Aggregate, true) => Err("whoever sees only the aggregate cannot see a single client's signal; use source = \"agg_update\"".into()),
+        (Vantage::Aggregate, true) => Err("whoever sees only the aggregate cannot see a single \
+            client's signal; use source = \"agg_update\""
+            .into()),
         (Vantage::Aggregate, false) => Ok(Sight::Released),
         (Vantage::Colluding { .. }, true) if clear => Ok(Sight::Update),
-        // With a single client left, the sum less the colluders' own updates is its update, and nothing need be broken.
+        // With a single client left, the sum less the colluders' own updates is its update, and
+        // nothing need be broken.
         (Vantage::Colluding { k }, true) if k + 1 == clients => Ok(Sight::Rest),
-        (Vantage::Colluding { k }, true) if protocol.pooled_sees_update(k, clients) => Ok(Sight::Pooled),
-        (Vantage::Colluding { k }, true) => Err(format!("the server and {k} of {clients} clients do not hold enough secrets to open a single update; use source = \"agg_update\" to attack what is left of the sum")),
+        (Vantage::Colluding { k }, true) if protocol.pooled_sees_update(k, clients) => {
+            Ok(Sight::Pooled)
+        }
+        (Vantage::Colluding { k }, true) => Err(format!(
+            "the server and {k} of {clients} clients \
+            do not hold enough secrets to open a single update; use source = \"agg_update\" to \
+            attack what is left of the sum"
+        )),
         (Vantage::Colluding { .. }, false) => Ok(Sight::Rest),
         (Vantage::KeyHolder, single) => match (protocol.key_opens_update(), single) {
             (None, _) => Err("the protocol has no key to hold".into()),
             (Some(_), false) => Ok(Sight::Mean),
             (Some(true), true) => Ok(Sight::Pooled),
-            (Some(false), true) => Err("the key is shared among all clients, and none of them alone opens a single update".into()),
+            (Some(false), true) => Err("the key is shared among all clients, and none of them \
+                alone opens a single update"
+                .into()),
         },
     }
 }
@@ -117,7 +131,8 @@ pub fn behind(trial: &Trial, sight: Sight, n: usize, transcript: &Transcript) ->
     }
 }
 
-/// What the vantage makes of the round, flat; `released` is the mean after the server's own defences, `sent` what clients put in.
+/// What the vantage makes of the round, flat; `released` is the mean after the server's own
+/// defences, `sent` what clients put in.
 ///
 /// `None` where pooled secrets did not open the upload after all.
 pub fn seen(
@@ -139,7 +154,13 @@ pub fn seen(
 }
 
 /// `(W mean - sum_c w_c u_c) / (W - sum_c w_c)` over the colluders `c` that are in the mean.
-fn rest(trial: &Trial, n: usize, transcript: &Transcript, sent: &[Vec<f32>], weights: &[u64]) -> Vec<f32> {
+fn rest(
+    trial: &Trial,
+    n: usize,
+    transcript: &Transcript,
+    sent: &[Vec<f32>],
+    weights: &[u64],
+) -> Vec<f32> {
     let inside: Vec<usize> =
         colluders(trial, n).into_iter().filter(|c| transcript.survivors.contains(c)).collect();
     let total: f64 = transcript.survivors.iter().map(|&c| weights[c] as f64).sum();

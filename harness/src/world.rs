@@ -1,5 +1,6 @@
-//! The federation of a cell: whose examples, which weights, how many rounds. Everything here is drawn from streams that do not depend on
-//! the attack, the defence or the source, so that cells that differ only there attack the same images and weights.
+//! The federation of a cell: whose examples, which weights, how many rounds. Everything here is
+//! drawn from streams that do not depend on the attack, the defence or the source, so that cells
+//! that differ only there attack the same images and weights.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +17,8 @@ use crate::round::Memory;
 use crate::train::{self, Federation};
 use crate::{HarnessError, deploy, start, vantage};
 
-/// What the clients of each captured round hold. What is behind the signal goes to the scores and nowhere else.
+/// What the clients of each captured round hold. What is behind the signal goes to the scores and
+/// nowhere else.
 pub struct Truth {
     /// `[N, B, ...]` in `[0, 1]`, CPU.
     pub pixels: Tensor,
@@ -41,7 +43,9 @@ impl Truth {
             Tensor::stack(&(0..places.len()).map(one).collect::<Vec<_>>(), 0)
         };
         let list = |all: &[usize]| {
-            (0..places.len()).flat_map(|n| rows(n).map(move |r| all[n * cohort * each + r])).collect()
+            (0..places.len())
+                .flat_map(|n| rows(n).map(move |r| all[n * cohort * each + r]))
+                .collect()
         };
         Truth {
             pixels: pick(&self.pixels),
@@ -58,7 +62,8 @@ pub struct World {
     pub weights: Params,
     /// What the clients of the captured rounds hold.
     pub truth: Truth,
-    /// Task metrics of the weights on the test split, and of those that the utility federation trained.
+    /// Task metrics of the weights on the test split, and of those that the utility federation
+    /// trained.
     pub task: Vec<(String, f64)>,
     /// The federation that guarantees are about.
     pub deployment: Deployment,
@@ -68,7 +73,8 @@ pub struct World {
     pub notes: Vec<String>,
 }
 
-/// Weights and their task metrics by federation: cells that differ only in source or attack train and measure once.
+/// Weights and their task metrics by federation: cells that differ only in source or attack train
+/// and measure once.
 #[derive(Default)]
 pub struct Cache(Mutex<HashMap<String, Trained>>);
 
@@ -105,7 +111,8 @@ impl Cache {
     }
 }
 
-/// Draws clients and weights, trains the rounds before the capture, measures the model and the utility federation.
+/// Draws clients and weights, trains the rounds before the capture, measures the model and the
+/// utility federation.
 ///
 /// # Errors
 /// Whatever data, partition or checkpoint say.
@@ -118,7 +125,9 @@ pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, Harn
     let spec = &trial.spec;
     let mut key = format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.training, spec.seed);
     // Fresh weights know nothing of a defence, unless it changes the model.
-    if spec.training.rounds_before > 0 || trial.defenses.iter().any(|d| d.stage() == defenses::Stage::Model) {
+    if spec.training.rounds_before > 0
+        || trial.defenses.iter().any(|d| d.stage() == defenses::Stage::Model)
+    {
         key += &format!(" {:?} {:?}", spec.defenses, deployment);
     }
     let before = cache.of(key, || train_before(trial, &parts, &deployment, device))?;
@@ -126,7 +135,8 @@ pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, Harn
         weights: before.weights.clone(),
         truth,
         task: before.task.clone(),
-        // Weights that no defence has touched may come from another cell's; what its defences remember may not.
+        // Weights that no defence has touched may come from another cell's; what its defences
+        // remember may not.
         memory: match spec.training.rounds_before {
             0 => vec![Default::default(); trial.defenses.len()],
             _ => before.memory.clone(),
@@ -136,8 +146,10 @@ pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, Harn
     };
     if let (Some(utility), Some(parts)) = (&spec.utility, others) {
         let (task, model, training) = (&spec.task, &spec.model, &spec.training);
-        let key =
-            format!("utility {task:?} {model:?} {training:?} {} {:?} {utility:?}", spec.seed, spec.defenses);
+        let key = format!(
+            "utility {task:?} {model:?} {training:?} {} {:?} {utility:?}",
+            spec.seed, spec.defenses
+        );
         let after = cache.of(key, || train_utility(trial, utility, &world, parts, device))?;
         world.task.extend(after.task);
         world.notes.extend(after.notes);
@@ -145,8 +157,8 @@ pub fn build(trial: &Trial, device: Device, cache: &Cache) -> Result<World, Harn
     Ok(world)
 }
 
-/// Finds before a run what would stop [`build`]: a partition that does not exist, a client with too few examples, unusable weights, a
-/// protocol or a defence that cannot work in this federation.
+/// Finds before a run what would stop [`build`]: a partition that does not exist, a client with too
+/// few examples, unusable weights, a protocol or a defence that cannot work in this federation.
 ///
 /// # Errors
 /// Whatever partition, checkpoint, protocol or defence say.
@@ -214,8 +226,13 @@ fn train_utility(
     let (mut task, mut notes) = (vec![("trained_rounds".to_string(), rounds as f64)], Vec::new());
     let weights = match train::run(trial, &world.weights, &federation, &mut memory, device) {
         Ok(weights) => weights,
-        // A defence that makes training diverge, or a protocol that its values overflow, cost all of the utility; the attack is another matter.
-        Err(error @ (HarnessError::NotFinite(_) | HarnessError::Defense(_) | HarnessError::Protocol(_))) => {
+        // A defence that makes training diverge, or a protocol that its values overflow, cost all
+        // of the utility; the attack is another matter.
+        Err(
+            error @ (HarnessError::NotFinite(_)
+            | HarnessError::Defense(_)
+            | HarnessError::Protocol(_)),
+        ) => {
             notes.push(format!("utility not measured: {error}"));
             return Ok(Trained { weights: world.weights.clone(), task, memory, notes });
         }
@@ -223,7 +240,10 @@ fn train_utility(
     };
     let measured = train::evaluate(trial, &weights, device)?;
     task.extend(
-        measured.into_iter().filter(|(n, _)| n != "test_examples").map(|(n, v)| (format!("trained_{n}"), v)),
+        measured
+            .into_iter()
+            .filter(|(n, _)| n != "test_examples")
+            .map(|(n, v)| (format!("trained_{n}"), v)),
     );
     Ok(Trained { weights, task, memory, notes })
 }
@@ -237,8 +257,12 @@ fn utility_parts(trial: &Trial) -> Result<Option<Vec<Vec<usize>>>, HarnessError>
     match parts.iter().position(Vec::is_empty) {
         Some(client) => {
             let problem = format!("client {client} of {} would hold no example", utility.clients);
-            Err(suites::SpecError::value("utility.clients", problem, "use fewer clients, or more data")
-                .into())
+            Err(suites::SpecError::value(
+                "utility.clients",
+                problem,
+                "use fewer clients, or more data",
+            )
+            .into())
         }
         None => Ok(Some(parts)),
     }
@@ -256,7 +280,8 @@ fn partition(trial: &Trial, clients: usize) -> Result<Vec<Vec<usize>>, HarnessEr
     start::partition(trial.data.as_ref(), task.split, &training.partition, clients, &mut rng)
 }
 
-/// Which of its lots a client works on in the round of signal `n`: a client is watched once in as many rounds as there are clients.
+/// Which of its lots a client works on in the round of signal `n`: a client is watched once in as
+/// many rounds as there are clients.
 fn turn(trial: &Trial, n: usize) -> usize {
     match trial.spec.source {
         suites::Source::AggUpdate => n,
@@ -269,7 +294,8 @@ fn lot(part: &[usize], turn: usize, count: usize) -> &[usize] {
     &part[turn * count..(turn + 1) * count]
 }
 
-/// Refuses a client that holds fewer examples than its captured rounds take: attacking one image twice would pass for two.
+/// Refuses a client that holds fewer examples than its captured rounds take: attacking one image
+/// twice would pass for two.
 fn enough(trial: &Trial, parts: &[Vec<usize>]) -> Result<(), HarnessError> {
     let count = trial.local_examples();
     let mut turns = vec![0usize; parts.len()];
@@ -282,10 +308,17 @@ fn enough(trial: &Trial, parts: &[Vec<usize>]) -> Result<(), HarnessError> {
         (if turns[client] > 1 { "trials" } else { "training.batch_size" }, parts[client].len());
     let problem = match turns[client] {
         1 => format!("a round takes {count} examples, but client {client} holds {held}"),
-        n => format!("{n} rounds of {count} take {} examples, but client {client} holds {held}", n * count),
+        n => format!(
+            "{n} rounds of {count} take {} examples, but client {client} holds {held}",
+            n * count
+        ),
     };
-    Err(suites::SpecError::value(path, problem, "use fewer trials or clients, a smaller batch, or more data")
-        .into())
+    Err(suites::SpecError::value(
+        path,
+        problem,
+        "use fewer trials or clients, a smaller batch, or more data",
+    )
+    .into())
 }
 
 fn captured(trial: &Trial, parts: &[Vec<usize>]) -> Result<Truth, HarnessError> {
@@ -316,7 +349,8 @@ fn initial(trial: &Trial) -> Result<Params, HarnessError> {
     start::weights(&trial.net, &spec.task, &spec.model, spec.seed)
 }
 
-/// The split that measures utility: test, else validation, else train, but never the one that the clients hold.
+/// The split that measures utility: test, else validation, else train, but never the one that the
+/// clients hold.
 pub fn test_split(data: &dyn Dataset, held: Split) -> Option<Split> {
     [Split::Test, Split::Val, Split::Train].into_iter().find(|&s| s != held && data.len(s) > 0)
 }

@@ -1,4 +1,5 @@
-//! Every mistake is one clear line on standard error, with its exit code, and leaves nothing behind.
+//! Every mistake is one clear line on standard error, with its exit code, and leaves nothing
+//! behind.
 
 mod common;
 
@@ -121,7 +122,8 @@ fn weights_must_fit_and_be_finite() {
     let desk = Desk::new();
     let zeros = |shape: &[i64]| Tensor::zeros(shape, (tch::Kind::Float, tch::Device::Cpu));
     let save = |name: &str, tensors: &[(&str, Tensor)]| {
-        let tensors: Vec<_> = tensors.iter().map(|(n, t)| (n.to_string(), t.shallow_clone())).collect();
+        let tensors: Vec<_> =
+            tensors.iter().map(|(n, t)| (n.to_string(), t.shallow_clone())).collect();
         checkpoint::save_safetensors(&desk.path(name), &tensors).unwrap();
     };
     let logistic = names("logistic");
@@ -132,9 +134,13 @@ fn weights_must_fit_and_be_finite() {
     save("nan.safetensors", &[(&logistic[0], zeros(&[10, 64])), (&logistic[1], poisoned)]);
     desk.write("text.pt", "no checkpoint");
 
-    let cell = ["run", "--dataset", "digits", "--model", "logistic", "--attack", "idlg", "--weights"];
+    let cell =
+        ["run", "--dataset", "digits", "--model", "logistic", "--attack", "idlg", "--weights"];
     let cases: &[(&str, &[&str])] = &[
-        ("narrow.safetensors", &["narrow.safetensors", logistic[0].as_str(), "[10, 63]", "[10, 64]"]),
+        (
+            "narrow.safetensors",
+            &["narrow.safetensors", logistic[0].as_str(), "[10, 63]", "[10, 64]"],
+        ),
         ("less.safetensors", &["less.safetensors", logistic[1].as_str(), "missing"]),
         ("more.safetensors", &["more.safetensors", "extra", "not part of this model"]),
         ("nan.safetensors", &["nan.safetensors", logistic[1].as_str(), "NaN"]),
@@ -182,12 +188,22 @@ fn captured_updates_are_checked_before_the_attack() {
             2,
             &["nan.safetensors", tensors[0].0.as_str(), "NaN"],
         ),
-        (sound.clone(), &["--input", "1x16x16"], 2, &["before.pt", "[12, 3, 5, 5]", "[12, 1, 5, 5]"]),
+        (
+            sound.clone(),
+            &["--input", "1x16x16"],
+            2,
+            &["before.pt", "[12, 3, 5, 5]", "[12, 1, 5, 5]"],
+        ),
         (sound.clone(), &["--input", "16x16"], 2, &["--input 16x16", "CxHxW"]),
         (sound.clone(), &["--input", "3x16x16", "--attack", "dgl"], 2, &["`dgl`", "`dlg`"]),
         (sound.clone(), &["--input", "3x16x16", "--holds", "delta"], 2, &["learning rate", "--lr"]),
         (sound.clone(), &["--input", "3x16x16", "--labels", "10"], 2, &["--labels 10", "0 to 9"]),
-        (sound.clone(), &["--input", "3x16x16", "--labels", "1,2"], 2, &["2 labels for a batch of 1"]),
+        (
+            sound.clone(),
+            &["--input", "3x16x16", "--labels", "1,2"],
+            2,
+            &["2 labels for a batch of 1"],
+        ),
         (
             sound.clone(),
             &["--input", "3x16x16", "--attack", "idlg", "--set", "labels=known"],
@@ -196,13 +212,23 @@ fn captured_updates_are_checked_before_the_attack() {
         ),
         (sound.clone(), &["--input", "3x16x16", "--std", "0"], 2, &["--std 0"]),
         (sound.clone(), &["--input", "3x16x16", "--mean", "1,2"], 2, &["--mean", "3 channels"]),
-        (sound.clone(), &["--input", "3x16x16", "--truth", "photo.png"], 2, &["photo.png", "not a picture"]),
+        (
+            sound.clone(),
+            &["--input", "3x16x16", "--truth", "photo.png"],
+            2,
+            &["photo.png", "not a picture"],
+        ),
         (sound.clone(), &["--input", "3x16x16", "--truth", "absent.png"], 2, &["absent.png"]),
         (sound.clone(), &["--input", "3x16x16", "--model-params", "{"], 2, &["--model-params"]),
         (sound.clone(), &["--input", "3x16x16", "--steps", "0"], 2, &["--steps"]),
         (sound.clone(), &["--input", "3x16x16", "--out", "photo.png"], 3, &["photo.png"]),
         (base("absent.pt", "gradient"), &["--input", "3x16x16"], 2, &["absent.pt"]),
-        (base("photo.png", "gradient"), &["--input", "3x16x16"], 2, &["photo.png", "not a checkpoint"]),
+        (
+            base("photo.png", "gradient"),
+            &["--input", "3x16x16"],
+            2,
+            &["photo.png", "not a checkpoint"],
+        ),
     ];
     for (base, more, code, says) in cases {
         refused(&desk, &with(base, more), *code, says);
@@ -238,7 +264,8 @@ fn faults_in_files_are_located() {
     refused(&desk, &["list"], 2, &["bench.toml:1", "dta", "data, device, jobs"]);
 }
 
-/// What the threat model withholds makes a cell not applicable; that is a result, with its reason, and no failure.
+/// What the threat model withholds makes a cell not applicable; that is a result, with its reason,
+/// and no failure.
 #[test]
 fn an_impossible_combination_is_not_applicable() {
     let desk = Desk::new();
@@ -246,7 +273,9 @@ fn an_impossible_combination_is_not_applicable() {
     let why = "needs labels, which the threat model withholds";
     assert!(done.err.contains("not applicable") && done.err.contains(why), "{done:#?}");
     let records = reports::store::read_records(&desk.path("run")).unwrap();
-    assert!(matches!(&records[0].outcome, reports::Outcome::NotApplicable { why: w } if w.contains(why)));
+    assert!(
+        matches!(&records[0].outcome, reports::Outcome::NotApplicable { why: w } if w.contains(why))
+    );
     let report = std::fs::read_to_string(desk.path("run/report/report.md")).unwrap();
     assert!(report.contains("withholds"), "the report gives the reason");
 
@@ -280,7 +309,12 @@ fn run_folders_that_cannot_be_used_are_left_alone() {
     desk.bench(&with(&go, &["run"])).ok();
 
     desk.write("other.toml", SUITE.replace("iterations = 2", "iterations = 3"));
-    refused(&desk, &["suite", "other.toml", "--out", "run"], 2, &["run", "suite small", "another folder"]);
+    refused(
+        &desk,
+        &["suite", "other.toml", "--out", "run"],
+        2,
+        &["run", "suite small", "another folder"],
+    );
     refused(&desk, &with(&go, &["run", "--set", "seed=1"]), 2, &["run", "command line"]);
     let first = with(&CELL, &["--device", "cpu", "--out", "one"]);
     desk.bench(&first).ok();
@@ -290,7 +324,12 @@ fn run_folders_that_cannot_be_used_are_left_alone() {
     assert!(newer.contains(r#""schema": "1."#), "{newer}");
     desk.write("newer/run.json", newer.replacen(r#""schema": "1."#, r#""schema": "2."#, 1));
     desk.write("newer/cells.jsonl", "from the future\n");
-    refused(&desk, &with(&go, &["newer"]), 2, &["newer/run.json", "schema 2.0", "use a newer bench"]);
+    refused(
+        &desk,
+        &with(&go, &["newer"]),
+        2,
+        &["newer/run.json", "schema 2.0", "use a newer bench"],
+    );
     refused(&desk, &["report", "newer"], 2, &["newer/run.json", "schema 2.0", "use a newer bench"]);
 
     desk.write("things/notes.txt", "mine");
@@ -312,11 +351,21 @@ fn folders_without_permission_are_refused_at_once() {
     refused(&desk, &with(&CELL, &["--out", "/proc/bench-run"]), 3, &["/proc/bench-run"]);
     let busy = with(
         &CELL,
-        &["--set", "iterations=100000", "--set", "optimizer=adam", "--out", "busy", "--device", "cpu"],
+        &[
+            "--set",
+            "iterations=100000",
+            "--set",
+            "optimizer=adam",
+            "--out",
+            "busy",
+            "--device",
+            "cpu",
+        ],
     );
     let quiet = || std::process::Stdio::null();
     let mut child = desk.command(&busy).stdout(quiet()).stderr(quiet()).spawn().unwrap();
-    // The folder is locked once its record file is open; until then the second process would be the first.
+    // The folder is locked once its record file is open; until then the second process would be the
+    // first.
     let waited = std::time::Instant::now();
     while !locked(&desk.path("busy/cells.jsonl")) && waited.elapsed().as_secs() < 60 {
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -329,10 +378,12 @@ fn folders_without_permission_are_refused_at_once() {
 
 #[cfg(target_os = "linux")]
 fn locked(path: &std::path::Path) -> bool {
-    std::fs::File::open(path).is_ok_and(|f| matches!(f.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+    std::fs::File::open(path)
+        .is_ok_and(|f| matches!(f.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
-/// A disk that is full after so many blocks of 512 bytes a file: the limit of the shell stands for it.
+/// A disk that is full after so many blocks of 512 bytes a file: the limit of the shell stands for
+/// it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_stops_the_run_and_loses_nothing() {
@@ -343,11 +394,13 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     };
     let suite = SUITE.replace("digits", "photos") + "[matrix]\nseed = [0, 1, 2]\n";
     desk.write("photos.toml", suite);
-    // The tensors of a photograph do not fit; then the records do not; then not even the description of the run.
+    // The tensors of a photograph do not fit; then the records do not; then not even the
+    // description of the run.
     for (blocks, jobs, out) in
         [(60, "1", "tensors"), (60, "2", "both"), (16, "1", "records"), (1, "1", "nothing")]
     {
-        let args = ["suite", "photos.toml", "--device", "cpu", "--json", "--jobs", jobs, "--out", out];
+        let args =
+            ["suite", "photos.toml", "--device", "cpu", "--json", "--jobs", jobs, "--out", out];
         let done = limited(blocks, &args);
         one_line(&done, 3, &["File too large"]);
         if blocks > 1 {
@@ -383,7 +436,8 @@ fn standard_output_that_takes_nothing_is_no_internal_error() {
 /// A federation of three whose sum is attacked, by flags.
 const SUM: [&str; 4] = ["--clients", "3", "--source", "agg_update"];
 
-/// Parameters under which a defence could not keep what it promises, or a protocol would have to give a wrong sum.
+/// Parameters under which a defence could not keep what it promises, or a protocol would have to
+/// give a wrong sum.
 #[test]
 fn defences_refuse_what_they_could_not_keep() {
     let desk = Desk::new();
@@ -406,10 +460,19 @@ fn defences_refuse_what_they_could_not_keep() {
         (&["dp-sgd:epsilon=word"], &["dp-sgd.epsilon", "word"]),
         (&["dp-distributed:tolerate=3", "secagg"], &["tolerate = 3", "3 clients"]),
         (&["secagg:threshold=4"], &["secagg.threshold", "is 4 for 3 clients", "write 2 to 3"]),
-        (&["secagg:threshold=1"], &["secagg.threshold", "is 1 for 3 clients", "both kinds of shares"]),
+        (
+            &["secagg:threshold=1"],
+            &["secagg.threshold", "is 1 for 3 clients", "both kinds of shares"],
+        ),
         (&["secagg-plus:threshold=4"], &["secagg-plus.threshold", "is 4 for 3 clients"]),
-        (&["secagg:dropouts=1"], &["secagg.dropouts", "is 1, but 3 of 3 clients must stay", "at most 0"]),
-        (&["secagg-plus:dropouts=3"], &["secagg-plus.dropouts", "is 3, but 3 of 3 clients must stay"]),
+        (
+            &["secagg:dropouts=1"],
+            &["secagg.dropouts", "is 1, but 3 of 3 clients must stay", "at most 0"],
+        ),
+        (
+            &["secagg-plus:dropouts=3"],
+            &["secagg-plus.dropouts", "is 3, but 3 of 3 clients must stay"],
+        ),
         (&["secagg:range=0"], &["secagg.range", "above 0"]),
         (&["secagg:bits=60"], &["secagg.bits", "is 60", "2 to 52"]),
         (&["secagg:signature=dsa"], &["secagg.signature", "`dsa`", "ed25519, rsa-pss"]),
@@ -429,10 +492,16 @@ fn defences_refuse_what_they_could_not_keep() {
         (&["secagg", "ckks"], &["defenses.1", "`ckks` is a second protocol"]),
         (&["dp-distributed"], &["defenses.0", "only its share of the noise", "such as `secagg`"]),
         (&["dp-distributed", "plain"], &["defenses.0", "only its share of the noise"]),
-        (&["dp-distributed", "prune", "secagg"], &["defenses.1", "after noise was drawn in shares"]),
+        (
+            &["dp-distributed", "prune", "secagg"],
+            &["defenses.1", "after noise was drawn in shares"],
+        ),
         (&["ckks", "dp-central"], &["defenses.1", "only its ciphertext"]),
         (&["mixup", "dp-sgd"], &["defenses.1", "puts one example into several"]),
-        (&["dp-local", "soteria"], &["defenses.1", "looks at the private examples", "voids its guarantee"]),
+        (
+            &["dp-local", "soteria"],
+            &["defenses.1", "looks at the private examples", "voids its guarantee"],
+        ),
     ];
     for (defenses, says) in cases {
         let flags: Vec<&str> = defenses.iter().flat_map(|d| ["--defense", d]).collect();
@@ -455,7 +524,8 @@ fn defences_refuse_what_they_could_not_keep() {
     }
 }
 
-/// Only the round itself tells how large updates are: the cell fails, in one line, and no sum comes of it.
+/// Only the round itself tells how large updates are: the cell fails, in one line, and no sum comes
+/// of it.
 #[test]
 fn values_beyond_the_fixed_point_range_fail_by_name() {
     let desk = Desk::new();
@@ -465,8 +535,14 @@ fn values_beyond_the_fixed_point_range_fail_by_name() {
             &["client 0", "largest magnitude is 0.0", "range = 0.000001", "write range = 0.0"],
         ),
         ("secagg-plus:range=1e-6", &["client 0", "largest magnitude is 0.0", "range = 0.000001"]),
-        ("ckks:range=1e-6", &["client 0", "value ", "at position", "-0.000001 to 0.000001", "raise `range`"]),
-        ("paillier:key_bits=512,range=1e-6", &["client 0", "value ", "-0.000001 to 0.000001", "raise"]),
+        (
+            "ckks:range=1e-6",
+            &["client 0", "value ", "at position", "-0.000001 to 0.000001", "raise `range`"],
+        ),
+        (
+            "paillier:key_bits=512,range=1e-6",
+            &["client 0", "value ", "-0.000001 to 0.000001", "raise"],
+        ),
     ];
     for (at, (defense, says)) in cases.iter().enumerate() {
         let out = format!("run-{at}");
@@ -481,7 +557,10 @@ fn values_beyond_the_fixed_point_range_fail_by_name() {
             assert!(message.contains(part), "`{part}` is missing: {message}");
         }
         assert!(done.err.contains(message.as_str()), "{done:#?}");
-        assert!(records[0].images.is_empty() && records[0].cost.bytes_up == 0, "nothing was summed");
+        assert!(
+            records[0].images.is_empty() && records[0].cost.bytes_up == 0,
+            "nothing was summed"
+        );
     }
     // Cut to the range on request, as written.
     let clip = "secagg:range=1e-6,out_of_range=clip";

@@ -37,13 +37,16 @@ fn our_gradient_of_these_weights_is_theirs() {
     tch::set_num_threads(1);
     let net = lenet();
     let weights = load(&net, "before.pt");
-    let x = harness::artifacts::read_picture(&golden("truth.png"), 3).unwrap().reshape([1, 1, 3, 16, 16]);
+    let x = harness::artifacts::read_picture(&golden("truth.png"), 3)
+        .unwrap()
+        .reshape([1, 1, 3, 16, 16]);
     let y = Tensor::from_slice(&[7i64]).reshape([1, 1]);
     let (ours, theirs) = (
         client::batch_gradient(&net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut []),
         load(&net, "gradient.safetensors"),
     );
-    for (spec, (a, b)) in net.layout().specs().iter().zip(ours.tensors.iter().zip(&theirs.tensors)) {
+    for (spec, (a, b)) in net.layout().specs().iter().zip(ours.tensors.iter().zip(&theirs.tensors))
+    {
         assert!(differ(a, b) < 1e-5, "{}: {}", spec.name, differ(a, b));
     }
     // The step was one of plain SGD at 1.0.
@@ -79,16 +82,20 @@ fn a_gradient_gives_the_image_away() {
     assert_eq!(answer["labels"], json!([7]), "{answer}");
     recovered(&desk, &answer);
     // Labels that are given are not guessed.
-    let known =
-        attacked(&desk, &["--update", update, "--attack", "idlg", "--labels", "7", "--set", "labels=known"]);
+    let known = attacked(
+        &desk,
+        &["--update", update, "--attack", "idlg", "--labels", "7", "--set", "labels=known"],
+    );
     assert!(known["labels"].is_null(), "{known}");
     recovered(&desk, &known);
 
     // The picture that was written is the one that was scored, and the client's own.
     let guess = desk.path("attack-out/reconstruction-0.png");
     let truth = golden("truth.png");
-    let table =
-        desk.bench(&["score", truth.to_str().unwrap(), guess.to_str().unwrap(), "--json"]).ok().json();
+    let table = desk
+        .bench(&["score", truth.to_str().unwrap(), guess.to_str().unwrap(), "--json"])
+        .ok()
+        .json();
     assert_eq!(table["mean"]["mse"], 0.0, "to the last bit of the picture: {table}");
 }
 
@@ -114,23 +121,39 @@ fn a_batch_is_put_in_the_order_of_its_truth() {
     harness::artifacts::write_png(&desk.path("flipped.png"), &flipped).unwrap();
     let x = Tensor::stack(&[&portrait, &flipped], 0).unsqueeze(0);
     let y = Tensor::from_slice(&[3i64, 8]).reshape([1, 2]);
-    let gradient = client::batch_gradient(&net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut [])
-        .map(Tensor::detach);
+    let gradient =
+        client::batch_gradient(&net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut [])
+            .map(Tensor::detach);
     checkpoint::save_safetensors(&desk.path("two.safetensors"), &gradient.named(0)).unwrap();
 
     let (before, portrait) = (golden("before.pt"), golden("truth.png"));
     let (before, portrait) = (before.to_str().unwrap(), portrait.to_str().unwrap());
-    let mut args = vec!["attack", "--model", "lenet-zhu", "--input", "3x16x16", "--classes", "10", "--json"];
-    args.extend(["--weights", before, "--update", "two.safetensors", "--batch-size", "2", "--device", "cpu"]);
+    let mut args =
+        vec!["attack", "--model", "lenet-zhu", "--input", "3x16x16", "--classes", "10", "--json"];
+    args.extend([
+        "--weights",
+        before,
+        "--update",
+        "two.safetensors",
+        "--batch-size",
+        "2",
+        "--device",
+        "cpu",
+    ]);
     args.extend(["--attack", "idlg", "--set", "iterations=60"]);
-    for (truth, labels) in [([portrait, "flipped.png"], [3, 8]), (["flipped.png", portrait], [8, 3])] {
+    for (truth, labels) in
+        [([portrait, "flipped.png"], [3, 8]), (["flipped.png", portrait], [8, 3])]
+    {
         let answer = desk.bench(&[&args[..], &["--truth"], &truth[..]].concat()).ok().json();
         assert_eq!(answer["labels"], json!(labels), "{answer}");
         for (b, truth) in truth.iter().enumerate() {
             let file = format!("attack-out/reconstruction-{b}.png");
             let table = desk.bench(&["score", truth, &file, "--json"]).ok().json();
             let (said, found) = (&answer["scores"][b]["ssim"], &table["mean"]["ssim"]);
-            assert!((said.as_f64().unwrap() - found.as_f64().unwrap()).abs() < 0.02, "{said} {found}");
+            assert!(
+                (said.as_f64().unwrap() - found.as_f64().unwrap()).abs() < 0.02,
+                "{said} {found}"
+            );
             assert!(found.as_f64().unwrap() > 0.9, "{found}");
         }
     }

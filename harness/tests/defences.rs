@@ -1,4 +1,5 @@
-//! Defences in the federated round: dropouts, compositions, what a guarantee says, what it costs, and that all of it repeats.
+//! Defences in the federated round: dropouts, compositions, what a guarantee says, what it costs,
+//! and that all of it repeats.
 
 mod common;
 
@@ -23,7 +24,8 @@ model = { name = "mlp", params = { hidden = [32] } }
 attack = { name = "idlg", iterations = 1 }
 "#;
 
-/// Runs a suite of one cell a list of defences (TOML; further lines are further keys of the cell), in order.
+/// Runs a suite of one cell a list of defences (TOML; further lines are further keys of the cell),
+/// in order.
 fn run(desk: &Desk, out: &str, defaults: &str, lists: &[&str], code: i32) -> Vec<CellRecord> {
     let quick = if defaults.contains("attack = ") { "" } else { QUICK };
     let mut suite = format!("{HEAD}{quick}{defaults}\n");
@@ -68,11 +70,14 @@ fn dropped(record: &CellRecord) -> Vec<(usize, String)> {
     record.notes.iter().filter_map(of).collect()
 }
 
-/// Until a client's masked words have arrived, its images are not behind the sum; from then on they are.
+/// Until a client's masked words have arrived, its images are not behind the sum; from then on they
+/// are.
 #[test]
 fn dropouts_leave_the_survivors() {
     let phases = ["keys", "shares", "masked", "consistency", "unmasking"];
-    let list = |p: &str| format!(r#"{{ name = "secagg", threshold = 2, dropouts = 1, drop_phase = "{p}" }}"#);
+    let list = |p: &str| {
+        format!(r#"{{ name = "secagg", threshold = 2, dropouts = 1, drop_phase = "{p}" }}"#)
+    };
     let lists: Vec<String> = phases.iter().map(|p| list(p)).collect();
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
     let defaults = "training = { clients = 3, lr = 0.1 }\ntrials = 2";
@@ -91,7 +96,8 @@ fn dropouts_leave_the_survivors() {
     }
 }
 
-/// What is reconstructed is the survivors' mean, divided by their number: a sum that still held the third client would not fit.
+/// What is reconstructed is the survivors' mean, divided by their number: a sum that still held the
+/// third client would not fit.
 #[test]
 fn the_survivors_sum_is_exact() {
     let defaults = r#"training = { clients = 3, lr = 0.1 }
@@ -123,10 +129,16 @@ fn a_round_below_its_threshold_aborts_by_name() {
     ]) {
         let line = failed(record);
         assert!(says.iter().all(|part| line.contains(part)) && !line.contains('\n'), "{line}");
-        assert!(record.images.is_empty() && record.cost.bytes_up == 0, "nothing comes of an aborted round");
+        assert!(
+            record.images.is_empty() && record.cost.bytes_up == 0,
+            "nothing comes of an aborted round"
+        );
     }
     let done = desk.bench(&["check", "defences.toml"]);
-    assert!(done.code == Some(2) && done.out.contains("4 with problems"), "known before a run: {done:#?}");
+    assert!(
+        done.code == Some(2) && done.out.contains("4 with problems"),
+        "known before a run: {done:#?}"
+    );
 }
 
 const FOUR: &str = r#"training = { clients = 4, lr = 0.1 }
@@ -185,7 +197,11 @@ fn protocols_cost_bytes_and_seconds() {
         );
         assert!(record.wall.rounds.values().all(|s| s.is_finite() && *s >= 0.0), "{name}");
         assert_eq!(record.task["trained_rounds"], 1.0, "{name}");
-        assert!((0.0..=1.0).contains(&record.task["trained_accuracy"]), "{name}: {:?}", record.task);
+        assert!(
+            (0.0..=1.0).contains(&record.task["trained_accuracy"]),
+            "{name}: {:?}",
+            record.task
+        );
     }
     let secagg = ["keys", "shares", "masked", "consistency", "unmasking", "unmask", "aggregate"];
     let encryption = ["keys", "encrypt", "aggregate", "decrypt"];
@@ -199,7 +215,8 @@ fn protocols_cost_bytes_and_seconds() {
         let expected = if at < 4 { secagg.iter() } else { encryption.iter() };
         assert_eq!(phases, expected.copied().collect(), "{name}");
         assert!(record.wall.rounds.values().sum::<f64>() > 0.0);
-        // Protocols are lossless up to their rounding: the trained model is as good as the plain one.
+        // Protocols are lossless up to their rounding: the trained model is as good as the plain
+        // one.
         let lost = record.task["trained_loss"] - plain.task["trained_loss"];
         assert!(lost.abs() < 1e-3, "{name}: {lost}");
     }
@@ -213,7 +230,8 @@ fn protocols_cost_bytes_and_seconds() {
     assert_eq!(note(&records[7], "prune").claim, "no guarantee");
 }
 
-/// Epsilon, delta, unit, neighbouring relation and accountants of every mechanism, in words and in numbers.
+/// Epsilon, delta, unit, neighbouring relation and accountants of every mechanism, in words and in
+/// numbers.
 #[test]
 fn every_guarantee_is_complete() {
     let (client, example) = ("unit: all of a client's data", "unit: one example");
@@ -284,9 +302,14 @@ fn every_guarantee_is_complete() {
         }
         let delta = if delta == 0.0 { "0".to_string() } else { format!("{delta:e}") };
         assert!(claim.contains(&format!("({epsilon:.4}, {delta})-DP")), "{claim}");
-        let each: Vec<f64> = accountants.iter().map(|a| note.values[&format!("epsilon_{a}")]).collect();
+        let each: Vec<f64> =
+            accountants.iter().map(|a| note.values[&format!("epsilon_{a}")]).collect();
         assert!(accountants.iter().all(|a| claim.contains(a)), "{claim}");
-        assert_eq!(each.iter().copied().fold(f64::INFINITY, f64::min), epsilon, "the tighter is reported");
+        assert_eq!(
+            each.iter().copied().fold(f64::INFINITY, f64::min),
+            epsilon,
+            "the tighter is reported"
+        );
         assert!(note.values["sigma"] > 0.0, "{list}");
         assert_eq!(note.adaptive.as_deref(), Some("adaptive-matching"), "{list}");
         let releases = if *name == "dp-sgd" { "6 release(s)" } else { "3 release(s)" };
@@ -296,11 +319,14 @@ fn every_guarantee_is_complete() {
     assert!(strict(0) > strict(2), "noise at every client is more than noise once");
 }
 
-/// Where the adversary is one whom the guarantee does not cover, no epsilon is claimed, and the reason is given.
+/// Where the adversary is one whom the guarantee does not cover, no epsilon is claimed, and the
+/// reason is given.
 #[test]
 fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
     let distributed = |tolerate: usize, more: &str| {
-        format!(r#"[{{ name = "dp-distributed", tolerate = {tolerate} }}, {{ name = "secagg"{more} }}]"#)
+        format!(
+            r#"[{{ name = "dp-distributed", tolerate = {tolerate} }}, {{ name = "secagg"{more} }}]"#
+        )
     };
     let lists = [
         distributed(0, ", dropouts = 1"),
@@ -319,27 +345,36 @@ fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
         assert_eq!(note.claim.starts_with("no guarantee here: "), !covered, "{}", note.claim);
         assert_eq!(record.flags.is_empty(), covered, "{:?}", record.flags);
     }
-    let says = |at: usize, why: &str| assert!(records[at].flags[0].contains(why), "{:?}", records[at].flags);
+    let says = |at: usize, why: &str| {
+        assert!(records[at].flags[0].contains(why), "{:?}", records[at].flags)
+    };
     says(0, "the noise of 1 client(s) is missing or known, and `tolerate` is 0");
     says(1, "the noise of 1 client(s) is missing or known");
     says(2, "before the server adds its noise");
 }
 
-/// Less epsilon is more noise, more noise to each signal, and less left to the attack; the noise is the same, scaled.
+/// Less epsilon is more noise, more noise to each signal, and less left to the attack; the noise is
+/// the same, scaled.
 #[test]
 fn an_epsilon_grid_is_one_line() {
     let desk = Desk::new();
-    let grid = "[matrix]\ndefenses = [{ name = \"dp-local\" }, { name = \"dp-sgd\" }]\n\"defenses.0.epsilon\" = [0.5, 8.0, 1000.0]\n";
+    let grid = "[matrix]\ndefenses = [{ name = \"dp-local\" }, \
+        { name = \"dp-sgd\" }]\n\"defenses.0.epsilon\" = [0.5, 8.0, 1000.0]\n";
     desk.write("grid.toml", format!("{HEAD}{QUICK}training = {{ clients = 2, lr = 0.1 }}\n{grid}"));
-    desk.bench(&["suite", "grid.toml", "--device", "cpu", "--json", "--jobs", "1", "--out", "run"]).ok();
+    desk.bench(&["suite", "grid.toml", "--device", "cpu", "--json", "--jobs", "1", "--out", "run"])
+        .ok();
     let records = reports::store::read_records(&desk.path("run")).unwrap();
     assert_eq!(records.len(), 6);
     for name in ["dp-local", "dp-sgd"] {
         let notes = records.iter().filter_map(|r| r.defenses.iter().find(|d| d.name == name));
-        let mut points: Vec<(f64, f64)> = notes.map(|n| (n.values["epsilon"], n.values["sigma"])).collect();
+        let mut points: Vec<(f64, f64)> =
+            notes.map(|n| (n.values["epsilon"], n.values["sigma"])).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         assert_eq!(points.len(), 3, "{name}");
-        assert!(points.windows(2).all(|p| p[0].0 < p[1].0 && p[0].1 > p[1].1), "{name}: {points:?}");
+        assert!(
+            points.windows(2).all(|p| p[0].0 < p[1].0 && p[0].1 > p[1].1),
+            "{name}: {points:?}"
+        );
         assert!(
             points.iter().zip([0.5, 8.0, 1000.0]).all(|(p, asked)| p.0 <= asked * (1.0 + 1e-9)),
             "{points:?}"
@@ -349,7 +384,8 @@ fn an_epsilon_grid_is_one_line() {
     assert!(report.contains("dp-sgd") && report.contains("dp-local"));
 }
 
-/// Keys, masks, noise and dropouts come from the run's seed: the same cells give the same records, bit by bit; another seed does not.
+/// Keys, masks, noise and dropouts come from the run's seed: the same cells give the same records,
+/// bit by bit; another seed does not.
 #[test]
 fn the_same_seed_gives_the_same_records() {
     let lists = [
@@ -368,7 +404,9 @@ fn the_same_seed_gives_the_same_records() {
         r#"{ name = "dp-central", adaptive = true }"#,
     ];
     let desk = Desk::new();
-    let once = |out: &str, seed: &str, lists: &[&str]| run(&desk, out, &format!("{FOUR}\n{seed}"), lists, 0);
+    let once = |out: &str, seed: &str, lists: &[&str]| {
+        run(&desk, out, &format!("{FOUR}\n{seed}"), lists, 0)
+    };
     let (first, second) = (once("first", "seed = 7", &lists), once("second", "seed = 7", &lists));
     for (a, b) in first.iter().zip(&second) {
         let name = &a.spec.defenses[0].name;

@@ -21,7 +21,9 @@ fn an_epsilon_comes_with_its_unit_neighbours_delta_and_both_accountants() {
     let desk = Desk::new();
     let done = desk.bench(&EPSILON);
     assert_eq!(done.code, Some(0), "{done:#?}");
-    for part in ["delta 1e-5", "rdp ", "prv ", "(reported)", "one example", "added or removed", "Poisson"] {
+    for part in
+        ["delta 1e-5", "rdp ", "prv ", "(reported)", "one example", "added or removed", "Poisson"]
+    {
         assert!(done.out.contains(part), "`{part}` is missing: {done:#?}");
     }
     let value = json(&desk, &[&EPSILON[..], &["--unit", "client"]].concat());
@@ -39,7 +41,8 @@ fn a_sigma_put_back_in_gives_the_epsilon() {
     let value = json(&desk, &[&asked[..], &rest[..]].concat());
     assert_eq!(value["rate"].as_f64(), Some(0.01));
     let sigma = value["noise_multiplier"].as_f64().unwrap().to_string();
-    let back = json(&desk, &[&["dp", "epsilon", "--sigma", &sigma, "--rate", "0.01"], &rest[..]].concat());
+    let back =
+        json(&desk, &[&["dp", "epsilon", "--sigma", &sigma, "--rate", "0.01"], &rest[..]].concat());
     assert_eq!(back["epsilon"], value["epsilon"]);
     let epsilon = back["epsilon"].as_f64().unwrap();
     assert!(epsilon <= 3.0 && epsilon > 2.997, "{epsilon}");
@@ -51,7 +54,18 @@ fn answers_take_less_than_three_seconds() {
     let start = Instant::now();
     json(
         &desk,
-        &["dp", "sigma", "--epsilon", "1", "--rate", "0.001", "--steps", "100000", "--delta", "1e-6"],
+        &[
+            "dp",
+            "sigma",
+            "--epsilon",
+            "1",
+            "--rate",
+            "0.001",
+            "--steps",
+            "100000",
+            "--delta",
+            "1e-6",
+        ],
     );
     assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
 }
@@ -66,7 +80,18 @@ fn bad_numbers_are_refused_on_one_line() {
         args.to_vec()
     };
     let sigma = |target: &'static str| {
-        vec!["dp", "sigma", "--epsilon", target, "--rate", "0.01", "--steps", "10", "--delta", "1e-5"]
+        vec![
+            "dp",
+            "sigma",
+            "--epsilon",
+            target,
+            "--rate",
+            "0.01",
+            "--steps",
+            "10",
+            "--delta",
+            "1e-5",
+        ]
     };
     let mut cases = vec![(vec!["dp", "epsilon"], "--sigma")];
     for (flag, values) in [
@@ -85,7 +110,10 @@ fn bad_numbers_are_refused_on_one_line() {
     for (args, says) in cases {
         let done = desk.bench(&args);
         assert_eq!(done.code, Some(2), "{args:?}: {done:#?}");
-        assert!(done.out.is_empty() && done.err.trim_end().lines().count() == 1, "{args:?}: {done:#?}");
+        assert!(
+            done.out.is_empty() && done.err.trim_end().lines().count() == 1,
+            "{args:?}: {done:#?}"
+        );
         assert!(done.err.contains(says), "{args:?}: {done:#?}");
     }
 }

@@ -1,9 +1,11 @@
-//! The gate, proved through the binary: a weakened attack, a broken defence and a slowed run are each caught and called what they are;
-//! runs that differ only in their seeds or in rounding raise no more alarms than the stated error rate allows.
+//! The gate, proved through the binary: a weakened attack, a broken defence and a slowed run are
+//! each caught and called what they are; runs that differ only in their seeds or in rounding raise
+//! no more alarms than the stated error rate allows.
 //!
-//! A regression of the program cannot be run here, since there is only one program. It is planted: cells of another setting (half the
-//! iterations, a budget so large that the noise is nothing) are run for real, then filed under the specs of the cells they stand for, as a
-//! program would file them whose attack or defence had become weaker.
+//! A regression of the program cannot be run here, since there is only one program. It is planted:
+//! cells of another setting (half the iterations, a budget so large that the noise is nothing) are
+//! run for real, then filed under the specs of the cells they stand for, as a program would file
+//! them whose attack or defence had become weaker.
 
 mod common;
 
@@ -64,7 +66,8 @@ fn base() -> &'static Desk {
 fn ran(desk: &Desk, name: &str, text: &str, more: &[&str]) -> PathBuf {
     let file = desk.write(&format!("{name}.toml"), text);
     let out = desk.path(name);
-    let mut all = vec!["suite", file.to_str().unwrap(), "--device", "cpu", "--out", out.to_str().unwrap()];
+    let mut all =
+        vec!["suite", file.to_str().unwrap(), "--device", "cpu", "--out", out.to_str().unwrap()];
     all.extend(more);
     if !more.contains(&"--jobs") {
         all.extend(["--jobs", "1"]);
@@ -74,7 +77,8 @@ fn ran(desk: &Desk, name: &str, text: &str, more: &[&str]) -> PathBuf {
     out
 }
 
-/// The records of `from` under the specs and the `run.json` of `onto`, cell by cell in the suite's order.
+/// The records of `from` under the specs and the `run.json` of `onto`, cell by cell in the suite's
+/// order.
 fn filed_under(desk: &Desk, from: &Path, onto: &Path, name: &str) -> PathBuf {
     let by_place = |dir: &Path| -> Vec<CellRecord> {
         let order = RunInfo::read(dir).unwrap().suite.cells;
@@ -82,15 +86,19 @@ fn filed_under(desk: &Desk, from: &Path, onto: &Path, name: &str) -> PathBuf {
         records.sort_by_key(|r| order.iter().position(|id| *id == r.id));
         records
     };
-    let renamed = by_place(from).into_iter().zip(by_place(onto)).map(|(measured, claimed)| CellRecord {
-        id: claimed.id,
-        spec: claimed.spec,
-        ..measured
-    });
+    let renamed = by_place(from)
+        .into_iter()
+        .zip(by_place(onto))
+        .map(|(measured, claimed)| CellRecord { id: claimed.id, spec: claimed.spec, ..measured });
     written(desk, name, RunInfo::read(onto).unwrap(), renamed)
 }
 
-fn written(desk: &Desk, name: &str, info: RunInfo, records: impl Iterator<Item = CellRecord>) -> PathBuf {
+fn written(
+    desk: &Desk,
+    name: &str,
+    info: RunInfo,
+    records: impl Iterator<Item = CellRecord>,
+) -> PathBuf {
     let dir = desk.path(name);
     let mut store = RunStore::create(&dir, info).unwrap();
     records.for_each(|record| store.append(&record).unwrap());
@@ -99,11 +107,17 @@ fn written(desk: &Desk, name: &str, info: RunInfo, records: impl Iterator<Item =
 
 fn compared(desk: &Desk, base: &Path, new: &Path, more: &[&str]) -> (Done, Value) {
     let json = new.with_extension("comparison.json");
-    let mut all =
-        vec!["compare", base.to_str().unwrap(), new.to_str().unwrap(), "--json-out", json.to_str().unwrap()];
+    let mut all = vec![
+        "compare",
+        base.to_str().unwrap(),
+        new.to_str().unwrap(),
+        "--json-out",
+        json.to_str().unwrap(),
+    ];
     all.extend(more);
     let done = desk.bench(&all);
-    let text = std::fs::read_to_string(&json).unwrap_or_else(|_| panic!("no comparison: {}", done.err));
+    let text =
+        std::fs::read_to_string(&json).unwrap_or_else(|_| panic!("no comparison: {}", done.err));
     (done, serde_json::from_str(&text).unwrap())
 }
 
@@ -113,7 +127,10 @@ fn regressions(comparison: &Value) -> BTreeMap<String, Vec<String>> {
     let findings = comparison["findings"].as_array().unwrap();
     for finding in findings.iter().filter(|f| f["weight"] == "regression") {
         let kind = finding["judgement"].as_str().or(finding["kind"].as_str()).unwrap();
-        found.entry(kind.to_owned()).or_default().push(finding["subject"].as_str().unwrap().to_owned());
+        found
+            .entry(kind.to_owned())
+            .or_default()
+            .push(finding["subject"].as_str().unwrap().to_owned());
     }
     found
 }
@@ -158,8 +175,16 @@ fn a_run_that_takes_twice_as_long_is_slower() {
     let quick = ran(desk, "quick", &text, &[]);
     let file = desk.path("quick.toml");
     let slow = desk.path("slow");
-    let all =
-        ["suite", file.to_str().unwrap(), "--device", "cpu", "--jobs", "1", "--out", slow.to_str().unwrap()];
+    let all = [
+        "suite",
+        file.to_str().unwrap(),
+        "--device",
+        "cpu",
+        "--jobs",
+        "1",
+        "--out",
+        slow.to_str().unwrap(),
+    ];
     let mut child = desk.command(&all).stdout(std::process::Stdio::null()).spawn().unwrap();
     let id = child.id().to_string();
     let signal = |what: &str| {
@@ -190,7 +215,12 @@ fn a_run_is_as_itself_and_as_its_baseline() {
     let desk = base();
     let again = ran(desk, "again", &twelve((120, 20), "100.0"), &[]);
     let file = desk.path("baseline.json");
-    let made = desk.bench(&["baseline", desk.path("base").to_str().unwrap(), "-o", file.to_str().unwrap()]);
+    let made = desk.bench(&[
+        "baseline",
+        desk.path("base").to_str().unwrap(),
+        "-o",
+        file.to_str().unwrap(),
+    ]);
     assert_eq!(made.code, Some(0), "{}", made.err);
     let (done, comparison) = compared(desk, &file, &again, &[]);
     assert_eq!(comparison["counts"]["identical"], 4);
@@ -210,14 +240,15 @@ fn rounding_raises_no_alarm() {
 const SEEDS: usize = 10;
 const PAIRS: usize = 20;
 
-/// Twenty pairs of runs which differ in their seeds only, with the error rate of 5 % a pair that docs/compare.md states: more than three
-/// false alarms would have a probability below 2 %.
+/// Twenty pairs of runs which differ in their seeds only, with the error rate of 5 % a pair that
+/// docs/compare.md states: more than three false alarms would have a probability below 2 %.
 #[test]
 fn seeds_alone_raise_no_more_alarms_than_stated() {
     let desk = base();
     let seeds: Vec<String> = (0..2 * PAIRS * SEEDS).map(|seed| seed.to_string()).collect();
-    let attack =
-        |name: &str| format!(r#"{{ name = "{name}", iterations = 10, restarts = 1, labels = "idlg" }}"#);
+    let attack = |name: &str| {
+        format!(r#"{{ name = "{name}", iterations = 10, restarts = 1, labels = "idlg" }}"#)
+    };
     let text = suite([&attack("inverting-gradients"), &attack("fl-attack")], "1000.0", 1)
         + &format!("seed = [{}]\n", seeds.join(", "));
     let all = ran(desk, "seeds", &text, &["--jobs", "2"]);
@@ -243,9 +274,14 @@ fn seeds_alone_raise_no_more_alarms_than_stated() {
 #[test]
 fn runs_without_common_cells_cannot_be_compared() {
     let desk = base();
-    let other =
-        ran(desk, "otherwise", &twelve((6, 2), "100.0").replace("trials = 12", "trials = 12\nseed = 9"), &[]);
-    let done = desk.bench(&["compare", desk.path("base").to_str().unwrap(), other.to_str().unwrap()]);
+    let other = ran(
+        desk,
+        "otherwise",
+        &twelve((6, 2), "100.0").replace("trials = 12", "trials = 12\nseed = 9"),
+        &[],
+    );
+    let done =
+        desk.bench(&["compare", desk.path("base").to_str().unwrap(), other.to_str().unwrap()]);
     assert_eq!(done.code, Some(2), "{}{}", done.out, done.err);
     assert_eq!(done.err.lines().count(), 1, "{}", done.err);
 }

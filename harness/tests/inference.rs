@@ -1,4 +1,5 @@
-//! `bench predict` and `bench infer` through the binary: trained models on tables and pictures, in the clear and under encryption.
+//! `bench predict` and `bench infer` through the binary: trained models on tables and pictures, in
+//! the clear and under encryption.
 
 mod common;
 
@@ -17,7 +18,8 @@ struct Clinic {
 impl Clinic {
     fn new() -> Clinic {
         let desk = Desk::new();
-        let done = desk.bench(&["train", "wdbc-logistic", "--profile", "smoke", "--out", "w", "--json"]);
+        let done =
+            desk.bench(&["train", "wdbc-logistic", "--profile", "smoke", "--out", "w", "--json"]);
         assert_eq!(done.code, Some(0), "{done:#?}");
         let last: Value = serde_json::from_str(done.out.lines().last().unwrap()).unwrap();
         desk.write("test.csv", rows());
@@ -60,8 +62,9 @@ const MODEL: &str = "w/model.safetensors";
 #[test]
 fn a_table_is_predicted_as_the_training_judged_it() {
     let clinic = Clinic::new();
-    let told = clinic
-        .json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json", "--out", "p.csv"]);
+    let told = clinic.json(&[
+        "predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json", "--out", "p.csv",
+    ]);
     let quiet = clinic.desk.bench(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled"]);
     assert!(
         quiet.code == Some(0) && !quiet.err.contains("note:"),
@@ -75,11 +78,15 @@ fn a_table_is_predicted_as_the_training_judged_it() {
     let right = confusion[0][0].as_u64().unwrap() + confusion[1][1].as_u64().unwrap();
     assert!((right as f64 / total as f64 - accuracy).abs() < 1e-12);
     let written = std::fs::read_to_string(clinic.desk.path("p.csv")).unwrap();
-    assert!(written.starts_with("example,truth,prediction,p(benign),p(malignant)\nline 1,"), "{written}");
+    assert!(
+        written.starts_with("example,truth,prediction,p(benign),p(malignant)\nline 1,"),
+        "{written}"
+    );
     assert_eq!(written.lines().count() as u64, total + 1);
     for (line, row) in written.lines().skip(1).zip(told["predictions"].as_array().unwrap()) {
         assert!(line.contains(row["prediction"].as_str().unwrap()));
-        let p: f64 = row["probabilities"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).sum();
+        let p: f64 =
+            row["probabilities"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).sum();
         assert!((p - 1.0).abs() < 1e-12);
     }
 }
@@ -87,10 +94,13 @@ fn a_table_is_predicted_as_the_training_judged_it() {
 #[test]
 fn encrypted_rows_are_classified_as_plain_ones() {
     let clinic = Clinic::new();
-    let plain = clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
+    let plain =
+        clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
     for row in [1, 40, 113] {
         let number = row.to_string();
-        let args = ["infer", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json", "--row", &number];
+        let args = [
+            "infer", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json", "--row", &number,
+        ];
         let told = clinic.json(&args);
         assert!(told["probability_error"].as_f64().unwrap() < 1e-7, "{told}");
         assert!(
@@ -103,10 +113,13 @@ fn encrypted_rows_are_classified_as_plain_ones() {
     }
     let done = clinic.desk.bench(&["keys", "generate", "--scheme", "ckks", "--out", "keys"]);
     assert_eq!(done.code, Some(0), "{done:#?}");
-    let done = clinic
-        .desk
-        .bench(&["infer", "--model", MODEL, "--csv", "test.csv", "--scaled", "--row", "2", "--keys", "keys"]);
-    assert!(done.out.contains("CKKS 4096/50,50/90, at least 128 bits") && done.code == Some(0), "{done:#?}");
+    let done = clinic.desk.bench(&[
+        "infer", "--model", MODEL, "--csv", "test.csv", "--scaled", "--row", "2", "--keys", "keys",
+    ]);
+    assert!(
+        done.out.contains("CKKS 4096/50,50/90, at least 128 bits") && done.code == Some(0),
+        "{done:#?}"
+    );
 }
 
 #[test]
@@ -119,10 +132,19 @@ fn mistakes_are_one_line() {
     clinic.desk.write("picture.jpg", "no picture");
     std::fs::create_dir(clinic.desk.path("none")).unwrap();
     let predict = |file: &'static str| ["predict", "--model", MODEL, "--scaled", "--csv", file];
-    clinic.refused(&predict("letters.csv"), &["letters.csv: line 1, column ", "`O.", "is no finite number"]);
-    clinic.refused(&predict("other.csv"), &["(label): `X` is no class of the model", "benign, malignant"]);
+    clinic.refused(
+        &predict("letters.csv"),
+        &["letters.csv: line 1, column ", "`O.", "is no finite number"],
+    );
+    clinic.refused(
+        &predict("other.csv"),
+        &["(label): `X` is no class of the model", "benign, malignant"],
+    );
     clinic.refused(&predict("empty.csv"), &["empty.csv: line 1: the file is empty"]);
-    clinic.refused(&predict("short.csv"), &["29 of 30 columns missing: `mean texture`", "and 24 more"]);
+    clinic.refused(
+        &predict("short.csv"),
+        &["29 of 30 columns missing: `mean texture`", "and 24 more"],
+    );
     clinic.refused(&predict("absent.csv"), &["cannot read absent.csv"]);
     clinic.refused(&["predict", "--model", "test.csv", "--csv", "test.csv"], &["test.csv"]);
     clinic.refused(
@@ -135,15 +157,20 @@ fn mistakes_are_one_line() {
     );
     clinic.refused(&["infer", "--model", MODEL, "--csv", "test.csv", "--scaled"], &["--row"]);
     clinic.refused(&["infer", "--model", MODEL], &["--query", "--csv"]);
-    let keys = ["infer", "--model", MODEL, "--csv", "test.csv", "--scaled", "--row", "1", "--keys", "none"];
+    let keys = [
+        "infer", "--model", MODEL, "--csv", "test.csv", "--scaled", "--row", "1", "--keys", "none",
+    ];
     clinic.refused(&keys, &["none/ckks-secret.key: is not there", "bench keys generate"]);
 }
 
-/// Raw rows are scaled exactly as the data set scaled them: `wdbc.data` whole gives the test rows' probabilities again.
+/// Raw rows are scaled exactly as the data set scaled them: `wdbc.data` whole gives the test rows'
+/// probabilities again.
 #[test]
 fn raw_rows_are_scaled_as_in_training() {
-    let root = std::env::var_os("BENCH_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+    let root = std::env::var_os("BENCH_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        PathBuf::from,
+    );
     let raw = root.join("wdbc/wdbc.data");
     if !raw.is_file() {
         println!("skipped: {} is not there", raw.display());
@@ -154,7 +181,8 @@ fn raw_rows_are_scaled_as_in_training() {
     let all = clinic.desk.bench(&["predict", "--model", MODEL, "--csv", &raw, "--json"]);
     assert!(all.err.contains("note: 399 of 569 rows are training rows of `wdbc`"), "{}", all.err);
     let all: Value = serde_json::from_str(&all.out).unwrap();
-    let test = clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
+    let test =
+        clinic.json(&["predict", "--model", MODEL, "--csv", "test.csv", "--scaled", "--json"]);
     let probabilities = |told: &Value| -> Vec<f64> {
         let rows = told["predictions"].as_array().unwrap();
         rows.iter().map(|row| row["probabilities"][0].as_f64().unwrap()).collect()
@@ -175,8 +203,9 @@ fn a_picture_is_found_in_a_gallery_under_encryption() {
     for at in 0..24u32 {
         let class = desk.path("gallery").join(at.rem_euclid(3).to_string());
         std::fs::create_dir_all(&class).unwrap();
-        let shade =
-            |x: u32, y: u32| image::Luma([((x * 37 + y * 59 + at * 83 + x * y * at * 7) % 256) as u8]);
+        let shade = |x: u32, y: u32| {
+            image::Luma([((x * 37 + y * 59 + at * 83 + x * y * at * 7) % 256) as u8])
+        };
         let picture = image::GrayImage::from_fn(16, 16, shade);
         picture.save(class.join(format!("{at}.png"))).unwrap();
         picture.save(desk.path("flat").join(format!("{at}.png"))).unwrap();
@@ -197,22 +226,42 @@ fn a_picture_is_found_in_a_gallery_under_encryption() {
     let done = desk.bench(&args);
     assert_eq!(done.code, Some(0), "{done:#?}");
     let told: Value = serde_json::from_str(&done.out).unwrap();
-    assert_eq!((&told["top"][0]["file"], &told["top"][0]["name"]), (&"7.png".into(), &"1".into()), "{told}");
+    assert_eq!(
+        (&told["top"][0]["file"], &told["top"][0]["name"]),
+        (&"7.png".into(), &"1".into()),
+        "{told}"
+    );
     assert!((told["top"][0]["encrypted"].as_f64().unwrap() - 1.0).abs() < 1e-6);
     assert_eq!((&told["same_top"], &told["same_ranking"]), (&true.into(), &true.into()), "{told}");
     assert_eq!((&told["gallery"], &told["classes"]), (&24.into(), &3.into()));
     assert_eq!(told["decision"]["encrypted"], "1");
     assert!(told["exchange"]["largest_error"].as_f64().unwrap() < 1e-5);
-    let flat =
-        desk.bench(&["infer", "--model", model, "--query", "flat/7.png", "--gallery", "flat", "--top", "2"]);
-    assert!(flat.out.contains("   1  7.png") && flat.out.contains("best 2: the same as plain"), "{flat:#?}");
+    let flat = desk.bench(&[
+        "infer",
+        "--model",
+        model,
+        "--query",
+        "flat/7.png",
+        "--gallery",
+        "flat",
+        "--top",
+        "2",
+    ]);
+    assert!(
+        flat.out.contains("   1  7.png") && flat.out.contains("best 2: the same as plain"),
+        "{flat:#?}"
+    );
     let predicted = desk.bench(&["predict", "--model", model, "--images", "gallery"]);
     assert!(predicted.code == Some(0) && predicted.out.contains("<- prediction"), "{predicted:#?}");
     assert!(!predicted.err.contains("note:"), "{predicted:#?}");
     std::fs::copy(desk.path("flat/7.png"), desk.path("gallery/stray.png")).unwrap();
     let mixed = desk.bench(&["predict", "--model", model, "--images", "gallery"]);
-    let said = "note: 1 of 25 pictures lie in no class's folder (the first: gallery/stray.png), so nothing is judged";
-    assert!(mixed.err.contains(said) && mixed.out.contains("25 examples without labels"), "{mixed:#?}");
+    let said = "note: 1 of 25 pictures lie in no class's folder (the first: gallery/stray.png), \
+        so nothing is judged";
+    assert!(
+        mixed.err.contains(said) && mixed.out.contains("25 examples without labels"),
+        "{mixed:#?}"
+    );
 
     desk.write("empty/notes.txt", "nothing");
     desk.write("broken/a.png", "no picture");
@@ -235,7 +284,10 @@ fn a_picture_is_found_in_a_gallery_under_encryption() {
             &["infer", "--model", model, "--csv", "x.csv", "--row", "1"],
             "was trained on pictures (digits, 1x8x8)",
         ),
-        (&["predict", "--model", model, "--images", "odd"], "odd/elephant: is no class of the model"),
+        (
+            &["predict", "--model", model, "--images", "odd"],
+            "odd/elephant: is no class of the model",
+        ),
     ] {
         let done = desk.bench(args);
         assert_eq!((done.code, done.err.lines().count()), (Some(2), 1), "{done:#?}");

@@ -1,5 +1,5 @@
-//! `bench invert`, from a training through the built binary: what it writes, what it says of bad input, and that numbers stand for what
-//! they are called.
+//! `bench invert`, from a training through the built binary: what it writes, what it says of bad
+//! input, and that numbers stand for what they are called.
 
 mod common;
 
@@ -46,21 +46,34 @@ fn a_trained_model_is_inverted_and_judged() {
     // What a perfect and an empty answer look like.
     assert_eq!((of("class-mean", "/class_mean/mae"), of("class-mean", "/identified")), (0.0, 1.0));
     for blind in ["black", "grey", "best-constant"] {
-        assert!(of(blind, "/identified") == 0.0 && (of(blind, "/evaluator/1") - 0.1).abs() < 1e-9, "{blind}");
+        assert!(
+            of(blind, "/identified") == 0.0 && (of(blind, "/evaluator/1") - 0.1).abs() < 1e-9,
+            "{blind}"
+        );
     }
     assert!(of("best-constant", "/class_mean/mae") <= of("black", "/class_mean/mae"));
     assert!(of("best-constant", "/class_mean/mae") <= of("grey", "/class_mean/mae"));
     // No picture is its own neighbour, so even a training picture is at some distance.
     assert!(of("training-image", "/nearest/mae") > 0.0);
     for guess in ["model-inversion", "black", "grey", "noise", "training-image"] {
-        assert!(of(guess, "/nearest/mae") <= of(guess, "/class_mae"), "{guess}: the least is below the mean");
+        assert!(
+            of(guess, "/nearest/mae") <= of(guess, "/class_mae"),
+            "{guess}: the least is below the mean"
+        );
     }
     let written: Value =
-        serde_json::from_str(&std::fs::read_to_string(desk.path("o/inversion.json")).unwrap()).unwrap();
-    assert_eq!((written["rows"].as_array().unwrap().len(), &written["means"]), (8 * 10, &said["means"]));
+        serde_json::from_str(&std::fs::read_to_string(desk.path("o/inversion.json")).unwrap())
+            .unwrap();
+    assert_eq!(
+        (written["rows"].as_array().unwrap().len(), &written["means"]),
+        (8 * 10, &said["means"])
+    );
     let csv = std::fs::read_to_string(desk.path("o/inversion.csv")).unwrap();
     let width = |line: &str| line.split(',').count();
-    assert!(csv.lines().count() == 81 && csv.lines().all(|l| width(l) == width(csv.lines().next().unwrap())));
+    assert!(
+        csv.lines().count() == 81
+            && csv.lines().all(|l| width(l) == width(csv.lines().next().unwrap()))
+    );
     let markdown = std::fs::read_to_string(desk.path("o/inversion.md")).unwrap();
     assert!(markdown.contains("| `model-inversion` |") && markdown.contains("digits-cnn"));
     let grid = image::open(desk.path("o/grid.png")).unwrap();
@@ -85,7 +98,14 @@ fn the_same_seed_writes_the_same_files() {
 #[test]
 fn federated_and_private_models_are_inverted_alike() {
     let desk = Desk::new();
-    let model = ["train", "digits-cnn", "--rounds", "1", "--defense", "dp-sgd:epsilon=8,clip=1.0,delta=1e-5"];
+    let model = [
+        "train",
+        "digits-cnn",
+        "--rounds",
+        "1",
+        "--defense",
+        "dp-sgd:epsilon=8,clip=1.0,delta=1e-5",
+    ];
     desk.bench(&[&model[..], &["--out", "dp"]].concat()).ok();
     let said = desk.bench(&invert(&["dp/model.safetensors", "--classes", "0,1"])).ok().json();
     assert!(means(&said)("model-inversion", "/class_mean/mae") > 0.0);
@@ -95,10 +115,23 @@ fn federated_and_private_models_are_inverted_alike() {
 #[test]
 fn a_model_of_a_table_is_inverted_too() {
     let desk = Desk::new();
-    desk.bench(&["train", "wdbc-logistic", "--regime", "centralised", "--rounds", "3", "--out", "t"]).ok();
+    desk.bench(&[
+        "train",
+        "wdbc-logistic",
+        "--regime",
+        "centralised",
+        "--rounds",
+        "3",
+        "--out",
+        "t",
+    ])
+    .ok();
     let said = desk.bench(&invert(&["t/model.safetensors", "--out", "o"])).ok().json();
     let of = means(&said);
-    assert!(of("model-inversion", "/model/1") == 1.0 && said["means"][0]["class_mean"]["ssim"].is_null());
+    assert!(
+        of("model-inversion", "/model/1") == 1.0
+            && said["means"][0]["class_mean"]["ssim"].is_null()
+    );
     assert!(!desk.path("o/grid.png").exists());
 }
 
@@ -107,7 +140,17 @@ fn bad_input_is_one_clear_line() {
     let desk = Desk::new();
     let model = train(&desk, "a", &[]);
     let table = "t/model.safetensors";
-    desk.bench(&["train", "wdbc-logistic", "--regime", "centralised", "--rounds", "1", "--out", "t"]).ok();
+    desk.bench(&[
+        "train",
+        "wdbc-logistic",
+        "--regime",
+        "centralised",
+        "--rounds",
+        "1",
+        "--out",
+        "t",
+    ])
+    .ok();
     std::fs::copy(desk.path(&model), desk.path("copy.safetensors")).unwrap();
     desk.write("text.safetensors", "no model");
     let earlier = rounds(&desk, "earlier", "2", &[]);
@@ -162,7 +205,10 @@ fn absent_data_are_named() {
     ];
     desk.bench(&[&["--data", root.to_str().unwrap()], &small[..]].concat()).ok();
     let done = desk.bench(&["invert", "m/model.safetensors"]);
-    assert!(done.code == Some(2) && done.err.contains("mnist") && done.err.lines().count() == 1, "{done:#?}");
+    assert!(
+        done.code == Some(2) && done.err.contains("mnist") && done.err.lines().count() == 1,
+        "{done:#?}"
+    );
 }
 
 fn mnist() -> Option<std::path::PathBuf> {

@@ -17,7 +17,11 @@ fn generate(desk: &Desk, more: &[&str]) -> Done {
 
 #[track_caller]
 fn refused(done: &Done, says: &[&str]) {
-    assert_eq!((done.code, done.err.lines().count(), done.out.as_str()), (Some(2), 1, ""), "{done:#?}");
+    assert_eq!(
+        (done.code, done.err.lines().count(), done.out.as_str()),
+        (Some(2), 1, ""),
+        "{done:#?}"
+    );
     for part in says {
         assert!(done.err.contains(part), "`{part}` is missing: {done:#?}");
     }
@@ -51,11 +55,18 @@ fn secrets_are_private_and_never_shown() {
         assert_eq!((mode(&desk, "keys"), mode(&desk, &format!("keys/{secret}"))), (0o700, 0o600));
         let bytes = std::fs::read(desk.path(&format!("keys/{secret}"))).unwrap();
         let inspected = desk.bench(&["keys", "inspect", "keys"]).ok();
-        assert_eq!(inspected.out.lines().filter(|l| !l.starts_with("  ")).count(), 2, "{inspected:#?}");
+        assert_eq!(
+            inspected.out.lines().filter(|l| !l.starts_with("  ")).count(),
+            2,
+            "{inspected:#?}"
+        );
         for text in [&done.out, &done.err, &inspected.out, &inspected.err] {
             assert!(!shows(text, &bytes), "{text}");
         }
-        assert!(done.out.contains("keep it secret") && done.out.contains("fingerprint"), "{done:#?}");
+        assert!(
+            done.out.contains("keep it secret") && done.out.contains("fingerprint"),
+            "{done:#?}"
+        );
     }
 }
 
@@ -88,9 +99,15 @@ fn inspecting_names_the_key() {
     assert_eq!(rows.len(), 4);
     for pair in rows.chunks(2) {
         assert_eq!(pair[0]["fingerprint"], pair[1]["fingerprint"]);
-        assert_eq!((pair[0]["secret"].as_bool(), pair[1]["secret"].as_bool()), (Some(false), Some(true)));
+        assert_eq!(
+            (pair[0]["secret"].as_bool(), pair[1]["secret"].as_bool()),
+            (Some(false), Some(true))
+        );
     }
-    assert_eq!((&rows[2]["parameters"]["bits"], &rows[2]["security_bits"]), (&2048.into(), &112.into()));
+    assert_eq!(
+        (&rows[2]["parameters"]["bits"], &rows[2]["security_bits"]),
+        (&2048.into(), &112.into())
+    );
     let one = desk.bench(&["keys", "inspect", "keys/ed25519-public.pem", "--json"]).ok().json();
     assert_eq!(one.as_array().unwrap().len(), 1);
 }
@@ -103,8 +120,8 @@ fn shared_keys_have_one_file_a_holder() {
     let rows = rows.as_array().unwrap();
     assert_eq!(rows.iter().filter(|r| r["secret"] == true).count(), 3);
     assert!(
-        rows.iter()
-            .all(|r| r["fingerprint"] == rows[0]["fingerprint"] && r["security_bits"].as_u64() >= Some(128))
+        rows.iter().all(|r| r["fingerprint"] == rows[0]["fingerprint"]
+            && r["security_bits"].as_u64() >= Some(128))
     );
 }
 

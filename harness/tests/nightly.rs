@@ -1,4 +1,5 @@
-//! `ci/nightly`, the script of the nightly workflow: it begins a baseline, passes what did not change, and stops what got worse.
+//! `ci/nightly`, the script of the nightly workflow: it begins a baseline, passes what did not
+//! change, and stops what got worse.
 
 #![cfg(unix)]
 
@@ -41,7 +42,8 @@ fn desk() -> Desk {
 /// One night into the folder `out`.
 fn night(desk: &Desk, out: &str, more: &str) -> Done {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../ci/nightly");
-    let line = format!("'{script}' --suite suite.toml --device cpu --state state --out {out} {more}");
+    let line =
+        format!("'{script}' --suite suite.toml --device cpu --state state --out {out} {more}");
     let summary = desk.path("step-summary.md");
     Done::from(desk.shell(&line).env("GITHUB_STEP_SUMMARY", summary).output().unwrap())
 }

@@ -16,7 +16,8 @@ use tch::{Device, Kind, Tensor};
 const SOURCES: [Source; 4] =
     [Source::Gradients, Source::OneStepUpdate, Source::LocalUpdate, Source::AggUpdate];
 
-/// A network that is flat after its first layer, and one with convolutions: every attack applies to one of them.
+/// A network that is flat after its first layer, and one with convolutions: every attack applies to
+/// one of them.
 const MODELS: [&str; 2] = ["mlp", "lenet-zhu"];
 
 /// Whatever an attack counts its work by, kept short. What it does not know is not set.
@@ -32,13 +33,15 @@ fn spec(attack: &str, source: Source, model: &str, labels_known: bool, seed: u64
     let mut spec = CellSpec::new("digits", model, attack);
     spec.model.init = Init::DlgUniform;
     (spec.source, spec.trials, spec.seed) = (source, 2, seed);
-    (spec.training.clients, spec.training.lr) = (if source == Source::AggUpdate { 2 } else { 1 }, 0.1);
+    (spec.training.clients, spec.training.lr) =
+        (if source == Source::AggUpdate { 2 } else { 1 }, 0.1);
     if labels_known {
         spec.facts.push(Fact::Labels);
     }
-    let defaults = (suites::find("attack", attacks::ENTRIES, attack).unwrap().build)(&spec.attack.params)
-        .unwrap()
-        .spelled_out();
+    let defaults =
+        (suites::find("attack", attacks::ENTRIES, attack).unwrap().build)(&spec.attack.params)
+            .unwrap()
+            .spelled_out();
     for (key, value) in SHORT {
         if defaults.contains_key(key) {
             spec.attack.params.insert(key.into(), value.into());
@@ -72,7 +75,8 @@ fn reconstruct(scene: &Scene, captured: &Captured) -> Result<Reconstruction, Att
     scene.trial.attack.reconstruct(&captured.observation, &run)
 }
 
-/// Puts another batch in the truth's place, in the very memory that it lay in: a view that leaked would see it, too.
+/// Puts another batch in the truth's place, in the very memory that it lay in: a view that leaked
+/// would see it, too.
 fn swap(world: &mut World, other: World) {
     assert_ne!(world.truth.ids, other.truth.ids, "the other batch must be another one");
     world.truth.pixels.copy_(&other.truth.pixels);
@@ -98,7 +102,8 @@ fn identical(a: &Reconstruction, b: &Reconstruction, what: &str) {
     assert_eq!(labels(a), labels(b), "{what}: labels");
     let exact = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     assert_eq!(exact(&a.objective), exact(&b.objective), "{what}: objective");
-    let trace = |r: &Reconstruction| r.trace.iter().map(|(i, o)| (*i, exact(o))).collect::<Vec<_>>();
+    let trace =
+        |r: &Reconstruction| r.trace.iter().map(|(i, o)| (*i, exact(o))).collect::<Vec<_>>();
     assert_eq!(trace(a), trace(b), "{what}: trace");
     let rest = |r: &Reconstruction| (r.evaluations, r.iterations, r.restarts, r.flags.clone());
     assert_eq!(rest(a), rest(b), "{what}: cost or flags");
@@ -110,7 +115,8 @@ fn holds(attack: &str, source: Source, model: &str, labels_known: bool) -> bool 
     demanded(&what, &|seed| spec(attack, source, model, labels_known, seed))
 }
 
-/// Whether the cell is applicable; if so, swaps its world for that of another seed: other images and labels of the same shapes.
+/// Whether the cell is applicable; if so, swaps its world for that of another seed: other images
+/// and labels of the same shapes.
 fn demanded(what: &str, spec: &dyn Fn(u64) -> CellSpec) -> bool {
     let mut scene = scene(&spec(1));
     if scene.trial.not_applicable().is_some() {
@@ -126,12 +132,17 @@ fn demanded(what: &str, spec: &dyn Fn(u64) -> CellSpec) -> bool {
     let after = reconstruct(&scene, &captured).unwrap();
     identical(&before, &after, what);
 
-    // The same swap before the capture does change what is captured, and the result: the law above is no accident.
+    // The same swap before the capture does change what is captured, and the result: the law above
+    // is no accident.
     let caught = capture::run(&scene.trial, &scene.world, Device::Cpu, &|_| {}).unwrap();
     assert_ne!(signal(&captured), signal(&caught), "{what}");
     // Two steps from the noise of masked words need not differ, though their low bits do.
     if scene.trial.spec.defenses.is_empty() {
-        assert_ne!(bits(&before.pixels), bits(&reconstruct(&scene, &caught).unwrap().pixels), "{what}");
+        assert_ne!(
+            bits(&before.pixels),
+            bits(&reconstruct(&scene, &caught).unwrap().pixels),
+            "{what}"
+        );
     }
     true
 }
@@ -139,11 +150,13 @@ fn demanded(what: &str, spec: &dyn Fn(u64) -> CellSpec) -> bool {
 #[test]
 fn the_truth_swapped_after_the_capture_changes_no_bit() {
     for entry in attacks::ENTRIES {
-        // One that asks for the labels is granted them: they are of the capture, and stay when the truth is swapped.
+        // One that asks for the labels is granted them: they are of the capture, and stay when the
+        // truth is swapped.
         let asks = (entry.build)(&Default::default()).unwrap().needs().contains(&Fact::Labels);
         for source in SOURCES {
             let start = std::time::Instant::now();
-            let applied = MODELS.into_iter().filter(|model| holds(entry.name, source, model, asks)).count();
+            let applied =
+                MODELS.into_iter().filter(|model| holds(entry.name, source, model, asks)).count();
             println!(
                 "{} on {source}: {applied} of {} models, {:?}",
                 entry.name,
@@ -160,7 +173,8 @@ fn the_truth_swapped_after_the_capture_changes_no_bit() {
     }
 }
 
-/// Protocols and defences see clients' updates, colluders' secrets and every client's examples: none of it may reach the attack by another way.
+/// Protocols and defences see clients' updates, colluders' secrets and every client's examples:
+/// none of it may reach the attack by another way.
 #[test]
 fn the_law_holds_behind_every_defence() {
     let line = |names: &[&str]| -> Vec<Named> {
@@ -194,7 +208,8 @@ fn the_law_holds_behind_every_defence() {
                 let what = format!("{} on {source} from {vantage}", names.join(" then "));
                 let spec = |seed| {
                     let mut spec = spec("adaptive-matching", source, "lenet-zhu", false, seed);
-                    (spec.defenses, spec.vantage, spec.training.clients) = (defenses.clone(), vantage, 2);
+                    (spec.defenses, spec.vantage, spec.training.clients) =
+                        (defenses.clone(), vantage, 2);
                     spec
                 };
                 applied += usize::from(demanded(&what, &spec));
@@ -206,8 +221,10 @@ fn the_law_holds_behind_every_defence() {
 
 #[test]
 fn granted_labels_are_a_copy() {
-    let applied =
-        attacks::ENTRIES.iter().filter(|e| holds(e.name, Source::Gradients, "lenet-zhu", true)).count();
+    let applied = attacks::ENTRIES
+        .iter()
+        .filter(|e| holds(e.name, Source::Gradients, "lenet-zhu", true))
+        .count();
     assert!(applied > 0);
 }
 
@@ -245,7 +262,12 @@ fn attacks_cannot_name_the_data() {
 fn dependencies(manifest: &toml::Table) -> Vec<&toml::Table> {
     let kinds = ["dependencies", "build-dependencies"];
     let targets = manifest.get("target").and_then(toml::Value::as_table);
-    let platforms = targets.into_iter().flat_map(toml::Table::values).filter_map(toml::Value::as_table);
+    let platforms =
+        targets.into_iter().flat_map(toml::Table::values).filter_map(toml::Value::as_table);
     let places = std::iter::once(manifest).chain(platforms);
-    places.flat_map(|place| kinds.map(|k| place.get(k))).flatten().filter_map(toml::Value::as_table).collect()
+    places
+        .flat_map(|place| kinds.map(|k| place.get(k)))
+        .flatten()
+        .filter_map(toml::Value::as_table)
+        .collect()
 }

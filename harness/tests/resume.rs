@@ -1,4 +1,5 @@
-//! Rule 5: the records and files of a run do not depend on the number of jobs, on shards, or on how often it was killed.
+//! Rule 5: the records and files of a run do not depend on the number of jobs, on shards, or on how
+//! often it was killed.
 
 mod common;
 
@@ -10,7 +11,8 @@ use common::{Desk, Done, contents};
 use rand::Rng;
 use reports::{CellRecord, Outcome};
 
-/// Three attacks on two sources, with noise from a defence in half of the cells; and one cell that cannot be allocated.
+/// Three attacks on two sources, with noise from a defence in half of the cells; and one cell that
+/// cannot be allocated.
 const SUITE: &str = r#"
 [suite]
 name = "interrupted"
@@ -114,7 +116,10 @@ fn jobs_and_shards_change_nothing_and_a_cell_that_breaks_is_failed() {
     match &failed[0].outcome {
         Outcome::Failed { stage, message } => {
             assert!(!message.is_empty() && !message.contains('\n'), "{message}");
-            assert!(stage == "panic" && message.contains("can't allocate memory"), "{stage}: {message}");
+            assert!(
+                stage == "panic" && message.contains("can't allocate memory"),
+                "{stage}: {message}"
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -122,7 +127,8 @@ fn jobs_and_shards_change_nothing_and_a_cell_that_breaks_is_failed() {
     run(&desk, "two", &["--jobs", "2"]);
     same(calm, &finished(&desk.path("two")), "two jobs");
 
-    let dirs: Vec<PathBuf> = ["1/2", "2/2"].iter().map(|s| desk.path(&s.replace('/', "-of-"))).collect();
+    let dirs: Vec<PathBuf> =
+        ["1/2", "2/2"].iter().map(|s| desk.path(&s.replace('/', "-of-"))).collect();
     let codes: Vec<_> = ["1/2", "2/2"]
         .iter()
         .zip(&dirs)
@@ -131,12 +137,17 @@ fn jobs_and_shards_change_nothing_and_a_cell_that_breaks_is_failed() {
             desk.bench(&arguments("suite.toml", out, &["--shard", shard])).code.unwrap()
         })
         .collect();
-    assert_eq!(codes.iter().sum::<i32>(), 1, "one of the shards holds the cell that fails: {codes:?}");
+    assert_eq!(
+        codes.iter().sum::<i32>(),
+        1,
+        "one of the shards holds the cell that fails: {codes:?}"
+    );
     assert_eq!(reports::merge(&dirs, &desk.path("merged")).unwrap(), 14);
     same(calm, &finished(&desk.path("merged")), "two shards");
 }
 
-/// Kills at random moments; `BENCH_KILLS` says how many (default 3), `BENCH_KILL_SEED` which moments.
+/// Kills at random moments; `BENCH_KILLS` says how many (default 3), `BENCH_KILL_SEED` which
+/// moments.
 #[test]
 fn killed_at_any_moment_the_records_are_the_same() {
     let setting = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
@@ -156,7 +167,9 @@ fn killed_at_any_moment_the_records_are_the_same() {
             }
             left -= 1;
             stored = reports::store::read_records(&desk.path(&out)).map_or(0, |r| r.len());
-            println!("{out}: killed after {moment:?} with {stored} records stored, {left} kills left");
+            println!(
+                "{out}: killed after {moment:?} with {stored} records stored, {left} kills left"
+            );
         }
         run(&desk, &out, &["--jobs", "1"]);
         same(calm, &finished(&desk.path(&out)), &out);

@@ -1,4 +1,5 @@
-//! Every suite that ships builds, in each of its profiles; and the verbs that only look around answer in words and in JSON.
+//! Every suite that ships builds, in each of its profiles; and the verbs that only look around
+//! answer in words and in JSON.
 
 mod common;
 
@@ -6,7 +7,8 @@ use common::Desk;
 use serde_json::Value;
 use suites::Suite;
 
-/// Checks one profile of a suite; what is absent must be said to be absent, anything else must be ready.
+/// Checks one profile of a suite; what is absent must be said to be absent, anything else must be
+/// ready.
 fn checked(desk: &Desk, suite: &str, profile: Option<&str>) -> (u64, usize) {
     let mut args = vec!["check", suite, "--json"];
     args.extend(profile.into_iter().flat_map(|p| ["--profile", p]));
@@ -23,7 +25,10 @@ fn checked(desk: &Desk, suite: &str, profile: Option<&str>) -> (u64, usize) {
     assert!(done.err.is_empty(), "{what}");
     for problem in &problems {
         let text = problem.as_str().unwrap();
-        assert!(text.contains("not found") && text.contains("--data") && !text.contains('\n'), "{what}");
+        assert!(
+            text.contains("not found") && text.contains("--data") && !text.contains('\n'),
+            "{what}"
+        );
     }
     (good, problems.len())
 }
@@ -39,7 +44,10 @@ fn every_suite_and_profile_builds() {
         for (profile, text) in suite.profiles() {
             assert!(!text.is_empty(), "{name}: profile {profile} has no description");
             if checked(&desk, name, Some(profile)).1 > 0 {
-                assert!(needs_data(text), "{name} {profile} needs data and does not say so: {text}");
+                assert!(
+                    needs_data(text),
+                    "{name} {profile} needs data and does not say so: {text}"
+                );
                 absent.push(format!("{name} --profile {profile}"));
             }
         }
@@ -95,9 +103,12 @@ fn list_names_everything() {
         // One list does not name what is in another.
         assert_eq!(desk.bench(&["list", kind, "--json"]).ok().json().as_object().unwrap().len(), 1);
     }
-    for (kind, some) in
-        [("attacks", "fl-attack"), ("defenses", "dp-local"), ("suites", "showcase"), ("tasks", "mnist-cnn")]
-    {
+    for (kind, some) in [
+        ("attacks", "fl-attack"),
+        ("defenses", "dp-local"),
+        ("suites", "showcase"),
+        ("tasks", "mnist-cnn"),
+    ] {
         assert!(names(&json[kind]).contains(&some));
     }
     assert_eq!(names(&json["suites"]).len(), Suite::names().len());
@@ -108,7 +119,9 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
     let desk = Desk::new();
     let answer = desk.bench(&["doctor", "--json"]).ok().json();
     let findings = answer["findings"].as_array().unwrap();
-    let find = |name: &str| findings.iter().find(|f| f["name"] == name).unwrap_or_else(|| panic!("{name}"));
+    let find = |name: &str| {
+        findings.iter().find(|f| f["name"] == name).unwrap_or_else(|| panic!("{name}"))
+    };
     assert_eq!(find("cpu")["present"], true);
     assert!(find("libtorch")["detail"].as_str().unwrap().starts_with("2.11"));
     assert_eq!(find("photos")["present"], true);
@@ -140,8 +153,12 @@ fn data_are_listed_and_verified() {
     }
     for (name, examples) in [("digits", 1797), ("wdbc", 569), ("photos", 20)] {
         let report = desk.bench(&["data", "verify", name, "--json"]).ok().json();
-        let count: u64 =
-            report["splits"].as_array().unwrap().iter().map(|s| s["examples"].as_u64().unwrap()).sum();
+        let count: u64 = report["splits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["examples"].as_u64().unwrap())
+            .sum();
         assert_eq!((count, &report["sound"]), (examples, &Value::Bool(true)), "{report}");
         assert!(desk.bench(&["data", "verify", name]).ok().out.ends_with("sound\n"));
     }

@@ -1,4 +1,5 @@
-//! `bench train`: interrupted trainings, defences and protocols in the loop, regimes, and what it refuses.
+//! `bench train`: interrupted trainings, defences and protocols in the loop, regimes, and what it
+//! refuses.
 
 mod common;
 
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use common::{Desk, Done};
 use reports::training::{RoundRecord, read_rounds};
 
-/// Three small clients and one that holds fewer examples; a CNN with dropout, so that every stream is drawn from.
+/// Three small clients and one that holds fewer examples; a CNN with dropout, so that every stream
+/// is drawn from.
 const TASK: &str = r#"
 name = "small"
 description = "digits among four clients"
@@ -62,8 +64,12 @@ fn same(desk: &Desk, a: &str, b: &str) {
 
 /// Starts the training and kills it as soon as its folder holds a state of that round.
 fn kill_at(desk: &Desk, out: &str, round: usize, more: &[&str]) {
-    let mut child =
-        desk.command(&arguments(out, more)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = desk
+        .command(&arguments(out, more))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let (start, csv) = (Instant::now(), desk.path(out).join("records.csv"));
     let reached = || read_rounds(&csv).is_ok_and(|r| r.last().is_some_and(|r| r.round >= round));
     while !reached() && child.try_wait().unwrap().is_none() {
@@ -77,7 +83,8 @@ fn kill_at(desk: &Desk, out: &str, round: usize, more: &[&str]) {
 #[test]
 fn killed_trainings_end_as_if_nothing_had_happened() {
     let desk = desk();
-    // Momentum of the server, noise of a defence with a memory, sampled clients; and an optimiser that lasts.
+    // Momentum of the server, noise of a defence with a memory, sampled clients; and an optimiser
+    // that lasts.
     let adaptive = r#"defenses=[{ name = "dp-central", epsilon = 50.0, adaptive = true }]"#;
     let federated: &[&str] = &[
         "--set",
@@ -131,7 +138,11 @@ fn another_training_in_the_same_folder_is_refused() {
     train(&desk, "a", &["--rounds", "1"]);
     let other = desk.bench(&arguments("a", &["--rounds", "1", "--seed", "9"]));
     assert_eq!(other.code, Some(2), "{other:#?}");
-    assert!(other.err.contains("another task or settings") && other.err.contains("--out"), "{}", other.err);
+    assert!(
+        other.err.contains("another task or settings") && other.err.contains("--out"),
+        "{}",
+        other.err
+    );
     let threads = desk.bench(&arguments("a", &["--rounds", "1", "--threads", "2"]));
     assert!(threads.err.contains("another --threads"), "{}", threads.err);
 }
@@ -140,7 +151,8 @@ fn another_training_in_the_same_folder_is_refused() {
 #[test]
 fn protocols_end_where_plain_ends() {
     let desk = desk();
-    let logistic = ["--set", "model={name=\"logistic\",params={}}", "--set", "local.lr=0.1", "--rounds", "3"];
+    let logistic =
+        ["--set", "model={name=\"logistic\",params={}}", "--set", "local.lr=0.1", "--rounds", "3"];
     train(&desk, "plain", &[&logistic[..], &["--defense", "none"]].concat());
     let plain = weights(&desk.path("plain"));
     for protocol in ["secagg", "secagg:signature=rsa-pss", "ckks"] {
@@ -178,19 +190,25 @@ fn dropouts_are_survived_counted_and_named() {
     let lost: usize = masked.iter().map(|r| r.clients - r.survivors).sum();
     assert!(lost > 0, "the streams drop somebody");
     for (m, o) in masked.iter().zip(&open) {
-        assert_eq!((m.survivors, &m.failures), (o.survivors, &o.failures), "the same clients fall silent");
+        assert_eq!(
+            (m.survivors, &m.failures),
+            (o.survivors, &o.failures),
+            "the same clients fall silent"
+        );
         assert_eq!(m.failures.len(), m.clients - m.survivors);
     }
     let (a, b) = (weights(&desk.path("secagg")), weights(&desk.path("plain")));
     let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    // 32-bit fixed point on [-8, 8] has steps of 4e-9; three rounds of training carry the rounding on.
+    // 32-bit fixed point on [-8, 8] has steps of 4e-9; three rounds of training carry the rounding
+    // on.
     assert!(worst < 1e-3, "{worst}");
     // With a threshold of all, one silent client ends the round: recorded, and the weights stay.
     train(&desk, "all", &[&more[..], &["--defense", "secagg:threshold=8"]].concat());
     let aborted: Vec<_> =
         rounds(&desk, "all").into_iter().filter(|r| r.round > 0 && r.survivors == 0).collect();
     assert!(
-        !aborted.is_empty() && aborted.iter().all(|r| r.failures.iter().any(|f| f.contains("aborted"))),
+        !aborted.is_empty()
+            && aborted.iter().all(|r| r.failures.iter().any(|f| f.contains("aborted"))),
         "{aborted:?}"
     );
 }
@@ -203,13 +221,18 @@ fn privacy_is_spent_round_by_round() {
         ("central", "dp-central:epsilon=5.0,clip=0.01"),
         ("local", "dp-local:epsilon=5.0,mechanism=laplace,clip=0.001"),
     ] {
-        train(&desk, name, &["--defense", defense, "--set", "clients.partition=iid", "--rounds", "3"]);
+        train(
+            &desk,
+            name,
+            &["--defense", defense, "--set", "clients.partition=iid", "--rounds", "3"],
+        );
         let epsilons: Vec<f64> = rounds(&desk, name).iter().filter_map(|r| r.epsilon).collect();
         assert_eq!(epsilons.len(), 3, "{name}: {epsilons:?}");
         assert!(epsilons.windows(2).all(|w| w[0] < w[1]), "{name}: {epsilons:?}");
         assert!(epsilons[2] <= 5.0 && epsilons[2] > 4.9, "{name} ends at its budget: {epsilons:?}");
     }
-    // Poisson sampling of clients: far less noise for the same budget, and rounds of different sizes.
+    // Poisson sampling of clients: far less noise for the same budget, and rounds of different
+    // sizes.
     let sampled = [
         "--defense",
         "dp-central:epsilon=5.0,clip=0.01",
@@ -233,7 +256,8 @@ fn privacy_is_spent_round_by_round() {
 #[test]
 fn regimes_differ_in_what_they_hold() {
     let desk = desk();
-    let iid = ["--set", "clients.partition=iid", "--defense", "secagg", "--rounds", "2", "--keep", "0,2"];
+    let iid =
+        ["--set", "clients.partition=iid", "--defense", "secagg", "--rounds", "2", "--keep", "0,2"];
     let all = train(&desk, "all", &[&iid[..], &["--regime", "centralised"]].concat());
     assert!(all.err.contains("`secagg` is left out"), "{}", all.err);
     train(&desk, "one", &[&iid[..], &["--regime", "single-client"]].concat());
@@ -248,8 +272,12 @@ fn regimes_differ_in_what_they_hold() {
     assert!(report.contains("one party with all 40 examples"), "{report}");
     assert!(loss("all") < loss("one"), "{} {}", loss("all"), loss("one"));
     assert!(rounds(&desk, "one").iter().all(|r| r.bytes_up == 0));
-    let kept: Vec<String> = desk.files().into_iter().filter(|f| f.contains("all/checkpoints/")).collect();
-    assert_eq!(kept, ["all/checkpoints/round-0000.safetensors", "all/checkpoints/round-0002.safetensors"]);
+    let kept: Vec<String> =
+        desk.files().into_iter().filter(|f| f.contains("all/checkpoints/")).collect();
+    assert_eq!(
+        kept,
+        ["all/checkpoints/round-0000.safetensors", "all/checkpoints/round-0002.safetensors"]
+    );
     let report = std::fs::read_to_string(desk.path("one").join("report/report.md")).unwrap();
     assert!(report.contains("one of 4 clients, on its own"), "{report}");
 }
@@ -258,11 +286,21 @@ fn regimes_differ_in_what_they_hold() {
 fn a_training_that_diverges_keeps_its_last_good_model() {
     let desk = desk();
     // The second round's step size makes infinities of the first round's good weights.
-    let wild =
-        ["--defense", "none", "--set", "local.lr=1e30", "--set", "local.schedule={kind=\"cosine\",warmup=3}"];
+    let wild = [
+        "--defense",
+        "none",
+        "--set",
+        "local.lr=1e30",
+        "--set",
+        "local.schedule={kind=\"cosine\",warmup=3}",
+    ];
     let done = desk.bench(&arguments("wild", &wild));
     assert_eq!(done.code, Some(2), "{done:#?}");
-    assert!(done.err.contains("round 1, client") && done.err.contains("lower local.lr"), "{}", done.err);
+    assert!(
+        done.err.contains("round 1, client") && done.err.contains("lower local.lr"),
+        "{}",
+        done.err
+    );
     assert!(done.err.contains("the model of round 0 is kept in"), "{}", done.err);
     assert!(weights(&desk.path("wild")).iter().all(|v| v.is_finite()));
 }
@@ -319,7 +357,10 @@ fn bad_input_is_one_line() {
             ],
             "write norm = \"group\"",
         ),
-        (&["train", "task.toml", "--defense", "ckks", "--set", "clients.dropout=0.1"], "such as `secagg`"),
+        (
+            &["train", "task.toml", "--defense", "ckks", "--set", "clients.dropout=0.1"],
+            "such as `secagg`",
+        ),
         (
             &["train", "task.toml", "--defense", "paillier", "--set", "clients.per_round=2"],
             "clients.per_round",

@@ -1,4 +1,5 @@
-//! Who sees what: the same attack from every vantage of every protocol, beside the same cell without a defence.
+//! Who sees what: the same attack from every vantage of every protocol, beside the same cell
+//! without a defence.
 
 mod common;
 
@@ -21,7 +22,8 @@ const SECAGG: &str = r#""secagg""#;
 const PLUS: &str = r#""secagg-plus""#;
 const CKKS: &str = r#""ckks""#;
 const SHARED: &str = r#"{ name = "ckks", key = "shared" }"#;
-/// A toy key: what a vantage sees does not depend on the key's length, and the tests must not take minutes.
+/// A toy key: what a vantage sees does not depend on the key's length, and the tests must not take
+/// minutes.
 const PAILLIER: &str = r#"{ name = "paillier", key_bits = 512 }"#;
 
 /// Runs a suite of these cells in order.
@@ -40,17 +42,32 @@ attack = {attack}
 "#
     );
     for (defenses, source, vantage) in rows {
-        suite +=
-            &format!("[[include]]\ndefenses = {defenses}\nsource = \"{source}\"\nvantage = \"{vantage}\"\n");
+        suite += &format!(
+            "[[include]]\ndefenses = {defenses}\nsource = \"{source}\"\nvantage = \"{vantage}\"\n"
+        );
     }
     desk.write("vantages.toml", suite);
-    desk.bench(&["suite", "vantages.toml", "--device", "cpu", "--jobs", "1", "--json", "--out", "run"]).ok();
+    desk.bench(&[
+        "suite",
+        "vantages.toml",
+        "--device",
+        "cpu",
+        "--jobs",
+        "1",
+        "--json",
+        "--out",
+        "run",
+    ])
+    .ok();
     let records = reports::store::read_records(&desk.path("run")).unwrap();
     assert_eq!(records.len(), rows.len());
     for (record, (defenses, source, vantage)) in records.iter().zip(rows) {
         assert_eq!(record.spec.source.to_string(), *source);
         assert_eq!(record.spec.vantage.to_string(), *vantage);
-        assert!(record.spec.defenses.iter().all(|d| defenses.contains(&d.name)), "{defenses}: {record:?}");
+        assert!(
+            record.spec.defenses.iter().all(|d| defenses.contains(&d.name)),
+            "{defenses}: {record:?}"
+        );
     }
     records
 }
@@ -62,7 +79,13 @@ fn psnr(record: &CellRecord) -> Vec<f64> {
 
 fn what(record: &CellRecord) -> String {
     let names: Vec<_> = record.spec.defenses.iter().map(|d| d.name.as_str()).collect();
-    format!("{} {} {}: {:?}", names.join("+"), record.spec.source, record.spec.vantage, record.outcome)
+    format!(
+        "{} {} {}: {:?}",
+        names.join("+"),
+        record.spec.source,
+        record.spec.vantage,
+        record.outcome
+    )
 }
 
 fn why(record: &CellRecord) -> &str {
@@ -72,7 +95,8 @@ fn why(record: &CellRecord) -> &str {
     }
 }
 
-/// Each image is recovered as in the undefended twin: better than 60 dB, and the same within a decibel.
+/// Each image is recovered as in the undefended twin: better than 60 dB, and the same within a
+/// decibel.
 #[track_caller]
 fn as_without(record: &CellRecord, twin: &CellRecord) {
     let (a, b) = (psnr(record), psnr(twin));
@@ -82,7 +106,8 @@ fn as_without(record: &CellRecord, twin: &CellRecord) {
     }
 }
 
-/// Each image is recovered no better than by whoever answers with a constant picture or with noise, far below the undefended twin.
+/// Each image is recovered no better than by whoever answers with a constant picture or with noise,
+/// far below the undefended twin.
 #[track_caller]
 fn at_chance(record: &CellRecord, twin: &CellRecord) {
     let (found, open) = (psnr(record), psnr(twin));
@@ -91,17 +116,28 @@ fn at_chance(record: &CellRecord, twin: &CellRecord) {
         of("grey").max(of("mean")).max(of("noise"))
     };
     for (at, (found, open)) in found.iter().zip(&open).enumerate() {
-        assert!(*found < best(at), "{}: {found} dB, the null baseline {} dB", what(record), best(at));
+        assert!(
+            *found < best(at),
+            "{}: {found} dB, the null baseline {} dB",
+            what(record),
+            best(at)
+        );
         assert!(*open > best(at) + 40.0, "{}: {open} dB without a defence", what(record));
     }
     let flagged = "masked words or ciphertext, read as fixed point";
-    assert!(record.flags.iter().any(|f| f.contains(flagged)), "{}: {:?}", what(record), record.flags);
+    assert!(
+        record.flags.iter().any(|f| f.contains(flagged)),
+        "{}: {:?}",
+        what(record),
+        record.flags
+    );
     assert!(record.threat.contains("only "), "{}", record.threat);
 }
 
 const MATCHING: &str = r#"{ name = "idlg", iterations = 60 }"#;
 
-/// Whoever is entitled to the sum attacks it as if there were no protocol; whoever sees its ciphertext has noise.
+/// Whoever is entitled to the sum attacks it as if there were no protocol; whoever sees its
+/// ciphertext has noise.
 #[test]
 fn the_sum_is_no_safer_for_having_been_hidden_on_the_way() {
     let agg = "agg_update";
@@ -136,7 +172,9 @@ fn the_sum_is_no_safer_for_having_been_hidden_on_the_way() {
         at_chance(record, twin);
         assert!(record.threat.contains("only the ciphertext"), "{}", record.threat);
     }
-    let who = |at: usize, says: &str| assert!(records[at].threat.contains(says), "{}", records[at].threat);
+    let who = |at: usize, says: &str| {
+        assert!(records[at].threat.contains(says), "{}", records[at].threat)
+    };
     who(0, "An honest-but-curious server sees the average weight change of 2 client(s)");
     who(0, "undefended");
     who(3, "defended by secagg");
@@ -145,7 +183,8 @@ fn the_sum_is_no_safer_for_having_been_hidden_on_the_way() {
     who(9, "The holder of the decryption key");
 }
 
-/// One client's upload: exact where the server reads it, chance where it carries masked words or ciphertext.
+/// One client's upload: exact where the server reads it, chance where it carries masked words or
+/// ciphertext.
 #[test]
 fn a_single_update_is_noise_to_the_server_and_to_the_wire() {
     for source in ["gradients", "one_step_update"] {
@@ -159,7 +198,8 @@ fn a_single_update_is_noise_to_the_server_and_to_the_wire() {
     }
 }
 
-/// Pooled secrets open a single update from the threshold on; below it the cell says why it is not applicable.
+/// Pooled secrets open a single update from the threshold on; below it the cell says why it is not
+/// applicable.
 #[test]
 fn colluders_open_an_update_where_their_secrets_suffice() {
     let (one, lower) = ("one_step_update", r#"{ name = "secagg", threshold = 3 }"#);
@@ -192,18 +232,25 @@ fn colluders_open_an_update_where_their_secrets_suffice() {
     assert!(why(&records[13]).contains("none of them alone"), "{}", what(&records[13]));
     assert!(why(&records[14]).contains("no key to hold"), "{}", what(&records[14]));
     assert!(why(&records[15]).contains("only the aggregate"), "{}", what(&records[15]));
-    assert!(records[1].threat.contains("together with 4 colluding client(s)"), "{}", records[1].threat);
+    assert!(
+        records[1].threat.contains("together with 4 colluding client(s)"),
+        "{}",
+        records[1].threat
+    );
     let opened = "opened with the pooled secrets";
     assert!(records[2].threat.contains(opened), "{}", records[2].threat);
     // Nothing need be opened where one client is left.
     assert!(records[1].threat.contains("less the colluders' own updates"), "{}", records[1].threat);
 }
 
-/// All but one subtract their own updates from the sum: what is left is the last client's, image for image.
+/// All but one subtract their own updates from the sum: what is left is the last client's, image
+/// for image.
 #[test]
 fn the_rest_of_the_sum_is_attacked_like_the_update_it_is() {
     let mut rows = vec![(NONE, "one_step_update", "server")];
-    rows.extend([NONE, SECAGG, PLUS, CKKS, SHARED, PAILLIER].map(|d| (d, "agg_update", "colluding-4")));
+    rows.extend(
+        [NONE, SECAGG, PLUS, CKKS, SHARED, PAILLIER].map(|d| (d, "agg_update", "colluding-4")),
+    );
     let records = run(r#""analytic""#, 5, &rows);
     for record in &records[1..] {
         as_without(record, &records[0]);
@@ -212,7 +259,8 @@ fn the_rest_of_the_sum_is_attacked_like_the_update_it_is() {
         assert!(record.threat.contains("less the colluders' own updates"), "{}", record.threat);
     }
     // Two colluders of five leave three clients' images, and none of their own.
-    let records = run(r#"{ name = "idlg", iterations = 1 }"#, 5, &[(SECAGG, "agg_update", "colluding-2")]);
+    let records =
+        run(r#"{ name = "idlg", iterations = 1 }"#, 5, &[(SECAGG, "agg_update", "colluding-2")]);
     let clients: Vec<usize> = records[0].images.iter().map(|i| i.client).collect();
     assert_eq!(clients, [0, 3, 4], "the colluders are those that follow the watched client");
 }
@@ -230,7 +278,8 @@ fn signal(defenses: &[Named], clients: usize, source: Source, vantage: Vantage) 
     }
 }
 
-/// Protocols with the largest error of one value of the mean that their encoding allows, the last place of a 32-bit float included.
+/// Protocols with the largest error of one value of the mean that their encoding allows, the last
+/// place of a 32-bit float included.
 fn protocols() -> Vec<(Named, f32)> {
     let with = |name: &str, key: &str, value: serde_json::Value| {
         let mut named = Named::new(name);
@@ -256,7 +305,8 @@ fn every_protocol_carries_the_plain_mean_to_its_own_precision() {
     let plain = signal(&[], 3, Source::AggUpdate, Vantage::Aggregate);
     assert!(plain.iter().any(|v| v.abs() > 1e-3), "there is something to carry");
     for (protocol, error) in protocols() {
-        let mean = signal(std::slice::from_ref(&protocol), 3, Source::AggUpdate, Vantage::Aggregate);
+        let mean =
+            signal(std::slice::from_ref(&protocol), 3, Source::AggUpdate, Vantage::Aggregate);
         let off = furthest(&mean, &plain);
         assert!(off <= error, "{}: off by {off}", protocol.name);
     }
@@ -271,12 +321,17 @@ fn the_rest_is_exactly_the_remaining_clients_update() {
     let rounding = n as f32 * f32::EPSILON / 2.0;
     assert!(furthest(&plain, &own) <= rounding, "plain: off by {}", furthest(&plain, &own));
     for (protocol, error) in protocols() {
-        let rest = signal(std::slice::from_ref(&protocol), n, Source::AggUpdate, Vantage::Colluding { k });
+        let rest =
+            signal(std::slice::from_ref(&protocol), n, Source::AggUpdate, Vantage::Colluding { k });
         let off = furthest(&rest, &own);
         assert!(off <= rounding + n as f32 * error, "{}: off by {off}", protocol.name);
         // Fewer colluders are left with a mixture.
-        let fewer =
-            signal(std::slice::from_ref(&protocol), n, Source::AggUpdate, Vantage::Colluding { k: k - 1 });
+        let fewer = signal(
+            std::slice::from_ref(&protocol),
+            n,
+            Source::AggUpdate,
+            Vantage::Colluding { k: k - 1 },
+        );
         assert!(furthest(&fewer, &own) > 1e-3, "{}", protocol.name);
     }
 }

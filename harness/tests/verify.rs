@@ -28,8 +28,10 @@ fn desk() -> Desk {
     let desk = Desk::new();
     desk.write("task.toml", TASK);
     desk.bench(&["train", "task.toml", "--device", "cpu", "--out", "t"]).ok();
-    for (name, shade) in [("a/a_0001", 10), ("a/a_0002", 30), ("b/b_0001", 200), ("b/b_0002", 230)] {
-        let picture = RgbImage::from_fn(40, 40, |x, y| Rgb([shade, (x * 6) as u8, (y * 3) as u8 ^ shade]));
+    for (name, shade) in [("a/a_0001", 10), ("a/a_0002", 30), ("b/b_0001", 200), ("b/b_0002", 230)]
+    {
+        let picture =
+            RgbImage::from_fn(40, 40, |x, y| Rgb([shade, (x * 6) as u8, (y * 3) as u8 ^ shade]));
         let path: PathBuf = desk.path(&format!("p/{name}.png"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         picture.save(path).unwrap();
@@ -74,7 +76,10 @@ fn embeddings_and_cosines_agree() {
     let pair = ["verify", "p/a/a_0001.png", "p/b/b_0001.png"];
     let cosine = |more: &[&'static str]| desk.bench(&with(&[&pair, more].concat())).ok().json();
     let found = cosine(&["--json", "--threshold", "-1"]);
-    assert!((found["cosine"].as_f64().unwrap() - dot(&unit[0].1, &unit[2].1)).abs() < 1e-5, "{found}");
+    assert!(
+        (found["cosine"].as_f64().unwrap() - dot(&unit[0].1, &unit[2].1)).abs() < 1e-5,
+        "{found}"
+    );
     assert_eq!(
         (&found["same"], &cosine(&["--json", "--threshold", "1"])["same"]),
         (&true.into(), &false.into())
@@ -95,12 +100,17 @@ fn embeddings_and_cosines_agree() {
 fn a_list_of_pairs_is_judged() {
     let desk = desk();
     desk.write("pairs.txt", "2 1\na 1 2\na 1 b 2\nb 1 2\nb 1 a 2\n");
-    let done = desk.bench(&with(&["verify", "--pairs", "pairs.txt", "--images", "p", "--out", "v"])).ok();
-    let shown = done.out.lines().find_map(|l| l.strip_prefix("threshold ")?.split(' ').next()).unwrap();
+    let done =
+        desk.bench(&with(&["verify", "--pairs", "pairs.txt", "--images", "p", "--out", "v"])).ok();
+    let shown =
+        done.out.lines().find_map(|l| l.strip_prefix("threshold ")?.split(' ').next()).unwrap();
     let kept: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(desk.path("v/verification.json")).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(desk.path("v/verification.json")).unwrap())
+            .unwrap();
     assert_eq!(shown.parse::<f64>().unwrap(), kept["threshold"].as_f64().unwrap());
-    for part in ["4 pairs (2 same, 2 different) of pairs.txt", "mean of 2 folds", "TAR at FAR 1e-1: none"] {
+    for part in
+        ["4 pairs (2 same, 2 different) of pairs.txt", "mean of 2 folds", "TAR at FAR 1e-1: none"]
+    {
         assert!(done.out.contains(part), "{done:#?}");
     }
     let pairs = std::fs::read_to_string(desk.path("v/pairs.csv")).unwrap();
@@ -132,21 +142,27 @@ fn a_list_of_pairs_is_judged() {
 #[test]
 fn pairs_are_drawn_from_persons_who_were_not_trained_on() {
     let desk = desk();
-    let args = ["verify", "--dataset", "synthfaces", "--pairs-count", "200", "--folds", "5", "--json"];
+    let args =
+        ["verify", "--dataset", "synthfaces", "--pairs-count", "200", "--folds", "5", "--json"];
     let run = |more: &[&'static str]| desk.bench(&with(&[&args[..], more].concat())).ok();
     let first = run(&["--out", "v"]);
     let value = first.json();
     assert_eq!((value["genuine"].as_u64(), value["impostor"].as_u64()), (Some(100), Some(100)));
     assert_eq!(value["folds"].as_array().unwrap().len(), 5);
     // Pictures of one person resemble each other even for a model that was hardly trained.
-    assert!(value["auc"].as_f64().unwrap() > 0.55 && value["accuracy"].as_f64().unwrap() > 0.5, "{value}");
+    assert!(
+        value["auc"].as_f64().unwrap() > 0.55 && value["accuracy"].as_f64().unwrap() > 0.5,
+        "{value}"
+    );
     assert!(value["tar_at_far"][3]["tar"].is_null() && value["tar_at_far"][3]["why"].is_string());
     assert_eq!(value["notes"].as_array().unwrap().len(), 0);
     assert_eq!(run(&["--out", "v"]).out, first.out);
     assert_ne!(run(&["--seed", "1"]).out, first.out);
     let files = desk.files();
     assert!(
-        ["v/roc.csv", "v/pairs.csv", "v/verification.json"].iter().all(|f| files.contains(&f.to_string()))
+        ["v/roc.csv", "v/pairs.csv", "v/verification.json"]
+            .iter()
+            .all(|f| files.contains(&f.to_string()))
     );
 }
 
@@ -156,7 +172,10 @@ fn what_does_not_fit_is_refused() {
     desk.write("p/text.png", "no picture");
     refused(desk.bench(&with(&["embed", "p/text.png"])), &["text.png", "not a PNG"]);
     refused(desk.bench(&with(&["embed", "p/none.png"])), &["none.png"]);
-    refused(desk.bench(&with(&["embed", "p/a/a_0001.png", "--out", "e.txt"])), &["e.txt", ".csv or .npy"]);
+    refused(
+        desk.bench(&with(&["embed", "p/a/a_0001.png", "--out", "e.txt"])),
+        &["e.txt", ".csv or .npy"],
+    );
     std::fs::create_dir(desk.path("empty")).unwrap();
     refused(desk.bench(&with(&["embed", "empty"])), &["empty", "holds no pictures"]);
     refused(desk.bench(&with(&["verify", "p/a/a_0001.png"])), &["2 values"]);
@@ -164,7 +183,10 @@ fn what_does_not_fit_is_refused() {
     let two = ["verify", "p/a/a_0001.png", "p/text.png", "--threshold"];
     refused(desk.bench(&with(&[&two[..], &["0.5"]].concat())), &["text.png", "not a PNG"]);
     refused(desk.bench(&with(&[&two[..], &["1.5"]].concat())), &["--threshold", "[-1, 1]"]);
-    refused(desk.bench(&with(&["verify", "--dataset", "synthface"])), &["did you mean `synthfaces`?"]);
+    refused(
+        desk.bench(&with(&["verify", "--dataset", "synthface"])),
+        &["did you mean `synthfaces`?"],
+    );
     refused(desk.bench(&with(&["verify", "--dataset", "wdbc"])), &["wdbc"]);
     refused(
         desk.bench(&with(&["verify", "--dataset", "casia-webface"])),

@@ -1,4 +1,5 @@
-//! One gradient-matching iteration a case, on one thread; `examples/speed.rs` and `compare.py` measure the same work.
+//! One gradient-matching iteration a case, on one thread; `examples/speed.rs` and `compare.py`
+//! measure the same work.
 
 mod workload;
 
@@ -10,7 +11,10 @@ use workload::Work;
 fn matching(c: &mut Criterion) {
     tch::set_num_threads(1);
     let mut group = c.benchmark_group("matching");
-    group.sample_size(10).measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(3))
+        .warm_up_time(Duration::from_secs(1));
     for (case, trials) in [
         ("lenet-zhu", 1),
         ("lenet-zhu", 16),

@@ -1,7 +1,9 @@
-//! Seconds of one step of DP-SGD on one thread: forward, per-example clipping at 1, noise of multiplier 1, division, update.
+//! Seconds of one step of DP-SGD on one thread: forward, per-example clipping at 1, noise of
+//! multiplier 1, division, update.
 //!
-//! `dp_sgd CASE BATCH STEPS` prints two numbers: the fastest step by the clock, and the mean in processor time (Linux; else
-//! NaN), which other programs on a busy machine disturb less. `benches/dp_sgd_compare.py` runs it beside Opacus.
+//! `dp_sgd CASE BATCH STEPS` prints two numbers: the fastest step by the clock, and the mean in
+//! processor time (Linux; else NaN), which other programs on a busy machine disturb less.
+//! `benches/dp_sgd_compare.py` runs it beside Opacus.
 
 use std::time::Instant;
 
@@ -44,7 +46,10 @@ impl Model for Mnist {
 fn registered(name: &str, side: i64, classes: i64) -> Box<dyn Model> {
     let entry = suites::find("model", ENTRIES, name).expect("registered");
     let shape = Shape { input: vec![3, side, side], classes };
-    (entry.build)(&serde_json::Map::new()).expect("no parameters").build(&shape).expect("a possible shape")
+    (entry.build)(&serde_json::Map::new())
+        .expect("no parameters")
+        .build(&shape)
+        .expect("a possible shape")
 }
 
 fn model(case: &str) -> Option<Box<dyn Model>> {
@@ -60,7 +65,8 @@ fn model(case: &str) -> Option<Box<dyn Model>> {
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize| args.get(i).and_then(|a| a.parse::<i64>().ok());
-    let (Some(model), Some(batch), Some(steps)) = (args.first().and_then(|c| model(c)), number(1), number(2))
+    let (Some(model), Some(batch), Some(steps)) =
+        (args.first().and_then(|c| model(c)), number(1), number(2))
     else {
         return eprintln!("usage: dp_sgd lenet-zhu|mnist|simple-cnn-32|simple-cnn-64 BATCH STEPS");
     };
@@ -71,11 +77,18 @@ fn main() {
     let mut params = init::fresh(net.layout(), suites::Init::Pytorch, &mut rngs[0]);
     let size: Vec<i64> = [1, batch].into_iter().chain(net.input()).collect();
     let x = Tensor::rand(&size[..], (Kind::Float, tch::Device::Cpu));
-    let y = Tensor::arange(batch, (Kind::Int64, tch::Device::Cpu)).remainder(net.classes()).unsqueeze(0);
-    let rule = GradientRule { clip: 1.0, noise_multiplier: 1.0, rate: 1.0, expected_batch: batch as f64 };
+    let y = Tensor::arange(batch, (Kind::Int64, tch::Device::Cpu))
+        .remainder(net.classes())
+        .unsqueeze(0);
+    let rule =
+        GradientRule { clip: 1.0, noise_multiplier: 1.0, rate: 1.0, expected_batch: batch as f64 };
     let rules = Rules { private: Some(rule), ..Rules::default() };
-    let setting =
-        LocalTraining { epochs: 1, batch_size: batch as usize, lr: 0.01, ..LocalTraining::default() };
+    let setting = LocalTraining {
+        epochs: 1,
+        batch_size: batch as usize,
+        lr: 0.01,
+        ..LocalTraining::default()
+    };
     let (mut best, mut first) = (f64::INFINITY, f64::NAN);
     for i in 0..=steps {
         if i == 1 {

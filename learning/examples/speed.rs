@@ -1,9 +1,10 @@
 //! Milliseconds of one gradient-matching iteration for each trial, on one thread.
 //!
-//! `speed CASE TRIALS REPEATS [loop]` prints two numbers: the fastest of so many repeats by the clock, and their mean processor
-//! time (Linux; else NaN), which other programs on a busy machine disturb less. An iteration is the forward pass, the
-//! parameter gradients with their graph, the objective against a fixed target, and its gradient with respect to the
-//! images; with `loop` also what an attack does with it: total variation, signed Adam and the box constraint.
+//! `speed CASE TRIALS REPEATS [loop]` prints two numbers: the fastest of so many repeats by the
+//! clock, and their mean processor time (Linux; else NaN), which other programs on a busy machine
+//! disturb less. An iteration is the forward pass, the parameter gradients with their graph, the
+//! objective against a fixed target, and its gradient with respect to the images; with `loop` also
+//! what an attack does with it: total variation, signed Adam and the box constraint.
 //! `benches/compare.py` runs it beside PyTorch's own loops.
 
 #[path = "../benches/workload/mod.rs"]
@@ -47,8 +48,11 @@ fn main() {
         };
     let whole = args.get(3).is_some_and(|a| a == "loop");
     tch::set_num_threads(1);
-    let Some(mut work) = Work::new(&args[0], trials) else { return eprintln!("no case `{}`", args[0]) };
-    let mut adam = Adam { first: work.images.zeros_like(), second: work.images.zeros_like(), step: 0 };
+    let Some(mut work) = Work::new(&args[0], trials) else {
+        return eprintln!("no case `{}`", args[0]);
+    };
+    let mut adam =
+        Adam { first: work.images.zeros_like(), second: work.images.zeros_like(), step: 0 };
     let mut best = f64::INFINITY;
     let mut first = f64::NAN;
     for i in 0..repeats + 2 {

@@ -1,6 +1,7 @@
-//! Images a second of local training on one thread: `training MODEL CHANNELS SIDE TRIALS BATCH STEPS` trains so many clients side by
-//! side, each with weights of its own, and prints the best of six
-//! epochs, in processor time, which other programs on a busy machine disturb less (Linux). `benches/training_compare.py` runs it beside PyTorch.
+//! Images a second of local training on one thread: `training MODEL CHANNELS SIDE TRIALS BATCH
+//! STEPS` trains so many clients side by side, each with weights of its own, and prints the best of
+//! six epochs, in processor time, which other programs on a busy machine disturb less (Linux).
+//! `benches/training_compare.py` runs it beside PyTorch.
 
 use learning::client::{LocalTraining, Rules, train};
 use learning::models::{ENTRIES, Shape};
@@ -20,17 +21,22 @@ fn main() {
         return eprintln!("no model `{}`", args[0]);
     };
     let shape = Shape { input: vec![channels, side, side], classes: 10 };
-    let built = (entry.build)(&serde_json::Map::new()).and_then(|architecture| architecture.build(&shape));
+    let built =
+        (entry.build)(&serde_json::Map::new()).and_then(|architecture| architecture.build(&shape));
     let net = match built {
-        Ok(model) => Network::new(model, vec![0.13; channels as usize], vec![0.31; channels as usize]),
+        Ok(model) => {
+            Network::new(model, vec![0.13; channels as usize], vec![0.31; channels as usize])
+        }
         Err(error) => return eprintln!("{error}"),
     };
-    let mut rngs: Vec<ChaCha12Rng> = (0..trials as u64).map(|t| stream(t, "training", "speed")).collect();
+    let mut rngs: Vec<ChaCha12Rng> =
+        (0..trials as u64).map(|t| stream(t, "training", "speed")).collect();
     let mut params = init::fresh(net.layout(), suites::Init::Pytorch, &mut rngs[0]);
     let examples = batch * steps;
     let x = Tensor::rand([trials, examples, channels, side, side], (Kind::Float, Device::Cpu));
     let y = Tensor::randint(10, [trials, examples], (Kind::Int64, Device::Cpu));
-    let setting = LocalTraining { batch_size: batch as usize, momentum: 0.5, ..LocalTraining::default() };
+    let setting =
+        LocalTraining { batch_size: batch as usize, momentum: 0.5, ..LocalTraining::default() };
     let mut best = f64::INFINITY;
     // The first round parts the weights.
     for _ in 0..6 {

@@ -37,7 +37,8 @@ pub struct LocalTraining {
     pub augment: bool,
     /// What a step makes of the gradient.
     pub rule: StepRule,
-    /// FedProx's `mu` (Li et al. 2020): the gradient of `mu/2 ||w - w_global||^2` is added; 0 for none.
+    /// FedProx's `mu` (Li et al. 2020): the gradient of `mu/2 ||w - w_global||^2` is added; 0 for
+    /// none.
     pub prox: f64,
 }
 
@@ -73,10 +74,12 @@ pub struct Rules {
     pub private: Option<GradientRule>,
 }
 
-/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as [`Network::training_loss`] takes them.
+/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as
+/// [`Network::training_loss`] takes them.
 ///
-/// Under a [`GradientRule`] the batch is what a step has already drawn: it is clipped and noised, not sampled again. `rngs`
-/// holds one stream a trial where the rule adds noise or the model is random; else it may be empty.
+/// Under a [`GradientRule`] the batch is what a step has already drawn: it is clipped and noised,
+/// not sampled again. `rngs` holds one stream a trial where the rule adds noise or the model is
+/// random; else it may be empty.
 pub fn batch_gradient(
     net: &Network,
     params: &Params,
@@ -89,7 +92,8 @@ pub fn batch_gradient(
     let params = &net.refresh(params.clone(), rngs);
     match &rules.private {
         Some(rule) => {
-            let counted = Tensor::ones(&pixels.size()[..2], (params.tensors[0].kind(), pixels.device()));
+            let counted =
+                Tensor::ones(&pixels.size()[..2], (params.tensors[0].kind(), pixels.device()));
             private_gradient(net, params, pixels, labels, &counted, (rules, rule), mode, rngs).0
         }
         None => plain_gradient(net, params, pixels, labels, rules, mode, Form::Auto).gradient,
@@ -137,10 +141,12 @@ fn private_gradient(
     (tch::no_grad(|| rule.noisy_mean(&clipped.sum, rngs)), clipped.dropped)
 }
 
-/// Trains `T` clients side by side from `start` (`[1 or T, ...]`) and returns their parameters `[T, ...]`.
+/// Trains `T` clients side by side from `start` (`[1 or T, ...]`) and returns their parameters `[T,
+/// ...]`.
 ///
-/// `pixels` is `[T, E, ...]`, values in `[0, 1]` or bytes, and `labels` `[T, E]` (or `[T, E, K]`): `E` examples a client. `rngs` holds one stream a client,
-/// which orders (or samples) its examples, draws its augmentations, and its noise.
+/// `pixels` is `[T, E, ...]`, values in `[0, 1]` or bytes, and `labels` `[T, E]` (or `[T, E, K]`):
+/// `E` examples a client. `rngs` holds one stream a client, which orders (or samples) its examples,
+/// draws its augmentations, and its noise.
 #[allow(clippy::too_many_arguments)] // what a client has, and how it trains
 pub fn train(
     net: &Network,
@@ -159,15 +165,18 @@ pub fn train(
 pub struct Trained {
     /// Their parameters, `[T, ...]`.
     pub params: Params,
-    /// How often an example of each was dropped because its gradient was not finite (under a [`GradientRule`] alone; 0 without).
+    /// How often an example of each was dropped because its gradient was not finite (under a
+    /// [`GradientRule`] alone; 0 without).
     pub dropped: Vec<u64>,
-    /// Mean loss of each over its last epoch, as the steps met it, `[T]`; `None` under a [`GradientRule`].
+    /// Mean loss of each over its last epoch, as the steps met it, `[T]`; `None` under a
+    /// [`GradientRule`].
     pub loss: Option<Tensor>,
     /// The optimiser's state, for whoever goes on from here.
     pub state: State,
 }
 
-/// [`train`] from an optimiser's state ([`State::default`] for a fresh one), with what else it left.
+/// [`train`] from an optimiser's state ([`State::default`] for a fresh one), with what else it
+/// left.
 #[allow(clippy::too_many_arguments)] // as train
 pub fn train_on(
     net: &Network,
@@ -180,9 +189,18 @@ pub fn train_on(
     rngs: &mut [ChaCha12Rng],
     state: State,
 ) -> Trained {
-    let mut client =
-        Client { net, setting, rules, mode, start, state, dropped: vec![0; rngs.len()], loss: None };
-    // Shared weights stay shared until the first step parts them: that step then runs as one ordinary batch.
+    let mut client = Client {
+        net,
+        setting,
+        rules,
+        mode,
+        start,
+        state,
+        dropped: vec![0; rngs.len()],
+        loss: None,
+    };
+    // Shared weights stay shared until the first step parts them: that step then runs as one
+    // ordinary batch.
     let mut params = start.clone();
     for _ in 0..setting.epochs {
         params = match &rules.private {
@@ -207,16 +225,24 @@ struct Client<'a> {
 
 impl Client<'_> {
     /// Every example once, in each client's own order.
-    fn epoch(&mut self, mut params: Params, x: &Tensor, y: &Tensor, rngs: &mut [ChaCha12Rng]) -> Params {
+    fn epoch(
+        &mut self,
+        mut params: Params,
+        x: &Tensor,
+        y: &Tensor,
+        rngs: &mut [ChaCha12Rng],
+    ) -> Params {
         let examples = x.size()[1] as usize;
         let batch = self.setting.batch_size.max(1);
         let order = shuffled(rngs, examples);
         let mut total = Tensor::zeros([rngs.len() as i64], (Kind::Double, x.device()));
         for from in (0..examples).step_by(batch) {
-            let rows = order.narrow(1, from as i64, (from + batch).min(examples) as i64 - from as i64);
+            let rows =
+                order.narrow(1, from as i64, (from + batch).min(examples) as i64 - from as i64);
             let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
             let drawn = self.net.refresh(params.clone(), rngs);
-            let step = plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode, Form::Training);
+            let step =
+                plain_gradient(self.net, &drawn, &x, &y, self.rules, self.mode, Form::Training);
             total += step.loss.detach().to_kind(Kind::Double) * rows.size()[1] as f64;
             params = self.step(params, step.gradient, &step.stats);
         }
@@ -270,7 +296,8 @@ fn zeros(like: &Params, clients: usize) -> Params {
     })
 }
 
-/// Moves BatchNorm's running statistics towards what the batch showed (momentum 0.1, as PyTorch's default).
+/// Moves BatchNorm's running statistics towards what the batch showed (momentum 0.1, as PyTorch's
+/// default).
 fn track(mut params: Params, stats: &[BatchStat]) -> Params {
     for stat in stats {
         for (offset, seen) in [&stat.mean, &stat.var].into_iter().enumerate() {

@@ -1,8 +1,9 @@
 //! Convolutions over trials, and the ways their weight gradients come about.
 //!
-//! A pass that nothing differentiates uses torch's convolution. In a recorded pass a convolution with little work is one matrix
-//! product of its kernel with its unfolded input ("columns"): the columns are what the weight gradient needs again, and
-//! torch's double backward of a convolution computes a kernel gradient that nobody asked for, a product's does not.
+//! A pass that nothing differentiates uses torch's convolution. In a recorded pass a convolution
+//! with little work is one matrix product of its kernel with its unfolded input ("columns"): the
+//! columns are what the weight gradient needs again, and torch's double backward of a convolution
+//! computes a kernel gradient that nobody asked for, a product's does not.
 
 use tch::Tensor;
 
@@ -24,7 +25,8 @@ pub struct Conv {
     pub padding: i64,
     /// Has a bias.
     pub bias: bool,
-    /// Groups of channels that do not see each other (1: none; as many as input channels: depthwise).
+    /// Groups of channels that do not see each other (1: none; as many as input channels:
+    /// depthwise).
     pub groups: i64,
 }
 
@@ -39,7 +41,8 @@ pub(crate) enum Way {
     Autograd,
 }
 
-/// Multiply-adds of one trial's convolution from which torch's convolution beats unfolding, whatever its double backward wastes.
+/// Multiply-adds of one trial's convolution from which torch's convolution beats unfolding,
+/// whatever its double backward wastes.
 const AUTOGRAD_WORK: i64 = 12_000_000;
 
 impl Conv {
@@ -60,8 +63,9 @@ impl Conv {
         [side(size[3]), side(size[4])]
     }
 
-    /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost less than the kernel; then one
-    /// product for all trials, until a convolution has enough work to hide its set-up.
+    /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost
+    /// less than the kernel; then one product for all trials, until a convolution has enough work
+    /// to hide its set-up.
     pub(crate) fn way(&self, x: &Tensor, form: Form) -> Way {
         // Columns of a grouped convolution are another kind of product.
         if self.groups > 1 {
@@ -112,9 +116,14 @@ pub(crate) fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 1, 3, 4, 2]).contiguous().permute([0, 1, 4, 2, 3])
 }
 
-/// [`grouped`] or [`apart`], with each pixel's channels side by side in memory: torch keeps that order from layer to layer, but
-/// cannot tell it of images with one channel.
-pub(crate) fn channels_last_out(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+/// [`grouped`] or [`apart`], with each pixel's channels side by side in memory: torch keeps that
+/// order from layer to layer, but cannot tell it of images with one channel.
+pub(crate) fn channels_last_out(
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    conv: Conv,
+) -> Tensor {
     let z = match w.size()[0] {
         1 => grouped(x, w, bias, conv),
         _ => apart(x, &w.unbind(0), bias, conv),
@@ -122,14 +131,16 @@ pub(crate) fn channels_last_out(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, c
     if conv.input == 1 { channels_last(&z) } else { z }
 }
 
-/// One convolution a trial with the order of memory that its input has, for training. `w` is `[T, out, in/groups, k, k]`.
+/// One convolution a trial with the order of memory that its input has, for training. `w` is `[T,
+/// out, in/groups, k, k]`.
 pub(crate) fn side_by_side(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
     let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
     let biases = bias.map(unbind);
     let one = |(t, (x, w)): (usize, (&Tensor, &Tensor))| {
         x.conv2d(w, biases.as_ref().map(|b| &b[t]), stride, padding, [1, 1], conv.groups)
     };
-    // Taken apart, not flattened: a view of another shape forgets what the strides of a single channel say.
+    // Taken apart, not flattened: a view of another shape forgets what the strides of a single
+    // channel say.
     let outputs: Vec<Tensor> = unbind(x).iter().zip(&unbind(w)).enumerate().map(one).collect();
     match &outputs[..] {
         [z] => z.unsqueeze(0),
@@ -138,7 +149,8 @@ pub(crate) fn side_by_side(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: 
     }
 }
 
-/// Images `[T, B, C, H, W]` as [`channels_last`], in a way that torch recognises with one channel, too.
+/// Images `[T, B, C, H, W]` as [`channels_last`], in a way that torch recognises with one channel,
+/// too.
 pub(crate) fn channels_last_marked(x: &Tensor) -> Tensor {
     let size = x.size();
     let (c, h, w) = (size[2], size[3], size[4]);
@@ -181,7 +193,8 @@ pub(crate) fn stack(tensors: &[Tensor]) -> Tensor {
     }
 }
 
-/// The patches of `[T, B, in, H, W]` under the kernel, one column an output position: `[T, in*k*k, B*L]`.
+/// The patches of `[T, B, in, H, W]` under the kernel, one column an output position: `[T, in*k*k,
+/// B*L]`.
 pub(crate) fn columns(x: &Tensor, conv: Conv) -> Tensor {
     let size = x.size();
     let patches = match conv.kernel {
@@ -200,8 +213,8 @@ pub(crate) fn examples_last(x: &Tensor) -> Tensor {
     x.flatten(3, -1).transpose(1, 2).flatten(2, -1)
 }
 
-/// The convolution as a product of the kernel `[T or 1, out, in, k, k]` with columns `[T or 1, in*k*k, B*L]`; gives
-/// `[T, B, out, H', W']`.
+/// The convolution as a product of the kernel `[T or 1, out, in, k, k]` with columns `[T or 1,
+/// in*k*k, B*L]`; gives `[T, B, out, H', W']`.
 pub(crate) fn product(
     columns: &Tensor,
     w: &Tensor,

@@ -2,12 +2,14 @@
 
 use thiserror::Error;
 
-/// Errors of models, parameters and rounds; each message is one line that says what, where and how to mend it.
+/// Errors of models, parameters and rounds; each message is one line that says what, where and how
+/// to mend it.
 #[derive(Debug, Error)]
 pub enum LearningError {
     /// A tensor does not have the shape that the model's layout asks for.
     #[error(
-        "parameter `{name}` has shape {found:?} where the model needs {expected:?}; the weights belong to another model or class count"
+        "parameter `{name}` has shape {found:?} where the model needs {expected:?}; the weights \
+         belong to another model or class count"
     )]
     Shape {
         /// Parameter name.

@@ -1,5 +1,5 @@
-//! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a layer. Large
-//! convolutions leave the product to autograd.
+//! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a
+//! layer. Large convolutions leave the product to autograd.
 
 mod training;
 
@@ -20,7 +20,8 @@ pub enum Form {
     Dense,
     /// Always as factors.
     Factored,
-    /// Always formed, by the cheapest way there is where nothing is differentiated again (without `create_graph`; with it, as `Dense`).
+    /// Always formed, by the cheapest way there is where nothing is differentiated again (without
+    /// `create_graph`; with it, as `Dense`).
     Training,
 }
 
@@ -41,23 +42,29 @@ impl Gradients {
         let trials = self.loss.size()[0];
         let mut layers = self.layers.iter();
         let tensors =
-            like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| match spec.trainable {
-                true => layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like()),
-                false => {
-                    let mut size = value.size();
-                    size[0] = trials;
-                    Tensor::zeros(size, (value.kind(), value.device()))
+            like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| {
+                match spec.trainable {
+                    true => {
+                        layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like())
+                    }
+                    false => {
+                        let mut size = value.size();
+                        size[0] = trials;
+                        Tensor::zeros(size, (value.kind(), value.device()))
+                    }
                 }
             });
         let tensors = tensors.collect();
-        Params::new(like.layout().clone(), tensors).expect("gradients have the shapes of their parameters")
+        Params::new(like.layout().clone(), tensors)
+            .expect("gradients have the shapes of their parameters")
     }
 }
 
-/// Differentiates `loss(logits)` (`[T]`, one value a trial) with respect to every trainable parameter.
+/// Differentiates `loss(logits)` (`[T]`, one value a trial) with respect to every trainable
+/// parameter.
 ///
-/// `x` is the network's normalised input `[T, B, ...]`. With `create_graph` the result is itself differentiable with respect to
-/// whatever `x`, the parameters or the loss depend on.
+/// `x` is the network's normalised input `[T, B, ...]`. With `create_graph` the result is itself
+/// differentiable with respect to whatever `x`, the parameters or the loss depend on.
 pub fn gradients(
     net: &Network,
     params: &Params,
@@ -78,7 +85,8 @@ pub fn gradients(
     };
     let outputs = tape.taps.iter().map(|t| &t.output);
     let wanted: Vec<&Tensor> = outputs.chain(tape.taps.iter().flat_map(|t| &t.kernels)).collect();
-    let mut deltas = Tensor::run_backward(&[loss.sum(loss.kind())], &wanted, create_graph, create_graph);
+    let mut deltas =
+        Tensor::run_backward(&[loss.sum(loss.kind())], &wanted, create_graph, create_graph);
     let mut kernels = deltas.split_off(tape.taps.len()).into_iter();
     let mut slots: Vec<Option<LayerGrad>> = params.tensors.iter().map(|_| None).collect();
     for (tap, delta) in tape.taps.iter().zip(deltas) {
@@ -137,7 +145,8 @@ fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> Laye
     }
 }
 
-/// With `u = W / ||W||` and `z = a u^T`: dL/du = delta^T a, of which only what is orthogonal to `u` turns `W`.
+/// With `u = W / ||W||` and `z = a u^T`: dL/du = delta^T a, of which only what is orthogonal to `u`
+/// turns `W`.
 fn cosine_gradient(tap: &Tap, delta: &Tensor, unit: &Tensor, inverse: &Tensor) -> Tensor {
     let scaled = delta * inverse.unsqueeze(1);
     let along = (&scaled * &tap.output).sum_dim_intlist(1, false, None);
@@ -155,8 +164,9 @@ fn choose(delta: Tensor, input: Tensor, shape: &[i64], rows: i64, form: Form) ->
     if factored { grad } else { LayerGrad::Dense(grad.to_dense()) }
 }
 
-/// Factors cost 2 M O I multiply-adds (the product with a fixed target) and 3 M^2 (O + I) for the Gram matrices, and touch the
-/// weights twice; forming dW costs 3 M O I and ten sweeps over O I values. The line is where both took the same time on a CPU.
+/// Factors cost 2 M O I multiply-adds (the product with a fixed target) and 3 M^2 (O + I) for the
+/// Gram matrices, and touch the weights twice; forming dW costs 3 M O I and ten sweeps over O I
+/// values. The line is where both took the same time on a CPU.
 pub(crate) fn factored_is_cheaper(rows: i64, out: i64, inp: i64) -> bool {
     2 * rows * (out + inp) < out * inp
 }

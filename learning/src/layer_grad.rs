@@ -1,8 +1,9 @@
-//! The gradient of one weight, dense or as the product of two thin factors (Goodfellow 2015; Li et al. 2022).
+//! The gradient of one weight, dense or as the product of two thin factors (Goodfellow 2015; Li et
+//! al. 2022).
 //!
-//! For a linear layer dW = D^T A with `D` the loss gradient at the layer's outputs and `A` its inputs, so
-//! `||dW||^2 = sum((D D^T) * (A A^T))` and `<dW, G> = sum(D * (A G^T))` without forming dW. A convolution is the same
-//! through its unfolded input, one row for each output position.
+//! For a linear layer dW = D^T A with `D` the loss gradient at the layer's outputs and `A` its
+//! inputs, so `||dW||^2 = sum((D D^T) * (A A^T))` and `<dW, G> = sum(D * (A G^T))` without forming
+//! dW. A convolution is the same through its unfolded input, one row for each output position.
 
 use tch::Tensor;
 
@@ -41,7 +42,8 @@ impl LayerGrad {
         }
     }
 
-    /// Inner product with a target `[N, ...shape]`; trial `t` belongs to target `t / (T/N)`. Gives `[T]`.
+    /// Inner product with a target `[N, ...shape]`; trial `t` belongs to target `t / (T/N)`. Gives
+    /// `[T]`.
     pub fn dot(&self, target: &Tensor) -> Tensor {
         match self {
             LayerGrad::Dense(g) => {
@@ -63,7 +65,8 @@ impl LayerGrad {
         match self {
             LayerGrad::Dense(g) => g.shallow_clone(),
             LayerGrad::Factored { delta, input, shape } => {
-                let size: Vec<i64> = std::iter::once(delta.size()[0]).chain(shape.iter().copied()).collect();
+                let size: Vec<i64> =
+                    std::iter::once(delta.size()[0]).chain(shape.iter().copied()).collect();
                 delta.transpose(1, 2).bmm(input).reshape(size)
             }
         }

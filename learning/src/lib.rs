@@ -1,6 +1,8 @@
-//! What happens in federated learning: parameters, layers, models, losses, gradients, clients and rounds.
+//! What happens in federated learning: parameters, layers, models, losses, gradients, clients and
+//! rounds.
 //!
-//! Everything works on `T` independent trials at once; a leading dimension of 1 means "shared by all trials".
+//! Everything works on `T` independent trials at once; a leading dimension of 1 means "shared by
+//! all trials".
 
 pub mod checkpoint;
 pub mod client;

@@ -15,13 +15,15 @@ pub fn soft_cross_entropy(logits: &Tensor, probabilities: &Tensor) -> Tensor {
     -(log_p * probabilities).sum_dim_intlist(2, false, None).mean_dim(1, false, None)
 }
 
-/// Mean binary cross-entropy of logits `[T, B, K]` against 0/1 labels `[T, B, K]` (multi-label tasks); gives `[T]`.
+/// Mean binary cross-entropy of logits `[T, B, K]` against 0/1 labels `[T, B, K]` (multi-label
+/// tasks); gives `[T]`.
 pub fn binary_cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     let loss = -(logits.log_sigmoid() * labels + (-logits).log_sigmoid() * (labels.neg() + 1.0));
     loss.mean_dim(&[1i64, 2][..], false, None)
 }
 
-/// The task's loss by the labels' kind: i64 `[T, B]` class indices, or f32 `[T, B, K]` multi-label targets; gives `[T]`.
+/// The task's loss by the labels' kind: i64 `[T, B]` class indices, or f32 `[T, B, K]` multi-label
+/// targets; gives `[T]`.
 pub fn task_loss(logits: &Tensor, labels: &Tensor) -> Tensor {
     match labels.kind() {
         Kind::Int64 => cross_entropy(logits, labels),
@@ -29,7 +31,8 @@ pub fn task_loss(logits: &Tensor, labels: &Tensor) -> Tensor {
     }
 }
 
-/// What a client trains on: [`soft_cross_entropy`] where its labels are class probabilities, else [`task_loss`]; gives `[T]`.
+/// What a client trains on: [`soft_cross_entropy`] where its labels are class probabilities, else
+/// [`task_loss`]; gives `[T]`.
 pub fn training_loss(logits: &Tensor, labels: &Tensor, soft: bool) -> Tensor {
     match soft {
         true => soft_cross_entropy(logits, &labels.to_kind(logits.kind())),
@@ -60,16 +63,20 @@ pub enum Margin {
 const LEAST_SINE2: f64 = 1e-7;
 
 impl Margin {
-    /// Logits `[T, B, K]`, `scale` times cosines, with the margin in those of the labels (i64 `[T, B]`).
+    /// Logits `[T, B, K]`, `scale` times cosines, with the margin in those of the labels (i64 `[T,
+    /// B]`).
     pub fn apply(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         let labels = labels.unsqueeze(2);
         let moved = match *self {
-            Margin::Cosine { scale, margin } => labels.to_kind(logits.kind()).full_like(-scale * margin),
+            Margin::Cosine { scale, margin } => {
+                labels.to_kind(logits.kind()).full_like(-scale * margin)
+            }
             Margin::Angle { scale, margin } => {
                 let cosine = logits.gather(2, &labels, false) / scale;
                 let sine = (cosine.square().neg() + 1.0).clamp_min(LEAST_SINE2).sqrt();
                 let inside = &cosine * margin.cos() - sine * margin.sin();
-                // Beyond theta = pi - m the cosine would rise again: a line that keeps falling, as the authors' code takes it.
+                // Beyond theta = pi - m the cosine would rise again: a line that keeps falling, as
+                // the authors' code takes it.
                 let beyond = &cosine - margin * margin.sin();
                 (inside.where_self(&cosine.gt(-margin.cos()), &beyond) - cosine) * scale
             }

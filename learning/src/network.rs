@@ -19,7 +19,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Builds the layout by a declaring pass; `mean` and `std` are per channel (or per feature), in pixel units.
+    /// Builds the layout by a declaring pass; `mean` and `std` are per channel (or per feature), in
+    /// pixel units.
     pub fn new(model: Box<dyn Model>, mean: Vec<f64>, std: Vec<f64>) -> Network {
         let mut tape = Tape::declaring();
         let size: Vec<i64> = [1, 1].into_iter().chain(model.input()).collect();
@@ -29,7 +30,8 @@ impl Network {
         Network { model, layout, mean, std }
     }
 
-    /// The same normalisation before another model of the same input, e.g. this one with a layer more.
+    /// The same normalisation before another model of the same input, e.g. this one with a layer
+    /// more.
     pub fn map_model(self, f: impl FnOnce(Box<dyn Model>) -> Box<dyn Model>) -> Network {
         Network::new(f(self.model), self.mean, self.std)
     }
@@ -82,21 +84,23 @@ impl Network {
         self.model.forward(tape, x)
     }
 
-    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a trial, for one gradient. What is drawn
-    /// is the client's secret: it never enters what is sent.
+    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a trial,
+    /// for one gradient. What is drawn is the client's secret: it never enters what is sent.
     pub fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         self.model.refresh(params, rngs)
     }
 
-    /// What the last fully connected layer works on, `[T, B, E]`, for pixels `[T, B, ...]` in `[0, 1]`: a face's embedding before it is
-    /// normalised. A model without such a layer gives its logits.
+    /// What the last fully connected layer works on, `[T, B, E]`, for pixels `[T, B, ...]` in `[0,
+    /// 1]`: a face's embedding before it is normalised. A model without such a layer gives its
+    /// logits.
     pub fn embed(&self, params: &Params, pixels: &Tensor, mode: Mode) -> Tensor {
         let mut tape = Tape::new(params, mode);
         let logits = self.model.forward(&mut tape, &self.normalise(pixels));
         tape.embedding.take().unwrap_or(logits)
     }
 
-    /// What a client trains on, `[T]`: [`loss::training_loss`], with the head's margin where labels are class indices (i64 `[T, B]`).
+    /// What a client trains on, `[T]`: [`loss::training_loss`], with the head's margin where labels
+    /// are class indices (i64 `[T, B]`).
     pub fn training_loss(&self, logits: &Tensor, labels: &Tensor, soft: bool) -> Tensor {
         match self.model.margin() {
             Some(margin) if !soft && labels.kind() == Kind::Int64 => {

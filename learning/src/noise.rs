@@ -1,4 +1,5 @@
-//! Tensors drawn from ChaCha streams, so that the same seed gives the same bits on any machine and device.
+//! Tensors drawn from ChaCha streams, so that the same seed gives the same bits on any machine and
+//! device.
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;

@@ -30,7 +30,8 @@ impl Signal {
     }
 }
 
-/// A defence as its designer publishes it: the adversary knows everything but the keys and the draws (Kerckhoffs' principle).
+/// A defence as its designer publishes it: the adversary knows everything but the keys and the
+/// draws (Kerckhoffs' principle).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublicDefense {
     /// Registry name.

@@ -10,7 +10,8 @@ use crate::LearningError;
 /// How a parameter is drawn before training.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InitRule {
-    /// Uniform on `[-bound, bound]`; PyTorch's default for linear and convolution layers has `bound = 1/sqrt(fan_in)`.
+    /// Uniform on `[-bound, bound]`; PyTorch's default for linear and convolution layers has `bound
+    /// = 1/sqrt(fan_in)`.
     Uniform {
         /// Half the width of the interval.
         bound: f64,
@@ -82,7 +83,8 @@ impl Layout {
     }
 }
 
-/// An ordered list of named tensors, each `[T, ...shape]`; a leading 1 means "shared by all trials".
+/// An ordered list of named tensors, each `[T, ...shape]`; a leading 1 means "shared by all
+/// trials".
 #[derive(Debug)]
 pub struct Params {
     layout: Arc<Layout>,
@@ -109,7 +111,10 @@ impl Params {
     /// `LearningError::Shape` names the first tensor that does not fit.
     pub fn new(layout: Arc<Layout>, tensors: Vec<Tensor>) -> Result<Params, LearningError> {
         if tensors.len() != layout.specs().len() {
-            return Err(LearningError::Count { expected: layout.specs().len(), found: tensors.len() });
+            return Err(LearningError::Count {
+                expected: layout.specs().len(),
+                found: tensors.len(),
+            });
         }
         for (spec, tensor) in layout.specs().iter().zip(&tensors) {
             if tensor.size().get(1..) != Some(&spec.shape[..]) {
@@ -123,12 +128,15 @@ impl Params {
         Ok(Params { layout, tensors, draw: None })
     }
 
-    /// Fits named tensors (no trial dimension) from a checkpoint to a layout; names not in the layout are refused,
-    /// except BatchNorm's `num_batches_tracked`, which nothing here reads.
+    /// Fits named tensors (no trial dimension) from a checkpoint to a layout; names not in the
+    /// layout are refused, except BatchNorm's `num_batches_tracked`, which nothing here reads.
     ///
     /// # Errors
     /// Names the missing, unknown or misshapen tensor.
-    pub fn from_named(layout: Arc<Layout>, named: Vec<(String, Tensor)>) -> Result<Params, LearningError> {
+    pub fn from_named(
+        layout: Arc<Layout>,
+        named: Vec<(String, Tensor)>,
+    ) -> Result<Params, LearningError> {
         let mut slots: Vec<Option<Tensor>> = layout.specs().iter().map(|_| None).collect();
         for (name, tensor) in named {
             if name.ends_with("num_batches_tracked") {
@@ -141,13 +149,16 @@ impl Params {
         }
         let mut tensors = Vec::with_capacity(slots.len());
         for (slot, spec) in slots.into_iter().zip(layout.specs()) {
-            tensors.push(slot.ok_or_else(|| LearningError::MissingParameter { name: spec.name.clone() })?);
+            tensors.push(
+                slot.ok_or_else(|| LearningError::MissingParameter { name: spec.name.clone() })?,
+            );
         }
         Params::new(layout, tensors)
     }
 
-    /// These values with one seed a trial (i64 `[T or 1]`, not negative) for what is random in a pass: dropout, stochastic depth.
-    /// It is no parameter: it is never sent, stored or part of [`Params::flat`], and what is computed from two sets has none.
+    /// These values with one seed a trial (i64 `[T or 1]`, not negative) for what is random in a
+    /// pass: dropout, stochastic depth. It is no parameter: it is never sent, stored or part of
+    /// [`Params::flat`], and what is computed from two sets has none.
     pub fn with_draw(self, draw: Option<Tensor>) -> Params {
         Params { draw, ..self }
     }
@@ -175,7 +186,11 @@ impl Params {
     /// Applies `f` to every tensor; the draw stays.
     pub fn map(&self, f: impl FnMut(&Tensor) -> Tensor) -> Params {
         let tensors = self.tensors.iter().map(f).collect();
-        Params { layout: self.layout.clone(), tensors, draw: self.draw.as_ref().map(Tensor::shallow_clone) }
+        Params {
+            layout: self.layout.clone(),
+            tensors,
+            draw: self.draw.as_ref().map(Tensor::shallow_clone),
+        }
     }
 
     /// Combines two sets of the same layout tensor by tensor.
@@ -220,8 +235,10 @@ impl Params {
 
     /// L2 norm over the trainable parameters of each trial, `[T]`.
     pub fn norm(&self) -> Tensor {
-        let squares: Vec<Tensor> =
-            self.trainable().map(|t| t.square().flatten(1, -1).sum_dim_intlist(1, false, None)).collect();
+        let squares: Vec<Tensor> = self
+            .trainable()
+            .map(|t| t.square().flatten(1, -1).sum_dim_intlist(1, false, None))
+            .collect();
         Tensor::stack(&squares, 0).sum_dim_intlist(0, false, None).sqrt()
     }
 

@@ -12,7 +12,8 @@ pub enum ServerRule {
         /// Server step size.
         lr: f64,
     },
-    /// Adam with the mean update as its direction (Reddi et al. 2021, algorithm 2): no bias correction.
+    /// Adam with the mean update as its direction (Reddi et al. 2021, algorithm 2): no bias
+    /// correction.
     FedAdam {
         /// Server step size.
         lr: f64,
@@ -35,8 +36,9 @@ pub struct ServerState {
 }
 
 impl ServerRule {
-    /// The next weights from the last and the mean update, all `[1, ...]`. Buffers, such as BatchNorm's running statistics, are averaged
-    /// as FedAvg averages them: a second moment of them would mean nothing.
+    /// The next weights from the last and the mean update, all `[1, ...]`. Buffers, such as
+    /// BatchNorm's running statistics, are averaged as FedAvg averages them: a second moment of
+    /// them would mean nothing.
     pub fn step(&self, weights: &Params, mean: &Params, state: &mut ServerState) -> Params {
         match *self {
             ServerRule::FedAvg { lr } => split(weights, mean, |w, d| w + d * lr),
@@ -45,14 +47,17 @@ impl ServerRule {
                     Some(m) => m.zip(mean, |m, d| m * beta1 + d * (1.0 - beta1)),
                     None => mean.scale(1.0 - beta1),
                 };
-                let old = state.second.take().unwrap_or_else(|| mean.map(|d| d.zeros_like() + tau * tau));
+                let old =
+                    state.second.take().unwrap_or_else(|| mean.map(|d| d.zeros_like() + tau * tau));
                 let second = old.zip(mean, |v, d| v * beta2 + d.square() * (1.0 - beta2));
                 let direction = first.zip(&second, |m, v| m / (v.sqrt() + tau));
                 (state.first, state.second) = (Some(first), Some(second));
                 let stepped = split(weights, &direction, |w, d| w + d * lr);
                 let mut flags = trainable(weights);
                 let averaged = weights.zip(mean, |w, d| w + d);
-                stepped.zip(&averaged, |s, a| if flags.next() == Some(true) { s } else { a }.shallow_clone())
+                stepped.zip(&averaged, |s, a| {
+                    if flags.next() == Some(true) { s } else { a }.shallow_clone()
+                })
             }
         }
     }
@@ -64,7 +69,11 @@ fn trainable(params: &Params) -> impl Iterator<Item = bool> + use<> {
 }
 
 /// `f` on trainable parameters; buffers take the whole mean change.
-fn split(weights: &Params, change: &Params, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> Params {
+fn split(
+    weights: &Params,
+    change: &Params,
+    mut f: impl FnMut(&Tensor, &Tensor) -> Tensor,
+) -> Params {
     let mut flags = trainable(weights);
     weights.zip(change, |w, d| if flags.next() == Some(true) { f(w, d) } else { w + d })
 }

@@ -1,8 +1,10 @@
-//! One forward pass: a model asks its tape for layers, the tape finds the parameters and remembers what gradients need.
+//! One forward pass: a model asks its tape for layers, the tape finds the parameters and remembers
+//! what gradients need.
 //!
-//! Activations are `[T, B, ...]`: `T` independent trials of a batch of `B` examples. Where all trials share the weights
-//! (leading dimension 1) a layer runs as one ordinary batch of `T*B`; where each trial has its own weights a linear layer
-//! runs as `baddbmm`, a convolution as one grouped convolution. `conv.rs` says how convolutions run while recording.
+//! Activations are `[T, B, ...]`: `T` independent trials of a batch of `B` examples. Where all
+//! trials share the weights (leading dimension 1) a layer runs as one ordinary batch of `T*B`;
+//! where each trial has its own weights a linear layer runs as `baddbmm`, a convolution as one
+//! grouped convolution. `conv.rs` says how convolutions run while recording.
 
 use std::sync::Arc;
 
@@ -35,7 +37,8 @@ pub enum TapKind {
     Linear,
     /// `z = conv(a, W) + b`.
     Conv,
-    /// `z = gamma * a + beta`, with `a` the normalised activation, per channel; PReLU: `z = max(x, 0) + gamma * a` with `a = min(x, 0)`.
+    /// `z = gamma * a + beta`, with `a` the normalised activation, per channel; PReLU: `z = max(x,
+    /// 0) + gamma * a` with `a = min(x, 0)`.
     Scale,
     /// `z = a w^T` with `a` the normalised input times the scale and `w = W / ||W||` by rows.
     Cosine,
@@ -50,14 +53,16 @@ pub struct Tap {
     pub weight: usize,
     /// Position of the bias in the layout.
     pub bias: Option<usize>,
-    /// The layer's input, `[T or 1, B, ...]`; of a convolution its columns `[T or 1, in*k*k, B*L]`, where `kernels` is empty.
+    /// The layer's input, `[T or 1, B, ...]`; of a convolution its columns `[T or 1, in*k*k, B*L]`,
+    /// where `kernels` is empty.
     pub input: Tensor,
     /// The layer's output before any activation, `[T, B, ...]`.
     pub output: Tensor,
-    /// A convolution's own kernel for each trial, `[out, in, k, k]`, where autograd itself forms dL/dW; else empty.
+    /// A convolution's own kernel for each trial, `[out, in, k, k]`, where autograd itself forms
+    /// dL/dW; else empty.
     pub kernels: Vec<Tensor>,
-    /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`. Of a cosine layer: `w`
-    /// `[T or 1, K, E]` and `1 / ||W||` `[T or 1, K]`.
+    /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`.
+    /// Of a cosine layer: `w` `[T or 1, K, E]` and `1 / ||W||` `[T or 1, K]`.
     pub fixed: Option<[Tensor; 2]>,
     /// Of a convolution: its geometry.
     pub conv: Option<Conv>,
@@ -99,7 +104,8 @@ pub struct Tape<'a> {
     pub taps: Vec<Tap>,
     /// Statistics of the BatchNorm layers in train mode.
     pub stats: Vec<BatchStat>,
-    /// What the model itself adds to the loss, `[T]` (mean over the batch), where it adds something.
+    /// What the model itself adds to the loss, `[T]` (mean over the batch), where it adds
+    /// something.
     pub penalty: Option<Tensor>,
     /// Input of the last fully connected layer so far, `[T or 1, B, E]`.
     pub embedding: Option<Tensor>,
@@ -140,17 +146,20 @@ impl<'a> Tape<'a> {
         }
     }
 
-    /// A pass that records taps for [`crate::gradients`], whose weight gradients will have that form.
+    /// A pass that records taps for [`crate::gradients`], whose weight gradients will have that
+    /// form.
     pub fn recording(params: &'a Params, mode: Mode, form: Form) -> Tape<'a> {
         Tape { record: Some(Record::Batch(form)), ..Tape::new(params, mode) }
     }
 
-    /// A pass that records taps for [`crate::per_example`]: the input of every layer as it is, `[T or 1, B, ...]`.
+    /// A pass that records taps for [`crate::per_example`]: the input of every layer as it is, `[T
+    /// or 1, B, ...]`.
     pub fn per_example(params: &'a Params, mode: Mode) -> Tape<'a> {
         Tape { record: Some(Record::Examples), ..Tape::new(params, mode) }
     }
 
-    /// A pass whose parameters require gradients themselves and whose layers take torch's fused kernels, trial by trial.
+    /// A pass whose parameters require gradients themselves and whose layers take torch's fused
+    /// kernels, trial by trial.
     pub(crate) fn training(params: &'a Params, mode: Mode) -> Tape<'a> {
         Tape { record: Some(Record::Leaves), ..Tape::new(params, mode) }
     }
@@ -166,8 +175,15 @@ impl<'a> Tape<'a> {
         }
     }
 
-    /// Finds (or, when declaring, creates) a parameter: its position and its value `[T or 1, ...shape]`.
-    fn param(&mut self, name: String, shape: &[i64], init: InitRule, trainable: bool) -> (usize, Tensor) {
+    /// Finds (or, when declaring, creates) a parameter: its position and its value `[T or 1,
+    /// ...shape]`.
+    fn param(
+        &mut self,
+        name: String,
+        shape: &[i64],
+        init: InitRule,
+        trainable: bool,
+    ) -> (usize, Tensor) {
         match &mut self.source {
             Source::Declare(specs) => {
                 specs.push(ParamSpec { name, shape: shape.to_vec(), init, trainable });
@@ -175,8 +191,10 @@ impl<'a> Tape<'a> {
                 (specs.len() - 1, Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)))
             }
             Source::Run(params) => {
-                let i =
-                    params.layout().position(&name).unwrap_or_else(|| panic!("the layout lacks `{name}`"));
+                let i = params
+                    .layout()
+                    .position(&name)
+                    .unwrap_or_else(|| panic!("the layout lacks `{name}`"));
                 (i, params.tensors[i].shallow_clone())
             }
         }
@@ -186,8 +204,13 @@ impl<'a> Tape<'a> {
         if self.record.is_none() || self.on_leaves() {
             return tap.output;
         }
-        // The first layer's output depends on nothing that is differentiated when only parameters are: make it a leaf.
-        let output = if tap.output.requires_grad() { tap.output } else { tap.output.set_requires_grad(true) };
+        // The first layer's output depends on nothing that is differentiated when only parameters
+        // are: make it a leaf.
+        let output = if tap.output.requires_grad() {
+            tap.output
+        } else {
+            tap.output.set_requires_grad(true)
+        };
         self.taps.push(Tap { output: output.shallow_clone(), ..tap });
         output
     }
@@ -231,7 +254,13 @@ impl<'a> Tape<'a> {
         self.linear_layer(name, &x, out, init)
     }
 
-    fn linear_layer(&mut self, name: &str, x: &Tensor, out: i64, [weight, bias]: [InitRule; 2]) -> Tensor {
+    fn linear_layer(
+        &mut self,
+        name: &str,
+        x: &Tensor,
+        out: i64,
+        [weight, bias]: [InitRule; 2],
+    ) -> Tensor {
         let size = x.size();
         let fan_in = size[2];
         let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], weight, true);
@@ -263,9 +292,16 @@ impl<'a> Tape<'a> {
     }
 
     /// [`Tape::conv`] with stated initialisations of kernel and bias.
-    pub fn conv_init(&mut self, name: &str, x: &Tensor, conv: Conv, [kernel, bias]: [InitRule; 2]) -> Tensor {
+    pub fn conv_init(
+        &mut self,
+        name: &str,
+        x: &Tensor,
+        conv: Conv,
+        [kernel, bias]: [InitRule; 2],
+    ) -> Tensor {
         let (wi, w) = self.param(format!("{name}.weight"), &conv.shape(), kernel, true);
-        let bias = conv.bias.then(|| self.param(format!("{name}.bias"), &[conv.output], bias, true));
+        let bias =
+            conv.bias.then(|| self.param(format!("{name}.bias"), &[conv.output], bias, true));
         let value = bias.as_ref().map(|(_, b)| b);
         let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
         let output = match self.record {

@@ -1,6 +1,6 @@
-//! One oracle for every layer kind and model: plain autograd with respect to the weights, one trial at a time. Against it:
-//! trials side by side (shared weights or each its own), dense and factored gradients, every objective, and what the
-//! objectives' gradients with respect to the input are.
+//! One oracle for every layer kind and model: plain autograd with respect to the weights, one trial
+//! at a time. Against it: trials side by side (shared weights or each its own), dense and factored
+//! gradients, every objective, and what the objectives' gradients with respect to the input are.
 
 mod common;
 
@@ -88,7 +88,8 @@ impl Case {
     }
 }
 
-/// Loss, dense gradients, objective values and their gradients by `x`, of one trial, by plain autograd.
+/// Loss, dense gradients, objective values and their gradients by `x`, of one trial, by plain
+/// autograd.
 fn oracle(
     net: &Network,
     params: &Params,
@@ -103,7 +104,8 @@ fn oracle(
     let loss = cross_entropy(&logits, labels);
     let weights: Vec<&Tensor> = leaves.trainable().collect();
     let grads = Tensor::run_backward(&[&loss], &weights, true, true);
-    // A layer whose gradient is rounding noise (a bias before BatchNorm) has no direction to compare.
+    // A layer whose gradient is rounding noise (a bias before BatchNorm) has no direction to
+    // compare.
     let pairs = || grads.iter().zip(targets).filter(|(g, _)| !vanishes(g));
     let total = |f: &dyn Fn(&Tensor, &Tensor) -> Tensor| {
         pairs().map(|(g, t)| f(g, t)).reduce(|a, b| a + b).expect("layers")
@@ -137,13 +139,15 @@ fn check(what: &str, net: &Network, case: &Case, forms: &[Form]) {
     let expected: Vec<_> = (0..case.trials).map(trial).collect();
     for &form in forms {
         let x = x.detach().set_requires_grad(true);
-        let grads = gradients(net, &params, &x, case.mode, form, true, |z| cross_entropy(z, &labels));
+        let grads =
+            gradients(net, &params, &x, case.mode, form, true, |z| cross_entropy(z, &labels));
         let what = format!(
             "{what}, {form:?}, T {}, own weights {}, B {}, {:?}, {:?}",
             case.trials, case.own_weights, case.batch, case.mode, case.kind
         );
-        let gather =
-            |f: &dyn Fn(usize) -> Tensor| Tensor::cat(&(0..expected.len()).map(f).collect::<Vec<_>>(), 0);
+        let gather = |f: &dyn Fn(usize) -> Tensor| {
+            Tensor::cat(&(0..expected.len()).map(f).collect::<Vec<_>>(), 0)
+        };
         near(
             &grads.loss,
             &gather(&|t| expected[t].0.reshape([1])),
@@ -152,9 +156,15 @@ fn check(what: &str, net: &Network, case: &Case, forms: &[Form]) {
         );
         for (i, layer) in grads.layers.iter().enumerate() {
             let wanted = gather(&|t| expected[t].1[i].shallow_clone());
-            vanishing_or_near(&layer.to_dense(), &wanted, case.tolerance(), &format!("{what}: gradient {i}"));
+            vanishing_or_near(
+                &layer.to_dense(),
+                &wanted,
+                case.tolerance(),
+                &format!("{what}: gradient {i}"),
+            );
         }
-        let compared = grads.layers.into_iter().enumerate().filter(|(i, _)| !vanishes(&expected[0].1[*i]));
+        let compared =
+            grads.layers.into_iter().enumerate().filter(|(i, _)| !vanishes(&expected[0].1[*i]));
         let (layers, aims): (Vec<LayerGrad>, Vec<Tensor>) =
             compared.map(|(i, g)| (g, targets[i].shallow_clone())).unzip();
         for (k, (name, objective)) in OBJECTIVES.iter().enumerate() {
@@ -182,7 +192,8 @@ fn targets(net: &Network, case: &Case) -> Vec<Tensor> {
     specs
         .enumerate()
         .map(|(i, spec)| {
-            let size: Vec<i64> = std::iter::once(case.targets).chain(spec.shape.iter().copied()).collect();
+            let size: Vec<i64> =
+                std::iter::once(case.targets).chain(spec.shape.iter().copied()).collect();
             hashed(&size, 900 + i as u32, case.kind) * 0.1
         })
         .collect()
@@ -212,7 +223,12 @@ fn every_case(what: &str, net: &Network, modes: &[Mode]) {
             (4, true, 1, 4),
             (4, true, 3, 1),
         ] {
-            check(what, net, &Case { trials, own_weights, batch, targets, mode, kind: Kind::Double }, &FORMS);
+            check(
+                what,
+                net,
+                &Case { trials, own_weights, batch, targets, mode, kind: Kind::Double },
+                &FORMS,
+            );
         }
     }
 }
@@ -242,12 +258,14 @@ fn convolutions() {
 /// Convolutions with so much work that autograd forms their gradient, one trial at a time.
 #[test]
 fn large_convolutions() {
-    let conv = Conv { input: 32, output: 96, kernel: 5, stride: 1, padding: 3, bias: true, groups: 1 };
+    let conv =
+        Conv { input: 32, output: 96, kernel: 5, stride: 1, padding: 3, bias: true, groups: 1 };
     let net = single(Some(conv), false);
     for (batch, bias) in [(3, true), (4, false)] {
         let net = if bias { &net } else { &single(Some(Conv { bias, ..conv }), false) };
         for (trials, own_weights, targets) in [(1, false, 1), (4, false, 2), (4, true, 4)] {
-            let case = Case { trials, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Double };
+            let case =
+                Case { trials, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Double };
             check("large convolution", net, &case, &[Form::Dense]);
         }
     }
@@ -266,7 +284,8 @@ fn groups_slopes_and_cosines() {
 
 #[test]
 fn batch_norm_scale() {
-    let conv = Conv { input: 3, output: 5, kernel: 3, stride: 1, padding: 1, bias: false, groups: 1 };
+    let conv =
+        Conv { input: 3, output: 5, kernel: 3, stride: 1, padding: 1, bias: false, groups: 1 };
     every_case("BatchNorm", &single(Some(conv), true), &[Mode::Train, Mode::Eval]);
 }
 
@@ -310,7 +329,9 @@ fn single_precision() {
         [(json!({"name": "lenet-zhu"}), [3, 32, 32]), (json!({"name": "simple-cnn"}), [3, 16, 16])]
     {
         let net = network(&model, &input, 5);
-        for (trials, own_weights, batch, targets) in [(1, false, 2, 1), (4, false, 1, 4), (4, true, 1, 1)] {
+        for (trials, own_weights, batch, targets) in
+            [(1, false, 2, 1), (4, false, 1, 4), (4, true, 1, 1)]
+        {
             check(
                 &model.to_string(),
                 &net,
@@ -321,7 +342,8 @@ fn single_precision() {
     }
 }
 
-/// What a step of training takes: the same gradients, losses and statistics, a few trials at a time or all at once.
+/// What a step of training takes: the same gradients, losses and statistics, a few trials at a time
+/// or all at once.
 #[test]
 fn gradients_for_training() {
     tch::set_num_threads(1);
@@ -340,17 +362,21 @@ fn gradients_for_training() {
         // BatchNorm over the few values of the last layers amplifies rounding.
         let deep = model["name"] == "efficientnet-b2";
         let tolerance = if deep { 1e-7 } else { 1e-9 };
-        let settings = [(3, 3, Mode::Train), (1, 1, Mode::Train), (3, 1, Mode::Train), (3, 3, Mode::Eval)];
+        let settings =
+            [(3, 3, Mode::Train), (1, 1, Mode::Train), (3, 1, Mode::Train), (3, 3, Mode::Eval)];
         for (trials, own, mode) in settings.into_iter().take(if deep { 1 } else { 4 }) {
             let what = format!("{model}, {trials} trials, {own} sets of weights, {mode:?}");
             let draw = Tensor::arange(trials, (Kind::Int64, tch::Device::Cpu)) + 7;
             let params = hashed_params(&net, own, 100, Kind::Double).with_draw(Some(draw));
             let size: Vec<i64> = [trials, 3].into_iter().chain(input.clone()).collect();
             let x = hashed(&size, 7, Kind::Double);
-            let labels =
-                Tensor::arange(trials * 3, (Kind::Int64, tch::Device::Cpu)).remainder(5).reshape([trials, 3]);
+            let labels = Tensor::arange(trials * 3, (Kind::Int64, tch::Device::Cpu))
+                .remainder(5)
+                .reshape([trials, 3]);
             let run = |form| {
-                gradients(&net, &params, &x, mode, form, false, |z| net.training_loss(z, &labels, false))
+                gradients(&net, &params, &x, mode, form, false, |z| {
+                    net.training_loss(z, &labels, false)
+                })
             };
             let (expected, found) = (run(Form::Dense), run(Form::Training));
             near(&found.loss, &expected.loss, 1e-9, &what);
@@ -359,8 +385,10 @@ fn gradients_for_training() {
             let error = (a.sub(&b).norm() / b.norm()).max().double_value(&[]);
             assert!(error < tolerance, "{what}: off by {error:.1e}");
             let largest = b.norm().max().double_value(&[]);
-            for ((a, b), spec) in
-                a.trainable().zip(b.trainable()).zip(net.layout().specs().iter().filter(|s| s.trainable))
+            for ((a, b), spec) in a
+                .trainable()
+                .zip(b.trainable())
+                .zip(net.layout().specs().iter().filter(|s| s.trainable))
             {
                 if b.norm().double_value(&[]) > 1e-9 * largest {
                     near(a, b, 100.0 * tolerance, &format!("{what}: {}", spec.name));
@@ -380,7 +408,8 @@ fn gradients_for_training() {
 #[test]
 fn through_local_steps() {
     tch::set_num_threads(1);
-    let conv = Conv { input: 3, output: 5, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
+    let conv =
+        Conv { input: 3, output: 5, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
     let net = single(Some(conv), true);
     let (trials, lr) = (3, 0.3);
     let start = hashed_params(&net, 1, 100, Kind::Double);
@@ -388,8 +417,9 @@ fn through_local_steps() {
     let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 0, 1]).reshape([3, 2]);
     let mut params = start.expand(trials);
     for _ in 0..2 {
-        let grads =
-            gradients(&net, &params, &x, Mode::Train, Form::Auto, true, |z| cross_entropy(z, &labels));
+        let grads = gradients(&net, &params, &x, Mode::Train, Form::Auto, true, |z| {
+            cross_entropy(z, &labels)
+        });
         params = params.zip(&grads.to_params(&params), |w, g| w - g * lr);
     }
     let score = |p: &Params| {

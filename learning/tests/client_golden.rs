@@ -1,9 +1,12 @@
-//! Local training against `torch.optim.SGD` and `torch.optim.Adam`, with and without FedProx, side by side against one by one, and what depends on which stream.
+//! Local training against `torch.optim.SGD` and `torch.optim.Adam`, with and without FedProx, side
+//! by side against one by one, and what depends on which stream.
 
 mod common;
 
 use common::{digest, golden, hashed, near, number, numbers};
-use learning::client::{LocalTraining, Rules, State, StepRule, batch_gradient, evaluate, train, train_on};
+use learning::client::{
+    LocalTraining, Rules, State, StepRule, batch_gradient, evaluate, train, train_on,
+};
 use learning::models::{ENTRIES, Shape};
 use learning::{Mode, Network, Params};
 use rand::seq::SliceRandom;
@@ -88,8 +91,16 @@ fn local_steps_as_pytorch() {
     let (pixels, labels) = data(2);
     for trace in golden["traces"].as_array().expect("a list") {
         let mode = if trace["mode"] == "train" { Mode::Train } else { Mode::Eval };
-        let after =
-            train(&net, &start, &pixels, &labels, &setting(trace), &Rules::default(), mode, &mut rngs(2));
+        let after = train(
+            &net,
+            &start,
+            &pixels,
+            &labels,
+            &setting(trace),
+            &Rules::default(),
+            mode,
+            &mut rngs(2),
+        );
         for client in 0..2 {
             for (name, values) in after.named(client) {
                 let record = &trace["clients"][client as usize];
@@ -133,7 +144,8 @@ fn side_by_side_as_one_by_one() {
                 Mode::Train,
                 std::slice::from_mut(&mut rng),
             );
-            for ((name, ours), (_, theirs)) in together.named(t as i64).iter().zip(&alone.named(0)) {
+            for ((name, ours), (_, theirs)) in together.named(t as i64).iter().zip(&alone.named(0))
+            {
                 near(ours, theirs, 1e-9, &format!("client {t}, {name}, augmented {augment}"));
             }
         }
@@ -164,8 +176,10 @@ fn one_step_is_the_batch_gradient() {
     let (pixels, labels) = data(2);
     let once = LocalTraining { batch_size: 7, lr: 0.1, ..LocalTraining::default() };
     assert_eq!((once.steps(7), plain(false).steps(7)), (1, 6));
-    let after = train(&net, &start, &pixels, &labels, &once, &Rules::default(), Mode::Train, &mut rngs(2));
-    let gradient = batch_gradient(&net, &start, &pixels, &labels, &Rules::default(), Mode::Train, &mut []);
+    let after =
+        train(&net, &start, &pixels, &labels, &once, &Rules::default(), Mode::Train, &mut rngs(2));
+    let gradient =
+        batch_gradient(&net, &start, &pixels, &labels, &Rules::default(), Mode::Train, &mut []);
     for (i, spec) in net.layout().specs().iter().enumerate().filter(|(_, s)| s.trainable) {
         let step = (&start.tensors[i] - &after.tensors[i]) / 0.1;
         let error = (step - &gradient.tensors[i]).abs().max().double_value(&[]);
@@ -187,38 +201,65 @@ fn accuracy_and_loss_of_known_logits() {
         Tensor::zeros([1, 2], (Kind::Float, tch::Device::Cpu)),
     ];
     let params = Params::new(net.layout().clone(), weights).expect("fits");
-    // 300 examples, so that two chunks of different size are averaged: every third is labelled wrong.
+    // 300 examples, so that two chunks of different size are averaged: every third is labelled
+    // wrong.
     let labels: Vec<i64> = (0..300).map(|i| i % 2).collect();
-    let pixels: Vec<f32> =
-        (0..300).flat_map(|i| if (i % 2 == 1) == (i % 3 != 0) { [0.0, 1.0] } else { [1.0, 0.0] }).collect();
-    let (accuracy, loss) =
-        evaluate(&net, &params, &Tensor::from_slice(&pixels).reshape([300, 2]), &Tensor::from_slice(&labels));
+    let pixels: Vec<f32> = (0..300)
+        .flat_map(|i| if (i % 2 == 1) == (i % 3 != 0) { [0.0, 1.0] } else { [1.0, 0.0] })
+        .collect();
+    let (accuracy, loss) = evaluate(
+        &net,
+        &params,
+        &Tensor::from_slice(&pixels).reshape([300, 2]),
+        &Tensor::from_slice(&labels),
+    );
     let right = (1.0 + (-1f64).exp()).ln();
     assert!((accuracy - 2.0 / 3.0).abs() < 1e-9, "{accuracy}");
     assert!((loss - (right * 2.0 + right + 1.0) / 3.0).abs() < 1e-6, "{loss}");
 }
 
-/// Two rounds that hand on the optimiser's state are two epochs of one: the same steps at the same rates.
+/// Two rounds that hand on the optimiser's state are two epochs of one: the same steps at the same
+/// rates.
 #[test]
 fn state_goes_on() {
     let (net, start, _) = golden_net();
     let (pixels, labels) = data(2);
     for rule in [StepRule::Sgd, StepRule::Adam { beta1: 0.9, beta2: 0.999 }] {
-        let setting =
-            LocalTraining { epochs: 1, batch_size: 3, momentum: 0.9, rule, ..LocalTraining::default() };
+        let setting = LocalTraining {
+            epochs: 1,
+            batch_size: 3,
+            momentum: 0.9,
+            rule,
+            ..LocalTraining::default()
+        };
         let twice = LocalTraining { epochs: 2, ..setting.clone() };
         let (mut a, mut b) = (rngs(2), rngs(2));
-        let run = |start: &Params, setting: &LocalTraining, rngs: &mut [ChaCha12Rng], state: State| {
-            train_on(&net, start, &pixels, &labels, setting, &Rules::default(), Mode::Train, rngs, state)
-        };
+        let run =
+            |start: &Params, setting: &LocalTraining, rngs: &mut [ChaCha12Rng], state: State| {
+                train_on(
+                    &net,
+                    start,
+                    &pixels,
+                    &labels,
+                    setting,
+                    &Rules::default(),
+                    Mode::Train,
+                    rngs,
+                    state,
+                )
+            };
         let whole = run(&start, &twice, &mut a, State::default());
         let first = run(&start, &setting, &mut b, State::default());
         let fresh = run(&first.params, &setting, &mut b.clone(), State::default());
         let second = run(&first.params, &setting, &mut b, first.state);
-        for ((name, ours), (_, theirs)) in second.params.named(1).iter().zip(&whole.params.named(1)) {
+        for ((name, ours), (_, theirs)) in second.params.named(1).iter().zip(&whole.params.named(1))
+        {
             near(ours, theirs, 0.0, &format!("{rule:?}, {name}"));
         }
-        assert!(fresh.params.sub(&whole.params).norm().double_value(&[0]) > 1e-6, "{rule:?} has a state");
+        assert!(
+            fresh.params.sub(&whole.params).norm().double_value(&[0]) > 1e-6,
+            "{rule:?} has a state"
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is random in a pass: statistics of the masks, and that every kind of gradient sees the same one.
+//! What is random in a pass: statistics of the masks, and that every kind of gradient sees the same
+//! one.
 
 mod common;
 
@@ -45,7 +46,8 @@ fn correlation(a: &Tensor, b: &Tensor) -> f64 {
     };
     let (a, b) = (centred(a), centred(b));
     let n = a.size()[0] as f64;
-    (&a * &b).mean(Kind::Double).double_value(&[]) / (mean(&a.square()) * mean(&b.square())).sqrt() * n.sqrt()
+    (&a * &b).mean(Kind::Double).double_value(&[]) / (mean(&a.square()) * mean(&b.square())).sqrt()
+        * n.sqrt()
 }
 
 #[test]
@@ -65,14 +67,20 @@ fn masks_are_fair_and_independent() {
                 [("trial", 1, 0), ("example", 1, 1), ("feature", 1, 2), ("feature", 32, 2)]
             {
                 let score = correlation(mask, &mask.roll([shift], [dim]));
-                assert!(score.abs() < 5.0, "p = {p}: next {what} correlates by {score} standard errors");
+                assert!(
+                    score.abs() < 5.0,
+                    "p = {p}: next {what} correlates by {score} standard errors"
+                );
             }
             // Each feature and each example by itself, too.
             for dim in [&[0i64, 1][..], &[0, 2], &[1, 2]] {
                 let kept = mask.gt(0.0).to_kind(Kind::Double).mean_dim(dim, false, None);
                 let each = f64::from(n) / kept.numel() as f64;
                 let worst = (kept - (1.0 - p)).abs().max().double_value(&[]);
-                assert!(worst < 6.0 * (p * (1.0 - p) / each).sqrt(), "p = {p}: a share is off by {worst}");
+                assert!(
+                    worst < 6.0 * (p * (1.0 - p) / each).sqrt(),
+                    "p = {p}: a share is off by {worst}"
+                );
             }
         }
         for (a, b, what) in [
@@ -96,7 +104,8 @@ fn a_trial_draws_the_same_alone() {
         for t in 0..5 {
             let alone = net.refresh(params.clone(), &mut rngs(7 + t, 1));
             let one = masks(&alone, [1, size[1], size[2]], 0.5, 2);
-            let part = masks(&together.expand(5).narrow(t as i64, 1), [1, size[1], size[2]], 0.5, 2);
+            let part =
+                masks(&together.expand(5).narrow(t as i64, 1), [1, size[1], size[2]], 0.5, 2);
             for layer in 0..2 {
                 assert!(all[layer].narrow(0, t as i64, 1).equal(&one[layer]));
                 assert!(part[layer].equal(&one[layer]));
@@ -112,7 +121,8 @@ fn a_trial_draws_the_same_alone() {
     }
 }
 
-/// "Row" mode: an example keeps a branch whole or not at all, fairly, and each block draws by itself.
+/// "Row" mode: an example keeps a branch whole or not at all, fairly, and each block draws by
+/// itself.
 #[test]
 fn stochastic_depth_takes_whole_examples() {
     let (net, params, ..) = digits(1, 1, 1, Kind::Float);
@@ -152,8 +162,13 @@ fn the_words_stay_what_they_are() {
     let (_, params, ..) = digits(1, 1, 1, Kind::Float);
     let seeded = params.with_draw(Some(Tensor::from_slice(&[1i64, 0x1234_5678_9ABC_DEF0])));
     let kept = masks(&seeded, [2, 1, 32], 0.5, 1)[0].gt(0.0).to_kind(Kind::Int64);
-    let bits = |t: i64| (0..32).fold(0u64, |word, i| word << 1 | kept.int64_value(&[t, 0, i]) as u64);
-    assert_eq!([bits(0), bits(1)], WORDS, "a changed mask changes every result that dropout took part in");
+    let bits =
+        |t: i64| (0..32).fold(0u64, |word, i| word << 1 | kept.int64_value(&[t, 0, i]) as u64);
+    assert_eq!(
+        [bits(0), bits(1)],
+        WORDS,
+        "a changed mask changes every result that dropout took part in"
+    );
 }
 
 /// Which of 32 values two seeds keep (golden/make_dropout.py).
@@ -180,18 +195,22 @@ fn every_gradient_sees_the_mask() {
     let loss = task_loss(&net.logits(&leaves, &x, Mode::Train), &y).sum(Kind::Double);
     let weights: Vec<&Tensor> = leaves.trainable().collect();
     let expected = Tensor::run_backward(&[loss], &weights, false, false);
-    let undropped = gradients(&net, &params, &x, Mode::Train, Form::Dense, false, |z| task_loss(z, &y));
+    let undropped =
+        gradients(&net, &params, &x, Mode::Train, Form::Dense, false, |z| task_loss(z, &y));
     let ones = Tensor::ones([2, 6], (Kind::Double, Device::Cpu));
     let sum = clipped_sum(&net, &drawn, &x, &ones, Mode::Train, 1e9, |z| task_loss(z, &y)).sum;
     assert!(sum.draw().is_none(), "what is sent holds no draw");
     for graph in [false, true] {
-        let found = gradients(&net, &drawn, &x, Mode::Train, Form::Auto, graph, |z| task_loss(z, &y));
+        let found =
+            gradients(&net, &drawn, &x, Mode::Train, Form::Auto, graph, |z| task_loss(z, &y));
         for (((a, b), c), off) in
             found.layers.iter().zip(&expected).zip(sum.trainable()).zip(&undropped.layers)
         {
             near(&a.to_dense(), b, 1e-12, "batch gradient");
             near(&(c / 6.0), b, 1e-12, "sum of the examples' gradients");
-            assert!((off.to_dense() - b).norm().double_value(&[]) > 1e-3 * b.norm().double_value(&[]));
+            assert!(
+                (off.to_dense() - b).norm().double_value(&[]) > 1e-3 * b.norm().double_value(&[])
+            );
         }
     }
 }
@@ -213,8 +232,9 @@ fn a_clients_gradient_draws_from_its_stream() {
     let (net, params, x, y) = digits(1, 2, 6, Kind::Double);
     let rule = GradientRule { clip: 1e9, noise_multiplier: 0.0, rate: 1.0, expected_batch: 6.0 };
     let private = Rules { private: Some(rule), ..Rules::default() };
-    let gradient =
-        |rules: &Rules, from| batch_gradient(&net, &params, &x, &y, rules, Mode::Train, &mut rngs(from, 2));
+    let gradient = |rules: &Rules, from| {
+        batch_gradient(&net, &params, &x, &y, rules, Mode::Train, &mut rngs(from, 2))
+    };
     let (plain, again, clipped) =
         (gradient(&Rules::default(), 0), gradient(&Rules::default(), 0), gradient(&private, 0));
     let other = gradient(&Rules::default(), 1);

@@ -40,15 +40,22 @@ fn margins_as_published() {
         if degrees > 0 && theta + 0.5 < std::f64::consts::PI {
             assert!((found - (theta + 0.5).cos()).abs() < 1e-9, "{degrees} degrees: {found}");
         }
-        assert!(found < last && found < theta.cos(), "the harder the further away, at {degrees} degrees");
+        assert!(
+            found < last && found < theta.cos(),
+            "the harder the further away, at {degrees} degrees"
+        );
         last = found;
     }
 }
 
 #[test]
 fn slopes_stay_finite_at_the_poles() {
-    for margin in [Margin::Angle { scale: 64.0, margin: 0.5 }, Margin::Cosine { scale: 64.0, margin: 0.35 }] {
-        let logits = Tensor::from_slice(&[64f32, 0.0, -64.0, 1.0]).reshape([1, 2, 2]).set_requires_grad(true);
+    for margin in
+        [Margin::Angle { scale: 64.0, margin: 0.5 }, Margin::Cosine { scale: 64.0, margin: 0.35 }]
+    {
+        let logits = Tensor::from_slice(&[64f32, 0.0, -64.0, 1.0])
+            .reshape([1, 2, 2])
+            .set_requires_grad(true);
         let labels = Tensor::zeros([1, 2], (Kind::Int64, Device::Cpu));
         let loss = cross_entropy(&margin.apply(&logits, &labels), &labels);
         let slope = Tensor::run_backward(&[loss], &[&logits], false, false).remove(0);
@@ -67,7 +74,11 @@ fn only_hard_labels_meet_the_margin() {
     assert!((hard - training_loss(&logits, &labels, false)).min().double_value(&[]) > 0.1);
     assert!(net.training_loss(&logits, &soft, true).equal(&training_loss(&logits, &soft, true)));
     let linear = face(json!({}));
-    assert!(linear.training_loss(&logits, &labels, false).equal(&training_loss(&logits, &labels, false)));
+    assert!(
+        linear
+            .training_loss(&logits, &labels, false)
+            .equal(&training_loss(&logits, &labels, false))
+    );
 }
 
 /// Logits are scaled cosines of the embedding that `embed` gives.
@@ -94,7 +105,9 @@ fn what_cannot_be_is_refused_with_a_remedy() {
     let build = |model: &str, params: Value, input: [i64; 3]| {
         let entry = suites::find("model", ENTRIES, model).expect("registered");
         let map = params.as_object().expect("a table");
-        (entry.build)(map).and_then(|a| a.build(&shape(input)).map(|_| ())).map_err(|e| e.to_string())
+        (entry.build)(map)
+            .and_then(|a| a.build(&shape(input)).map(|_| ()))
+            .map_err(|e| e.to_string())
     };
     let face = [3, 32, 32];
     for (model, params, input, expected) in [
@@ -111,7 +124,8 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("mnist-cnn", json!({}), [1, 8, 8], "padding = 1"),
         ("mnist-cnn", json!({"padding": 1}), [1, 3, 8], "at least 4"),
     ] {
-        let text = build(model, params.clone(), input).expect_err(&format!("{model} {params} {input:?}"));
+        let text =
+            build(model, params.clone(), input).expect_err(&format!("{model} {params} {input:?}"));
         assert!(text.contains(expected) && !text.contains('\n'), "{text}");
     }
     assert!(build("mnist-cnn", json!({}), [1, 18, 18]).is_ok());

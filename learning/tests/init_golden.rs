@@ -28,7 +28,10 @@ fn compare(rule: &InitRule, drawn: &tch::Tensor, seen: &Value, what: &str) {
                 their_max >= bound * (1.0 - 20.0 / n),
                 "{what}: PyTorch reaches only {their_max} of {bound}"
             );
-            assert!(max <= bound && max >= bound * (1.0 - 20.0 / n), "{what}: we reach {max} of {bound}");
+            assert!(
+                max <= bound && max >= bound * (1.0 - 20.0 / n),
+                "{what}: we reach {max} of {bound}"
+            );
             (bound / 3f64.sqrt(), 0.45)
         }
         InitRule::Normal { std } => (std, 0.71),
@@ -59,7 +62,8 @@ fn pytorch_defaults() {
             &integers(&record["input"]),
             record["classes"].as_i64().expect("classes"),
         );
-        let params = fresh(net.layout(), Init::Pytorch, &mut suites::rng::stream(1, "init", "weights"));
+        let params =
+            fresh(net.layout(), Init::Pytorch, &mut suites::rng::stream(1, "init", "weights"));
         let seen = record["parameters"].as_array().expect("a list");
         assert_eq!(seen.len(), params.tensors.len());
         for (spec, tensor) in net.layout().specs().iter().zip(&params.tensors) {
@@ -76,17 +80,26 @@ fn pytorch_defaults() {
 #[test]
 fn dlg_uniform_and_same_seed() {
     let net = network(&serde_json::json!({"name": "convnet64", "width": 8}), &[3, 9, 9], 10);
-    let draw =
-        |seed| fresh(net.layout(), Init::DlgUniform, &mut suites::rng::stream(seed, "init", "weights"));
+    let draw = |seed| {
+        fresh(net.layout(), Init::DlgUniform, &mut suites::rng::stream(seed, "init", "weights"))
+    };
     let (params, again, other) = (draw(1), draw(1), draw(2));
     for (i, spec) in net.layout().specs().iter().enumerate() {
         let t = &params.tensors[i];
         assert!(t.equal(&again.tensors[i]), "{}: same seed, same bits", spec.name);
         if spec.trainable {
-            assert!(t.abs().max().double_value(&[]) <= 0.5 && !t.equal(&other.tensors[i]), "{}", spec.name);
+            assert!(
+                t.abs().max().double_value(&[]) <= 0.5 && !t.equal(&other.tensors[i]),
+                "{}",
+                spec.name
+            );
         } else {
             let plain = if spec.name.ends_with("running_var") { 1.0 } else { 0.0 };
-            assert!(t.eq(plain).all().int64_value(&[]) == 1, "{}: buffers keep their start", spec.name);
+            assert!(
+                t.eq(plain).all().int64_value(&[]) == 1,
+                "{}: buffers keep their start",
+                spec.name
+            );
         }
     }
     let weight = params.get("model.conv3.weight").expect("a convolution");

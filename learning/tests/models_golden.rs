@@ -1,8 +1,10 @@
-//! Every model against PyTorch and torchvision: logits, loss, parameter gradients, second-order gradients.
+//! Every model against PyTorch and torchvision: logits, loss, parameter gradients, second-order
+//! gradients.
 //!
-//! The golden values are float64. In f64 we must agree to 1e-9, which leaves no room for a wrong formula. In f32 what remains
-//! is rounding: 1e-5, and more only where PyTorch's own f32 is further than that from its own f64 (BatchNorm over few
-//! values amplifies rounding); the golden file says how far.
+//! The golden values are float64. In f64 we must agree to 1e-9, which leaves no room for a wrong
+//! formula. In f32 what remains is rounding: 1e-5, and more only where PyTorch's own f32 is further
+//! than that from its own f64 (BatchNorm over few values amplifies rounding); the golden file says
+//! how far.
 
 mod common;
 
@@ -22,7 +24,8 @@ fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
     let input = integers(&golden["input"]);
     let net = network(&golden["model"], &input, golden["classes"].as_i64().expect("classes"));
     let params = common::golden_params(&net, &golden, kind);
-    let shape: Vec<i64> = [1, golden["batch"].as_i64().expect("batch")].into_iter().chain(input).collect();
+    let shape: Vec<i64> =
+        [1, golden["batch"].as_i64().expect("batch")].into_iter().chain(input).collect();
     let x = hashed(&shape, 1, kind).set_requires_grad(true);
     let labels = Tensor::from_slice(&integers(&golden["labels"])).unsqueeze(0);
     let mode = if golden["mode"] == "train" { Mode::Train } else { Mode::Eval };
@@ -31,8 +34,8 @@ fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
         logits = Some(z.detach());
         net.training_loss(z, &labels, false)
     });
-    let expected =
-        Tensor::from_slice(&numbers(&golden["logits"])).reshape(logits.as_ref().expect("ran").size());
+    let expected = Tensor::from_slice(&numbers(&golden["logits"]))
+        .reshape(logits.as_ref().expect("ran").size());
     common::near(&logits.expect("ran"), &expected, tolerance.first, &format!("{name}: logits"));
     close(
         grads.loss.double_value(&[0]),
@@ -42,9 +45,10 @@ fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
         "loss",
     );
     let targets = first_order(name, &golden, &net, &grads, kind, tolerance.first);
-    for (objective, value) in
-        [("l2", common::l2(&grads.layers, &targets)), ("cosine", common::cosine(&grads.layers, &targets))]
-    {
+    for (objective, value) in [
+        ("l2", common::l2(&grads.layers, &targets)),
+        ("cosine", common::cosine(&grads.layers, &targets)),
+    ] {
         let wanted = &golden[objective];
         let what = format!("{name}: {objective}");
         close(
@@ -60,7 +64,8 @@ fn check(name: &str, kind: Kind, form: Form, tolerance: &Tolerance) {
     }
 }
 
-/// Compares every parameter gradient and returns the targets of the objectives, both in the layout's order.
+/// Compares every parameter gradient and returns the targets of the objectives, both in the
+/// layout's order.
 fn first_order(
     name: &str,
     golden: &Value,
@@ -74,15 +79,18 @@ fn first_order(
     let total: f64 = records.iter().map(|r| number(&r["norm"]).powi(2)).sum::<f64>().sqrt();
     let typical = total / (net.layout().trainable_len() as f64).sqrt();
     let mut targets = Vec::new();
-    for (layer, spec) in
-        grads.layers.iter().zip(net.layout().trainable().into_iter().map(|i| &net.layout().specs()[i]))
+    for (layer, spec) in grads
+        .layers
+        .iter()
+        .zip(net.layout().trainable().into_iter().map(|i| &net.layout().specs()[i]))
     {
         let (i, record) = records
             .iter()
             .enumerate()
             .find(|(_, r)| r["name"] == spec.name.as_str())
             .expect("in PyTorch too");
-        // A gradient that vanishes exactly (a bias before BatchNorm) is judged by the size of the others.
+        // A gradient that vanishes exactly (a bias before BatchNorm) is judged by the size of the
+        // others.
         let floor = if number(&record["norm"]) < 1e-9 * total { typical } else { 0.0 };
         digest(
             &layer.to_dense(),
@@ -94,7 +102,8 @@ fn first_order(
         );
         let size: Vec<i64> = std::iter::once(1).chain(spec.shape.iter().copied()).collect();
         targets.push(
-            (hashed(&size, 5000 + i as u32, Kind::Double) * number(&record["target_scale"])).to_kind(kind),
+            (hashed(&size, 5000 + i as u32, Kind::Double) * number(&record["target_scale"]))
+                .to_kind(kind),
         );
     }
     targets
@@ -102,13 +111,19 @@ fn first_order(
 
 const EXACT: Tolerance = Tolerance { first: 1e-9, second: 1e-9 };
 
-/// f64 to 1e-9; then f32 to 1e-5, or to four times the rounding error of PyTorch's own f32 where that is more.
+/// f64 to 1e-9; then f32 to 1e-5, or to four times the rounding error of PyTorch's own f32 where
+/// that is more.
 fn both(name: &str) {
     tch::set_num_threads(1);
     check(name, Kind::Double, Form::Auto, &EXACT);
     let rounding = &golden(name)["pytorch_f32_off"];
     let allowed = |order: &str| (4.0 * number(&rounding[order])).max(1e-5);
-    check(name, Kind::Float, Form::Auto, &Tolerance { first: allowed("first"), second: allowed("second") });
+    check(
+        name,
+        Kind::Float,
+        Form::Auto,
+        &Tolerance { first: allowed("first"), second: allowed("second") },
+    );
 }
 
 #[test]
@@ -137,10 +152,15 @@ fn mobilefacenet() {
     both("mobilefacenet-cosface");
 }
 
-/// Table 1 of the paper: the output of every stage at 112x112, and the size with BatchNorm folded into its convolutions.
+/// Table 1 of the paper: the output of every stage at 112x112, and the size with BatchNorm folded
+/// into its convolutions.
 #[test]
 fn mobilefacenet_as_published() {
-    let net = network(&serde_json::json!({"name": "mobilefacenet", "embedding": 128}), &[3, 112, 112], 10);
+    let net = network(
+        &serde_json::json!({"name": "mobilefacenet", "embedding": 128}),
+        &[3, 112, 112],
+        10,
+    );
     let params = common::hashed_params(&net, 1, 10, Kind::Float);
     let x = hashed(&[1, 1, 3, 112, 112], 900, Kind::Float);
     let mut tape = Tape::per_example(&params, Mode::Eval);
@@ -162,13 +182,22 @@ fn mobilefacenet_as_published() {
     ];
     for (name, shape) in stages {
         let position = net.layout().position(&format!("{name}.weight"));
-        let tap = tape.taps.iter().find(|tap| Some(tap.weight) == position).expect("a layer of that name");
+        let tap = tape
+            .taps
+            .iter()
+            .find(|tap| Some(tap.weight) == position)
+            .expect("a layer of that name");
         assert_eq!(tap.output.size()[2..], shape, "{name}");
     }
     let body = net.layout().specs().iter().filter(|s| s.trainable && !s.name.starts_with("head."));
     let count: i64 = body.map(|s| s.shape.iter().product::<i64>()).sum();
-    let normalised: i64 =
-        net.layout().specs().iter().filter(|s| s.name.ends_with("running_var")).map(|s| s.shape[0]).sum();
+    let normalised: i64 = net
+        .layout()
+        .specs()
+        .iter()
+        .filter(|s| s.name.ends_with("running_var"))
+        .map(|s| s.shape[0])
+        .sum();
     assert_eq!((count, count - normalised), (1_003_136, 993_344), "0.99 M");
     assert_eq!(net.embed(&params, &x, Mode::Eval).size(), [1, 1, 128]);
 }

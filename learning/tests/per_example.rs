@@ -1,4 +1,5 @@
-//! Clipped sums of per-example gradients against a loop over the examples, and what privacy rests on.
+//! Clipped sums of per-example gradients against a loop over the examples, and what privacy rests
+//! on.
 
 mod common;
 
@@ -83,8 +84,9 @@ fn clip_and_sum(singles: &[Vec<Params>], clip: f64) -> Params {
         clipped.reduce(|a, b| a.zip(&b, |a, b| a + b)).expect("examples")
     });
     let sums: Vec<Params> = sums.collect();
-    let sum = (0..sums[0].tensors.len())
-        .map(|i| Tensor::cat(&sums.iter().map(|s| s.tensors[i].shallow_clone()).collect::<Vec<_>>(), 0));
+    let sum = (0..sums[0].tensors.len()).map(|i| {
+        Tensor::cat(&sums.iter().map(|s| s.tensors[i].shallow_clone()).collect::<Vec<_>>(), 0)
+    });
     Params::new(sums[0].layout().clone(), sum.collect()).expect("the layout's shapes")
 }
 
@@ -118,7 +120,8 @@ fn as_a_loop_over_the_examples() {
     for (model, input, batch) in cases() {
         let net = network(&model, &input, CLASSES);
         let all = [(2, 2), (1, 1), (3, 1)];
-        for &(trials, own) in if model["name"] == "efficientnet-b2" { &all[..1] } else { &all[..] } {
+        for &(trials, own) in if model["name"] == "efficientnet-b2" { &all[..1] } else { &all[..] }
+        {
             // Many GroupNorms amplify what single precision rounds away, in the loop as well.
             let (single, double) = match (model["norm"] == "group", model["name"].as_str()) {
                 (true, Some("mobilefacenet")) => (1e-3, 1e-11),
@@ -134,7 +137,13 @@ fn as_a_loop_over_the_examples() {
                 let found = clipped(&net, &params, &x, &y, clip);
                 let what = format!("{model}, {trials} trials, {own} sets of weights, {kind:?}");
                 near(&found.norms, &norms.to_kind(kind), tolerance, &format!("{what}, norms"));
-                same(&found.sum, &clip_and_sum(&singles, clip), tolerance, kind == Kind::Double, &what);
+                same(
+                    &found.sum,
+                    &clip_and_sum(&singles, clip),
+                    tolerance,
+                    kind == Kind::Double,
+                    &what,
+                );
                 assert_eq!(found.dropped, vec![0; trials as usize]);
             }
         }
@@ -170,7 +179,8 @@ fn what_is_not_finite_is_left_out_and_counted() {
         let found = run(&counted);
         same(&found.sum, &good.sum, 1e-12, true, "the sum of the others");
         assert_eq!(found.dropped, [0, 1]);
-        // As padding it is nobody's example: it is not counted as dropped, and adds nothing all the same.
+        // As padding it is nobody's example: it is not counted as dropped, and adds nothing all the
+        // same.
         let _ = counted.get(1).get(4).fill_(0.0);
         let found = run(&counted);
         same(&found.sum, &good.sum, 1e-12, true, "padding");
@@ -206,7 +216,8 @@ fn batch_statistics_are_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// What differential privacy rests on: one example more or less moves the sum by at most the clipping norm.
+    /// What differential privacy rests on: one example more or less moves the sum by at most the
+    /// clipping norm.
     #[test]
     fn one_example_moves_the_sum_by_at_most_the_norm(
         which in 0..3usize, batch in 2..7i64, gone in 0..7i64, key in 0..1000u32, size in -3.0..3.0f64, clip in -3.0..2.0f64,
@@ -226,6 +237,7 @@ proptest! {
         let moved = all.sum.sub(&rest.sum).norm().double_value(&[0]);
         prop_assert!(moved <= clip * (1.0 + 1e-9), "moved by {moved}, clipped at {clip}");
         let norm = all.norms.double_value(&[0, gone]);
-        prop_assert!((moved - norm.min(clip)).abs() <= 1e-9 * clip.max(norm), "moved by {moved}, norm {norm}");
+        prop_assert!((moved - norm.min(clip)).abs() <= 1e-9 * clip.max(norm), "moved by {moved}, \
+            norm {norm}");
     }
 }

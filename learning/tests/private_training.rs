@@ -24,8 +24,14 @@ fn same(found: &Params, expected: &Params, what: &str) {
 fn lenet(trials: i64, batch: i64) -> (Network, Params, Tensor, Tensor) {
     let net = network(&json!({"name": "lenet-zhu"}), &[3, 12, 12], CLASSES);
     let params = hashed_params(&net, 1, 10, Kind::Double);
-    let labels = (Tensor::arange(trials * batch, (Kind::Int64, Device::Cpu)) * 3).remainder(CLASSES);
-    (net, params, hashed(&[trials, batch, 3, 12, 12], 900, Kind::Double), labels.reshape([trials, batch]))
+    let labels =
+        (Tensor::arange(trials * batch, (Kind::Int64, Device::Cpu)) * 3).remainder(CLASSES);
+    (
+        net,
+        params,
+        hashed(&[trials, batch, 3, 12, 12], 900, Kind::Double),
+        labels.reshape([trials, batch]),
+    )
 }
 
 fn rngs(clients: u64) -> Vec<ChaCha12Rng> {
@@ -53,7 +59,8 @@ fn small_gradients_are_not_clipped() {
     let (net, params, x, y) = lenet(2, 5);
     let rule = GradientRule { clip: 1e6, noise_multiplier: 0.0, rate: 1.0, expected_batch: 5.0 };
     let private = Rules { private: Some(rule), ..Rules::default() };
-    let gradient = |rules: &Rules| batch_gradient(&net, &params, &x, &y, rules, Mode::Eval, &mut rngs(2));
+    let gradient =
+        |rules: &Rules| batch_gradient(&net, &params, &x, &y, rules, Mode::Eval, &mut rngs(2));
     same(&gradient(&private), &gradient(&Rules::default()), "mean gradient");
 }
 
@@ -63,7 +70,8 @@ fn training_survives_a_broken_example() {
     let _ = x.get(0).get(2).fill_(f64::NAN);
     let rules = private(0.5, 0.7, 0.5);
     let (mut rngs, fresh) = (rngs(1), State::default());
-    let trained = train_on(&net, &params, &x, &y, &setting(4), &rules, Mode::Eval, &mut rngs, fresh);
+    let trained =
+        train_on(&net, &params, &x, &y, &setting(4), &rules, Mode::Eval, &mut rngs, fresh);
     let (after, dropped) = (trained.params, trained.dropped);
     assert!(after.norm().double_value(&[0]).is_finite());
     assert!((1..=8).contains(&dropped[0]), "dropped {dropped:?} of 8 steps at rate 0.5");
@@ -85,7 +93,8 @@ fn side_by_side_as_one_by_one() {
     }
 }
 
-/// Abadi et al.'s step, then momentum and weight decay as `torch.optim.SGD` (and so Opacus) applies them to it.
+/// Abadi et al.'s step, then momentum and weight decay as `torch.optim.SGD` (and so Opacus) applies
+/// them to it.
 #[test]
 fn momentum_and_decay_follow_the_noise() {
     let (net, start, x, y) = lenet(1, 5);
@@ -112,19 +121,25 @@ fn noise_has_the_stated_deviation() {
     let zeros = hashed_params(&net, 2, 10, Kind::Float).scale(0.0);
     let rule = GradientRule { clip: 0.7, noise_multiplier: 1.3, rate: 0.1, expected_batch: 8.0 };
     let noise = rule.noisy_mean(&zeros, &mut rngs(2));
-    let flat = |t| Tensor::cat(&noise.trainable().map(|p| p.get(t).reshape([-1])).collect::<Vec<_>>(), 0);
+    let flat =
+        |t| Tensor::cat(&noise.trainable().map(|p| p.get(t).reshape([-1])).collect::<Vec<_>>(), 0);
     let (a, b) = (flat(0).to_kind(Kind::Double), flat(1).to_kind(Kind::Double));
     let (n, expected) = (a.size()[0] as f64, 1.3 * 0.7 / 8.0);
     for values in [&a, &b] {
-        let (mean, std) = (values.mean(Kind::Double).double_value(&[]), values.std(false).double_value(&[]));
+        let (mean, std) =
+            (values.mean(Kind::Double).double_value(&[]), values.std(false).double_value(&[]));
         // Five standard errors: of the mean s / sqrt(n), of the deviation s / sqrt(2 n).
         assert!(mean.abs() < 5.0 * expected / n.sqrt(), "mean {mean}");
         assert!(
             (std - expected).abs() < 5.0 * expected / (2.0 * n).sqrt(),
             "deviation {std}, not {expected}"
         );
-        let beyond =
-            values.abs().gt(2.0 * expected).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        let beyond = values
+            .abs()
+            .gt(2.0 * expected)
+            .to_kind(Kind::Double)
+            .mean(Kind::Double)
+            .double_value(&[]);
         assert!((beyond - 0.0455).abs() < 0.004, "share beyond two deviations {beyond}");
     }
     let correlation = (&a * &b).mean(Kind::Double).double_value(&[]) / expected.powi(2);
@@ -147,8 +162,10 @@ fn an_empty_batch_is_pure_noise() {
             let noise = rule.noisy_mean(&start.scale(0.0), &mut own);
             expected = expected.zip(&noise, |w, g| w - g);
         } else {
-            expected = expected
-                .zip(&batch_gradient(&net, &expected, &x, &y, &rules, Mode::Eval, &mut own), |w, g| w - g);
+            expected = expected.zip(
+                &batch_gradient(&net, &expected, &x, &y, &rules, Mode::Eval, &mut own),
+                |w, g| w - g,
+            );
         }
     }
     let found = train(&net, &start, &x, &y, &once, &rules, Mode::Eval, &mut rngs(1));

@@ -1,8 +1,12 @@
-//! Seconds to compare two runs of 1,000 cells of 8 images each: reading both folders, every test and interval, all three outputs.
+//! Seconds to compare two runs of 1,000 cells of 8 images each: reading both folders, every test
+//! and interval, all three outputs.
 //!
-//! `cargo run --release -p reports --example compare_thousand [BASE NEW]`; without arguments a pair is made in a temporary folder.
+//! `cargo run --release -p reports --example compare_thousand [BASE NEW]`; without arguments a pair
+//! is made in a temporary folder.
 
-use reports::{CellRecord, Cost, ImageScore, Outcome, Pairing, RunInfo, Side, SuiteInfo, TracePoint, Wall};
+use reports::{
+    CellRecord, Cost, ImageScore, Outcome, Pairing, RunInfo, Side, SuiteInfo, TracePoint, Wall,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,7 +36,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let (a, b) = (Side::open(&base)?, Side::open(&new)?);
     let read = start.elapsed();
-    let found = reports::compare(&a, &b, &Gate::of_suite_text("suite", b.suite_text())?, Pairing::SameSeed)?;
+    let found = reports::compare(
+        &a,
+        &b,
+        &Gate::of_suite_text("suite", b.suite_text())?,
+        Pairing::SameSeed,
+    )?;
     let compared = start.elapsed();
     let json = serde_json::to_string(&found.json())?;
     let sizes = (found.terminal().len(), found.markdown().len(), json.len());
@@ -44,7 +53,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         found.counts.common,
         found.effects.len()
     );
-    println!("baseline: {} bytes for {} cells, {} images", baseline.bytes, baseline.cells, baseline.images);
+    println!(
+        "baseline: {} bytes for {} cells, {} images",
+        baseline.bytes, baseline.cells, baseline.images
+    );
     println!("read {read:.2?}, compared {:.2?}, all {:.2?}", compared - read, start.elapsed());
     Ok(())
 }
@@ -89,10 +101,15 @@ fn record(at: u64, shift: f64) -> CellRecord {
     spec.trials = IMAGES;
     spec.seed = at / 25;
     let defence = ["none", "prune", "quantise", "dp-local", "dp-sgd"][at as usize / 5 % 5];
-    spec.defenses =
-        if defence == "none" { Vec::new() } else { vec![Named::new(defence).with("strength", 0.5)] };
+    spec.defenses = if defence == "none" {
+        Vec::new()
+    } else {
+        vec![Named::new(defence).with("strength", 0.5)]
+    };
     let scores = |image: usize| -> BTreeMap<String, Option<f64>> {
-        let value = |m: usize| 20.0 + ((at as usize * 31 + image * 7 + m) as f64 + 0.37 * shift).sin() * 5.0;
+        let value = |m: usize| {
+            20.0 + ((at as usize * 31 + image * 7 + m) as f64 + 0.37 * shift).sin() * 5.0
+        };
         METRICS.iter().enumerate().map(|(m, name)| ((*name).to_owned(), Some(value(m)))).collect()
     };
     let image = |trial: usize| ImageScore {
@@ -110,8 +127,10 @@ fn record(at: u64, shift: f64) -> CellRecord {
     let images: Vec<ImageScore> = (0..IMAGES).map(image).collect();
     let nulls = ["grey", "mean", "noise", "nearest"]
         .map(|n| (n.to_owned(), images.iter().map(|i| i.scores.clone()).collect()));
-    let trace =
-        |i: u64| TracePoint { iteration: i * 10, objective: vec![Some(1.0 / (i + 1) as f64); IMAGES] };
+    let trace = |i: u64| TracePoint {
+        iteration: i * 10,
+        objective: vec![Some(1.0 / (i + 1) as f64); IMAGES],
+    };
     CellRecord {
         id: spec.id(),
         outcome: Outcome::Done,
@@ -120,7 +139,12 @@ fn record(at: u64, shift: f64) -> CellRecord {
         baselines: nulls.into(),
         task: BTreeMap::from([("accuracy".into(), 0.5)]),
         defenses: Vec::new(),
-        cost: Cost { gradient_evaluations: 300, bytes_up: 1000, bytes_down: 1000, ..Cost::default() },
+        cost: Cost {
+            gradient_evaluations: 300,
+            bytes_up: 1000,
+            bytes_down: 1000,
+            ..Cost::default()
+        },
         trace: (0..100).map(trace).collect(),
         flags: Vec::new(),
         notes: Vec::new(),

@@ -1,4 +1,5 @@
-//! Writes a synthetic run, synthetic trainings and their reports to a folder, to look at every table and figure.
+//! Writes a synthetic run, synthetic trainings and their reports to a folder, to look at every
+//! table and figure.
 //!
 //! `cargo run --release -p reports --example gallery -- FOLDER`
 
@@ -32,10 +33,14 @@ fn show(dir: &Path) -> Result<(), reports::ReportError> {
         common::trainings::write(&folder, &rounds);
         println!(
             "{}",
-            reports::write_training_report(&folder, &common::trainings::about(), &rounds)?.display()
+            reports::write_training_report(&folder, &common::trainings::about(), &rounds)?
+                .display()
         );
         folders.push((name.to_owned(), folder));
     }
-    println!("{}", reports::compare_trainings(&folders, &dir.join("trainings/compared"))?.display());
+    println!(
+        "{}",
+        reports::compare_trainings(&folders, &dir.join("trainings/compared"))?.display()
+    );
     Ok(())
 }

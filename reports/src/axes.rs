@@ -1,4 +1,5 @@
-//! Which settings vary across the cells of a run: these key the rows of every table, the others are printed once.
+//! Which settings vary across the cells of a run: these key the rows of every table, the others are
+//! printed once.
 
 use crate::CellRecord;
 use crate::run::Run;
@@ -49,10 +50,12 @@ impl Axes {
         self.rows[at].get(column).map(String::as_str)
     }
 
-    /// The settings that tell the cells `among` from each other; one that only repeats what others tell is left out.
+    /// The settings that tell the cells `among` from each other; one that only repeats what others
+    /// tell is left out.
     ///
-    /// What is attacked counts before who attacks it: two attacks on different data differ in the data. What `ignored`
-    /// names tells nothing, because the cells differ in it without being told apart by it.
+    /// What is attacked counts before who attacks it: two attacks on different data differ in the
+    /// data. What `ignored` names tells nothing, because the cells differ in it without being told
+    /// apart by it.
     pub fn telling(&self, among: &[usize], ignored: &[&str]) -> Telling {
         let counts = |c: &usize| !ignored.contains(&self.paths[*c].as_str());
         let mut columns: Vec<usize> = (0..self.paths.len()).filter(counts).collect();
@@ -75,13 +78,15 @@ impl Axes {
         order.iter().position(|p| *p == self.paths[column]).unwrap_or(order.len() + column)
     }
 
-    /// The values of cell `at` that tell it from others, in one line, without what `except` names; may be empty.
+    /// The values of cell `at` that tell it from others, in one line, without what `except` names;
+    /// may be empty.
     pub fn label(&self, at: usize, telling: &Telling, except: &[&str]) -> String {
         let told = telling.0.iter().filter(|c| !except.contains(&self.paths[**c].as_str()));
         told.map(|c| spoken(&self.paths[*c], &self.rows[at][*c])).collect::<Vec<_>>().join(" · ")
     }
 
-    /// The partition `parts` of the cells `among`, each part split further by the values in `column`.
+    /// The partition `parts` of the cells `among`, each part split further by the values in
+    /// `column`.
     fn refine(&self, parts: &[usize], among: &[usize], column: usize) -> Vec<usize> {
         let mut numbers = BTreeMap::new();
         let key = |(part, cell): (&usize, &usize)| {
@@ -97,10 +102,12 @@ impl Axes {
 pub struct Telling(Vec<usize>);
 
 /// The settings that are asked first whether they tell cells apart.
-const TELLING: [&str; 6] = ["task.dataset", "task.label", "model.name", "source", "attack", "defenses"];
+const TELLING: [&str; 6] =
+    ["task.dataset", "task.label", "model.name", "source", "attack", "defenses"];
 
 /// The settings that labels name first.
-const NAMING: [&str; 6] = ["attack", "defenses", "task.dataset", "task.label", "model.name", "source"];
+const NAMING: [&str; 6] =
+    ["attack", "defenses", "task.dataset", "task.label", "model.name", "source"];
 
 /// A value that says of itself what it is; bare numbers and booleans get their setting's name.
 fn spoken(path: &str, value: &str) -> String {
@@ -111,7 +118,11 @@ fn spoken(path: &str, value: &str) -> String {
         "training.batch_size" => format!("batch {value}"),
         "training.clients" | "trials" => plural(value, title(path).trim_end_matches('s')),
         "facts" => format!("knows {value}"),
-        _ if value.parse::<f64>().is_ok() || value == "true" || value == "false" || value == "-" => {
+        _ if value.parse::<f64>().is_ok()
+            || value == "true"
+            || value == "false"
+            || value == "-" =>
+        {
             format!("{} {value}", title(path))
         }
         _ => value.into(),
@@ -159,8 +170,12 @@ fn settings(spec: &CellSpec, varying: &VaryingParams) -> Vec<(String, String)> {
 
 fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
     match value {
-        Value::Object(map) if path == "training.partition" => out.push((path.into(), named(map, "kind"))),
-        Value::Object(map) => map.iter().for_each(|(key, v)| flatten(&format!("{path}.{key}"), v, out)),
+        Value::Object(map) if path == "training.partition" => {
+            out.push((path.into(), named(map, "kind")))
+        }
+        Value::Object(map) => {
+            map.iter().for_each(|(key, v)| flatten(&format!("{path}.{key}"), v, out))
+        }
         _ => out.push((path.into(), plain(value))),
     }
 }
@@ -205,12 +220,14 @@ pub(crate) fn defences(spec: &CellSpec, show: impl Fn(&Named) -> String) -> Stri
     if acting.is_empty() { "none".into() } else { acting.join(" + ") }
 }
 
-/// The defences of a cell of a run with what varies of their parameters; with all of these where the cells share their defences.
+/// The defences of a cell of a run with what varies of their parameters; with all of these where
+/// the cells share their defences.
 pub(crate) fn defence_label(run: &Run, at: usize) -> String {
     let varying = run.axes.value(at, "defenses").map(str::to_owned);
     varying.unwrap_or_else(|| {
         defences(&run.records[at].spec, |d| {
-            let params: Vec<_> = d.params.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
+            let params: Vec<_> =
+                d.params.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
             with_params(&d.name, params)
         })
     })
@@ -227,7 +244,9 @@ struct VaryingParams(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 impl VaryingParams {
     fn of(records: &[CellRecord]) -> Self {
         let mut seen: BTreeMap<String, Vec<&Named>> = BTreeMap::new();
-        for entry in records.iter().flat_map(|r| std::iter::once(&r.spec.attack).chain(acting(&r.spec))) {
+        for entry in
+            records.iter().flat_map(|r| std::iter::once(&r.spec.attack).chain(acting(&r.spec)))
+        {
             seen.entry(entry.name.clone()).or_default().push(entry);
         }
         VaryingParams(seen.into_iter().map(|(name, uses)| (name, values_by_param(&uses))).collect())
@@ -236,16 +255,19 @@ impl VaryingParams {
     fn label(&self, entry: &Named) -> String {
         let Some(params) = self.0.get(&entry.name) else { return entry.name.clone() };
         let varying = params.iter().filter(|(_, values)| values.len() > 1);
-        let shown = varying.map(|(k, _)| format!("{k} = {}", entry.params.get(k).map_or("-".into(), plain)));
+        let shown = varying
+            .map(|(k, _)| format!("{k} = {}", entry.params.get(k).map_or("-".into(), plain)));
         with_params(&entry.name, shown.collect())
     }
 
-    /// What is constant within a name that has parameters: printed once beside the constant settings.
+    /// What is constant within a name that has parameters: printed once beside the constant
+    /// settings.
     fn constant_lines(&self) -> Vec<(String, String)> {
         let line = |(name, params): (&String, &BTreeMap<String, BTreeSet<String>>)| {
             let fixed = params.iter().filter(|(_, values)| values.len() == 1);
-            let text: Vec<_> =
-                fixed.flat_map(|(k, values)| values.iter().map(move |v| format!("{k} = {v}"))).collect();
+            let text: Vec<_> = fixed
+                .flat_map(|(k, values)| values.iter().map(move |v| format!("{k} = {v}")))
+                .collect();
             (!text.is_empty()).then(|| (format!("parameters of {name}"), text.join(", ")))
         };
         self.0.iter().filter_map(line).collect()
@@ -254,7 +276,8 @@ impl VaryingParams {
 
 fn values_by_param(uses: &[&Named]) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<_> = uses.iter().flat_map(|u| u.params.keys()).collect();
-    let values = |name: &String| uses.iter().map(|u| u.params.get(name).map_or("-".into(), plain)).collect();
+    let values =
+        |name: &String| uses.iter().map(|u| u.params.get(name).map_or("-".into(), plain)).collect();
     names.into_iter().map(|name| (name.clone(), values(name))).collect()
 }
 
@@ -279,7 +302,8 @@ mod tests {
         assert_eq!(axes.label(0, &all, &["attack"]), "1 client");
         assert_eq!(axes.label(1, &axes.telling(&[0, 1], &[]), &[]), "idlg");
         assert_eq!(axes.label(1, &axes.telling(&[1], &[]), &[]), "");
-        // Without the attack, something else must tell cells 1 and 2 apart, and nothing need tell 0 from 1.
+        // Without the attack, something else must tell cells 1 and 2 apart, and nothing need tell 0
+        // from 1.
         assert_eq!(axes.label(1, &axes.telling(&[0, 1, 2], &["attack"]), &[]), "1 client");
     }
 }

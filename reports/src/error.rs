@@ -1,4 +1,5 @@
-//! The crate's error: one clear line for each thing that can go wrong with a run folder or a report.
+//! The crate's error: one clear line for each thing that can go wrong with a run folder or a
+//! report.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,9 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// The folder holds no `run.json`.
-    #[error("{0} is not a run folder (it has no run.json); give the folder that `bench suite` printed")]
+    #[error(
+        "{0} is not a run folder (it has no run.json); give the folder that `bench suite` printed"
+    )]
     NotARun(PathBuf),
     /// A new run was to be started in a folder that holds other things.
     #[error("{0} is not empty and holds no run; choose an empty or new folder")]
@@ -25,7 +28,8 @@ pub enum ReportError {
     #[error("{0} already holds a run; resume it, or choose another folder")]
     Exists(PathBuf),
     /// The run was written by a program of another schema major.
-    #[error("{path}: schema {found} cannot be read by this program (it knows {known}); {}", if *.newer { "use a newer bench" } else { "use an older bench" })]
+    #[error("{path}: schema {found} cannot be read by this program (it knows {known}); \
+        {}", if *.newer { "use a newer bench" } else { "use an older bench" })]
     Schema {
         /// The `run.json` concerned.
         path: PathBuf,
@@ -38,7 +42,8 @@ pub enum ReportError {
     },
     /// The run folder belongs to another suite, profile or set of overrides.
     #[error(
-        "{path} was made by {found}, not by {wanted}: {difference} differs; choose another folder or run what made it"
+        "{path} was made by {found}, not by {wanted}: {difference} differs; choose another folder \
+         or run what made it"
     )]
     OtherSuite {
         /// The run folder.
@@ -76,7 +81,9 @@ pub enum ReportError {
         message: String,
     },
     /// A picture cannot be decoded or encoded.
-    #[error("{path}: not a readable picture: {message}; delete it and resume the run to make it again")]
+    #[error(
+        "{path}: not a readable picture: {message}; delete it and resume the run to make it again"
+    )]
     Picture {
         /// The picture's file.
         path: PathBuf,
@@ -85,12 +92,14 @@ pub enum ReportError {
     },
     /// The folder holds no `records.csv`.
     #[error(
-        "{0} is not a training's folder (it has no records.csv); give the folder that `bench train` printed"
+        "{0} is not a training's folder (it has no records.csv); give the folder that `bench \
+         train` printed"
     )]
     NotATraining(PathBuf),
     /// A metric has the name of a fixed column of `records.csv`.
     #[error(
-        "{path}: a metric cannot be called `{name}`, which is another column's name or none; rename the metric"
+        "{path}: a metric cannot be called `{name}`, which is another column's name or none; \
+         rename the metric"
     )]
     Column {
         /// The file that was to be written.
@@ -124,7 +133,9 @@ impl ReportError {
 fn hint(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind as K;
     match source.kind() {
-        K::StorageFull | K::QuotaExceeded => "; free some space, then resume: finished cells are kept",
+        K::StorageFull | K::QuotaExceeded => {
+            "; free some space, then resume: finished cells are kept"
+        }
         K::PermissionDenied | K::ReadOnlyFilesystem => "; choose a folder that you may write to",
         K::NotADirectory => "; a part of this path is a file, choose another folder",
         _ => "",

@@ -1,4 +1,5 @@
-//! Privacy against utility: what the strongest attack got through each defence, and what the task was worth trained with it.
+//! Privacy against utility: what the strongest attack got through each defence, and what the task
+//! was worth trained with it.
 
 mod worst;
 
@@ -10,7 +11,8 @@ use crate::run::{Run, group};
 use crate::utility::{self, Share};
 
 /// What the interval of an accuracy is about, for captions and tables.
-pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one training; how much trainings differ from each other is not in them";
+pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one \
+    training; how much trainings differ from each other is not in them";
 
 /// Why a defence with an accuracy has no point.
 pub(crate) const UNSCORED: &str = "no attack on it was scored";
@@ -38,7 +40,8 @@ pub(crate) struct Point {
 }
 
 impl Panel {
-    /// Which points are Pareto-optimal; reconstructions worse than the strongest null baseline leak no less than it.
+    /// Which points are Pareto-optimal; reconstructions worse than the strongest null baseline leak
+    /// no less than it.
     pub fn optimal(&self, leak: Leak) -> Vec<bool> {
         let floor = match leak {
             Leak::Success => 0.0,
@@ -72,9 +75,11 @@ pub(crate) fn success_label() -> String {
 impl Point {
     fn of(run: &Run, rivals: Vec<usize>) -> Self {
         let at = rivals[0];
-        let family = acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
+        let family =
+            acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
         let undefended = family.is_empty();
-        let label = if undefended { "no defence".into() } else { crate::axes::defence_label(run, at) };
+        let label =
+            if undefended { "no defence".into() } else { crate::axes::defence_label(run, at) };
         let worst = Worst::of(run, &rivals, &success_label());
         Point { accuracy: accuracy(run, &rivals), rivals, label, family, undefended, worst }
     }
@@ -95,7 +100,9 @@ impl Point {
 /// The accuracy of any of the cells: the federation is the same for all attacks.
 fn accuracy(run: &Run, rivals: &[usize]) -> Accuracy {
     let trained = |at: &&usize| utility::rounds(&run.records[**at]).is_some();
-    if let Some(share) = rivals.iter().filter(trained).find_map(|at| utility::accuracy(&run.records[*at])) {
+    if let Some(share) =
+        rivals.iter().filter(trained).find_map(|at| utility::accuracy(&run.records[*at]))
+    {
         return Accuracy::Measured(share);
     }
     let notes = rivals.iter().flat_map(|at| &run.records[*at].notes);
@@ -126,10 +133,12 @@ pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     groups.into_iter().map(panel).filter(|p| p.points.len() > 1).collect()
 }
 
-/// One point a defence, the undefended twin first; where it was seen from another vantage only, it is taken from there.
+/// One point a defence, the undefended twin first; where it was seen from another vantage only, it
+/// is taken from there.
 fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
     let defended = cells.iter().copied().find(|at| run.defended(*at));
-    let rivals = group(cells, |at| format!("{:?}", acting(&run.records[at].spec).collect::<Vec<_>>()));
+    let rivals =
+        group(cells, |at| format!("{:?}", acting(&run.records[at].spec).collect::<Vec<_>>()));
     let mut points: Vec<Point> = rivals.into_iter().map(|r| Point::of(run, r)).collect();
     points.sort_by_key(|p| !p.undefended);
     if !points[0].undefended

@@ -1,4 +1,5 @@
-//! Leakage against training progress: cells that differ only in the rounds trained before the capture.
+//! Leakage against training progress: cells that differ only in the rounds trained before the
+//! capture.
 
 use crate::run::{Run, group};
 use suites::{BatchNorm, Named};
@@ -30,7 +31,8 @@ pub(crate) fn courses(run: &Run) -> Vec<Course> {
         spec.training.rounds_before = 0;
         spec.id().to_string()
     });
-    let several = |cells: &Vec<usize>| cells.iter().any(|at| rounds(run, *at) != rounds(run, cells[0]));
+    let several =
+        |cells: &Vec<usize>| cells.iter().any(|at| rounds(run, *at) != rounds(run, cells[0]));
     let mut lines: Vec<Vec<usize>> = lines.into_iter().filter(several).collect();
     lines.iter_mut().for_each(|cells| cells.sort_by_key(|at| rounds(run, *at)));
     let courses = group((0..lines.len()).collect(), |line| {
@@ -47,9 +49,15 @@ pub(crate) fn courses(run: &Run) -> Vec<Course> {
         let line = |line: &usize| {
             let cells = lines[*line].clone();
             let name = run.axes.label(cells[0], &within, &[]);
-            Line { name: if name.is_empty() { run.axes.attacks[cells[0]].clone() } else { name }, cells }
+            Line {
+                name: if name.is_empty() { run.axes.attacks[cells[0]].clone() } else { name },
+                cells,
+            }
         };
-        Course { name: run.axes.label(own[0], &between, &[]), lines: members.iter().map(line).collect() }
+        Course {
+            name: run.axes.label(own[0], &between, &[]),
+            lines: members.iter().map(line).collect(),
+        }
     };
     courses.iter().map(course).collect()
 }

@@ -1,9 +1,10 @@
-//! Records of finished cells: the run store, the statistics, and the report with its tables and figures.
+//! Records of finished cells: the run store, the statistics, and the report with its tables and
+//! figures.
 //!
-//! A run folder holds `run.json` ([`RunInfo`]), `cells.jsonl` (one [`CellRecord`] a line), `artifacts/<cell>/` and
-//! `report/`. [`RunStore`] writes it so that a kill at any moment loses at most the record being written;
-//! [`write_report`] turns whatever is there into `report/report.md`. The folder of a training holds `records.csv` ([`RoundRecord`]) instead;
-//! see [`training`].
+//! A run folder holds `run.json` ([`RunInfo`]), `cells.jsonl` (one [`CellRecord`] a line),
+//! `artifacts/<cell>/` and `report/`. [`RunStore`] writes it so that a kill at any moment loses at
+//! most the record being written; [`write_report`] turns whatever is there into `report/report.md`.
+//! The folder of a training holds `records.csv` ([`RoundRecord`]) instead; see [`training`].
 
 mod axes;
 pub mod compare;

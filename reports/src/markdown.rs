@@ -20,8 +20,9 @@ impl Table {
     /// Drops the columns in which every cell is empty or a dash.
     pub fn without_empty_columns(mut self) -> Self {
         let blank = |cell: Option<&String>| cell.is_none_or(|c| c.is_empty() || c == NONE);
-        let keep: Vec<bool> =
-            (0..self.head.len()).map(|at| !self.rows.iter().all(|row| blank(row.get(at)))).collect();
+        let keep: Vec<bool> = (0..self.head.len())
+            .map(|at| !self.rows.iter().all(|row| blank(row.get(at))))
+            .collect();
         let mut flags = keep.iter();
         self.head.retain(|_| *flags.next().unwrap_or(&true));
         for row in &mut self.rows {

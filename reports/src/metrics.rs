@@ -1,6 +1,8 @@
-//! How metrics are named, capped and judged in reports. The one place where success thresholds are declared.
+//! How metrics are named, capped and judged in reports. The one place where success thresholds are
+//! declared.
 
-/// PSNR enters means at this value in dB at most; a perfect reconstruction would otherwise make every mean infinite.
+/// PSNR enters means at this value in dB at most; a perfect reconstruction would otherwise make
+/// every mean infinite.
 pub const PSNR_CAP_DB: f64 = 100.0;
 
 /// How a metric is shown.

@@ -1,6 +1,8 @@
-//! Numbers in records: JSON has no infinity and no NaN, so these are written as the words "inf", "-inf" and "nan".
+//! Numbers in records: JSON has no infinity and no NaN, so these are written as the words "inf",
+//! "-inf" and "nan".
 //!
-//! A perfect reconstruction has an infinite PSNR; the raw score is kept and statistics cap it later.
+//! A perfect reconstruction has an infinite PSNR; the raw score is kept and statistics cap it
+//! later.
 
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
@@ -35,7 +37,9 @@ impl<'de> Deserialize<'de> for Number {
                 "nan" => Ok(Number(f64::NAN)),
                 "inf" => Ok(Number(f64::INFINITY)),
                 "-inf" => Ok(Number(f64::NEG_INFINITY)),
-                _ => Err(D::Error::custom(format!("`{word}` is neither a number nor inf, -inf, nan"))),
+                _ => Err(D::Error::custom(format!(
+                    "`{word}` is neither a number nor inf, -inf, nan"
+                ))),
             },
         }
     }
@@ -49,12 +53,17 @@ macro_rules! with_numbers {
             #[allow(unused_imports)]
             use std::collections::BTreeMap;
 
-            pub(crate) fn serialize<S: Serializer>(value: &$plain, to: S) -> Result<S::Ok, S::Error> {
+            pub(crate) fn serialize<S: Serializer>(
+                value: &$plain,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
                 let wrapped: $wrapped = $wrap(value);
                 wrapped.serialize(to)
             }
 
-            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$plain, D::Error> {
+            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<$plain, D::Error> {
                 Ok($unwrap(<$wrapped>::deserialize(from)?))
             }
         }
@@ -96,4 +105,5 @@ with_numbers!(
     |m: &Vec<Opt>| m.iter().map(|v| v.map(Number)).collect(),
     |m: Vec<Option<Number>>| m.into_iter().map(|v| v.map(|n| n.0)).collect()
 );
-with_numbers!(option, Opt, Option<Number>, |v: &Opt| v.map(Number), |v: Option<Number>| v.map(|n| n.0));
+with_numbers!(option, Opt, Option<Number>, |v: &Opt| v.map(Number), |v: Option<Number>| v
+    .map(|n| n.0));

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use suites::{CellId, CellSpec, Source, Vantage};
 
-/// Scores of one image by metric name: `mse`, `psnr` (dB), `ssim`, `lpips-squeeze`, `lpips-alex`, `lpips-vgg`,
-/// `label_match` (0 or 1), `fl-attack-psnr`, `fl-attack-ssim`.
+/// Scores of one image by metric name: `mse`, `psnr` (dB), `ssim`, `lpips-squeeze`, `lpips-alex`,
+/// `lpips-vgg`, `label_match` (0 or 1), `fl-attack-psnr`, `fl-attack-ssim`.
 ///
-/// `None` means not measured, with the reason in the record's notes. Infinite values are kept as they are.
+/// `None` means not measured, with the reason in the record's notes. Infinite values are kept as
+/// they are.
 pub type Scores = BTreeMap<String, Option<f64>>;
 
 /// One line of `cells.jsonl`.
@@ -24,11 +25,13 @@ pub struct CellRecord {
     pub threat: String,
     /// One entry per attacked image.
     pub images: Vec<ImageScore>,
-    /// Null baselines by name (`grey`, `mean`, `noise`, `nearest`): scores in the order of `images`.
+    /// Null baselines by name (`grey`, `mean`, `noise`, `nearest`): scores in the order of
+    /// `images`.
     #[serde(with = "number::baselines")]
     pub baselines: BTreeMap<String, Vec<Scores>>,
-    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and after `trained_rounds` rounds of the utility federation, with
-    /// the defences in the loop, `trained_accuracy` and `trained_loss`.
+    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and after
+    /// `trained_rounds` rounds of the utility federation, with the defences in the loop,
+    /// `trained_accuracy` and `trained_loss`.
     #[serde(with = "number::map")]
     pub task: BTreeMap<String, f64>,
     /// One note per defence, in the order of the spec.
@@ -145,7 +148,8 @@ pub struct Wall {
     pub attack_seconds: f64,
     /// Seconds by phase.
     pub phases: BTreeMap<String, f64>,
-    /// Seconds by phase of the protocol in one captured round (a client's own work: mean over clients).
+    /// Seconds by phase of the protocol in one captured round (a client's own work: mean over
+    /// clients).
     #[serde(default)]
     pub rounds: BTreeMap<String, f64>,
     /// When the cell was finished, in seconds since 1970.
@@ -177,13 +181,16 @@ impl CellRecord {
         }
     }
 
-    /// Images that an attack was let loose on and gave nothing for: all of the cell where the attack failed. A cell that failed before
-    /// its attack began (data, training, a defence) says nothing about the attack and loses none.
+    /// Images that an attack was let loose on and gave nothing for: all of the cell where the
+    /// attack failed. A cell that failed before its attack began (data, training, a defence) says
+    /// nothing about the attack and loses none.
     pub fn lost_images(&self) -> usize {
         match &self.outcome {
-            Outcome::Failed { stage, .. } if stage == "attack" || stage == "panic" => {
-                self.spec.trials.saturating_mul(self.examples_per_signal()).saturating_sub(self.images.len())
-            }
+            Outcome::Failed { stage, .. } if stage == "attack" || stage == "panic" => self
+                .spec
+                .trials
+                .saturating_mul(self.examples_per_signal())
+                .saturating_sub(self.images.len()),
             _ => 0,
         }
     }
@@ -195,7 +202,8 @@ impl CellRecord {
 
     /// Names of all metrics that any image carries, sorted.
     pub fn metrics(&self) -> Vec<&str> {
-        let names: std::collections::BTreeSet<_> = self.images.iter().flat_map(|i| i.scores.keys()).collect();
+        let names: std::collections::BTreeSet<_> =
+            self.images.iter().flat_map(|i| i.scores.keys()).collect();
         names.into_iter().map(String::as_str).collect()
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Writes `report/` of the run in `run_dir` and returns the path of its `report.md`.
 ///
-/// Works on unfinished runs, on runs that another process is still writing, and where pictures are missing: the report is
-/// of what is there.
+/// Works on unfinished runs, on runs that another process is still writing, and where pictures are
+/// missing: the report is of what is there.
 ///
 /// # Errors
 /// [`ReportError`] where the run folder cannot be read or `report/` cannot be written.
@@ -29,7 +29,8 @@ pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
 
 /// The text of `report.md`.
 fn markdown(run: &Run, figures: &str) -> String {
-    let files = "## Files\n\n- [records.csv](records.csv): one row per image and metric\n- [cells.csv](cells.csv): one row per cell\n\
+    let files = "## Files\n\n- [records.csv](records.csv): one row per image and metric\n- \
+        [cells.csv](cells.csv): one row per cell\n\
                  - [summary.json](summary.json): all of this for programs\n";
     format!("{}{figures}{files}", tables::sections(run))
 }

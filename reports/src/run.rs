@@ -29,28 +29,33 @@ impl Run {
     }
 
     pub fn new(dir: PathBuf, info: RunInfo, mut records: Vec<CellRecord>) -> Self {
-        let order: HashMap<_, _> = info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
+        let order: HashMap<_, _> =
+            info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
         let cells = records.iter().map(CellSummary::of).collect();
         let axes = Axes::of(&records);
         let places: Vec<usize> = (0..records.len()).collect();
         let telling = axes.telling(&places, &[]);
-        let settings = places.iter().map(|at| axes.label(*at, &telling, &["attack", "defenses"])).collect();
+        let settings =
+            places.iter().map(|at| axes.label(*at, &telling, &["attack", "defenses"])).collect();
         Run { dir, info, records, cells, axes, telling, settings }
     }
 
     /// Places of the cells whose attack ran or broke.
     pub fn attacked(&self) -> Vec<usize> {
-        let applies = |at: &usize| !matches!(self.records[*at].outcome, Outcome::NotApplicable { .. });
+        let applies =
+            |at: &usize| !matches!(self.records[*at].outcome, Outcome::NotApplicable { .. });
         (0..self.records.len()).filter(applies).collect()
     }
 
-    /// The attacked cells by world, worlds in the order they first appear: cells of one world saw the same images.
+    /// The attacked cells by world, worlds in the order they first appear: cells of one world saw
+    /// the same images.
     pub fn worlds(&self) -> Vec<Vec<usize>> {
         group(self.attacked(), |at| self.records[at].spec.world_key())
     }
 
-    /// The attacked cells by world, adversary and defences: cells of one group differ only in the attack.
+    /// The attacked cells by world, adversary and defences: cells of one group differ only in the
+    /// attack.
     pub fn rivals(&self) -> Vec<Vec<usize>> {
         group(self.attacked(), |at| {
             let spec = &self.records[at].spec;
@@ -78,11 +83,14 @@ impl Run {
             let twin = &self.records[other].spec;
             acting(twin).next().is_none() && twin.attack_key() == key && twin.facts == spec.facts
         });
-        // In the plain every vantage that sees anything sees the same, but for the colluders' own share.
+        // In the plain every vantage that sees anything sees the same, but for the colluders' own
+        // share.
         let colludes = |spec: &CellSpec| matches!(spec.vantage, Vantage::Colluding { .. });
         let same = |other: &usize| self.records[*other].spec.vantage == spec.vantage;
         twins
-            .filter(|other| same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec)))
+            .filter(|other| {
+                same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec))
+            })
             .min_by_key(|other| !same(other))
     }
 

@@ -1,4 +1,5 @@
-//! Every cell with its statistics: what tables, figures, `cells.csv` and `summary.json` are made of.
+//! Every cell with its statistics: what tables, figures, `cells.csv` and `summary.json` are made
+//! of.
 
 use crate::metrics::{Metric, THRESHOLDS, in_order};
 use crate::stats::{Rate, Summary, summarise, wilson};
@@ -7,7 +8,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use suites::{Fact, rng};
 
-/// Seed of every bootstrap; the stream's key is the cell, so that intervals do not depend on other cells.
+/// Seed of every bootstrap; the stream's key is the cell, so that intervals do not depend on other
+/// cells.
 pub(crate) const BOOTSTRAP_SEED: u64 = 0;
 
 /// Statistics of one cell.
@@ -40,7 +42,8 @@ impl CellSummary {
         let rows: Vec<&Scores> = record.images.iter().map(|i| &i.scores).collect();
         let null = |f: &dyn Fn(&String, &[&Scores]) -> Stats| -> BTreeMap<String, Stats> {
             let each = record.baselines.iter();
-            each.map(|(name, rows)| (name.clone(), f(name, &rows.iter().collect::<Vec<_>>()))).collect()
+            each.map(|(name, rows)| (name.clone(), f(name, &rows.iter().collect::<Vec<_>>())))
+                .collect()
         };
         let key = record.id.as_str();
         let diverged: Vec<bool> =
@@ -92,7 +95,8 @@ impl Stats {
         }
         for name in names {
             let metric = Metric::of(&name);
-            let values: Vec<_> = rows.iter().map(|scores| scores.get(&name).copied().flatten()).collect();
+            let values: Vec<_> =
+                rows.iter().map(|scores| scores.get(&name).copied().flatten()).collect();
             let mut stream = rng::stream(BOOTSTRAP_SEED, key, &format!("bootstrap {name}"));
             out.success.extend(success(&metric, &values, diverged, lost));
             out.metrics.insert(name, summarise(&values, metric.cap, lost, &mut stream));
@@ -104,8 +108,8 @@ impl Stats {
 /// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
 pub(crate) const NON_FINITE: &str = "non-finite";
 
-/// Success rates: a failed attack and a diverged image (`diverged[i]`; missing means not) are tries without success, an unmeasured image
-/// is no try.
+/// Success rates: a failed attack and a diverged image (`diverged[i]`; missing means not) are tries
+/// without success, an unmeasured image is no try.
 fn success(
     metric: &Metric,
     values: &[Option<f64>],
@@ -118,7 +122,8 @@ fn success(
     let judged = THRESHOLDS.iter().filter(|t| t.judges(&metric.name));
     let rate = |t: &crate::metrics::Threshold| {
         let successes = measured.iter().filter(|(i, v)| !fell(*i) && t.met(metric, *v)).count();
-        // A diverged image that this metric could not take is a try all the same, where the metric was measured at all.
+        // A diverged image that this metric could not take is a try all the same, where the metric
+        // was measured at all.
         let dropped = (0..values.len()).filter(|&i| fell(i) && values[i].is_none()).count();
         let tries = if measured.is_empty() { lost } else { measured.len() + dropped + lost };
         Some((t.label(metric), wilson(successes, tries)?))
@@ -128,9 +133,11 @@ fn success(
 
 fn label_accuracy(record: &CellRecord, lost: usize) -> Option<Rate> {
     let told = |image: &ImageScore| image.scores.get("label_match").copied().flatten();
-    let matches: Vec<bool> = record.images.iter().filter_map(told).map(|score| score >= 0.5).collect();
+    let matches: Vec<bool> =
+        record.images.iter().filter_map(told).map(|score| score >= 0.5).collect();
     // Without a single guess the attack does not guess labels at all.
-    (!matches.is_empty()).then(|| wilson(matches.iter().filter(|m| **m).count(), matches.len() + lost))?
+    (!matches.is_empty())
+        .then(|| wilson(matches.iter().filter(|m| **m).count(), matches.len() + lost))?
 }
 
 fn outcome(outcome: &Outcome) -> &'static str {

@@ -11,8 +11,9 @@ use crate::stats::{Interval, wilson};
 /// A share with its interval, where the number of tries is known.
 pub(crate) type Share = (f64, Option<Interval>);
 
-/// Test accuracy after the utility federation, where the cell trained one, else of the attacked model; with its Wilson interval over the
-/// test examples. `None` where nothing was measured, such as after a training that diverged.
+/// Test accuracy after the utility federation, where the cell trained one, else of the attacked
+/// model; with its Wilson interval over the test examples. `None` where nothing was measured, such
+/// as after a training that diverged.
 pub(crate) fn accuracy(record: &CellRecord) -> Option<Share> {
     of(&record.task)
 }
@@ -51,7 +52,8 @@ pub(crate) fn epsilon(record: &CellRecord) -> Option<f64> {
         return None;
     }
     let noted = record.defenses.iter().find_map(|d| d.values.get("epsilon").copied());
-    let given = || acting(&record.spec).find_map(|d| d.params.get("epsilon").and_then(Value::as_f64));
+    let given =
+        || acting(&record.spec).find_map(|d| d.params.get("epsilon").and_then(Value::as_f64));
     // Calibration ends a hair below what was asked: the round number is the better tick.
     let near = |noted: f64| given().filter(|g| (noted / g - 1.0).abs() < 0.005).unwrap_or(noted);
     noted.map(near).or_else(given).filter(|e| e.is_finite() && *e > 0.0)

@@ -24,14 +24,16 @@ fn bare_gate() -> Gate {
     }
 }
 
-/// The count that a binomial variable of so many tries at `alpha` exceeds with probability below 0.001.
+/// The count that a binomial variable of so many tries at `alpha` exceeds with probability below
+/// 0.001.
 fn bound(tries: u64, alpha: f64) -> u64 {
     Binomial::new(alpha, tries).unwrap().inverse_cdf(0.999)
 }
 
 /// Whether any test of an alarming metric came out, whichever the direction.
 fn any_significant(comparison: &Comparison) -> bool {
-    let quiet = [Judgement::Described, Judgement::Within, Judgement::Untested, Judgement::NotSignificant];
+    let quiet =
+        [Judgement::Described, Judgement::Within, Judgement::Untested, Judgement::NotSignificant];
     comparison.effects.iter().any(|e| !quiet.contains(&e.judgement))
 }
 
@@ -46,7 +48,11 @@ struct Counted {
 }
 
 /// Alarms and significant findings among so many pairs of runs in which nothing changed.
-fn counted(pairs: u64, how: Pairing, night: impl Fn(u64, bool) -> Vec<reports::CellRecord>) -> Counted {
+fn counted(
+    pairs: u64,
+    how: Pairing,
+    night: impl Fn(u64, bool) -> Vec<reports::CellRecord>,
+) -> Counted {
     // Across seeds, what cannot be tested is no alarm even where the gate would make it one.
     let untested = if how == Pairing::AcrossSeeds { Severity::Fail } else { Severity::Warn };
     let gate = Gate { untested, ..bare_gate() };
@@ -54,7 +60,8 @@ fn counted(pairs: u64, how: Pairing, night: impl Fn(u64, bool) -> Vec<reports::C
     for pair in 0..pairs {
         let (base, new) = (side("base", night(pair, false)), side("new", night(pair, true)));
         let found = compare(&base, &new, &gate, how).unwrap();
-        let tested = found.effects.iter().filter(|e| e.family == Family::Pooled && e.p_adjusted.is_some());
+        let tested =
+            found.effects.iter().filter(|e| e.family == Family::Pooled && e.p_adjusted.is_some());
         tests += tested.count();
         alarms += u64::from(found.verdict() == Verdict::Regressed);
         significant += u64::from(any_significant(&found));
@@ -64,10 +71,12 @@ fn counted(pairs: u64, how: Pairing, night: impl Fn(u64, bool) -> Vec<reports::C
 
 #[test]
 fn equal_programs_alarm_no_more_often_than_stated() {
-    // Two nights of one suite: noise of every image in every cell, and noise of an image that all cells share.
+    // Two nights of one suite: noise of every image in every cell, and noise of an image that all
+    // cells share.
     let pairs = 300;
     let night = Night { noise: 1.0, shared_noise: 1.0, images: 24, ..Night::default() };
-    let counted = counted(pairs, Pairing::SameSeed, |pair, new| night.records(2 * pair + u64::from(new)));
+    let counted =
+        counted(pairs, Pairing::SameSeed, |pair, new| night.records(2 * pair + u64::from(new)));
     println!("same seed: {counted:?} of {pairs} pairs");
     assert!(
         counted.significant <= bound(pairs, 0.05) && counted.alarms <= counted.significant,
@@ -120,7 +129,8 @@ fn one_decibel_over_twelve_images_is_found() {
         let own = new.iter_mut().filter(|r| r.spec.attack.name == "dlg");
         own.for_each(|r| rescore(r, |psnr| psnr - 1.0));
         let compared =
-            compare(&side("base", base), &side("new", new), &Gate::default(), Pairing::SameSeed).unwrap();
+            compare(&side("base", base), &side("new", new), &Gate::default(), Pairing::SameSeed)
+                .unwrap();
         found += u32::from(compared.verdict() == Verdict::Regressed);
     }
     assert!(found >= 38, "{found} of 40");
@@ -128,11 +138,15 @@ fn one_decibel_over_twelve_images_is_found() {
 
 #[test]
 fn a_drop_shows_across_seeds_where_there_are_enough() {
-    let at =
-        |first: u64| Night { seeds: (first..first + 12).collect(), draw: 0.5, ..Night::default() }.records(0);
+    let at = |first: u64| {
+        Night { seeds: (first..first + 12).collect(), draw: 0.5, ..Night::default() }.records(0)
+    };
     let mut new = at(100);
-    new.iter_mut().filter(|r| r.spec.attack.name == "dlg").for_each(|r| rescore(r, |psnr| psnr - 6.0));
-    let found = compare(&side("a", at(0)), &side("b", new), &Gate::default(), Pairing::AcrossSeeds).unwrap();
+    new.iter_mut()
+        .filter(|r| r.spec.attack.name == "dlg")
+        .for_each(|r| rescore(r, |psnr| psnr - 6.0));
+    let found = compare(&side("a", at(0)), &side("b", new), &Gate::default(), Pairing::AcrossSeeds)
+        .unwrap();
     assert_eq!(found.verdict(), Verdict::Regressed, "{}", found.terminal());
     assert!(found.findings[0].subject == "attack dlg", "{:?}", found.findings[0]);
 }

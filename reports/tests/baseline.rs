@@ -1,4 +1,5 @@
-//! The baseline file: nothing that a comparison needs is lost in it, and no foreign file passes for one.
+//! The baseline file: nothing that a comparison needs is lost in it, and no foreign file passes for
+//! one.
 
 mod common;
 
@@ -68,16 +69,23 @@ fn foreign_files_are_one_clear_line() {
     assert!(said("PNG").contains("give a run folder, or a file that `bench baseline` wrote"));
     let newer = text.replacen("\"baseline\": \"1.1\"", "\"baseline\": \"2.0\"", 1);
     assert!(
-        said(&newer).contains("schema 2.0 cannot be read by this program (it knows 1.1); use a newer bench")
+        said(&newer).contains(
+            "schema 2.0 cannot be read by this program (it knows 1.1); use a newer bench"
+        )
     );
     // A minor version adds what this program need not know.
-    let minor = text.replacen("\"baseline\": \"1.1\"", "\"baseline\": \"1.7\",\n  \"weather\": \"fair\"", 1);
+    let minor = text.replacen(
+        "\"baseline\": \"1.1\"",
+        "\"baseline\": \"1.7\",\n  \"weather\": \"fair\"",
+        1,
+    );
     std::fs::write(&file, minor).unwrap();
     assert!(Side::open(&file).is_ok());
     let edited = text.replacen("\"iterations\": 300", "\"iterations\": 301", 1);
     assert!(said(&edited).contains("its spec is not the one its id stands for"));
     assert!(
-        said(&text.replacen("\"trial\":[0,", "\"trial\":[0,0,", 1)).contains("its columns differ in length")
+        said(&text.replacen("\"trial\":[0,", "\"trial\":[0,0,", 1))
+            .contains("its columns differ in length")
     );
     let absent = Side::open(&dir.path().join("nothing")).unwrap_err().to_string();
     assert!(absent.contains("is not a run folder"), "{absent}");

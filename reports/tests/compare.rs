@@ -1,4 +1,5 @@
-//! Two runs compared: planted regressions are caught and named as what they are, and nothing else is.
+//! Two runs compared: planted regressions are caught and named as what they are, and nothing else
+//! is.
 
 mod common;
 
@@ -13,7 +14,12 @@ fn compared(base: &[CellRecord], new: &[CellRecord]) -> Comparison {
     compared_under(base, new, &Gate::default(), Pairing::SameSeed)
 }
 
-fn compared_under(base: &[CellRecord], new: &[CellRecord], gate: &Gate, how: Pairing) -> Comparison {
+fn compared_under(
+    base: &[CellRecord],
+    new: &[CellRecord],
+    gate: &Gate,
+    how: Pairing,
+) -> Comparison {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (dir.path().join("base"), dir.path().join("new"));
     write(&a, base);
@@ -31,11 +37,18 @@ fn judged(comparison: &Comparison, weight: Weight) -> Vec<(String, Judgement)> {
     found.filter_map(tested).collect()
 }
 
-fn of(records: &mut [CellRecord], attack: &str, defence: Option<&str>, edit: impl Fn(&mut CellRecord)) {
+fn of(
+    records: &mut [CellRecord],
+    attack: &str,
+    defence: Option<&str>,
+    edit: impl Fn(&mut CellRecord),
+) {
     let mut met = 0;
     for record in records.iter_mut() {
         let own = record.spec.defenses.first().map(|d| d.name.as_str());
-        if (attack == "*" || record.spec.attack.name == attack) && (defence == Some("*") || own == defence) {
+        if (attack == "*" || record.spec.attack.name == attack)
+            && (defence == Some("*") || own == defence)
+        {
             edit(record);
             met += 1;
         }
@@ -50,7 +63,9 @@ fn equal_runs_are_said_to_be_so() {
     assert_eq!((same.verdict(), same.counts.identical), (Verdict::Passed, 9));
     assert_eq!(same.findings, []);
     assert!(same.effects.iter().all(|e| e.moved == 0));
-    assert!(same.terminal().starts_with("PASSED: nothing to report; 9 common cells (9 bit-identical)"));
+    assert!(
+        same.terminal().starts_with("PASSED: nothing to report; 9 common cells (9 bit-identical)")
+    );
 }
 
 #[test]
@@ -63,7 +78,10 @@ fn a_weaker_attack_is_called_that() {
     of(&mut new, "dlg", Some("prune"), |r| rescore(r, |psnr| psnr - 2.5));
     let found = compared(&base, &new);
     assert_eq!(found.verdict(), Verdict::Regressed);
-    assert_eq!(judged(&found, Weight::Regression), [("attack dlg".into(), Judgement::AttackWeaker)]);
+    assert_eq!(
+        judged(&found, Weight::Regression),
+        [("attack dlg".into(), Judgement::AttackWeaker)]
+    );
     // Less is lost through a defence than without: that is no defence that lets more pass.
     assert_eq!(judged(&found, Weight::Change), []);
     assert!(found.terminal().contains("attack dlg"), "{}", found.terminal());
@@ -73,7 +91,8 @@ fn a_weaker_attack_is_called_that() {
 fn a_broken_defence_is_called_that() {
     let base = Night::default().records(0);
     let mut new = base.clone();
-    // Clip without noise: what dp-gaussian let through before is now nearly the plain reconstruction.
+    // Clip without noise: what dp-gaussian let through before is now nearly the plain
+    // reconstruction.
     of(&mut new, "*", Some("dp-gaussian"), |r| rescore(r, |psnr| psnr + 9.0));
     let found = compared(&base, &new);
     assert_eq!(
@@ -117,7 +136,9 @@ fn a_newly_failed_cell_is_three() {
     of(&mut new, "dlg", None, |r| rescore(r, |psnr| psnr - 3.0));
     let found = compared(&base, &new);
     assert_eq!(found.verdict().exit_code(), 1);
-    assert!(found.terminal().contains("Newly failed") && found.markdown().contains("### Newly failed"));
+    assert!(
+        found.terminal().contains("Newly failed") && found.markdown().contains("### Newly failed")
+    );
 }
 
 #[test]
@@ -143,7 +164,10 @@ fn a_changed_spec_is_shown_and_not_compared() {
     new[0].id = new[0].spec.id();
     rescore(&mut new[0], |psnr| psnr - 9.0);
     let found = compared(&base, &new);
-    assert_eq!((found.verdict(), found.counts.changed, found.counts.common), (Verdict::Regressed, 1, 8));
+    assert_eq!(
+        (found.verdict(), found.counts.changed, found.counts.common),
+        (Verdict::Regressed, 1, 8)
+    );
     let text = &found.findings[0].text;
     assert!(text.starts_with("spec changed: attack.iterations 300 → 150; not compared"), "{text}");
     assert!(text.contains("the suite's version is the same"), "{text}");
@@ -166,7 +190,8 @@ fn other_images_are_not_paired() {
     assert_eq!((found.verdict().exit_code(), found.counts.other_images), (1, 1));
     assert!(found.findings[0].text.starts_with("other images were attacked"));
     new.iter_mut().for_each(|r| r.images[0].id = 999);
-    let error = compare(&side("a", base), &side("b", new), &Gate::default(), Pairing::SameSeed).unwrap_err();
+    let error = compare(&side("a", base), &side("b", new), &Gate::default(), Pairing::SameSeed)
+        .unwrap_err();
     assert!(error.to_string().contains("attacked other images in every common cell"), "{error}");
 }
 
@@ -192,21 +217,28 @@ fn a_metric_that_is_gone_is_lost_coverage() {
     let found = compared(&base, &new);
     let lost: Vec<_> =
         found.findings(Weight::Regression).map(|f| (f.subject.as_str(), f.text.as_str())).collect();
-    assert_eq!(lost[0], ("PSNR (dB)", "had 1 values in 1 cells that are missing or no numbers now"));
+    assert_eq!(
+        lost[0],
+        ("PSNR (dB)", "had 1 values in 1 cells that are missing or no numbers now")
+    );
     assert_eq!(lost[1].0, "LPIPS (squeeze)");
 }
 
 #[test]
 fn a_weaker_attack_without_a_twin_is_not_praised_as_a_defence() {
     let night = Night { defences: vec![("prune", 5.0)], ..Night::default() };
-    let base: Vec<_> = night.records(0).into_iter().filter(|r| !r.spec.defenses.is_empty()).collect();
+    let base: Vec<_> =
+        night.records(0).into_iter().filter(|r| !r.spec.defenses.is_empty()).collect();
     let mut new = base.clone();
     of(&mut new, "*", Some("prune"), |r| rescore(r, |psnr| psnr - 2.0));
     let found = compared(&base, &new);
     let subject = "defence prune, cells without an undefended twin".to_owned();
     assert_eq!(judged(&found, Weight::Warning), [(subject.clone(), Judgement::Unclear)]);
     of(&mut new, "*", Some("prune"), |r| rescore(r, |psnr| psnr + 4.0));
-    assert_eq!(judged(&compared(&base, &new), Weight::Regression), [(subject, Judgement::DefenceWeaker)]);
+    assert_eq!(
+        judged(&compared(&base, &new), Weight::Regression),
+        [(subject, Judgement::DefenceWeaker)]
+    );
 }
 
 #[test]
@@ -223,13 +255,20 @@ fn what_too_few_images_cannot_tell_is_a_warning() {
 
 #[test]
 fn accuracy_is_tested_over_federations_and_each_is_watched() {
-    let night =
-        Night { seeds: (0..9).collect(), defences: vec![], attacks: vec![("dlg", 22.0)], ..Night::default() };
+    let night = Night {
+        seeds: (0..9).collect(),
+        defences: vec![],
+        attacks: vec![("dlg", 22.0)],
+        ..Night::default()
+    };
     let base = night.records(0);
     let mut new = base.clone();
     of(&mut new, "dlg", None, |r| *r.task.get_mut("accuracy").unwrap() = 0.7);
     let found = compared(&base, &new);
-    assert_eq!(judged(&found, Weight::Regression), [("task accuracy".into(), Judgement::AccuracyDown)]);
+    assert_eq!(
+        judged(&found, Weight::Regression),
+        [("task accuracy".into(), Judgement::AccuracyDown)]
+    );
     let mut one = base.clone();
     one[0].task.insert("accuracy".into(), 0.5);
     let found = compared(&base, &one);
@@ -246,8 +285,12 @@ fn another_machine_makes_speed_informational() {
     of(&mut new, "*", Some("*"), |r| r.wall.seconds *= 3.0);
     write(&a, &base);
     write_as(&b, &new, |info| info.device = "cuda:0 (H200)".into());
-    let found =
-        compare(&Side::open(&a).unwrap(), &Side::open(&b).unwrap(), &Gate::default(), Pairing::SameSeed);
+    let found = compare(
+        &Side::open(&a).unwrap(),
+        &Side::open(&b).unwrap(),
+        &Gate::default(),
+        Pairing::SameSeed,
+    );
     let found = found.unwrap();
     assert_eq!(found.verdict(), Verdict::Passed);
     assert!(
@@ -258,7 +301,10 @@ fn another_machine_makes_speed_informational() {
     // Of cells that take no time nothing can be told.
     let gate = Gate { min_seconds: 100.0, ..Gate::default() };
     let short = compared_under(&base, &new, &gate, Pairing::SameSeed);
-    assert_eq!((short.speed.cells, short.speed.too_short, short.verdict()), (0, 9, Verdict::Passed));
+    assert_eq!(
+        (short.speed.cells, short.speed.too_short, short.verdict()),
+        (0, 9, Verdict::Passed)
+    );
 }
 
 #[test]
@@ -274,7 +320,11 @@ fn a_run_still_being_written_is_compared_for_what_is_there() {
     };
     let found = compared();
     assert_eq!((found.verdict().exit_code(), found.counts.unrun, found.counts.vanished), (2, 4, 0));
-    assert!(found.unfinished[0].contains("5 of 9 cells are there; resume it with"), "{:?}", found.unfinished);
+    assert!(
+        found.unfinished[0].contains("5 of 9 cells are there; resume it with"),
+        "{:?}",
+        found.unfinished
+    );
     assert!(found.terminal().starts_with("NOT WHOLE"));
     let store = reports::RunStore::open(&b).unwrap();
     assert!(compared().unfinished[0].contains("another process is writing it; 5 of 9"));
@@ -291,26 +341,41 @@ fn runs_without_a_common_cell_say_what_to_do() {
     let base = side("a", Night::default().records(0));
     let new = side("b", Night { seeds: vec![1], ..Night::default() }.records(0));
     let said = |how| compare(&base, &new, &Gate::default(), how).map(|c| c.verdict());
-    assert!(said(Pairing::SameSeed).unwrap_err().to_string().ends_with("compare them with `--across-seeds`"));
+    assert!(
+        said(Pairing::SameSeed)
+            .unwrap_err()
+            .to_string()
+            .ends_with("compare them with `--across-seeds`")
+    );
     // One seed is one unit: nothing can be told, and nothing is alleged.
     assert_eq!(said(Pairing::AcrossSeeds).unwrap(), Verdict::Passed);
     let other = side("c", Night { attacks: vec![("gan", 20.0)], ..Night::default() }.records(0));
-    let error = compare(&base, &other, &Gate::default(), Pairing::SameSeed).unwrap_err().to_string();
-    assert!(error.ends_with("compare two runs of one suite and profile") && !error.contains('\n'), "{error}");
-    let error = compare(&base, &side("d", Vec::new()), &Gate::default(), Pairing::SameSeed).unwrap_err();
+    let error =
+        compare(&base, &other, &Gate::default(), Pairing::SameSeed).unwrap_err().to_string();
+    assert!(
+        error.ends_with("compare two runs of one suite and profile") && !error.contains('\n'),
+        "{error}"
+    );
+    let error =
+        compare(&base, &side("d", Vec::new()), &Gate::default(), Pairing::SameSeed).unwrap_err();
     assert!(error.to_string().starts_with("d holds no finished cell"));
 }
 
 #[test]
 fn texts_are_the_same_every_time_and_cut_long_lists() {
-    let night = Night { attacks: vec![("dlg", 22.0)], seeds: (0..40).collect(), ..Night::default() };
+    let night =
+        Night { attacks: vec![("dlg", 22.0)], seeds: (0..40).collect(), ..Night::default() };
     let base = night.records(0);
-    let new = Night { attacks: vec![("dlg", 22.0)], seeds: (0..1).collect(), ..Night::default() }.records(0);
+    let new = Night { attacks: vec![("dlg", 22.0)], seeds: (0..1).collect(), ..Night::default() }
+        .records(0);
     let once = || compared(&base, &new);
     let (a, b) = (once(), once());
     assert_eq!(a.json()["effects"], b.json()["effects"]);
     assert_eq!(a.counts.vanished, 117);
-    assert!(a.terminal().contains("97 more, see the JSON") && a.markdown().contains("87 more, see the JSON"));
+    assert!(
+        a.terminal().contains("97 more, see the JSON")
+            && a.markdown().contains("87 more, see the JSON")
+    );
     assert_eq!(a.json()["findings"].as_array().unwrap().len(), 117);
     assert_eq!(a.json()["exit_code"], 1);
 }

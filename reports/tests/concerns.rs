@@ -22,7 +22,9 @@ fn of<'a>(
     attack: &'a str,
     defended: bool,
 ) -> impl Iterator<Item = &'a mut CellRecord> {
-    records.iter_mut().filter(move |r| r.spec.attack.name == attack && r.spec.defenses.is_empty() != defended)
+    records
+        .iter_mut()
+        .filter(move |r| r.spec.attack.name == attack && r.spec.defenses.is_empty() != defended)
 }
 
 fn psnr(record: &mut CellRecord, change: impl Fn(usize) -> f64) {
@@ -56,7 +58,10 @@ fn a_loss_that_is_not_sure_is_a_warning() {
         warned.iter().any(|w| w.starts_with("attack dlg: not significant: PSNR (dB) −1.23")),
         "{warned:?}"
     );
-    assert!(found.adverse_warnings() >= 1 && found.json()["adverse_warnings"] == found.adverse_warnings());
+    assert!(
+        found.adverse_warnings() >= 1
+            && found.json()["adverse_warnings"] == found.adverse_warnings()
+    );
 }
 
 #[test]
@@ -89,7 +94,11 @@ fn images_that_are_not_finite_are_no_gain() {
     let warned = texts(&found, Weight::Warning, Kind::NotFinite);
     assert_eq!(warned, ["attack dlg: 0 → 10 of 36 images are not finite; they count as no gain"]);
     let alarms = texts(&found, Weight::Regression, Kind::Effect(Judgement::AttackWeaker));
-    assert!(alarms.iter().any(|a| a.contains("share of non-finite images +0.833")), "{}", found.terminal());
+    assert!(
+        alarms.iter().any(|a| a.contains("share of non-finite images +0.833")),
+        "{}",
+        found.terminal()
+    );
     // Back again is none the worse.
     assert_eq!(compared(&new, &base).verdict(), Verdict::Passed);
 }
@@ -101,8 +110,12 @@ fn an_attack_weaker_behind_defences_only_is_no_stronger_defence() {
     of(&mut new, "inverting-gradients", true).for_each(|r| psnr(r, |_| -3.0));
     let found = compared(&base, &new);
     let alarms = texts(&found, Weight::Regression, Kind::Effect(Judgement::AttackWeaker));
-    assert!(alarms[0].starts_with("attack inverting-gradients behind defences: attack weaker"), "{alarms:?}");
-    let praised = found.effects.iter().filter(|e| e.judgement == Judgement::DefenceStronger).count();
+    assert!(
+        alarms[0].starts_with("attack inverting-gradients behind defences: attack weaker"),
+        "{alarms:?}"
+    );
+    let praised =
+        found.effects.iter().filter(|e| e.judgement == Judgement::DefenceStronger).count();
     assert_eq!(praised, 0, "{}", found.terminal());
     // Where all attacks fall it is the defences.
     let mut all = base.clone();
@@ -132,7 +145,10 @@ fn total_seconds_are_watched() {
     let found = compared(&base, &new);
     let alarms = texts(&found, Weight::Regression, Kind::Effect(Judgement::Slower));
     assert!(alarms.iter().any(|a| a.contains("total seconds × 1.667")), "{}", found.terminal());
-    assert!(texts(&found, Weight::Warning, Kind::Slow)[0].starts_with("attack dlg: takes × 3.00 as long"));
+    assert!(
+        texts(&found, Weight::Warning, Kind::Slow)[0]
+            .starts_with("attack dlg: takes × 3.00 as long")
+    );
     // One cell alone is no test, and not silent.
     let mut one = base.clone();
     one[0].wall.seconds *= 40.0;
@@ -147,7 +163,8 @@ fn images_lost_across_seeds_are_counted() {
     let base = Night::default().records(0);
     let mut new = Night { seeds: vec![1], ..Night::default() }.records(0);
     new[0].images.truncate(5);
-    let found = compare(&side("a", base), &side("b", new), &Gate::default(), Pairing::AcrossSeeds).unwrap();
+    let found =
+        compare(&side("a", base), &side("b", new), &Gate::default(), Pairing::AcrossSeeds).unwrap();
     let lost = texts(&found, Weight::Regression, Kind::MetricLost);
     assert_eq!(lost[0], "PSNR (dB): had 7 values in 1 cells that are missing or no numbers now");
 }
@@ -167,7 +184,11 @@ fn a_baseline_keeps_its_gate() {
     write(&plain, &records);
     let plain = Side::open(&plain).unwrap();
     let found = compare(&kept, &plain, &Gate::default(), Pairing::SameSeed).unwrap();
-    assert!(found.notes.contains(&"the runs' own gates differ: psnr 2.5 → 0.5".into()), "{:?}", found.notes);
+    assert!(
+        found.notes.contains(&"the runs' own gates differ: psnr 2.5 → 0.5".into()),
+        "{:?}",
+        found.notes
+    );
     // A file of schema 1.0 has none.
     let text = std::fs::read_to_string(&file).unwrap();
     let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -188,7 +209,8 @@ fn leaks_failures_and_other_work_are_said() {
     was[2].images.clear();
     psnr(&mut is[2], |_| 20.0);
     for records in [&mut was, &mut is] {
-        records[0].outcome = Outcome::Failed { stage: "attack".into(), message: "no memory".into() };
+        records[0].outcome =
+            Outcome::Failed { stage: "attack".into(), message: "no memory".into() };
         records[0].images.clear();
     }
     is[3].cost.gradient_evaluations = 150;
@@ -223,12 +245,19 @@ fn one_federation_is_tested_on_its_examples() {
     });
     let found = compared(&base, &new);
     let alarms = texts(&found, Weight::Regression, Kind::Effect(Judgement::AccuracyDown));
-    assert!(alarms[0].contains("accuracy down: accuracy 0.800 → 0.700 on 1000 examples"), "{alarms:?}");
+    assert!(
+        alarms[0].contains("accuracy down: accuracy 0.800 → 0.700 on 1000 examples"),
+        "{alarms:?}"
+    );
     // One federation in nine cells, one of which tells another number: their mean.
     new = base.clone();
     new[0].task.insert("accuracy".into(), 0.53);
     let found = compared(&base, &new);
     assert!(found.accuracies.len() == 1 && (found.accuracies[0].new - 0.77).abs() < 1e-12);
     let warned = texts(&found, Weight::Warning, Kind::Federation);
-    assert!(warned[0].contains("accuracy 0.800 → 0.770; no surer than chance"), "{}", found.terminal());
+    assert!(
+        warned[0].contains("accuracy 0.800 → 0.770; no surer than chance"),
+        "{}",
+        found.terminal()
+    );
 }

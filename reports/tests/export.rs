@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use suites::{CellSpec, Named};
 
-/// A run with every outcome, what is not finite, nulls, numbers beyond 2^53 and text that needs quoting.
+/// A run with every outcome, what is not finite, nulls, numbers beyond 2^53 and text that needs
+/// quoting.
 fn run() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     gallery::write(dir.path());
@@ -24,8 +25,10 @@ fn run() -> tempfile::TempDir {
     broken.id = broken.spec.id();
     broken.images.clear();
     broken.baselines.clear();
-    broken.outcome =
-        Outcome::Failed { stage: "attack".into(), message: "a \"quoted\", thing\nin two lines".into() };
+    broken.outcome = Outcome::Failed {
+        stage: "attack".into(),
+        message: "a \"quoted\", thing\nin two lines".into(),
+    };
     store.append(&broken).unwrap();
     dir
 }
@@ -91,10 +94,17 @@ fn scores(records: &[CellRecord]) -> Scores {
     let mut all = Scores::new();
     for record in records {
         for (place, image) in record.images.iter().enumerate() {
-            let nulls = record.baselines.iter().map(|(name, rows)| (format!("null:{name}"), &rows[place]));
+            let nulls =
+                record.baselines.iter().map(|(name, rows)| (format!("null:{name}"), &rows[place]));
             for (by, scores) in nulls.chain([("attack".into(), &image.scores)]) {
                 for (metric, value) in scores {
-                    let key = (record.id.to_string(), by.clone(), image.trial, image.index, metric.clone());
+                    let key = (
+                        record.id.to_string(),
+                        by.clone(),
+                        image.trial,
+                        image.index,
+                        metric.clone(),
+                    );
                     all.insert(key, value.map(f64::to_bits));
                 }
             }
@@ -120,7 +130,8 @@ fn parquet_reads_back_as_the_records() {
     }
     assert!(want.is_empty(), "not exported: {want:?}");
 
-    let odd = rows.iter().find(|r| text(r, "attack") == "odd" && r["label"] == Field::Long(-1)).unwrap();
+    let odd =
+        rows.iter().find(|r| text(r, "attack") == "odd" && r["label"] == Field::Long(-1)).unwrap();
     assert_eq!((natural(odd, "seed"), natural(odd, "bytes_up")), (u64::MAX, (1 << 53) + 1));
     assert_eq!(odd["trained_loss"], Field::Double(f64::INFINITY));
     assert_eq!(odd["epsilon"], Field::Double(8.0));
@@ -137,11 +148,14 @@ fn what_has_no_score_has_rows_that_say_why() {
     let (path, _) = exported(dir.path(), "parquet");
     let rows = parquet_rows(&path);
     let counted = |status: &str| rows.iter().filter(|r| text(r, "status") == status).count();
-    let metrics: std::collections::BTreeSet<_> = records.iter().flat_map(CellRecord::metrics).collect();
+    let metrics: std::collections::BTreeSet<_> =
+        records.iter().flat_map(CellRecord::metrics).collect();
     let lost: usize = records.iter().map(CellRecord::lost_images).sum();
     assert!(lost > 4 && counted("lost") == lost * metrics.len(), "{lost} x {}", metrics.len());
     assert_eq!((counted("not-applicable"), counted("not-run")), (1, 1));
-    for row in rows.iter().filter(|r| ["lost", "not-applicable", "not-run"].contains(&text(r, "status"))) {
+    for row in
+        rows.iter().filter(|r| ["lost", "not-applicable", "not-run"].contains(&text(r, "status")))
+    {
         assert_eq!((value(row), &row["id"]), (None, &Field::Null));
         assert!(text(row, "status") == "not-run" || !text(row, "reason").is_empty());
     }
@@ -151,7 +165,8 @@ fn what_has_no_score_has_rows_that_say_why() {
 fn the_same_records_give_the_same_bytes() {
     let (one, two) = (run(), run());
     for format in ["csv", "jsonl", "parquet"] {
-        let bytes = |dir: &tempfile::TempDir| std::fs::read(exported(dir.path(), format).0).unwrap();
+        let bytes =
+            |dir: &tempfile::TempDir| std::fs::read(exported(dir.path(), format).0).unwrap();
         assert!(bytes(&one) == bytes(&two) && bytes(&one) == bytes(&one), "{format}");
     }
 }
@@ -159,14 +174,18 @@ fn the_same_records_give_the_same_bytes() {
 #[test]
 fn mistakes_are_one_line() {
     let error = "parqet".parse::<ExportFormat>().unwrap_err().to_string();
-    assert_eq!(error, "unknown format `parqet` (did you mean `parquet`?); known: csv, jsonl, parquet");
+    assert_eq!(
+        error,
+        "unknown format `parqet` (did you mean `parquet`?); known: csv, jsonl, parquet"
+    );
     let dir = run();
     let own = dir.path().join("cells.jsonl");
     let before = std::fs::read(&own).unwrap();
     let error = export(dir.path(), ExportFormat::Jsonl, &own).unwrap_err().to_string();
     assert!(error.contains("the run's own file") && !error.contains('\n'), "{error}");
     assert_eq!(std::fs::read(&own).unwrap(), before);
-    let error = export(&dir.path().join("out"), ExportFormat::Csv, &dir.path().join("x")).unwrap_err();
+    let error =
+        export(&dir.path().join("out"), ExportFormat::Csv, &dir.path().join("x")).unwrap_err();
     assert!(error.to_string().contains("not a run folder"), "{error}");
 }
 
@@ -193,7 +212,8 @@ fn the_documentation_names_every_column() {
     }
 }
 
-/// `BENCH_PYTHON` names a Python with pandas and pyarrow; then it must be there. Without it `python3` is tried.
+/// `BENCH_PYTHON` names a Python with pandas and pyarrow; then it must be there. Without it
+/// `python3` is tried.
 #[test]
 fn pandas_reads_the_same_values() {
     let dir = run();
@@ -203,7 +223,9 @@ fn pandas_reads_the_same_values() {
     let python = asked.clone().unwrap_or_else(|| "python3".into());
     let answer = Command::new(python).arg(script).arg(dir.path()).args(tables).output();
     match answer {
-        Ok(answer) if answer.status.success() => print!("{}", String::from_utf8_lossy(&answer.stdout)),
+        Ok(answer) if answer.status.success() => {
+            print!("{}", String::from_utf8_lossy(&answer.stdout))
+        }
         Ok(answer) if answer.status.code() == Some(77) && asked.is_none() => {
             println!("skipped: {}", String::from_utf8_lossy(&answer.stdout).trim());
         }

@@ -1,6 +1,8 @@
-//! The gallery of `docs/figures.md` is what the committed run gives: every picture pixel for pixel, every declaration word for word.
+//! The gallery of `docs/figures.md` is what the committed run gives: every picture pixel for pixel,
+//! every declaration word for word.
 //!
-//! `BENCH_BLESS=1` writes pictures and declarations anew; look at the difference before committing it.
+//! `BENCH_BLESS=1` writes pictures and declarations anew; look at the difference before committing
+//! it.
 
 use reports::{StyleName, write_paper, write_poster};
 use std::path::{Path, PathBuf};
@@ -23,14 +25,17 @@ fn declarations(text: &str) -> Vec<(String, String)> {
     blocks.map(|block| (name(&block), block)).collect()
 }
 
-/// The document with the first TOML block of section `name` replaced; as it is where there is no such section.
+/// The document with the first TOML block of section `name` replaced; as it is where there is no
+/// such section.
 fn declared(document: &str, name: &str, block: &str) -> String {
     let section = format!("\n## {name}\n");
     let Some(from) = document.find(&section) else { return document.into() };
     let Some(start) = document[from..].find("```toml\n").map(|at| from + at + 8) else {
         return document.into();
     };
-    let Some(end) = document[start..].find("\n```").map(|at| start + at) else { return document.into() };
+    let Some(end) = document[start..].find("\n```").map(|at| start + at) else {
+        return document.into();
+    };
     format!("{}{block}{}", &document[..start], &document[end..])
 }
 
@@ -41,10 +46,15 @@ fn compare(fresh: &Path, committed: &Path) {
         std::fs::create_dir_all(committed.parent().unwrap()).unwrap();
         std::fs::write(committed, &made).unwrap();
     }
-    // Pixels, not files: how a PNG is packed depends on which compressor a build of the whole workspace selects.
+    // Pixels, not files: how a PNG is packed depends on which compressor a build of the whole
+    // workspace selects.
     let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().to_rgb8();
     let same = std::fs::read(committed).is_ok_and(|there| pixels(&there) == pixels(&made));
-    assert!(same, "{} is not what the run gives; BENCH_BLESS=1 writes it anew", committed.display());
+    assert!(
+        same,
+        "{} is not what the run gives; BENCH_BLESS=1 writes it anew",
+        committed.display()
+    );
 }
 
 /// The run behind the gallery: without it nothing would be compared.
@@ -83,7 +93,10 @@ fn the_gallery_is_what_the_run_gives() {
             text.contains(&format!("```toml\n{block}\n```")),
             "docs/figures.md declares {name} otherwise"
         );
-        assert!(text.contains(&format!("]({committed})")), "docs/figures.md does not show {committed}");
+        assert!(
+            text.contains(&format!("]({committed})")),
+            "docs/figures.md does not show {committed}"
+        );
     }
     for kind in suites::figure::FigureKind::ALL {
         let shown = figures.iter().any(|(_, block)| block.contains(&format!("kind = \"{kind}\"")));

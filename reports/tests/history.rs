@@ -38,27 +38,37 @@ fn nights_are_ordered_compared_and_drawn() {
     let summary = write_history(&dir.path().join("runs"), &out, None).unwrap();
     assert_eq!((summary.runs, summary.groups, summary.regressed), (5, 2, 1));
     assert_eq!(summary.skipped.len(), 2, "{:?}", summary.skipped);
-    assert!(summary.skipped.iter().any(|s| s.contains("use a newer bench")), "{:?}", summary.skipped);
+    assert!(
+        summary.skipped.iter().any(|s| s.contains("use a newer bench")),
+        "{:?}",
+        summary.skipped
+    );
     let page = std::fs::read_to_string(&summary.page).unwrap();
-    assert!(page.contains("Run 3 (c/third) regressed:\n\n- attack dlg: attack weaker: PSNR (dB)"), "{page}");
+    assert!(
+        page.contains("Run 3 (c/third) regressed:\n\n- attack dlg: attack weaker: PSNR (dB)"),
+        "{page}"
+    );
     assert!(page.contains("| 2 | 2023-11-15 22:13 | a/second | 9 | 0 | 11"), "{page}");
     // The regressed night is nobody's reference.
     assert!(page.contains("Run 3 (c/third) regressed since run 1:"), "{page}");
     let csv = std::fs::read_to_string(out.join("history.csv")).unwrap();
     let rows: Vec<&str> = csv.lines().collect();
-    // Of the smaller run one attack and three defences. Three attacks in two quantities, three defences (none included) in two, seconds, failures: 14 a full night.
+    // Of the smaller run one attack and three defences. Three attacks in two quantities, three
+    // defences (none included) in two, seconds, failures: 14 a full night.
     assert_eq!(rows.len(), 1 + 4 * 14 + 10, "{csv}");
-    assert!(
-        rows[1]
-            .starts_with("night,,1,b/first,1700000000,2023-11-14 22:13,cpu,true,,,undefended-psnr,analytic,")
-    );
-    let third = rows.iter().find(|r| r.contains("c/third") && r.contains("undefended-psnr,dlg")).unwrap();
+    assert!(rows[1].starts_with(
+        "night,,1,b/first,1700000000,2023-11-14 22:13,cpu,true,,,undefended-psnr,analytic,"
+    ));
+    let third =
+        rows.iter().find(|r| r.contains("c/third") && r.contains("undefended-psnr,dlg")).unwrap();
     assert!(third.contains(",a/second,regressed,"), "{third}");
     let fourth = rows.iter().find(|r| r.contains("c/fourth")).unwrap();
     assert!(fourth.contains(",a/second,passed,"), "{fourth}");
-    for name in
-        ["suite-night-undefended-psnr.png", "suite-night-worst-case-psnr.svg", "suite-night-seconds.svg"]
-    {
+    for name in [
+        "suite-night-undefended-psnr.png",
+        "suite-night-worst-case-psnr.svg",
+        "suite-night-seconds.svg",
+    ] {
         assert!(out.join("figures").join(name).is_file(), "{name}");
     }
 }
@@ -79,7 +89,8 @@ fn the_same_runs_give_the_same_files() {
 #[test]
 fn nothing_found_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
-    let said = |at: &Path| write_history(at, &dir.path().join("out"), None).unwrap_err().to_string();
+    let said =
+        |at: &Path| write_history(at, &dir.path().join("out"), None).unwrap_err().to_string();
     assert!(said(dir.path()).starts_with("no run folder that can be read lies below"));
     assert!(said(&dir.path().join("absent")).starts_with("cannot read folder"));
 }

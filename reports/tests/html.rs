@@ -12,10 +12,11 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named, Suite};
 
-const EVIL: &str =
-    "</script><script>document.title='owned'</script><img src=x onerror=alert(1)> & \"quoted\" | piped";
+const EVIL: &str = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)> \
+    & \"quoted\" | piped";
 
-/// Writes a run into `dir/run`, with the pictures that lie in `dir/artifacts`, and its report; returns the page.
+/// Writes a run into `dir/run`, with the pictures that lie in `dir/artifacts`, and its report;
+/// returns the page.
 fn write(dir: &Path, records: &[CellRecord], planned: usize) -> PathBuf {
     let mut info = info("a");
     info.suite.description = EVIL.into();
@@ -53,7 +54,8 @@ fn picture(dir: &Path, record: &mut CellRecord, image: usize, shades: [u8; 2]) {
     (record.images[image].truth_png, record.images[image].guess_png) = (Some(truth), Some(guess));
 }
 
-/// Cells of every kind: scored, odd scores, a defence, failed, not applicable, without pictures or trace.
+/// Cells of every kind: scored, odd scores, a defence, failed, not applicable, without pictures or
+/// trace.
 fn cells(dir: &Path) -> Vec<CellRecord> {
     let mut plain = record("dlg", 0, &[9.0, 12.0, 10.5]);
     (0..3).for_each(|i| picture(dir, &mut plain, i, [10 + i as u8, 200]));
@@ -97,18 +99,21 @@ fn the_page_holds_what_the_report_holds() {
     let rows = sections.iter().map(|s| {
         s["rows"].as_array().unwrap().len() + usize::from(!s["head"].as_array().unwrap().is_empty())
     });
-    let written = markdown.lines().filter(|l| l.starts_with('|') && !l.starts_with("| ---")).count();
+    let written =
+        markdown.lines().filter(|l| l.starts_with('|') && !l.starts_with("| ---")).count();
     assert_eq!(rows.sum::<usize>(), written);
-    let escaped =
-        |c: &Value| c.as_str().unwrap().replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;");
+    let escaped = |c: &Value| {
+        c.as_str().unwrap().replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
+    };
     for row in sections.iter().flat_map(|s| s["rows"].as_array().unwrap()) {
         let line = row.as_array().unwrap().iter().map(escaped).collect::<Vec<_>>().join(" | ");
         assert!(markdown.contains(&format!("| {line} |")), "{line}");
     }
     // The row of a cell has the same texts as that of the report's own table.
     let reconstruction = sections.iter().find(|s| s["title"] == "Reconstruction").unwrap();
-    let column =
-        |table: &Value, name: &str| table["head"].as_array().unwrap().iter().position(|h| h == name).unwrap();
+    let column = |table: &Value, name: &str| {
+        table["head"].as_array().unwrap().iter().position(|h| h == name).unwrap()
+    };
     for name in ["n", "PSNR (dB) ↑", "SSIM ↑", "MSE ↓"] {
         let (own, theirs) = (column(&data["table"], name), column(reconstruction, name));
         for row in reconstruction["rows"].as_array().unwrap().iter().filter(|r| r[0] != "") {
@@ -116,10 +121,13 @@ fn the_page_holds_what_the_report_holds() {
             assert_eq!(data["table"]["rows"][at][own], row[theirs], "cell {} {name}", at + 1);
         }
     }
-    assert!(data["table"]["rows"][1].as_array().unwrap().iter().any(|c| c == "1 (1 capped, 2 failed)"));
+    assert!(
+        data["table"]["rows"][1].as_array().unwrap().iter().any(|c| c == "1 (1 capped, 2 failed)")
+    );
     let raw: Vec<_> = (3..6).map(|i| data["images"]["rows"][i][7].as_str().unwrap()).collect();
     assert_eq!(raw, ["inf", "NaN", "-inf"]);
-    let states: Vec<_> = (3..6).map(|i| data["images"]["pictures"][i][0].as_str().unwrap()).collect();
+    let states: Vec<_> =
+        (3..6).map(|i| data["images"]["pictures"][i][0].as_str().unwrap()).collect();
     assert_eq!(states, ["outside", "missing", "none"]);
 }
 
@@ -130,7 +138,10 @@ fn the_same_records_give_the_same_page() {
     let first = read(&path);
     write_report(&dir.path().join("run")).unwrap();
     assert_eq!(read(&path), first);
-    assert_eq!(first.matches("owned").count(), first.matches("\\u003cscript>document.title='owned'").count());
+    assert_eq!(
+        first.matches("owned").count(),
+        first.matches("\\u003cscript>document.title='owned'").count()
+    );
     assert!(!first.contains("src=\"http") && !first.contains("href=\"http"));
 }
 
@@ -145,9 +156,13 @@ fn an_empty_run_has_a_page() {
 fn chrome() -> Option<PathBuf> {
     let found = browser::find();
     if found.is_none() {
-        assert!(std::env::var_os("CI_BROWSER").is_none(), "CI_BROWSER is set and no browser was found");
+        assert!(
+            std::env::var_os("CI_BROWSER").is_none(),
+            "CI_BROWSER is set and no browser was found"
+        );
         println!(
-            "skipped: no chromium, chromium-browser or google-chrome on the path, and CHROME is not set"
+            "skipped: no chromium, chromium-browser or google-chrome on the path, and CHROME is \
+             not set"
         );
     }
     found
@@ -155,22 +170,28 @@ fn chrome() -> Option<PathBuf> {
 
 /// The cell numbers in the table of cells, as shown.
 fn order(page: &mut Browser) -> Vec<u64> {
-    let shown = page
-        .eval("[...document.querySelectorAll('#cells tbody [data-cell]')].map(b => Number(b.dataset.cell))");
+    let shown = page.eval(
+        "[...document.querySelectorAll('#cells tbody [data-cell]')].map(b => \
+            Number(b.dataset.cell))",
+    );
     shown.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect()
 }
 
 fn focus_title(page: &mut Browser, title: &str) {
-    page.eval(&format!("[...document.querySelectorAll('#cells thead button')].find(b => b.textContent.startsWith('{title}')).focus()"));
+    page.eval(&format!(
+        "[...document.querySelectorAll('#cells thead button')].find(b => \
+        b.textContent.startsWith('{title}')).focus()"
+    ));
 }
 
 fn sorts_and_filters(page: &mut Browser) {
-    // Means 10.5, 100 (of one, capped), 100 (two capped), none, none: numbers as numbers, what is missing last.
+    // Means 10.5, 100 (of one, capped), 100 (two capped), none, none: numbers as numbers, what is
+    // missing last.
     focus_title(page, "PSNR (dB)");
     page.press("Enter");
     assert_eq!(order(page), [1, 2, 3, 4, 5]);
-    let title =
-        "document.activeElement.textContent + document.activeElement.closest('th').getAttribute('aria-sort')";
+    let title = "document.activeElement.textContent + \
+        document.activeElement.closest('th').getAttribute('aria-sort')";
     assert_eq!(page.eval(title), "PSNR (dB) ↑ ▲ascending".to_string().as_str());
     page.press("Enter");
     assert_eq!(order(page), [2, 3, 1, 4, 5]);
@@ -211,12 +232,15 @@ fn opens_cells(page: &mut Browser, records: &[CellRecord]) {
         "bytes up a client",
     ];
     wanted.iter().for_each(|w| assert!(text.contains(w), "{w} is not in {text}"));
-    let command =
-        page.eval("document.querySelector('#cell [aria-label=\"command that reruns this cell\"]').innerText");
+    let command = page.eval(
+        "document.querySelector('#cell [aria-label=\"command that reruns this cell\"]').innerText",
+    );
     let command = command.as_str().unwrap();
     let id = &records[2].id;
     assert!(
-        command.ends_with(&format!("\nbench suite cell-{id}.toml --device cpu --out runs/cell-{id}\n")),
+        command.ends_with(&format!(
+            "\nbench suite cell-{id}.toml --device cpu --out runs/cell-{id}\n"
+        )),
         "{command}"
     );
     let suite = command.split_once("<<'EOF'\n").unwrap().1.split_once("EOF\n").unwrap().0;
@@ -262,7 +286,8 @@ fn it_works_in_a_browser() {
         page.resize(width);
         for fragment in [String::new(), format!("cell-{}", records[2].id)] {
             assert_eq!(page.open(&path, &fragment), Vec::<String>::new());
-            let wide = "[document.documentElement.scrollWidth - innerWidth, document.getElementById('cell').scrollWidth - innerWidth].map(v => Math.max(0, v))";
+            let wide = "[document.documentElement.scrollWidth - innerWidth, \
+                document.getElementById('cell').scrollWidth - innerWidth].map(v => Math.max(0, v))";
             assert_eq!(page.eval(wide), serde_json::json!([0, 0]), "{width} {fragment}");
         }
     }
@@ -289,7 +314,8 @@ fn the_policy_holds() {
     }
 }
 
-/// Every row of `list`, over and over for `count` cells, under new numbers where a row begins with its cell's.
+/// Every row of `list`, over and over for `count` cells, under new numbers where a row begins with
+/// its cell's.
 fn repeat(list: &mut Value, cells: usize, count: usize) {
     let old = list.as_array().unwrap().clone();
     let renumbered = |turn: usize, row: &Value| {
@@ -310,7 +336,9 @@ fn repeated(mut data: Value, count: usize) -> Value {
     for list in ["/table/rows", "/images/rows", "/cells", "/traces", "/images/pictures"] {
         repeat(data.pointer_mut(list).unwrap(), cells, count);
     }
-    for section in data["sections"].as_array_mut().unwrap().iter_mut().filter(|s| s["head"][0] == "#") {
+    for section in
+        data["sections"].as_array_mut().unwrap().iter_mut().filter(|s| s["head"][0] == "#")
+    {
         repeat(&mut section["rows"], cells, count);
     }
     data
@@ -334,8 +362,10 @@ fn a_thousand_cells_stay_usable() {
     assert!(bytes < 10_000_000, "{bytes} bytes");
     let mut page = Browser::start(&chrome, 1280);
     assert_eq!(page.open(&large, ""), Vec::<String>::new());
-    let loaded =
-        page.eval("performance.timing.loadEventEnd - performance.timing.navigationStart").as_f64().unwrap();
+    let loaded = page
+        .eval("performance.timing.loadEventEnd - performance.timing.navigationStart")
+        .as_f64()
+        .unwrap();
     focus_title(&mut page, "PSNR (dB)");
     let sorted = page.eval("(() => { const t = performance.now(); document.activeElement.click(); return performance.now() - t; })()");
     println!("1,000 cells: {bytes} bytes, loaded in {loaded} ms, sorted in {sorted} ms");

@@ -1,9 +1,12 @@
-//! A paper's figures and tables from synthetic records: the numbers, the files, and what a bad suite or run is told.
+//! A paper's figures and tables from synthetic records: the numbers, the files, and what a bad
+//! suite or run is told.
 
 mod common;
 
 use common::{from_spec, gallery, info, record};
-use reports::{CellRecord, CellSummary, Outcome, PaperSummary, RunStore, StyleName, stats, write_paper};
+use reports::{
+    CellRecord, CellSummary, Outcome, PaperSummary, RunStore, StyleName, stats, write_paper,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named, Source, UtilitySpec, Vantage};
@@ -27,8 +30,9 @@ fn paper(dir: &Path, figures: &str) -> (PaperSummary, PathBuf) {
 fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_path(path).unwrap();
     let head = reader.headers().unwrap().clone();
-    let row =
-        |r: csv::StringRecord| head.iter().map(str::to_owned).zip(r.iter().map(str::to_owned)).collect();
+    let row = |r: csv::StringRecord| {
+        head.iter().map(str::to_owned).zip(r.iter().map(str::to_owned)).collect()
+    };
     reader.records().map(|r| row(r.unwrap())).collect()
 }
 
@@ -56,15 +60,18 @@ fn noised(attack: &str, epsilon: Option<f64>, seed: u64) -> CellSpec {
     let mut spec = CellSpec::new("photos", "simple-cnn", attack);
     spec.trials = 4;
     spec.seed = seed;
-    spec.defenses = epsilon.map(|e| Named::new("dp-local").with("epsilon", e)).into_iter().collect();
+    spec.defenses =
+        epsilon.map(|e| Named::new("dp-local").with("epsilon", e)).into_iter().collect();
     spec
 }
 
 #[test]
 fn a_single_cell_has_the_numbers_of_its_report() {
     let dir = tempfile::tempdir().unwrap();
-    let records =
-        [record("a", 0, &[12.0, 31.0, 22.5, 19.0, f64::INFINITY]), record("b", 0, &[8.0, 9.0, 7.0])];
+    let records = [
+        record("a", 0, &[12.0, 31.0, 22.5, 19.0, f64::INFINITY]),
+        record("b", 0, &[8.0, 9.0, 7.0]),
+    ];
     run(dir.path(), &records);
     let figures = figure("bars", "kind = \"bar\"\nnull = \"none\"")
         + &figure("rates", "kind = \"bar\"\ny = \"success.psnr-20\"\nnull = \"all\"");
@@ -80,13 +87,19 @@ fn a_single_cell_has_the_numbers_of_its_report() {
         assert_eq!(number(&bars[at], "n") as usize, own.n);
         assert_eq!(number(&bars[at], "capped") as usize, own.capped);
         let rate = &cell.success["PSNR ≥ 20 dB"];
-        assert_eq!((number(&rates[at], "value"), number(&rates[at], "low")), (rate.rate, rate.ci.low));
+        assert_eq!(
+            (number(&rates[at], "value"), number(&rates[at], "low")),
+            (rate.rate, rate.ci.low)
+        );
         assert_eq!(number(&rates[at], "successes") as usize, rate.successes);
     }
     assert!(said(&out, "bars").contains("1 value above the metric's cap"));
-    // Every null baseline has no image of 20 dB; cells of five and of three images have baselines of their own.
+    // Every null baseline has no image of 20 dB; cells of five and of three images have baselines
+    // of their own.
     assert_eq!(rates.len(), 2 + 2 * 4);
-    assert!(rates[2..].iter().all(|r| r["series"].starts_with("null: ") && number(r, "value") == 0.0));
+    assert!(
+        rates[2..].iter().all(|r| r["series"].starts_with("null: ") && number(r, "value") == 0.0)
+    );
 }
 
 #[test]
@@ -98,7 +111,8 @@ fn seeds_are_pooled_and_images_resampled_as_clusters() {
         .iter()
         .map(|(epsilon, seed)| {
             let base = epsilon.map_or(30.0, |e: f64| 10.0 + e.log10());
-            let psnrs: Vec<f64> = (0..4).map(|i| base + 2.0 * f64::from(i) + *seed as f64).collect();
+            let psnrs: Vec<f64> =
+                (0..4).map(|i| base + 2.0 * f64::from(i) + *seed as f64).collect();
             from_spec(noised("a", *epsilon, *seed), &psnrs)
         })
         .collect();
@@ -107,7 +121,8 @@ fn seeds_are_pooled_and_images_resampled_as_clusters() {
         dir.path(),
         &figure(
             "eps",
-            "kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\ncolour = \"attack.name\"",
+            "kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\ncolour = \
+             \"attack.name\"",
         ),
     );
     assert_eq!(summary.errors, Vec::<String>::new());
@@ -138,12 +153,13 @@ fn lost_images_are_failures_and_never_vanish() {
     let mut part = from_spec(noised("a", None, 0), &[25.0, 30.0, 10.0, 28.0]);
     part.images[3].flags.push("non-finite".into());
     run(dir.path(), &[part, broken, early, never]);
-    let figures = figure("budget", "kind = \"success-vs-budget\"\nthreshold = 20.0\ncolour = \"attack\"")
-        + &figure(
-            "roc",
-            "kind = \"roc\"\nnull = \"nearest\"\ncolour = \"attack\"\nfilter = { attack = \"a\" }",
-        )
-        + &figure("bars", "kind = \"bar\"")
+    let figures = figure(
+        "budget",
+        "kind = \"success-vs-budget\"\nthreshold = 20.0\ncolour = \"attack\"",
+    ) + &figure(
+        "roc",
+        "kind = \"roc\"\nnull = \"nearest\"\ncolour = \"attack\"\nfilter = { attack = \"a\" }",
+    ) + &figure("bars", "kind = \"bar\"")
         + &figure("rates", "kind = \"bar\"\ny = \"success.psnr-20\"\nnull = \"none\"");
     let (summary, out) = paper(dir.path(), &figures);
     assert_eq!(summary.errors, Vec::<String>::new());
@@ -154,7 +170,8 @@ fn lost_images_are_failures_and_never_vanish() {
         (number(of("a"), "successes"), number(of("a"), "n"), number(of("a"), "failed")),
         (2.0, 4.0, 1.0)
     );
-    // What b had cost is not known, so that it has no place along the budget; its lost images are in the rates below.
+    // What b had cost is not known, so that it has no place along the budget; its lost images are
+    // in the rates below.
     assert!(data.iter().all(|r| r["series"] != "b"));
     let rates = rows(&out.join("data/rates.csv"));
     let b = rates.iter().find(|r| r.values().any(|v| v == "b")).unwrap();
@@ -184,7 +201,9 @@ fn one_bad_figure_leaves_the_others() {
     let dir = tempfile::tempdir().unwrap();
     run(
         dir.path(),
-        &(0..9).map(|s| record(&format!("attack-{s}"), 0, &[10.0 + s as f64, 11.0])).collect::<Vec<_>>(),
+        &(0..9)
+            .map(|s| record(&format!("attack-{s}"), 0, &[10.0 + s as f64, 11.0]))
+            .collect::<Vec<_>>(),
     );
     let bad = [
         ("column", "kind = \"bar\"\ny = \"pnsr\"", "unknown column `pnsr` (did you mean `psnr`?)"),
@@ -192,7 +211,8 @@ fn one_bad_figure_leaves_the_others() {
         (
             "nothing",
             "kind = \"bar\"\nfilter = { source = \"gradients\", attack.name = \"atack-3\" }",
-            "filter.attack.name: none of the 9 cells left has \"atack-3\" (did you mean `attack-3`?); the values there are: attack-0, attack-1",
+            "filter.attack.name: none of the 9 cells left has \"atack-3\" (did you mean \
+             `attack-3`?); the values there are: attack-0, attack-1",
         ),
         (
             "many",
@@ -205,7 +225,11 @@ fn one_bad_figure_leaves_the_others() {
             "kind = \"bar\"\ny = \"lpips-squeeze\"",
             "nothing that this figure shows was measured in its 9 cells",
         ),
-        ("null", "kind = \"bar\"\nnull = \"gray\"", "unknown null baseline `gray` (did you mean `grey`?)"),
+        (
+            "null",
+            "kind = \"bar\"\nnull = \"gray\"",
+            "unknown null baseline `gray` (did you mean `grey`?)",
+        ),
         ("file", "kind = \"roc\"\nfrom = \"roc.csv\"", "roc.csv: cannot be read"),
     ];
     let mut text: String = bad.iter().map(|(name, rest, _)| figure(name, rest)).collect();
@@ -234,7 +258,10 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             match path.is_dir() {
                 true => open.push(path),
                 false => {
-                    out.insert(path.strip_prefix(dir).unwrap().into(), std::fs::read(&path).unwrap());
+                    out.insert(
+                        path.strip_prefix(dir).unwrap().into(),
+                        std::fs::read(&path).unwrap(),
+                    );
                 }
             }
         }
@@ -330,10 +357,15 @@ fn the_same_records_give_the_same_bytes() {
         let written = dirs.iter().map(|dir| {
             let summary = match figures {
                 Some(text) => paper(dir.path(), text).0,
-                None => write_paper(dir.path(), &dir.path().join("out"), StyleName::Ieee, None).unwrap(),
+                None => {
+                    write_paper(dir.path(), &dir.path().join("out"), StyleName::Ieee, None).unwrap()
+                }
             };
             assert_eq!(summary.errors, Vec::<String>::new());
-            assert_eq!(summary.remarks, ["1 of 19 cells have no record yet; this is of the others"]);
+            assert_eq!(
+                summary.remarks,
+                ["1 of 19 cells have no record yet; this is of the others"]
+            );
             let tree = tree(&dir.path().join("out"));
             assert!(summary.files.iter().all(|f| tree.contains_key(f)));
             std::fs::remove_dir_all(dir.path().join("out")).unwrap();
@@ -354,7 +386,8 @@ fn the_same_records_give_the_same_bytes() {
 
 /// The manifest has the hash of every other file.
 fn hashes(tree: &BTreeMap<PathBuf, Vec<u8>>) {
-    let manifest: serde_json::Value = serde_json::from_slice(&tree[Path::new("manifest.json")]).unwrap();
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&tree[Path::new("manifest.json")]).unwrap();
     let files = manifest["files"].as_array().unwrap();
     assert_eq!(files.len() + 1, tree.len());
     for file in files {
@@ -370,7 +403,9 @@ fn numbers(tree: &BTreeMap<PathBuf, Vec<u8>>) {
     let montage = text("data/montage.csv");
     let scores: Vec<f64> =
         montage.lines().skip(1).map(|l| l.rsplit(',').nth(2).unwrap().parse().unwrap()).collect();
-    assert!(scores.len() == 10 && scores.windows(2).all(|w| w[0] >= w[1]) && scores[0] == f64::INFINITY);
+    assert!(
+        scores.len() == 10 && scores.windows(2).all(|w| w[0] >= w[1]) && scores[0] == f64::INFINITY
+    );
     // One picture of the gallery was deleted; nothing else is blank.
     let clients = text("tables/clients.tex");
     assert!(
@@ -406,12 +441,16 @@ fn trainings_and_verifications_are_read_from_their_files() {
             &common::trainings::rounds(ceiling, name == "private"),
         );
     }
-    std::fs::write(dir.path().join("roc.csv"), "threshold,far,tar\ninf,0,0\n0.5,0,0.5\n0.2,0.5,1\n-1,1,1\n")
-        .unwrap();
-    let figures =
-        figure("accuracy", "kind = \"learning-curve\"\nfrom = [\"plain\", \"private\"]\ny = \"accuracy\"")
-            + &figure("roc", "kind = \"roc\"\nfrom = \"roc.csv\"")
-            + &figure("wrong", "kind = \"learning-curve\"\nfrom = \"plain\"\ny = \"acuracy\"");
+    std::fs::write(
+        dir.path().join("roc.csv"),
+        "threshold,far,tar\ninf,0,0\n0.5,0,0.5\n0.2,0.5,1\n-1,1,1\n",
+    )
+    .unwrap();
+    let figures = figure(
+        "accuracy",
+        "kind = \"learning-curve\"\nfrom = [\"plain\", \"private\"]\ny = \"accuracy\"",
+    ) + &figure("roc", "kind = \"roc\"\nfrom = \"roc.csv\"")
+        + &figure("wrong", "kind = \"learning-curve\"\nfrom = \"plain\"\ny = \"acuracy\"");
     let (summary, out) = paper(dir.path(), &figures);
     assert_eq!(summary.errors.len(), 1);
     assert!(summary.errors[0].contains("did you mean `accuracy`"), "{}", summary.errors[0]);
@@ -431,10 +470,12 @@ fn a_run_still_being_written_has_its_paper() {
     let cells = dir.path().join("cells.jsonl");
     let text = std::fs::read_to_string(&cells).unwrap();
     std::fs::write(&cells, &text[..text.len() - 40]).unwrap();
-    let (summary, out) = paper(dir.path(), &figure("bars", "kind = \"bar\"\ncaption = \"100 % of a_b & c\""));
+    let (summary, out) =
+        paper(dir.path(), &figure("bars", "kind = \"bar\"\ncaption = \"100 % of a_b & c\""));
     assert_eq!(summary.remarks.len(), 2);
     assert!(
-        summary.remarks[0].contains("1 of 2 cells have no record yet") && summary.remarks[1].contains("torn")
+        summary.remarks[0].contains("1 of 2 cells have no record yet")
+            && summary.remarks[1].contains("torn")
     );
     assert_eq!(rows(&out.join("data/bars.csv")).len(), 1 + 1);
     assert!(
@@ -450,7 +491,8 @@ fn a_run_still_being_written_has_its_paper() {
     let text = "figure = 3";
     std::fs::write(dir.path().join("figures.toml"), text).unwrap();
     let error =
-        write_paper(dir.path(), &out, StyleName::Acm, Some(&dir.path().join("figures.toml"))).unwrap_err();
+        write_paper(dir.path(), &out, StyleName::Acm, Some(&dir.path().join("figures.toml")))
+            .unwrap_err();
     assert!(error.to_string().contains("figures.toml:1: figure: must be tables"), "{error}");
     let (summary, _) = paper(dir.path(), "");
     assert!(summary.errors[0].contains("declares no [[figure]]"));
@@ -518,7 +560,8 @@ fn crashed_attacks_are_no_privacy() {
     let dir = tempfile::tempdir().unwrap();
     let crash = |spec: CellSpec| {
         let mut record = trained(spec, &[], 0.8);
-        record.outcome = Outcome::Failed { stage: "attack".into(), message: "out of memory".into() };
+        record.outcome =
+            Outcome::Failed { stage: "attack".into(), message: "out of memory".into() };
         record
     };
     let records = [
@@ -558,10 +601,11 @@ fn a_training_counts_once_whoever_watches_it() {
         }
     }
     run(dir.path(), &records);
-    let figures = figure("worth", "kind = \"bar\"\nx = \"defenses\"\ny = \"task.trained_accuracy\"")
-        + &figure("fresh", "kind = \"bar\"\nx = \"task.dataset\"\ny = \"task.accuracy\"")
-        + &figure("sent", "kind = \"bar\"\nx = \"task.dataset\"\ny = \"cost.bytes_up\"")
-        + &figure("boxes", "kind = \"box\"\nx = \"defenses\"\ny = \"task.trained_accuracy\"");
+    let figures =
+        figure("worth", "kind = \"bar\"\nx = \"defenses\"\ny = \"task.trained_accuracy\"")
+            + &figure("fresh", "kind = \"bar\"\nx = \"task.dataset\"\ny = \"task.accuracy\"")
+            + &figure("sent", "kind = \"bar\"\nx = \"task.dataset\"\ny = \"cost.bytes_up\"")
+            + &figure("boxes", "kind = \"box\"\nx = \"defenses\"\ny = \"task.trained_accuracy\"");
     let (summary, out) = paper(dir.path(), &figures);
     assert_eq!(summary.errors, Vec::<String>::new());
     let data = rows(&out.join("data/worth.csv"));
@@ -594,7 +638,10 @@ fn an_image_tried_again_is_no_other_image() {
     // Three of four images fall in each of five cells, another one of them in the last.
     let records: Vec<CellRecord> = (0..5)
         .map(|seed| {
-            from_spec(noised("a", None, seed), &[30.0, 30.0, 30.0, if seed == 4 { 30.0 } else { 9.0 }])
+            from_spec(
+                noised("a", None, seed),
+                &[30.0, 30.0, 30.0, if seed == 4 { 30.0 } else { 9.0 }],
+            )
         })
         .chain([from_spec(noised("b", None, 0), &[30.0, 30.0, 30.0, 9.0])])
         .collect();

@@ -1,4 +1,5 @@
-//! What a paper's tables, LaTeX and folder of files must not do: take failures for values, read elsewhere, leave old files, tell where they lie.
+//! What a paper's tables, LaTeX and folder of files must not do: take failures for values, read
+//! elsewhere, leave old files, tell where they lie.
 
 mod common;
 
@@ -42,7 +43,10 @@ fn made(out: &Path, name: &str) -> Value {
 
 /// The line of a table that begins so.
 fn line<'a>(tex: &'a str, start: &str) -> &'a str {
-    tex.lines().map(str::trim).find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{start}: {tex}"))
+    tex.lines()
+        .map(str::trim)
+        .find(|l| l.starts_with(start))
+        .unwrap_or_else(|| panic!("{start}: {tex}"))
 }
 
 /// A cell whose attack broke after everything else was done.
@@ -64,11 +68,13 @@ fn lost_images_are_no_client_of_the_summary() {
     run(dir.path(), &[from_spec(spec, &[30.0, 10.0, 30.0, 30.0]), broken("b")]);
     let (summary, out) = paper(
         dir.path(),
-        "[[table]]\nname = \"clients\"\nrows = [\"client\"]\ncolumns = [\"success.psnr-20\"]\nspread = \"none\"\nsummary = true\nbold = \"least\"\n",
+        "[[table]]\nname = \"clients\"\nrows = [\"client\"]\ncolumns = \
+         [\"success.psnr-20\"]\nspread = \"none\"\nsummary = true\nbold = \"least\"\n",
     );
     assert_eq!(summary.errors, Vec::<String>::new());
     let tex = text(&out, "tables/clients.tex");
-    // Client 0 has two of two, client 1 one of two; what b lost is in a row of its own, 0 of 4, and in neither mean nor bold.
+    // Client 0 has two of two, client 1 one of two; what b lost is in a row of its own, 0 of 4, and
+    // in neither mean nor bold.
     assert_eq!(line(&tex, "- &"), "- & 0.00 \\\\");
     assert_eq!(line(&tex, "1 &"), "1 & \\textbf{0.50} \\\\");
     assert_eq!(line(&tex, "mean &"), "mean & 0.75 \\\\");
@@ -79,9 +85,11 @@ fn lost_images_are_no_client_of_the_summary() {
 fn a_failed_attack_has_no_cost() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &[record("a", 0, &[10.0, 20.0]), broken("b"), record("c", 0, &[10.0, 20.0])]);
-    let columns = ["cost.gradient_evaluations", "cost.iterations", "cost.restarts", "wall.attack_seconds"];
+    let columns =
+        ["cost.gradient_evaluations", "cost.iterations", "cost.restarts", "wall.attack_seconds"];
     let figures = format!(
-        "[[table]]\nname = \"costs\"\nrows = [\"attack\"]\ncolumns = {columns:?}\nspread = \"none\"\nbold = \"best\"\n\
+        "[[table]]\nname = \"costs\"\nrows = [\"attack\"]\ncolumns = {columns:?}\nspread = \
+         \"none\"\nbold = \"best\"\n\
          [[figure]]\nname = \"budget\"\nkind = \"success-vs-budget\"\ncolour = \"attack\"\n"
     );
     let (summary, out) = paper(dir.path(), &figures);
@@ -95,7 +103,9 @@ fn a_failed_attack_has_no_cost() {
     assert!(budget.lines().skip(1).all(|l| !l.contains(",point,0,")), "{budget}");
     let remarks = made(&out, "budget")["remarks"].to_string();
     assert!(remarks.contains("1 cell left out: no gradient evaluations"), "{remarks}");
-    assert!(text(&out, "reproducibility.md").contains("what failed attacks evaluated is not known"));
+    assert!(
+        text(&out, "reproducibility.md").contains("what failed attacks evaluated is not known")
+    );
 }
 
 #[test]
@@ -113,11 +123,14 @@ fn bold_is_per_group_and_nulls_have_none() {
     run(dir.path(), &records);
     let table = |name: &str, rows: &str| {
         format!(
-            "[[table]]\nname = \"{name}\"\nrows = {rows}\ncolumns = [\"psnr\", \"null.grey.psnr\"]\nspread = \"none\"\nbold = \"best\"\n"
+            "[[table]]\nname = \"{name}\"\nrows = {rows}\ncolumns = [\"psnr\", \
+             \"null.grey.psnr\"]\nspread = \"none\"\nbold = \"best\"\n"
         )
     };
-    let (_, out) =
-        paper(dir.path(), &(table("two", "[\"attack.name\", \"seed\"]") + &table("one", "[\"seed\"]")));
+    let (_, out) = paper(
+        dir.path(),
+        &(table("two", "[\"attack.name\", \"seed\"]") + &table("one", "[\"seed\"]")),
+    );
     let two = text(&out, "tables/two.tex");
     assert!(two.contains("\\textbf{31.00}") && two.contains("\\textbf{11.00}"), "{two}");
     assert_eq!(two.matches("textbf").count(), 2, "{two}");
@@ -130,19 +143,25 @@ fn wide_tables_are_set_smaller() {
     run(dir.path(), &[record("a", 0, &[10.0, 20.0])]);
     let table = |name: &str, rest: &str| {
         format!(
-            "[[table]]\nname = \"{name}\"\nrows = [\"attack\"]\n{rest}\ncolumns = [\"psnr\", \"ssim\", \"mse\", \"label_match\"]\n"
+            "[[table]]\nname = \"{name}\"\nrows = [\"attack\"]\n{rest}\ncolumns = [\"psnr\", \
+             \"ssim\", \"mse\", \"label_match\"]\n"
         )
     };
     let (_, out) = paper(
         dir.path(),
-        &(table("narrow", "spread = \"none\"") + &table("wide", "") + &table("page", "width = \"page\"")),
+        &(table("narrow", "spread = \"none\"")
+            + &table("wide", "")
+            + &table("page", "width = \"page\"")),
     );
     let small = |name: &str| {
-        text(&out, name).contains("\\footnotesize\n  \\setlength{\\tabcolsep}{3pt}\n  \\begin{tabular}")
+        text(&out, name)
+            .contains("\\footnotesize\n  \\setlength{\\tabcolsep}{3pt}\n  \\begin{tabular}")
     };
     assert!(!small("tables/narrow.tex") && small("tables/wide.tex") && !small("tables/page.tex"));
     assert!(text(&out, "tables/page.tex").contains("\\begin{table*}"));
-    assert!(text(&out, "tables/wide.tex").contains("{\\footnotesize In brackets: 95 \\% intervals"));
+    assert!(
+        text(&out, "tables/wide.tex").contains("{\\footnotesize In brackets: 95 \\% intervals")
+    );
 }
 
 #[test]
@@ -160,7 +179,9 @@ fn pictures_outside_the_run_are_not_opened() {
     let remarks = made(&out, "best")["remarks"].to_string();
     for path in ["../secret.png", &absolute] {
         assert!(
-            remarks.contains(&format!("picture outside the run folder: {path}; its place is left blank")),
+            remarks.contains(&format!(
+                "picture outside the run folder: {path}; its place is left blank"
+            )),
             "{remarks}"
         );
     }
@@ -203,9 +224,17 @@ fn from_names_what_lies_in_the_run_folder_and_stands_alone() {
         figures += &figure(&format!("refused-{at}"), kind, &format!("from = \"{from}\"\n{rest}"));
     }
     let (summary, out) = paper(&dir, &figures);
-    assert_eq!((summary.figures, summary.errors.len()), (2, 5 + refused.len()), "{:#?}", summary.errors);
+    assert_eq!(
+        (summary.figures, summary.errors.len()),
+        (2, 5 + refused.len()),
+        "{:#?}",
+        summary.errors
+    );
     for error in &summary.errors[..3] {
-        assert!(error.contains("does not lie inside the run folder; copy it into the run folder"), "{error}");
+        assert!(
+            error.contains("does not lie inside the run folder; copy it into the run folder"),
+            "{error}"
+        );
     }
     // The folder that the run lies in is nobody's business.
     for error in &summary.errors[3..5] {
@@ -216,7 +245,8 @@ fn from_names_what_lies_in_the_run_folder_and_stands_alone() {
     }
     for ((_, _, key), error) in refused.iter().zip(&summary.errors[5..]) {
         assert!(
-            error.contains(&format!("drop `{key}`, or `from`")) && error.starts_with("figures.toml:"),
+            error.contains(&format!("drop `{key}`, or `from`"))
+                && error.starts_with("figures.toml:"),
             "{error}"
         );
     }
@@ -234,12 +264,17 @@ fn the_manifest_does_not_tell_where_files_lie() {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("run");
         run(&dir, &[record("a", 0, &[10.0, 20.0])]);
-        let figures = "[[figure]]\nname = \"Bad Name\"\nkind = \"bar\"\n[[figure]]\nname = \"pie\"\nkind = \"pie\"\n\
+        let figures = "[[figure]]\nname = \"Bad Name\"\nkind = \"bar\"\n[[figure]]\nname = \
+            \"pie\"\nkind = \"pie\"\n\
                        [[figure]]\nname = \"column\"\nkind = \"bar\"\ny = \"pnsr\"\n\
                        [[figure]]\nname = \"gone\"\nkind = \"learning-curve\"\nfrom = \"gone\"\n";
         let (summary, out) = paper(&dir, figures);
         assert_eq!(summary.errors.len(), 4);
-        assert!(summary.errors.iter().all(|e| e.starts_with("figures.toml:")), "{:#?}", summary.errors);
+        assert!(
+            summary.errors.iter().all(|e| e.starts_with("figures.toml:")),
+            "{:#?}",
+            summary.errors
+        );
         text(&out, "manifest.json")
     });
     assert_eq!(bytes[0], bytes[1]);
@@ -249,7 +284,8 @@ fn the_manifest_does_not_tell_where_files_lie() {
 fn what_an_earlier_paper_left_is_removed_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &[record("a", 0, &[10.0, 20.0])]);
-    let both = "[[figure]]\nname = \"one\"\nkind = \"bar\"\n[[figure]]\nname = \"two\"\nkind = \"bar\"\n";
+    let both =
+        "[[figure]]\nname = \"one\"\nkind = \"bar\"\n[[figure]]\nname = \"two\"\nkind = \"bar\"\n";
     let (_, out) = paper(dir.path(), both);
     std::fs::write(out.join("figures/mine.pdf"), "mine").unwrap();
     std::fs::write(out.join("data/two.csv"), "changed").unwrap();
@@ -318,15 +354,27 @@ fn latex_is_ascii_and_commands_are_whole() {
     assert_eq!(summary.errors, Vec::<String>::new());
     let floats = text(&out, "figures.tex");
     assert!(floats.is_ascii(), "{floats}");
-    assert!(floats.contains("\\caption{$\\approx$ $\\Delta$ \\'{e} ''x'' {[}U+6F22]{[}U+5B57]}"), "{floats}");
+    assert!(
+        floats.contains("\\caption{$\\approx$ $\\Delta$ \\'{e} ''x'' {[}U+6F22]{[}U+5B57]}"),
+        "{floats}"
+    );
     assert!(floats.contains("\\includegraphics{figures/bars.pdf}"), "{floats}");
-    assert!(made(&out, "bars")["remarks"].to_string().contains("2 characters without a LaTeX command"));
+    assert!(
+        made(&out, "bars")["remarks"].to_string().contains("2 characters without a LaTeX command")
+    );
     let paragraph = text(&out, "reproducibility.tex");
     assert!(
-        paragraph.contains("\\texttt{bench suite \\textasciigrave{}demo\\textasciigrave{} -{}-{}set x=\\string\"y\\string\"}, and figures"),
+        paragraph.contains(
+            "\\texttt{bench suite \
+            \\textasciigrave{}demo\\textasciigrave{} \
+            -{}-{}set x=\\string\"y\\string\"}, and figures"
+        ),
         "{paragraph}"
     );
-    assert!(text(&out, "reproducibility.md").contains("`` bench suite `demo` --set x=\"y\" ``, and figures"));
+    assert!(
+        text(&out, "reproducibility.md")
+            .contains("`` bench suite `demo` --set x=\"y\" ``, and figures")
+    );
 }
 
 #[test]
@@ -351,7 +399,9 @@ fn absent_columns_are_answered_with_what_was_meant() {
     assert_eq!(summary.errors.len(), asked.len());
     for ((name, meant), error) in asked.iter().zip(&summary.errors) {
         match meant {
-            Some(meant) => assert!(error.contains(&format!("(did you mean `{meant}`?)")), "{name}: {error}"),
+            Some(meant) => {
+                assert!(error.contains(&format!("(did you mean `{meant}`?)")), "{name}: {error}")
+            }
             None => assert!(!error.contains("did you mean"), "{name}: {error}"),
         }
         let known = error.split("known: ").nth(1).unwrap();

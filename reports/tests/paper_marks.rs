@@ -1,4 +1,5 @@
-//! What marks beside the values of a figure stand for: null baselines by category, levels without defence, frames of lost pictures, legends.
+//! What marks beside the values of a figure stand for: null baselines by category, levels without
+//! defence, frames of lost pictures, legends.
 
 mod common;
 
@@ -25,8 +26,9 @@ fn paper(dir: &Path, lines: &str) -> (PaperSummary, PathBuf) {
 fn rows(out: &Path) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_path(out.join("data/f.csv")).unwrap();
     let head = reader.headers().unwrap().clone();
-    let row =
-        |r: csv::StringRecord| head.iter().map(str::to_owned).zip(r.iter().map(str::to_owned)).collect();
+    let row = |r: csv::StringRecord| {
+        head.iter().map(str::to_owned).zip(r.iter().map(str::to_owned)).collect()
+    };
     reader.records().map(|r| row(r.unwrap())).collect()
 }
 
@@ -47,7 +49,11 @@ fn spec(attack: &str) -> CellSpec {
 }
 
 fn noised(attack: &str, epsilon: f64, seed: u64) -> CellSpec {
-    CellSpec { defenses: vec![Named::new("dp-local").with("epsilon", epsilon)], seed, ..spec(attack) }
+    CellSpec {
+        defenses: vec![Named::new("dp-local").with("epsilon", epsilon)],
+        seed,
+        ..spec(attack)
+    }
 }
 
 /// Cells of batches of 1 and 4, whose null baseline `mean` gets 10 and 14 dB.
@@ -68,10 +74,13 @@ fn categories_of_different_worlds_have_null_baselines_of_their_own() {
     for kind in ["bar", "box"] {
         let dir = tempfile::tempdir().unwrap();
         run(dir.path(), &batches());
-        let (summary, out) = paper(dir.path(), &format!("kind = \"{kind}\"\nx = \"training.batch_size\""));
+        let (summary, out) =
+            paper(dir.path(), &format!("kind = \"{kind}\"\nx = \"training.batch_size\""));
         assert_eq!(summary.errors, Vec::<String>::new());
-        let nulls: Vec<_> = rows(&out).into_iter().filter(|r| r["series"] == "null: mean").collect();
-        let told: Vec<_> = nulls.iter().map(|r| (r["category"].as_str(), r["value"].as_str())).collect();
+        let nulls: Vec<_> =
+            rows(&out).into_iter().filter(|r| r["series"] == "null: mean").collect();
+        let told: Vec<_> =
+            nulls.iter().map(|r| (r["category"].as_str(), r["value"].as_str())).collect();
         assert_eq!(told, [("1", "10"), ("4", "14")], "{kind}");
         assert!(!said(&out).contains("a null baseline is the mean over"), "{}", said(&out));
     }
@@ -83,17 +92,32 @@ fn what_a_null_baseline_pools_is_said() {
     run(dir.path(), &batches());
     let (_, out) = paper(dir.path(), "kind = \"bar\"\nx = \"attack\"");
     let nulls: Vec<_> = rows(&out).into_iter().filter(|r| r["series"] == "null: mean").collect();
-    assert_eq!((nulls.len(), nulls[0]["value"].as_str(), nulls[0]["category"].as_str()), (1, "12", ""));
-    let remark = "a null baseline is the mean over up to 2 sets of images attacked, which differ in";
-    assert!(said(&out).contains(remark) && said(&out).contains("training.batch_size"), "{}", said(&out));
+    assert_eq!(
+        (nulls.len(), nulls[0]["value"].as_str(), nulls[0]["category"].as_str()),
+        (1, "12", "")
+    );
+    let remark =
+        "a null baseline is the mean over up to 2 sets of images attacked, which differ in";
+    assert!(
+        said(&out).contains(remark) && said(&out).contains("training.batch_size"),
+        "{}",
+        said(&out)
+    );
 }
 
 #[test]
 fn boxes_speak_of_no_intervals() {
     let dir = tempfile::tempdir().unwrap();
-    run(dir.path(), &[0, 1].map(|seed| from_spec(noised("a", 1.0, seed), &[20.0, 21.0, 22.0, 23.0])));
+    run(
+        dir.path(),
+        &[0, 1].map(|seed| from_spec(noised("a", 1.0, seed), &[20.0, 21.0, 22.0, 23.0])),
+    );
     let (_, out) = paper(dir.path(), "kind = \"box\"\nnull = \"none\"");
-    assert!(said(&out).contains("one box pools up to 2 cells, which differ in seed"), "{}", said(&out));
+    assert!(
+        said(&out).contains("one box pools up to 2 cells, which differ in seed"),
+        "{}",
+        said(&out)
+    );
     assert!(!said(&out).contains("intervals"), "{}", said(&out));
 }
 
@@ -101,7 +125,8 @@ fn boxes_speak_of_no_intervals() {
 fn a_null_baseline_of_one_world_is_one_value() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &[spec("a"), spec("b")].map(|s| from_spec(s, &[20.0, 21.0, 22.0, 23.0])));
-    let (_, out) = paper(dir.path(), "kind = \"bar\"\nx = \"task.dataset\"\ny = \"null.mean.psnr\"");
+    let (_, out) =
+        paper(dir.path(), "kind = \"bar\"\nx = \"task.dataset\"\ny = \"null.mean.psnr\"");
     assert!(!said(&out).contains("pools"), "{}", said(&out));
 }
 
@@ -120,7 +145,8 @@ fn a_level_is_that_of_its_series_images_and_twins() {
     // An attack that no point shows.
     records.push(from_spec(two(spec("b")), &[90.0, 90.0, 90.0, 90.0]));
     run(dir.path(), &records);
-    let lines = "kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\ncolour = \"client\"";
+    let lines = "kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\ncolour = \
+        \"client\"";
     let (summary, out) = paper(dir.path(), lines);
     assert_eq!(summary.errors, Vec::<String>::new());
     let data = rows(&out);
@@ -133,11 +159,19 @@ fn a_level_is_that_of_its_series_images_and_twins() {
 #[test]
 fn a_curve_says_how_many_images_and_cells_it_is_made_of() {
     let dir = tempfile::tempdir().unwrap();
-    run(dir.path(), &[0, 1].map(|seed| from_spec(noised("a", 1.0, seed), &[12.0, 25.0, 30.0, 31.0])));
-    let (summary, out) = paper(dir.path(), "kind = \"roc\"\nnull = \"nearest\"\ncolour = \"attack\"");
+    run(
+        dir.path(),
+        &[0, 1].map(|seed| from_spec(noised("a", 1.0, seed), &[12.0, 25.0, 30.0, 31.0])),
+    );
+    let (summary, out) =
+        paper(dir.path(), "kind = \"roc\"\nnull = \"nearest\"\ncolour = \"attack\"");
     assert_eq!(summary.errors, Vec::<String>::new());
     assert!(drawn(&out).contains("a (AUC 0.75, n = 4)"), "{}", rows(&out)[0]["auc"]);
-    assert!(said(&out).contains("one curve pools up to 2 cells, which differ in seed"), "{}", said(&out));
+    assert!(
+        said(&out).contains("one curve pools up to 2 cells, which differ in seed"),
+        "{}",
+        said(&out)
+    );
 }
 
 #[test]
@@ -158,7 +192,8 @@ fn fields_show_small_values_and_say_what_rows_are() {
         record.images.iter_mut().for_each(|image| image.scores = scores(at));
     }
     run(dir.path(), &records);
-    let (_, out) = paper(dir.path(), "kind = \"heat-map\"\nrows = \"training.batch_size\"\ny = \"mse\"");
+    let (_, out) =
+        paper(dir.path(), "kind = \"heat-map\"\nrows = \"training.batch_size\"\ny = \"mse\"");
     let svg = drawn(&out);
     assert!(svg.contains(">0.00100<") && svg.contains(">0.00079<") && !svg.contains(">0.00<"));
     assert!(svg.contains("batch size 4") && svg.contains("no defence"));

@@ -24,7 +24,8 @@ fn the_whole_report() {
     golden("cells.csv", &cells);
     every_figure_is_there(folder, &text);
     tidy(&read(&folder.join("records.csv")));
-    let summary: serde_json::Value = serde_json::from_str(&read(&folder.join("summary.json"))).unwrap();
+    let summary: serde_json::Value =
+        serde_json::from_str(&read(&folder.join("summary.json"))).unwrap();
     assert_eq!(summary["cells"].as_array().unwrap().len(), 18);
     assert_eq!(summary["suite"]["planned_cells"], 19);
     assert_eq!(summary["cells"][15]["summary"]["metrics"]["psnr"]["failed"], 8);
@@ -32,8 +33,11 @@ fn the_whole_report() {
 
 /// Both files of each figure named in the text, of the right kind and width, and no others.
 fn every_figure_is_there(folder: &Path, text: &str) {
-    let names: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("![")?.split(']').next()).collect();
-    for kind in ["bars-psnr", "boxes-client", "scatter", "epsilon-psnr", "objective-", "compare-", "grid-"] {
+    let names: Vec<&str> =
+        text.lines().filter_map(|l| l.strip_prefix("![")?.split(']').next()).collect();
+    for kind in
+        ["bars-psnr", "boxes-client", "scatter", "epsilon-psnr", "objective-", "compare-", "grid-"]
+    {
         assert!(names.iter().any(|n| n.starts_with(kind)), "no figure {kind}");
     }
     for name in &names {
@@ -45,7 +49,8 @@ fn every_figure_is_there(folder: &Path, text: &str) {
     assert_eq!(std::fs::read_dir(folder.join("figures")).unwrap().count(), 2 * names.len());
 }
 
-/// One row per image, origin and metric: 15 cells of 8 images and one of 20, each by the attack and four baselines.
+/// One row per image, origin and metric: 15 cells of 8 images and one of 20, each by the attack and
+/// four baselines.
 fn tidy(csv: &str) {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -56,7 +61,8 @@ fn tidy(csv: &str) {
 
 /// The section of a report under `heading`.
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {
-    let from = text.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let from =
+        text.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
     let length = text[from + 3..].find("\n## ").map_or(text.len() - from, |end| end + 4);
     &text[from..from + length]
 }
@@ -72,7 +78,8 @@ fn tasks_have_a_frontier_and_a_course() {
     for name in ["frontier", "frontier-psnr", "training-"] {
         assert!(text.contains(&format!("![{name}")), "no figure {name}");
     }
-    // A diverged training and a defence without a scored attack are listed below the figure and never drawn.
+    // A diverged training and a defence without a scored attack are listed below the figure and
+    // never drawn.
     assert!(text.contains(" Not drawn: "));
     assert!(
         text.contains("prune (data wdbc): training diverged in round 3")
@@ -84,8 +91,12 @@ fn tasks_have_a_frontier_and_a_course() {
             || text.contains("ckks (digits): no attack on it was scored")
     );
     let crashed = frontier.lines().find(|l| l.contains("| digits | ckks |")).unwrap();
-    let why = "inverting-gradients (#8) in capture: out of memory; adaptive-matching (#16) in attack: out of memory";
-    assert!(crashed.contains(&format!("| 1 | {why} | – | – |")) && crashed.ends_with("| – |"), "{crashed}");
+    let why = "inverting-gradients (#8) in capture: out of memory; adaptive-matching (#16) in \
+        attack: out of memory";
+    assert!(
+        crashed.contains(&format!("| 1 | {why} | – | – |")) && crashed.ends_with("| – |"),
+        "{crashed}"
+    );
     assert!(crashed.contains("adaptive-matching, tried, **failed**"));
     // Two attacks tried: each interval at 97.5 %.
     assert!(frontier.contains("25 % (2/8) [6, 63]"));
@@ -113,7 +124,10 @@ fn an_empty_run_has_a_report() {
     info.suite.cells = vec![record("dlg", 0, &[1.0]).id];
     drop(RunStore::create(dir.path(), info).unwrap());
     let text = read(&write_report(dir.path()).unwrap());
-    assert!(text.contains("| cells | 1: 1 not run yet |") && text.contains("No cell has been attacked yet."));
+    assert!(
+        text.contains("| cells | 1: 1 not run yet |")
+            && text.contains("No cell has been attacked yet.")
+    );
 }
 
 #[test]

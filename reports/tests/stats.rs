@@ -24,8 +24,10 @@ fn agrees_with_numpy_and_scipy() {
         close(stats::median(&values).unwrap(), want("median"), 1e-12);
         close(stats::quantile_sorted(&stats::sorted(&values), 0.05).unwrap(), want("q05"), 1e-12);
         let ci = stats::bootstrap_ci(&values, &mut ChaCha12Rng::seed_from_u64(3)).unwrap();
-        let (low, high) = (case["bootstrap"][0].as_f64().unwrap(), case["bootstrap"][1].as_f64().unwrap());
-        // Two Monte-Carlo estimates of one quantile: they agree to a few percent of the interval's width.
+        let (low, high) =
+            (case["bootstrap"][0].as_f64().unwrap(), case["bootstrap"][1].as_f64().unwrap());
+        // Two Monte-Carlo estimates of one quantile: they agree to a few percent of the interval's
+        // width.
         let slack = 0.05 * (high - low);
         close(ci.low, low, slack);
         close(ci.high, high, slack);

@@ -9,7 +9,11 @@ use reports::{CellRecord, Outcome, ReportError, RunStore, fingerprint, merge, wr
 use std::path::Path;
 
 fn three() -> Vec<CellRecord> {
-    vec![record("dlg", 0, &[20.0, 30.5]), record("idlg", 0, &[f64::INFINITY]), record("dlg", 1, &[0.1 + 0.2])]
+    vec![
+        record("dlg", 0, &[20.0, 30.5]),
+        record("idlg", 0, &[f64::INFINITY]),
+        record("dlg", 1, &[0.1 + 0.2]),
+    ]
 }
 
 fn stored(dir: &Path, records: &[CellRecord]) -> RunStore {
@@ -49,7 +53,8 @@ fn torn_at_every_byte_yields_a_prefix() {
     drop(stored(dir.path(), &three()));
     let path = dir.path().join(CELLS);
     let whole = std::fs::read(&path).unwrap();
-    let ends: Vec<_> = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
+    let ends: Vec<_> =
+        whole.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
     for cut in 0..=whole.len() {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let complete = ends.iter().filter(|end| **end <= cut).count();
@@ -71,7 +76,10 @@ fn a_damaged_line_before_the_last_is_named() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replacen("\"trials\":1", "\"trials\":-1", 1)).unwrap();
     let message = RunStore::open(dir.path()).unwrap_err().to_string();
-    assert!(message.contains("cells.jsonl:2:") && message.contains("delete that line"), "{message}");
+    assert!(
+        message.contains("cells.jsonl:2:") && message.contains("delete that line"),
+        "{message}"
+    );
     assert!(!message.contains('\n'));
 }
 
@@ -136,7 +144,9 @@ fn a_killed_writer_leaves_nothing_behind() {
     drop(store);
     let store = RunStore::open(dir.path()).unwrap();
     store.artifacts_dir(&id).unwrap();
-    let names = |d: &Path| std::fs::read_dir(d).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    let names = |d: &Path| {
+        std::fs::read_dir(d).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&artifacts), ["truth.png"]);
     assert!(!names(dir.path()).iter().any(|n| n.to_string_lossy().starts_with(".bench-")));
 }
@@ -168,7 +178,10 @@ fn shards_merge_by_cell() {
     assert!(matches!(merge(&[], &into), Err(ReportError::NothingToMerge)));
     let other = root.path().join("c");
     drop(RunStore::create(&other, info("other suite")).unwrap());
-    assert!(matches!(merge(&[b, other], &root.path().join("x")), Err(ReportError::OtherSuite { .. })));
+    assert!(matches!(
+        merge(&[b, other], &root.path().join("x")),
+        Err(ReportError::OtherSuite { .. })
+    ));
 }
 
 proptest! {

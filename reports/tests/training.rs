@@ -1,4 +1,5 @@
-//! The report of a synthetic training against its golden text, trainings in a bad state, and trainings compared.
+//! The report of a synthetic training against its golden text, trainings in a bad state, and
+//! trainings compared.
 //!
 //! `BENCH_BLESS=1 cargo test --release -p reports --test training` writes the golden files anew.
 
@@ -14,13 +15,22 @@ fn read(path: &Path) -> String {
 
 /// Names of the figures that a text shows; both files of each are there, and no others.
 fn figures(folder: &Path, text: &str) -> Vec<String> {
-    let names: Vec<String> =
-        text.lines().filter_map(|l| Some(l.strip_prefix("![")?.split(']').next()?.to_owned())).collect();
+    let names: Vec<String> = text
+        .lines()
+        .filter_map(|l| Some(l.strip_prefix("![")?.split(']').next()?.to_owned()))
+        .collect();
     for name in &names {
-        assert_eq!(image::open(folder.join(format!("figures/{name}.png"))).unwrap().width(), 990, "{name}");
+        assert_eq!(
+            image::open(folder.join(format!("figures/{name}.png"))).unwrap().width(),
+            990,
+            "{name}"
+        );
         assert!(read(&folder.join(format!("figures/{name}.svg"))).ends_with("</svg>\n"), "{name}");
     }
-    assert_eq!(std::fs::read_dir(folder.join("figures")).map_or(0, Iterator::count), 2 * names.len());
+    assert_eq!(
+        std::fs::read_dir(folder.join("figures")).map_or(0, Iterator::count),
+        2 * names.len()
+    );
     names
 }
 
@@ -28,12 +38,16 @@ fn figures(folder: &Path, text: &str) -> Vec<String> {
 fn the_report_of_a_training() {
     let dir = tempfile::tempdir().unwrap();
     let report =
-        write_training_report(dir.path(), &trainings::about(), &trainings::rounds(0.95, true)).unwrap();
+        write_training_report(dir.path(), &trainings::about(), &trainings::rounds(0.95, true))
+            .unwrap();
     assert_eq!(report, dir.path().join("report/report.md"));
     let text = read(&report);
     golden("training.md", &text);
     let shown = figures(&dir.path().join("report"), &text);
-    assert_eq!(shown, ["rounds-scores", "rounds-loss", "rounds-bytes", "rounds-epsilon", "robustness"]);
+    assert_eq!(
+        shown,
+        ["rounds-scores", "rounds-loss", "rounds-bytes", "rounds-epsilon", "robustness"]
+    );
 }
 
 #[test]
@@ -41,10 +55,18 @@ fn a_later_report_leaves_nothing_stale() {
     let dir = tempfile::tempdir().unwrap();
     write_training_report(dir.path(), &trainings::about(), &trainings::rounds(0.95, true)).unwrap();
     let plain = TrainingInfo { robustness: Vec::new(), ..trainings::about() };
-    let report = write_training_report(dir.path(), &plain, &trainings::rounds(0.95, false)).unwrap();
+    let report =
+        write_training_report(dir.path(), &plain, &trainings::rounds(0.95, false)).unwrap();
     let text = read(&report);
-    assert_eq!(figures(&dir.path().join("report"), &text), ["rounds-scores", "rounds-loss", "rounds-bytes"]);
-    assert!(!text.contains("epsilon") && !text.contains("## Failures") && !text.contains("## Robustness"));
+    assert_eq!(
+        figures(&dir.path().join("report"), &text),
+        ["rounds-scores", "rounds-loss", "rounds-bytes"]
+    );
+    assert!(
+        !text.contains("epsilon")
+            && !text.contains("## Failures")
+            && !text.contains("## Robustness")
+    );
 }
 
 #[test]
@@ -73,7 +95,8 @@ fn odd_numbers_and_empty_trainings_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let text = read(&write_training_report(dir.path(), &TrainingInfo::default(), &[]).unwrap());
     assert!(
-        text.contains("No round has been evaluated yet.") && text.contains("Nothing has been measured yet.")
+        text.contains("No round has been evaluated yet.")
+            && text.contains("Nothing has been measured yet.")
     );
     let odd = |(at, value): (usize, &f64)| RoundRecord {
         round: at,

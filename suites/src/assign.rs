@@ -1,7 +1,8 @@
 //! Writing a value at a dotted path of a cell in JSON form.
 //!
-//! Tables that carry a name (`attack`, `model`, `task`, `training.partition`) may be given as the bare name.
-//! Naming another one drops what belonged to the former: parameters of one attack mean nothing to the next.
+//! Tables that carry a name (`attack`, `model`, `task`, `training.partition`) may be given as the
+//! bare name. Naming another one drops what belonged to the former: parameters of one attack mean
+//! nothing to the next.
 
 use serde_json::{Map, Value, json};
 
@@ -20,7 +21,8 @@ pub(crate) fn head(path: &str) -> Option<&'static str> {
 
 /// A cell with every default and no names yet.
 pub(crate) fn blank() -> Result<Value, SpecError> {
-    serde_json::to_value(CellSpec::new("", "", "")).map_err(|e| SpecError::form("spec", e.to_string()))
+    serde_json::to_value(CellSpec::new("", "", ""))
+        .map_err(|e| SpecError::form("spec", e.to_string()))
 }
 
 /// `attack.name` means the whole table `attack`; every other path means itself.
@@ -31,7 +33,8 @@ pub(crate) fn resolve(path: &str) -> &str {
     }
 }
 
-/// Number of segments after [`resolve`]: wider paths are written first, so that `attack.lr` survives `attack`.
+/// Number of segments after [`resolve`]: wider paths are written first, so that `attack.lr`
+/// survives `attack`.
 pub(crate) fn depth(path: &str) -> usize {
     resolve(path).split('.').count()
 }
@@ -60,7 +63,12 @@ fn each(cell: &mut Value, path: &str, map: &Map<String, Value>) -> Result<(), Sp
 }
 
 /// Merges a table that carries a name; another name starts from fresh parameters.
-fn named(cell: &mut Value, path: &str, key: &str, map: &Map<String, Value>) -> Result<(), SpecError> {
+fn named(
+    cell: &mut Value,
+    path: &str,
+    key: &str,
+    map: &Map<String, Value>,
+) -> Result<(), SpecError> {
     let pointer = format!("/{}", path.replace('.', "/"));
     let old = cell.pointer(&pointer).and_then(|t| t.get(key)).cloned();
     if let Some(name) = map.get(key).filter(|name| old.as_ref() != Some(*name)) {
@@ -85,7 +93,11 @@ fn defenses(path: &str, value: &Value) -> Result<Value, SpecError> {
     match value {
         Value::Array(items) if items.len() > 1 && items.iter().any(is_none) => {
             let problem = "`none` stands beside other defences";
-            Err(SpecError::value(path, problem, "write `none` alone; an axis of choices belongs in [matrix]"))
+            Err(SpecError::value(
+                path,
+                problem,
+                "write `none` alone; an axis of choices belongs in [matrix]",
+            ))
         }
         Value::Array(items) if items.iter().any(is_none) => Ok(json!([])),
         Value::Array(_) => Ok(value.clone()),
@@ -120,7 +132,12 @@ fn set(cell: &mut Value, path: &str, value: Value) -> Result<(), SpecError> {
                 *at = table;
                 return Ok(());
             }
-            _ => return Err(SpecError::form(&known, format!("is not a table, so it has no `{segment}`"))),
+            _ => {
+                return Err(SpecError::form(
+                    &known,
+                    format!("is not a table, so it has no `{segment}`"),
+                ));
+            }
         };
     }
     *at = value;
@@ -138,10 +155,17 @@ pub(crate) fn check_path(path: &str) -> Result<(), SpecError> {
             Value::Object(map) if !free => {
                 let known = || map.keys().map(String::as_str);
                 let place = if walked.is_empty() { "cell" } else { &walked };
-                at = map.get(segment).ok_or_else(|| SpecError::unknown_key(place, segment, known()))?;
+                at = map
+                    .get(segment)
+                    .ok_or_else(|| SpecError::unknown_key(place, segment, known()))?;
             }
             Value::Object(_) | Value::Array(_) => return Ok(()),
-            _ => return Err(SpecError::form(&walked, format!("is not a table, so it has no `{segment}`"))),
+            _ => {
+                return Err(SpecError::form(
+                    &walked,
+                    format!("is not a table, so it has no `{segment}`"),
+                ));
+            }
         }
         walked = join(&walked, segment);
     }

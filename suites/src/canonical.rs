@@ -1,7 +1,8 @@
 //! Canonical JSON: the one text that equal specs share, and the hashes taken of it.
 //!
-//! Keys are sorted by their bytes, there is no white space, and a number is written the same way however
-//! it was typed (`1`, `1.0` and `1e0` are one number), so that an id does not depend on spelling.
+//! Keys are sorted by their bytes, there is no white space, and a number is written the same way
+//! however it was typed (`1`, `1.0` and `1e0` are one number), so that an id does not depend on
+//! spelling.
 
 use serde_json::{Number, Value, json};
 
@@ -37,10 +38,11 @@ fn world_value(spec: &CellSpec) -> Value {
     })
 }
 
-/// JSON of a spec or a part of one. Only a parameter called `name` or a path that is not UTF-8 could fail,
-/// and [`CellSpec::check`] refuses both.
+/// JSON of a spec or a part of one. Only a parameter called `name` or a path that is not UTF-8
+/// could fail, and [`CellSpec::check`] refuses both.
 fn value<T: serde::Serialize>(part: &T) -> Value {
-    serde_json::to_value(part).unwrap_or_else(|error| json!({ "unserialisable": error.to_string() }))
+    serde_json::to_value(part)
+        .unwrap_or_else(|error| json!({ "unserialisable": error.to_string() }))
 }
 
 /// Canonical JSON of any value.
@@ -102,7 +104,8 @@ mod tests {
     #[test]
     fn one_text_whatever_the_spelling() {
         let spelt = json!({ "b": [1.0, -0.0, 1e-5, 0.1, 1e300, u64::MAX], "a": { "z": null, "y": "\"\n" } });
-        let expected = r#"{"a":{"y":"\"\n","z":null},"b":[1,0,1e-5,1e-1,1e300,18446744073709551615]}"#;
+        let expected =
+            r#"{"a":{"y":"\"\n","z":null},"b":[1,0,1e-5,1e-1,1e300,18446744073709551615]}"#;
         assert_eq!(text(&spelt), expected);
         let again: Value = serde_json::from_str(expected).unwrap();
         assert_eq!(text(&again), expected);

@@ -78,7 +78,9 @@ pub(crate) fn partition(path: &str, partition: Partition) -> Checked {
         Partition::Dirichlet { alpha } => {
             range(&format!("{path}.alpha"), alpha, alpha > 0.0, "above 0", "0.5")
         }
-        Partition::Shards { per_client } => at_least_one(&format!("{path}.per_client"), Some(per_client)),
+        Partition::Shards { per_client } => {
+            at_least_one(&format!("{path}.per_client"), Some(per_client))
+        }
         Partition::Iid | Partition::ByIdentity => Ok(()),
     }
 }
@@ -94,9 +96,15 @@ impl TrainingSpec {
         at_least_one("training.local_epochs", Some(self.local_epochs))?;
         at_least_one("training.local_examples", self.local_examples)?;
         if let Some(held) = self.local_examples.filter(|held| *held < self.batch_size) {
-            let problem =
-                format!("a client holds {held} examples, fewer than one batch of {}", self.batch_size);
-            return fail("training.local_examples", problem, "raise it, or lower `training.batch_size`");
+            let problem = format!(
+                "a client holds {held} examples, fewer than one batch of {}",
+                self.batch_size
+            );
+            return fail(
+                "training.local_examples",
+                problem,
+                "raise it, or lower `training.batch_size`",
+            );
         }
         range("training.lr", self.lr, self.lr > 0.0, "above 0", "0.01")?;
         range(
@@ -106,7 +114,13 @@ impl TrainingSpec {
             "at least 0 and below 1",
             "0.9",
         )?;
-        range("training.weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0", "0.0005")?;
+        range(
+            "training.weight_decay",
+            self.weight_decay,
+            self.weight_decay >= 0.0,
+            "at least 0",
+            "0.0005",
+        )?;
         partition("training.partition", self.partition)
     }
 }
@@ -154,7 +168,11 @@ pub(crate) fn at_least_one(path: &str, count: Option<usize>) -> Checked {
 pub(crate) fn range(path: &str, value: f64, good: bool, allowed: &str, example: &str) -> Checked {
     match good && value.is_finite() {
         true => Ok(()),
-        false => fail(path, format!("must be {allowed}, got {value}"), format!("write such as {example}")),
+        false => fail(
+            path,
+            format!("must be {allowed}, got {value}"),
+            format!("write such as {example}"),
+        ),
     }
 }
 
@@ -193,7 +211,9 @@ mod tests {
             ("training.lr: ", |s| s.training.lr = f64::INFINITY),
             ("training.momentum: ", |s| s.training.momentum = 1.0),
             ("training.weight_decay: ", |s| s.training.weight_decay = -1.0),
-            ("training.partition.alpha: ", |s| s.training.partition = Partition::Dirichlet { alpha: 0.0 }),
+            ("training.partition.alpha: ", |s| {
+                s.training.partition = Partition::Dirichlet { alpha: 0.0 }
+            }),
             ("training.partition.per_client: ", |s| {
                 s.training.partition = Partition::Shards { per_client: 0 }
             }),
@@ -201,12 +221,19 @@ mod tests {
             ("facts: ", |s| s.facts.push(Fact::BatchSize)),
             ("attack.name: ", |s| s.attack.name.clear()),
             ("trials: ", |s| s.trials = 0),
-            ("utility.rounds: ", |s| s.utility = Some(UtilitySpec { rounds: 0, ..UtilitySpec::default() })),
-            ("utility.lr: ", |s| s.utility = Some(UtilitySpec { lr: -1.0, ..UtilitySpec::default() })),
+            ("utility.rounds: ", |s| {
+                s.utility = Some(UtilitySpec { rounds: 0, ..UtilitySpec::default() })
+            }),
+            ("utility.lr: ", |s| {
+                s.utility = Some(UtilitySpec { lr: -1.0, ..UtilitySpec::default() })
+            }),
         ];
         for (path, spoil) in cases {
             let line = said(spoil);
-            assert!(line.starts_with(path) && line.contains("; ") && !line.contains('\n'), "{line}");
+            assert!(
+                line.starts_with(path) && line.contains("; ") && !line.contains('\n'),
+                "{line}"
+            );
         }
     }
 

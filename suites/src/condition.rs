@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn misspelt_conditions_are_refused() {
         assert!(
-            check("source", &json!("gradient")).unwrap_err().to_string().contains("did you mean `gradients`")
+            check("source", &json!("gradient"))
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean `gradients`")
         );
         assert!(check("sauce", &json!("gradients")).is_err());
         assert!(check("defenses", &json!(["none", "prune"])).is_ok());

@@ -101,7 +101,12 @@ impl Document {
     }
 
     /// Refuses keys of `table` (at `path`) that are not among `known`.
-    pub fn only(&self, table: &Map<String, Value>, path: &str, known: &[&str]) -> Result<(), SpecError> {
+    pub fn only(
+        &self,
+        table: &Map<String, Value>,
+        path: &str,
+        known: &[&str],
+    ) -> Result<(), SpecError> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => {
@@ -150,12 +155,12 @@ impl Reader<'_> {
         Ok(match value.get_ref() {
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Boolean(flag) => Value::from(*flag),
-            DeValue::Integer(digits) => {
-                integer(digits).ok_or_else(|| wrong(format!("`{digits}` does not fit in 64 bits")))?
-            }
+            DeValue::Integer(digits) => integer(digits)
+                .ok_or_else(|| wrong(format!("`{digits}` does not fit in 64 bits")))?,
             DeValue::Float(digits) => {
                 let number = digits.as_str().parse().ok().and_then(Number::from_f64);
-                let found = number.ok_or_else(|| wrong(format!("`{digits}` is not a finite number")))?;
+                let found =
+                    number.ok_or_else(|| wrong(format!("`{digits}` is not a finite number")))?;
                 Value::Number(found)
             }
             DeValue::Datetime(when) => {
@@ -194,7 +199,8 @@ mod tests {
 
     #[test]
     fn keeps_values_order_and_lines() {
-        let text = "[matrix]\nsource = [\"b\", \"a\"]\n\"x.y\" = [\n  1_000,\n  0x10,\n  2.5e-1,\n]\n[[include]]\ntrials = 3\n";
+        let text = "[matrix]\nsource = [\"b\", \"a\"]\n\"x.y\" = [\n  1_000,\n  0x10,\n  \
+            2.5e-1,\n]\n[[include]]\ntrials = 3\n";
         let document = Document::parse("t.toml", text).unwrap();
         assert_eq!(document.root["matrix"]["x.y"], json!([1000, 16, 0.25]));
         assert_eq!(document.root["matrix"].as_object().unwrap().keys().next().unwrap(), "source");

@@ -23,22 +23,24 @@ pub struct Entry<T: ?Sized + 'static> {
 /// The entry called `name`.
 ///
 /// # Errors
-/// [`SpecError::UnknownName`], which suggests the nearest name and lists all; `what` is the kind of thing
-/// ("attack").
+/// [`SpecError::UnknownName`], which suggests the nearest name and lists all; `what` is the kind of
+/// thing ("attack").
 pub fn find<'a, T: ?Sized>(
     what: &'static str,
     entries: &'a [&'a Entry<T>],
     name: &str,
 ) -> Result<&'a Entry<T>, SpecError> {
     let found = entries.iter().find(|entry| entry.name == name);
-    found.copied().ok_or_else(|| SpecError::unknown_name(what, name, entries.iter().map(|entry| entry.name)))
+    found
+        .copied()
+        .ok_or_else(|| SpecError::unknown_name(what, name, entries.iter().map(|entry| entry.name)))
 }
 
 /// Reads the parameters of `entry` into its own struct (`#[serde(deny_unknown_fields)]`).
 ///
 /// # Errors
-/// [`SpecError::UnknownKey`] with a suggestion, or [`SpecError::Form`] naming the parameter and what was
-/// expected. What a `TryFrom` of the struct says is passed on in its own words.
+/// [`SpecError::UnknownKey`] with a suggestion, or [`SpecError::Form`] naming the parameter and
+/// what was expected. What a `TryFrom` of the struct says is passed on in its own words.
 pub fn params<P: DeserializeOwned>(entry: &str, map: &Map<String, Value>) -> Result<P, SpecError> {
     crate::read::value(entry, &Value::Object(map.clone()))
 }
@@ -125,7 +127,10 @@ mod tests {
         assert_eq!(build(json!({})), Ok(4.0));
         assert_eq!(build(json!({ "side": 3 })), Ok(9.0));
         let missing = find("shape", SHAPES, "sqare").err().map(|e| e.to_string());
-        assert_eq!(missing.as_deref(), Some("unknown shape `sqare` (did you mean `square`?); known: square"));
+        assert_eq!(
+            missing.as_deref(),
+            Some("unknown shape `sqare` (did you mean `square`?); known: square")
+        );
     }
 
     #[test]
@@ -135,11 +140,17 @@ mod tests {
             said(json!({ "sid": 3 })),
             "square: unknown key `sid` (did you mean `side`?); known: side, unit"
         );
-        assert_eq!(said(json!({ "side": "x" })), "square.side: invalid type: string \"x\", expected f64");
+        assert_eq!(
+            said(json!({ "side": "x" })),
+            "square.side: invalid type: string \"x\", expected f64"
+        );
         assert_eq!(
             said(json!({ "unit": "inhc" })),
             "square.unit: unknown value `inhc` (did you mean `inch`?); known: metre, inch"
         );
-        assert_eq!(said(json!({ "side": -1 })), "square: side: must be at least 0, got -1; write such as 2");
+        assert_eq!(
+            said(json!({ "side": -1 })),
+            "square: side: must be at least 0, got -1; write such as 2"
+        );
     }
 }

@@ -74,7 +74,8 @@ pub enum SpecError {
     },
     /// Two cells that are the same experiment.
     #[error(
-        "{first} and {second} are the same experiment (cell {id}); drop one, or let them differ in a field"
+        "{first} and {second} are the same experiment (cell {id}); drop one, or let them differ \
+         in a field"
     )]
     Duplicate {
         /// The id that both have.
@@ -86,7 +87,8 @@ pub enum SpecError {
     },
     /// A suite whose matrix multiplies beyond what a run can hold.
     #[error(
-        "the matrix has {cells} cells, more than the {limit} allowed; split the suite or shorten an axis"
+        "the matrix has {cells} cells, more than the {limit} allowed; split the suite or shorten \
+         an axis"
     )]
     TooManyCells {
         /// The product of the axes, as words where it overflows.
@@ -96,14 +98,19 @@ pub enum SpecError {
     },
     /// A suite in which every cell is excluded.
     #[error(
-        "the suite has no cells: every combination is excluded; loosen an [[exclude]] or add an [[include]]"
+        "the suite has no cells: every combination is excluded; loosen an [[exclude]] or add an \
+         [[include]]"
     )]
     NoCells,
 }
 
 impl SpecError {
     /// A value out of range: `path` is the dotted field, `remedy` says what to write instead.
-    pub fn value(path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn value(
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         SpecError::Value { path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
@@ -171,7 +178,10 @@ pub fn did_you_mean<'a, S: AsRef<str>>(name: &str, candidates: &'a [S]) -> Optio
         (distance <= allowed || begins).then_some(distance)
     };
     let scored = candidates.iter().map(AsRef::as_ref);
-    scored.filter_map(|c| close(c).map(|d| (d, c))).min_by_key(|(distance, _)| *distance).map(|(_, c)| c)
+    scored
+        .filter_map(|c| close(c).map(|d| (d, c)))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, c)| c)
 }
 
 fn hint(name: &str, known: &[String]) -> String {
@@ -201,7 +211,10 @@ mod tests {
     #[test]
     fn places_wrap_and_unwrap() {
         let error = SpecError::unknown_name("attack", "dgl", ["dlg"]).at("a.toml", 7);
-        assert_eq!(error.to_string(), "a.toml:7: unknown attack `dgl` (did you mean `dlg`?); known: dlg");
+        assert_eq!(
+            error.to_string(),
+            "a.toml:7: unknown attack `dgl` (did you mean `dlg`?); known: dlg"
+        );
         assert!(matches!(error.cause(), SpecError::UnknownName { .. }));
     }
 }

@@ -1,4 +1,5 @@
-//! From a plan to cells: the product of the axes, less what is excluded, and what is included beside it.
+//! From a plan to cells: the product of the axes, less what is excluded, and what is included
+//! beside it.
 
 use serde_json::Value;
 
@@ -23,7 +24,10 @@ pub(crate) struct Origin {
 }
 
 /// All cells of `plan`, matrix first, in file order.
-pub(crate) fn expand(document: &Document, plan: &Plan) -> Result<Vec<(CellSpec, Origin)>, SpecError> {
+pub(crate) fn expand(
+    document: &Document,
+    plan: &Plan,
+) -> Result<Vec<(CellSpec, Origin)>, SpecError> {
     let base = Draft::start(document, plan)?;
     let mut cells = Vec::new();
     // Without a matrix the defaults themselves are the cell, unless cells are listed one by one.
@@ -100,7 +104,8 @@ fn choose(plan: &Plan, index: usize) -> (Vec<Assignment>, String) {
         });
     }
     chosen.reverse();
-    let words: Vec<_> = chosen.iter().map(|a| format!("{} = {}", a.path, short(&a.value))).collect();
+    let words: Vec<_> =
+        chosen.iter().map(|a| format!("{} = {}", a.path, short(&a.value))).collect();
     let label = match words.is_empty() {
         true => format!("cell {}", index + 1),
         false => format!("cell {} ({})", index + 1, words.join(", ")),
@@ -142,13 +147,15 @@ impl Draft {
     fn write(&mut self, document: &Document, assignments: &[Assignment]) -> Result<(), SpecError> {
         for Assignment { path, value, key } in assignments {
             self.origin.trail.push((path.clone(), key.clone()));
-            assign(&mut self.cell, path, value).map_err(|error| self.origin.blame(document, error))?;
+            assign(&mut self.cell, path, value)
+                .map_err(|error| self.origin.blame(document, error))?;
         }
         Ok(())
     }
 
     fn finish(self, document: &Document) -> Result<(CellSpec, Origin), SpecError> {
-        let spec = read::value("", &self.cell).map_err(|error| self.origin.blame(document, error))?;
+        let spec =
+            read::value("", &self.cell).map_err(|error| self.origin.blame(document, error))?;
         Ok((spec, self.origin))
     }
 }
@@ -165,7 +172,9 @@ impl Origin {
             SpecError::UnknownKey { place, key, .. } => (read::join(place, key), Some(key.clone())),
             _ => (String::new(), None),
         };
-        match self.writer(document, &path).or_else(|| self.holder(document, key.as_deref().unwrap_or(&path)))
+        match self
+            .writer(document, &path)
+            .or_else(|| self.holder(document, key.as_deref().unwrap_or(&path)))
         {
             Some(Some(key)) => document.blame(&key, error),
             Some(None) => error,
@@ -173,12 +182,16 @@ impl Origin {
         }
     }
 
-    /// The last assignment at, above or below `path`: its key in the file, or `None` for an override.
+    /// The last assignment at, above or below `path`: its key in the file, or `None` for an
+    /// override.
     fn writer(&self, document: &Document, path: &str) -> Option<Option<String>> {
         let touches = |written: &str| match path.strip_prefix(written) {
             Some("") => Some(String::new()),
             Some(rest) if !written.is_empty() => rest.strip_prefix('.').map(str::to_owned),
-            _ => written.strip_prefix(path).filter(|rest| rest.starts_with('.')).map(|_| String::new()),
+            _ => written
+                .strip_prefix(path)
+                .filter(|rest| rest.starts_with('.'))
+                .map(|_| String::new()),
         };
         let mut touching =
             self.trail.iter().rev().filter_map(|(written, key)| Some((touches(written)?, key)));
@@ -195,8 +208,8 @@ impl Origin {
             .or(wide.map(Some))
     }
 
-    /// The last assignment whose table has the key that ends `path`: for errors that speak of an entry
-    /// ("dlg.iteratons") instead of a path.
+    /// The last assignment whose table has the key that ends `path`: for errors that speak of an
+    /// entry ("dlg.iteratons") instead of a path.
     fn holder(&self, document: &Document, path: &str) -> Option<Option<String>> {
         let last = path.rsplit('.').next().filter(|key| !key.is_empty())?;
         self.trail.iter().rev().find_map(|(written, key)| {

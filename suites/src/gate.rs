@@ -10,13 +10,15 @@ use crate::read::{self, join};
 /// The image metrics that a gate can watch; `lpips` means every network's.
 pub const GATE_METRICS: [&str; 4] = ["psnr", "ssim", "lpips", "label_match"];
 
-/// Thresholds beyond which a difference between two runs is a regression, and how sure the comparison must be.
+/// Thresholds beyond which a difference between two runs is a regression, and how sure the
+/// comparison must be.
 ///
 /// Every key of `[gate]` may be left out.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gate {
-    /// Probability of any alarm at all where nothing changed (family-wise error); in (0, 0.5]. Default 0.05.
+    /// Probability of any alarm at all where nothing changed (family-wise error); in (0, 0.5].
+    /// Default 0.05.
     pub alpha: f64,
     /// Image metrics that may raise an alarm, out of [`GATE_METRICS`]. Default all.
     pub metrics: Vec<String>,
@@ -34,9 +36,11 @@ pub struct Gate {
     pub slower: f64,
     /// Cells below so many seconds in both runs say nothing about speed; at least 0. Default 1.
     pub min_seconds: f64,
-    /// What a cell, or a metric of one, that was measured before and is not any more amounts to. Default `"fail"`.
+    /// What a cell, or a metric of one, that was measured before and is not any more amounts to.
+    /// Default `"fail"`.
     pub missing: Severity,
-    /// What an effect beyond its tolerance amounts to that too few units were there to test. Default `"warn"`.
+    /// What an effect beyond its tolerance amounts to that too few units were there to test.
+    /// Default `"warn"`.
     pub untested: Severity,
 }
 
@@ -69,11 +73,13 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// The gate of the suite with this text, such as the one kept in a run folder; `file` names it in errors. Text that is no TOML (a run
-    /// described by flags has no suite file) has the default gate.
+    /// The gate of the suite with this text, such as the one kept in a run folder; `file` names it
+    /// in errors. Text that is no TOML (a run described by flags has no suite file) has the default
+    /// gate.
     ///
     /// # Errors
-    /// One line with file and line: unknown keys and metrics, values of the wrong type or out of range.
+    /// One line with file and line: unknown keys and metrics, values of the wrong type or out of
+    /// range.
     pub fn of_suite_text(file: &str, text: &str) -> Result<Gate, SpecError> {
         match Document::parse(file, text) {
             Ok(document) => Gate::read(&document),
@@ -97,7 +103,8 @@ impl Gate {
         Ok(gate)
     }
 
-    /// How far the mean of the image metric `name`, such as `lpips-vgg`, may move; `None` for one that the gate does not watch.
+    /// How far the mean of the image metric `name`, such as `lpips-vgg`, may move; `None` for one
+    /// that the gate does not watch.
     pub fn tolerance(&self, name: &str) -> Option<f64> {
         let kind = if name.starts_with("lpips-") { "lpips" } else { name };
         let watched = self.metrics.iter().any(|m| m == kind);
@@ -111,8 +118,9 @@ impl Gate {
         watched.then_some(tolerance)
     }
 
-    /// Differences in the image metric `name` of less than this are rounding: a test ranks them as zero. Parallel sums differ in their last
-    /// digits, and attacks amplify that: 0.05 dB of PSNR, 0.002 of SSIM and LPIPS, and never more than a tenth of the tolerance; 0 for others.
+    /// Differences in the image metric `name` of less than this are rounding: a test ranks them as
+    /// zero. Parallel sums differ in their last digits, and attacks amplify that: 0.05 dB of PSNR,
+    /// 0.002 of SSIM and LPIPS, and never more than a tenth of the tolerance; 0 for others.
     pub fn rounding(&self, name: &str) -> f64 {
         let kind = if name.starts_with("lpips-") { "lpips" } else { name };
         let (floor, tolerance) = match kind {
@@ -138,12 +146,19 @@ impl Gate {
     fn check(&self) -> Result<(), (&'static str, SpecError)> {
         let within = |key: &'static str, value: f64, low: f64, high: f64, remedy: &str| {
             let fine = value.is_finite() && value >= low && value <= high;
-            let wrong = || SpecError::value(join("gate", key), format!("{value} is out of range"), remedy);
+            let wrong =
+                || SpecError::value(join("gate", key), format!("{value} is out of range"), remedy);
             if fine { Ok(()) } else { Err((key, wrong())) }
         };
         let at_least_0 = "write a number from 0 up";
         let share = "write a number from 0 to 1";
-        within("alpha", self.alpha, f64::MIN_POSITIVE, 0.5, "write a number above 0 and at most 0.5")?;
+        within(
+            "alpha",
+            self.alpha,
+            f64::MIN_POSITIVE,
+            0.5,
+            "write a number above 0 and at most 0.5",
+        )?;
         within("psnr", self.psnr, 0.0, f64::MAX, at_least_0)?;
         within("ssim", self.ssim, 0.0, 2.0, "write a number from 0 to 2")?;
         within("lpips", self.lpips, 0.0, f64::MAX, at_least_0)?;
@@ -152,7 +167,9 @@ impl Gate {
         within("slower", self.slower, 1.0, f64::MAX, "write a ratio from 1 up, such as 1.25")?;
         within("min_seconds", self.min_seconds, 0.0, f64::MAX, at_least_0)?;
         match self.metrics.iter().find(|name| !GATE_METRICS.contains(&name.as_str())) {
-            Some(name) => Err(("metrics", SpecError::unknown_name("metric of [gate]", name, GATE_METRICS))),
+            Some(name) => {
+                Err(("metrics", SpecError::unknown_name("metric of [gate]", name, GATE_METRICS)))
+            }
             None => Ok(()),
         }
     }
@@ -171,15 +188,22 @@ mod tests {
         let gate = Gate::of_suite_text("t.toml", "[gate]\npsnr = 1\nmissing = \"warn\"\n").unwrap();
         assert_eq!(gate, Gate { psnr: 1.0, missing: Severity::Warn, ..Gate::default() });
         assert_eq!(Gate::of_suite_text("t.toml", "6417448bf633b739\n").unwrap(), Gate::default());
-        assert_eq!(Gate::of_suite_text("t.toml", "[suite]\nname = \"a\"\n").unwrap(), Gate::default());
+        assert_eq!(
+            Gate::of_suite_text("t.toml", "[suite]\nname = \"a\"\n").unwrap(),
+            Gate::default()
+        );
     }
 
     #[test]
     fn mistakes_are_one_line_with_their_place() {
         assert!(
-            said("[gate]\npsrn = 1").starts_with("t.toml:2: gate: unknown key `psrn` (did you mean `psnr`?)")
+            said("[gate]\npsrn = 1")
+                .starts_with("t.toml:2: gate: unknown key `psrn` (did you mean `psnr`?)")
         );
-        assert!(said("[gate]\n\nalpha = 0").starts_with("t.toml:3: gate.alpha: 0 is out of range; write"));
+        assert!(
+            said("[gate]\n\nalpha = 0")
+                .starts_with("t.toml:3: gate.alpha: 0 is out of range; write")
+        );
         assert!(said("[gate]\nslower = 0.8").contains("write a ratio from 1 up"));
         assert!(said("[gate]\nmissing = \"fial\"").contains("did you mean `fail`?"));
         assert!(said("[gate]\nmetrics = [\"psnr\", \"sim\"]").contains("did you mean `ssim`?"));

@@ -1,6 +1,6 @@
-//! The language of experiments: what one cell of a benchmark is ([`CellSpec`]), how a suite file expands to
-//! cells ([`Suite`]), how implementations are registered and found by name ([`Entry`]), and where all
-//! randomness comes from ([`rng::stream`]).
+//! The language of experiments: what one cell of a benchmark is ([`CellSpec`]), how a suite file
+//! expands to cells ([`Suite`]), how implementations are registered and found by name ([`Entry`]),
+//! and where all randomness comes from ([`rng::stream`]).
 //!
 //! Nothing here touches tensors or data: a suite can be read, checked and counted on any machine.
 

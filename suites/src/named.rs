@@ -85,9 +85,9 @@ impl PartitionTable {
         let partition = match self.kind.as_str() {
             "iid" => Partition::Iid,
             "by-identity" => Partition::ByIdentity,
-            "dirichlet" => {
-                Partition::Dirichlet { alpha: self.alpha.ok_or("`dirichlet` needs `alpha`, such as 0.5")? }
-            }
+            "dirichlet" => Partition::Dirichlet {
+                alpha: self.alpha.ok_or("`dirichlet` needs `alpha`, such as 0.5")?,
+            },
             "shards" => Partition::Shards {
                 per_client: self.per_client.ok_or("`shards` needs `per_client`, such as 2")?,
             },
@@ -107,7 +107,8 @@ impl PartitionTable {
 
 impl Serialize for Partition {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let table = |kind: &str, alpha, per_client| PartitionTable { kind: kind.into(), alpha, per_client };
+        let table =
+            |kind: &str, alpha, per_client| PartitionTable { kind: kind.into(), alpha, per_client };
         match *self {
             Partition::Iid => table("iid", None, None),
             Partition::Dirichlet { alpha } => table("dirichlet", Some(alpha), None),

@@ -6,8 +6,8 @@ use crate::SpecError;
 use crate::assign::check_path;
 use crate::document::Document;
 
-/// Path and value of `PATH=VALUE`. The value is read as TOML (a number, a list, a table); what is not
-/// TOML is a plain string, so that names need no quotes.
+/// Path and value of `PATH=VALUE`. The value is read as TOML (a number, a list, a table); what is
+/// not TOML is a plain string, so that names need no quotes.
 ///
 /// # Errors
 /// No `=`, a path that no cell has, or a number that is not finite.

@@ -1,4 +1,5 @@
-//! What a suite file, a profile and the overrides ask for together, before anything is multiplied out.
+//! What a suite file, a profile and the overrides ask for together, before anything is multiplied
+//! out.
 
 use serde_json::{Map, Value};
 
@@ -43,14 +44,16 @@ pub(crate) struct Plan {
     pub include: Vec<(String, Vec<Assignment>)>,
     /// Written over every cell.
     pub overrides: Vec<Assignment>,
-    /// Overrides that replaced an axis by one value: included cells, which have no axes, take it too.
+    /// Overrides that replaced an axis by one value: included cells, which have no axes, take it
+    /// too.
     pub fixed: Vec<Assignment>,
     /// Whether a `[matrix]` was given at all.
     pub has_matrix: bool,
 }
 
 /// Keys of a profile.
-pub(crate) const PROFILE_KEYS: [&str; 5] = ["description", "defaults", "matrix", "exclude", "include"];
+pub(crate) const PROFILE_KEYS: [&str; 5] =
+    ["description", "defaults", "matrix", "exclude", "include"];
 
 impl Plan {
     /// Reads the plan of `document` under `profile`, changed by `overrides`.
@@ -64,7 +67,8 @@ impl Plan {
         let profiles = document.table(&document.root, "profiles", "profiles")?;
         for name in profiles.into_iter().flat_map(Map::keys) {
             let path = join("profiles", name);
-            let table = profiles.and_then(|p| document.table(p, name, &path).transpose()).transpose()?;
+            let table =
+                profiles.and_then(|p| document.table(p, name, &path).transpose()).transpose()?;
             let table = table.unwrap_or(&document.root);
             document.only(table, &path, &PROFILE_KEYS)?;
             if profile == Some(name) {
@@ -118,7 +122,8 @@ impl Plan {
     fn change(&mut self, path: &str, value: &Value) -> Result<(), SpecError> {
         check_path(path)?;
         let same = |axis: &&mut Axis| resolve(&axis.path) == resolve(path);
-        let assignment = |value: &Value| Assignment { path: path.into(), value: value.clone(), key: None };
+        let assignment =
+            |value: &Value| Assignment { path: path.into(), value: value.clone(), key: None };
         let Some(axis) = self.axes.iter_mut().find(same) else {
             self.overrides.push(assignment(value));
             return Ok(());
@@ -127,7 +132,9 @@ impl Plan {
             path: path.into(),
             options: match value {
                 // No defence at all is one choice, not an empty axis.
-                Value::Array(items) if items.is_empty() && path == "defenses" => vec![value.clone()],
+                Value::Array(items) if items.is_empty() && path == "defenses" => {
+                    vec![value.clone()]
+                }
                 Value::Array(items) => items.clone(),
                 one => vec![one.clone()],
             },

@@ -8,8 +8,8 @@ const CONTEXT: &str = "federated leakage benchmark 2025 random streams v1";
 
 /// An independent random stream, bit-identical on every machine for the same three arguments.
 ///
-/// `key` says whose stream it is (a cell's `world_key`, an id), `purpose` what it is drawn for ("weights",
-/// "batch", "restart 3"), so that no draw depends on the order of others.
+/// `key` says whose stream it is (a cell's `world_key`, an id), `purpose` what it is drawn for
+/// ("weights", "batch", "restart 3"), so that no draw depends on the order of others.
 pub fn stream(seed: u64, key: &str, purpose: &str) -> ChaCha12Rng {
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     hasher.update(&seed.to_le_bytes());
@@ -30,7 +30,8 @@ mod tests {
     fn same_arguments_same_stream() {
         let draw = |s, k, p| stream(s, k, p).next_u64();
         assert_eq!(draw(7, "cell", "weights"), draw(7, "cell", "weights"));
-        let others = [draw(8, "cell", "weights"), draw(7, "cel", "lweights"), draw(7, "cell", "batch")];
+        let others =
+            [draw(8, "cell", "weights"), draw(7, "cel", "lweights"), draw(7, "cell", "batch")];
         assert!(others.iter().all(|d| *d != draw(7, "cell", "weights")));
     }
 

@@ -22,7 +22,8 @@ pub struct Named {
     pub params: Map<String, Value>,
 }
 
-/// One experiment: who trains what on which data, what is captured, what defends it and what attacks it.
+/// One experiment: who trains what on which data, what is captured, what defends it and what
+/// attacks it.
 ///
 /// Every field is serialised, so that a record says all it depended on.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -44,7 +45,8 @@ pub struct CellSpec {
     pub defenses: Vec<Named>,
     /// The attack.
     pub attack: Named,
-    /// Federated training that measures what the defences cost in accuracy; `None` measures only the attacked model.
+    /// Federated training that measures what the defences cost in accuracy; `None` measures only
+    /// the attacked model.
     pub utility: Option<UtilitySpec>,
     /// Independent captures (images or clients attacked), run as one batch; at least 1.
     pub trials: usize,
@@ -142,9 +144,11 @@ pub struct TrainingSpec {
     pub partition: Partition,
 }
 
-/// A federation trained with the defences in the loop, from the same weights as the attacked one, to measure their utility.
+/// A federation trained with the defences in the loop, from the same weights as the attacked one,
+/// to measure their utility.
 ///
-/// It is the deployment that privacy budgets are composed over: its rounds, steps and sampling rate set the noise, in the captured round too.
+/// It is the deployment that privacy budgets are composed over: its rounds, steps and sampling rate
+/// set the noise, in the captured round too.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct UtilitySpec {
@@ -185,7 +189,8 @@ impl Default for UtilitySpec {
 pub enum Partition {
     /// `"iid"`: uniformly at random.
     Iid,
-    /// `"dirichlet"`: class proportions of each client drawn from Dirichlet(alpha) (Hsu et al., 2019).
+    /// `"dirichlet"`: class proportions of each client drawn from Dirichlet(alpha) (Hsu et al.,
+    /// 2019).
     Dirichlet {
         /// Concentration; above 0, smaller is more skewed.
         alpha: f64,
@@ -310,8 +315,9 @@ words!(
 );
 
 impl CellSpec {
-    /// A cell with the defaults of every field but these three names: one client, batch 1, one epoch of
-    /// plain SGD at 0.01, gradients seen by the server, which knows what the protocol told the clients.
+    /// A cell with the defaults of every field but these three names: one client, batch 1, one
+    /// epoch of plain SGD at 0.01, gradients seen by the server, which knows what the protocol told
+    /// the clients.
     pub fn new(dataset: &str, model: &str, attack: &str) -> Self {
         CellSpec {
             task: TaskSpec {
@@ -345,8 +351,9 @@ impl CellSpec {
         CellId::of(&crate::canonical::cell(self))
     }
 
-    /// Hash of task, model, training, source, trials and seed: the same across attacks and defences, so
-    /// that cells which differ only there are paired (same images, same weights, same batches).
+    /// Hash of task, model, training, source, trials and seed: the same across attacks and
+    /// defences, so that cells which differ only there are paired (same images, same weights, same
+    /// batches).
     pub fn world_key(&self) -> String {
         crate::canonical::digest(&crate::canonical::world(self))
     }

@@ -64,7 +64,8 @@ pub struct Published {
     pub tolerance: Option<f64>,
     /// Who published it, where.
     pub source: String,
-    /// Conditions that a cell must meet: dotted path to value, or list of values; empty means every cell.
+    /// Conditions that a cell must meet: dotted path to value, or list of values; empty means every
+    /// cell.
     #[serde(default)]
     pub when: Map<String, Value>,
 }
@@ -85,18 +86,29 @@ struct Head {
 }
 
 /// Keys of a suite file.
-pub(crate) const KEYS: [&str; 10] =
-    ["suite", "defaults", "matrix", "exclude", "include", "profiles", "published", "gate", "figure", "table"];
+pub(crate) const KEYS: [&str; 10] = [
+    "suite",
+    "defaults",
+    "matrix",
+    "exclude",
+    "include",
+    "profiles",
+    "published",
+    "gate",
+    "figure",
+    "table",
+];
 
 impl Suite {
     /// Loads a suite that ships with the project by its name, or any other by its path.
     ///
-    /// `profile` selects a `[profiles.NAME]` (`None` and `default` mean the file as it stands). An override of
-    /// the path of a matrix axis replaces the axis (a list gives several values); any other is written over every cell.
+    /// `profile` selects a `[profiles.NAME]` (`None` and `default` mean the file as it stands). An
+    /// override of the path of a matrix axis replaces the axis (a list gives several values); any
+    /// other is written over every cell.
     ///
     /// # Errors
-    /// One line with file and line: unreadable or invalid TOML, unknown keys, names and values out of range,
-    /// an empty axis, duplicate cells, no cells, or more than [`crate::MAX_CELLS`].
+    /// One line with file and line: unreadable or invalid TOML, unknown keys, names and values out
+    /// of range, an empty axis, duplicate cells, no cells, or more than [`crate::MAX_CELLS`].
     pub fn load(
         name_or_path: &str,
         profile: Option<&str>,
@@ -104,7 +116,9 @@ impl Suite {
     ) -> Result<Suite, SpecError> {
         let like_path = name_or_path.contains(['/', '\\']) || name_or_path.ends_with(".toml");
         match Suite::names().iter().find(|(name, _)| *name == name_or_path) {
-            Some((name, text)) => Suite::parse(&format!("suites/{name}.toml"), text, profile, overrides),
+            Some((name, text)) => {
+                Suite::parse(&format!("suites/{name}.toml"), text, profile, overrides)
+            }
             None if like_path || Path::new(name_or_path).is_file() => {
                 Suite::parse(name_or_path, &read_file(name_or_path)?, profile, overrides)
             }
@@ -189,8 +203,9 @@ impl Suite {
     /// Changes every cell, such as by filling in the defaults of its attack.
     ///
     /// # Errors
-    /// What `f` says, with the line of the suite file where it can be told; a spec that [`CellSpec::check`]
-    /// refuses; cells that have become the same. Cells changed before the error stay changed.
+    /// What `f` says, with the line of the suite file where it can be told; a spec that
+    /// [`CellSpec::check`] refuses; cells that have become the same. Cells changed before the error
+    /// stay changed.
     pub fn map_specs(
         &mut self,
         mut f: impl FnMut(&mut CellSpec) -> Result<(), SpecError>,
@@ -233,7 +248,9 @@ fn head(document: &Document) -> Result<Head, SpecError> {
     let table = document.table(&document.root, "suite", "suite")?;
     let Some(table) = table else {
         let remedy = "begin with [suite] and its name, version and description";
-        return Err(document.blame("suite", SpecError::value("suite", "the table is missing", remedy)));
+        return Err(
+            document.blame("suite", SpecError::value("suite", "the table is missing", remedy))
+        );
     };
     read::value("suite", &Value::Object(table.clone())).map_err(|error| {
         let path = match &error {
@@ -256,14 +273,19 @@ fn profiles(document: &Document) -> Result<Vec<(String, String)>, SpecError> {
     Ok(table.iter().map(described).collect())
 }
 
-fn chosen(profile: Option<&str>, profiles: &[(String, String)]) -> Result<Option<String>, SpecError> {
+fn chosen(
+    profile: Option<&str>,
+    profiles: &[(String, String)],
+) -> Result<Option<String>, SpecError> {
     match profile {
         None => Ok(None),
         Some(name) if profiles.iter().any(|(known, _)| known == name) => Ok(Some(name.into())),
         Some("default") => Ok(None),
-        Some(name) => {
-            Err(SpecError::unknown_name("profile", name, profiles.iter().map(|(known, _)| known.as_str())))
-        }
+        Some(name) => Err(SpecError::unknown_name(
+            "profile",
+            name,
+            profiles.iter().map(|(known, _)| known.as_str()),
+        )),
     }
 }
 
@@ -272,11 +294,12 @@ fn published(document: &Document) -> Result<Vec<Published>, SpecError> {
     let read = |(index, table): (usize, &Map<String, Value>)| {
         let key = join("published", &index.to_string());
         let blame = |path: &str, error| document.blame(&join(&key, path), error);
-        let value: Published =
-            read::value("published", &Value::Object(table.clone())).map_err(|error| match &error {
+        let value: Published = read::value("published", &Value::Object(table.clone())).map_err(
+            |error| match &error {
                 SpecError::UnknownKey { key, .. } => blame(&key.clone(), error),
                 _ => blame("", error),
-            })?;
+            },
+        )?;
         for (path, wanted) in condition::leaves(&value.when) {
             condition::check(&path, &wanted).map_err(|error| blame(&join("when", &path), error))?;
         }
@@ -289,7 +312,9 @@ pub(crate) fn read_file(path: &str) -> Result<String, SpecError> {
     let unreadable = |reason: String| SpecError::Read { path: path.into(), reason };
     let size = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
     if size > MAX_BYTES {
-        return Err(unreadable(format!("it has {size} bytes, more than a suite can need ({MAX_BYTES})")));
+        return Err(unreadable(format!(
+            "it has {size} bytes, more than a suite can need ({MAX_BYTES})"
+        )));
     }
     std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))
 }

@@ -1,6 +1,7 @@
 //! Enums that are written as one word in suite files and records.
 
-/// Gives a fieldless enum its words: `ALL`, `name()`, `Display`, `FromStr`, `Serialize`, `Deserialize`.
+/// Gives a fieldless enum its words: `ALL`, `name()`, `Display`, `FromStr`, `Serialize`,
+/// `Deserialize`.
 macro_rules! words {
     ($type:ident, $what:literal, $($variant:ident = $word:literal),+ $(,)?) => {
         impl $type {

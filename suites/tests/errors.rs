@@ -43,7 +43,10 @@ fn unknown_keys_at_every_level() {
         &["t.toml:12: ", "did you mean `metric`"],
     );
     expect("[[exclude]]\nsauce = 1", &["t.toml:10: ", "unknown key `sauce`", "source"]);
-    expect("[[include]]\ntask = { datset = \"x\" }", &["t.toml:10: ", "task: unknown key `datset`"]);
+    expect(
+        "[[include]]\ntask = { datset = \"x\" }",
+        &["t.toml:10: ", "task: unknown key `datset`"],
+    );
     let partition = "training.partition = { kind = \"dirichlet\", alpa = 1 }";
     expect(partition, &["t.toml:9: ", "unknown key `alpa`", "did you mean `alpha`"]);
 }
@@ -54,7 +57,10 @@ fn unknown_words() {
         "source = \"gradient\"",
         &["t.toml:9: ", "source: unknown source `gradient`", "did you mean `gradients`"],
     );
-    expect("facts = [\"labels\", \"batchsize\"]", &["t.toml:9: ", "facts", "did you mean `batch-size`"]);
+    expect(
+        "facts = [\"labels\", \"batchsize\"]",
+        &["t.toml:9: ", "facts", "did you mean `batch-size`"],
+    );
     expect("vantage = \"colluding-many\"", &["t.toml:9: ", "colluding-3"]);
     expect("training.partition = \"dirichlet\"", &["t.toml:9: ", "needs `alpha`"]);
     expect(
@@ -69,8 +75,14 @@ fn wrong_types_and_ranges() {
     expect("trials = \"three\"", &["t.toml:9: trials: ", "three"]);
     expect("trials = -1", &["t.toml:9: trials: ", "-1"]);
     expect("training.clients = 0", &["t.toml:9: training.clients: must be at least 1, got 0; "]);
-    expect("[defaults.training]\nlr = -0.5", &["t.toml:10: training.lr: must be above 0, got -0.5; "]);
-    expect("[matrix]\n\"training.momentum\" = [0.5,\n1.5]", &["t.toml:11: training.momentum", "got 1.5"]);
+    expect(
+        "[defaults.training]\nlr = -0.5",
+        &["t.toml:10: training.lr: must be above 0, got -0.5; "],
+    );
+    expect(
+        "[matrix]\n\"training.momentum\" = [0.5,\n1.5]",
+        &["t.toml:11: training.momentum", "got 1.5"],
+    );
     expect("vantage = \"colluding-3\"", &["t.toml:9: vantage: 3 colluding clients"]);
     expect("training = 3", &["t.toml:9: ", "training"]);
     expect("source.kind = 3", &["t.toml:9: source: invalid type: map, expected a string"]);
@@ -81,14 +93,20 @@ fn wrong_types_and_ranges() {
 fn matrix_mistakes() {
     expect("[matrix]\nsource = []", &["t.toml:10: source: the axis has no values"]);
     expect("[matrix]\nsource = \"gradients\"", &["t.toml:10: source: an axis must be a list"]);
-    expect("[exclude]\nsource = \"gradients\"", &["t.toml:9: exclude: must be tables", "[[exclude]]"]);
+    expect(
+        "[exclude]\nsource = \"gradients\"",
+        &["t.toml:9: exclude: must be tables", "[[exclude]]"],
+    );
     expect("[[exclude]]", &["t.toml:9: ", "no condition"]);
     expect(
         "[matrix]\nsource = [\"gradients\"]\n[[exclude]]\nsource = \"gradients\"",
         &["the suite has no cells"],
     );
     let twice = "[matrix]\nattack = [\"dlg\", \"idlg\", \"dlg\"]";
-    expect(twice, &["t.toml:9: cell 1 (attack = dlg) and cell 3 (attack = dlg) are the same experiment"]);
+    expect(
+        twice,
+        &["t.toml:9: cell 1 (attack = dlg) and cell 3 (attack = dlg) are the same experiment"],
+    );
     let included = "[matrix]\nattack = [\"dlg\"]\n[[include]]\nseed = 0";
     expect(included, &["cell 1 (attack = dlg) and include 1 are the same experiment"]);
     let seeds: Vec<String> = (0..400).map(|n| n.to_string()).collect();
@@ -117,9 +135,13 @@ fn heads_profiles_and_names() {
 #[test]
 fn overrides_are_blamed_without_a_file() {
     let bad = |path: &str, value| load("", &[(path.to_owned(), value)]).unwrap_err().to_string();
-    assert_eq!(bad("training.lr", json!(0)), "training.lr: must be above 0, got 0; write such as 0.01");
+    assert_eq!(
+        bad("training.lr", json!(0)),
+        "training.lr: must be above 0, got 0; write such as 0.01"
+    );
     assert!(
-        bad("trainin.lr", json!(0)).starts_with("cell: unknown key `trainin` (did you mean `training`?)")
+        bad("trainin.lr", json!(0))
+            .starts_with("cell: unknown key `trainin` (did you mean `training`?)")
     );
     assert!(bad("source", json!("x")).starts_with("source: unknown source `x`"));
 }
@@ -127,7 +149,8 @@ fn overrides_are_blamed_without_a_file() {
 #[test]
 fn errors_of_map_specs_find_their_line() {
     let mut suite =
-        load("[matrix]\nattack = [\n  \"dlg\",\n  { name = \"idlg\", iteratons = 3 },\n]", &[]).unwrap();
+        load("[matrix]\nattack = [\n  \"dlg\",\n  { name = \"idlg\", iteratons = 3 },\n]", &[])
+            .unwrap();
     let line = suite
         .map_specs(|spec| match spec.attack.params.contains_key("iteratons") {
             true => Err(SpecError::unknown_key("idlg", "iteratons", ["iterations"])),
@@ -159,7 +182,9 @@ fn files_are_read_and_refused() {
     std::fs::write(&path, format!("{HEAD}{BASE}")).unwrap();
     assert_eq!(Suite::load(path.to_str().unwrap(), None, &[]).unwrap().cells.len(), 1);
     std::fs::write(&path, [0xff, 0xfe]).unwrap();
-    assert!(Suite::load(path.to_str().unwrap(), None, &[]).unwrap_err().to_string().contains("UTF-8"));
+    assert!(
+        Suite::load(path.to_str().unwrap(), None, &[]).unwrap_err().to_string().contains("UTF-8")
+    );
     std::fs::write(&path, vec![b'#'; 5 << 20]).unwrap();
     assert!(
         Suite::load(path.to_str().unwrap(), None, &[])

@@ -2,22 +2,32 @@
 
 use suites::figure::{Bold, FigureKind, declared};
 
-const SUITE: &str = "[suite]\nname = \"s\"\nversion = \"1\"\ndescription = \"d\"\n[defaults]\ntask.dataset = \"photos\"\nmodel.name = \"mlp\"\nattack = \"dlg\"\n";
+const SUITE: &str = "[suite]\nname = \"s\"\nversion = \"1\"\ndescription = \
+    \"d\"\n[defaults]\ntask.dataset = \"photos\"\nmodel.name = \"mlp\"\nattack = \"dlg\"\n";
 
 fn said(figures: &str) -> Vec<String> {
     let all = declared("f.toml", figures).unwrap();
     let wrong = all.figures.into_iter().filter_map(|(_, f)| f.err()).map(|e| e.to_string());
-    wrong.chain(all.tables.into_iter().filter_map(|(_, t)| t.err()).map(|e| e.to_string())).collect()
+    wrong
+        .chain(all.tables.into_iter().filter_map(|(_, t)| t.err()).map(|e| e.to_string()))
+        .collect()
 }
 
 #[test]
 fn figures_and_tables_come_with_their_lines() {
     let text = format!(
-        "{SUITE}[[figure]]\nname = \"psnr-epsilon\"\nkind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\nfilter = {{ source = \"gradients\", \"defenses.name\" = [\"dp-local\", \"none\"] }}\nwidth = \"page\"\n[[table]]\nname = \"t\"\nrows = [\"attack\"]\ncolumns = [\"psnr\"]\nbold = \"best\"\n"
+        "{SUITE}[[figure]]\nname = \"psnr-epsilon\"\nkind = \"metric-vs-parameter\"\nx = \
+         \"defenses.epsilon\"\ny = \"psnr\"\nfilter = \
+         {{ source = \"gradients\", \"defenses.name\" = [\"dp-local\", \"none\"] }}\nwidth = \
+         \"page\"\n[[table]]\nname = \"t\"\nrows = [\"attack\"]\ncolumns = [\"psnr\"]\nbold = \
+         \"best\"\n"
     );
     let suite = suites::Suite::parse("s.toml", &text, None, &[]).unwrap();
     let figure = &suite.figures[0];
-    assert_eq!((figure.kind, figure.x.as_deref()), (FigureKind::MetricVsParameter, Some("defenses.epsilon")));
+    assert_eq!(
+        (figure.kind, figure.x.as_deref()),
+        (FigureKind::MetricVsParameter, Some("defenses.epsilon"))
+    );
     assert_eq!(figure.filter[1].0, "defenses.name");
     assert_eq!((figure.place.line, figure.place.lines["filter.source"]), (9, 14));
     assert_eq!((suite.tables[0].bold, suite.tables[0].place.line), (Bold::Best, 16));
@@ -25,16 +35,21 @@ fn figures_and_tables_come_with_their_lines() {
 
 #[test]
 fn one_bad_figure_leaves_the_others() {
-    let text = "[[figure]]\nname = \"a\"\nkind = \"heatmap\"\n[[figure]]\nname = \"b\"\nkind = \"grid\"\n[[figure]]\nname = \"b\"\nkind = \"bar\"\n";
+    let text = "[[figure]]\nname = \"a\"\nkind = \"heatmap\"\n[[figure]]\nname = \"b\"\nkind = \
+        \"grid\"\n[[figure]]\nname = \"b\"\nkind = \"bar\"\n";
     let all = declared("f.toml", text).unwrap();
     assert!(all.figures[1].1.is_ok());
     let wrong = said(text);
     assert_eq!(wrong.len(), 2);
     assert!(
-        wrong[0].starts_with("f.toml:3: unknown kind of figure `heatmap` (did you mean `heat-map`?)"),
+        wrong[0]
+            .starts_with("f.toml:3: unknown kind of figure `heatmap` (did you mean `heat-map`?)"),
         "{wrong:?}"
     );
-    assert!(wrong[1].starts_with("f.toml:8: name: `b` is the name of another figure on line 4"), "{wrong:?}");
+    assert!(
+        wrong[1].starts_with("f.toml:8: name: `b` is the name of another figure on line 4"),
+        "{wrong:?}"
+    );
 }
 
 #[test]
@@ -48,7 +63,9 @@ fn each_mistake_is_one_line() {
         figure("kind = \"grid\"\nthreshold = 3.0")
             .contains("f.toml:4: figure of kind grid: unknown key `threshold`")
     );
-    assert!(figure("kind = \"scatter\"\nx = \"psnr\"").contains("y: a figure of kind scatter needs it"));
+    assert!(
+        figure("kind = \"scatter\"\nx = \"psnr\"").contains("y: a figure of kind scatter needs it")
+    );
     assert!(
         figure("kind = \"bar\"\nx = \"trainin.lr\"")
             .contains("f.toml:4: unknown column `trainin.lr` (did you mean `training.lr`?)")

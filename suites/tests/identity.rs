@@ -5,10 +5,12 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use suites::{
-    BatchNorm, CellId, CellSpec, Fact, Init, Named, Partition, Source, Split, Suite, TrainingSpec, Vantage,
+    BatchNorm, CellId, CellSpec, Fact, Init, Named, Partition, Source, Split, Suite, TrainingSpec,
+    Vantage,
 };
 
-/// If one of these changes, every stored run loses its identity: that is a new major version of the schema.
+/// If one of these changes, every stored run loses its identity: that is a new major version of the
+/// schema.
 #[test]
 fn ids_are_stable() {
     let plain = CellSpec::new("photos", "simple-cnn", "dlg");
@@ -57,7 +59,9 @@ fn cell_ids_are_checked() {
     let id = CellSpec::new("photos", "mlp", "dlg").id();
     assert_eq!(id.to_string().parse::<CellId>().unwrap(), id);
     assert!(
-        ["", "xyz", "0123456789ABCDEF", "0123456789abcdef0"].iter().all(|t| t.parse::<CellId>().is_err())
+        ["", "xyz", "0123456789ABCDEF", "0123456789abcdef0"]
+            .iter()
+            .all(|t| t.parse::<CellId>().is_err())
     );
 }
 
@@ -107,37 +111,42 @@ fn vantage() -> impl Strategy<Value = Vantage> {
 fn training() -> impl Strategy<Value = TrainingSpec> {
     let counts = (5usize..50, 1usize..9, 1usize..9, option::of(9usize..99), 0usize..9);
     let reals = (1e-6..10.0, 0.0..1.0, 0.0..1.0);
-    (counts, reals, any::<bool>(), partition()).prop_map(|(n, r, augment, partition)| TrainingSpec {
-        clients: n.0,
-        batch_size: n.1,
-        local_epochs: n.2,
-        local_examples: n.3,
-        rounds_before: n.4,
-        lr: r.0,
-        momentum: r.1,
-        weight_decay: r.2,
-        augment,
-        partition,
+    (counts, reals, any::<bool>(), partition()).prop_map(|(n, r, augment, partition)| {
+        TrainingSpec {
+            clients: n.0,
+            batch_size: n.1,
+            local_epochs: n.2,
+            local_examples: n.3,
+            rounds_before: n.4,
+            lr: r.0,
+            momentum: r.1,
+            weight_decay: r.2,
+            augment,
+            partition,
+        }
     })
 }
 
 fn spec() -> impl Strategy<Value = CellSpec> {
     use proptest::sample::select;
-    let words = (select(Split::ALL), select(Init::ALL), select(BatchNorm::ALL), select(Source::ALL));
+    let words =
+        (select(Split::ALL), select(Init::ALL), select(BatchNorm::ALL), select(Source::ALL));
     let facts = btree_set(select(Fact::ALL), 0..6);
     let task = (name(), option::of(name()), option::of(1usize..512), option::of(1usize..9));
     let model = (name(), params(), option::of("[a-z/.]{1,9}"));
     let rest = (vantage(), vec(named(), 0..3), named(), 1usize..99, any::<u64>());
-    (task, model, training(), words, facts, rest).prop_map(|(task, model, training, words, facts, rest)| {
-        let mut spec = CellSpec::new(&task.0, &model.0, "");
-        (spec.task.label, spec.task.size, spec.task.limit) = (task.1, task.2, task.3);
-        (spec.model.params, spec.model.weights) = (model.1, model.2.map(Into::into));
-        (spec.task.split, spec.model.init, spec.model.batch_norm, spec.source) = words;
-        spec.training = training;
-        spec.facts = facts.into_iter().collect();
-        (spec.vantage, spec.defenses, spec.attack, spec.trials, spec.seed) = rest;
-        spec
-    })
+    (task, model, training(), words, facts, rest).prop_map(
+        |(task, model, training, words, facts, rest)| {
+            let mut spec = CellSpec::new(&task.0, &model.0, "");
+            (spec.task.label, spec.task.size, spec.task.limit) = (task.1, task.2, task.3);
+            (spec.model.params, spec.model.weights) = (model.1, model.2.map(Into::into));
+            (spec.task.split, spec.model.init, spec.model.batch_norm, spec.source) = words;
+            spec.training = training;
+            spec.facts = facts.into_iter().collect();
+            (spec.vantage, spec.defenses, spec.attack, spec.trials, spec.seed) = rest;
+            spec
+        },
+    )
 }
 
 /// The same value with the keys of every table in reverse.

@@ -8,9 +8,9 @@ fn every_profile() -> impl Iterator<Item = (Suite, &'static str)> {
     Suite::names().iter().flat_map(|(name, _)| {
         let base = Suite::load(name, None, &[]).unwrap_or_else(|e| panic!("{e}"));
         let names: Vec<String> = base.profiles().iter().map(|(n, _)| n.clone()).collect();
-        let rest = names
-            .into_iter()
-            .map(move |p| (Suite::load(name, Some(&p), &[]).unwrap_or_else(|e| panic!("{e}")), *name));
+        let rest = names.into_iter().map(move |p| {
+            (Suite::load(name, Some(&p), &[]).unwrap_or_else(|e| panic!("{e}")), *name)
+        });
         std::iter::once((base, *name)).chain(rest)
     })
 }
@@ -37,7 +37,8 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
     assert_eq!(count("ablation", None), 7);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
-    // Three attacks on nine defences; eight cells of one update, twelve of a mean, three adaptive ones, four of Paillier.
+    // Three attacks on nine defences; eight cells of one update, twelve of a mean, three adaptive
+    // ones, four of Paillier.
     assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4);
     assert_eq!(count("dp-grid", None), 2 * 3 * 10 + 2);
     // One model a task, one vantage a source.
@@ -45,8 +46,8 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("utility", Some("smoke")), 2 * 2 * 8);
     assert_eq!(count("trained", None), 4 * 4 * 3);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
-    // Five attacks on thirteen defences of a gradient, on three of two images, on six of a mean; two on thirteen with networks of their own;
-    // and what the matrix does not cross.
+    // Five attacks on thirteen defences of a gradient, on three of two images, on six of a mean;
+    // two on thirteen with networks of their own; and what the matrix does not cross.
     let beside = 6 + 4 + 2 + 2 + 2 + 6;
     assert_eq!(count("nightly", None), 5 * (13 + 3 + 6) + 2 * 13 + beside);
     assert_eq!(count("nightly", Some("cpu")), count("nightly", None));
@@ -100,8 +101,9 @@ fn defences_and_attacks_are_paired() {
     let suite = Suite::load("defenses", None, &[]).unwrap();
     let worlds: BTreeSet<_> = suite.cells.iter().map(|c| c.world_key()).collect();
     let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
-    // Gradient, update and mean of the large model, update and mean of the small one: whatever the defence or vantage, one world each. Three
-    // attacks meet the gradient, two the mean, one each of the others.
+    // Gradient, update and mean of the large model, update and mean of the small one: whatever the
+    // defence or vantage, one world each. Three attacks meet the gradient, two the mean, one each
+    // of the others.
     assert_eq!((worlds.len(), attacks.len()), (5, 3 + 2 + 3));
 }
 
@@ -109,14 +111,17 @@ fn defences_and_attacks_are_paired() {
 fn every_file_is_registered() {
     let folder = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
     let stems = folder.map(|f| f.unwrap().file_name().into_string().unwrap());
-    let files: BTreeSet<_> = stems.filter_map(|f| f.strip_suffix(".toml").map(str::to_owned)).collect();
-    let mut registered: BTreeSet<_> = Suite::names().iter().map(|(name, _)| name.to_string()).collect();
+    let files: BTreeSet<_> =
+        stems.filter_map(|f| f.strip_suffix(".toml").map(str::to_owned)).collect();
+    let mut registered: BTreeSet<_> =
+        Suite::names().iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(registered.len(), Suite::names().len());
     registered.insert("Cargo".into());
     assert_eq!(files, registered);
 }
 
-/// The nights are compared by exact tests over images: with fewer, no difference could ever be found beside the others.
+/// The nights are compared by exact tests over images: with fewer, no difference could ever be
+/// found beside the others.
 #[test]
 fn a_night_has_enough_images_to_find_something() {
     for profile in [None, Some("cpu")] {
@@ -144,8 +149,9 @@ fn a_night_meets_every_source_and_defence() {
     let suite = Suite::load("nightly", Some("cpu"), &[]).unwrap();
     let sources: BTreeSet<_> = suite.cells.iter().map(|c| c.source).collect();
     assert_eq!(sources.len(), Source::ALL.len());
-    let met =
-        |defence: &str| suite.cells.iter().filter(|c| c.defenses.iter().any(|d| d.name == defence)).count();
+    let met = |defence: &str| {
+        suite.cells.iter().filter(|c| c.defenses.iter().any(|d| d.name == defence)).count()
+    };
     for defence in [
         "dp-local",
         "dp-central",

@@ -1,5 +1,5 @@
-//! Gradient matching by an adversary who knows the defences (Kerckhoffs' principle): names, parameters and public values, but no draw
-//! and nothing of an update.
+//! Gradient matching by an adversary who knows the defences (Kerckhoffs' principle): names,
+//! parameters and public values, but no draw and nothing of an update.
 
 mod params;
 mod plan;
@@ -21,8 +21,10 @@ use crate::{Attack, AttackError};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "adaptive-matching",
-    summary: "inverting-gradients with each candidate's gradient led through the known defences: kept entries, cells, signs, likelihood of noise, expectation over draws",
-    reference: "Balunović, Dimitrov, Staab, Vechev: Bayesian Framework for Gradient Leakage, ICLR 2022; as Tramèr et al., NeurIPS 2020, ask of every defence's evaluation",
+    summary: "inverting-gradients with each candidate's gradient led through the known defences: \
+        kept entries, cells, signs, likelihood of noise, expectation over draws",
+    reference: "Balunović, Dimitrov, Staab, Vechev: Bayesian Framework for Gradient Leakage, ICLR \
+        2022; as Tramèr et al., NeurIPS 2020, ask of every defence's evaluation",
     build: |map| Ok(Box::new(AdaptiveMatching::new(map)?)),
 };
 
@@ -43,7 +45,8 @@ impl Attack for AdaptiveMatching {
         if let Some(found) = self.before_bottleneck(seen, &adaptation, run)? {
             return Ok(found);
         }
-        let mut found = self.base(adaptation.mixed).reconstruct_through(seen, &adaptation, None, run)?;
+        let mut found =
+            self.base(adaptation.mixed).reconstruct_through(seen, &adaptation, None, run)?;
         if !adaptation.notes.is_empty() {
             let adapted = format!("adapted: {}", adaptation.notes.join("; "));
             found.flags.iter_mut().for_each(|flags| flags.push(adapted.clone()));
@@ -53,9 +56,10 @@ impl Attack for AdaptiveMatching {
 }
 
 impl AdaptiveMatching {
-    /// What a random bottleneck does not touch, where nothing else defends: the gradient of the first fully connected layer is `delta f^T`
-    /// for one example, and while `delta` holds the draw, its input `f` does not (Balunović et al. 2022, section 6). `None` where
-    /// that layer says nothing of the image; its expectation over draws is matched then.
+    /// What a random bottleneck does not touch, where nothing else defends: the gradient of the
+    /// first fully connected layer is `delta f^T` for one example, and while `delta` holds the
+    /// draw, its input `f` does not (Balunović et al. 2022, section 6). `None` where that layer
+    /// says nothing of the image; its expectation over draws is matched then.
     fn before_bottleneck(
         &self,
         seen: &Observation,

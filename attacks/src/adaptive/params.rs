@@ -14,8 +14,9 @@ use crate::presets::inverting_gradients;
 pub struct Adapting {
     /// Draws of a random model's buffers that each evaluation averages over, at least 1.
     pub draws: usize,
-    /// Difference of neighbouring normalised pixels by which an image becomes `e` times less likely, above 0: what the likelihood of noise
-    /// is weighed against. Some four times the mean difference serves best on digits, since most of a picture's is in its edges.
+    /// Difference of neighbouring normalised pixels by which an image becomes `e` times less
+    /// likely, above 0: what the likelihood of noise is weighed against. Some four times the mean
+    /// difference serves best on digits, since most of a picture's is in its edges.
     pub contrast: f64,
     /// What is left out of a layer of which columns were masked.
     pub masked: Masked,
@@ -46,7 +47,9 @@ impl AdaptiveMatching {
         let base = inverting_gradients::setting();
         let own = Adapting::default().spelled_out();
         let matching = base.spelled_out();
-        if let Some(key) = given.keys().find(|k| !own.contains_key(*k) && !matching.contains_key(*k)) {
+        if let Some(key) =
+            given.keys().find(|k| !own.contains_key(*k) && !matching.contains_key(*k))
+        {
             let known = matching.keys().chain(own.keys()).map(String::as_str);
             return Err(SpecError::unknown_key(format!("attack `{preset}`"), key, known));
         }

@@ -58,7 +58,8 @@ impl Plan<'_> {
             "quantise" => self.quantise(defense),
             "qsgd" => self.qsgd(defense),
             "sign" => self.sign(),
-            "gaussian-noise" | "laplace-noise" | "dp-local" | "dp-central" | "dp-distributed" | "dp-sgd" => {
+            "gaussian-noise" | "laplace-noise" | "dp-local" | "dp-central" | "dp-distributed"
+            | "dp-sgd" => {
                 self.noise(defense);
             }
             "mixup" => {
@@ -93,7 +94,8 @@ impl Plan<'_> {
         self.note(format!("kept entries of {}", defense.name));
     }
 
-    /// How large a zeroed entry can have been is only told where the gradient's own scale is: for one client's one step.
+    /// How large a zeroed entry can have been is only told where the gradient's own scale is: for
+    /// one client's one step.
     fn prune(&mut self, defense: &PublicDefense) {
         self.kept(defense, number(defense, "fraction"));
         if self.clients() == 1.0
@@ -161,7 +163,11 @@ impl Plan<'_> {
         self.laplace = law == Law::Laplace && self.variance == 0.0 && self.clients() == 1.0;
         self.variance += own;
         let word = if law == Law::Laplace { "laplace" } else { "gaussian" };
-        self.note(format!("likelihood of {word} noise of {}, scale {}", defense.name, short(scale)));
+        self.note(format!(
+            "likelihood of {word} noise of {}, scale {}",
+            defense.name,
+            short(scale)
+        ));
     }
 
     /// Law and scale of the noise on an entry of the gradient that the signal stands for.
@@ -177,8 +183,9 @@ impl Plan<'_> {
         (scale > 0.0 && scale.is_finite()).then_some((law, scale))
     }
 
-    /// What a scale is multiplied by: the client's noise is averaged with the others', that of a step of `dp-sgd` (in the gradient)
-    /// with that of the other steps, and central noise is on the mean already.
+    /// What a scale is multiplied by: the client's noise is averaged with the others', that of a
+    /// step of `dp-sgd` (in the gradient) with that of the other steps, and central noise is on the
+    /// mean already.
     fn spread(&self, defense: &PublicDefense) -> f64 {
         match defense.name.as_str() {
             "dp-central" | "dp-distributed" => self.unit,
@@ -187,7 +194,8 @@ impl Plan<'_> {
         }
     }
 
-    /// Root mean square of the gradient before noise of `ratio` times itself was added, from what was captured.
+    /// Root mean square of the gradient before noise of `ratio` times itself was added, from what
+    /// was captured.
     fn rms(&self, law: Law, ratio: f64) -> f64 {
         let params = self.seen.signal.params();
         let entries = (params.layout().trainable_len() * params.trials()).max(1) as f64;
@@ -207,14 +215,16 @@ impl Plan<'_> {
         self.all.values = Values::Exact;
     }
 
-    /// What was clipped before the noise. Means of several clients, steps or examples were not clipped as one.
+    /// What was clipped before the noise. Means of several clients, steps or examples were not
+    /// clipped as one.
     fn clip(&mut self, defense: &PublicDefense, law: Law) {
         let Some(clip) = number(defense, "clip") else { return };
         let batch = self.seen.known.batch_size.unwrap_or(1);
         let mixed = match defense.name.as_str() {
             "dp-sgd" => batch > 1 || self.steps > 1,
             _ => {
-                self.clients() > 1.0 || defense.params.get("adaptive").and_then(|a| a.as_bool()) == Some(true)
+                self.clients() > 1.0
+                    || defense.params.get("adaptive").and_then(|a| a.as_bool()) == Some(true)
             }
         };
         let unit = if defense.name == "dp-sgd" { 1.0 } else { self.unit };

@@ -1,6 +1,8 @@
-//! Networks that begin as `[3x3 convolution -> ReLU -> average pool by 2]^L -> fully connected`, which can be peeled.
+//! Networks that begin as `[3x3 convolution -> ReLU -> average pool by 2]^L -> fully connected`,
+//! which can be peeled.
 //!
-//! With normalised pixels `u = a_0`:  `z_l = conv(W_l, a_{l-1}) + b_l`,  `m_l = [z_l > 0]`,  `a_l = pool2(m_l z_l)`.
+//! With normalised pixels `u = a_0`:  `z_l = conv(W_l, a_{l-1}) + b_l`,  `m_l = [z_l > 0]`,  `a_l =
+//! pool2(m_l z_l)`.
 
 use learning::tape::{Tap, Tape};
 use learning::{Form, Observation, Params};
@@ -69,7 +71,9 @@ impl Chain {
 
     /// `a_depth` of normalised images `[T, C, H, W]`.
     pub fn encode(&self, u: &Tensor, depth: usize) -> Tensor {
-        self.layers[..depth].iter().fold(u.shallow_clone(), |a, layer| pool2(&layer.apply(&a).relu()))
+        self.layers[..depth]
+            .iter()
+            .fold(u.shallow_clone(), |a, layer| pool2(&layer.apply(&a).relu()))
     }
 }
 
@@ -80,10 +84,12 @@ fn layer(weights: &Params, tap: &Tap) -> ConvLayer {
     ConvLayer { weight, bias, position: tap.weight }
 }
 
-/// `pool2(relu(z))` if the tap's output is the 3x3 convolution `z` of `a` `[1, C, H, W]` with padding and stride 1.
+/// `pool2(relu(z))` if the tap's output is the 3x3 convolution `z` of `a` `[1, C, H, W]` with
+/// padding and stride 1.
 fn follow(weights: &Params, tap: &Tap, a: &Tensor) -> Option<Tensor> {
     let (size, kernel) = (a.size(), weights.tensors[tap.weight].size());
-    let fits = kernel.len() == 5 && kernel[2..] == [size[1], 3, 3] && size[2] % 2 == 0 && size[3] % 2 == 0;
+    let fits =
+        kernel.len() == 5 && kernel[2..] == [size[1], 3, 3] && size[2] % 2 == 0 && size[3] % 2 == 0;
     if !fits {
         return None;
     }

@@ -1,4 +1,5 @@
-//! The image that has given features: `min_theta |enc(u_0 + C theta) - f|^2 / |f|^2` by L-BFGS, trials side by side.
+//! The image that has given features: `min_theta |enc(u_0 + C theta) - f|^2 / |f|^2` by L-BFGS,
+//! trials side by side.
 
 use learning::tape::Tape;
 use learning::{Form, Mode, Network, Params};
@@ -57,13 +58,16 @@ impl Inversion<'_> {
         let start = start.to_kind(Kind::Float);
         let size = start.size();
         let target = self.target.to_kind(Kind::Float);
-        let scale = target.square().sum_dim_intlist(1, false, None).clamp_min(1e-30).reciprocal() * SCALE;
+        let scale =
+            target.square().sum_dim_intlist(1, false, None).clamp_min(1e-30).reciprocal() * SCALE;
         let filter = Precondition::new(size[2], size[3], Kind::Float, start.device());
         meter.side_by_side(size[0]);
         let mut objective =
             FeatureDistance { inversion: self, start, target, scale, filter, meter, stopped: None };
-        let mut theta =
-            Tensor::zeros([size[0], size[1..].iter().product()], (Kind::Float, objective.start.device()));
+        let mut theta = Tensor::zeros(
+            [size[0], size[1..].iter().product()],
+            (Kind::Float, objective.start.device()),
+        );
         let mut stepper = optimizer(self.evaluations).start(&theta);
         let _ = stepper.step(&mut theta, &mut objective, 1.0);
         match objective.stopped.take() {
@@ -101,7 +105,8 @@ impl FeatureDistance<'_> {
 
     fn value(&self, u: &Tensor) -> Tensor {
         let features = (self.inversion.encode)(u);
-        let distance = (features - &self.target).square().sum_dim_intlist(1, false, None) * &self.scale;
+        let distance =
+            (features - &self.target).square().sum_dim_intlist(1, false, None) * &self.scale;
         match self.inversion.tv {
             Some(weight) => distance + prior::tv_isotropic(&u.unsqueeze(1)) * weight * SCALE,
             None => distance,
@@ -112,12 +117,14 @@ impl FeatureDistance<'_> {
 impl Objective for FeatureDistance<'_> {
     fn evaluate(&mut self, theta: &Tensor) -> (Tensor, Tensor) {
         if self.stopped.is_some() {
-            // A non-finite objective ends every trial: that is how a request to stop gets out of the line search.
+            // A non-finite objective ends every trial: that is how a request to stop gets out of
+            // the line search.
             return (theta.select(1, 0) + f64::NAN, theta.zeros_like());
         }
         let theta = theta.detach().set_requires_grad(true);
         let value = self.value(&self.image(&theta));
-        let gradient = Tensor::run_backward(&[value.sum(value.kind())], &[&theta], false, false).remove(0);
+        let gradient =
+            Tensor::run_backward(&[value.sum(value.kind())], &[&theta], false, false).remove(0);
         let mean = value.mean(Kind::Double).double_value(&[]) / SCALE;
         self.stopped = self.meter.tick(Some(mean)).err();
         (value.detach(), gradient)

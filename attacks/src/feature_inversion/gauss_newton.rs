@@ -28,9 +28,10 @@ pub struct Smooth {
 impl Smooth {
     /// Solves `a_depth(u) = target` (`[1, C', H', W']`) from `start` (`[1, C, H, W]`), f64 out.
     ///
-    /// Each ReLU's derivative `[z > 0]` is replaced by `Phi(z / (width s))`, with `s` the residual's local root mean square scaled
-    /// to `z`. The residual itself stays exact, so the solution is a fixed point whatever the width, while the plain Jacobian
-    /// gets stuck at kinks far from it. The best point by that residual is returned.
+    /// Each ReLU's derivative `[z > 0]` is replaced by `Phi(z / (width s))`, with `s` the
+    /// residual's local root mean square scaled to `z`. The residual itself stays exact, so the
+    /// solution is a fixed point whatever the width, while the plain Jacobian gets stuck at kinks
+    /// far from it. The best point by that residual is returned.
     ///
     /// # Errors
     /// When the user asked to stop.
@@ -57,8 +58,12 @@ impl Smooth {
             if now < self.floor || idle == 2 || step == self.outer || !now.is_finite() {
                 break;
             }
-            let jacobian =
-                Jacobian { chain, slopes: self.slopes(&z, &residual), filter: &filter, power: self.power };
+            let jacobian = Jacobian {
+                chain,
+                slopes: self.slopes(&z, &residual),
+                filter: &filter,
+                power: self.power,
+            };
             u = &u + jacobian.least_squares(residual, self.inner, meter)?;
         }
         Ok(kept.to_kind(Kind::Double))
@@ -74,7 +79,8 @@ impl Smooth {
         z
     }
 
-    /// Smoothed derivatives of the ReLUs. The residual's size is taken over 3x3 cells and all channels.
+    /// Smoothed derivatives of the ReLUs. The residual's size is taken over 3x3 cells and all
+    /// channels.
     fn slopes(&self, z: &[Tensor], residual: &Tensor) -> Vec<Tensor> {
         let rms = |t: &Tensor| t.square().mean(self.kind).sqrt();
         let local = residual.square().mean_dim(&[1i64][..], true, self.kind);
@@ -100,17 +106,26 @@ struct Jacobian<'a> {
 impl Jacobian<'_> {
     fn forward(&self, v: &Tensor) -> Tensor {
         let layers = self.chain.layers.iter().zip(&self.slopes);
-        layers.fold(self.filter.apply(v, self.power), |v, (layer, slope)| pool2(&(slope * layer.linear(&v))))
+        layers.fold(self.filter.apply(v, self.power), |v, (layer, slope)| {
+            pool2(&(slope * layer.linear(&v)))
+        })
     }
 
     fn adjoint(&self, r: &Tensor) -> Tensor {
         let layers = self.chain.layers.iter().zip(&self.slopes).rev();
-        let v = layers.fold(r.shallow_clone(), |v, (layer, slope)| layer.adjoint(&(slope * up2(&v) / 4.0)));
+        let v = layers
+            .fold(r.shallow_clone(), |v, (layer, slope)| layer.adjoint(&(slope * up2(&v) / 4.0)));
         self.filter.apply(&v, self.power)
     }
 
-    /// `C y` with `y` from conjugate gradients on the normal equations of `J y = r` (Hestenes and Stiefel 1952).
-    fn least_squares(&self, mut r: Tensor, steps: usize, meter: &Meter) -> Result<Tensor, AttackError> {
+    /// `C y` with `y` from conjugate gradients on the normal equations of `J y = r` (Hestenes and
+    /// Stiefel 1952).
+    fn least_squares(
+        &self,
+        mut r: Tensor,
+        steps: usize,
+        meter: &Meter,
+    ) -> Result<Tensor, AttackError> {
         let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
         let q = self.adjoint(&r);
         let (mut y, mut p, mut gamma) = (q.zeros_like(), q.shallow_clone(), square(&q));

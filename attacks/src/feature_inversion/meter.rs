@@ -5,8 +5,9 @@ use std::cell::Cell;
 use crate::AttackError;
 use crate::attack::{Progress, Run};
 
-/// Counts what one chunk of trials spends. An evaluation is one forward and one backward pass through the layers before the first
-/// fully connected one (a step of conjugate gradients is one as well: `J p` and `J^T r`; so is one step of a peel).
+/// Counts what one chunk of trials spends. An evaluation is one forward and one backward pass
+/// through the layers before the first fully connected one (a step of conjugate gradients is one as
+/// well: `J p` and `J^T r`; so is one step of a peel).
 pub struct Meter<'a> {
     run: &'a Run<'a>,
     done: Cell<usize>,

@@ -58,10 +58,19 @@ impl Attack for FeatureInversion {
             let inputs: Vec<LayerInput> = (from..n.min(from + CHUNK))
                 .map(|i| run.check().map(|()| scene.first.input(&scene.gradient, i, scene.device)))
                 .collect::<Result<_, _>>()?;
-            let (images, misfits) = self.invert(&scene, chain.as_ref(), &inputs, from, run, &meter)?;
+            let (images, misfits) =
+                self.invert(&scene, chain.as_ref(), &inputs, from, run, &meter)?;
             for (i, input) in inputs.iter().enumerate() {
-                let start = Refined::new(&images.narrow(0, i as i64, 1), misfits.double_value(&[i as i64]));
-                refined.push(self.one(&scene, chain.as_ref(), input, start, from + i as i64, &meter)?);
+                let start =
+                    Refined::new(&images.narrow(0, i as i64, 1), misfits.double_value(&[i as i64]));
+                refined.push(self.one(
+                    &scene,
+                    chain.as_ref(),
+                    input,
+                    start,
+                    from + i as i64,
+                    &meter,
+                )?);
             }
         }
         let found = self.collect(&scene, refined, &meter);
@@ -79,7 +88,9 @@ impl<'a> Scene<'a> {
         let first = first_linear(seen)?;
         if first.sees_image || seen.net.input().len() != 3 {
             return Err(AttackError::NotApplicable(
-                "the first fully connected layer of this model is fed by the input itself, which `analytic` reads directly".into(),
+                "the first fully connected layer of this model is fed by the input itself, which \
+                 `analytic` reads directly"
+                    .into(),
             ));
         }
         let device = double_device(run.device);
@@ -87,7 +98,14 @@ impl<'a> Scene<'a> {
             Signal::Gradient(_) => None,
             Signal::Update(_) => Some(signal::step_scale(seen)?),
         };
-        Ok(Scene { seen, first, gradient, weights: seen.weights.to(device, Kind::Float), device, scale })
+        Ok(Scene {
+            seen,
+            first,
+            gradient,
+            weights: seen.weights.to(device, Kind::Float),
+            device,
+            scale,
+        })
     }
 }
 
@@ -97,7 +115,8 @@ impl FeatureInversion {
         self.feature_iterations * self.restarts + chain.map_or(0, |_| Trial::planned(self))
     }
 
-    /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]` and the features' relative misfits `[T]`.
+    /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]` and the features' relative
+    /// misfits `[T]`.
     fn invert(
         &self,
         scene: &Scene,
@@ -117,8 +136,8 @@ impl FeatureInversion {
             Some(chain) => chain.encode(u, chain.layers.len()).flatten(1, -1),
             None => encoder.features(u),
         };
-        let target =
-            Tensor::stack(&inputs.iter().map(|i| &i.features).collect::<Vec<_>>(), 0).to_kind(Kind::Float);
+        let target = Tensor::stack(&inputs.iter().map(|i| &i.features).collect::<Vec<_>>(), 0)
+            .to_kind(Kind::Float);
         let noise: Vec<f64> = inputs.iter().map(|i| self.tv_weight * noise_energy(i)).collect();
         let tv = Tensor::from_slice(&noise).to_kind(Kind::Float).to_device(scene.device);
         let inversion = Inversion {
@@ -132,11 +151,14 @@ impl FeatureInversion {
         for restart in 0..self.restarts {
             let start = self.start(scene, from, inputs.len(), restart, run);
             let found = inversion.run(&start, meter)?;
-            let misfit = tch::no_grad(|| (encode(&found) - &target).square().sum_dim_intlist(1, false, None));
+            let misfit = tch::no_grad(|| {
+                (encode(&found) - &target).square().sum_dim_intlist(1, false, None)
+            });
             best = Some(match best {
                 None => (found, misfit),
                 Some((image, least)) => {
-                    let better = misfit.lt_tensor(&least).logical_or(&least.isfinite().logical_not());
+                    let better =
+                        misfit.lt_tensor(&least).logical_or(&least.isfinite().logical_not());
                     let pick = better.reshape([-1, 1, 1, 1]);
                     (found.where_self(&pick, &image), misfit.where_self(&better, &least))
                 }
@@ -151,7 +173,9 @@ impl FeatureInversion {
     fn start(&self, scene: &Scene, from: i64, trials: usize, restart: usize, run: &Run) -> Tensor {
         let kind = if restart == 0 { Start::Grey } else { Start::Fft };
         let shape = [vec![1], scene.seen.net.input()].concat();
-        let one = |n: i64| draw(kind, &shape, &mut run.stream(&format!("feature-inversion-{n}-{restart}")));
+        let one = |n: i64| {
+            draw(kind, &shape, &mut run.stream(&format!("feature-inversion-{n}-{restart}")))
+        };
         let rows: Vec<Tensor> = (from..from + trials as i64).map(one).collect();
         Tensor::cat(&rows, 0).to_device(scene.device)
     }
@@ -179,8 +203,12 @@ impl FeatureInversion {
 
     fn collect(&self, scene: &Scene, refined: Vec<Refined>, meter: &Meter) -> Reconstruction {
         let images: Vec<Tensor> = refined.iter().map(|r| r.image.to_kind(Kind::Float)).collect();
-        let pixels =
-            scene.seen.net.to_pixels(&Tensor::stack(&images, 0)).nan_to_num(0.5, 1.0, 0.0).clamp(0.0, 1.0);
+        let pixels = scene
+            .seen
+            .net
+            .to_pixels(&Tensor::stack(&images, 0))
+            .nan_to_num(0.5, 1.0, 0.0)
+            .clamp(0.0, 1.0);
         let per_trial = meter.spent() / refined.len().max(1) as u64;
         let of = |f: &dyn Fn(&Refined) -> f64| refined.iter().map(f).collect::<Vec<f64>>();
         Reconstruction {
@@ -198,7 +226,8 @@ impl FeatureInversion {
         }
     }
 
-    /// Gradient matching from the image of the features. The start competes, so the lower objective is kept.
+    /// Gradient matching from the image of the features. The start competes, so the lower objective
+    /// is kept.
     fn match_gradients(
         &self,
         seen: &Observation,
@@ -218,7 +247,8 @@ impl FeatureInversion {
         refined.iterations += found.iterations;
         refined.restarts = self.restarts;
         refined.trace.iter_mut().for_each(|(i, _)| *i += found.iterations);
-        refined.flags = found.flags.into_iter().zip(refined.flags).map(|(a, b)| [a, b].concat()).collect();
+        refined.flags =
+            found.flags.into_iter().zip(refined.flags).map(|(a, b)| [a, b].concat()).collect();
         Ok(refined)
     }
 }

@@ -10,15 +10,19 @@ use suites::SpecError;
 pub struct FeatureInversion {
     /// Evaluations of the first inversion of the features, at least 1 (retries get twice as many).
     pub feature_iterations: usize,
-    /// Starts of that inversion: the first is grey, others are 1/f noise; the one whose features fit best is kept. At least 1.
+    /// Starts of that inversion: the first is grey, others are 1/f noise; the one whose features
+    /// fit best is kept. At least 1.
     pub restarts: usize,
-    /// How often an inversion is continued where the last convolution's gradient does not confirm it.
+    /// How often an inversion is continued where the last convolution's gradient does not confirm
+    /// it.
     pub retries: usize,
     /// Candidates tried for a better image once the last convolution's input is known.
     pub rounds: usize,
-    /// Iterations of gradient matching where layers cannot be peeled; 0 leaves the image of the features.
+    /// Iterations of gradient matching where layers cannot be peeled; 0 leaves the image of the
+    /// features.
     pub refine_iterations: usize,
-    /// Weight of total variation while features are inverted, times their relative noise energy: exact gradients are not smoothed.
+    /// Weight of total variation while features are inverted, times their relative noise energy:
+    /// exact gradients are not smoothed.
     pub tv_weight: f64,
 }
 
@@ -42,13 +46,18 @@ impl FeatureInversion {
     /// Names the parameter, what is wrong and what to write instead.
     pub fn new(map: &Map<String, Value>) -> Result<FeatureInversion, SpecError> {
         let params: FeatureInversion = suites::params("feature-inversion", map)?;
-        let counts = [("feature_iterations", params.feature_iterations), ("restarts", params.restarts)];
+        let counts =
+            [("feature_iterations", params.feature_iterations), ("restarts", params.restarts)];
         if let Some((name, _)) = counts.iter().find(|(_, v)| *v == 0) {
             return Err(SpecError::value(format!("attack.{name}"), "is 0", "write at least 1"));
         }
         if !(params.tv_weight >= 0.0 && params.tv_weight.is_finite()) {
             let problem = format!("is {}", params.tv_weight);
-            return Err(SpecError::value("attack.tv_weight", problem, "write a number of at least 0"));
+            return Err(SpecError::value(
+                "attack.tv_weight",
+                problem,
+                "write a number of at least 0",
+            ));
         }
         Ok(params)
     }

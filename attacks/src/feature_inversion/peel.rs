@@ -1,7 +1,8 @@
 //! Peeling one convolution: its bits and its exact input from its weight gradient.
 //!
-//! Backwards, `d_l = m_l G_l` with `G_l = up2(g_l)/4` and `g_l = dL/da_l`; `g_{l-1} = conv^T(W_l, d_l)`. The weight gradient is
-//! `D_l[o,c,k] = sum_p d_l[o,p] a_{l-1}[c,p+k]`: linear in the input `a_{l-1}` once the bits `m_l` are known.
+//! Backwards, `d_l = m_l G_l` with `G_l = up2(g_l)/4` and `g_l = dL/da_l`; `g_{l-1} = conv^T(W_l,
+//! d_l)`. The weight gradient is `D_l[o,c,k] = sum_p d_l[o,p] a_{l-1}[c,p+k]`: linear in the input
+//! `a_{l-1}` once the bits `m_l` are known.
 
 use tch::{Kind, Tensor};
 
@@ -52,7 +53,8 @@ pub struct Peeled {
 const LEAST_NOISE: f64 = 1e-9;
 
 impl Layer<'_> {
-    /// Alternates between bits and input, from the estimate `[C, H, W]`. `None` where nothing finite came out.
+    /// Alternates between bits and input, from the estimate `[C, H, W]`. `None` where nothing
+    /// finite came out.
     ///
     /// # Errors
     /// When the user asked to stop.
@@ -88,7 +90,11 @@ impl Layer<'_> {
             z: &flat(&self.conv.apply(&input.unsqueeze(0))),
             on: &on,
             delta: &delta,
-            patches: &input.unsqueeze(0).im2col([3, 3], [1, 1], [1, 1], [1, 1]).get(0).transpose(0, 1),
+            patches: &input
+                .unsqueeze(0)
+                .im2col([3, 3], [1, 1], [1, 1], [1, 1])
+                .get(0)
+                .transpose(0, 1),
             gradient: &self.gradient.reshape([o, -1]),
             error,
             input_error,
@@ -99,7 +105,8 @@ impl Layer<'_> {
         self.solve(input, &bits, &evidence, tuning.loose * input_error)
     }
 
-    /// The input by ridge least squares around the estimate, `width` the prior's; one matrix serves all input channels.
+    /// The input by ridge least squares around the estimate, `width` the prior's; one matrix serves
+    /// all input channels.
     fn solve(&self, input: &Tensor, bits: &Bits, e: &Evidence, width: f64) -> Option<Peeled> {
         let size = self.delta.size();
         let (o, n) = (size[0], size[1] * size[2]);
@@ -107,7 +114,8 @@ impl Layer<'_> {
             (input.reshape([-1, n]), self.gradient.permute([0, 2, 3, 1]).reshape([o * 9, -1]));
         let d = &bits.on * e.delta;
         let shifts = d.reshape([o, 1, size[1], size[2]]).im2col([3, 3], [1, 1], [1, 1], [1, 1]);
-        // Row (o, k) holds d_o shifted by k, so that its product with channel c of the input is D[o, c, k].
+        // Row (o, k) holds d_o shifted by k, so that its product with channel c of the input is
+        // D[o, c, k].
         let matrix = shifts.reshape([o, 9, n]).flip([1]).reshape([o * 9, n]);
         let doubt = (&bits.variance * e.delta.square()).sum_dim_intlist(1, false, Kind::Double);
         let variance = doubt * (input.square().mean(Kind::Double)) + e.noise;
@@ -124,12 +132,14 @@ impl Layer<'_> {
     }
 }
 
-/// Weighted ridge least squares `[N, C]` of `matrix x = residual`. A channel with doubtful bits weighs little; one whose residual
-/// stands out has a wrong bit, and is given less weight in the next of three rounds.
+/// Weighted ridge least squares `[N, C]` of `matrix x = residual`. A channel with doubtful bits
+/// weighs little; one whose residual stands out has a wrong bit, and is given less weight in the
+/// next of three rounds.
 fn reweighted(matrix: &Tensor, residual: &Tensor, variance: &Tensor, width: f64) -> Option<Tensor> {
     let (channels, mut extra, mut found) = (variance.size()[0], variance.zeros_like(), None);
     for _ in 0..3 {
-        let weight = (variance + &extra).reciprocal().repeat_interleave_self_int(9, 0, None).unsqueeze(1);
+        let weight =
+            (variance + &extra).reciprocal().repeat_interleave_self_int(9, 0, None).unsqueeze(1);
         let weighted = matrix * weight;
         let normal = weighted.transpose(0, 1).matmul(matrix);
         let _ = normal.diagonal(0, 0, 1).g_add_scalar_(width.powi(-2));

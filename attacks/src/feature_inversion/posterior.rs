@@ -1,4 +1,5 @@
-//! Which units of a convolution are on: a Gaussian posterior of the least certain bits given the layer's weight gradient.
+//! Which units of a convolution are on: a Gaussian posterior of the least certain bits given the
+//! layer's weight gradient.
 
 use tch::{Kind, Tensor};
 
@@ -41,8 +42,8 @@ pub struct Bits {
     pub variance: Tensor,
 }
 
-/// Priors `m ~ Bernoulli(Phi(z / error))`, then for each channel `o` the Gaussian posterior of its `k` least certain bits under
-/// `D_o = sum_p m_p G_p patch_p + noise`.
+/// Priors `m ~ Bernoulli(Phi(z / error))`, then for each channel `o` the Gaussian posterior of its
+/// `k` least certain bits under `D_o = sum_p m_p G_p patch_p + noise`.
 ///
 /// `None` where the linear algebra gave nothing finite.
 pub fn bits(e: &Evidence) -> Option<Bits> {
@@ -56,7 +57,8 @@ pub fn bits(e: &Evidence) -> Option<Bits> {
     let take = |t: &Tensor| t.gather(1, &index, false);
     let (expected, delta) = (take(&prior), take(e.delta));
     let mean = prior.gt(0.5).to_kind(Kind::Double).scatter(1, &index, &expected);
-    let (shift, covariance) = update(e, &index, &mean, &delta, &take(&variance).clamp_min(LEAST_VARIANCE))?;
+    let (shift, covariance) =
+        update(e, &index, &mean, &delta, &take(&variance).clamp_min(LEAST_VARIANCE))?;
     let posterior = (expected + shift).clamp(0.0, 1.0);
     let hard = posterior.gt(0.5).to_kind(Kind::Double);
     let doubt = ((posterior - &hard).square() + covariance).clamp_max(0.25);
@@ -77,9 +79,10 @@ fn update(
     let weighted = mean * e.delta;
     let residual = e.gradient - weighted.matmul(e.patches);
     // Noise of the residual: the input's error seen through the channel, and that of the gradient.
-    let noise = weighted.square().sum_dim_intlist(1, true, Kind::Double) * e.input_error.powi(2) + e.noise;
-    let rows =
-        e.patches.index_select(0, &index.reshape([-1])).reshape([channels, k, -1]) * delta.unsqueeze(2);
+    let noise =
+        weighted.square().sum_dim_intlist(1, true, Kind::Double) * e.input_error.powi(2) + e.noise;
+    let rows = e.patches.index_select(0, &index.reshape([-1])).reshape([channels, k, -1])
+        * delta.unsqueeze(2);
     let precision = rows.bmm(&rows.transpose(1, 2)) / noise.unsqueeze(2)
         + prior_variance.reciprocal().diag_embed(0, 1, 2);
     let seen = rows.bmm(&residual.unsqueeze(2)).squeeze_dim(2) / noise;

@@ -1,4 +1,5 @@
-//! A change of variables for images: natural spectra fall like 1/f, so low frequencies get the larger steps.
+//! A change of variables for images: natural spectra fall like 1/f, so low frequencies get the
+//! larger steps.
 
 use tch::{Device, Kind, Tensor};
 

@@ -35,8 +35,10 @@ fn capture(model: &str, data: &str, id: usize) -> (Observation, Tensor) {
         Mode::Eval,
         &mut [],
     );
-    let known = Known { batch_size: Some(1), local_examples: Some(1), contributors: 1, ..Known::default() };
-    let seen = Observation { net, weights, signal: Signal::Gradient(gradient), mode: Mode::Eval, known };
+    let known =
+        Known { batch_size: Some(1), local_examples: Some(1), contributors: 1, ..Known::default() };
+    let seen =
+        Observation { net, weights, signal: Signal::Gradient(gradient), mode: Mode::Eval, known };
     (seen, batch.x)
 }
 
@@ -54,7 +56,11 @@ fn noisy(seen: &Observation, relative: f64) -> Observation {
     Observation { signal: Signal::Gradient(noisy), ..seen.clone() }
 }
 
-fn attack(seen: &Observation, name: &str, params: serde_json::Value) -> Result<Reconstruction, AttackError> {
+fn attack(
+    seen: &Observation,
+    name: &str,
+    params: serde_json::Value,
+) -> Result<Reconstruction, AttackError> {
     let cancel = AtomicBool::new(false);
     let run = Run { seed: 0, key: "test", device: Device::Cpu, cancel: &cancel, progress: &|_| {} };
     let entry = suites::find("attack", crate::ENTRIES, name)?;
@@ -81,10 +87,18 @@ fn the_input_of_a_fully_connected_model_is_read_exactly() {
     ] {
         let (seen, truth) = capture(model, data, 3);
         let found = attack(&seen, "analytic", json!({})).unwrap();
-        assert!(largest_error(&found, &truth) < 1e-5, "{model} {data}: {}", largest_error(&found, &truth));
+        assert!(
+            largest_error(&found, &truth) < 1e-5,
+            "{model} {data}: {}",
+            largest_error(&found, &truth)
+        );
         assert!(found.flags[0].is_empty(), "{:?}", found.flags);
         let found = attack(&one_step(&seen, 1.0), "analytic", json!({})).unwrap();
-        assert!(largest_error(&found, &truth) < 1e-4, "{model} {data}: {}", largest_error(&found, &truth));
+        assert!(
+            largest_error(&found, &truth) < 1e-4,
+            "{model} {data}: {}",
+            largest_error(&found, &truth)
+        );
     }
 }
 
@@ -101,7 +115,8 @@ fn a_photograph_is_recovered_from_raw_gradients() {
 #[test]
 fn a_photograph_is_recovered_from_one_step() {
     let (seen, truth) = capture("simple-cnn", "photos", 2);
-    let found = attack(&one_step(&seen, 0.01), "feature-inversion", json!({ "rounds": 1 })).unwrap();
+    let found =
+        attack(&one_step(&seen, 0.01), "feature-inversion", json!({ "rounds": 1 })).unwrap();
     assert!(psnr(&found, &truth) > 40.0, "{} dB {:?}", psnr(&found, &truth), found.flags);
 }
 
@@ -109,11 +124,14 @@ fn a_photograph_is_recovered_from_one_step() {
 fn noise_gives_a_finite_image_and_a_flag() {
     let (seen, truth) = capture("simple-cnn", "photos", 1);
     let found =
-        attack(&noisy(&seen, 1e-2), "feature-inversion", json!({ "retries": 1, "rounds": 1 })).unwrap();
+        attack(&noisy(&seen, 1e-2), "feature-inversion", json!({ "retries": 1, "rounds": 1 }))
+            .unwrap();
     assert!(crate::analytic::is_finite(&found.pixels));
     assert!(found.objective[0].is_finite());
     assert!(psnr(&found, &truth) > 15.0, "{}", psnr(&found, &truth));
-    let lost = attack(&noisy(&seen, 1e3), "feature-inversion", json!({ "retries": 0, "rounds": 1 })).unwrap();
+    let lost =
+        attack(&noisy(&seen, 1e3), "feature-inversion", json!({ "retries": 0, "rounds": 1 }))
+            .unwrap();
     assert!(crate::analytic::is_finite(&lost.pixels));
     assert!(!lost.flags[0].is_empty());
 }
@@ -122,7 +140,8 @@ fn noise_gives_a_finite_image_and_a_flag() {
 fn zero_gradients_are_said_and_nothing_panics() {
     let (seen, _) = capture("simple-cnn", "photos", 1);
     let zero = Signal::Gradient(seen.signal.params().map(Tensor::zeros_like));
-    let found = attack(&Observation { signal: zero, ..seen }, "feature-inversion", json!({})).unwrap();
+    let found =
+        attack(&Observation { signal: zero, ..seen }, "feature-inversion", json!({})).unwrap();
     assert!(crate::analytic::is_finite(&found.pixels));
     assert!(found.flags[0][0].contains("zero gradient"), "{:?}", found.flags);
 }
@@ -168,8 +187,13 @@ fn what_does_not_apply_is_said() {
     seen.known.batch_size = None;
     assert!(matches!(attack(&seen, "feature-inversion", json!({})), Err(AttackError::Missing(_))));
     assert!(why(attack(&flat, "analytic", json!({ "iterations": 3 }))).contains("iterations"));
-    for (key, value) in [("feature_iterations", json!(0)), ("restarts", json!(0)), ("tv_weight", json!(-1))] {
-        assert!(why(attack(&seen, "feature-inversion", json!({ key: value }))).contains(key), "{key}");
+    for (key, value) in
+        [("feature_iterations", json!(0)), ("restarts", json!(0)), ("tv_weight", json!(-1))]
+    {
+        assert!(
+            why(attack(&seen, "feature-inversion", json!({ key: value }))).contains(key),
+            "{key}"
+        );
     }
 }
 
@@ -177,7 +201,8 @@ fn what_does_not_apply_is_said() {
 fn a_request_to_stop_is_heard_within_the_first_inversion() {
     let (seen, _) = capture("simple-cnn", "photos", 0);
     let cancel = AtomicBool::new(false);
-    let stop = |p: crate::Progress| cancel.store(p.iteration >= 5, std::sync::atomic::Ordering::Relaxed);
+    let stop =
+        |p: crate::Progress| cancel.store(p.iteration >= 5, std::sync::atomic::Ordering::Relaxed);
     let run = Run { seed: 0, key: "test", device: Device::Cpu, cancel: &cancel, progress: &stop };
     let entry = suites::find("attack", crate::ENTRIES, "feature-inversion").unwrap();
     let result = (entry.build)(&Map::new()).unwrap().reconstruct(&seen, &run);

@@ -12,10 +12,12 @@ use super::peel::{Layer, Peeled, Tuning, norm};
 use crate::AttackError;
 use crate::analytic::LayerInput;
 
-/// Largest relative residual of the last convolution's gradient at which a peel is believed (beyond the signal's own noise).
+/// Largest relative residual of the last convolution's gradient at which a peel is believed (beyond
+/// the signal's own noise).
 const BELIEVED: f64 = 3e-2;
 
-/// Relative misfit of the first convolution's gradient below which nothing more can be gained in f32.
+/// Relative misfit of the first convolution's gradient below which nothing more can be gained in
+/// f32.
 const DONE: f64 = 1e-6;
 
 /// f32 arithmetic's share of noise in a gradient.
@@ -97,7 +99,9 @@ impl<'a> Trial<'a> {
         meter: &'a Meter<'a>,
     ) -> Trial<'a> {
         let double = single.to_kind(Kind::Double);
-        let read = |i: usize| scene.gradient.tensors[i].get(n).to_device(scene.device).to_kind(Kind::Double);
+        let read = |i: usize| {
+            scene.gradient.tensors[i].get(n).to_device(scene.device).to_kind(Kind::Double)
+        };
         let gradients: Vec<Tensor> = double.layers.iter().map(|l| read(l.position)).collect();
         let linear = scene.weights.tensors[scene.first.weight].get(0).to_kind(Kind::Double);
         let excess = excess(input, &read(scene.first.weight), &linear, scene.scale);
@@ -150,17 +154,21 @@ impl<'a> Trial<'a> {
         Ok(found)
     }
 
-    /// Stage 2, with the inversion of stage 1 continued until the last convolution's gradient confirms it.
+    /// Stage 2, with the inversion of stage 1 continued until the last convolution's gradient
+    /// confirms it.
     fn peel_top(&self, found: &mut Refined) -> Result<Option<(Tensor, Peeled)>, AttackError> {
         let top = self.double.layers.len();
         let mut image = found.image.shallow_clone();
         let delta = up2(&self.top_delta).get(0) / 4.0;
         let Some(layer) = self.layer(top, delta, up2(&self.alive).get(0)) else { return Ok(None) };
-        let floor = 1.5 * layer.noise * (layer.gradient.numel() as f64).sqrt() / norm(layer.gradient);
-        let tuning = Tuning { error: 0.06, steps: 10, decay: 0.5, loose: 1.0, tolerance: 1e-6, most: 96 };
+        let floor =
+            1.5 * layer.noise * (layer.gradient.numel() as f64).sqrt() / norm(layer.gradient);
+        let tuning =
+            Tuning { error: 0.06, steps: 10, decay: 0.5, loose: 1.0, tolerance: 1e-6, most: 96 };
         for attempt in 0..=self.params.retries {
             if attempt > 0 {
-                image = self.invert(&image, &self.top, top, 1.0, 2 * self.params.feature_iterations)?;
+                image =
+                    self.invert(&image, &self.top, top, 1.0, 2 * self.params.feature_iterations)?;
                 let misfit = self.misfit(&image)?;
                 found.offer(image.shallow_clone(), misfit);
             }
@@ -174,12 +182,18 @@ impl<'a> Trial<'a> {
     }
 
     /// Stage 4: each round tries one way onwards; candidates are judged by [`Trial::misfit`].
-    fn descend(&self, found: &mut Refined, peeled: &Peeled, input: &Tensor) -> Result<(), AttackError> {
+    fn descend(
+        &self,
+        found: &mut Refined,
+        peeled: &Peeled,
+        input: &Tensor,
+    ) -> Result<(), AttackError> {
         let top = self.double.layers.len();
         let passed = &peeled.on * up2(&self.top_delta).get(0) / 4.0;
         let delta = up2(&self.double.layers[top - 1].adjoint(&passed.unsqueeze(0))).get(0) / 4.0;
         let threshold = 1e-5 * input.abs().mean(Kind::Double).double_value(&[]);
-        let layer = self.layer(top - 1, delta, up2(&input.gt(threshold).to_kind(Kind::Double)).get(0));
+        let layer =
+            self.layer(top - 1, delta, up2(&input.gt(threshold).to_kind(Kind::Double)).get(0));
         let (mut error, mut way) = (2e-3, Way::Below);
         for round in 0..self.params.rounds {
             if found.objective < DONE {
@@ -223,7 +237,8 @@ impl<'a> Trial<'a> {
         )
     }
 
-    /// The image with the input that the given layer's gradient tells, starting from the best so far.
+    /// The image with the input that the given layer's gradient tells, starting from the best so
+    /// far.
     fn below(
         &self,
         layer: &Layer,
@@ -236,22 +251,20 @@ impl<'a> Trial<'a> {
         let estimate = self.double.encode(&found.image.to_kind(Kind::Double), depth).get(0);
         let Some(peeled) = layer.peel(&estimate, &tuning, self.meter)? else { return Ok(None) };
         let target = peeled.input.unsqueeze(0);
-        let image = if depth == 0 {
-            target
-        } else {
-            let outer = if last { 16 } else { 8 };
-            let kind = Kind::Double;
-            Smooth { depth, outer, inner: 30, width: 48.0, power: -0.5, floor: 3e-6, kind }.solve(
-                &self.double,
-                &target,
-                &found.image,
-                self.meter,
-            )?
-        };
+        let image =
+            if depth == 0 {
+                target
+            } else {
+                let outer = if last { 16 } else { 8 };
+                let kind = Kind::Double;
+                Smooth { depth, outer, inner: 30, width: 48.0, power: -0.5, floor: 3e-6, kind }
+                    .solve(&self.double, &target, &found.image, self.meter)?
+            };
         Ok(Some(image))
     }
 
-    /// Convolution `l` (1-based), if its gradient has at least as many equations a channel as its input has positions.
+    /// Convolution `l` (1-based), if its gradient has at least as many equations a channel as its
+    /// input has positions.
     fn layer(&self, l: usize, delta: Tensor, on: Tensor) -> Option<Layer<'_>> {
         let conv: &ConvLayer = &self.double.layers[l - 1];
         let size = delta.size();
@@ -274,11 +287,13 @@ impl<'a> Trial<'a> {
     ) -> Result<Tensor, AttackError> {
         let encode = |u: &Tensor| self.single.encode(u, depth).flatten(1, -1);
         let target = target.flatten(1, -1);
-        Inversion { encode: &encode, target: &target, power, evaluations, tv: None }.run(start, self.meter)
+        Inversion { encode: &encode, target: &target, power, evaluations, tv: None }
+            .run(start, self.meter)
     }
 
-    /// `|dW_1(u) - D_1| / |D_1|` of the first convolution, with everything above it recomputed from `u` and the known `g_L`. It sees
-    /// every bit and, linearly, the image; no label and no truth enters. Not finite counts as infinite.
+    /// `|dW_1(u) - D_1| / |D_1|` of the first convolution, with everything above it recomputed from
+    /// `u` and the known `g_L`. It sees every bit and, linearly, the image; no label and no truth
+    /// enters. Not finite counts as infinite.
     fn misfit(&self, image: &Tensor) -> Result<f64, AttackError> {
         self.meter.tick(None)?;
         let u = image.to_kind(Kind::Float);
@@ -290,23 +305,26 @@ impl<'a> Trial<'a> {
         let value = (a * self.top_delta.to_kind(Kind::Float)).sum(Kind::Float);
         let d = Tensor::run_backward(&[value], &[&z], false, false).remove(0);
         let patches = u.im2col([3, 3], [1, 1], [1, 1], [1, 1]).get(0);
-        let gradient = d.get(0).flatten(1, -1).matmul(&patches.transpose(0, 1)).to_kind(Kind::Double);
+        let gradient =
+            d.get(0).flatten(1, -1).matmul(&patches.transpose(0, 1)).to_kind(Kind::Double);
         let target = self.gradients[0].flatten(1, -1);
         let misfit = norm(&(gradient - &target)) / norm(&target).max(f64::MIN_POSITIVE);
         Ok(if misfit.is_finite() { misfit } else { f64::INFINITY })
     }
 }
 
-/// Where the features are not zero: columns of `dW` that vanish exactly tell it; under additive noise none does, and two standard
-/// deviations must.
+/// Where the features are not zero: columns of `dW` that vanish exactly tell it; under additive
+/// noise none does, and two standard deviations must.
 fn alive(input: &LayerInput) -> Tensor {
     let silent = input.spread.eq(0.0).logical_and(&input.features.eq(0.0));
     let exact = silent.any().int64_value(&[]) != 0;
-    let alive = if exact { silent.logical_not() } else { input.features.gt_tensor(&(&input.spread * 2.0)) };
+    let alive =
+        if exact { silent.logical_not() } else { input.features.gt_tensor(&(&input.spread * 2.0)) };
     alive.to_kind(Kind::Double)
 }
 
-/// Standard deviation of rounding in a gradient: f32 arithmetic, and for `(w - w') / scale` the rounding of the stored weights.
+/// Standard deviation of rounding in a gradient: f32 arithmetic, and for `(w - w') / scale` the
+/// rounding of the stored weights.
 fn rounding(weight: &Tensor, gradient: &Tensor, scale: Option<f64>) -> f64 {
     let rms = |t: &Tensor| t.square().mean(Kind::Double).sqrt().double_value(&[]);
     let arithmetic = ARITHMETIC * rms(gradient);
@@ -315,7 +333,8 @@ fn rounding(weight: &Tensor, gradient: &Tensor, scale: Option<f64>) -> f64 {
     arithmetic.hypot(rms(&exponent.exp2()) / 12f64.sqrt() / scale)
 }
 
-/// Noise of the fully connected layer's gradient beyond rounding: a defence's, taken to be the same in every layer.
+/// Noise of the fully connected layer's gradient beyond rounding: a defence's, taken to be the same
+/// in every layer.
 fn excess(input: &LayerInput, gradient: &Tensor, weight: &Tensor, scale: Option<f64>) -> f64 {
     let expected = rounding(weight, gradient, scale);
     if input.noise > 3.0 * expected { input.noise } else { 0.0 }

@@ -72,15 +72,24 @@ struct Part {
 }
 
 impl<'a> Scene<'a> {
-    fn new(setting: &ModelInversion, seen: &'a Observation, run: &Run) -> Result<Scene<'a>, AttackError> {
-        let labels =
-            seen.known.labels.as_ref().ok_or_else(|| AttackError::Missing(Fact::Labels.to_string()))?;
+    fn new(
+        setting: &ModelInversion,
+        seen: &'a Observation,
+        run: &Run,
+    ) -> Result<Scene<'a>, AttackError> {
+        let labels = seen
+            .known
+            .labels
+            .as_ref()
+            .ok_or_else(|| AttackError::Missing(Fact::Labels.to_string()))?;
         let size = labels.size();
         let batch = if setting.bn_weight > 0.0 { size[1] } else { 1 };
         let weights = seen.weights.to(run.device, Kind::Float);
         if setting.bn_weight > 0.0 && !has_running_statistics(seen, &weights) {
             return Err(AttackError::NotApplicable(
-                "this model has no BatchNorm, whose statistics bn_weight is about; set bn_weight = 0".into(),
+                "this model has no BatchNorm, whose statistics bn_weight is about; set bn_weight \
+                 = 0"
+                .into(),
             ));
         }
         let grouped = [&[size[0] * size[1] / batch, batch], &size[2..]].concat();
@@ -106,14 +115,22 @@ impl<'a> Scene<'a> {
 fn has_running_statistics(seen: &Observation, weights: &Params) -> bool {
     tch::no_grad(|| {
         let mut tape = Tape::per_example(weights, Mode::Eval);
-        let _ = seen.net.forward_normalised(&mut tape, &probe(&seen.net, weights.tensors[0].device()));
+        let _ =
+            seen.net.forward_normalised(&mut tape, &probe(&seen.net, weights.tensors[0].device()));
         running_statistics(&tape).is_some()
     })
 }
 
 impl ModelInversion {
-    /// The groups `from..from + groups` with all their restarts: restart `r` of group `g` is trial `g * R + r`.
-    fn invert(&self, scene: &Scene, from: i64, groups: i64, run: &Run) -> Result<Part, AttackError> {
+    /// The groups `from..from + groups` with all their restarts: restart `r` of group `g` is trial
+    /// `g * R + r`.
+    fn invert(
+        &self,
+        scene: &Scene,
+        from: i64,
+        groups: i64,
+        run: &Run,
+    ) -> Result<Part, AttackError> {
         let repeat = |t: &Tensor| t.repeat_interleave_self_int(self.restarts as i64, 0, None);
         let mut problem = Problem {
             setting: self,
@@ -131,12 +148,16 @@ impl ModelInversion {
         let trials = stepper.trials();
         let (winners, objective) = self.winners(trials.best_objective());
         let rows = Tensor::from_slice(&winners).to_device(x.device());
-        let diverged: Vec<bool> = Vec::try_from(trials.diverged().to_device(Device::Cpu)).unwrap_or_default();
+        let diverged: Vec<bool> =
+            Vec::try_from(trials.diverged().to_device(Device::Cpu)).unwrap_or_default();
         Ok(Part {
             images: problem.images(&trials.best_x().index_select(0, &rows)),
             objective,
             trace,
-            lost: diverged.chunks(self.restarts).map(|row| row.iter().filter(|&&d| d).count()).collect(),
+            lost: diverged
+                .chunks(self.restarts)
+                .map(|row| row.iter().filter(|&&d| d).count())
+                .collect(),
             // Each trial's last point is evaluated once more.
             evaluations: trials.evaluations().sum(Kind::Int64).int64_value(&[]) as u64
                 + groups as u64 * self.restarts as u64,
@@ -149,8 +170,9 @@ impl ModelInversion {
             let mut rng = run.stream(&format!("model-inversion-{group}-{restart}"));
             init::draw(self.init, &scene.shape, &mut rng).reshape([-1])
         };
-        let rows: Vec<Tensor> =
-            (from..from + groups).flat_map(|g| (0..self.restarts).map(move |r| one(g, r))).collect();
+        let rows: Vec<Tensor> = (from..from + groups)
+            .flat_map(|g| (0..self.restarts).map(move |r| one(g, r)))
+            .collect();
         Tensor::stack(&rows, 0).to_device(run.device)
     }
 
@@ -191,10 +213,11 @@ impl ModelInversion {
         }
     }
 
-    /// For each group the restart with the lowest objective (as trial positions), and that objective.
+    /// For each group the restart with the lowest objective (as trial positions), and that
+    /// objective.
     fn winners(&self, objective: &Tensor) -> (Vec<i64>, Vec<f64>) {
-        let flat: Vec<f64> =
-            Vec::try_from(objective.to_kind(Kind::Double).to_device(Device::Cpu)).unwrap_or_default();
+        let flat: Vec<f64> = Vec::try_from(objective.to_kind(Kind::Double).to_device(Device::Cpu))
+            .unwrap_or_default();
         let rows = flat.chunks(self.restarts).enumerate();
         rows.map(|(g, row)| {
             let r = (0..row.len()).min_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
@@ -208,7 +231,8 @@ impl ModelInversion {
         let n = seen.known.labels.as_ref().map_or(1, |l| l.size()[0]) as usize;
         let each = (scene.groups() as usize / n).max(1);
         let images: Vec<&Tensor> = parts.iter().map(|p| &p.images).collect();
-        let pixels = seen.net.to_pixels(&Tensor::cat(&images, 0)).nan_to_num(0.5, 1.0, 0.0).clamp(0.0, 1.0);
+        let pixels =
+            seen.net.to_pixels(&Tensor::cat(&images, 0)).nan_to_num(0.5, 1.0, 0.0).clamp(0.0, 1.0);
         let size = [vec![n as i64, -1], seen.net.input()].concat();
         let signals = |values: Vec<f64>| -> Vec<f64> {
             values.chunks(each).map(|row| row.iter().sum::<f64>() / row.len() as f64).collect()
@@ -222,7 +246,10 @@ impl ModelInversion {
             pixels: pixels.to_kind(Kind::Float).to_device(Device::Cpu).reshape(size).detach(),
             labels: None,
             trace: (0..points).map(at).collect(),
-            flags: lost.chunks(each).map(|row| doubts(row.iter().sum(), each * self.restarts)).collect(),
+            flags: lost
+                .chunks(each)
+                .map(|row| doubts(row.iter().sum(), each * self.restarts))
+                .collect(),
             objective,
             evaluations: parts.iter().map(|p| p.evaluations).sum::<u64>() / n as u64,
             iterations: (self.iterations * self.restarts * each) as u64,

@@ -5,8 +5,8 @@ use tch::{Kind, Tensor};
 /// Standard deviation, in pixels, of the blur that unsharp masking takes the difference from.
 const MASK_SIGMA: f64 = 1.0;
 
-/// Convolves each channel of `[N, C, H, W]` with a Gaussian of that standard deviation in pixels; the border repeats its last pixel.
-/// A sigma of 0 (or below) changes nothing.
+/// Convolves each channel of `[N, C, H, W]` with a Gaussian of that standard deviation in pixels;
+/// the border repeats its last pixel. A sigma of 0 (or below) changes nothing.
 pub fn blur(images: &Tensor, sigma: f64) -> Tensor {
     if sigma <= 0.0 {
         return images.shallow_clone();
@@ -15,8 +15,10 @@ pub fn blur(images: &Tensor, sigma: f64) -> Tensor {
     let kernel = gaussian(sigma, images);
     let radius = kernel.size()[0] / 2;
     let planes = images.reshape([-1, 1, size[2], size[3]]).replication_pad2d([radius; 4]);
-    let across = planes.conv2d(&kernel.reshape([1, 1, 1, -1]), None::<Tensor>, [1, 1], [0, 0], [1, 1], 1);
-    let both = across.conv2d(&kernel.reshape([1, 1, -1, 1]), None::<Tensor>, [1, 1], [0, 0], [1, 1], 1);
+    let across =
+        planes.conv2d(&kernel.reshape([1, 1, 1, -1]), None::<Tensor>, [1, 1], [0, 0], [1, 1], 1);
+    let both =
+        across.conv2d(&kernel.reshape([1, 1, -1, 1]), None::<Tensor>, [1, 1], [0, 0], [1, 1], 1);
     both.reshape(size)
 }
 

@@ -1,4 +1,5 @@
-//! What the attacker minimises: how little the model takes the images for their classes, and how little they look like pictures.
+//! What the attacker minimises: how little the model takes the images for their classes, and how
+//! little they look like pictures.
 
 use learning::loss::task_loss;
 use learning::tape::Tape;
@@ -23,8 +24,9 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The loss of logits `[T, B, K]`, a mean over the batch: `[T]`. Labels are i64 `[T, B]`, or f32 `[T, B, K]` of zeros and ones for
-    /// tasks with several labels an image, where `p` is each label's own probability.
+    /// The loss of logits `[T, B, K]`, a mean over the batch: `[T]`. Labels are i64 `[T, B]`, or
+    /// f32 `[T, B, K]` of zeros and ones for tasks with several labels an image, where `p` is each
+    /// label's own probability.
     pub fn of(self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match (self, labels.kind()) {
             (Loss::CrossEntropy, _) => task_loss(logits, labels),
@@ -32,7 +34,9 @@ impl Loss {
                 let p = logits.softmax(-1, None::<Kind>).gather(2, &labels.unsqueeze(2), false);
                 mean(&(p.neg() + 1.0))
             }
-            (Loss::Confidence, _) => mean(&(logits.sigmoid() - labels.to_kind(logits.kind())).abs()),
+            (Loss::Confidence, _) => {
+                mean(&(logits.sigmoid() - labels.to_kind(logits.kind())).abs())
+            }
         }
     }
 }
@@ -48,7 +52,8 @@ pub enum L2 {
     Black,
 }
 
-/// The objective of `T` trials of `B` images; variables are `[T, B * pixels]` in normalised pixel space.
+/// The objective of `T` trials of `B` images; variables are `[T, B * pixels]` in normalised pixel
+/// space.
 pub(super) struct Problem<'a> {
     pub setting: &'a ModelInversion,
     pub net: &'a Network,
@@ -115,16 +120,19 @@ impl optim::Objective for Problem<'_> {
     fn evaluate(&mut self, x: &Tensor) -> (Tensor, Tensor) {
         let x = x.detach().set_requires_grad(true);
         let value = self.value(&x);
-        let gradient = Tensor::run_backward(&[value.sum(value.kind())], &[&x], false, false).remove(0);
+        let gradient =
+            Tensor::run_backward(&[value.sum(value.kind())], &[&x], false, false).remove(0);
         (value.detach(), gradient)
     }
 }
 
-/// How far the images' activations are from BatchNorm's running statistics, `[T]`: the sum over layers of the mean over channels of
-/// `m^2 + (v - 1)^2`, where `m` and `v` are mean and variance over a trial's images after the layer's own normalisation (Yin et al. take
-/// the distance before it, where a layer counts the more the larger its activations are). `None` without BatchNorm.
+/// How far the images' activations are from BatchNorm's running statistics, `[T]`: the sum over
+/// layers of the mean over channels of `m^2 + (v - 1)^2`, where `m` and `v` are mean and variance
+/// over a trial's images after the layer's own normalisation (Yin et al. take the distance before
+/// it, where a layer counts the more the larger its activations are). `None` without BatchNorm.
 pub(super) fn running_statistics(tape: &Tape) -> Option<Tensor> {
-    let layers = tape.taps.iter().filter_map(|tap| tap.fixed.as_ref().map(|fixed| (&tap.input, fixed)));
+    let layers =
+        tape.taps.iter().filter_map(|tap| tap.fixed.as_ref().map(|fixed| (&tap.input, fixed)));
     let distances = layers.map(|(input, [scale, shift])| {
         let over = &[1i64, 3, 4][..];
         let mean = input.mean_dim(over, true, None);

@@ -11,8 +11,10 @@ use crate::optim::{Decay, Optimizer, Schedule};
 
 /// The attack with its parameters.
 ///
-/// The defaults were chosen on one `mnist-cnn` (seed 7, three epochs), by the likeness of what came out to the class means and by what
-/// another model said of it; photographs have no dark ground, and `l2 = "mean"` suits them better. Lengths are in normalised pixels (pixel minus mean, over standard deviation), as the model sees them.
+/// The defaults were chosen on one `mnist-cnn` (seed 7, three epochs), by the likeness of what came
+/// out to the class means and by what another model said of it; photographs have no dark ground,
+/// and `l2 = "mean"` suits them better. Lengths are in normalised pixels (pixel minus mean, over
+/// standard deviation), as the model sees them.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelInversion {
@@ -36,8 +38,9 @@ pub struct ModelInversion {
     pub l2_weight: f64,
     /// What it is measured from.
     pub l2: L2,
-    /// Weight of the distance from BatchNorm's running statistics, at least 0. Above 0 all classes of a restart are optimised together,
-    /// since the statistics are theirs together, and a restart is chosen for all of them.
+    /// Weight of the distance from BatchNorm's running statistics, at least 0. Above 0 all classes
+    /// of a restart are optimised together, since the statistics are theirs together, and a restart
+    /// is chosen for all of them.
     pub bn_weight: f64,
     /// Keep pixels in `[0, 1]` after every step.
     pub boxed: bool,
@@ -45,7 +48,8 @@ pub struct ModelInversion {
     pub init: Start,
     /// Blur and sharpen after so many steps; 0 for never.
     pub blur_every: usize,
-    /// Standard deviation of the first blur in pixels, at least 0; it falls linearly to 0 at `blur_until`.
+    /// Standard deviation of the first blur in pixels, at least 0; it falls linearly to 0 at
+    /// `blur_until`.
     pub blur_sigma: f64,
     /// Share of the steps after which neither blur nor sharpening follows, 0 to 1.
     pub blur_until: f64,
@@ -110,11 +114,13 @@ impl ModelInversion {
         Schedule::new(self.schedule)
     }
 
-    /// Standard deviation of the blur that follows step `iteration` (from 0), in pixels; `None` where no filter does.
+    /// Standard deviation of the blur that follows step `iteration` (from 0), in pixels; `None`
+    /// where no filter does.
     pub(super) fn blur_after(&self, iteration: usize) -> Option<f64> {
         let end = self.blur_until * self.iterations as f64;
         let done = (iteration + 1) as f64;
-        let due = self.blur_every > 0 && (iteration + 1).is_multiple_of(self.blur_every) && done < end;
+        let due =
+            self.blur_every > 0 && (iteration + 1).is_multiple_of(self.blur_every) && done < end;
         due.then(|| self.blur_sigma * (1.0 - done / end))
     }
 
@@ -133,15 +139,25 @@ impl ModelInversion {
             ("bn_weight", self.bn_weight),
             ("sharpen", self.sharpen),
         ];
-        if let Some((name, value)) = weights.into_iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+        if let Some((name, value)) =
+            weights.into_iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0))
+        {
             return wrong(name, format!("is {value}"), "write a number of at least 0");
         }
         // A kernel far wider than any picture costs memory and tells nothing.
         if !(0.0..=64.0).contains(&self.blur_sigma) {
-            return wrong("blur_sigma", format!("is {}", self.blur_sigma), "write pixels from 0 to 64");
+            return wrong(
+                "blur_sigma",
+                format!("is {}", self.blur_sigma),
+                "write pixels from 0 to 64",
+            );
         }
         if !(0.0..=1.0).contains(&self.blur_until) {
-            return wrong("blur_until", format!("is {}", self.blur_until), "write a share between 0 and 1");
+            return wrong(
+                "blur_until",
+                format!("is {}", self.blur_until),
+                "write a share between 0 and 1",
+            );
         }
         self.optimizer().map(|_| ())
     }

@@ -49,8 +49,10 @@ fn channels_and_images_are_filtered_apart() {
 #[test]
 fn the_blur_fades_and_ends() {
     let p =
-        build(json!({ "iterations": 100, "blur_every": 10, "blur_sigma": 2.0, "blur_until": 0.5 })).unwrap();
-    let sigmas: Vec<(usize, f64)> = (0..100).filter_map(|i| p.blur_after(i).map(|s| (i, s))).collect();
+        build(json!({ "iterations": 100, "blur_every": 10, "blur_sigma": 2.0, "blur_until": 0.5 }))
+            .unwrap();
+    let sigmas: Vec<(usize, f64)> =
+        (0..100).filter_map(|i| p.blur_after(i).map(|s| (i, s))).collect();
     let expected = [(9, 1.6), (19, 1.2), (29, 0.8), (39, 0.4)];
     assert_eq!(sigmas.len(), expected.len());
     for ((i, s), (at, sigma)) in sigmas.into_iter().zip(expected) {
@@ -72,19 +74,24 @@ fn losses_are_what_they_are_called() {
         assert!((of(Loss::CrossEntropy) + p.ln()).abs() < 1e-12);
     }
     let several = Tensor::from_slice(&[1.0f32, 0.0, 1.0, 0.0, 1.0, 0.0]).reshape([2, 1, 3]);
-    let away = (logits.sigmoid() - several.to_kind(Kind::Double)).abs().mean(Kind::Double).double_value(&[]);
+    let away = (logits.sigmoid() - several.to_kind(Kind::Double))
+        .abs()
+        .mean(Kind::Double)
+        .double_value(&[]);
     let confidence = Loss::Confidence.of(&logits, &several).mean(Kind::Double).double_value(&[]);
     assert!((confidence - away).abs() < 1e-12);
 }
 
-/// By hand: statistics of the first BatchNorm's input, and no distance at all once the running statistics are the images' own.
+/// By hand: statistics of the first BatchNorm's input, and no distance at all once the running
+/// statistics are the images' own.
 #[test]
 fn statistics_of_the_images_against_the_running_ones() {
     let entry = suites::find("model", ENTRIES, "resnet18").unwrap();
     let model = (entry.build)(json!({ "stem": "cifar" }).as_object().unwrap()).unwrap();
     let model = model.build(&Shape { input: vec![3, 8, 8], classes: 4 }).unwrap();
     let net = Network::new(model, vec![0.5; 3], vec![0.5; 3]);
-    let mut weights = init::fresh(net.layout(), Init::Pytorch, &mut rng::stream(2, "inversion", "weights"));
+    let mut weights =
+        init::fresh(net.layout(), Init::Pytorch, &mut rng::stream(2, "inversion", "weights"));
     let x = net.normalise(&pixels(&[2, 3, 3, 8, 8]));
     let distance = |weights: &learning::Params| {
         let mut tape = Tape::per_example(weights, Mode::Eval);

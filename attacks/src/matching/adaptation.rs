@@ -7,10 +7,11 @@ use super::objective::Objective;
 use super::ways::masked_weight;
 use crate::AttackError;
 
-/// How a candidate's gradient is led through what the captured one went through. The default changes nothing.
+/// How a candidate's gradient is led through what the captured one went through. The default
+/// changes nothing.
 ///
-/// All numbers are in the units of the gradient that the signal stands for: an update's are divided by its
-/// [`super::signal::step_scale`] first.
+/// All numbers are in the units of the gradient that the signal stands for: an update's are divided
+/// by its [`super::signal::step_scale`] first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Adaptation {
     /// Only entries that the signal holds (are not zero in it) are matched.
@@ -19,13 +20,15 @@ pub struct Adaptation {
     pub masked: Option<Masked>,
     /// What the signal tells about each entry.
     pub values: Values,
-    /// Share of each tensor's entries, the smallest, that was zeroed before noise hid which they were.
+    /// Share of each tensor's entries, the smallest, that was zeroed before noise hid which they
+    /// were.
     pub pruned: Option<f64>,
     /// How the gradient was scaled down.
     pub clip: Option<Clip>,
     /// Noise in every entry, and the prior that is weighed against it.
     pub noise: Option<Noise>,
-    /// Draws of the model's random buffers that an evaluation averages over; 0 to leave them as broadcast.
+    /// Draws of the model's random buffers that an evaluation averages over; 0 to leave them as
+    /// broadcast.
     pub draws: usize,
     /// Labels are mixtures of classes.
     pub mixed: bool,
@@ -33,7 +36,8 @@ pub struct Adaptation {
     pub notes: Vec<String>,
 }
 
-/// What of the last layer, where it is linear, is left out of the match because its columns may have been masked.
+/// What of the last layer, where it is linear, is left out of the match because its columns may
+/// have been masked.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Masked {
@@ -50,7 +54,8 @@ pub enum Values {
     /// The value itself.
     #[default]
     Exact,
-    /// The value itself, and of one that was zeroed, that its magnitude is at most the least that the tensor kept.
+    /// The value itself, and of one that was zeroed, that its magnitude is at most the least that
+    /// the tensor kept.
     Largest,
     /// A cell around it, one of `2^bits - 1` between the tensor's extremes.
     Cells {
@@ -93,7 +98,8 @@ pub enum Clip {
 /// Law of the noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
-    /// Normal; the scale is its standard deviation. The negative log-likelihood is `|G - g|_2^2 / (2 scale^2)`.
+    /// Normal; the scale is its standard deviation. The negative log-likelihood is `|G - g|_2^2 /
+    /// (2 scale^2)`.
     Gaussian,
     /// Laplace; the scale is its `b`. The negative log-likelihood is `|G - g|_1 / scale`.
     Laplace,
@@ -106,7 +112,8 @@ pub struct Noise {
     pub law: Law,
     /// Its scale on each entry.
     pub scale: f64,
-    /// Mean magnitude `d` of the difference of neighbouring normalised pixels; the prior's negative logarithm is their sum over `d`.
+    /// Mean magnitude `d` of the difference of neighbouring normalised pixels; the prior's negative
+    /// logarithm is their sum over `d`.
     pub contrast: f64,
 }
 
@@ -132,7 +139,9 @@ impl Adaptation {
             selected.retain(|&i| Some(&layout.specs()[trainable[i]].name) != left_out.as_ref());
         }
         match selected.is_empty() {
-            true => Err(AttackError::NotApplicable("nothing but the masked layer would be matched".into())),
+            true => Err(AttackError::NotApplicable(
+                "nothing but the masked layer would be matched".into(),
+            )),
             false => Ok(selected),
         }
     }
@@ -142,7 +151,8 @@ impl Adaptation {
         self.kept || self.masked.is_some() || self.values != Values::Exact || self.pruned.is_some()
     }
 
-    /// The distance that the likelihood asks for, where one does; it is then measured relative to the signal.
+    /// The distance that the likelihood asks for, where one does; it is then measured relative to
+    /// the signal.
     pub(super) fn objective(&self) -> Option<Objective> {
         match (self.values, self.noise) {
             (Values::Signs, _) => None,

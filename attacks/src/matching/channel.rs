@@ -1,4 +1,5 @@
-//! The way that the captured gradient took, applied to a candidate's: both are then compared as if nothing had happened to them.
+//! The way that the captured gradient took, applied to a candidate's: both are then compared as if
+//! nothing had happened to them.
 
 use learning::layer_grad::{LayerGrad, sum_trials};
 use learning::{Observation, Signal};
@@ -25,7 +26,8 @@ pub struct Channel {
     prior: Option<Tensor>,
 }
 
-/// The trainable tensors of the signal in units of a gradient, weight decay left in: a defence acted on them as they are.
+/// The trainable tensors of the signal in units of a gradient, weight decay left in: a defence
+/// acted on them as they are.
 ///
 /// # Errors
 /// What [`signal::gradient`] says.
@@ -39,8 +41,8 @@ pub fn captured(seen: &Observation) -> Result<Vec<Tensor>, AttackError> {
 }
 
 impl Channel {
-    /// For the `selected` parameters, whose captured tensors `[N, ...]` are `target`'s; `own` is the attack's objective and `values`
-    /// the number of a batch's pixels.
+    /// For the `selected` parameters, whose captured tensors `[N, ...]` are `target`'s; `own` is
+    /// the attack's objective and `values` the number of a batch's pixels.
     pub fn new(
         seen: &Observation,
         adaptation: &Adaptation,
@@ -60,10 +62,14 @@ impl Channel {
         };
         if let Some(objective) = objective {
             let size = channel.size_of(target, objective).clamp_min(1e-30);
-            // -log p = |G - g|^2 / (2 s^2) + (values / d) tv, or |G - g|_1 / s + (values / d) tv; times what makes the first term relative.
+            // -log p = |G - g|^2 / (2 s^2) + (values / d) tv, or |G - g|_1 / s + (values / d) tv;
+            // times what makes the first term relative.
             channel.prior = adaptation.noise.map(|noise| {
-                let spread =
-                    if noise.law == Law::Laplace { noise.scale } else { 2.0 * noise.scale * noise.scale };
+                let spread = if noise.law == Law::Laplace {
+                    noise.scale
+                } else {
+                    2.0 * noise.scale * noise.scale
+                };
                 size.reciprocal() * (spread * values as f64 / noise.contrast)
             });
             channel.size = Some(size);
@@ -78,9 +84,15 @@ impl Channel {
                 Some(mask) => captured * mask,
                 None => captured.shallow_clone(),
             };
-            weight * sum_trials(&if objective == Objective::L1 { held.abs() } else { held.square() })
+            weight
+                * sum_trials(&if objective == Objective::L1 { held.abs() } else { held.square() })
         };
-        self.ways.iter().enumerate().map(one).reduce(|a, b| a + b).expect("at least one layer is selected")
+        self.ways
+            .iter()
+            .enumerate()
+            .map(one)
+            .reduce(|a, b| a + b)
+            .expect("at least one layer is selected")
     }
 
     /// Distance of candidates to their targets `[T]`: of likelihoods relative to the signal.
@@ -130,13 +142,15 @@ impl Channel {
     /// What clipping multiplies each candidate's gradient by, `[T]`.
     fn factor(&self, target: &Target, layers: &[LayerGrad]) -> Option<Tensor> {
         let total = |f: &dyn Fn(&LayerGrad) -> Tensor| layers.iter().map(f).reduce(|a, b| a + b);
-        let within = |norm: Tensor, at: f64| (norm.clamp_min(1e-30).reciprocal() * at).clamp_max(1.0);
+        let within =
+            |norm: Tensor, at: f64| (norm.clamp_min(1e-30).reciprocal() * at).clamp_max(1.0);
         match self.clip? {
             Clip::L2 { at } => Some(within(total(&LayerGrad::norm2)?.clamp_min(1e-36).sqrt(), at)),
             Clip::L1 { at } => Some(within(total(&|g| sum_trials(&g.to_dense().abs()))?, at)),
             Clip::Unknown => {
                 // The factor s of the least |G - s g|^2.
-                let own = |(k, &i): (usize, &usize)| [layers[i].dot(target.part(k).0), layers[i].norm2()];
+                let own =
+                    |(k, &i): (usize, &usize)| [layers[i].dot(target.part(k).0), layers[i].norm2()];
                 let sums = target.selected().iter().enumerate().map(own);
                 let [dot, norm] = sums.reduce(|[a, b], [c, d]| [a + c, b + d])?;
                 Some((dot / norm.clamp_min(1e-36)).clamp(0.0, 1.0))
@@ -144,8 +158,9 @@ impl Channel {
         }
     }
 
-    /// Share of the gradient's magnitude whose sign is not the captured one, twice, averaged over the parameters: 0 where all agree,
-    /// 2 where none does. A sign tells no scale, and neither does this.
+    /// Share of the gradient's magnitude whose sign is not the captured one, twice, averaged over
+    /// the parameters: 0 where all agree, 2 where none does. A sign tells no scale, and neither
+    /// does this.
     fn disagreement(&self, target: &Target, layers: &[LayerGrad]) -> Tensor {
         let one = |(k, &i): (usize, &usize)| {
             let (captured, weight) = target.part(k);
@@ -172,13 +187,16 @@ fn scaled(g: &LayerGrad, factor: &Tensor) -> LayerGrad {
     };
     match g {
         LayerGrad::Dense(g) => LayerGrad::Dense(times(g)),
-        LayerGrad::Factored { delta, input, shape } => {
-            LayerGrad::Factored { delta: times(delta), input: input.shallow_clone(), shape: shape.clone() }
-        }
+        LayerGrad::Factored { delta, input, shape } => LayerGrad::Factored {
+            delta: times(delta),
+            input: input.shallow_clone(),
+            shape: shape.clone(),
+        },
     }
 }
 
-/// 1 at the largest entries of each row of `[T, ...]`, all but `fraction` of them and at least one, else 0.
+/// 1 at the largest entries of each row of `[T, ...]`, all but `fraction` of them and at least one,
+/// else 0.
 fn largest(g: &Tensor, fraction: f64) -> Tensor {
     let rows = g.detach().flatten(1, -1).abs();
     let n = rows.size()[1];

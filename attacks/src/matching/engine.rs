@@ -1,4 +1,5 @@
-//! The matching loop: restarts as trials, priors, schedules, early stopping, the winner chosen by the objective.
+//! The matching loop: restarts as trials, priors, schedules, early stopping, the winner chosen by
+//! the objective.
 
 use learning::client::LocalTraining;
 use learning::{Form, Observation, Params, Signal, noise};
@@ -55,8 +56,9 @@ impl Attack for Matching {
 }
 
 impl Matching {
-    /// As [`Attack::reconstruct`], starting from these pixels (`[N, B, ...]` in `[0, 1]`) where given. The start competes with
-    /// what comes after: the objective of the result is never above it.
+    /// As [`Attack::reconstruct`], starting from these pixels (`[N, B, ...]` in `[0, 1]`) where
+    /// given. The start competes with what comes after: the objective of the result is never above
+    /// it.
     ///
     /// # Errors
     /// As [`Attack::reconstruct`]; jointly optimised labels have no given start.
@@ -69,7 +71,8 @@ impl Matching {
         self.reconstruct_through(seen, &Adaptation::default(), initial, run)
     }
 
-    /// As [`Matching::reconstruct_from`], with every candidate's gradient led through what the captured one went through.
+    /// As [`Matching::reconstruct_from`], with every candidate's gradient led through what the
+    /// captured one went through.
     ///
     /// # Errors
     /// As [`Matching::reconstruct_from`].
@@ -105,7 +108,8 @@ impl Matching {
                 "a given start has no soft labels to optimise jointly".into(),
             ));
         }
-        let rows = seen.net.normalise(&pixels.to_kind(self.kind()).to_device(run.device)).flatten(1, -1);
+        let rows =
+            seen.net.normalise(&pixels.to_kind(self.kind()).to_device(run.device)).flatten(1, -1);
         Ok(rows.repeat_interleave_self_int(self.setting.restarts as i64, 0, None))
     }
 
@@ -121,8 +125,12 @@ impl Matching {
         run: &Run,
     ) -> Result<Problem<'a>, AttackError> {
         let kind = self.kind();
-        let batch = seen.known.batch_size.ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
-        let selected = adaptation.select(seen, weights::select(seen.net.layout(), &self.setting.layers)?)?;
+        let batch = seen
+            .known
+            .batch_size
+            .ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
+        let selected =
+            adaptation.select(seen, weights::select(seen.net.layout(), &self.setting.layers)?)?;
         let all = if adaptation.is_none() { trainable(gradient) } else { channel::captured(seen)? };
         let tensors: Vec<Tensor> =
             selected.iter().map(|&i| all[i].to_device(run.device).to_kind(kind)).collect();
@@ -154,8 +162,8 @@ impl Matching {
 
     /// A stream for the draws of each trial's random buffers.
     fn streams(&self, signals: i64, run: &Run) -> Vec<ChaCha12Rng> {
-        let names =
-            (0..signals).flat_map(|n| (0..self.setting.restarts).map(move |r| format!("draws-{n}-{r}")));
+        let names = (0..signals)
+            .flat_map(|n| (0..self.setting.restarts).map(move |r| format!("draws-{n}-{r}")));
         names.map(|name| run.stream(&name)).collect()
     }
 
@@ -209,7 +217,8 @@ impl Matching {
         let clients = seen.known.contributors.max(1);
         if batch % clients != 0 {
             let problem = format!(
-                "is a mean over {clients} clients, among whom {batch} examples cannot be dealt evenly"
+                "is a mean over {clients} clients, among whom {batch} examples cannot be dealt \
+                 evenly"
             );
             return Err(AttackError::BadSignal(problem));
         }
@@ -219,9 +228,11 @@ impl Matching {
         }
     }
 
-    /// The least and the greatest value of every variable, `[1, V]`: pixels stay in `[0, 1]`, soft labels are free.
+    /// The least and the greatest value of every variable, `[1, V]`: pixels stay in `[0, 1]`, soft
+    /// labels are free.
     fn bounds(&self, seen: &Observation, shape: &[i64], run: &Run) -> (Tensor, Tensor) {
-        let free = if self.setting.labels == Labels::Joint { shape[0] * seen.net.classes() } else { 0 };
+        let free =
+            if self.setting.labels == Labels::Joint { shape[0] * seen.net.classes() } else { 0 };
         let options = (self.kind(), run.device);
         let bound = |pixel: f64, label: f64| {
             let size = [&[1], shape].concat();
@@ -271,11 +282,13 @@ impl Matching {
         Ok((trace, done))
     }
 
-    /// For each signal the restart with the lowest objective (as trial positions), and that objective.
+    /// For each signal the restart with the lowest objective (as trial positions), and that
+    /// objective.
     fn winners(&self, objective: &Tensor) -> (Vec<i64>, Vec<f64>) {
         let restarts = self.setting.restarts as i64;
         let flat: Vec<f64> =
-            Vec::try_from(objective.to_kind(Kind::Double).to_device(tch::Device::Cpu)).unwrap_or_default();
+            Vec::try_from(objective.to_kind(Kind::Double).to_device(tch::Device::Cpu))
+                .unwrap_or_default();
         let rows = flat.chunks(restarts as usize).enumerate();
         rows.map(|(n, row)| {
             let r = (0..row.len()).min_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
@@ -294,7 +307,8 @@ impl Matching {
         let (last, _) = problem.evaluate(x);
         trials.consider(x, &last.to_kind(x.kind()));
         let (winners, objective) = self.winners(trials.best_objective());
-        let chosen = trials.best_x().index_select(0, &Tensor::from_slice(&winners).to_device(x.device()));
+        let chosen =
+            trials.best_x().index_select(0, &Tensor::from_slice(&winners).to_device(x.device()));
         let diverged: Vec<bool> =
             Vec::try_from(trials.diverged().to_device(tch::Device::Cpu)).unwrap_or_default();
         let evaluations: Vec<i64> =
@@ -318,11 +332,15 @@ impl Matching {
 
     /// The labels that the attack settled on; none where they were granted.
     fn guessed(&self, problem: &Problem, soft: Option<Tensor>, winners: &[i64]) -> Option<Tensor> {
-        let rows = |t: &Tensor| t.to_device(tch::Device::Cpu).index_select(0, &Tensor::from_slice(winners));
+        let rows = |t: &Tensor| {
+            t.to_device(tch::Device::Cpu).index_select(0, &Tensor::from_slice(winners))
+        };
         match (&problem.labels, self.setting.labels, soft) {
             (_, Labels::Known, _) => None,
             (DummyLabels::Fixed(labels), ..) => Some(rows(labels)),
-            (DummyLabels::Joint, _, soft) => soft.map(|p| p.argmax(2, false).to_device(tch::Device::Cpu)),
+            (DummyLabels::Joint, _, soft) => {
+                soft.map(|p| p.argmax(2, false).to_device(tch::Device::Cpu))
+            }
         }
     }
 }

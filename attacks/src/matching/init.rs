@@ -16,7 +16,8 @@ pub enum Start {
     Uniform,
     /// All zero: the data set's mean colour.
     Grey,
-    /// Noise with the 1/f amplitude spectrum of natural images (Field 1987), mean square 1 (tables: standard normal).
+    /// Noise with the 1/f amplitude spectrum of natural images (Field 1987), mean square 1 (tables:
+    /// standard normal).
     Fft,
 }
 
@@ -31,7 +32,8 @@ pub fn draw(start: Start, shape: &[i64], rng: &mut ChaCha12Rng) -> Tensor {
     }
 }
 
-/// Divides white noise's spectrum by the frequency's magnitude (the mean's by the lowest) and scales each image to mean square 1.
+/// Divides white noise's spectrum by the frequency's magnitude (the mean's by the lowest) and
+/// scales each image to mean square 1.
 fn pink(white: &Tensor) -> Tensor {
     let size = white.size();
     let (h, w) = (size[2], size[3]);

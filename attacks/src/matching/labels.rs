@@ -13,7 +13,8 @@ use crate::AttackError;
 pub enum Labels {
     /// Granted by the threat model.
     Known,
-    /// Read off the sign of the last layer's bias gradient (Zhao et al. 2020); exact for one example a batch.
+    /// Read off the sign of the last layer's bias gradient (Zhao et al. 2020); exact for one
+    /// example a batch.
     #[default]
     Idlg,
     /// Optimised jointly with the images as soft labels (Zhu et al. 2019).
@@ -22,15 +23,19 @@ pub enum Labels {
 
 /// Class indices `[N, B]` inferred from gradients `[N, ...]` of a softmax classifier.
 ///
-/// With cross-entropy the bias gradient of the last layer is `mean_b(p_b) - counts / B`, so the only negative entry names the label
-/// when `B = 1` (Zhao et al. 2020). For larger batches labels are taken greedily: the most negative class receives a label and
-/// `1/B` is added back, until `B` are given (after Geng et al. 2021); repeated classes are then right wherever `p` is near uniform.
+/// With cross-entropy the bias gradient of the last layer is `mean_b(p_b) - counts / B`, so the
+/// only negative entry names the label when `B = 1` (Zhao et al. 2020). For larger batches labels
+/// are taken greedily: the most negative class receives a label and `1/B` is added back, until `B`
+/// are given (after Geng et al. 2021); repeated classes are then right wherever `p` is near
+/// uniform.
 ///
 /// # Panics
 /// If the last trainable parameter is not a vector; [`read_off`] checks that.
 pub fn infer(gradients: &Params, batch: i64) -> Tensor {
-    let bias =
-        last(gradients).expect("a trainable parameter").to_kind(Kind::Double).to_device(tch::Device::Cpu);
+    let bias = last(gradients)
+        .expect("a trainable parameter")
+        .to_kind(Kind::Double)
+        .to_device(tch::Device::Cpu);
     let (trials, classes) = bias.size2().expect("the classifier's bias, [N, K]");
     let mut labels = Vec::with_capacity((trials * batch) as usize);
     for n in 0..trials {
@@ -48,22 +53,27 @@ pub fn infer(gradients: &Params, batch: i64) -> Tensor {
 /// `NotApplicable` where it does not.
 pub fn read_off(gradients: &Params, classes: i64, batch: i64) -> Result<Tensor, AttackError> {
     if last(gradients).is_none_or(|t| t.size()[1..] != [classes]) {
-        let why = "labels are read off the last layer's bias gradient, and this model has none; use labels = \"known\" or \"joint\"";
+        let why = "labels are read off the last layer's bias gradient, and this model has none; \
+            use labels = \"known\" or \"joint\"";
         return Err(AttackError::NotApplicable(why.into()));
     }
     Ok(infer(gradients, batch))
 }
 
-/// [`read_off`] for one example a batch, from the whole gradient of the last layer: under noise the bias's alone tells little.
+/// [`read_off`] for one example a batch, from the whole gradient of the last layer: under noise the
+/// bias's alone tells little.
 ///
-/// `[dW | db] = (p - y) [f, 1]^T` is of rank one, and `|p - y|` is largest at the label, where it is the sum of all others. Of the
-/// noisy matrix the left singular vector `[K]` is taken. A model whose last bias follows no weight of its classes is read as ever.
+/// `[dW | db] = (p - y) [f, 1]^T` is of rank one, and `|p - y|` is largest at the label, where it
+/// is the sum of all others. Of the noisy matrix the left singular vector `[K]` is taken. A model
+/// whose last bias follows no weight of its classes is read as ever.
 ///
 /// # Errors
 /// As [`read_off`].
 pub fn read_through_noise(gradients: &Params, classes: i64) -> Result<Tensor, AttackError> {
     let only_bias = read_off(gradients, classes, 1)?;
-    let [.., weight, bias] = &gradients.trainable().collect::<Vec<_>>()[..] else { return Ok(only_bias) };
+    let [.., weight, bias] = &gradients.trainable().collect::<Vec<_>>()[..] else {
+        return Ok(only_bias);
+    };
     if weight.dim() != 3 || weight.size()[1] != classes {
         return Ok(only_bias);
     }
@@ -77,20 +87,28 @@ pub fn read_through_noise(gradients: &Params, classes: i64) -> Result<Tensor, At
 /// The labels that the threat model grants, checked against the batch.
 ///
 /// # Errors
-/// None granted, of another shape than `[N, B]` (`[N, B, K]` for several labels an example), or class indices the model does not have.
+/// None granted, of another shape than `[N, B]` (`[N, B, K]` for several labels an example), or
+/// class indices the model does not have.
 pub fn granted(seen: &Observation, batch: i64) -> Result<Tensor, AttackError> {
-    let labels = seen.known.labels.as_ref().ok_or_else(|| AttackError::Missing(Fact::Labels.to_string()))?;
+    let labels =
+        seen.known.labels.as_ref().ok_or_else(|| AttackError::Missing(Fact::Labels.to_string()))?;
     let (trials, classes) = (seen.trials(), seen.net.classes());
-    let expected =
-        if labels.kind() == Kind::Int64 { vec![trials, batch] } else { vec![trials, batch, classes] };
+    let expected = if labels.kind() == Kind::Int64 {
+        vec![trials, batch]
+    } else {
+        vec![trials, batch, classes]
+    };
     if labels.size() != expected {
-        let problem =
-            format!("comes with labels of shape {:?} where {expected:?} belong to it", labels.size());
+        let problem = format!(
+            "comes with labels of shape {:?} where {expected:?} belong to it",
+            labels.size()
+        );
         return Err(AttackError::BadSignal(problem));
     }
     let outside = labels.lt(0).logical_or(&labels.ge(classes)).any();
     if labels.kind() == Kind::Int64 && outside.int64_value(&[]) != 0 {
-        let problem = format!("comes with a label outside the model's classes 0 to {}", classes - 1);
+        let problem =
+            format!("comes with a label outside the model's classes 0 to {}", classes - 1);
         return Err(AttackError::BadSignal(problem));
     }
     Ok(labels.shallow_clone())

@@ -1,9 +1,11 @@
 //! Distances between the gradients of a candidate and the captured ones.
 //!
-//! Every distance but `l1` is made of inner products and norms, so it never needs a gradient that is kept as factors. Such a
-//! distance is a small difference of large numbers once the candidate is close: in f32 it then carries a rounding error of about 1e-7 of
-//! the captured gradient's squared norm (1e-7 for cosines), which would decide which point counts as the best. Its gradient does not
-//! suffer in this way. So the value, and only the value, is taken again in f64 where that matters.
+//! Every distance but `l1` is made of inner products and norms, so it never needs a gradient that
+//! is kept as factors. Such a distance is a small difference of large numbers once the candidate is
+//! close: in f32 it then carries a rounding error of about 1e-7 of the captured gradient's squared
+//! norm (1e-7 for cosines), which would decide which point counts as the best. Its gradient does
+//! not suffer in this way. So the value, and only the value, is taken again in f64 where that
+//! matters.
 
 use std::cell::OnceCell;
 
@@ -49,11 +51,13 @@ pub struct Target {
     double: OnceCell<Box<Target>>,
 }
 
-/// Share of the captured gradient's squared norm below which a difference of inner products is computed again in f64.
+/// Share of the captured gradient's squared norm below which a difference of inner products is
+/// computed again in f64.
 const CLOSE: f64 = 1e-3;
 
 impl Target {
-    /// `tensors[i]` belongs to the `selected[i]`-th trainable parameter and counts `weights[i]` (`[N]`).
+    /// `tensors[i]` belongs to the `selected[i]`-th trainable parameter and counts `weights[i]`
+    /// (`[N]`).
     pub fn new(tensors: Vec<Tensor>, selected: Vec<usize>, weights: Vec<Tensor>) -> Target {
         let norms = tensors.iter().map(|g| sum_trials(&g.square())).collect();
         Target { tensors, selected, weights, norms, double: OnceCell::new() }
@@ -80,9 +84,11 @@ impl Target {
         Target::new(cast(&self.tensors), self.selected.clone(), cast(&self.weights))
     }
 
-    /// Distance of each of `T` candidates to its target, `[T]`; candidate `t` belongs to target `t / (T/N)`.
+    /// Distance of each of `T` candidates to its target, `[T]`; candidate `t` belongs to target `t
+    /// / (T/N)`.
     ///
-    /// `layers` are the gradients of all trainable parameters in order. Differentiable with respect to whatever they depend on.
+    /// `layers` are the gradients of all trainable parameters in order. Differentiable with respect
+    /// to whatever they depend on.
     pub fn distance(&self, objective: Objective, both_weight: f64, layers: &[LayerGrad]) -> Tensor {
         let value = self.formula(objective, both_weight, layers);
         if value.kind() == Kind::Double || !self.is_rounded(objective, &value, layers) {
@@ -101,11 +107,14 @@ impl Target {
             Objective::L1 => self.l1(layers),
             Objective::Cosine => self.cosine(layers),
             Objective::Sim => self.sim(layers),
-            Objective::Both => self.l2(layers) * (1.0 - both_weight) + self.cosine(layers) * both_weight,
+            Objective::Both => {
+                self.l2(layers) * (1.0 - both_weight) + self.cosine(layers) * both_weight
+            }
         }
     }
 
-    /// Whether any value is so small beside what it is a difference of that f32 leaves few digits of it.
+    /// Whether any value is so small beside what it is a difference of that f32 leaves few digits
+    /// of it.
     fn is_rounded(&self, objective: Objective, value: &Tensor, layers: &[LayerGrad]) -> bool {
         let factored = self.pairs(layers).any(|(_, g)| matches!(g, LayerGrad::Factored { .. }));
         let size = match objective {
@@ -123,7 +132,10 @@ impl Target {
         self.double.get_or_init(|| Box::new(self.to_kind(Kind::Double)))
     }
 
-    fn pairs<'a>(&'a self, layers: &'a [LayerGrad]) -> impl Iterator<Item = (usize, &'a LayerGrad)> {
+    fn pairs<'a>(
+        &'a self,
+        layers: &'a [LayerGrad],
+    ) -> impl Iterator<Item = (usize, &'a LayerGrad)> {
         self.selected.iter().map(|&i| &layers[i]).enumerate()
     }
 
@@ -196,8 +208,8 @@ impl Target {
     }
 }
 
-/// Cosine from an inner product and squared norms. A vanished norm gives 0, not NaN. The roots are taken before the product: that of
-/// two small squared norms is below what f32 holds.
+/// Cosine from an inner product and squared norms. A vanished norm gives 0, not NaN. The roots are
+/// taken before the product: that of two small squared norms is below what f32 holds.
 fn similarity(dot: &Tensor, own: &Tensor, theirs: &Tensor) -> Tensor {
     dot / own.clamp_min(1e-36).sqrt() / theirs.clamp_min(1e-36).sqrt()
 }

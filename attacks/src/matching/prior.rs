@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 
-/// Anisotropic total variation of `[T, B, C, H, W]`: mean |horizontal| plus mean |vertical| difference, `[T]` (Rudin et al. 1992;
-/// the scaling of Geiping et al. 2020).
+/// Anisotropic total variation of `[T, B, C, H, W]`: mean |horizontal| plus mean |vertical|
+/// difference, `[T]` (Rudin et al. 1992; the scaling of Geiping et al. 2020).
 pub fn tv_anisotropic(x: &Tensor) -> Tensor {
     let (dx, dy) = differences(x);
     mean_trials(&dx.abs()) + mean_trials(&dy.abs())
@@ -22,7 +22,8 @@ pub fn l2(x: &Tensor) -> Tensor {
     mean_trials(&x.square())
 }
 
-/// Horizontal and vertical differences of neighbours. Sides are at least 2 pixels: there is nothing to average else.
+/// Horizontal and vertical differences of neighbours. Sides are at least 2 pixels: there is nothing
+/// to average else.
 fn differences(x: &Tensor) -> (Tensor, Tensor) {
     let (h, w) = (x.size()[3], x.size()[4]);
     let dx = x.narrow(4, 1, w - 1) - x.narrow(4, 0, w - 1);

@@ -1,4 +1,5 @@
-//! The objective of gradient matching as a function of the dummy batch: what the optimisers minimise.
+//! The objective of gradient matching as a function of the dummy batch: what the optimisers
+//! minimise.
 
 use learning::client::LocalTraining;
 use learning::loss::{soft_cross_entropy, task_loss};
@@ -21,7 +22,8 @@ pub enum DummyLabels {
     Joint,
 }
 
-/// Gradient matching over `T` trials of `B` examples; variables are `[T, B * pixels (+ B * K)]` in normalised pixel space.
+/// Gradient matching over `T` trials of `B` examples; variables are `[T, B * pixels (+ B * K)]` in
+/// normalised pixel space.
 pub struct Problem<'a> {
     pub seen: &'a Observation,
     pub setting: &'a Setting,
@@ -31,11 +33,13 @@ pub struct Problem<'a> {
     /// Shape of one trial's batch, `[B, ...]`.
     pub shape: Vec<i64>,
     pub form: Form,
-    /// Local training to differentiate through and what its update is divided by; `None` to match one batch's gradient.
+    /// Local training to differentiate through and what its update is divided by; `None` to match
+    /// one batch's gradient.
     pub unroll: Option<(&'a LocalTraining, f64)>,
     /// What the captured gradient went through, where that is known and taken into account.
     pub channel: Option<Channel>,
-    /// Streams of the model's random buffers, one a trial, and how often an evaluation draws from them; 0 to leave them as broadcast.
+    /// Streams of the model's random buffers, one a trial, and how often an evaluation draws from
+    /// them; 0 to leave them as broadcast.
     pub draws: (Vec<ChaCha12Rng>, usize),
     /// Least and greatest value of every variable, `[1, V]`.
     pub bounds: Option<(Tensor, Tensor)>,
@@ -57,7 +61,8 @@ impl Problem<'_> {
         (images, soft)
     }
 
-    /// Distance between the dummy batch's gradients and the captured ones, `[T]`: its mean over draws of what is random in the model.
+    /// Distance between the dummy batch's gradients and the captured ones, `[T]`: its mean over
+    /// draws of what is random in the model.
     pub fn distance(&mut self, images: &Tensor, soft: Option<&Tensor>, form: Form) -> Tensor {
         let (mut rngs, count) = std::mem::take(&mut self.draws);
         let drawn = (0..count).map(|_| {
@@ -72,13 +77,21 @@ impl Problem<'_> {
         distance
     }
 
-    fn distance_at(&self, weights: &Params, images: &Tensor, soft: Option<&Tensor>, form: Form) -> Tensor {
+    fn distance_at(
+        &self,
+        weights: &Params,
+        images: &Tensor,
+        soft: Option<&Tensor>,
+        form: Form,
+    ) -> Tensor {
         let loss = |logits: &Tensor, from: i64| {
             let part = |t: &Tensor| t.narrow(1, from, logits.size()[1]);
             match (&self.labels, soft) {
                 (DummyLabels::Fixed(labels), _) => task_loss(logits, &part(labels)),
                 (DummyLabels::Joint, Some(p)) => soft_cross_entropy(logits, &part(p)),
-                (DummyLabels::Joint, None) => unreachable!("joint labels are unpacked with the images"),
+                (DummyLabels::Joint, None) => {
+                    unreachable!("joint labels are unpacked with the images")
+                }
             }
         };
         let (net, mode) = (&self.seen.net, self.seen.mode);

@@ -69,7 +69,8 @@ pub struct Setting {
     pub min_improvement: f64,
     /// Compute in f64.
     pub double: bool,
-    /// For `local_update`: differentiate through the simulated local steps instead of dividing by `lr * steps`.
+    /// For `local_update`: differentiate through the simulated local steps instead of dividing by
+    /// `lr * steps`.
     pub unroll: bool,
 }
 
@@ -108,7 +109,11 @@ impl Setting {
     ///
     /// # Errors
     /// Names the parameter, what is wrong and what to write instead.
-    pub fn overlay(preset: &str, base: &Setting, given: &Map<String, Value>) -> Result<Setting, SpecError> {
+    pub fn overlay(
+        preset: &str,
+        base: &Setting,
+        given: &Map<String, Value>,
+    ) -> Result<Setting, SpecError> {
         let mut all = base.spelled_out();
         for (key, value) in given {
             if !all.contains_key(key) {
@@ -138,8 +143,7 @@ impl Setting {
     /// # Errors
     /// What the optimiser's own range checks say.
     pub fn optimizer(&self) -> Result<Optimizer, SpecError> {
-        let mut table =
-            json!({ "name": self.optimizer, "lr": self.lr, "signed": self.signed, "clip": self.clip_grad });
+        let mut table = json!({ "name": self.optimizer, "lr": self.lr, "signed": self.signed, "clip": self.clip_grad });
         if self.optimizer == "sgd" {
             table["momentum"] = json!(self.momentum);
         }
@@ -191,7 +195,8 @@ impl Setting {
             let remedy = "write numbers of at least 0, at least one of them above";
             return Err(SpecError::value("attack.layer_weights", problem, remedy));
         }
-        let said = |path: &'static str| move |e: String| SpecError::value(path, e, "see docs/attacks.md");
+        let said =
+            |path: &'static str| move |e: String| SpecError::value(path, e, "see docs/attacks.md");
         self.schedule().check().map_err(said("attack.warmup"))?;
         self.patience().map_or(Ok(()), |p| p.check()).map_err(said("attack.patience"))?;
         self.optimizer().map(|_| ())

@@ -8,8 +8,9 @@ use crate::AttackError;
 
 /// The batch gradient that the signal is or approximates, `[N, ...]`.
 ///
-/// An update of `s` SGD steps of size `lr` is taken as `-lr * s` times a gradient: exact for one step, an approximation for more
-/// (Geiping et al. 2020, section 6). Known momentum and weight decay are allowed for, see [`step_scale`] and [`undecayed`].
+/// An update of `s` SGD steps of size `lr` is taken as `-lr * s` times a gradient: exact for one
+/// step, an approximation for more (Geiping et al. 2020, section 6). Known momentum and weight
+/// decay are allowed for, see [`step_scale`] and [`undecayed`].
 ///
 /// # Errors
 /// Missing facts, or values that are not finite.
@@ -24,8 +25,9 @@ pub fn gradient(seen: &Observation) -> Result<Params, AttackError> {
     Ok(gradient)
 }
 
-/// What an update is divided by: `lr * steps`, and with momentum `m` what `s` equal gradients add up to,
-/// `lr * sum over i = 1..s of (1 - m^i) / (1 - m)`. Local training that is not known is taken as one step.
+/// What an update is divided by: `lr * steps`, and with momentum `m` what `s` equal gradients add
+/// up to, `lr * sum over i = 1..s of (1 - m^i) / (1 - m)`. Local training that is not known is
+/// taken as one step.
 ///
 /// # Errors
 /// Where the learning rate is not known.
@@ -33,18 +35,21 @@ pub fn step_scale(seen: &Observation) -> Result<f64, AttackError> {
     let known = &seen.known;
     let lr = known.lr.or(known.local.as_ref().map(|l| l.lr));
     let lr = lr.ok_or_else(|| AttackError::Missing(Fact::LearningRate.to_string()))?;
-    let (steps, momentum) = known.local.as_ref().map_or((1, 0.0), |l| (local_steps(seen, l), l.momentum));
+    let (steps, momentum) =
+        known.local.as_ref().map_or((1, 0.0), |l| (local_steps(seen, l), l.momentum));
     let velocities = std::iter::successors(Some(1.0), |v| Some(1.0 + momentum * v));
     Ok(lr * velocities.take(steps).sum::<f64>())
 }
 
-/// SGD steps that a client took, at least 1. A client's share of the batch stands for its examples where they are not known.
+/// SGD steps that a client took, at least 1. A client's share of the batch stands for its examples
+/// where they are not known.
 pub fn local_steps(seen: &Observation, local: &LocalTraining) -> usize {
     let share = seen.known.batch_size.map(|b| (b / seen.known.contributors.max(1)) as usize);
     local.steps(seen.known.local_examples.or(share).unwrap_or(1)).max(1)
 }
 
-/// Takes the known weight decay's share (at the broadcast weights) out of a gradient that was read off an update.
+/// Takes the known weight decay's share (at the broadcast weights) out of a gradient that was read
+/// off an update.
 pub fn undecayed(seen: &Observation, gradient: &Params) -> Params {
     match &seen.known.local {
         Some(local) if local.weight_decay != 0.0 => {

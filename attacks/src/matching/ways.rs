@@ -21,7 +21,8 @@ pub struct Way {
     pub cell: Option<[Tensor; 2]>,
     /// How much a difference inside the cell counts beside one outside.
     pull: f64,
-    /// How much each entry counts, `[N, ...]`: 1 where it is matched, else 0, or one over the standard deviation of its rounding.
+    /// How much each entry counts, `[N, ...]`: 1 where it is matched, else 0, or one over the
+    /// standard deviation of its rounding.
     pub matched: Option<Tensor>,
 }
 
@@ -37,8 +38,8 @@ pub fn ways(seen: &Observation, adaptation: &Adaptation, target: &Target) -> Vec
     let one = |(k, &i): (usize, &usize)| {
         let (captured, _) = target.part(k);
         let (spec, weight) = (&layout.specs()[trainable[i]], &seen.weights.tensors[trainable[i]]);
-        let added =
-            (decay != 0.0).then(|| weight.to_device(captured.device()).to_kind(captured.kind()) * decay);
+        let added = (decay != 0.0)
+            .then(|| weight.to_device(captured.device()).to_kind(captured.kind()) * decay);
         let mut masks = Vec::new();
         if adaptation.kept {
             masks.push(kept(adaptation.values, captured));
@@ -66,9 +67,10 @@ pub fn masked_weight(layout: &Layout) -> Option<String> {
     head(layout).map(|layer| format!("{layer}.weight"))
 }
 
-/// One over the standard deviation of unbiased random rounding to a grid of width `u`: a value `v` below it goes up with probability
-/// `|v| / u`, so the variance is `|v| (u - |v|)`, at most `u^2 / 4`, and its mean over the bucket is about `u` times the mean magnitude. The
-/// least magnitude of a bucket is its first level. Buckets that are all zero tell nothing.
+/// One over the standard deviation of unbiased random rounding to a grid of width `u`: a value `v`
+/// below it goes up with probability `|v| / u`, so the variance is `|v| (u - |v|)`, at most `u^2 /
+/// 4`, and its mean over the bucket is about `u` times the mean magnitude. The least magnitude of a
+/// bucket is its first level. Buckets that are all zero tell nothing.
 fn precision(captured: &Tensor, levels: f64, bucket: i64) -> Tensor {
     let rows = captured.flatten(1, -1).abs();
     let n = rows.size()[1];
@@ -79,7 +81,8 @@ fn precision(captured: &Tensor, levels: f64, bucket: i64) -> Tensor {
     // A lone value of the highest level: the grid is finer than it by the number of levels.
     let alone = least.ge_tensor(&(buckets.amax([2], true) * (1.0 - 1e-4)));
     let width = least.where_self(&alone.logical_not(), &(&least / levels));
-    let variance = (&width * buckets.mean_dim(2, true, None::<Kind>)).minimum(&(width.square() / 4.0));
+    let variance =
+        (&width * buckets.mean_dim(2, true, None::<Kind>)).minimum(&(width.square() / 4.0));
     let precision = variance.sqrt().reciprocal();
     let precision = precision.where_self(&precision.isfinite(), &precision.zeros_like());
     let spread = precision.expand(buckets.size(), true).reshape([-1, padded]);
@@ -90,7 +93,9 @@ fn precision(captured: &Tensor, levels: f64, bucket: i64) -> Tensor {
 fn level(ways: &mut [Way]) {
     let masks: Vec<&Tensor> = ways.iter().filter_map(|w| w.matched.as_ref()).collect();
     let count: i64 = masks.iter().map(|m| m.numel() as i64 / m.size()[0]).sum();
-    let Some(sum) = masks.iter().map(|m| sum_trials(&m.square())).reduce(|a, b| a + b) else { return };
+    let Some(sum) = masks.iter().map(|m| sum_trials(&m.square())).reduce(|a, b| a + b) else {
+        return;
+    };
     let scale = (sum / count as f64).clamp_min(1e-30).sqrt().reciprocal();
     for way in ways {
         way.matched = way.matched.take().map(|m| {
@@ -101,7 +106,8 @@ fn level(ways: &mut [Way]) {
     }
 }
 
-/// 1 at entries that were not zeroed. Rounding may have moved zeros off zero, but not out of their cell.
+/// 1 at entries that were not zeroed. Rounding may have moved zeros off zero, but not out of their
+/// cell.
 fn kept(values: Values, captured: &Tensor) -> Tensor {
     let mask = match values {
         Values::Cells { bits } => captured.abs().gt_tensor(&(step(captured, bits) / 2.0)),
@@ -129,7 +135,8 @@ fn cell(values: Values, captured: &Tensor) -> Option<[Tensor; 2]> {
         Values::Largest => {
             // What was zeroed is not larger than what was kept.
             let zero = captured.eq(0.0);
-            let least = captured.abs().masked_fill(&zero, f64::INFINITY).flatten(1, -1).amin([1], true);
+            let least =
+                captured.abs().masked_fill(&zero, f64::INFINITY).flatten(1, -1).amin([1], true);
             let mut shape = vec![1; captured.dim()];
             shape[0] = -1;
             let bound = least.reshape(shape) + captured.zeros_like();
@@ -138,21 +145,26 @@ fn cell(values: Values, captured: &Tensor) -> Option<[Tensor; 2]> {
         Values::Censored { at } => {
             // Rounding of the units is allowed for.
             let reaches = captured.abs().ge(at * (1.0 - 1e-5));
-            let (up, down) = (reaches.logical_and(&captured.gt(0.0)), reaches.logical_and(&captured.lt(0.0)));
-            Some([captured.masked_fill(&down, f64::NEG_INFINITY), captured.masked_fill(&up, f64::INFINITY)])
+            let (up, down) =
+                (reaches.logical_and(&captured.gt(0.0)), reaches.logical_and(&captured.lt(0.0)));
+            Some([
+                captured.masked_fill(&down, f64::NEG_INFINITY),
+                captured.masked_fill(&up, f64::INFINITY),
+            ])
         }
     }
 }
 
 impl Way {
-    /// `g` `[T, ...]` as it is compared with the captured tensor `[N, ...]`: anything inside a cell is the captured value, and what
-    /// is not matched is zero, as there.
+    /// `g` `[T, ...]` as it is compared with the captured tensor `[N, ...]`: anything inside a cell
+    /// is the captured value, and what is not matched is zero, as there.
     pub fn through(&self, g: &Tensor, captured: &Tensor) -> Tensor {
         let mut grouped = grouped(g, captured.size()[0]);
         if let Some([least, greatest]) = &self.cell {
-            let outside = &grouped - grouped.maximum(&least.unsqueeze(1)).minimum(&greatest.unsqueeze(1));
-            // Inside a cell no value is likelier than another, but most that the grid would bear are larger than the gradient has: a
-            // light pull to the middle decides.
+            let outside =
+                &grouped - grouped.maximum(&least.unsqueeze(1)).minimum(&greatest.unsqueeze(1));
+            // Inside a cell no value is likelier than another, but most that the grid would bear
+            // are larger than the gradient has: a light pull to the middle decides.
             let pull = (&grouped - &outside - captured.unsqueeze(1)) * self.pull;
             grouped = outside + pull + captured.unsqueeze(1);
         }

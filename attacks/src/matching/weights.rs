@@ -7,7 +7,8 @@ use tch::{Kind, Tensor};
 
 use crate::AttackError;
 
-/// A parameter by its position among the trainable ones, or by name (a prefix such as `fc` selects all of a module).
+/// A parameter by its position among the trainable ones, or by name (a prefix such as `fc` selects
+/// all of a module).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(untagged, expecting = "expected a position such as 0 or -1, or a name such as \"conv1\"")]
 pub enum Pick {
@@ -33,8 +34,8 @@ pub enum LayerWeights {
     /// All one.
     #[default]
     Uniform,
-    /// Inverse of the captured gradient's norm; 0 where that is below a millionth of the largest (a bias before BatchNorm, a
-    /// parameter pruned away: its gradient is nothing but rounding).
+    /// Inverse of the captured gradient's norm; 0 where that is below a millionth of the largest (a
+    /// bias before BatchNorm, a parameter pruned away: its gradient is nothing but rounding).
     InverseNorm,
     /// `exp(-4 i / P)` for the i-th of `P` parameters.
     EarlyExponential,
@@ -64,7 +65,8 @@ impl<'de> Deserialize<'de> for LayerWeights {
             serde_json::Value::String(name) => LayerWeights::deserialize(name.into_deserializer()),
             list => serde_json::from_value(list).map(LayerWeights::Explicit).map_err(|_| {
                 D::Error::custom(
-                    "expected a name such as `uniform`, or a list with a number for each matched parameter",
+                    "expected a name such as `uniform`, or a list with a number for each matched \
+                     parameter",
                 )
             }),
         }
@@ -76,7 +78,8 @@ impl<'de> Deserialize<'de> for LayerWeights {
 /// # Errors
 /// A pick that matches nothing, with the names there are.
 pub fn select(layout: &Layout, picks: &[Pick]) -> Result<Vec<usize>, AttackError> {
-    let names: Vec<&str> = layout.trainable().iter().map(|&i| layout.specs()[i].name.as_str()).collect();
+    let names: Vec<&str> =
+        layout.trainable().iter().map(|&i| layout.specs()[i].name.as_str()).collect();
     if picks.is_empty() {
         return Ok((0..names.len()).collect());
     }
@@ -84,7 +87,8 @@ pub fn select(layout: &Layout, picks: &[Pick]) -> Result<Vec<usize>, AttackError
     for pick in picks {
         let found: Vec<usize> = (0..names.len()).filter(|&i| matches(pick, i, &names)).collect();
         if found.is_empty() {
-            let problem = format!("selects {pick}, which none of the model's {} parameters is", names.len());
+            let problem =
+                format!("selects {pick}, which none of the model's {} parameters is", names.len());
             return Err(suites::SpecError::value(
                 "attack.layers",
                 problem,
@@ -104,19 +108,22 @@ fn matches(pick: &Pick, i: usize, names: &[&str]) -> bool {
         Pick::Index(k) if *k < 0 => i as i64 == names.len() as i64 + k,
         Pick::Index(k) => i as i64 == *k,
         Pick::Name(name) => {
-            names[i] == name || names[i].strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            names[i] == name
+                || names[i].strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
         }
     }
 }
 
 impl LayerWeights {
-    /// Weights `[N]` of the matched parameters, whose captured gradients are `tensors` (`[N, ...]`). Their mean is 1 for each signal.
+    /// Weights `[N]` of the matched parameters, whose captured gradients are `tensors` (`[N,
+    /// ...]`). Their mean is 1 for each signal.
     ///
     /// # Errors
     /// An explicit list of another length than the matched parameters.
     pub fn resolve(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>, AttackError> {
         let p = tensors.len();
-        let constant = |i: usize, value: f64| tensors[i].flatten(1, -1).select(1, 0).zeros_like() + value;
+        let constant =
+            |i: usize, value: f64| tensors[i].flatten(1, -1).select(1, 0).zeros_like() + value;
         let each = |f: &dyn Fn(usize) -> f64| (0..p).map(|i| constant(i, f(i))).collect::<Vec<_>>();
         let place = |i: usize| i as f64 / p as f64;
         let raw = match self {
@@ -128,7 +135,8 @@ impl LayerWeights {
             LayerWeights::ConvFirst => each(&|i| if tensors[i].dim() == 5 { 10.0 } else { 1.0 }),
             LayerWeights::Explicit(list) if list.len() == p => return Ok(each(&|i| list[i])),
             LayerWeights::Explicit(list) => {
-                let problem = format!("lists {} weights where {p} parameters are matched", list.len());
+                let problem =
+                    format!("lists {} weights where {p} parameters are matched", list.len());
                 return Err(suites::SpecError::value(
                     "attack.layer_weights",
                     problem,

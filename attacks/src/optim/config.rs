@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Value, json};
 use tch::Tensor;
 
-/// An optimiser and its settings, named and defaulted as in `torch.optim` (except for the learning rates).
+/// An optimiser and its settings, named and defaulted as in `torch.optim` (except for the learning
+/// rates).
 ///
 /// Written as a name (`"adam"`) or a table (`{ name = "adam", lr = 0.1, signed = true }`).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -14,7 +15,8 @@ pub enum Optimizer {
     /// Adam (Kingma and Ba, 2015); weight decay is added to the gradient.
     #[serde(rename = "adam")]
     Adam(AdamConfig),
-    /// AdamW (Loshchilov and Hutter, 2019); weight decay shrinks the variables, by 0.01 unless given.
+    /// AdamW (Loshchilov and Hutter, 2019); weight decay shrinks the variables, by 0.01 unless
+    /// given.
     #[serde(rename = "adamw")]
     AdamW(AdamConfig),
     /// Stochastic gradient descent with momentum.
@@ -65,8 +67,8 @@ pub struct SgdConfig {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LbfgsConfig {
-    /// Step length: the first a line search tries, or the fixed one without. The very first step is shortened
-    /// by 1 / |g|_1.
+    /// Step length: the first a line search tries, or the fixed one without. The very first step is
+    /// shortened by 1 / |g|_1.
     pub lr: f64,
     /// Iterations (directions) in one step, at least 1.
     pub max_iter: usize,
@@ -90,8 +92,8 @@ pub struct LbfgsConfig {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineSearch {
-    /// To a point that satisfies the strong Wolfe conditions (Nocedal and Wright, 2006, algorithms 3.5 and
-    /// 3.6).
+    /// To a point that satisfies the strong Wolfe conditions (Nocedal and Wright, 2006, algorithms
+    /// 3.5 and 3.6).
     StrongWolfe,
     /// By the learning rate.
     None,
@@ -99,13 +101,27 @@ pub enum LineSearch {
 
 impl Default for AdamConfig {
     fn default() -> Self {
-        AdamConfig { lr: 0.1, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, signed: false, clip: None }
+        AdamConfig {
+            lr: 0.1,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            signed: false,
+            clip: None,
+        }
     }
 }
 
 impl Default for SgdConfig {
     fn default() -> Self {
-        SgdConfig { lr: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0, signed: false, clip: None }
+        SgdConfig {
+            lr: 0.1,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            signed: false,
+            clip: None,
+        }
     }
 }
 
@@ -151,8 +167,8 @@ impl Optimizer {
         }
     }
 
-    /// The optimiser for the trials `x [T, N]` (f32 or f64, T and N at least 1, any device). Settings are
-    /// taken as checked.
+    /// The optimiser for the trials `x [T, N]` (f32 or f64, T and N at least 1, any device).
+    /// Settings are taken as checked.
     ///
     /// # Panics
     /// If `x` is not such a matrix.
@@ -221,7 +237,11 @@ impl LbfgsConfig {
 }
 
 fn within(optimizer: &str, field: &str, value: f64, ok: bool, range: &str) -> Result<(), String> {
-    if ok { Ok(()) } else { Err(format!("optimizer {optimizer}: {field} = {value} must be {range}")) }
+    if ok {
+        Ok(())
+    } else {
+        Err(format!("optimizer {optimizer}: {field} = {value} must be {range}"))
+    }
 }
 
 fn above_zero(optimizer: &str, field: &str, value: f64) -> Result<(), String> {
@@ -229,7 +249,13 @@ fn above_zero(optimizer: &str, field: &str, value: f64) -> Result<(), String> {
 }
 
 fn not_negative(optimizer: &str, field: &str, value: f64) -> Result<(), String> {
-    within(optimizer, field, value, value.is_finite() && value >= 0.0, "a finite number of at least 0")
+    within(
+        optimizer,
+        field,
+        value,
+        value.is_finite() && value >= 0.0,
+        "a finite number of at least 0",
+    )
 }
 
 /// A bare name as the table that holds nothing else.
@@ -249,8 +275,8 @@ impl<'de> Deserialize<'de> for Optimizer {
         if table["name"] == "adamw" && table.get("weight_decay").is_none() {
             table["weight_decay"] = json!(0.01);
         }
-        let optimizer =
-            Optimizer::deserialize(table).map_err(|e| D::Error::custom(format!("optimizer: {e}")))?;
+        let optimizer = Optimizer::deserialize(table)
+            .map_err(|e| D::Error::custom(format!("optimizer: {e}")))?;
         optimizer.check().map_err(D::Error::custom)?;
         Ok(optimizer)
     }
@@ -279,21 +305,36 @@ mod tests {
 
     #[test]
     fn a_table_overrides_single_settings() {
-        let read = read(json!({ "name": "lbfgs", "history": 10, "line_search": "none", "clip": 1 })).unwrap();
-        let expected =
-            LbfgsConfig { history: 10, line_search: LineSearch::None, clip: Some(1.0), ..Default::default() };
+        let read =
+            read(json!({ "name": "lbfgs", "history": 10, "line_search": "none", "clip": 1 }))
+                .unwrap();
+        let expected = LbfgsConfig {
+            history: 10,
+            line_search: LineSearch::None,
+            clip: Some(1.0),
+            ..Default::default()
+        };
         assert_eq!(read, Optimizer::Lbfgs(expected));
     }
 
     #[test]
     fn mistakes_are_named() {
         for (bad, says) in [
-            (json!("adma"), "unknown variant `adma`, expected one of `adam`, `adamw`, `sgd`, `lbfgs`"),
-            (json!({ "name": "adam", "momentum": 0.9 }), "unknown field `momentum`, expected one of `lr`"),
+            (
+                json!("adma"),
+                "unknown variant `adma`, expected one of `adam`, `adamw`, `sgd`, `lbfgs`",
+            ),
+            (
+                json!({ "name": "adam", "momentum": 0.9 }),
+                "unknown field `momentum`, expected one of `lr`",
+            ),
             (json!({ "lr": 0.1 }), "missing field `name`"),
             (json!({ "name": "adam", "lr": -0.1 }), "optimizer adam: lr = -0.1 must be"),
             (json!({ "name": "adam", "lr": "big" }), "invalid type"),
-            (json!({ "name": "adamw", "betas": [0.9, 1.0] }), "optimizer adamw: betas = 1 must be in [0, 1)"),
+            (
+                json!({ "name": "adamw", "betas": [0.9, 1.0] }),
+                "optimizer adamw: betas = 1 must be in [0, 1)",
+            ),
             (json!({ "name": "adam", "eps": 0 }), "eps = 0"),
             (json!({ "name": "sgd", "nesterov": true }), "nesterov"),
             (json!({ "name": "sgd", "momentum": 1 }), "momentum = 1"),

@@ -1,6 +1,8 @@
 //! Adam, AdamW and SGD: a few tensor operations in place a step, and no wait for the device.
 
-use super::{AdamConfig, Objective, SgdConfig, StepReport, Stepper, Trials, gradient::Conditioning, rows};
+use super::{
+    AdamConfig, Objective, SgdConfig, StepReport, Stepper, Trials, gradient::Conditioning, rows,
+};
 use tch::{Tensor, no_grad};
 
 /// A first-order method over T trials.
@@ -12,9 +14,9 @@ pub struct FirstOrder<R> {
 
 /// An update rule.
 pub trait Rule {
-    /// Moves `x [T, N]` given its conditioned gradient `g [T, N]` (zero for inactive trials). `rate` makes
-    /// the column `[T, 1]` that holds its argument times the step's learning rate factor for active trials
-    /// and 0 for the others.
+    /// Moves `x [T, N]` given its conditioned gradient `g [T, N]` (zero for inactive trials).
+    /// `rate` makes the column `[T, 1]` that holds its argument times the step's learning rate
+    /// factor for active trials and 0 for the others.
     fn update(&mut self, x: &mut Tensor, g: Tensor, rate: &dyn Fn(f64) -> Tensor);
 }
 
@@ -36,7 +38,12 @@ impl FirstOrder<Sgd> {
 }
 
 impl<R: Rule> Stepper for FirstOrder<R> {
-    fn step(&mut self, x: &mut Tensor, objective: &mut dyn Objective, lr_factor: f64) -> StepReport {
+    fn step(
+        &mut self,
+        x: &mut Tensor,
+        objective: &mut dyn Objective,
+        lr_factor: f64,
+    ) -> StepReport {
         let (value, gradient) = objective.evaluate(x);
         no_grad(|| {
             let (value, gradient) = (value.detach(), gradient.detach());
@@ -80,8 +87,8 @@ impl Rule for Adam {
         let _ = self.mean.lerp_(&g, 1.0 - beta1);
         let _ = self.square.lerp_(&g.square_(), 1.0 - beta2);
         let (bias1, bias2) = (1.0 - beta1.powi(self.steps), (1.0 - beta2.powi(self.steps)).sqrt());
-        // torch's mean / (sqrt(square) / bias2 + eps), with bias2 drawn out of the fraction to save one pass
-        // over the variables.
+        // torch's mean / (sqrt(square) / bias2 + eps), with bias2 drawn out of the fraction to save
+        // one pass over the variables.
         let direction = &self.mean / self.square.sqrt().g_add_scalar_(eps * bias2);
         let _ = x.addcmul_(&direction, &rate(-lr * bias2 / bias1));
     }

@@ -1,9 +1,9 @@
 //! L-BFGS over independent trials, step for step that of `torch.optim.LBFGS`.
 //!
-//! Each trial decides for itself (its line search and its stopping rules are host numbers), while everything
-//! of size N is done for all trials at once: a batch is evaluated at every trial's own next point, those that
-//! are done repeating theirs, so that its shape never changes. One small transfer follows each evaluation and
-//! two each new direction.
+//! Each trial decides for itself (its line search and its stopping rules are host numbers), while
+//! everything of size N is done for all trials at once: a batch is evaluated at every trial's own
+//! next point, those that are done repeating theirs, so that its shape never changes. One small
+//! transfer follows each evaluation and two each new direction.
 
 mod memory;
 mod wolfe;
@@ -51,13 +51,19 @@ enum Stage {
 }
 
 impl Stepper for Lbfgs {
-    fn step(&mut self, x: &mut Tensor, objective: &mut dyn Objective, lr_factor: f64) -> StepReport {
+    fn step(
+        &mut self,
+        x: &mut Tensor,
+        objective: &mut dyn Objective,
+        lr_factor: f64,
+    ) -> StepReport {
         let (value, gradient) = objective.evaluate(x);
         let report = no_grad(|| {
             let (value, gradient) = (value.detach(), gradient.detach());
             let norm = rows::norm(&gradient);
             self.trials.admit(x, &value, &norm);
-            self.gradient = self.config.conditioning().apply(&gradient, &norm, self.trials.active());
+            self.gradient =
+                self.config.conditioning().apply(&gradient, &norm, self.trials.active());
             StepReport { objective: value, grad_norm: norm, evaluations: 1 }
         });
         let mut turns = no_grad(|| self.begin(&report.objective));
@@ -72,7 +78,8 @@ impl Stepper for Lbfgs {
             no_grad(|| self.advance(x, &mut turns, &seen));
             evaluations += 1;
         }
-        let extra: Vec<usize> = turns.iter().map(|turn| turn.evaluations.saturating_sub(1)).collect();
+        let extra: Vec<usize> =
+            turns.iter().map(|turn| turn.evaluations.saturating_sub(1)).collect();
         self.trials.add_evaluations(&extra);
         StepReport { evaluations, ..report }
     }
@@ -107,12 +114,18 @@ impl Lbfgs {
     fn begin(&mut self, objective: &Tensor) -> Vec<Turn> {
         let active = self.trials.active().to_kind(objective.kind());
         let seen = rows::to_host(&[objective, &rows::max_abs(&self.gradient), &active]);
-        let turns: Vec<Turn> =
-            (0..self.lengths.len()).map(|t| Turn::new(seen[0][t], seen[1][t], seen[2][t] > 0.0)).collect();
-        let converged = |turn: &Turn| turn.evaluations > 0 && turn.steepest <= self.config.tolerance_grad;
+        let turns: Vec<Turn> = (0..self.lengths.len())
+            .map(|t| Turn::new(seen[0][t], seen[1][t], seen[2][t] > 0.0))
+            .collect();
+        let converged =
+            |turn: &Turn| turn.evaluations > 0 && turn.steepest <= self.config.tolerance_grad;
         let converged: Vec<bool> = turns.iter().map(converged).collect();
         self.stop(&converged);
-        turns.into_iter().zip(converged).map(|(turn, done)| if done { turn.done() } else { turn }).collect()
+        turns
+            .into_iter()
+            .zip(converged)
+            .map(|(turn, done)| if done { turn.done() } else { turn })
+            .collect()
     }
 
     /// New directions for the trials that need one, and how far to try along them.
@@ -149,8 +162,8 @@ impl Lbfgs {
         self.go(x, &last_moves);
     }
 
-    /// Directions for `rows` from all that is known: slope, largest magnitude, and the gradient's L1 norm of
-    /// each.
+    /// Directions for `rows` from all that is known: slope, largest magnitude, and the gradient's
+    /// L1 norm of each.
     fn aim(&mut self, rows: &Rows) -> Vec<Vec<f64>> {
         let g = rows.pick(&self.gradient);
         let lengths: Vec<f64> = rows.list.iter().map(|&t| self.lengths[t]).collect();
@@ -172,11 +185,17 @@ impl Lbfgs {
             LineSearch::None => Stage::Moving(length, None),
             LineSearch::StrongWolfe => {
                 let gradient = Rc::new(self.gradient.get(t as i64));
-                let start = Point { t: 0.0, f: turn.objective, slope, steepest: turn.steepest, gradient };
+                let start =
+                    Point { t: 0.0, f: turn.objective, slope, steepest: turn.steepest, gradient };
                 let tries = self.config.max_eval().saturating_sub(turn.evaluations);
                 Stage::Moving(
                     length,
-                    Some(Search::new(start, turn.direction_size, self.config.tolerance_change, tries)),
+                    Some(Search::new(
+                        start,
+                        turn.direction_size,
+                        self.config.tolerance_change,
+                        tries,
+                    )),
                 )
             }
         }
@@ -184,23 +203,37 @@ impl Lbfgs {
 
     /// Each trial's next point; done trials stay where they are.
     fn ahead(&self, x: &Tensor, turns: &[Turn]) -> Tensor {
-        let length = |turn: &Turn| if let Stage::Moving(length, _) = turn.stage { length } else { 0.0 };
+        let length =
+            |turn: &Turn| if let Stage::Moving(length, _) = turn.stage { length } else { 0.0 };
         let lengths: Vec<f64> = turns.iter().map(length).collect();
         x.addcmul(&self.direction, &rows::column(&lengths, x))
     }
 
     /// Hands each moving trial what was seen at its point.
-    fn advance(&mut self, x: &mut Tensor, turns: &mut [Turn], (value, gradient): &(Tensor, Tensor)) {
+    fn advance(
+        &mut self,
+        x: &mut Tensor,
+        turns: &mut [Turn],
+        (value, gradient): &(Tensor, Tensor),
+    ) {
         let gradient = gradient.detach();
         let norm = rows::norm(&gradient);
         let g = self.config.conditioning().apply(&gradient, &norm, self.trials.active());
-        let seen =
-            rows::to_host(&[&value.detach(), &norm, &rows::dot(&g, &self.direction), &rows::max_abs(&g)]);
+        let seen = rows::to_host(&[
+            &value.detach(),
+            &norm,
+            &rows::dot(&g, &self.direction),
+            &rows::max_abs(&g),
+        ]);
         let (mut accepted, mut lost) = (Vec::new(), vec![false; turns.len()]);
         for (t, turn) in turns.iter_mut().enumerate() {
             let Stage::Moving(length, search) = &mut turn.stage else { continue };
             turn.evaluations += 1;
-            let f = if seen[1][t].is_finite() && seen[0][t].is_finite() { seen[0][t] } else { f64::INFINITY };
+            let f = if seen[1][t].is_finite() && seen[0][t].is_finite() {
+                seen[0][t]
+            } else {
+                f64::INFINITY
+            };
             let gradient = Rc::new(g.get(t as i64));
             let point = Point { t: *length, f, slope: seen[2][t], steepest: seen[3][t], gradient };
             match search
@@ -220,7 +253,12 @@ impl Lbfgs {
     }
 
     /// Moves trials to the points they accepted.
-    fn settle(&mut self, x: &mut Tensor, turns: &mut [Turn], accepted: Vec<(usize, Point<Rc<Tensor>>)>) {
+    fn settle(
+        &mut self,
+        x: &mut Tensor,
+        turns: &mut [Turn],
+        accepted: Vec<(usize, Point<Rc<Tensor>>)>,
+    ) {
         if accepted.is_empty() {
             return;
         }
@@ -250,7 +288,8 @@ impl Lbfgs {
         }
     }
 
-    /// Trials that met nothing finite go back to their best point; their direction must not spoil later sums.
+    /// Trials that met nothing finite go back to their best point; their direction must not spoil
+    /// later sums.
     fn give_up(&mut self, x: &mut Tensor, lost: &[bool]) {
         if lost.contains(&true) {
             self.trials.diverge(x, lost);
@@ -279,7 +318,8 @@ impl Turn {
         Turn { stage: Stage::Done, ..self }
     }
 
-    /// At the point chosen along the direction: onwards, unless one of torch's reasons to end the step holds.
+    /// At the point chosen along the direction: onwards, unless one of torch's reasons to end the
+    /// step holds.
     fn arrive(&mut self, point: &Point<Rc<Tensor>>, config: &LbfgsConfig) {
         self.objective = point.f;
         self.steepest = point.steepest;

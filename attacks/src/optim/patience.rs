@@ -10,8 +10,8 @@ use tch::{Kind, Tensor, no_grad};
 pub struct Patience {
     /// Iterations in a row without improvement after which a trial is stopped, at least 1.
     pub patience: usize,
-    /// An objective counts as an improvement when it is below the last counted one by more than this
-    /// (absolute, at least 0).
+    /// An objective counts as an improvement when it is below the last counted one by more than
+    /// this (absolute, at least 0).
     #[serde(default)]
     pub min_improvement: f64,
 }
@@ -38,8 +38,8 @@ impl Patience {
 }
 
 /// Early stopping under way. It lives on the trials' device and never waits for it; ask
-/// [`Trials::any_active`] every so many iterations whether to end the loop. How often one asks does not
-/// change where trials stop.
+/// [`Trials::any_active`] every so many iterations whether to end the loop. How often one asks does
+/// not change where trials stop.
 #[derive(Debug)]
 pub struct EarlyStopping {
     config: Patience,
@@ -48,8 +48,8 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Counts one iteration with `objective [T]` (as in [`super::StepReport`]) and stops the trials whose
-    /// patience is used up.
+    /// Counts one iteration with `objective [T]` (as in [`super::StepReport`]) and stops the trials
+    /// whose patience is used up.
     pub fn observe(&mut self, objective: &Tensor, trials: &mut Trials) {
         no_grad(|| {
             let (reference, idle) = self.state.take().unwrap_or_else(|| fresh(objective));
@@ -77,19 +77,27 @@ mod tests {
         let mut stopping = Patience { patience: 3, min_improvement: 0.5 }.start();
         let mut trials = Trials::new(&Tensor::zeros([2, 1], (Kind::Double, tch::Device::Cpu)));
         let mut active = Vec::new();
-        for (a, b) in [(9.0, 9.0), (8.0, 8.9), (7.0, 8.8), (6.9, 8.7), (6.8, 8.6), (6.7, 0.0), (6.6, 0.0)] {
+        for (a, b) in
+            [(9.0, 9.0), (8.0, 8.9), (7.0, 8.8), (6.9, 8.7), (6.8, 8.6), (6.7, 0.0), (6.6, 0.0)]
+        {
             stopping.observe(&Tensor::from_slice(&[a, b]), &mut trials);
             active.push(Vec::<bool>::try_from(trials.active()).unwrap());
         }
         let first_stop = |t: usize| active.iter().position(|a| !a[t]).unwrap();
-        // Trial 0 last improved at iteration 2; trial 1 at iteration 0, and its late fall cannot wake it.
+        // Trial 0 last improved at iteration 2; trial 1 at iteration 0, and its late fall cannot
+        // wake it.
         assert_eq!((first_stop(0), first_stop(1)), (5, 3));
         assert!(active[6] == [false, false] && !trials.any_active());
     }
 
     #[test]
     fn ranges_are_checked() {
-        assert!(Patience { patience: 0, min_improvement: 0.0 }.check().unwrap_err().contains("patience = 0"));
+        assert!(
+            Patience { patience: 0, min_improvement: 0.0 }
+                .check()
+                .unwrap_err()
+                .contains("patience = 0")
+        );
         assert!(Patience { patience: 1, min_improvement: f64::NAN }.check().is_err());
         assert!(Patience { patience: 1, min_improvement: 0.0 }.check().is_ok());
     }

@@ -2,13 +2,13 @@
 
 use tch::{Device, Kind, Tensor};
 
-/// libtorch splits the reduction of a single row among its threads from 32,768 elements on, which would make
-/// the last bits depend on T and on the number of threads. Longer rows are therefore reduced in pieces of
-/// this length first.
+/// libtorch splits the reduction of a single row among its threads from 32,768 elements on, which
+/// would make the last bits depend on T and on the number of threads. Longer rows are therefore
+/// reduced in pieces of this length first.
 const PIECE: i64 = 16_384;
 
-/// Reduces each row of `a [T, N]` to `[T]`; `reduce` maps `[.., n]` to `[..]` and must accept its own
-/// results.
+/// Reduces each row of `a [T, N]` to `[T]`; `reduce` maps `[.., n]` to `[..]` and must accept its
+/// own results.
 fn by_pieces(a: &Tensor, reduce: impl Fn(&Tensor) -> Tensor) -> Tensor {
     let (t, n) = a.size2().expect("a matrix [T, N]");
     if n <= PIECE {

@@ -21,8 +21,8 @@ pub struct Schedule {
 pub enum Decay {
     /// No fall.
     Constant,
-    /// Half a cosine from 1 to 0 over the iterations that follow the warm-up (Loshchilov and Hutter, 2017,
-    /// without restarts).
+    /// Half a cosine from 1 to 0 over the iterations that follow the warm-up (Loshchilov and
+    /// Hutter, 2017, without restarts).
     Cosine,
     /// A tenth after 3/8, 5/8 and 7/8 of the run's iterations (Geiping et al., 2020).
     Step,
@@ -37,11 +37,14 @@ impl Schedule {
     /// Names the field that is out of range.
     pub fn check(&self) -> Result<(), String> {
         let w = self.warmup;
-        if w.is_finite() && (0.0..1.0).contains(&w) || (w >= 1.0 && w <= u32::MAX as f64 && w.fract() == 0.0)
+        if w.is_finite() && (0.0..1.0).contains(&w)
+            || (w >= 1.0 && w <= u32::MAX as f64 && w.fract() == 0.0)
         {
             return Ok(());
         }
-        Err(format!("schedule: warmup = {w} must be a fraction in [0, 1) or a whole number of iterations"))
+        Err(format!(
+            "schedule: warmup = {w} must be a fraction in [0, 1) or a whole number of iterations"
+        ))
     }
 
     /// The factor in [0, 1] for iteration `iteration` (from 0) of `total`.
@@ -53,14 +56,14 @@ impl Schedule {
         match self.name {
             Decay::Constant => 1.0,
             Decay::Cosine => cosine(iteration - warmup, total.saturating_sub(warmup)),
-            Decay::Step => {
-                0.1_f64.powi([3, 5, 7].iter().filter(|&&m| iteration >= total * m / 8).count() as i32)
-            }
+            Decay::Step => 0.1_f64
+                .powi([3, 5, 7].iter().filter(|&&m| iteration >= total * m / 8).count() as i32),
         }
     }
 
     fn warmup_iterations(&self, total: usize) -> usize {
-        let iterations = if self.warmup < 1.0 { (self.warmup * total as f64).round() } else { self.warmup };
+        let iterations =
+            if self.warmup < 1.0 { (self.warmup * total as f64).round() } else { self.warmup };
         (iterations as usize).min(total)
     }
 }
@@ -107,7 +110,10 @@ mod tests {
             for warmup in [0.0, 0.5, 0.99, 3.0, 100.0] {
                 for total in 0..9 {
                     let s = Schedule { name, warmup };
-                    assert!((0..=total).all(|i| (0.0..=1.0).contains(&s.factor(i, total))), "{s:?} {total}");
+                    assert!(
+                        (0..=total).all(|i| (0.0..=1.0).contains(&s.factor(i, total))),
+                        "{s:?} {total}"
+                    );
                 }
             }
         }

@@ -1,11 +1,12 @@
-//! The optimisers against `torch.optim`'s golden traces (tests/golden/optim), and trials against each other.
+//! The optimisers against `torch.optim`'s golden traces (tests/golden/optim), and trials against
+//! each other.
 
 use super::*;
 use serde_json::Value;
 use tch::{Device, Kind};
 
-/// A problem of `make_traces.py`. Trials are evaluated one after the other, so that their last bits are the
-/// optimiser's doing.
+/// A problem of `make_traces.py`. Trials are evaluated one after the other, so that their last bits
+/// are the optimiser's doing.
 struct Problem {
     name: String,
     calls: usize,
@@ -51,7 +52,8 @@ impl Objective for Problem {
         let one = |row: Tensor| {
             let row = row.unsqueeze(0).copy().set_requires_grad(true);
             let value = function(&row);
-            let gradient = Tensor::run_backward(&[value.sum(None)], &[&row], false, false).remove(0);
+            let gradient =
+                Tensor::run_backward(&[value.sum(None)], &[&row], false, false).remove(0);
             (value.detach(), gradient)
         };
         let (values, gradients): (Vec<_>, Vec<_>) = (0..x.size()[0]).map(|t| one(x.get(t))).unzip();
@@ -117,7 +119,8 @@ fn the_iterates_are_those_of_torch() {
 fn the_schedules_are_those_of_torch() {
     for name in [Decay::Cosine, Decay::Step] {
         let key = serde_json::to_value(name).unwrap();
-        for (i, factor) in numbers(&golden()["schedules"][key.as_str().unwrap()]).iter().enumerate() {
+        for (i, factor) in numbers(&golden()["schedules"][key.as_str().unwrap()]).iter().enumerate()
+        {
             let ours = Schedule::new(name).factor(i, 40);
             assert!((ours - factor).abs() < 1e-12, "{name:?} at {i}: {ours} instead of {factor}");
         }
@@ -167,7 +170,8 @@ fn trials_do_not_see_each_other() {
     }
 }
 
-/// Objectives may be summed in f64 over f32 variables; a line search then sees differences that f32 would round away.
+/// Objectives may be summed in f64 over f32 variables; a line search then sees differences that f32
+/// would round away.
 #[test]
 fn an_f64_objective_over_f32_variables_is_kept_in_f64() {
     struct High;
@@ -203,7 +207,8 @@ fn the_number_of_threads_changes_nothing() {
         let config = serde_json::json!({ "name": name, "lr": 0.3, "clip": 3.0 });
         let (mut x, optimizer) = (x.copy(), serde_json::from_value::<Optimizer>(config).unwrap());
         let mut stepper = optimizer.start(&x);
-        let seen: Vec<_> = (0..3).map(|_| host(&stepper.step(&mut x, &mut Wave, 1.0).grad_norm)).collect();
+        let seen: Vec<_> =
+            (0..3).map(|_| host(&stepper.step(&mut x, &mut Wave, 1.0).grad_norm)).collect();
         tch::set_num_threads(1);
         (seen, host(&x))
     };
@@ -236,7 +241,9 @@ fn a_trial_that_meets_nan_is_frozen_at_its_best_point_and_the_others_go_on() {
     for (config, in_gradient) in [("adam", false), ("adam", true), ("sgd", true), ("none", false)] {
         // A rate at which each step flings x across the bowl and further out.
         let config = match config {
-            "none" => serde_json::json!({ "name": "lbfgs", "line_search": "none", "lr": 3.0, "max_iter": 3 }),
+            "none" => {
+                serde_json::json!({ "name": "lbfgs", "line_search": "none", "lr": 3.0, "max_iter": 3 })
+            }
             "sgd" => serde_json::json!({ "name": "sgd", "lr": 1.2 }),
             _ => serde_json::json!({ "name": "adam", "lr": 2.5 }),
         };
@@ -252,7 +259,11 @@ fn a_trial_that_meets_nan_is_frozen_at_its_best_point_and_the_others_go_on() {
         };
         let (x, stepper) = go(&[0, 1, 2]);
         let trials = stepper.trials();
-        assert_eq!(Vec::<bool>::try_from(trials.diverged()).unwrap(), [true, false, true], "{config}");
+        assert_eq!(
+            Vec::<bool>::try_from(trials.diverged()).unwrap(),
+            [true, false, true],
+            "{config}"
+        );
         assert_eq!(host(&x.get(0)), host(&trials.best_x().get(0)), "{config}");
         let best = host(trials.best_objective());
         assert!(best[0] <= 2.0 && best[1] <= 2.0 && best[2] == f64::INFINITY, "{config}: {best:?}");
@@ -278,8 +289,11 @@ fn a_stopped_trial_stays_where_it_is() {
     for name in ["adam", "adamw", "sgd", "lbfgs"] {
         let mut x = Tensor::from_slice(&[-1.2, 1.0, 0.4, 0.2]).view([2, 2]);
         let config = serde_json::json!({ "name": name, "lr": 1e-3, "weight_decay": 0.1 });
-        let config =
-            if name == "lbfgs" { serde_json::json!({ "name": name, "max_iter": 2 }) } else { config };
+        let config = if name == "lbfgs" {
+            serde_json::json!({ "name": name, "max_iter": 2 })
+        } else {
+            config
+        };
         let mut stepper = serde_json::from_value::<Optimizer>(config).unwrap().start(&x);
         let mut objective = problem("rosenbrock-2");
         (0..3).for_each(|_| drop(stepper.step(&mut x, &mut objective, 1.0)));
@@ -287,19 +301,24 @@ fn a_stopped_trial_stays_where_it_is() {
         let (before, evaluations) = (host(&x), host(stepper.trials().evaluations()));
         (0..3).for_each(|_| drop(stepper.step(&mut x, &mut objective, 1.0)));
         let (after, more) = (host(&x), host(stepper.trials().evaluations()));
-        assert!(before[..2] == after[..2] && before[2..] != after[2..], "{name}: {before:?} {after:?}");
+        assert!(
+            before[..2] == after[..2] && before[2..] != after[2..],
+            "{name}: {before:?} {after:?}"
+        );
         assert!(evaluations[0] == more[0] && more[1] > evaluations[1], "{name}");
         assert_eq!(Vec::<bool>::try_from(stepper.trials().stopped()).unwrap(), [true, false]);
         assert!(stepper.trials().any_active());
     }
 }
 
-/// L-BFGS stops trials at a vanishing gradient; the last point competes for the best when it is shown.
+/// L-BFGS stops trials at a vanishing gradient; the last point competes for the best when it is
+/// shown.
 #[test]
 fn a_converged_trial_is_stopped() {
     let mut x = Tensor::from_slice(&[3.0, -2.0, 0.0, 0.0]).view([2, 2]);
     let mut stepper = Optimizer::named("lbfgs").unwrap().start(&x);
-    let mut bowl = Cliff { walls: Tensor::from_slice(&[1e9, 1e9]).unsqueeze(1), in_gradient: false };
+    let mut bowl =
+        Cliff { walls: Tensor::from_slice(&[1e9, 1e9]).unsqueeze(1), in_gradient: false };
     stepper.step(&mut x, &mut bowl, 1.0);
     assert_eq!(Vec::<bool>::try_from(stepper.trials().stopped()).unwrap(), [false, true]);
     assert!((stepper.trials().best_objective().double_value(&[0]) - 13.0).abs() < 1e-12);

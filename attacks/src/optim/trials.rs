@@ -3,11 +3,12 @@
 use super::rows;
 use tch::{Kind, Tensor, no_grad};
 
-/// The state of T trials of N variables: which still run, which diverged, and the best point each has seen.
+/// The state of T trials of N variables: which still run, which diverged, and the best point each
+/// has seen.
 ///
-/// Best means the lowest finite objective among the points at which a step began (and those given to
-/// [`Trials::consider`]); a line search's probes are left out because a projection applied between steps has
-/// not touched them.
+/// Best means the lowest finite objective among the points at which a step began (and those given
+/// to [`Trials::consider`]); a line search's probes are left out because a projection applied
+/// between steps has not touched them.
 #[derive(Debug)]
 pub struct Trials {
     active: Tensor,
@@ -41,8 +42,8 @@ impl Trials {
         &self.stopped
     }
 
-    /// Which trials met a non-finite objective or gradient and were put back to their best finite point: bool
-    /// `[T]`.
+    /// Which trials met a non-finite objective or gradient and were put back to their best finite
+    /// point: bool `[T]`.
     pub fn diverged(&self) -> Tensor {
         self.active.logical_or(&self.stopped).logical_not()
     }
@@ -73,8 +74,8 @@ impl Trials {
         self.active = self.active.logical_and(&which.logical_not());
     }
 
-    /// Lets points that no step began at compete for the best: `x [T, N]` with their `objective [T]`, as
-    /// after the last step.
+    /// Lets points that no step began at compete for the best: `x [T, N]` with their `objective
+    /// [T]`, as after the last step.
     pub fn consider(&mut self, x: &Tensor, objective: &Tensor) {
         no_grad(|| {
             let finite = objective.abs().lt(f64::INFINITY);
@@ -82,9 +83,9 @@ impl Trials {
         });
     }
 
-    /// Takes note of an evaluation at the points where a step begins: the best are kept, and trials with a
-    /// non-finite `objective [T]` or gradient norm `[T]` leave the active ones, with `x [T, N]` put back to
-    /// their best point.
+    /// Takes note of an evaluation at the points where a step begins: the best are kept, and trials
+    /// with a non-finite `objective [T]` or gradient norm `[T]` leave the active ones, with `x [T,
+    /// N]` put back to their best point.
     pub(super) fn admit(&mut self, x: &mut Tensor, objective: &Tensor, norm: &Tensor) {
         let _ = self.evaluations.g_add_(&self.active);
         // Infinities and NaN of either survive the sum, a norm being never negative infinity.
@@ -96,7 +97,8 @@ impl Trials {
         self.active = live;
     }
 
-    /// Takes the trials `lost` (bool `[T]`) out of the active ones and puts them back to their best point.
+    /// Takes the trials `lost` (bool `[T]`) out of the active ones and puts them back to their best
+    /// point.
     pub(super) fn diverge(&mut self, x: &mut Tensor, lost: &[bool]) {
         let lost = rows::mask(lost, x.device());
         self.restore(x, &lost);

@@ -1,4 +1,5 @@
-//! The fl-attack sandbox's recipe: squared distance, Adam 0.1 with a cosine schedule, light total variation.
+//! The fl-attack sandbox's recipe: squared distance, Adam 0.1 with a cosine schedule, light total
+//! variation.
 
 use suites::Entry;
 
@@ -9,12 +10,23 @@ use crate::optim::Decay;
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "fl-attack",
-    summary: "Adam 0.1 with cosine schedule on the squared gradient distance, TV 1e-5 (the sandbox's benchmark recipe)",
-    reference: "fl-attack sandbox: gradient inversion on CelebA with DP and HE, scripts/run_benchmark.sh",
-    build: |map| Ok(Box::new(Matching { setting: Setting::overlay("fl-attack", &setting(), map)? })),
+    summary: "Adam 0.1 with cosine schedule on the squared gradient distance, TV 1e-5 (the \
+        sandbox's benchmark recipe)",
+    reference: "fl-attack sandbox: gradient inversion on CelebA with DP and HE, \
+        scripts/run_benchmark.sh",
+    build: |map| {
+        Ok(Box::new(Matching { setting: Setting::overlay("fl-attack", &setting(), map)? }))
+    },
 };
 
-/// The preset: 3,000 iterations and 3 restarts, as its benchmark; its showcase asks for 4,500 and 5.
+/// The preset: 3,000 iterations and 3 restarts, as its benchmark; its showcase asks for 4,500 and
+/// 5.
 pub fn setting() -> Setting {
-    Setting { iterations: 3000, restarts: 3, schedule: Decay::Cosine, tv_weight: 1e-5, ..Setting::default() }
+    Setting {
+        iterations: 3000,
+        restarts: 3,
+        schedule: Decay::Cosine,
+        tv_weight: 1e-5,
+        ..Setting::default()
+    }
 }

@@ -1,4 +1,5 @@
-//! Inverting Gradients: cosine distance, total variation, signed Adam with step decay, box constraint.
+//! Inverting Gradients: cosine distance, total variation, signed Adam with step decay, box
+//! constraint.
 
 use suites::Entry;
 
@@ -13,7 +14,9 @@ pub static ENTRY: Entry<dyn Attack> = Entry {
     summary: "signed Adam on cosine distance with total variation in the pixel box",
     reference: "Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients, NeurIPS 2020",
     build: |map| {
-        Ok(Box::new(Matching { setting: Setting::overlay("inverting-gradients", &setting(), map)? }))
+        Ok(Box::new(Matching {
+            setting: Setting::overlay("inverting-gradients", &setting(), map)?,
+        }))
     },
 };
 

@@ -1,4 +1,5 @@
-//! What the tests share: small networks, and observations of captures that the tests make themselves.
+//! What the tests share: small networks, and observations of captures that the tests make
+//! themselves.
 #![allow(dead_code)] // each test binary uses its own part
 
 use std::sync::Arc;
@@ -33,7 +34,8 @@ impl Model for Single {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv = Conv { input: 2, output: 3, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
+        let conv =
+            Conv { input: 2, output: 3, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
         let mut z = match self {
             Single::Linear => tape.linear("layer", x, 9),
             _ => tape.conv("layer", x, conv),
@@ -63,7 +65,8 @@ pub fn weights(net: &Network, init: Init, seed: u64) -> Params {
     init::fresh(net.layout(), init, &mut rng::stream(seed, "test", "weights"))
 }
 
-/// `[n, b, 1, 8, 8]` pictures of the embedded digits with their labels `[n, b]`, of different classes within a batch.
+/// `[n, b, 1, 8, 8]` pictures of the embedded digits with their labels `[n, b]`, of different
+/// classes within a batch.
 pub fn digits(n: i64, b: i64) -> (Tensor, Tensor) {
     let data = datasets::open("digits", &datasets::Request::default()).unwrap();
     let ids: Vec<usize> = (0..(n * b) as usize).collect();
@@ -82,7 +85,8 @@ pub fn counted_labels(shape: &[i64], classes: i64) -> Tensor {
     Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(classes).reshape(shape)
 }
 
-/// The gradient of each batch of `pixels` `[N, B, ...]`, captured, with the batch size known and labels where granted.
+/// The gradient of each batch of `pixels` `[N, B, ...]`, captured, with the batch size known and
+/// labels where granted.
 pub fn capture(
     net: &Arc<Network>,
     weights: &Params,
@@ -90,8 +94,15 @@ pub fn capture(
     labels: &Tensor,
     grant: bool,
 ) -> Observation {
-    let gradient =
-        client::batch_gradient(net, weights, pixels, labels, &Rules::default(), Mode::Train, &mut []);
+    let gradient = client::batch_gradient(
+        net,
+        weights,
+        pixels,
+        labels,
+        &Rules::default(),
+        Mode::Train,
+        &mut [],
+    );
     Observation {
         net: net.clone(),
         weights: weights.clone(),
@@ -106,7 +117,11 @@ pub fn capture(
 }
 
 /// Runs an attack with a seed.
-pub fn attack(attack: &dyn Attack, seen: &Observation, seed: u64) -> Result<Reconstruction, AttackError> {
+pub fn attack(
+    attack: &dyn Attack,
+    seen: &Observation,
+    seed: u64,
+) -> Result<Reconstruction, AttackError> {
     // Tests already run side by side; libtorch keeps this number for each calling thread.
     tch::set_num_threads(1);
     let cancel = AtomicBool::new(false);
@@ -129,7 +144,8 @@ pub fn mse(a: &Tensor, b: &Tensor) -> f64 {
 pub fn off(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.size(), expected.size(), "shapes");
     let norm = |t: &Tensor| t.to_kind(Kind::Double).norm().double_value(&[]);
-    norm(&(found.to_kind(Kind::Double) - expected.to_kind(Kind::Double))) / norm(expected).max(1e-30)
+    norm(&(found.to_kind(Kind::Double) - expected.to_kind(Kind::Double)))
+        / norm(expected).max(1e-30)
 }
 
 /// All values.
@@ -137,7 +153,8 @@ pub fn values(t: &Tensor) -> Vec<f64> {
     Vec::try_from(t.detach().to_kind(Kind::Double).reshape([-1])).unwrap()
 }
 
-/// The embedded digits of a split: `[1, E, 1, 8, 8]` and `[1, E]`, every other example from `first` on.
+/// The embedded digits of a split: `[1, E, 1, 8, 8]` and `[1, E]`, every other example from `first`
+/// on.
 pub fn half_of_digits(first: usize) -> (Tensor, Tensor) {
     let data = datasets::open("digits", &datasets::Request::default()).unwrap();
     let ids: Vec<usize> = (first..data.len(suites::Split::Train)).step_by(2).collect();
@@ -158,7 +175,8 @@ pub fn trained(net: &Network, half: usize, seed: u64) -> Params {
     };
     let mut rngs = [rng::stream(seed, "test", "training")];
     let start = weights(net, Init::Pytorch, seed);
-    let model = client::train(net, &start, &x, &y, &local, &Rules::default(), Mode::Train, &mut rngs);
+    let model =
+        client::train(net, &start, &x, &y, &local, &Rules::default(), Mode::Train, &mut rngs);
     let (accuracy, _) = client::evaluate(net, &model, &x.squeeze_dim(0), &y.squeeze_dim(0));
     assert!(accuracy > 0.9, "what has learnt nothing has nothing to give: {accuracy}");
     model

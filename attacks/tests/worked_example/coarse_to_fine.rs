@@ -63,7 +63,12 @@ impl Attack for CoarseToFine {
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
         let stage = |tv_weight| Matching {
-            setting: Setting { iterations: self.0.iterations, tv_weight, boxed: true, ..Setting::default() },
+            setting: Setting {
+                iterations: self.0.iterations,
+                tv_weight,
+                boxed: true,
+                ..Setting::default()
+            },
         };
         let coarse = stage(self.0.tv_weight).reconstruct(seen, run)?;
         let mut fine = stage(0.0).reconstruct_from(seen, Some(&coarse.pixels), run)?;

@@ -7,7 +7,8 @@ use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence
 
 const NAME: &str = "digits";
 const LICENCE: &str = "CC BY 4.0";
-const REFERENCE: &str = "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998, doi:10.24432/C50P49";
+const REFERENCE: &str = "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, \
+    UCI Machine Learning Repository, 1998, doi:10.24432/C50P49";
 /// Grey levels of the source run from 0 to this.
 const LEVELS: f64 = 16.0;
 

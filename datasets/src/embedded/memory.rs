@@ -55,8 +55,11 @@ impl Dataset for InMemory {
         check_ids(&self.card.name, split, ids, self.len(split))?;
         let examples = self.examples(split);
         let width = examples.values.len() / examples.labels.len();
-        let values: Vec<f32> =
-            ids.iter().flat_map(|&i| &examples.values[i * width..(i + 1) * width]).copied().collect();
+        let values: Vec<f32> = ids
+            .iter()
+            .flat_map(|&i| &examples.values[i * width..(i + 1) * width])
+            .copied()
+            .collect();
         let labels: Vec<i64> = ids.iter().map(|&i| examples.labels[i]).collect();
         Ok(Batch {
             x: Tensor::from_slice(&values).view(self.shape(ids.len()).as_slice()),
@@ -84,9 +87,11 @@ pub(super) fn plain(name: &str, req: &Request, side: Option<usize>) -> Result<()
             format!("size {size}, but its images are {side}x{side}"),
             format!("leave `size` out or set it to {side}"),
         )),
-        (Some(size), None) => {
-            Err(DatasetError::request(name, format!("size {size}, but it is a table"), "leave `size` out"))
-        }
+        (Some(size), None) => Err(DatasetError::request(
+            name,
+            format!("size {size}, but it is a table"),
+            "leave `size` out",
+        )),
         _ => Ok(()),
     }
 }

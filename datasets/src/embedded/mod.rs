@@ -13,7 +13,8 @@ mod wdbc;
 use crate::DatasetEntry;
 
 /// The embedded data sets' registry lines.
-pub static ENTRIES: &[&DatasetEntry] = &[&photos::ENTRY, &digits::ENTRY, &wdbc::ENTRY, &synthfaces::ENTRY];
+pub static ENTRIES: &[&DatasetEntry] =
+    &[&photos::ENTRY, &digits::ENTRY, &wdbc::ENTRY, &synthfaces::ENTRY];
 
 #[cfg(test)]
 mod tests;

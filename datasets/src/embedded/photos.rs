@@ -1,4 +1,5 @@
-//! Twenty public-domain and CC0 photographs of 64x64 pixels; `assets/photos/SOURCES.md` names each one's origin and licence.
+//! Twenty public-domain and CC0 photographs of 64x64 pixels; `assets/photos/SOURCES.md` names each
+//! one's origin and licence.
 
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
@@ -11,7 +12,9 @@ use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence
 const NAME: &str = "photos";
 const SIDE: usize = 64;
 const LICENCE: &str = "public domain or CC0 1.0, picture by picture (assets/photos/SOURCES.md)";
-const REFERENCE: &str = "squares cut from pictures bundled with scikit-image 0.26: NASA, SpaceX, R. Michetti, S. van der Walt, L. Varshney, M. Haggstrom, A. Maier, P. Mueller, CC0Textures, linolafett";
+const REFERENCE: &str = "squares cut from pictures bundled with scikit-image 0.26: NASA, SpaceX, \
+    R. Michetti, S. van der Walt, L. Varshney, M. Haggstrom, A. Maier, P. Mueller, CC0Textures, \
+    linolafett";
 
 /// Registry line.
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
@@ -47,7 +50,8 @@ macro_rules! photo {
     };
 }
 
-/// Test pictures come from eight different photographs; no train picture shares a pixel with one of them.
+/// Test pictures come from eight different photographs; no train picture shares a pixel with one of
+/// them.
 static PHOTOS: [Photo; 20] = [
     photo!(Test, NATURAL, "00-test-astronaut"),
     photo!(Test, ARTEFACT, "01-test-coffee"),
@@ -127,6 +131,8 @@ fn card(side: usize) -> Card {
         source: REFERENCE.into(),
         class_names: CLASSES.map(String::from).to_vec(),
         columns: Vec::new(),
-        notes: vec!["8 test pictures to attack, 12 train pictures as public data, no val split".into()],
+        notes: vec![
+            "8 test pictures to attack, 12 train pictures as public data, no val split".into(),
+        ],
     }
 }

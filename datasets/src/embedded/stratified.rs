@@ -1,7 +1,8 @@
 //! The fixed split of the embedded tables: 70 % train, 10 % val, 20 % test of every class.
 
-/// Row numbers of train, val and test. Within each class the rows are dealt in file order in rounds of ten (seven, one, two), so the split
-/// depends on nothing but the table, and every class has the same share everywhere.
+/// Row numbers of train, val and test. Within each class the rows are dealt in file order in rounds
+/// of ten (seven, one, two), so the split depends on nothing but the table, and every class has the
+/// same share everywhere.
 pub(super) fn stratified(labels: &[i64]) -> [Vec<usize>; 3] {
     let mut splits: [Vec<usize>; 3] = Default::default();
     let mut seen = std::collections::BTreeMap::new();

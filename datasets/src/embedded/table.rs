@@ -19,15 +19,19 @@ pub(super) struct Table {
 /// [`DatasetError::Bad`] with the line, should the file be damaged.
 pub(super) fn read(name: &str, bytes: &[u8], features: usize) -> Result<Table, DatasetError> {
     let mut text = String::new();
-    GzDecoder::new(bytes).read_to_string(&mut text).map_err(|e| DatasetError::io(Path::new(name), e))?;
+    GzDecoder::new(bytes)
+        .read_to_string(&mut text)
+        .map_err(|e| DatasetError::io(Path::new(name), e))?;
     let mut table = Table { labels: Vec::new(), rows: Vec::new() };
     for (number, line) in text.lines().enumerate().skip(1) {
         let (label, row) =
-            parse(line).filter(|(_, row)| row.len() == features).ok_or_else(|| DatasetError::Bad {
-                file: name.into(),
-                place: format!("line {}", number + 1),
-                problem: format!("not a label and {features} numbers"),
-                remedy: "rebuild the program from clean sources".into(),
+            parse(line).filter(|(_, row)| row.len() == features).ok_or_else(|| {
+                DatasetError::Bad {
+                    file: name.into(),
+                    place: format!("line {}", number + 1),
+                    problem: format!("not a label and {features} numbers"),
+                    remedy: "rebuild the program from clean sources".into(),
+                }
             })?;
         table.labels.push(label);
         table.rows.push(row);

@@ -35,7 +35,9 @@ fn values_are_in_range_shaped_and_labelled_as_the_card_says() {
             let batch = data.batch(split, &ids).unwrap();
             assert_eq!(batch.x.size()[0] as usize, ids.len());
             assert_eq!(batch.x.numel(), ids.len() * card.channels * card.height * card.width);
-            assert!(batch.x.min().double_value(&[]) >= 0.0 && batch.x.max().double_value(&[]) <= 1.0);
+            assert!(
+                batch.x.min().double_value(&[]) >= 0.0 && batch.x.max().double_value(&[]) <= 1.0
+            );
             let labels: Vec<i64> = Vec::try_from(&batch.y).unwrap();
             for (&id, label) in ids.iter().zip(labels) {
                 assert_eq!(data.label(split, id).unwrap(), label);

@@ -4,11 +4,14 @@ use crate::embedded::memory::{Examples, InMemory, plain};
 use crate::embedded::stratified::stratified;
 use crate::embedded::table;
 use crate::formats::uci;
-use crate::{Card, Column, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request};
+use crate::{
+    Card, Column, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request,
+};
 
 const NAME: &str = "wdbc";
 const LICENCE: &str = "CC BY 4.0";
-const REFERENCE: &str = "W. Wolberg, O. Mangasarian, N. Street and W. Street, Breast Cancer Wisconsin (Diagnostic), UCI Machine Learning Repository, 1993, doi:10.24432/C5DW2B";
+const REFERENCE: &str = "W. Wolberg, O. Mangasarian, N. Street and W. Street, Breast Cancer \
+    Wisconsin (Diagnostic), UCI Machine Learning Repository, 1993, doi:10.24432/C5DW2B";
 const FEATURES: usize = 30;
 
 /// Registry line.
@@ -39,14 +42,15 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
 fn columns(table: &[Vec<f64>], rows: &[usize]) -> Vec<Column> {
     let column = |f: usize| {
         let values = rows.iter().map(|&r| table[r][f]);
-        let (low, high) =
-            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = values
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         Column { name: uci::feature_name(f), low, high }
     };
     (0..FEATURES).map(column).collect()
 }
 
-/// Min-max scaling by the training rows' ranges; what lies outside them is clamped, so that every value is in `[0, 1]`.
+/// Min-max scaling by the training rows' ranges; what lies outside them is clamped, so that every
+/// value is in `[0, 1]`.
 fn scale(row: &[f64], columns: &[Column]) -> Vec<f32> {
     row.iter().zip(columns).map(|(v, column)| column.scale(*v)).collect()
 }
@@ -69,7 +73,8 @@ fn card(columns: Vec<Column>) -> Card {
         columns,
         notes: vec![
             "fixed split by class: 70 % train, 10 % val, 20 % test".into(),
-            "features are scaled by the training rows' minimum and maximum, then clamped to [0, 1]".into(),
+            "features are scaled by the training rows' minimum and maximum, then clamped to [0, 1]"
+                .into(),
         ],
     }
 }

@@ -13,7 +13,8 @@ use super::items::Remote;
 use super::{FileState, Options, Outcome};
 use crate::DatasetError;
 
-/// A transfer that brings at least this much is getting somewhere: it does not count as a failed try.
+/// A transfer that brings at least this much is getting somewhere: it does not count as a failed
+/// try.
 const PROGRESS: u64 = 1 << 20;
 
 /// Fetches `remote` to `target`, unless it is there.
@@ -72,13 +73,28 @@ fn addresses(what: &str, remote: &Remote, options: &Options) -> Result<Vec<Strin
     };
     if !(mirror.starts_with("http://") || mirror.starts_with("https://")) {
         let problem = "the mirror is no http:// or https:// address";
-        return Err(fault(what, mirror, problem, "give the address of the folder that holds the files"));
+        return Err(fault(
+            what,
+            mirror,
+            problem,
+            "give the address of the folder that holds the files",
+        ));
     }
     Ok(vec![format!("{}/{}", mirror.trim_end_matches('/'), remote.file)])
 }
 
-fn fault(what: &str, url: &str, problem: impl Into<String>, remedy: impl Into<String>) -> DatasetError {
-    DatasetError::Fetch { what: what.into(), url: url.into(), problem: problem.into(), remedy: remedy.into() }
+fn fault(
+    what: &str,
+    url: &str,
+    problem: impl Into<String>,
+    remedy: impl Into<String>,
+) -> DatasetError {
+    DatasetError::Fetch {
+        what: what.into(),
+        url: url.into(),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    }
 }
 
 /// The temporary file, locked against other processes.
@@ -92,13 +108,18 @@ impl Part {
         let mut name = target.file_name().unwrap_or_default().to_os_string();
         name.push(".part");
         let path = target.with_file_name(name);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|e| DatasetError::io(&path, e))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                Err(fault(what, url, "another process is fetching it", "wait until that one is done"))
-            }
-            // Its owner finished between our opening and locking it: what we hold is the final file.
+            Err(TryLockError::WouldBlock) => Err(fault(
+                what,
+                url,
+                "another process is fetching it",
+                "wait until that one is done",
+            )),
+            // Its owner finished between our opening and locking it: what we hold is the final
+            // file.
             _ if !path.exists() => {
                 Err(fault(what, url, "another process has just fetched it", "run it again"))
             }
@@ -189,7 +210,8 @@ impl Transfer<'_> {
         ))
     }
 
-    /// Attempts until the body is complete or there is no hope; returns how many bytes were there at first and stayed.
+    /// Attempts until the body is complete or there is no hope; returns how many bytes were there
+    /// at first and stayed.
     fn persist(&self, part: &mut Part, bar: &ProgressBar) -> Result<u64, DatasetError> {
         let mut kept = part.len()?;
         let mut failures = 0;
@@ -202,7 +224,9 @@ impl Transfer<'_> {
             };
             let text = match trouble {
                 Trouble::Final(text) => {
-                    return Err(self.fault(text, "check the address, or give another with --mirror"));
+                    return Err(
+                        self.fault(text, "check the address, or give another with --mirror")
+                    );
                 }
                 Trouble::Stale(text) => {
                     part.cut(0)?;
@@ -214,7 +238,8 @@ impl Transfer<'_> {
             let gained = part.len()?.saturating_sub(before);
             failures = if gained >= PROGRESS { 1 } else { failures + 1 };
             if failures > self.options.retries {
-                let remedy = format!("run it again: it continues after the {} bytes it has", part.len()?);
+                let remedy =
+                    format!("run it again: it continues after the {} bytes it has", part.len()?);
                 return Err(self.fault(text, remedy));
             }
             self.wait(failures);
@@ -255,9 +280,9 @@ impl Transfer<'_> {
 
     fn check_total(&self, answer: &Answer) -> Result<(), Stop> {
         match (answer.total, self.remote.size.exact()) {
-            (Some(total), Some(size)) if total != size => Err(Stop::Trouble(Trouble::Final(format!(
-                "the server offers {total} bytes, the published file has {size}"
-            )))),
+            (Some(total), Some(size)) if total != size => Err(Stop::Trouble(Trouble::Final(
+                format!("the server offers {total} bytes, the published file has {size}"),
+            ))),
             _ => Ok(()),
         }
     }
@@ -284,15 +309,18 @@ impl Transfer<'_> {
             end += read as u64;
             if end > self.remote.size.most() {
                 part.cut(0)?;
-                let text =
-                    format!("the server sends more than the published {} bytes", self.remote.size.about());
+                let text = format!(
+                    "the server sends more than the published {} bytes",
+                    self.remote.size.about()
+                );
                 return Err(Stop::Trouble(Trouble::Final(text)));
             }
             part.file.write_all(&buffer[..read]).map_err(|e| {
                 let problem = format!("cannot write {}: {e}", part.path.display());
                 self.fault(
                     problem,
-                    "make room or mend the permissions, then run it again: it continues where it stopped",
+                    "make room or mend the permissions, then run it again: it continues where it \
+                     stopped",
                 )
             })?;
             bar.set_position(end);
@@ -303,8 +331,9 @@ impl Transfer<'_> {
         if !self.options.progress {
             return ProgressBar::hidden();
         }
-        let style =
-            ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+        let style = ProgressStyle::with_template(
+            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        );
         let bar = ProgressBar::new(self.remote.size.about()).with_message(self.remote.file);
         bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     }

@@ -19,7 +19,8 @@ pub(super) enum Trouble {
 
 /// An answer that continues the file.
 pub(super) struct Answer {
-    /// Where in the file the body starts: the offset asked for, or 0 where the server does not resume.
+    /// Where in the file the body starts: the offset asked for, or 0 where the server does not
+    /// resume.
     pub start: u64,
     /// Size of the whole file, where the server says it.
     pub total: Option<u64>,
@@ -70,17 +71,23 @@ pub(super) fn ask(agent: &Agent, url: &str, offset: u64) -> Result<Reply, Troubl
             Ok(Reply::Complete)
         }
         416 => Err(Trouble::Stale("the server holds less than was downloaded before".into())),
-        code @ (408 | 425 | 429 | 500..) => Err(Trouble::Passing(format!("the server answered {code}"))),
+        code @ (408 | 425 | 429 | 500..) => {
+            Err(Trouble::Passing(format!("the server answered {code}")))
+        }
         code @ (404 | 410) => Err(Trouble::Final(format!("the server has no such file ({code})"))),
         code => Err(Trouble::Final(format!("the server answered {code}"))),
     }
 }
 
 fn trouble(error: ureq::Error) -> Trouble {
-    use ureq::Error::{BadUri, ConnectionFailed, HostNotFound, Http, InvalidProxyUrl, TooManyRedirects};
+    use ureq::Error::{
+        BadUri, ConnectionFailed, HostNotFound, Http, InvalidProxyUrl, TooManyRedirects,
+    };
     match error {
         HostNotFound | ConnectionFailed => Trouble::Final(format!("no connection ({error})")),
-        BadUri(_) | Http(_) | InvalidProxyUrl | TooManyRedirects => Trouble::Final(error.to_string()),
+        BadUri(_) | Http(_) | InvalidProxyUrl | TooManyRedirects => {
+            Trouble::Final(error.to_string())
+        }
         other => Trouble::Passing(other.to_string()),
     }
 }
@@ -90,7 +97,9 @@ fn partial(response: Response<Body>, offset: u64) -> Result<Reply, Trouble> {
         Some((Some(start), total)) if start == offset => {
             Ok(Reply::Body(Answer { start, total, body: body(response) }))
         }
-        _ => Err(Trouble::Stale("the server answered with another range than was asked for".into())),
+        _ => {
+            Err(Trouble::Stale("the server answered with another range than was asked for".into()))
+        }
     }
 }
 

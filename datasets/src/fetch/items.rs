@@ -1,4 +1,5 @@
-//! What can be fetched: addresses, sizes and checksums as their publishers give them, and what has to be put in place by hand.
+//! What can be fetched: addresses, sizes and checksums as their publishers give them, and what has
+//! to be put in place by hand.
 
 use super::Checksum;
 use super::Checksum::{Md5, Sha256};
@@ -129,7 +130,11 @@ macro_rules! medmnist {
             folder: "medmnist",
             licence: $licence,
             how: How::Files(&[Remote {
-                urls: &[concat!("https://zenodo.org/records/10519652/files/", $name, ".npz?download=1")],
+                urls: &[concat!(
+                    "https://zenodo.org/records/10519652/files/",
+                    $name,
+                    ".npz?download=1"
+                )],
                 file: concat!($name, ".npz"),
                 size: Size::About($size),
                 checksum: Md5($md5),
@@ -159,8 +164,9 @@ macro_rules! backbone {
 
 /// Everything that can be fetched or has to be put in place.
 ///
-/// MNIST's sums are those of torchvision, CIFAR-10's of its home page, MedMNIST's of the `medmnist` package (3.0.2); PyTorch's checkpoints carry the
-/// first eight digits of their SHA-256 sum in their names.
+/// MNIST's sums are those of torchvision, CIFAR-10's of its home page, MedMNIST's of the `medmnist`
+/// package (3.0.2); PyTorch's checkpoints carry the first eight digits of their SHA-256 sum in
+/// their names.
 pub static ITEMS: &[Item] = &[
     Item {
         name: "mnist",
@@ -223,7 +229,8 @@ pub static ITEMS: &[Item] = &[
         how: How::ByHand {
             home: "https://github.com/richzhang/PerceptualSimilarity",
             why: "nothing to fetch",
-            steps: "the heads come with the program; only the backbones (lpips-squeeze, lpips-alex, lpips-vgg) are fetched",
+            steps: "the heads come with the program; only the backbones (lpips-squeeze, \
+                lpips-alex, lpips-vgg) are fetched",
         },
     },
     Item {
@@ -234,7 +241,9 @@ pub static ITEMS: &[Item] = &[
         how: How::ByHand {
             home: "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
             why: "its terms have to be accepted by hand",
-            steps: "put the folder img_align_celeba/ and the lists list_attr_celeba.csv (or .txt), list_eval_partition.csv (or .txt) and, for identities, identity_CelebA.txt into {folder}",
+            steps: "put the folder img_align_celeba/ and the lists list_attr_celeba.csv (or \
+                .txt), list_eval_partition.csv (or .txt) and, for identities, identity_CelebA.txt \
+                into {folder}",
         },
     },
     Item {
@@ -245,7 +254,8 @@ pub static ITEMS: &[Item] = &[
         how: How::ByHand {
             home: "https://arxiv.org/abs/1411.7923",
             why: "it has no public address",
-            steps: "put one folder of images per person into {folder} and open it as the data set `folder:{folder}`",
+            steps: "put one folder of images per person into {folder} and open it as the data set \
+                `folder:{folder}`",
         },
     },
 ];

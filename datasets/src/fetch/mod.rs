@@ -1,7 +1,8 @@
 //! Downloads from public addresses, each checked against its published checksum.
 //!
-//! A file comes in under a temporary name beside its target (`NAME.part`), is resumed there after an interruption (HTTP `Range`), checked, and only
-//! then renamed: under its final name a file is whole or absent. What cannot be fetched is listed too, with the place where it belongs.
+//! A file comes in under a temporary name beside its target (`NAME.part`), is resumed there after
+//! an interruption (HTTP `Range`), checked, and only then renamed: under its final name a file is
+//! whole or absent. What cannot be fetched is listed too, with the place where it belongs.
 
 mod checksum;
 mod download;
@@ -20,7 +21,8 @@ use crate::{DatasetError, embedded};
 /// How to fetch.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder address (`http://` or `https://`) that is asked for `MIRROR/FILE` instead of the public addresses.
+    /// Folder address (`http://` or `https://`) that is asked for `MIRROR/FILE` instead of the
+    /// public addresses.
     pub mirror: Option<String>,
     /// Draws a progress bar on standard error, where that is a terminal.
     pub progress: bool,
@@ -59,7 +61,8 @@ pub struct FetchReport {
     pub name: String,
     /// The folder that now holds it.
     pub folder: PathBuf,
-    /// Each file (for an archive: the archive, which is unpacked and not kept) and what became of it.
+    /// Each file (for an archive: the archive, which is unpacked and not kept) and what became of
+    /// it.
     pub files: Vec<(PathBuf, Outcome)>,
 }
 
@@ -77,7 +80,8 @@ pub enum FileState {
 /// Finds a downloadable item, or one that has to be put in place by hand.
 ///
 /// # Errors
-/// [`DatasetError::Unknown`] with the nearest name; [`DatasetError::Request`] for embedded data, which needs no download.
+/// [`DatasetError::Unknown`] with the nearest name; [`DatasetError::Request`] for embedded data,
+/// which needs no download.
 pub fn item(name: &str) -> Result<&'static Item, DatasetError> {
     if embedded::ENTRIES.iter().any(|e| e.name == name) {
         return Err(DatasetError::request(
@@ -93,11 +97,13 @@ pub fn item(name: &str) -> Result<&'static Item, DatasetError> {
     })
 }
 
-/// Fetches the item `name` into its folder below the data root `root`; what is already there and sound is kept.
+/// Fetches the item `name` into its folder below the data root `root`; what is already there and
+/// sound is kept.
 ///
 /// # Errors
-/// An unknown name, an item that must be put in place by hand (the message says where), a transfer that failed for good, a checksum that does not
-/// match, an existing file that differs, or an unwritable folder. An interrupted transfer is continued by the next call.
+/// An unknown name, an item that must be put in place by hand (the message says where), a transfer
+/// that failed for good, a checksum that does not match, an existing file that differs, or an
+/// unwritable folder. An interrupted transfer is continued by the next call.
 pub fn fetch(name: &str, root: &Path, options: &Options) -> Result<FetchReport, DatasetError> {
     fetch_item(item(name)?, root, options)
 }
@@ -106,7 +112,11 @@ pub fn fetch(name: &str, root: &Path, options: &Options) -> Result<FetchReport, 
 ///
 /// # Errors
 /// As [`fetch`].
-pub fn fetch_item(item: &Item, root: &Path, options: &Options) -> Result<FetchReport, DatasetError> {
+pub fn fetch_item(
+    item: &Item,
+    root: &Path,
+    options: &Options,
+) -> Result<FetchReport, DatasetError> {
     let folder = root.join(item.folder);
     let remotes = remotes(item, &folder)?;
     std::fs::create_dir_all(&folder).map_err(|e| DatasetError::io(&folder, e))?;
@@ -159,7 +169,12 @@ fn remotes(item: &Item, folder: &Path) -> Result<&'static [Remote], DatasetError
 }
 
 /// Fetches an archive unless what it holds is there, unpacks it and removes it.
-fn archive(name: &str, remote: &Remote, folder: &Path, options: &Options) -> Result<Outcome, DatasetError> {
+fn archive(
+    name: &str,
+    remote: &Remote,
+    folder: &Path,
+    options: &Options,
+) -> Result<Outcome, DatasetError> {
     let mut whole = true;
     for member in remote.unpack {
         whole &= unpack::state(member, &folder.join(member.file))? == FileState::Sound;

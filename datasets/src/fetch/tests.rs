@@ -1,4 +1,5 @@
-//! Downloads from a local server: interruption, resume, wrong content, wrong sizes; and the registry itself.
+//! Downloads from a local server: interruption, resume, wrong content, wrong sizes; and the
+//! registry itself.
 
 mod server;
 
@@ -27,7 +28,13 @@ fn md5(bytes: &[u8]) -> Checksum {
 
 fn item(size: Size, checksum: Checksum, unpack: Vec<Member>) -> Item {
     let remote = Remote { urls: &[], file: "file.bin", size, checksum, unpack: unpack.leak() };
-    Item { name: "thing", title: "", folder: "things", licence: "", how: How::Files(vec![remote].leak()) }
+    Item {
+        name: "thing",
+        title: "",
+        folder: "things",
+        licence: "",
+        how: How::Files(vec![remote].leak()),
+    }
 }
 
 struct Case {
@@ -53,7 +60,8 @@ impl Case {
     }
 
     fn fetch(&self) -> Result<Outcome, DatasetError> {
-        fetch_item(&self.item, self.root.path(), &self.options).map(|report| report.files[0].1.clone())
+        fetch_item(&self.item, self.root.path(), &self.options)
+            .map(|report| report.files[0].1.clone())
     }
 
     fn message(&self) -> String {
@@ -92,7 +100,8 @@ fn a_file_arrives_whole_and_is_not_fetched_twice() {
 
 #[test]
 fn an_interruption_is_resumed_within_one_call() {
-    let case = Case::honest(300_000, &[Act::BreakAfter(100_000), Act::BreakAfter(50_000), Act::Serve]);
+    let case =
+        Case::honest(300_000, &[Act::BreakAfter(100_000), Act::BreakAfter(50_000), Act::Serve]);
     assert_eq!(case.fetch().unwrap(), downloaded(300_000, 0));
     assert_eq!(case.starts(), [None, Some(100_000), Some(150_000)]);
     assert_eq!(fs::read(case.target()).unwrap(), data(300_000));
@@ -104,7 +113,8 @@ fn an_interruption_is_resumed_by_the_next_call() {
     case.options.retries = 0;
     let message = case.message();
     assert!(
-        message.contains("broke off at 120000") && message.contains("continues after the 120000 bytes"),
+        message.contains("broke off at 120000")
+            && message.contains("continues after the 120000 bytes"),
         "{message}"
     );
     assert!(!case.target().exists() && case.part().exists());
@@ -124,7 +134,8 @@ fn a_part_that_was_already_whole_is_only_checked() {
 #[test]
 fn of_a_file_of_unknown_size_a_whole_part_is_recognised_by_the_server() {
     let bytes = data(5_000);
-    let case = Case::new(bytes.clone(), &[Act::Serve], item(Size::About(4_000), md5(&bytes), vec![]));
+    let case =
+        Case::new(bytes.clone(), &[Act::Serve], item(Size::About(4_000), md5(&bytes), vec![]));
     fs::create_dir_all(case.target().parent().unwrap()).unwrap();
     fs::write(case.part(), &bytes).unwrap();
     assert_eq!(case.fetch().unwrap(), downloaded(5_000, 5_000));
@@ -163,7 +174,10 @@ fn a_wrong_checksum_leaves_nothing_behind() {
     wrong[4_000] ^= 1;
     let case = Case::new(wrong, &[Act::Serve], item(Size::Exact(8_000), md5(&data(8_000)), vec![]));
     let message = case.message();
-    assert!(message.contains("wrong checksum: md5 ") && message.contains("published is md5 "), "{message}");
+    assert!(
+        message.contains("wrong checksum: md5 ") && message.contains("published is md5 "),
+        "{message}"
+    );
     assert!(!case.target().exists() && !case.part().exists());
     assert_eq!(case.starts().len(), 1, "the same wrong file was asked for again");
 }
@@ -185,7 +199,8 @@ fn refusals_are_final_and_busy_servers_are_asked_again() {
 fn a_truncated_file_is_never_taken_for_whole() {
     let bytes = data(6_000);
     let short = bytes[..4_000].to_vec();
-    let exact = Case::new(short.clone(), &[Act::Serve], item(Size::Exact(6_000), md5(&bytes), vec![]));
+    let exact =
+        Case::new(short.clone(), &[Act::Serve], item(Size::Exact(6_000), md5(&bytes), vec![]));
     assert!(exact.message().contains("offers 4000 bytes, the published file has 6000"));
     let about = Case::new(short, &[Act::Serve], item(Size::About(6_000), md5(&bytes), vec![]));
     assert!(about.message().contains("wrong checksum"));
@@ -195,7 +210,8 @@ fn a_truncated_file_is_never_taken_for_whole() {
         assert!(!case.target().exists());
     }
     // Promised more than there is, then found to end where it does: the checksum decides.
-    let hang_up = Case::new(bytes.clone(), &[Act::Boast(100)], item(Size::About(6_000), md5(&bytes), vec![]));
+    let hang_up =
+        Case::new(bytes.clone(), &[Act::Boast(100)], item(Size::About(6_000), md5(&bytes), vec![]));
     assert_eq!(hang_up.fetch().unwrap(), downloaded(6_000, 0));
     assert_eq!(hang_up.starts(), [None, Some(6_000)]);
 }
@@ -273,8 +289,10 @@ fn an_archive_is_unpacked_and_not_kept() {
     let case = archive_case(&[("in/a.bin", b"aaa"), ("in/readme", b"?"), ("in/b.bin", b"bb")]);
     assert!(matches!(case.fetch().unwrap(), Outcome::Downloaded { .. }));
     let folder = case.root.path().join("things");
-    let names: BTreeSet<String> =
-        fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let names: BTreeSet<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(names, ["a.bin", "b.bin"].map(String::from).into());
     assert_eq!(fs::read(folder.join("a.bin")).unwrap(), b"aaa");
     assert_eq!(case.fetch().unwrap(), Outcome::Kept);
@@ -288,7 +306,8 @@ fn an_archive_without_a_member_or_with_a_wrong_one_is_refused() {
     let message = |files: &[(&str, &[u8])]| archive_case(files).message();
     assert!(message(&[("in/a.bin", b"aaa")]).contains("in/b.bin is not in it"));
     assert!(
-        message(&[("in/a.bin", b"aaaa"), ("in/b.bin", b"bb")]).contains("in/a.bin has 4 bytes instead of 3")
+        message(&[("in/a.bin", b"aaaa"), ("in/b.bin", b"bb")])
+            .contains("in/a.bin has 4 bytes instead of 3")
     );
 }
 
@@ -297,7 +316,8 @@ fn what_cannot_be_fetched_says_where_to_put_what() {
     let root = Path::new("/data");
     let message = |name| fetch(name, root, &Options::default()).unwrap_err().to_string();
     assert!(
-        message("celeba").contains("img_align_celeba/") && message("celeba").contains("into /data/celeba")
+        message("celeba").contains("img_align_celeba/")
+            && message("celeba").contains("into /data/celeba")
     );
     assert!(message("casia-webface").contains("into /data/casia-webface"));
     assert!(message("photos").contains("comes with the program"));
@@ -320,7 +340,10 @@ fn the_registry_is_well_formed() {
                 Checksum::Md5(sum) => (sum, sum.len() == 32),
                 Checksum::Sha256(sum) => (sum, remote.file.contains(sum)),
             };
-            assert!(digits && sum.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()), "{sum}");
+            assert!(
+                digits && sum.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()),
+                "{sum}"
+            );
         }
     }
 }

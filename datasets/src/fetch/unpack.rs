@@ -18,9 +18,11 @@ use crate::DatasetError;
 pub(super) fn state(member: &Member, path: &Path) -> Result<FileState, DatasetError> {
     match fs::metadata(path) {
         Ok(found) if found.len() == member.bytes => Ok(FileState::Sound),
-        Ok(found) => {
-            Ok(FileState::Differs(format!("it has {} bytes instead of {}", found.len(), member.bytes)))
-        }
+        Ok(found) => Ok(FileState::Differs(format!(
+            "it has {} bytes instead of {}",
+            found.len(),
+            member.bytes
+        ))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(FileState::Absent),
         Err(e) => Err(DatasetError::io(path, e)),
     }
@@ -30,7 +32,11 @@ pub(super) fn state(member: &Member, path: &Path) -> Result<FileState, DatasetEr
 ///
 /// # Errors
 /// A damaged archive, one that lacks a member, or an unwritable folder.
-pub(super) fn tar_gz(archive: &Path, members: &[Member], folder: &Path) -> Result<(), DatasetError> {
+pub(super) fn tar_gz(
+    archive: &Path,
+    members: &[Member],
+    folder: &Path,
+) -> Result<(), DatasetError> {
     let damaged = |problem: String| DatasetError::Bad {
         file: archive.into(),
         place: "archive".into(),
@@ -56,10 +62,14 @@ pub(super) fn tar_gz(archive: &Path, members: &[Member], folder: &Path) -> Resul
         write(&mut entry, &part)?;
         ready.push((part, folder.join(member.file)));
     }
-    if let Some(absent) = members.iter().find(|m| ready.iter().all(|(_, to)| *to != folder.join(m.file))) {
+    if let Some(absent) =
+        members.iter().find(|m| ready.iter().all(|(_, to)| *to != folder.join(m.file)))
+    {
         return Err(damaged(format!("{} is not in it", absent.path)));
     }
-    ready.iter().try_for_each(|(from, to)| fs::rename(from, to).map_err(|e| DatasetError::io(to, e)))
+    ready
+        .iter()
+        .try_for_each(|(from, to)| fs::rename(from, to).map_err(|e| DatasetError::io(to, e)))
 }
 
 fn write(from: &mut impl Read, to: &Path) -> Result<(), DatasetError> {

@@ -1,4 +1,5 @@
-//! CelebA's lists: attributes, partition and identities; comma-separated with a header (Kaggle) or in columns of blanks (the original).
+//! CelebA's lists: attributes, partition and identities; comma-separated with a header (Kaggle) or
+//! in columns of blanks (the original).
 
 use super::{AGAIN, FormatError, one_line};
 use crate::error::nearest;
@@ -17,7 +18,8 @@ pub fn attributes(bytes: &[u8]) -> Result<Vec<&str>, FormatError> {
 /// The column of one attribute: 1 where the picture has it, 0 where not.
 ///
 /// # Errors
-/// An unknown attribute (with the nearest name), a row with too few or too many fields, a value other than -1, 0 and 1, no rows.
+/// An unknown attribute (with the nearest name), a row with too few or too many fields, a value
+/// other than -1, 0 and 1, no rows.
 pub fn attribute<'a>(bytes: &'a [u8], name: &str) -> Result<Column<'a>, FormatError> {
     let text = text(bytes)?;
     let (names, first) = header(text)?;
@@ -89,14 +91,18 @@ pub fn identities(bytes: &[u8]) -> Result<Column<'_>, FormatError> {
 
 fn pairs<'a>(bytes: &'a [u8], most: i64, remedy: &str) -> Result<Column<'a>, FormatError> {
     let text = text(bytes)?;
-    let titled =
-        text.lines().next().is_some_and(|l| fields(l).nth(1).is_some_and(|f| f.parse::<i64>().is_err()))
-            && text.lines().next().is_some_and(|l| !fields(l).next().is_some_and(|f| f.contains('.')));
+    let titled = text
+        .lines()
+        .next()
+        .is_some_and(|l| fields(l).nth(1).is_some_and(|f| f.parse::<i64>().is_err()))
+        && text.lines().next().is_some_and(|l| !fields(l).next().is_some_and(|f| f.contains('.')));
     let read = |line: &'a str| {
         let mut parts = fields(line);
         let value = (parts.next(), parts.next().map(str::parse::<i64>), parts.next());
         match value {
-            (Some(image), Some(Ok(value)), None) if (0..=most).contains(&value) => Ok((image, value)),
+            (Some(image), Some(Ok(value)), None) if (0..=most).contains(&value) => {
+                Ok((image, value))
+            }
             _ => Err(FormatError::new("", format!("`{}`", one_line(line)), remedy)),
         }
     };
@@ -117,7 +123,8 @@ fn fields(line: &str) -> impl Iterator<Item = &str> {
         .filter(move |f| comma || !f.is_empty())
 }
 
-/// Attribute names and the number of the line they stand on (1 or 2: the original begins with a count).
+/// Attribute names and the number of the line they stand on (1 or 2: the original begins with a
+/// count).
 fn header(text: &str) -> Result<(Vec<&str>, usize), FormatError> {
     let skip = usize::from(text.lines().next().is_some_and(|l| l.trim().parse::<u64>().is_ok()));
     let line = text.lines().nth(skip).unwrap_or_default();
@@ -173,10 +180,16 @@ mod tests {
             let smiling = attribute(file.as_bytes(), "Smiling").unwrap();
             assert_eq!(smiling, [("000001.jpg", 1), ("000002.jpg", 0)]);
         }
-        assert_eq!(all_attributes(KAGGLE.as_bytes()).unwrap(), [("000001.jpg", 2), ("000002.jpg", 1)]);
+        assert_eq!(
+            all_attributes(KAGGLE.as_bytes()).unwrap(),
+            [("000001.jpg", 2), ("000002.jpg", 1)]
+        );
         assert!(all_attributes(format!("id{}\n", ",a".repeat(64)).as_bytes()).is_err());
-        for file in ["image_id,partition\n1.jpg,0\n2.jpg,2\n", "1.jpg 0\n2.jpg 2\n", "1.jpg,0\r\n2.jpg,2\r\n"]
-        {
+        for file in [
+            "image_id,partition\n1.jpg,0\n2.jpg,2\n",
+            "1.jpg 0\n2.jpg 2\n",
+            "1.jpg,0\r\n2.jpg,2\r\n",
+        ] {
             assert_eq!(partition(file.as_bytes()).unwrap(), [("1.jpg", 0), ("2.jpg", 2)]);
         }
         assert_eq!(identities(b"1.jpg 2880\n").unwrap(), [("1.jpg", 2880)]);
@@ -185,7 +198,10 @@ mod tests {
     #[test]
     fn faults_name_line_and_column() {
         let unknown = attribute(KAGGLE.as_bytes(), "Smilling").unwrap_err();
-        assert_eq!((unknown.place.as_str(), unknown.remedy.as_str()), ("line 1", "did you mean `Smiling`?"));
+        assert_eq!(
+            (unknown.place.as_str(), unknown.remedy.as_str()),
+            ("line 1", "did you mean `Smiling`?")
+        );
         let torn = attribute(b"id,Male,Smiling\n1.jpg,1,1\n2.jpg,1\n", "Male").unwrap_err();
         assert_eq!(torn.place, "line 3");
         let odd = attribute(b"id,Male,Smiling\n1.jpg,7,1\n", "Male").unwrap_err();

@@ -1,4 +1,5 @@
-//! The binary version of CIFAR-10: records of one label byte and 3 x 32 x 32 pixel bytes (red, green, blue planes).
+//! The binary version of CIFAR-10: records of one label byte and 3 x 32 x 32 pixel bytes (red,
+//! green, blue planes).
 
 use super::{AGAIN, FormatError};
 

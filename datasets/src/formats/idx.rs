@@ -18,7 +18,8 @@ pub struct Idx {
 /// Parses a whole file, gunzipping it where it starts with gzip's magic.
 ///
 /// # Errors
-/// Wrong magic, another element type than unsigned byte, not `rank` dimensions, truncated or overlong data, damaged gzip.
+/// Wrong magic, another element type than unsigned byte, not `rank` dimensions, truncated or
+/// overlong data, damaged gzip.
 pub fn parse(bytes: &[u8], rank: usize) -> Result<Idx, FormatError> {
     let (mut source, most) = open(bytes, bytes.len() as u64);
     let dims = read_dims(&mut source, rank)?;
@@ -51,9 +52,11 @@ fn open(bytes: &[u8], stored: u64) -> (Box<dyn Read + '_>, u64) {
 fn read_dims(source: &mut impl Read, rank: usize) -> Result<Vec<usize>, FormatError> {
     let magic = read_declared(source, 4, "header")?;
     if magic[..2] != [0, 0] {
-        let seen = format!("wrong magic {:02x}{:02x}{:02x}{:02x}", magic[0], magic[1], magic[2], magic[3]);
+        let seen =
+            format!("wrong magic {:02x}{:02x}{:02x}{:02x}", magic[0], magic[1], magic[2], magic[3]);
         let wanted = format!(
-            "an IDX file of bytes starts with 000008{rank:02x}: is this another file under this name?"
+            "an IDX file of bytes starts with 000008{rank:02x}: is this another file under this \
+             name?"
         );
         return Err(FormatError::new("byte 0", seen, wanted));
     }
@@ -63,7 +66,11 @@ fn read_dims(source: &mut impl Read, rank: usize) -> Result<Vec<usize>, FormatEr
     }
     if usize::from(magic[3]) != rank {
         let seen = format!("{} dimensions where {rank} are expected", magic[3]);
-        return Err(FormatError::new("byte 3", seen, "images have 3, labels 1: are the two files swapped?"));
+        return Err(FormatError::new(
+            "byte 3",
+            seen,
+            "images have 3, labels 1: are the two files swapped?",
+        ));
     }
     let raw = read_declared(source, 4 * rank as u64, "header")?;
     Ok(raw.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect())

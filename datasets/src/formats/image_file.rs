@@ -13,7 +13,8 @@ const SLACK: u64 = 1 << 20;
 /// Decodes an image to RGB: alpha is dropped, grey is tripled, 16 bits are scaled to 8.
 ///
 /// # Errors
-/// Not an image of a known format, damaged or truncated, without pixels, or claiming far more of them than its bytes can hold.
+/// Not an image of a known format, damaged or truncated, without pixels, or claiming far more of
+/// them than its bytes can hold.
 pub fn decode(bytes: &[u8]) -> Result<Pixels, FormatError> {
     let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled);
     let Some(format) = format else {
@@ -27,8 +28,10 @@ pub fn decode(bytes: &[u8]) -> Result<Pixels, FormatError> {
         let end = format!("byte {}", bytes.len());
         return Err(FormatError::new(end, "the JPEG ends before its last pixels", AGAIN));
     }
-    let broken = |e: image::ImageError| FormatError::new("image data", one_line(&e.to_string()), AGAIN);
-    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(broken)?;
+    let broken =
+        |e: image::ImageError| FormatError::new("image data", one_line(&e.to_string()), AGAIN);
+    let decoder =
+        ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(broken)?;
     check_size(&decoder, bytes.len() as u64)?;
     let rgb = DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8();
     let (width, height) = rgb.dimensions();
@@ -43,7 +46,8 @@ pub fn decode_square(bytes: &[u8], size: usize) -> Result<Pixels, FormatError> {
     Ok(square(&decode(bytes)?, size))
 }
 
-/// Whether an end-of-image marker follows the last start of a scan; within a scan the marker cannot occur.
+/// Whether an end-of-image marker follows the last start of a scan; within a scan the marker cannot
+/// occur.
 pub(crate) fn jpeg_ends(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|w| w == [0xff, marker]);
     last(0xd9) > last(0xda)

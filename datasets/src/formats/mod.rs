@@ -1,4 +1,5 @@
-//! Parsers of foreign bytes. None of them panics, and none reserves memory for a size that a header merely claims.
+//! Parsers of foreign bytes. None of them panics, and none reserves memory for a size that a header
+//! merely claims.
 
 use std::io::Read;
 use std::path::Path;
@@ -27,7 +28,11 @@ pub struct FormatError {
 
 impl FormatError {
     /// A fault at `place`.
-    pub fn new(place: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn new(
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { place: place.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
@@ -87,7 +92,8 @@ pub(crate) fn expect_end(source: &mut impl Read, what: &str) -> Result<(), Forma
 
 /// Foreign text made fit for a one-line message: no control characters, at most 80 characters.
 pub(crate) fn one_line(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(81).collect();
+    let clean: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(81).collect();
     match clean.char_indices().nth(80) {
         Some((end, _)) => format!("{}...", &clean[..end]),
         None => clean,

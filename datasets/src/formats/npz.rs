@@ -51,11 +51,16 @@ impl<R: Read + Seek> Npz<R> {
         Ok(read_header(&mut entry, name)?.0)
     }
 
-    /// The first `rows` rows (all where `None`) of an array of bytes, with its header; the shape is that of the whole array.
+    /// The first `rows` rows (all where `None`) of an array of bytes, with its header; the shape is
+    /// that of the whole array.
     ///
     /// # Errors
     /// No such array, another type than unsigned byte, or damaged data.
-    pub fn bytes(&mut self, name: &str, rows: Option<usize>) -> Result<(Header, Vec<u8>), FormatError> {
+    pub fn bytes(
+        &mut self,
+        name: &str,
+        rows: Option<usize>,
+    ) -> Result<(Header, Vec<u8>), FormatError> {
         let mut entry = self.entry(name)?;
         let (header, declared) = read_header(&mut entry, name)?;
         if header.dtype != "|u1" {
@@ -100,9 +105,11 @@ impl<R: Read + Seek> Npz<R> {
         self.archive.by_name(&format!("{name}.npy")).map_err(|e| {
             let place = format!("array {name}");
             match e {
-                zip::result::ZipError::FileNotFound => {
-                    FormatError::new(place, "not in the file", format!("it holds: {}", one_line(&names)))
-                }
+                zip::result::ZipError::FileNotFound => FormatError::new(
+                    place,
+                    "not in the file",
+                    format!("it holds: {}", one_line(&names)),
+                ),
                 other => FormatError::new(place, one_line(&other.to_string()), AGAIN),
             }
         })
@@ -110,7 +117,10 @@ impl<R: Read + Seek> Npz<R> {
 }
 
 /// Parses the header, and the number of data bytes it declares once that fits the zip's own sizes.
-fn read_header<R: Read>(entry: &mut ZipFile<'_, R>, name: &str) -> Result<(Header, u64), FormatError> {
+fn read_header<R: Read>(
+    entry: &mut ZipFile<'_, R>,
+    name: &str,
+) -> Result<(Header, u64), FormatError> {
     let place = format!("array {name}, header");
     let (size, stored) = (entry.size(), entry.compressed_size());
     let (header, used) = parse_header(entry).map_err(|mut e| {
@@ -127,12 +137,14 @@ fn read_header<R: Read>(entry: &mut ZipFile<'_, R>, name: &str) -> Result<(Heade
     let declared = header.shape.iter().try_fold(width, |n, &d| n.checked_mul(d as u64));
     match declared {
         Some(declared)
-            if declared.checked_add(used) == Some(size) && size <= stored.saturating_mul(MAX_INFLATION) =>
+            if declared.checked_add(used) == Some(size)
+                && size <= stored.saturating_mul(MAX_INFLATION) =>
         {
             Ok((header, declared))
         }
         _ => {
-            let problem = format!("shape {:?} does not fit the {size} bytes of the array", header.shape);
+            let problem =
+                format!("shape {:?} does not fit the {size} bytes of the array", header.shape);
             Err(FormatError::new(place, problem, AGAIN))
         }
     }
@@ -160,11 +172,16 @@ pub fn parse_header(source: &mut impl Read) -> Result<(Header, u64), FormatError
 
 /// Reads `{'descr': '|u1', 'fortran_order': False, 'shape': (3, 28, 28), }`.
 fn dictionary(text: &str) -> Result<Header, FormatError> {
-    let after = |key: &str| text.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
-    let dtype =
-        after("descr").and_then(|r| r.strip_prefix('\'')).and_then(|r| r.split_once('\'')).map(|(d, _)| d);
-    let shape =
-        after("shape").and_then(|r| r.strip_prefix('(')).and_then(|r| r.split_once(')')).map(|(s, _)| s);
+    let after =
+        |key: &str| text.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
+    let dtype = after("descr")
+        .and_then(|r| r.strip_prefix('\''))
+        .and_then(|r| r.split_once('\''))
+        .map(|(d, _)| d);
+    let shape = after("shape")
+        .and_then(|r| r.strip_prefix('('))
+        .and_then(|r| r.split_once(')'))
+        .map(|(s, _)| s);
     let (Some(dtype), Some(shape), Some(order)) = (dtype, shape, after("fortran_order")) else {
         return Err(FormatError::new(
             "header",
@@ -178,7 +195,11 @@ fn dictionary(text: &str) -> Result<Header, FormatError> {
         .collect::<Result<_, _>>()
         .map_err(|_| FormatError::new("header", format!("shape ({})", one_line(shape)), AGAIN))?;
     if order.starts_with("True") && shape.len() > 1 {
-        return Err(FormatError::new("header", "column-major order", "save numpy.ascontiguousarray(array)"));
+        return Err(FormatError::new(
+            "header",
+            "column-major order",
+            "save numpy.ascontiguousarray(array)",
+        ));
     }
     Ok(Header { dtype: dtype.to_string(), shape })
 }
@@ -254,8 +275,11 @@ mod tests {
     fn stored_and_deflated_agree() {
         for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
             let images = npy("|u1", "(3, 2)", &[1, 2, 3, 4, 5, 6]);
-            let labels =
-                npy("<i8", "(2, 1)", &[255, 255, 255, 255, 255, 255, 255, 255, 7, 0, 0, 0, 0, 0, 0, 0]);
+            let labels = npy(
+                "<i8",
+                "(2, 1)",
+                &[255, 255, 255, 255, 255, 255, 255, 255, 7, 0, 0, 0, 0, 0, 0, 0],
+            );
             let mut file = open(npz(method, &[("x", images), ("y", labels)]));
             assert_eq!(file.names(), ["x", "y"]);
             assert_eq!(file.header("x").unwrap().shape, [3, 2]);
@@ -272,7 +296,13 @@ mod tests {
         };
         let missing = file("|u1", "(1,)", &[1]).bytes("z", None).unwrap_err();
         assert_eq!((missing.place.as_str(), missing.remedy.as_str()), ("array z", "it holds: x"));
-        assert!(file("|u1", "(9,)", &[1]).bytes("x", None).unwrap_err().problem.contains("does not fit"));
+        assert!(
+            file("|u1", "(9,)", &[1])
+                .bytes("x", None)
+                .unwrap_err()
+                .problem
+                .contains("does not fit")
+        );
         assert!(file("<f4", "(1,)", &[0; 4]).bytes("x", None).unwrap_err().problem.contains("<f4"));
         assert!(file("<f4", "(1,)", &[0; 4]).integers("x").is_err());
         assert!(file("|O", "(1,)", &[0; 4]).integers("x").is_err());

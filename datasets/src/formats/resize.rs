@@ -1,7 +1,9 @@
-//! Shorter side to a size, then the centre square: what torchvision's `Resize(size)` and `CenterCrop(size)` do to an 8-bit image.
+//! Shorter side to a size, then the centre square: what torchvision's `Resize(size)` and
+//! `CenterCrop(size)` do to an 8-bit image.
 //!
-//! The filter is the antialiased bilinear (triangle) one in 22-bit fixed point, horizontal pass first, rounded to bytes
-//! between the passes, so that the result is that of Pillow to the bit. Only what the crop keeps is computed.
+//! The filter is the antialiased bilinear (triangle) one in 22-bit fixed point, horizontal pass
+//! first, rounded to bytes between the passes, so that the result is that of Pillow to the bit.
+//! Only what the crop keeps is computed.
 
 /// An 8-bit image, `[height, width, channels]` interleaved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,8 @@ pub struct Pixels {
 
 const BITS: u32 = 22;
 
-/// Scales the shorter side to `size` and keeps the centre `size` x `size`. Sides and `size` must be at least 1.
+/// Scales the shorter side to `size` and keeps the centre `size` x `size`. Sides and `size` must be
+/// at least 1.
 pub fn square(image: &Pixels, size: usize) -> Pixels {
     let (h, w) = (image.height, image.width);
     let (new_h, new_w) = if w <= h { (size * h / w, size) } else { (size, size * w / h) };

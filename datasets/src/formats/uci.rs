@@ -1,4 +1,5 @@
-//! `wdbc.data` as UCI ships it: id, diagnosis (M or B) and 30 features a line, comma-separated, no header.
+//! `wdbc.data` as UCI ships it: id, diagnosis (M or B) and 30 features a line, comma-separated, no
+//! header.
 
 use super::{FormatError, one_line};
 
@@ -37,10 +38,15 @@ pub fn feature_name(index: usize) -> String {
 /// Parses the whole file; blank lines are skipped.
 ///
 /// # Errors
-/// Not UTF-8, not 32 fields, a diagnosis other than M and B, a feature that is no finite number, no rows.
+/// Not UTF-8, not 32 fields, a diagnosis other than M and B, a feature that is no finite number, no
+/// rows.
 pub fn parse(bytes: &[u8]) -> Result<Wdbc, FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        FormatError::new(format!("byte {}", e.valid_up_to()), "not text", "use wdbc.data as UCI ships it")
+        FormatError::new(
+            format!("byte {}", e.valid_up_to()),
+            "not text",
+            "use wdbc.data as UCI ships it",
+        )
     })?;
     let mut table = Wdbc::default();
     for (number, line) in text.lines().enumerate() {
@@ -73,7 +79,11 @@ fn row(line: &str, table: &mut Wdbc) -> Result<(), FormatError> {
         "B" => 0,
         other => {
             let problem = format!("diagnosis `{}`", one_line(other));
-            return Err(FormatError::new(", column 2", problem, "write M (malignant) or B (benign)"));
+            return Err(FormatError::new(
+                ", column 2",
+                problem,
+                "write M (malignant) or B (benign)",
+            ));
         }
     });
     for (index, field) in fields.enumerate() {
@@ -103,7 +113,10 @@ mod tests {
     fn rows_are_read() {
         let table = parse((line("M", "17.99") + "\n" + &line("B", "1e-3")).as_bytes()).unwrap();
         assert_eq!(table.labels, [1, 0]);
-        assert_eq!((table.features[0], table.features[59], table.features.len()), (17.99, 1e-3, 60));
+        assert_eq!(
+            (table.features[0], table.features[59], table.features.len()),
+            (17.99, 1e-3, 60)
+        );
     }
 
     #[test]

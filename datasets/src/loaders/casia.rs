@@ -7,18 +7,21 @@ use crate::{Dataset, DatasetEntry, DatasetError, Request};
 
 const NAME: &str = "casia-webface";
 const TITLE: &str = "CASIA-WebFace";
-const REFERENCE: &str =
-    "D. Yi, Z. Lei, S. Liao and S. Z. Li, Learning face representation from scratch, arXiv:1411.7923, 2014";
+const REFERENCE: &str = "D. Yi, Z. Lei, S. Liao and S. Z. Li, Learning face representation from \
+    scratch, arXiv:1411.7923, 2014";
 const LICENCE: &str = "non-commercial research only";
-const REMEDY: &str = "put train.rec with train.idx (and train.lst and property, where there are) in casia-webface/ below the data folder, or name \
-    the file as `recordio:PATH/train.rec`; InsightFace's data set zoo lists it as faces_webface_112x112";
+const REMEDY: &str = "put train.rec with train.idx (and train.lst and property, where there are) \
+    in casia-webface/ below the data folder, or name \
+    the file as `recordio:PATH/train.rec`; InsightFace's data set zoo lists it as \
+    faces_webface_112x112";
 /// Folders it is found in, the last for files under no particular name.
 const FOLDERS: [&str; 5] =
     ["casia-webface", "CASIA-WebFace", "casia_webface", "faces_webface_112x112", "recordio"];
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: NAME,
-    summary: "half a million faces of 10,572 persons, 112x112 colour, by person; `recordio:PATH/train.rec` names another such file",
+    summary: "half a million faces of 10,572 persons, 112x112 colour, by person; \
+        `recordio:PATH/train.rec` names another such file",
     reference: REFERENCE,
     licence: LICENCE,
     open,

@@ -1,4 +1,5 @@
-//! CelebA, aligned and cropped: whole or in part, with Kaggle's `.csv` lists or the original `.txt` ones.
+//! CelebA, aligned and cropped: whole or in part, with Kaggle's `.csv` lists or the original `.txt`
+//! ones.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use crate::error::nearest;
 use crate::formats::celeba_lists;
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
 
-const REMEDY: &str = "put img_align_celeba/, list_attr_celeba.csv (or .txt) and list_eval_partition.csv (or .txt) in celeba/ below the data folder; \
+const REMEDY: &str = "put img_align_celeba/, list_attr_celeba.csv (or .txt) and \
+    list_eval_partition.csv (or .txt) in celeba/ below the data folder; \
     see https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html or Kaggle's jessicali9530/celeba-dataset";
 const REFERENCE: &str =
     "Z. Liu, P. Luo, X. Wang and X. Tang, Deep learning face attributes in the wild, ICCV 2015";
@@ -33,7 +35,8 @@ const ATTRIBUTES: [&str; 40] = [
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "celeba",
-    summary: "celebrity faces, 64x64 colour, labelled by one of 40 attributes (Male), by all (attributes) or by person (identity)",
+    summary: "celebrity faces, 64x64 colour, labelled by one of 40 attributes (Male), by all \
+        (attributes) or by person (identity)",
     reference: REFERENCE,
     licence: LICENCE,
     open,
@@ -62,7 +65,10 @@ fn find(root: Option<&Path>) -> Result<Files, DatasetError> {
         })
     };
     Ok(Files {
-        images: find("img_align_celeba/", &["img_align_celeba/img_align_celeba", "img_align_celeba"])?,
+        images: find(
+            "img_align_celeba/",
+            &["img_align_celeba/img_align_celeba", "img_align_celeba"],
+        )?,
         attributes: find(
             "list_attr_celeba.csv (or .txt)",
             &["list_attr_celeba.csv", "list_attr_celeba.txt"],
@@ -103,7 +109,8 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     Ok(Box::new(ImageFiles { card, dir: files.images, splits }))
 }
 
-/// Images by person: of CelebA's train part as a closed set, or of its test part, whose persons are others.
+/// Images by person: of CelebA's train part as a closed set, or of its test part, whose persons are
+/// others.
 fn by_person(
     files: &Files,
     mut splits: [Vec<Item>; 3],
@@ -134,7 +141,9 @@ fn by_person(
         _ => identities::closed(&people, limit),
     };
     card.notes.push(match label {
-        UNSEEN => "the persons of CelebA's test part, none of whom is in its train part".to_string(),
+        UNSEEN => {
+            "the persons of CelebA's test part, none of whom is in its train part".to_string()
+        }
         _ => format!("images of CelebA's train part alone; {CLOSED_NOTE} (CelebA's test part)"),
     });
     card.class_names = dealt.persons.iter().map(ToString::to_string).collect();
@@ -148,7 +157,8 @@ fn read_lists(files: &Files, label: &str, card: &mut Card) -> Result<[Vec<Item>;
     let attributes = places::read(&files.attributes)?;
     let partition = places::read(&files.partition)?;
     let identities = files.identities.as_deref().map(places::read).transpose()?;
-    let (column, parts, persons) = parsed(files, label, &attributes, &partition, identities.as_deref())?;
+    let (column, parts, persons) =
+        parsed(files, label, &attributes, &partition, identities.as_deref())?;
     if label == ATTRIBUTES_LABEL {
         let names = celeba_lists::attributes(&attributes).map_err(|e| e.at(&files.attributes))?;
         card.class_names = names.into_iter().map(ToString::to_string).collect();
@@ -208,7 +218,8 @@ fn parsed<'a>(
         (Some(path), Some(bytes)) => celeba_lists::identities(bytes).map_err(|e| e.at(path)),
         _ => Ok(Vec::new()),
     };
-    let (column, (parts, persons)) = DatasetError::both(column, DatasetError::both(parts, persons))?;
+    let (column, (parts, persons)) =
+        DatasetError::both(column, DatasetError::both(parts, persons))?;
     Ok((column, parts.into_iter().collect(), persons.into_iter().collect()))
 }
 
@@ -221,7 +232,11 @@ fn card(label: &str, size: usize) -> Card {
         height: size,
         width: size,
         classes: 2,
-        labels: if label == ATTRIBUTES_LABEL { LabelKind::MultiLabel } else { LabelKind::MultiClass },
+        labels: if label == ATTRIBUTES_LABEL {
+            LabelKind::MultiLabel
+        } else {
+            LabelKind::MultiClass
+        },
         mean: vec![0.5; 3],
         std: vec![0.5; 3],
         licence: LICENCE.into(),

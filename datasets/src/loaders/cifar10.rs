@@ -8,17 +8,21 @@ use super::{folder, held_out, places};
 use crate::formats::cifar_bin;
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
 
-const REMEDY: &str = "run `bench data fetch cifar10`, or put data_batch_1.bin to data_batch_5.bin and test_batch.bin in cifar10/ below the data folder";
-const REFERENCE: &str = "A. Krizhevsky, Learning multiple layers of features from tiny images, 2009";
+const REMEDY: &str = "run `bench data fetch cifar10`, or put data_batch_1.bin to data_batch_5.bin \
+    and test_batch.bin in cifar10/ below the data folder";
+const REFERENCE: &str =
+    "A. Krizhevsky, Learning multiple layers of features from tiny images, 2009";
 const LICENCE: &str = "no licence stated; customary for research, with citation";
-const FOLDERS: [&str; 4] = ["cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin", "CIFAR10"];
+const FOLDERS: [&str; 4] =
+    ["cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin", "CIFAR10"];
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 const SIDE: usize = 32;
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "cifar10",
-    summary: "objects in ten classes, 32x32 colour, 50,000 train (the last 5,000 are val) and 10,000 test",
+    summary: "objects in ten classes, 32x32 colour, 50,000 train (the last 5,000 are val) and \
+        10,000 test",
     reference: REFERENCE,
     licence: LICENCE,
     open,
@@ -93,7 +97,9 @@ fn binary(
     let mut card = card();
     card.notes.push("the val split is the end of the training files".into());
     if test.is_none() {
-        card.notes.push("no test_batch.bin: the last tenth of the training records is the test split".into());
+        card.notes.push(
+            "no test_batch.bin: the last tenth of the training records is the test split".into(),
+        );
     }
     if all_train != 50_000 {
         card.notes.push(format!("a partial copy: {all_train} of 50,000 training records"));

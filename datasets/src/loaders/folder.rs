@@ -6,7 +6,8 @@ use super::image_files::{ImageFiles, Item};
 use super::{held_out, places};
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
 
-const REMEDY: &str = "put one folder of images per class in folder/ below the data folder (or in train/, val/ and test/ there), or name the place as `folder:PATH`";
+const REMEDY: &str = "put one folder of images per class in folder/ below the data folder (or in \
+    train/, val/ and test/ there), or name the place as `folder:PATH`";
 const LICENCE: &str = "that of your images";
 const SIDE: usize = 64;
 /// Names of the three splits' folders.
@@ -38,13 +39,18 @@ fn find(root: Option<&Path>) -> Result<PathBuf, DatasetError> {
 ///
 /// # Errors
 /// As for `folder`.
-pub(crate) fn open_at(name: &str, path: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
+pub(crate) fn open_at(
+    name: &str,
+    path: &str,
+    req: &Request,
+) -> Result<Box<dyn Dataset>, DatasetError> {
     let dir = req.root.unwrap_or(Path::new("")).join(path);
     if !dir.is_dir() {
         return Err(DatasetError::Missing {
             what: "class folders of images".into(),
             looked: dir.display().to_string(),
-            remedy: "correct the path after `folder:` (a relative one starts from the data folder)".into(),
+            remedy: "correct the path after `folder:` (a relative one starts from the data folder)"
+                .into(),
         });
     }
     open_in(dir, name, req)
@@ -56,7 +62,8 @@ fn open_in(dir: PathBuf, name: &str, req: &Request) -> Result<Box<dyn Dataset>, 
     read(&dir, card(name, &dir), size, None)
 }
 
-/// Lists the images below `dir`; classes are its folders in alphabetical order, or `known` ones in theirs.
+/// Lists the images below `dir`; classes are its folders in alphabetical order, or `known` ones in
+/// theirs.
 ///
 /// # Errors
 /// No images, a class folder in val or test that train lacks, or an unreadable folder.
@@ -73,7 +80,11 @@ pub(super) fn read(
     };
     let mut splits: [Vec<Item>; 3] = Default::default();
     for (split, names) in SPLITS.iter().enumerate() {
-        let place = if split == 0 { Some(train.clone()) } else { places::first(&[dir.to_path_buf()], names) };
+        let place = if split == 0 {
+            Some(train.clone())
+        } else {
+            places::first(&[dir.to_path_buf()], names)
+        };
         if let Some(place) = place.filter(|p| split == 0 || (p.is_dir() && train != dir)) {
             splits[split] = items(dir, &place, &classes)?;
         }
@@ -104,7 +115,8 @@ fn hold_out(splits: &mut [Vec<Item>; 3], notes: &mut Vec<String>) {
             let from = splits[0].len() - share;
             splits[split] = splits[0].split_off(from);
             notes.push(format!(
-                "no {name}/ folder: {share} images of train, of every class its share, are the {name} split"
+                "no {name}/ folder: {share} images of train, of every class its share, are the \
+                 {name} split"
             ));
         }
     }
@@ -127,7 +139,8 @@ fn is_image(name: &str) -> bool {
     !name.starts_with('.') && ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
 }
 
-/// The images of one split, classes mixed in proportion, so that any run of them has about every class's share.
+/// The images of one split, classes mixed in proportion, so that any run of them has about every
+/// class's share.
 fn items(dir: &Path, split: &Path, classes: &[String]) -> Result<Vec<Item>, DatasetError> {
     let mut placed: Vec<(u64, Item)> = Vec::new();
     for class in classes_of(split)? {
@@ -141,7 +154,8 @@ fn items(dir: &Path, split: &Path, classes: &[String]) -> Result<Vec<Item>, Data
         };
         let folder = split.join(&class);
         let below = folder.strip_prefix(dir).unwrap_or(&folder).display().to_string();
-        let names: Vec<String> = places::listing(&folder)?.into_iter().filter(|n| is_image(n)).collect();
+        let names: Vec<String> =
+            places::listing(&folder)?.into_iter().filter(|n| is_image(n)).collect();
         let n = names.len() as u64;
         placed.extend(names.into_iter().enumerate().map(|(i, name)| {
             let file = format!("{below}/{name}").into_boxed_str();

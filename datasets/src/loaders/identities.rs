@@ -1,7 +1,9 @@
-//! Faces by person: which images train a classifier of persons, which test it, and which persons it never sees.
+//! Faces by person: which images train a classifier of persons, which test it, and which persons it
+//! never sees.
 //!
-//! Face recognition is trained on a closed set of persons and judged by pairs of images of persons it never saw. So a set of faces opens in two ways:
-//! `label = "identity"` gives images of the training persons in all splits, `label = "unseen"` images of other persons as its test split.
+//! Face recognition is trained on a closed set of persons and judged by pairs of images of persons
+//! it never saw. So a set of faces opens in two ways: `label = "identity"` gives images of the
+//! training persons in all splits, `label = "unseen"` images of other persons as its test split.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,14 +12,17 @@ pub(crate) const IDENTITY: &str = "identity";
 /// [`crate::Request::label`] for the persons that are kept out of training.
 pub(crate) const UNSEEN: &str = "unseen";
 
-/// Whether a data set of that name opens with `label = "unseen"`: persons for verification, who are in no train split.
+/// Whether a data set of that name opens with `label = "unseen"`: persons for verification, who are
+/// in no train split.
 pub fn knows_unseen(name: &str) -> bool {
     ["celeba", "casia-webface", "synthfaces"].contains(&name) || name.starts_with("recordio:")
 }
 
 /// What the splits are, for a card's notes.
-pub(crate) const CLOSED_NOTE: &str = "classes are the persons of train; val and test are other images of the same persons (a tenth and a fifth of \
-    each person's, one for test of those with three or four); persons that are not in train are served by label = \"unseen\"";
+pub(crate) const CLOSED_NOTE: &str = "classes are the persons of train; val and test are other \
+    images of the same persons (a tenth and a fifth of \
+    each person's, one for test of those with three or four); persons that are not in train are \
+    served by label = \"unseen\"";
 
 /// Images dealt among the splits, and a class for each person.
 #[derive(Debug, PartialEq)]
@@ -28,9 +33,11 @@ pub(crate) struct Dealt {
     pub persons: Vec<u64>,
 }
 
-/// A closed set: every person of train is a class, and has images in test (from three on) and val (from ten on).
+/// A closed set: every person of train is a class, and has images in test (from three on) and val
+/// (from ten on).
 ///
-/// `people` are images with their persons; `limit` keeps the first so many images of train, and the persons among them.
+/// `people` are images with their persons; `limit` keeps the first so many images of train, and the
+/// persons among them.
 pub(crate) fn closed(people: &[(usize, u64)], limit: Option<usize>) -> Dealt {
     let mut images: HashMap<u64, usize> = HashMap::new();
     people.iter().for_each(|(_, who)| *images.entry(*who).or_default() += 1);
@@ -52,7 +59,8 @@ pub(crate) fn unseen(people: &[(usize, u64)]) -> Dealt {
     all
 }
 
-/// Which split the `nth` of a person's `n` images belongs to: a fifth is test (one at least of three), a tenth val, each spread over all.
+/// Which split the `nth` of a person's `n` images belongs to: a fifth is test (one at least of
+/// three), a tenth val, each spread over all.
 fn seat(nth: usize, n: usize) -> usize {
     let tests = if n >= 3 { (n / 5).max(1) } else { 0 };
     let is_among = |nth: usize, n: usize, wanted: usize| (nth + 1) * wanted / n > nth * wanted / n;
@@ -67,8 +75,9 @@ fn seat(nth: usize, n: usize) -> usize {
 fn classed(parts: [Vec<(usize, u64)>; 3]) -> Dealt {
     let mut classes: BTreeMap<u64, u32> = parts[0].iter().map(|(_, who)| (*who, 0)).collect();
     classes.values_mut().zip(0..).for_each(|(class, number)| *class = number);
-    let splits = parts
-        .map(|part| part.into_iter().filter_map(|(image, who)| Some((image, *classes.get(&who)?))).collect());
+    let splits = parts.map(|part| {
+        part.into_iter().filter_map(|(image, who)| Some((image, *classes.get(&who)?))).collect()
+    });
     Dealt { splits, persons: classes.into_keys().collect() }
 }
 

@@ -44,7 +44,8 @@ impl ImageFiles {
     /// `i64 [B]`, or `f32 [B, classes]` of a multi-label set.
     fn targets(&self, split: Split, ids: &[usize]) -> Result<Tensor, DatasetError> {
         if self.card.labels == LabelKind::MultiClass {
-            let labels: Vec<i64> = ids.iter().map(|&id| self.label(split, id)).collect::<Result<_, _>>()?;
+            let labels: Vec<i64> =
+                ids.iter().map(|&id| self.label(split, id)).collect::<Result<_, _>>()?;
             return Ok(Tensor::from_slice(&labels));
         }
         let mut ones = Vec::with_capacity(ids.len() * self.card.classes);
@@ -94,6 +95,9 @@ impl Dataset for ImageFiles {
     }
 
     fn problems(&self, split: Split) -> Vec<DatasetError> {
-        self.splits[split_index(split)].par_iter().filter_map(|item| self.decode(item).err()).collect()
+        self.splits[split_index(split)]
+            .par_iter()
+            .filter_map(|item| self.decode(item).err())
+            .collect()
     }
 }

@@ -1,4 +1,5 @@
-//! MedMNIST's `.npz` files: six arrays, `{train,val,test}_{images,labels}`; any file of that layout can be named.
+//! MedMNIST's `.npz` files: six arrays, `{train,val,test}_{images,labels}`; any file of that layout
+//! can be named.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -12,7 +13,8 @@ use crate::dataset::SPLITS;
 use crate::formats::{FormatError, npz::Npz};
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request};
 
-const REFERENCE: &str = "J. Yang et al., MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image classification, Scientific Data, 2023";
+const REFERENCE: &str = "J. Yang et al., MedMNIST v2: a large-scale lightweight benchmark for 2D \
+    and 3D biomedical image classification, Scientific Data, 2023";
 /// Sides that MedMNIST+ offers in files of their own.
 const SIDES: [usize; 3] = [64, 128, 224];
 /// Side of the images in a file whose name gives none.
@@ -58,7 +60,8 @@ fn open_set<const I: usize>(req: &Request) -> Result<Box<dyn Dataset>, DatasetEr
     read(&files[0], set.name, Some(set), note, req)
 }
 
-/// Opens the file that a name ending in `.npz` names: as it stands, below the data root, or in `medmnist/` there.
+/// Opens the file that a name ending in `.npz` names: as it stands, below the data root, or in
+/// `medmnist/` there.
 ///
 /// # Errors
 /// No such file, or one that is not laid out as MedMNIST's are.
@@ -69,7 +72,9 @@ pub(crate) fn open_named(name: &str, req: &Request) -> Result<Box<dyn Dataset>, 
         return Err(DatasetError::Missing {
             what: name.to_string(),
             looked: places.each_ref().map(|p| p.display().to_string()).join(", "),
-            remedy: "correct the path (a relative one starts from the data folder or its medmnist/)".into(),
+            remedy:
+                "correct the path (a relative one starts from the data folder or its medmnist/)"
+                    .into(),
         });
     };
     let stem = file_name(path).to_lowercase();
@@ -83,8 +88,10 @@ fn file_name(path: &Path) -> String {
 
 /// The set's files, the most fitting one first.
 fn find(set: &Set, root: Option<&Path>, size: Option<usize>) -> Result<Vec<PathBuf>, DatasetError> {
-    let remedy =
-        format!("run `bench data fetch {0}`, or put {0}.npz in medmnist/ below the data folder", set.name);
+    let remedy = format!(
+        "run `bench data fetch {0}`, or put {0}.npz in medmnist/ below the data folder",
+        set.name
+    );
     let dirs = places::folders(set.title, root, &["medmnist"], &remedy)?;
     let plain = format!("{}.npz", set.name);
     let mut found = Vec::new();
@@ -106,7 +113,8 @@ fn find(set: &Set, root: Option<&Path>, size: Option<usize>) -> Result<Vec<PathB
     Ok(found.into_iter().map(|(.., path)| path).collect())
 }
 
-/// How well a file's images serve for a size, the least best: those of the size or the next larger one, then the next smaller one.
+/// How well a file's images serve for a size, the least best: those of the size or the next larger
+/// one, then the next smaller one.
 fn rank(set: &Set, name: &str, size: Option<usize>) -> (bool, usize) {
     let named = |side: &usize| *name == format!("{}_{side}.npz", set.name);
     let side = SIDES.into_iter().find(named).unwrap_or(PLAIN_SIDE);
@@ -129,10 +137,17 @@ fn read(
     card.notes.extend(note);
     let (height, width) = contents.sides;
     card.notes.extend(size.filter(|&s| s > height.min(width)).map(|s| {
-        format!("its images of {height}x{width} pixels are enlarged to {s}x{s}: that adds no detail")
+        format!(
+            "its images of {height}x{width} pixels are enlarged to {s}x{s}: that adds no detail"
+        )
     }));
-    let mut packed =
-        Packed { card, stored: contents.sides, size, sources: Vec::new(), splits: Default::default() };
+    let mut packed = Packed {
+        card,
+        stored: contents.sides,
+        size,
+        sources: Vec::new(),
+        splits: Default::default(),
+    };
     for (split, labels) in contents.labels.into_iter().enumerate() {
         let Some(labels) = labels else { continue };
         let len = labels.len() / contents.width;
@@ -190,8 +205,10 @@ fn scan(path: &Path, set: Option<&Set>) -> Result<Contents, DatasetError> {
         }
     }
     DatasetError::collect(faults)?;
-    let empty =
-        || FormatError::new("array train_images", "no examples", "the file needs a training split").at(path);
+    let empty = || {
+        FormatError::new("array train_images", "no examples", "the file needs a training split")
+            .at(path)
+    };
     let seen = seen.ok_or_else(empty)?;
     if seen.labels[0].as_ref().is_none_or(Vec::is_empty) { Err(empty()) } else { Ok(seen) }
 }
@@ -204,7 +221,11 @@ struct Part {
     labels: Vec<u8>,
 }
 
-fn split_of(file: &mut Npz<BufReader<File>>, split: &str, set: Option<&Set>) -> Result<Part, FormatError> {
+fn split_of(
+    file: &mut Npz<BufReader<File>>,
+    split: &str,
+    set: Option<&Set>,
+) -> Result<Part, FormatError> {
     let (images, labels) = (format!("{split}_images"), format!("{split}_labels"));
     let shape = file.header(&images)?.shape;
     let (n, sides, channels) = match shape[..] {
@@ -246,8 +267,14 @@ fn split_of(file: &mut Npz<BufReader<File>>, split: &str, set: Option<&Set>) -> 
 }
 
 /// Checks every label against the set's classes (or 0 to 255 in an unknown set).
-fn ranged(values: &[i64], width: usize, set: Option<&Set>, array: &str) -> Result<Vec<u8>, FormatError> {
-    let wanted = set.map_or(width, |s| if s.labels == LabelKind::MultiLabel { s.classes.len() } else { 1 });
+fn ranged(
+    values: &[i64],
+    width: usize,
+    set: Option<&Set>,
+    array: &str,
+) -> Result<Vec<u8>, FormatError> {
+    let wanted =
+        set.map_or(width, |s| if s.labels == LabelKind::MultiLabel { s.classes.len() } else { 1 });
     if width != wanted {
         let problem = format!("{width} labels an example, {wanted} are expected");
         return Err(FormatError::new(
@@ -262,13 +289,20 @@ fn ranged(values: &[i64], width: usize, set: Option<&Set>, array: &str) -> Resul
         Some(at) => Err(FormatError::new(
             format!("array {array}, example {}", at / width),
             format!("label {}", values[at]),
-            format!("labels are 0 to {most}: get the file again, or rename it if it is another set"),
+            format!(
+                "labels are 0 to {most}: get the file again, or rename it if it is another set"
+            ),
         )),
     }
 }
 
 /// Adds one split, which must look like those before it.
-fn join(seen: &mut Option<Contents>, part: Part, index: usize, split: &str) -> Result<(), FormatError> {
+fn join(
+    seen: &mut Option<Contents>,
+    part: Part,
+    index: usize,
+    split: &str,
+) -> Result<(), FormatError> {
     let top = part.labels.iter().max().map_or(0, |&l| usize::from(l) + 1);
     let contents = seen.get_or_insert(Contents {
         sides: part.sides,
@@ -277,9 +311,15 @@ fn join(seen: &mut Option<Contents>, part: Part, index: usize, split: &str) -> R
         classes: 0,
         labels: [None, None, None],
     });
-    if (contents.sides, contents.channels, contents.width) != (part.sides, part.channels, part.width) {
+    if (contents.sides, contents.channels, contents.width)
+        != (part.sides, part.channels, part.width)
+    {
         let problem = "another image size, colour or number of labels than in the split before it";
-        return Err(FormatError::new(format!("array {split}_images"), problem, "save all splits alike"));
+        return Err(FormatError::new(
+            format!("array {split}_images"),
+            problem,
+            "save all splits alike",
+        ));
     }
     contents.classes = contents.classes.max(if part.width > 1 { part.width } else { top });
     contents.labels[index] = Some(part.labels);

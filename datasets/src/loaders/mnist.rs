@@ -10,14 +10,17 @@ use super::{held_out, places};
 use crate::formats::{FormatError, idx};
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
 
-const REMEDY: &str = "run `bench data fetch mnist`, or put train-images-idx3-ubyte.gz and the three other files in mnist/ below the data folder";
-const REFERENCE: &str = "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document recognition, 1998";
+const REMEDY: &str = "run `bench data fetch mnist`, or put train-images-idx3-ubyte.gz and the \
+    three other files in mnist/ below the data folder";
+const REFERENCE: &str = "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning \
+    applied to document recognition, 1998";
 const LICENCE: &str = "CC BY-SA 3.0";
 const CLASSES: u8 = 10;
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "mnist",
-    summary: "handwritten digits, 28x28 grey, 60,000 train (the last 5,000 are val) and 10,000 test",
+    summary: "handwritten digits, 28x28 grey, 60,000 train (the last 5,000 are val) and 10,000 \
+        test",
     reference: REFERENCE,
     licence: LICENCE,
     open,
@@ -33,14 +36,19 @@ fn find(root: Option<&Path>) -> Result<[(PathBuf, PathBuf); 2], DatasetError> {
     let file = |part: &str, kind: &str| {
         let dashed = format!("{part}-{kind}-ubyte");
         let dotted = dashed.replace("-idx", ".idx");
-        let names = [dashed.clone(), format!("{dashed}.gz"), dotted.clone(), format!("{dotted}.gz")];
-        places::first(&dirs, &names.each_ref().map(String::as_str)).ok_or_else(|| DatasetError::Missing {
-            what: format!("MNIST's {dashed} (or .gz)"),
-            looked: dirs[0].display().to_string(),
-            remedy: REMEDY.into(),
+        let names =
+            [dashed.clone(), format!("{dashed}.gz"), dotted.clone(), format!("{dotted}.gz")];
+        places::first(&dirs, &names.each_ref().map(String::as_str)).ok_or_else(|| {
+            DatasetError::Missing {
+                what: format!("MNIST's {dashed} (or .gz)"),
+                looked: dirs[0].display().to_string(),
+                remedy: REMEDY.into(),
+            }
         })
     };
-    let pair = |part: &str| Ok::<_, DatasetError>((file(part, "images-idx3")?, file(part, "labels-idx1")?));
+    let pair = |part: &str| {
+        Ok::<_, DatasetError>((file(part, "images-idx3")?, file(part, "labels-idx1")?))
+    };
     Ok([pair("train")?, pair("t10k")?])
 }
 
@@ -85,13 +93,17 @@ fn shape((images, labels): &(PathBuf, PathBuf)) -> Result<[usize; 3], DatasetErr
     };
     let (image, label) = DatasetError::both(dims(images, 3), dims(labels, 1))?;
     if image[0] != label[0] {
-        let count = format!("{} labels for the {} images of {}", label[0], image[0], images.display());
+        let count =
+            format!("{} labels for the {} images of {}", label[0], image[0], images.display());
         return Err(FormatError::new("header", count, "get both files again").at(labels));
     }
     if image.contains(&0) {
-        return Err(
-            FormatError::new("header", format!("no pixels: {image:?}"), "get the file again").at(images)
-        );
+        return Err(FormatError::new(
+            "header",
+            format!("no pixels: {image:?}"),
+            "get the file again",
+        )
+        .at(images));
     }
     Ok([image[0], image[1], image[2]])
 }
@@ -111,8 +123,12 @@ fn read_labels(path: &Path) -> Result<Vec<u8>, DatasetError> {
         None => Ok(labels),
         Some(at) => {
             let problem = format!("label {}", labels[at]);
-            Err(FormatError::new(format!("example {at}"), problem, "labels are 0 to 9: get the file again")
-                .at(path))
+            Err(FormatError::new(
+                format!("example {at}"),
+                problem,
+                "labels are 0 to 9: get the file again",
+            )
+            .at(path))
         }
     }
 }

@@ -26,7 +26,14 @@ use crate::DatasetEntry;
 
 /// Registry lines of the data sets that are read from files.
 pub static ENTRIES: &[&DatasetEntry] = &concat(
-    [&celeba::ENTRY, &casia::ENTRY, &mnist::ENTRY, &cifar10::ENTRY, &folder::ENTRY, &wdbc_file::ENTRY],
+    [
+        &celeba::ENTRY,
+        &casia::ENTRY,
+        &mnist::ENTRY,
+        &cifar10::ENTRY,
+        &folder::ENTRY,
+        &wdbc_file::ENTRY,
+    ],
     medmnist::ENTRIES,
 );
 
@@ -43,7 +50,8 @@ const fn concat(
     all
 }
 
-/// How many examples are held out of `n` where a set has no split of its own: the last tenth, at most 5,000.
+/// How many examples are held out of `n` where a set has no split of its own: the last tenth, at
+/// most 5,000.
 pub(crate) fn held_out(n: usize) -> usize {
     (n / 10).min(5000)
 }

@@ -1,4 +1,5 @@
-//! Images that lie many in a file (IDX, CIFAR-10, `.npz`): a file's pixels are read at the first use of one of them.
+//! Images that lie many in a file (IDX, CIFAR-10, `.npz`): a file's pixels are read at the first
+//! use of one of them.
 
 use rayon::prelude::*;
 use suites::Split;
@@ -93,11 +94,13 @@ impl Packed {
         let (source, at) = self.locate(split, id)?;
         let (height, width) = self.stored;
         let bytes = height * width * self.card.channels;
-        let image = source.pixels.get()?.get(at * bytes..(at + 1) * bytes).ok_or_else(|| self.shrunk())?;
+        let image =
+            source.pixels.get()?.get(at * bytes..(at + 1) * bytes).ok_or_else(|| self.shrunk())?;
         if (self.card.height, self.card.width) == self.stored {
             planes(image, self.card.channels, out);
         } else {
-            let pixels = Pixels { channels: self.card.channels, height, width, data: image.to_vec() };
+            let pixels =
+                Pixels { channels: self.card.channels, height, width, data: image.to_vec() };
             planes(&square(&pixels, self.card.height).data, self.card.channels, out);
         }
         Ok(())

@@ -16,10 +16,14 @@ pub(crate) fn folders(
     names: &[&str],
     remedy: &str,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let missing =
-        |looked: String, remedy: String| DatasetError::Missing { what: what.to_string(), looked, remedy };
+    let missing = |looked: String, remedy: String| DatasetError::Missing {
+        what: what.to_string(),
+        looked,
+        remedy,
+    };
     let Some(root) = root else {
-        let how = format!("give a data folder with --data, BENCH_DATA or the config file; {remedy}");
+        let how =
+            format!("give a data folder with --data, BENCH_DATA or the config file; {remedy}");
         return Err(missing("any data folder, as none is set".into(), how));
     };
     if !root.is_dir() {

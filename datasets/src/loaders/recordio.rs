@@ -1,6 +1,8 @@
-//! Faces in MXNet's RecordIO (InsightFace's data sets, CASIA-WebFace among them), read where they lie.
+//! Faces in MXNet's RecordIO (InsightFace's data sets, CASIA-WebFace among them), read where they
+//! lie.
 //!
-//! Opening reads the index and each record's both ends; images are read and decoded when they are asked for.
+//! Opening reads the index and each record's both ends; images are read and decoded when they are
+//! asked for.
 
 use std::path::{Path, PathBuf};
 
@@ -22,19 +24,26 @@ use crate::{Batch, Card, Dataset, DatasetError, Kind, LabelKind, Request};
 const SIDE: usize = 112;
 /// Of so many persons one is kept out of training.
 const ONE_IN: usize = 10;
-const REMEDY: &str = "get the file again, or leave the record out with `bench data extract --on-error skip`";
+const REMEDY: &str =
+    "get the file again, or leave the record out with `bench data extract --on-error skip`";
 
-/// Opens `recordio:PATH`, a `.rec` file with the `.idx`, `.lst` and `property` beside it; a relative path starts from the data root.
+/// Opens `recordio:PATH`, a `.rec` file with the `.idx`, `.lst` and `property` beside it; a
+/// relative path starts from the data root.
 ///
 /// # Errors
 /// No such file, or one that is no RecordIO file of images; a label or size that cannot be served.
-pub(crate) fn open_at(name: &str, path: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
+pub(crate) fn open_at(
+    name: &str,
+    path: &str,
+    req: &Request,
+) -> Result<Box<dyn Dataset>, DatasetError> {
     let rec = req.root.unwrap_or(Path::new("")).join(path);
     if !rec.is_file() {
         return Err(DatasetError::Missing {
             what: "a RecordIO file".into(),
             looked: rec.display().to_string(),
-            remedy: "correct the path to a .rec file after `recordio:` (a relative one starts from the data folder)"
+            remedy: "correct the path to a .rec file after `recordio:` (a relative one starts \
+                from the data folder)"
                 .into(),
         });
     }
@@ -45,7 +54,11 @@ pub(crate) fn open_at(name: &str, path: &str, req: &Request) -> Result<Box<dyn D
 ///
 /// # Errors
 /// As [`open_at`].
-pub(super) fn open_rec(rec: &Path, mut card: Card, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
+pub(super) fn open_rec(
+    rec: &Path,
+    mut card: Card,
+    req: &Request,
+) -> Result<Box<dyn Dataset>, DatasetError> {
     let label = req.label.unwrap_or(IDENTITY);
     if ![IDENTITY, UNSEEN].contains(&label) {
         return Err(DatasetError::Unknown {
@@ -63,7 +76,8 @@ pub(super) fn open_rec(rec: &Path, mut card: Card, req: &Request) -> Result<Box<
     card.notes.append(&mut catalog.notes);
     if let Some(first) = catalog.faults.first() {
         let count = catalog.faults.len();
-        card.notes.push(format!("{count} records cannot be used and are left out, the first: {first}"));
+        card.notes
+            .push(format!("{count} records cannot be used and are left out, the first: {first}"));
     }
     let (dealt, rest) = match label {
         IDENTITY => (identities::closed(&kept, req.limit), out),
@@ -74,7 +88,8 @@ pub(super) fn open_rec(rec: &Path, mut card: Card, req: &Request) -> Result<Box<
         (UNSEEN, _) => format!("persons kept out of training: every {ONE_IN}th of {persons}"),
         (_, true) => {
             format!(
-                "{CLOSED_NOTE}; only {persons} persons, so none is kept out (that takes {ONE_IN} or more)"
+                "{CLOSED_NOTE}; only {persons} persons, so none is kept out (that takes {ONE_IN} \
+                 or more)"
             )
         }
         (_, false) => format!("{CLOSED_NOTE}: every {ONE_IN}th of {persons}"),
@@ -87,7 +102,8 @@ pub(super) fn open_rec(rec: &Path, mut card: Card, req: &Request) -> Result<Box<
 
 type People = Vec<(usize, u64)>;
 
-/// Entries of the persons to train on, and of those to keep out: every tenth, in the order of their labels.
+/// Entries of the persons to train on, and of those to keep out: every tenth, in the order of their
+/// labels.
 fn divided(catalog: &Catalog) -> (People, People) {
     let labels = catalog.labels();
     let out: std::collections::HashSet<u64> =
@@ -96,7 +112,8 @@ fn divided(catalog: &Catalog) -> (People, People) {
     people.partition(|(_, who)| !out.contains(who))
 }
 
-/// A label as a number that orders as labels do, as far as these are not negative; whole labels are themselves.
+/// A label as a number that orders as labels do, as far as these are not negative; whole labels are
+/// themselves.
 fn person(label: f32) -> u64 {
     match label >= 0.0 && label.fract() == 0.0 {
         true => label as u64,
@@ -116,7 +133,10 @@ fn name_of(catalog: &Catalog, who: u64) -> String {
 fn too_few(name: &str, persons: usize) -> DatasetError {
     DatasetError::request(
         name,
-        format!("label `{UNSEEN}`, but there are only {persons} persons and none is kept out of training"),
+        format!(
+            "label `{UNSEEN}`, but there are only {persons} persons and none is kept out of \
+             training"
+        ),
         format!("use a file of {ONE_IN} persons or more, or label = \"{IDENTITY}\""),
     )
 }
@@ -138,7 +158,8 @@ impl RecordFaces {
         Ok((&self.catalog.entries[entry], class))
     }
 
-    /// The image of a record; one that is damaged where opening does not look ends what was to be done with it.
+    /// The image of a record; one that is damaged where opening does not look ends what was to be
+    /// done with it.
     fn decode(&self, entry: &Entry) -> Result<Pixels, DatasetError> {
         let failed = |fault: Fault| fault.error(&self.catalog.path, &self.remedy(entry));
         let record = self.catalog.read(entry).map_err(failed)?;
@@ -151,7 +172,8 @@ impl RecordFaces {
 }
 
 impl RecordFaces {
-    /// How to go on without a record whose damage shows only when it is decoded: one that the index does not name is not looked at.
+    /// How to go on without a record whose damage shows only when it is decoded: one that the index
+    /// does not name is not looked at.
     fn remedy(&self, entry: &Entry) -> String {
         match &self.index {
             Some(index) => format!(
@@ -160,7 +182,8 @@ impl RecordFaces {
                 index.display()
             ),
             None => {
-                "get the file again, or leave the record out: put an .idx beside it that does not name it"
+                "get the file again, or leave the record out: put an .idx beside it that does not \
+                 name it"
                     .into()
             }
         }
@@ -186,7 +209,8 @@ impl Dataset for RecordFaces {
 
     fn batch(&self, split: Split, ids: &[usize]) -> Result<Batch, DatasetError> {
         check_ids(&self.card.name, split, ids, self.len(split))?;
-        let labels: Vec<i64> = ids.iter().map(|&id| self.label(split, id)).collect::<Result<_, _>>()?;
+        let labels: Vec<i64> =
+            ids.iter().map(|&id| self.label(split, id)).collect::<Result<_, _>>()?;
         let x = images(&self.card, ids, |id, out| {
             planes(&self.decode(self.item(split, id)?.0)?.data, self.card.channels, out);
             Ok(())
@@ -194,11 +218,14 @@ impl Dataset for RecordFaces {
         Ok(Batch { x, y: Tensor::from_slice(&labels), ids: ids.to_vec() })
     }
 
-    /// The split's own faults; those of records in no split count to test, those that are no images to train.
+    /// The split's own faults; those of records in no split count to test, those that are no images
+    /// to train.
     fn problems(&self, split: Split) -> Vec<DatasetError> {
         let rest = if split == Split::Test { self.rest.as_slice() } else { &[] };
-        let own =
-            self.dealt.splits[split_index(split)].par_iter().map(|i| i.0).chain(rest.par_iter().copied());
+        let own = self.dealt.splits[split_index(split)]
+            .par_iter()
+            .map(|i| i.0)
+            .chain(rest.par_iter().copied());
         let mut found: Vec<DatasetError> =
             own.filter_map(|i| self.decode(&self.catalog.entries[i]).err()).collect();
         if split == Split::Train {
@@ -209,7 +236,12 @@ impl Dataset for RecordFaces {
 }
 
 fn card(name: &str, rec: &Path) -> Card {
-    described(name, &format!("faces in {}", rec.display()), "that of your images", &rec.display().to_string())
+    described(
+        name,
+        &format!("faces in {}", rec.display()),
+        "that of your images",
+        &rec.display().to_string(),
+    )
 }
 
 /// A card of colour faces by person.

@@ -19,12 +19,14 @@ pub(crate) struct Table {
     splits: [Rows; 3],
 }
 
-/// Which split a class's i-th row goes to, in rounds of ten: seven train (0), one val (1), two test (2).
+/// Which split a class's i-th row goes to, in rounds of ten: seven train (0), one val (1), two test
+/// (2).
 const DEAL: [usize; 10] = [0, 0, 2, 0, 0, 1, 0, 2, 0, 0];
 
 impl Table {
-    /// Splits `features` (`[n, card.channels]`, finite) and `labels` (`[n]`) by class: 70 % train, 10 % val, 20 % test.
-    /// Features are scaled to `[0, 1]` by the training rows' least and largest values alone, and clamped; a constant one becomes 0.
+    /// Splits `features` (`[n, card.channels]`, finite) and `labels` (`[n]`) by class: 70 % train,
+    /// 10 % val, 20 % test. Features are scaled to `[0, 1]` by the training rows' least and largest
+    /// values alone, and clamped; a constant one becomes 0.
     pub(crate) fn new(
         mut card: Card,
         names: impl Fn(usize) -> String,
@@ -78,8 +80,11 @@ impl Dataset for Table {
     fn batch(&self, split: Split, ids: &[usize]) -> Result<Batch, DatasetError> {
         check_ids(&self.card.name, split, ids, self.len(split))?;
         let (rows, width) = (&self.splits[split_index(split)], self.card.channels);
-        let values: Vec<f32> =
-            ids.iter().flat_map(|&id| &rows.values[id * width..(id + 1) * width]).copied().collect();
+        let values: Vec<f32> = ids
+            .iter()
+            .flat_map(|&id| &rows.values[id * width..(id + 1) * width])
+            .copied()
+            .collect();
         let labels: Vec<i64> = ids.iter().map(|&id| i64::from(rows.labels[id])).collect();
         Ok(Batch {
             x: Tensor::from_slice(&values).view([ids.len() as i64, width as i64]),
@@ -97,7 +102,11 @@ mod tests {
     fn test_rows_do_not_move_the_scale() {
         assert_eq!(deal(&[0; 10], 1), DEAL);
         assert_eq!(deal(&[0, 1, 0, 1, 0, 1], 2), [0, 0, 0, 0, 2, 2]);
-        let scale = |v: f64, low: f64, high: f64| Column { name: String::new(), low, high }.scale(v);
-        assert_eq!([scale(3.0, 1.0, 5.0), scale(9.0, 1.0, 5.0), scale(2.0, 2.0, 2.0)], [0.5, 1.0, 0.0]);
+        let scale =
+            |v: f64, low: f64, high: f64| Column { name: String::new(), low, high }.scale(v);
+        assert_eq!(
+            [scale(3.0, 1.0, 5.0), scale(9.0, 1.0, 5.0), scale(2.0, 2.0, 2.0)],
+            [0.5, 1.0, 0.0]
+        );
     }
 }

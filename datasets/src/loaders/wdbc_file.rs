@@ -7,8 +7,10 @@ use super::table::Table;
 use crate::formats::uci;
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
 
-const REMEDY: &str = "put wdbc.data from https://archive.ics.uci.edu/dataset/17 in wdbc/ below the data folder (the embedded `wdbc` needs no file)";
-const REFERENCE: &str = "W. Wolberg, O. Mangasarian, N. Street and W. Street, Breast Cancer Wisconsin (Diagnostic), UCI, 1993, doi:10.24432/C5DW2B";
+const REMEDY: &str = "put wdbc.data from https://archive.ics.uci.edu/dataset/17 in wdbc/ below \
+    the data folder (the embedded `wdbc` needs no file)";
+const REFERENCE: &str = "W. Wolberg, O. Mangasarian, N. Street and W. Street, Breast Cancer \
+    Wisconsin (Diagnostic), UCI, 1993, doi:10.24432/C5DW2B";
 const LICENCE: &str = "CC BY 4.0";
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
@@ -59,7 +61,8 @@ fn card() -> Card {
         columns: Vec::new(),
         notes: vec![
             "fixed split by class: 70 % train, 10 % val, 20 % test".into(),
-            "features are scaled by the training rows' minimum and maximum, then clamped to [0, 1]".into(),
+            "features are scaled by the training rows' minimum and maximum, then clamped to [0, 1]"
+                .into(),
         ],
     }
 }

@@ -1,13 +1,16 @@
-//! Label skew: each client's class proportions come from a Dirichlet distribution (Hsu, Qi and Brown, 2019, arXiv:1909.06335).
+//! Label skew: each client's class proportions come from a Dirichlet distribution (Hsu, Qi and
+//! Brown, 2019, arXiv:1909.06335).
 
 use rand::Rng;
 
 use super::{Fault, even_sizes, groups};
 
-/// Equal shares; client i draws its proportions q_i from the symmetric Dirichlet(alpha) over the classes present and then its examples, without
-/// replacement, class by class from q_i. Once a class is used up its share goes to the others in proportion.
+/// Equal shares; client i draws its proportions q_i from the symmetric Dirichlet(alpha) over the
+/// classes present and then its examples, without replacement, class by class from q_i. Once a
+/// class is used up its share goes to the others in proportion.
 ///
-/// Clients draw in turn, one example a round, so that none is left with only what the others did not want.
+/// Clients draw in turn, one example a round, so that none is left with only what the others did
+/// not want.
 pub(super) fn split<R: Rng + ?Sized>(
     alpha: f64,
     labels: &[i64],
@@ -21,7 +24,8 @@ pub(super) fn split<R: Rng + ?Sized>(
         ));
     }
     let mut classes = groups(labels, rng);
-    let wishes: Vec<Vec<f64>> = (0..clients).map(|_| proportions(alpha, classes.len(), rng)).collect();
+    let wishes: Vec<Vec<f64>> =
+        (0..clients).map(|_| proportions(alpha, classes.len(), rng)).collect();
     let sizes: Vec<usize> = even_sizes(labels.len(), clients).collect();
     let mut parts = vec![Vec::new(); clients];
     for round in 0..sizes[0] {
@@ -33,7 +37,8 @@ pub(super) fn split<R: Rng + ?Sized>(
     Ok(parts)
 }
 
-/// A class that is not used up, with probability proportional to `wish`, or to what is left where the wish is exhausted.
+/// A class that is not used up, with probability proportional to `wish`, or to what is left where
+/// the wish is exhausted.
 fn choose<R: Rng + ?Sized>(wish: &[f64], classes: &[Vec<usize>], rng: &mut R) -> usize {
     let wanted = |c: usize| if classes[c].is_empty() { 0.0 } else { wish[c] };
     let left = |c: usize| classes[c].len() as f64;
@@ -46,7 +51,8 @@ fn choose<R: Rng + ?Sized>(wish: &[f64], classes: &[Vec<usize>], rng: &mut R) ->
     }
 }
 
-/// The index at which the running sum of `weight` passes `point`; the last one with weight where rounding leaves it short.
+/// The index at which the running sum of `weight` passes `point`; the last one with weight where
+/// rounding leaves it short.
 fn pick(mut point: f64, count: usize, weight: impl Fn(usize) -> f64) -> usize {
     let mut last = 0;
     for index in (0..count).filter(|&i| weight(i) > 0.0) {
@@ -59,7 +65,8 @@ fn pick(mut point: f64, count: usize, weight: impl Fn(usize) -> f64) -> usize {
     last
 }
 
-/// A draw from the symmetric Dirichlet(alpha): gamma variates over their sum, in logarithms, since they underflow for small alpha.
+/// A draw from the symmetric Dirichlet(alpha): gamma variates over their sum, in logarithms, since
+/// they underflow for small alpha.
 fn proportions<R: Rng + ?Sized>(alpha: f64, classes: usize, rng: &mut R) -> Vec<f64> {
     // Below this all weight is on one class anyhow, and the logarithms would overflow.
     let alpha = alpha.max(1e-9);
@@ -70,7 +77,8 @@ fn proportions<R: Rng + ?Sized>(alpha: f64, classes: usize, rng: &mut R) -> Vec<
     weights.iter().map(|w| w / sum).collect()
 }
 
-/// Logarithm of a Gamma(alpha, 1) variate (Marsaglia and Tsang, 2000); below 1 by their boost, G(a) = G(a + 1) U^(1/a).
+/// Logarithm of a Gamma(alpha, 1) variate (Marsaglia and Tsang, 2000); below 1 by their boost, G(a)
+/// = G(a + 1) U^(1/a).
 fn log_gamma_variate<R: Rng + ?Sized>(alpha: f64, rng: &mut R) -> f64 {
     if alpha < 1.0 {
         return log_gamma_variate(alpha + 1.0, rng) + libm::log(open_unit(rng)) / alpha;
@@ -103,7 +111,8 @@ mod tests {
 
     fn moments(alpha: f64) -> (f64, f64) {
         let mut rng = suites::rng::stream(1, "test", "gamma");
-        let draws: Vec<f64> = (0..20_000).map(|_| libm::exp(log_gamma_variate(alpha, &mut rng))).collect();
+        let draws: Vec<f64> =
+            (0..20_000).map(|_| libm::exp(log_gamma_variate(alpha, &mut rng))).collect();
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         (mean, draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / draws.len() as f64)
     }

@@ -1,7 +1,8 @@
 //! Dividing examples among clients: iid, by label skew (Dirichlet, shards) or by person.
 //!
-//! Every partition is disjoint and complete, leaves no client without examples, and depends only on its arguments and the random stream.
-//! Each client's list is in random order, so its first k examples are a fair sample of what it holds.
+//! Every partition is disjoint and complete, leaves no client without examples, and depends only on
+//! its arguments and the random stream. Each client's list is in random order, so its first k
+//! examples are a fair sample of what it holds.
 
 mod dirichlet;
 mod identity;
@@ -18,12 +19,13 @@ use crate::DatasetError;
 
 /// Divides the examples `0..labels.len()` among `clients`: one list of example ids per client.
 ///
-/// `labels` are class numbers (any integers; -1, "no class", counts as one more class). `identities` gives the person of each example and is
-/// needed by [`Partition::ByIdentity`] only.
+/// `labels` are class numbers (any integers; -1, "no class", counts as one more class).
+/// `identities` gives the person of each example and is needed by [`Partition::ByIdentity`] only.
 ///
 /// # Errors
-/// [`DatasetError::Partition`] where no such partition exists: no clients, more clients (or shards, or fewer persons) than examples can fill, an
-/// alpha that is not a positive number, absent identities.
+/// [`DatasetError::Partition`] where no such partition exists: no clients, more clients (or shards,
+/// or fewer persons) than examples can fill, an alpha that is not a positive number, absent
+/// identities.
 pub fn split<R: Rng + ?Sized>(
     kind: &Partition,
     labels: &[i64],
@@ -77,7 +79,8 @@ fn word(kind: &Partition) -> &'static str {
     }
 }
 
-/// How many of `examples` each client holds when they are shared out evenly; the first ones take what is left over.
+/// How many of `examples` each client holds when they are shared out evenly; the first ones take
+/// what is left over.
 fn even_sizes(examples: usize, clients: usize) -> impl Iterator<Item = usize> {
     (0..clients).map(move |c| examples / clients + usize::from(c < examples % clients))
 }

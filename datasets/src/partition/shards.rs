@@ -5,7 +5,8 @@ use rand::seq::SliceRandom;
 
 use super::{Fault, cut, even_sizes, groups};
 
-/// Sorts by label, cuts into `clients * per_client` even shards and deals `per_client` random ones to each client.
+/// Sorts by label, cuts into `clients * per_client` even shards and deals `per_client` random ones
+/// to each client.
 pub(super) fn split<R: Rng + ?Sized>(
     per_client: usize,
     labels: &[i64],

@@ -78,7 +78,8 @@ fn skew(kind: Partition) -> f64 {
 
 #[test]
 fn smaller_alpha_is_more_skewed() {
-    let [even, mild, strong] = [1000.0, 1.0, 0.05].map(|alpha| skew(Partition::Dirichlet { alpha }));
+    let [even, mild, strong] =
+        [1000.0, 1.0, 0.05].map(|alpha| skew(Partition::Dirichlet { alpha }));
     assert!(even < 0.2 && mild > even + 0.05 && strong > 0.6, "{even} {mild} {strong}");
     assert!((skew(Partition::Iid) - even).abs() < 0.05);
 }
@@ -92,7 +93,8 @@ fn a_shard_holds_few_classes() {
 #[test]
 fn another_stream_gives_another_partition() {
     let labels = vec![0; 50];
-    let make = |seed| split(&Partition::Iid, &labels, None, 5, &mut stream(seed, "t", "p")).unwrap();
+    let make =
+        |seed| split(&Partition::Iid, &labels, None, 5, &mut stream(seed, "t", "p")).unwrap();
     assert_ne!(make(1), make(2));
 }
 
@@ -100,7 +102,9 @@ fn another_stream_gives_another_partition() {
 fn impossible_partitions_say_what_to_change() {
     let message = |kind, n: usize, identities: Option<&[u64]>, clients| {
         let labels = vec![0; n];
-        split(&kind, &labels, identities, clients, &mut stream(0, "t", "p")).unwrap_err().to_string()
+        split(&kind, &labels, identities, clients, &mut stream(0, "t", "p"))
+            .unwrap_err()
+            .to_string()
     };
     let cases = [
         (

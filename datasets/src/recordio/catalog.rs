@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::scan::{self, Seen};
 use super::{Fault, Sources, flaw};
 use crate::DatasetError;
-use crate::formats::recordio::{ListRow, Property, Record, Records, parse_index, parse_list, parse_property};
+use crate::formats::recordio::{
+    ListRow, Property, Record, Records, parse_index, parse_list, parse_property,
+};
 
 /// One image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,15 +42,18 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads the index and the list whole and of every record the first and last bytes; all of it where these leave open whether it is cut short.
+    /// Reads the index and the list whole and of every record the first and last bytes; all of it
+    /// where these leave open whether it is cut short.
     ///
     /// # Errors
-    /// Files that are absent, unreadable or of another format, and a `.rec` file without a single image.
+    /// Files that are absent, unreadable or of another format, and a `.rec` file without a single
+    /// image.
     pub fn open(sources: &Sources) -> Result<Self, DatasetError> {
         let io = |e| DatasetError::io(&sources.rec, e);
         let records = Records::new(File::open(&sources.rec).map_err(io)?).map_err(io)?;
         let read = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
-        let (index, list, property) = (read(&sources.idx)?, read(&sources.lst)?, read(&sources.property)?);
+        let (index, list, property) =
+            (read(&sources.idx)?, read(&sources.lst)?, read(&sources.property)?);
         let index = parsed(&sources.idx, &index, parse_index)?;
         let list = parsed(&sources.lst, &list, parse_list)?;
         let property = parsed(&sources.property, &property, parse_property)?;
@@ -58,7 +63,8 @@ impl Catalog {
         };
         let (entries, faults, notes) = sorted(seen);
         let path = sources.rec.clone();
-        let mut catalog = Self { path, entries, faults, property, names: HashMap::new(), notes, records };
+        let mut catalog =
+            Self { path, entries, faults, property, names: HashMap::new(), notes, records };
         catalog.without_repeats();
         if let Some(list) = list {
             catalog.join(&list);
@@ -73,12 +79,17 @@ impl Catalog {
     /// # Errors
     /// What is wrong with it: it has changed, cannot be read, or its image is cut short.
     pub fn read(&self, entry: &Entry) -> Result<Record, Fault> {
-        let failed = |why: &str| Fault { key: Some(entry.key), offset: entry.offset, why: why.into() };
-        let record =
-            self.records.read(entry.offset).map_err(|e| Fault::new(Some(entry.key), entry.offset, &e))?;
+        let failed =
+            |why: &str| Fault { key: Some(entry.key), offset: entry.offset, why: why.into() };
+        let record = self
+            .records
+            .read(entry.offset)
+            .map_err(|e| Fault::new(Some(entry.key), entry.offset, &e))?;
         match flaw(&record.payload) {
             Some(why) => Err(failed(why)),
-            None if record.payload.len() as u64 != entry.length => Err(failed("has changed meanwhile")),
+            None if record.payload.len() as u64 != entry.length => {
+                Err(failed("has changed meanwhile"))
+            }
             None => Ok(record),
         }
     }
@@ -87,12 +98,14 @@ impl Catalog {
     pub fn labels(&self) -> Vec<(f32, usize)> {
         let mut counts: HashMap<u32, usize> = HashMap::new();
         self.entries.iter().for_each(|e| *counts.entry(e.label.to_bits()).or_default() += 1);
-        let mut all: Vec<(f32, usize)> = counts.into_iter().map(|(b, n)| (f32::from_bits(b), n)).collect();
+        let mut all: Vec<(f32, usize)> =
+            counts.into_iter().map(|(b, n)| (f32::from_bits(b), n)).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         all
     }
 
-    /// Makes faults of images whose key another one before them has (possible only without an index).
+    /// Makes faults of images whose key another one before them has (possible only without an
+    /// index).
     fn without_repeats(&mut self) {
         let mut keys: Vec<(u64, u64)> = self.entries.iter().map(|e| (e.key, e.offset)).collect();
         keys.sort_unstable();
@@ -114,12 +127,16 @@ impl Catalog {
     /// Makes faults of images whose label a 32-bit float does not tell from the next.
     fn without_vague_labels(&mut self) {
         const LEAST: f32 = 16_777_216.0;
-        let (vague, kept): (Vec<Entry>, _) = self.entries.drain(..).partition(|e| e.label.abs() >= LEAST);
+        let (vague, kept): (Vec<Entry>, _) =
+            self.entries.drain(..).partition(|e| e.label.abs() >= LEAST);
         self.entries = kept;
         self.faults.extend(vague.iter().map(|e| Fault {
             key: Some(e.key),
             offset: e.offset,
-            why: format!("label {}; from 2^24 on neighbouring labels are one and the same here", e.label),
+            why: format!(
+                "label {}; from 2^24 on neighbouring labels are one and the same here",
+                e.label
+            ),
         }));
         self.faults.sort_by_key(|f| f.offset);
     }
@@ -137,7 +154,8 @@ impl Catalog {
             let label = row.label + 0.0;
             differ += usize::from(label != entry.label);
             entry.label = label;
-            let folder = Path::new(row.path).parent().and_then(Path::file_name).and_then(|n| n.to_str());
+            let folder =
+                Path::new(row.path).parent().and_then(Path::file_name).and_then(|n| n.to_str());
             let name = names.entry(label.to_bits()).or_insert(folder);
             if *name != folder {
                 *name = None;
@@ -145,7 +163,10 @@ impl Catalog {
         }
         let absent = rows.len().saturating_sub(self.entries.len() - unlisted);
         for (count, what) in [
-            (differ, "images have another label in the list than in their record; the list's is used"),
+            (
+                differ,
+                "images have another label in the list than in their record; the list's is used",
+            ),
             (unlisted, "images are not in the list"),
             (absent, "listed images are not among the records"),
         ] {
@@ -167,13 +188,15 @@ impl Catalog {
         }
         let found = self.labels().len() as u64;
         if let Some(stated) = self.property.map(|p| p.identities).filter(|&n| n != found) {
-            self.notes.push(format!("property states {stated} identities, {found} are in the records"));
+            self.notes
+                .push(format!("property states {stated} identities, {found} are in the records"));
         }
         Ok(())
     }
 }
 
-/// Images, faults and notes of what was seen; InsightFace's records of ranges are faults in a file without its record 0.
+/// Images, faults and notes of what was seen; InsightFace's records of ranges are faults in a file
+/// without its record 0.
 fn sorted(seen: Vec<Seen>) -> (Vec<Entry>, Vec<Fault>, Vec<String>) {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     let mut ranges = BTreeMap::new();
@@ -189,18 +212,27 @@ fn sorted(seen: Vec<Seen>) -> (Vec<Entry>, Vec<Fault>, Vec<String>) {
     let mut notes = Vec::new();
     match ranges.remove(&0) {
         None => {
-            let why = || "holds no image, and no record 0 says that it is a range of keys".to_string();
-            faults.extend(ranges.iter().map(|(&key, r)| Fault { key: Some(key), offset: r.0, why: why() }));
+            let why =
+                || "holds no image, and no record 0 says that it is a range of keys".to_string();
+            faults.extend(ranges.iter().map(|(&key, r)| Fault {
+                key: Some(key),
+                offset: r.0,
+                why: why(),
+            }));
             faults.sort_by_key(|f| f.offset);
         }
         Some((_, end, last)) => {
             // Record 0 holds the key after the last image and the key after the last identity.
             let (images, identities) = (end - 1.0, last - end);
             if images != entries.len() as f32 {
-                notes.push(format!("record 0 states {images} images, {} were found", entries.len()));
+                notes
+                    .push(format!("record 0 states {images} images, {} were found", entries.len()));
             }
             if identities != ranges.len() as f32 {
-                notes.push(format!("record 0 states {identities} identities, {} were found", ranges.len()));
+                notes.push(format!(
+                    "record 0 states {identities} identities, {} were found",
+                    ranges.len()
+                ));
             }
         }
     }

@@ -53,12 +53,13 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Writes every image to `out/<label>/<key>.<ending>`, its bytes exactly as they are stored. A file appears under its name only when it is
-/// whole, so that an extraction which was killed can be started again and goes on where it was.
+/// Writes every image to `out/<label>/<key>.<ending>`, its bytes exactly as they are stored. A file
+/// appears under its name only when it is whole, so that an extraction which was killed can be
+/// started again and goes on where it was.
 ///
 /// # Errors
-/// Files that are absent, unreadable or of another format; an `out` that holds something else; a file that cannot be written; with
-/// [`OnError::Stop`] a record that cannot be used.
+/// Files that are absent, unreadable or of another format; an `out` that holds something else; a
+/// file that cannot be written; with [`OnError::Stop`] a record that cannot be used.
 pub fn extract(
     sources: &Sources,
     out: &Path,
@@ -108,7 +109,12 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(catalog: &'a Catalog, out: &'a Path, stop: bool, tell: &'a (dyn Fn(Event) + Sync)) -> Self {
+    fn new(
+        catalog: &'a Catalog,
+        out: &'a Path,
+        stop: bool,
+        tell: &'a (dyn Fn(Event) + Sync),
+    ) -> Self {
         let (kept, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { catalog, out, stop, tell, faults: Mutex::default(), kept, bytes }
     }

@@ -1,4 +1,5 @@
-//! A file in the folder of an extraction that says from what it was made, and keeps a second extraction out meanwhile.
+//! A file in the folder of an extraction that says from what it was made, and keeps a second
+//! extraction out meanwhile.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -12,24 +13,37 @@ use crate::DatasetError;
 /// Name of the file.
 const NAME: &str = ".extracted-from";
 
-/// Opens the folder for an extraction of `sources`: creates it, or finds one that began from the same files. The folder is this
-/// extraction's until the handle is dropped.
+/// Opens the folder for an extraction of `sources`: creates it, or finds one that began from the
+/// same files. The folder is this extraction's until the handle is dropped.
 ///
 /// # Errors
-/// A folder that holds something else, another extraction at work there, or files that cannot be read or written.
-pub(super) fn claim(out: &Path, sources: &Sources, catalog: &Catalog) -> Result<File, DatasetError> {
+/// A folder that holds something else, another extraction at work there, or files that cannot be
+/// read or written.
+pub(super) fn claim(
+    out: &Path,
+    sources: &Sources,
+    catalog: &Catalog,
+) -> Result<File, DatasetError> {
     let io = |e| DatasetError::io(out, e);
     let wanted = describe(sources, catalog)?;
     std::fs::create_dir_all(out).map_err(io)?;
     let path = out.join(NAME);
     let known = path.is_file();
     if !known && std::fs::read_dir(out).map_err(io)?.next().is_some() {
-        return Err(refusal(out, "holds other files", "give a folder that is empty or does not exist"));
+        return Err(refusal(
+            out,
+            "holds other files",
+            "give a folder that is empty or does not exist",
+        ));
     }
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(|e| DatasetError::io(&path, e))?;
     if file.try_lock().is_err() {
-        return Err(refusal(out, "another extraction is at work there", "wait for it to end, or stop it"));
+        return Err(refusal(
+            out,
+            "another extraction is at work there",
+            "wait for it to end, or stop it",
+        ));
     }
     let mut written = String::new();
     file.read_to_string(&mut written).map_err(|e| DatasetError::io(&path, e))?;
@@ -47,8 +61,9 @@ fn refusal(out: &Path, problem: &str, remedy: &str) -> DatasetError {
     DatasetError::request(&out.display().to_string(), problem, remedy)
 }
 
-/// Size of the records and every image's key, place, length and label, and the whole of index and list, in three lines. What the images show is
-/// not among it: files that are kept are compared with their records.
+/// Size of the records and every image's key, place, length and label, and the whole of index and
+/// list, in three lines. What the images show is not among it: files that are kept are compared
+/// with their records.
 fn describe(sources: &Sources, catalog: &Catalog) -> Result<String, DatasetError> {
     let size = sources.rec.metadata().map_err(|e| DatasetError::io(&sources.rec, e))?.len();
     let mut images = Sha256::new();

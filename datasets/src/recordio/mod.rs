@@ -1,4 +1,5 @@
-//! Files of images in MXNet's RecordIO: what is in one ([`Catalog`]), and taking it apart ([`extract`]).
+//! Files of images in MXNet's RecordIO: what is in one ([`Catalog`]), and taking it apart
+//! ([`extract`]).
 
 mod catalog;
 mod extract;
@@ -35,7 +36,8 @@ impl Sources {
             rec: rec.to_path_buf(),
             idx: there(rec.with_extension("idx")),
             lst: there(rec.with_extension("lst")),
-            property: there(rec.with_extension("property")).or_else(|| there(rec.with_file_name("property"))),
+            property: there(rec.with_extension("property"))
+                .or_else(|| there(rec.with_file_name("property"))),
         }
     }
 }
@@ -85,7 +87,8 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// The usual ending of an image's file name, by its first bytes; `None` for kinds that cannot be decoded.
+/// The usual ending of an image's file name, by its first bytes; `None` for kinds that cannot be
+/// decoded.
 fn ending(start: &[u8]) -> Option<&'static str> {
     const MAGICS: [(&[u8], &str); 6] = [
         (b"\xff\xd8\xff", "jpg"),

@@ -28,7 +28,8 @@ pub(super) fn indexed(records: &Records<File>, mut index: Vec<(u64, u64)>) -> Ve
     index.par_iter().with_min_len(256).map(look).collect()
 }
 
-/// All records from the first to the last; after a fault, from the next place where one can begin. Keys are the records' own numbers.
+/// All records from the first to the last; after a fault, from the next place where one can begin.
+/// Keys are the records' own numbers.
 pub(super) fn sequential(records: &Records<File>) -> Vec<Seen> {
     let (mut all, mut at) = (Vec::new(), 0);
     while at < records.size() {
@@ -63,7 +64,8 @@ fn seen(records: &Records<File>, key: u64, offset: u64, glance: &Glance) -> Seen
     }
 }
 
-/// What is wrong with a record's image; the whole of it is read only where its last bytes do not show that it is all there.
+/// What is wrong with a record's image; the whole of it is read only where its last bytes do not
+/// show that it is all there.
 fn spoilt(records: &Records<File>, offset: u64, glance: &Glance) -> Option<String> {
     match ending(&glance.start) {
         None => flaw(&glance.start).map(String::from),

@@ -79,7 +79,8 @@ pub fn jpeg(side: u32, colour: [u8; 3]) -> Vec<u8> {
     out.into_inner()
 }
 
-/// A RecordIO file of records `(key, label, payload)` and its index; payloads must not hold the magic number.
+/// A RecordIO file of records `(key, label, payload)` and its index; payloads must not hold the
+/// magic number.
 pub fn recordio(records: &[(u64, f32, Vec<u8>)]) -> (Vec<u8>, String) {
     let (mut rec, mut idx) = (Vec::new(), String::new());
     for (key, label, payload) in records {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// `$BENCH_TEST_DATA`, else `shared/data` beside the workspace; `None` (said aloud) where `what` is not there.
+/// `$BENCH_TEST_DATA`, else `shared/data` beside the workspace; `None` (said aloud) where `what` is
+/// not there.
 pub fn data_root(what: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("BENCH_TEST_DATA") {
         Some(root) => PathBuf::from(root),

@@ -1,7 +1,8 @@
-//! Serialised keys, ciphertexts and shares: one header, residues packed to the bits of their prime, a checksum.
+//! Serialised keys, ciphertexts and shares: one header, residues packed to the bits of their prime,
+//! a checksum.
 //!
-//! `FLCK`, version, kind, parameter set, key fingerprint (8 bytes), payload length (u64 LE), payload, first 8 bytes of the BLAKE3
-//! hash of all before.
+//! `FLCK`, version, kind, parameter set, key fingerprint (8 bytes), payload length (u64 LE),
+//! payload, first 8 bytes of the BLAKE3 hash of all before.
 
 use super::params::{Packing, ParameterSet};
 use super::ring::{Context, Poly};
@@ -115,14 +116,18 @@ pub(crate) fn open<'a>(bytes: &'a [u8], kinds: &[Kind]) -> Result<Message<'a>, P
     }
     let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == number && kinds.contains(kind));
     let Some(kind) = kind else {
-        let found =
-            Kind::ALL.into_iter().find(|kind| *kind as u8 == number).map_or("something unknown", Kind::name);
+        let found = Kind::ALL
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
+            .map_or("something unknown", Kind::name);
         return Err(bad(format!("expected, but this is a {found}")));
     };
     let params = parameters(&mut rest).ok_or_else(cut)?.map_err(|e| bad(e.to_string()))?;
     let key = take(&mut rest, 8).and_then(|key| key.try_into().ok()).ok_or_else(cut)?;
-    let len =
-        take(&mut rest, 8).and_then(|len| len.try_into().ok()).map(u64::from_le_bytes).ok_or_else(cut)?;
+    let len = take(&mut rest, 8)
+        .and_then(|len| len.try_into().ok())
+        .map(u64::from_le_bytes)
+        .ok_or_else(cut)?;
     let payload = rest.get(..rest.len().saturating_sub(CHECKSUM)).ok_or_else(cut)?;
     match payload.len() as u64 == len {
         true => Ok(Message { kind, params, key, payload }),
@@ -148,7 +153,8 @@ fn describe(params: &ParameterSet) -> Vec<u8> {
 
 fn parameters(rest: &mut &[u8]) -> Option<Result<ParameterSet, suites::SpecError>> {
     let [log_degree, count] = *take(rest, 2)? else { return None };
-    let moduli: Vec<u32> = take(rest, usize::from(count))?.iter().map(|&bits| u32::from(bits)).collect();
+    let moduli: Vec<u32> =
+        take(rest, usize::from(count))?.iter().map(|&bits| u32::from(bits)).collect();
     let [special, scale, real] = *take(rest, 3)? else { return None };
     let special = (special > 0).then_some(u32::from(special));
     let packing = if real == 0 { Packing::Complex } else { Packing::Real };
@@ -178,7 +184,8 @@ impl Context {
         }
     }
 
-    /// Reads a polynomial of `level` primes; `None` where bytes are missing or a residue is not below its prime.
+    /// Reads a polynomial of `level` primes; `None` where bytes are missing or a residue is not
+    /// below its prime.
     pub(crate) fn unpack(&self, rest: &mut &[u8], level: usize) -> Option<Poly> {
         let mut poly = Vec::with_capacity(self.degree() * level);
         for modulus in &self.moduli[..level] {
@@ -223,7 +230,10 @@ mod tests {
             let mut bytes = Vec::new();
             context.pack(&poly, &mut bytes);
             assert_eq!(bytes.len(), context.packed_len(level));
-            assert_eq!(bytes.len(), context.degree() * context.params().modulus_bits() as usize / 8);
+            assert_eq!(
+                bytes.len(),
+                context.degree() * context.params().modulus_bits() as usize / 8
+            );
             assert_eq!(context.unpack(&mut bytes.as_slice(), level).unwrap(), poly);
             assert!(context.unpack(&mut &bytes[1..], level).is_none());
             assert!(context.unpack(&mut vec![255; bytes.len()].as_slice(), level).is_none());

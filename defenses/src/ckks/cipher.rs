@@ -13,8 +13,9 @@ use super::ring::{Context, Poly};
 use super::sample::{self, Seed};
 use crate::protocol::ProtocolError;
 
-/// `(c0, c1)` with `c0 + c1 s = scale * encoded values + noise`. Room is left for further components and levels: products of
-/// ciphertexts would add a third one, and drop primes as [`Ciphertext::rescale`] does.
+/// `(c0, c1)` with `c0 + c1 s = scale * encoded values + noise`. Room is left for further
+/// components and levels: products of ciphertexts would add a third one, and drop primes as
+/// [`Ciphertext::rescale`] does.
 #[derive(Clone)]
 pub struct Ciphertext {
     pub(crate) context: Arc<Context>,
@@ -32,7 +33,11 @@ impl PublicKey {
     ///
     /// # Errors
     /// A value beyond the range, or too many.
-    pub fn encrypt(&self, values: &[f64], rng: &mut impl RngCore) -> Result<Ciphertext, ProtocolError> {
+    pub fn encrypt(
+        &self,
+        values: &[f64],
+        rng: &mut impl RngCore,
+    ) -> Result<Ciphertext, ProtocolError> {
         let context = &self.context;
         let mut c0 = context.encode(values)?;
         context.add(&mut c0, &context.lift(&context.gaussian.sample(rng, context.degree())));
@@ -47,11 +52,16 @@ impl PublicKey {
 }
 
 impl SecretKey {
-    /// Encrypts under the secret key itself: less noise, and half the bytes, since the uniform half travels as its seed.
+    /// Encrypts under the secret key itself: less noise, and half the bytes, since the uniform half
+    /// travels as its seed.
     ///
     /// # Errors
     /// A value beyond the range, too many values, or a key that is only a share.
-    pub fn encrypt(&self, values: &[f64], rng: &mut impl RngCore) -> Result<Ciphertext, ProtocolError> {
+    pub fn encrypt(
+        &self,
+        values: &[f64],
+        rng: &mut impl RngCore,
+    ) -> Result<Ciphertext, ProtocolError> {
         self.whole()?;
         let context = &self.context;
         let seed = sample::seed(rng);
@@ -65,8 +75,9 @@ impl SecretKey {
         Ok(Ciphertext::fresh(context, self.key, [c0, c1], Some(seed), values.len()))
     }
 
-    /// The values of a ciphertext, to its full precision. Whoever publishes them publishes facts about the key (Li and Micciancio
-    /// 2021): use [`SecretKey::decrypt_flooded`] for values that leave the holders of the key.
+    /// The values of a ciphertext, to its full precision. Whoever publishes them publishes facts
+    /// about the key (Li and Micciancio 2021): use [`SecretKey::decrypt_flooded`] for values that
+    /// leave the holders of the key.
     ///
     /// # Errors
     /// A ciphertext under another key, or a key that is only a share.
@@ -75,8 +86,8 @@ impl SecretKey {
         Ok(ciphertext.decode(&poly))
     }
 
-    /// The same with Gaussian noise of standard deviation `sigma` added to each coefficient before decoding, which hides the
-    /// ciphertext's own noise (Li, Micciancio, Schultz and Sorrell 2022).
+    /// The same with Gaussian noise of standard deviation `sigma` added to each coefficient before
+    /// decoding, which hides the ciphertext's own noise (Li, Micciancio, Schultz and Sorrell 2022).
     ///
     /// # Errors
     /// As [`SecretKey::decrypt`].
@@ -106,7 +117,8 @@ impl SecretKey {
         if self.party.parties == 1 {
             return Ok(());
         }
-        let problem = format!("is {}; only all partial decryptions together open a ciphertext", self.party);
+        let problem =
+            format!("is {}; only all partial decryptions together open a ciphertext", self.party);
         Err(malformed("secret key", problem))
     }
 
@@ -114,7 +126,8 @@ impl SecretKey {
         if self.key == key {
             return Ok(());
         }
-        let problem = format!("is under key {}, not under the key given, {}", hex(&key), hex(&self.key));
+        let problem =
+            format!("is under key {}, not under the key given, {}", hex(&key), hex(&self.key));
         Err(malformed("ciphertext", problem))
     }
 }
@@ -127,7 +140,15 @@ impl Ciphertext {
         seed: Option<Seed>,
         len: usize,
     ) -> Ciphertext {
-        Ciphertext { context: context.clone(), key, c0, c1, seed, scale: context.params().scale(), len }
+        Ciphertext {
+            context: context.clone(),
+            key,
+            c0,
+            c1,
+            seed,
+            scale: context.params().scale(),
+            len,
+        }
     }
 
     fn decode(&self, poly: &[u64]) -> Vec<f64> {
@@ -135,7 +156,8 @@ impl Ciphertext {
         self.context.decode(&Plaintext { coefficients, scale: self.scale, len: self.len })
     }
 
-    /// Adds another ciphertext of the same key, level and scale. The sum of the values must stay within [`Context::capacity`].
+    /// Adds another ciphertext of the same key, level and scale. The sum of the values must stay
+    /// within [`Context::capacity`].
     ///
     /// # Errors
     /// A ciphertext of another key, level or scale.
@@ -168,7 +190,8 @@ impl Ciphertext {
         self.scale *= divisor;
     }
 
-    /// Multiplies the values by a real factor at the cost of a prime: by `round(factor q)`, then [`Ciphertext::rescale`].
+    /// Multiplies the values by a real factor at the cost of a prime: by `round(factor q)`, then
+    /// [`Ciphertext::rescale`].
     ///
     /// # Errors
     /// No prime left to drop, or none large enough left for the scale.
@@ -177,8 +200,10 @@ impl Ciphertext {
         let (kept, last) = self.context.moduli[..level].split_at(level - 1);
         let room: f64 = kept.iter().map(|m| m.q as f64).product();
         if level < 2 || room < 8.0 * self.scale {
-            let problem =
-                format!("at level {level} of {} has no prime to spare for a product", self.context.params());
+            let problem = format!(
+                "at level {level} of {} has no prime to spare for a product",
+                self.context.params()
+            );
             return Err(malformed("ciphertext", problem));
         }
         let q = last[0].q as f64;
@@ -196,7 +221,10 @@ impl Ciphertext {
     pub fn rescale(&mut self) -> Result<(), ProtocolError> {
         let level = self.level();
         if level < 2 {
-            return Err(malformed("ciphertext", "has only one prime left, which cannot be dropped"));
+            return Err(malformed(
+                "ciphertext",
+                "has only one prime left, which cannot be dropped",
+            ));
         }
         self.scale /= self.context.moduli[level - 1].q as f64;
         self.context.rescale(&mut self.c0);
@@ -243,7 +271,8 @@ impl Ciphertext {
         seal(kind, self.context.params(), self.key, &payload)
     }
 
-    /// The bytes of `c0` in what [`Ciphertext::to_bytes`] wrote at full level: the part that the values went into.
+    /// The bytes of `c0` in what [`Ciphertext::to_bytes`] wrote at full level: the part that the
+    /// values went into.
     pub(crate) fn of_c0<'a>(context: &Context, bytes: &'a [u8]) -> &'a [u8] {
         let end = bytes.len().saturating_sub(CHECKSUM);
         let len = context.packed_len(context.moduli.len());
@@ -269,7 +298,15 @@ impl Ciphertext {
             };
             let c0 = context.unpack(&mut rest, level)?;
             let context = context.clone();
-            rest.is_empty().then_some(Ciphertext { context, key: message.key, c0, c1, seed, scale, len })
+            rest.is_empty().then_some(Ciphertext {
+                context,
+                key: message.key,
+                c0,
+                c1,
+                seed,
+                scale,
+                len,
+            })
         };
         read().ok_or_else(|| malformed("ciphertext", "does not hold residues of its moduli"))
     }
@@ -295,7 +332,10 @@ impl Context {
     pub(crate) fn expect(&self, what: &str, params: &ParameterSet) -> Result<(), ProtocolError> {
         match self.params() == params {
             true => Ok(()),
-            false => Err(malformed(what, format!("is of parameters {params}, expected {}", self.params()))),
+            false => Err(malformed(
+                what,
+                format!("is of parameters {params}, expected {}", self.params()),
+            )),
         }
     }
 }
@@ -305,7 +345,8 @@ mod tests {
     use super::super::keys::generate;
     use super::*;
 
-    /// Two encryptions from one stream share every coin: what differs between them is what the values went into.
+    /// Two encryptions from one stream share every coin: what differs between them is what the
+    /// values went into.
     #[test]
     fn the_part_shown_holds_the_values_and_nothing_else() {
         let params = "compact".parse().unwrap();
@@ -313,7 +354,8 @@ mod tests {
         let (secret, public) = generate(&params, &mut stream("keys"));
         let context = &secret.context;
         let of = |bytes: &[u8]| Ciphertext::of_c0(context, bytes).to_vec();
-        let bytes = [0.0, 1.0].map(|v| public.encrypt(&[v; 9], &mut stream("coins")).unwrap().to_bytes());
+        let bytes =
+            [0.0, 1.0].map(|v| public.encrypt(&[v; 9], &mut stream("coins")).unwrap().to_bytes());
         let seeded = secret.encrypt(&[1.0; 9], &mut stream("coins")).unwrap();
         for (message, c0) in [
             (&bytes[1], Ciphertext::from_bytes(context, &bytes[1]).unwrap().c0),

@@ -18,11 +18,13 @@ pub struct Plaintext {
 }
 
 impl Context {
-    /// Largest magnitude that values may have, and any weighted sum of values that is to be decrypted.
+    /// Largest magnitude that values may have, and any weighted sum of values that is to be
+    /// decrypted.
     ///
-    /// A slot of magnitude `|z|` gives coefficients up to `|z| scale` (they are means over the slots), with two values a slot
-    /// `sqrt(2) |v| scale`; half the modulus bounds them, with a thousandth left for noise, and so do the 128-bit integers that
-    /// carry them before they become residues.
+    /// A slot of magnitude `|z|` gives coefficients up to `|z| scale` (they are means over the
+    /// slots), with two values a slot `sqrt(2) |v| scale`; half the modulus bounds them, with a
+    /// thousandth left for noise, and so do the 128-bit integers that carry them before they become
+    /// residues.
     pub fn capacity(&self) -> f64 {
         let modulus: f64 = self.moduli.iter().map(|m| m.q as f64).product();
         let slot = (modulus / 2.0 * (1.0 - 1e-3)).min(WIDEST) / self.params().scale();
@@ -32,7 +34,8 @@ impl Context {
         }
     }
 
-    /// The polynomial of up to [`ParameterSet::values`](super::ParameterSet::values) values, as residues, not transformed.
+    /// The polynomial of up to [`ParameterSet::values`](super::ParameterSet::values) values, as
+    /// residues, not transformed.
     ///
     /// # Errors
     /// A value that is not finite or beyond [`Context::capacity`], or too many values.
@@ -52,7 +55,10 @@ impl Context {
         let capacity = self.capacity();
         let problem = match values.iter().find(|v| v.is_nan() || v.abs() > capacity) {
             Some(v) => {
-                format!("the value {v:e} is beyond the range of {} (at most {capacity:.3e})", self.params())
+                format!(
+                    "the value {v:e} is beyond the range of {} (at most {capacity:.3e})",
+                    self.params()
+                )
             }
             None if values.len() > self.params().values() => {
                 format!("{} values do not fit one ciphertext of {}", values.len(), self.params())
@@ -65,7 +71,8 @@ impl Context {
     /// The values of a plaintext.
     pub fn decode(&self, plain: &Plaintext) -> Vec<f64> {
         let half = self.degree() / 2;
-        let (mut re, mut im) = (plain.coefficients[..half].to_vec(), plain.coefficients[half..].to_vec());
+        let (mut re, mut im) =
+            (plain.coefficients[..half].to_vec(), plain.coefficients[half..].to_vec());
         self.fft.evaluate(&mut re, &mut im);
         let slot = |parts: &[f64], slot: usize| parts[self.fft.leaf(slot)] / plain.scale;
         let first = (0..half).map(|j| slot(&re, j));
@@ -86,7 +93,11 @@ mod tests {
     fn round_trip(context: &Context, values: &[f64]) -> Vec<f64> {
         let poly = context.encode(values).unwrap();
         let coefficients = context.compose(&poly);
-        context.decode(&Plaintext { coefficients, scale: context.params().scale(), len: values.len() })
+        context.decode(&Plaintext {
+            coefficients,
+            scale: context.params().scale(),
+            len: values.len(),
+        })
     }
 
     /// Rounding moves each coefficient by at most 1/2, hence a slot by at most `N / (2 scale)`.
@@ -103,12 +114,16 @@ mod tests {
             let len = context.params().values();
             let range = context.capacity().min(1e3) * 0.9;
             for len in [1, len / 2 + 3, len] {
-                let values: Vec<f64> =
-                    (0..len).map(|i| ((i * 7919) % 2003) as f64 / 1001.0 - 1.0).map(|v| v * range).collect();
-                let bound = context.degree() as f64 / 2.0 / context.params().scale() + range * 1e-14;
+                let values: Vec<f64> = (0..len)
+                    .map(|i| ((i * 7919) % 2003) as f64 / 1001.0 - 1.0)
+                    .map(|v| v * range)
+                    .collect();
+                let bound =
+                    context.degree() as f64 / 2.0 / context.params().scale() + range * 1e-14;
                 let back = round_trip(&context, &values);
                 assert_eq!(back.len(), len);
-                let worst = back.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let worst =
+                    back.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 assert!(worst <= bound, "{set}: {worst:e} above {bound:e}");
             }
         }
@@ -118,7 +133,9 @@ mod tests {
     fn values_out_of_range_are_refused() {
         let context = context("compact");
         for bad in [f64::NAN, f64::INFINITY, -context.capacity() * 1.01] {
-            assert!(context.encode(&[0.0, bad]).unwrap_err().to_string().contains("beyond the range"));
+            assert!(
+                context.encode(&[0.0, bad]).unwrap_err().to_string().contains("beyond the range")
+            );
         }
         assert!(context.encode(&vec![0.0; 2049]).unwrap_err().to_string().contains("do not fit"));
         for wide in ["16384/60,60,60,60/126", "16384/60,60,60,60/127", "16384/60,60,60,60/170"] {

@@ -1,8 +1,10 @@
-//! The transform between coefficients and slots: values of a real polynomial at the primitive roots of unity.
+//! The transform between coefficients and slots: values of a real polynomial at the primitive roots
+//! of unity.
 //!
-//! A real polynomial `m` of degree below `N` at `zeta^(5^j)`, `zeta = exp(pi i / N)`: since `X^(N/2) = i` at every such root, it
-//! is `sum_k (m_k + i m_(k+N/2)) X^k` over `k < N/2`, an element of `C[X]/(X^(N/2) - i)`. That ring is split by
-//! `X^(2m) - w^2 = (X^m - w)(X^m + w)` down to the roots (Cheon et al. 2017, canonical embedding).
+//! A real polynomial `m` of degree below `N` at `zeta^(5^j)`, `zeta = exp(pi i / N)`: since
+//! `X^(N/2) = i` at every such root, it is `sum_k (m_k + i m_(k+N/2)) X^k` over `k < N/2`, an
+//! element of `C[X]/(X^(N/2) - i)`. That ring is split by `X^(2m) - w^2 = (X^m - w)(X^m + w)` down
+//! to the roots (Cheon et al. 2017, canonical embedding).
 
 use std::f64::consts::PI;
 
@@ -43,7 +45,8 @@ impl Fft {
         }
     }
 
-    /// Coefficients (first half `re`, second half `im`) to leaf values, in place; read slot `j` at `self.leaf(j)`.
+    /// Coefficients (first half `re`, second half `im`) to leaf values, in place; read slot `j` at
+    /// `self.leaf(j)`.
     pub(crate) fn evaluate(&self, re: &mut [f64], im: &mut [f64]) {
         self.arch.dispatch(Evaluate(self, re, im));
     }
@@ -55,7 +58,13 @@ impl Fft {
 
     /// Runs `step` on each node of one level.
     #[inline(always)]
-    fn level(&self, nodes: usize, re: &mut [f64], im: &mut [f64], step: impl Fn(f64, f64, [&mut [f64]; 4])) {
+    fn level(
+        &self,
+        nodes: usize,
+        re: &mut [f64],
+        im: &mut [f64],
+        step: impl Fn(f64, f64, [&mut [f64]; 4]),
+    ) {
         let size = re.len() / nodes;
         for (k, (re, im)) in re.chunks_exact_mut(size).zip(im.chunks_exact_mut(size)).enumerate() {
             let (ur, vr) = re.split_at_mut(size / 2);
@@ -70,7 +79,8 @@ impl Fft {
     }
 }
 
-/// All levels downwards; a type rather than a closure, so that it is compiled for the processor found at run time.
+/// All levels downwards; a type rather than a closure, so that it is compiled for the processor
+/// found at run time.
 struct Evaluate<'a>(&'a Fft, &'a mut [f64], &'a mut [f64]);
 
 impl WithSimd for Evaluate<'_> {
@@ -135,14 +145,17 @@ mod tests {
     #[test]
     fn slots_are_values_at_the_orbit_of_five() {
         let degree = 64;
-        let coefficients: Vec<f64> = (0..degree).map(|k| ((k * 37 + 11) % 17) as f64 - 8.0).collect();
+        let coefficients: Vec<f64> =
+            (0..degree).map(|k| ((k * 37 + 11) % 17) as f64 - 8.0).collect();
         let (mut re, mut im) = (coefficients[..32].to_vec(), coefficients[32..].to_vec());
         let fft = Fft::new(degree);
         fft.evaluate(&mut re, &mut im);
         let mut power = 1;
         for slot in 0..degree / 2 {
             let angle = |k: usize| PI * ((power * k) % (2 * degree)) as f64 / degree as f64;
-            let sum = |f: fn(f64) -> f64| -> f64 { (0..degree).map(|k| coefficients[k] * f(angle(k))).sum() };
+            let sum = |f: fn(f64) -> f64| -> f64 {
+                (0..degree).map(|k| coefficients[k] * f(angle(k))).sum()
+            };
             assert!((re[fft.leaf(slot)] - sum(f64::cos)).abs() < 1e-11);
             assert!((im[fft.leaf(slot)] - sum(f64::sin)).abs() < 1e-11);
             power = power * 5 % (2 * degree);

@@ -25,7 +25,8 @@ pub struct Description {
     pub security_bits: u32,
     /// Fingerprint of the public key it belongs to.
     pub fingerprint: String,
-    /// For a secret key: which share, e.g. `share 2 of 5`; for a public key: how many share its secret.
+    /// For a secret key: which share, e.g. `share 2 of 5`; for a public key: how many share its
+    /// secret.
     pub sharing: Option<String>,
     /// Bytes of the file.
     pub bytes: usize,

@@ -45,14 +45,15 @@ pub struct KeyShare {
 pub fn generate(params: &ParameterSet, rng: &mut impl RngCore) -> (SecretKey, PublicKey) {
     let context = Context::new(params);
     let seed = sample::seed(rng);
-    let (mut secret, share) = SecretKey::share(&context, &seed, Party { index: 0, parties: 1 }, rng);
+    let (mut secret, share) =
+        SecretKey::share(&context, &seed, Party { index: 0, parties: 1 }, rng);
     let public = PublicKey::assemble(&context, seed, 1, share.b);
     secret.bind(&public);
     (secret, public)
 }
 
-/// Makes `parties` shares of a secret key and their joint public key, each share from its own draws: what the parties do by
-/// [`SecretKey::share`] and [`PublicKey::join`], in one place.
+/// Makes `parties` shares of a secret key and their joint public key, each share from its own
+/// draws: what the parties do by [`SecretKey::share`] and [`PublicKey::join`], in one place.
 ///
 /// # Errors
 /// Fewer than two parties.
@@ -69,7 +70,8 @@ pub fn generate_shares(
     }
     let context = Context::new(params);
     let seed = sample::seed(rng);
-    let both = (0..parties).map(|index| SecretKey::share(&context, &seed, Party { index, parties }, rng));
+    let both =
+        (0..parties).map(|index| SecretKey::share(&context, &seed, Party { index, parties }, rng));
     let (mut secrets, shares): (Vec<_>, Vec<_>) = both.unzip();
     let public = PublicKey::join(&context, seed, &shares)?;
     secrets.iter_mut().for_each(|secret| secret.bind(&public));
@@ -77,8 +79,9 @@ pub fn generate_shares(
 }
 
 impl SecretKey {
-    /// One party's share `s_i` and its part of the joint public key over the common uniform polynomial of `seed`. Joined with the
-    /// others' parts, the key is for `s = s_0 + s_1 + ...`, which nobody ever holds (Mouchet et al. 2021).
+    /// One party's share `s_i` and its part of the joint public key over the common uniform
+    /// polynomial of `seed`. Joined with the others' parts, the key is for `s = s_0 + s_1 + ...`,
+    /// which nobody ever holds (Mouchet et al. 2021).
     pub fn share(
         context: &Arc<Context>,
         seed: &Seed,
@@ -89,7 +92,11 @@ impl SecretKey {
         let secret = SecretKey::from_coefficients(context, [0; 8], party, coefficients);
         let mut b = context.error(rng);
         let mut product = Zeroizing::new(vec![0; b.len()]);
-        context.mul_add(&mut product, &context.uniform(seed, 0, context.moduli.len()), &secret.secret);
+        context.mul_add(
+            &mut product,
+            &context.uniform(seed, 0, context.moduli.len()),
+            &secret.secret,
+        );
         context.sub(&mut b, &product);
         (secret, KeyShare { context: context.clone(), party, b })
     }
@@ -143,16 +150,26 @@ impl SecretKey {
         let message = open(bytes, &[Kind::SecretKey])?;
         let bad = || malformed("secret key", "has coefficients other than -1, 0, 1");
         let mut rest = message.payload;
-        let party = Party::read(&mut rest).ok_or_else(|| malformed("secret key", "names no party"))?;
+        let party =
+            Party::read(&mut rest).ok_or_else(|| malformed("secret key", "names no party"))?;
         if 4 * rest.len() != message.params.degree() {
-            return Err(malformed("secret key", "does not have as many coefficients as its ring's degree"));
+            return Err(malformed(
+                "secret key",
+                "does not have as many coefficients as its ring's degree",
+            ));
         }
-        let crumbs = rest.iter().flat_map(|byte| (0..4).map(move |k| i64::from(byte >> (2 * k) & 3) - 1));
+        let crumbs =
+            rest.iter().flat_map(|byte| (0..4).map(move |k| i64::from(byte >> (2 * k) & 3) - 1));
         let coefficients = Zeroizing::new(crumbs.collect::<Vec<i64>>());
         if coefficients.iter().any(|c| *c > 1) {
             return Err(bad());
         }
-        Ok(SecretKey::from_coefficients(&Context::new(&message.params), message.key, party, coefficients))
+        Ok(SecretKey::from_coefficients(
+            &Context::new(&message.params),
+            message.key,
+            party,
+            coefficients,
+        ))
     }
 }
 
@@ -161,7 +178,11 @@ impl PublicKey {
     ///
     /// # Errors
     /// A party missing or there twice.
-    pub fn join(context: &Arc<Context>, seed: Seed, shares: &[KeyShare]) -> Result<PublicKey, ProtocolError> {
+    pub fn join(
+        context: &Arc<Context>,
+        seed: Seed,
+        shares: &[KeyShare],
+    ) -> Result<PublicKey, ProtocolError> {
         let parties = shares.first().map_or(0, |share| share.party.parties);
         complete("share of a public key", parties, shares.iter().map(|share| share.party))?;
         let mut b = vec![0; context.degree() * context.moduli.len()];
@@ -226,7 +247,8 @@ impl PublicKey {
             let b = context.unpack(&mut rest, context.moduli.len())?;
             rest.is_empty().then(|| PublicKey::assemble(&context, seed, parties, b))
         };
-        let public = read().ok_or_else(|| malformed("public key", "does not hold residues of its moduli"))?;
+        let public = read()
+            .ok_or_else(|| malformed("public key", "does not hold residues of its moduli"))?;
         match public.key == message.key {
             true => Ok(public),
             false => Err(malformed("public key", "does not have the fingerprint that it claims")),
@@ -255,7 +277,9 @@ impl KeyShare {
             let b = context.unpack(&mut rest, context.moduli.len())?;
             rest.is_empty().then(|| KeyShare { context: context.clone(), party, b })
         };
-        read().ok_or_else(|| malformed("share of a public key", "does not hold residues of its moduli"))
+        read().ok_or_else(|| {
+            malformed("share of a public key", "does not hold residues of its moduli")
+        })
     }
 }
 

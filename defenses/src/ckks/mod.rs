@@ -1,9 +1,10 @@
 //! CKKS in residue number system form: approximate arithmetic on encrypted real vectors.
 //!
-//! Cheon, Kim, Kim and Song: Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017; residue number system
-//! after Cheon, Han, Kim, Kim and Song, SAC 2018; threshold keys after Mouchet, Troncoso-Pastoriza, Bossuat and Hubaux: Multiparty
-//! Homomorphic Encryption from Ring-Learning-with-Errors, PETS 2021. What the mean of a federation needs: keys, encryption, sums,
-//! scaling, decryption.
+//! Cheon, Kim, Kim and Song: Homomorphic Encryption for Arithmetic of Approximate Numbers,
+//! ASIACRYPT 2017; residue number system after Cheon, Han, Kim, Kim and Song, SAC 2018; threshold
+//! keys after Mouchet, Troncoso-Pastoriza, Bossuat and Hubaux: Multiparty Homomorphic Encryption
+//! from Ring-Learning-with-Errors, PETS 2021. What the mean of a federation needs: keys,
+//! encryption, sums, scaling, decryption.
 
 mod books;
 mod bytes;

@@ -15,7 +15,8 @@ pub(crate) struct Modulus {
 }
 
 impl Modulus {
-    /// The largest primes below `2^bits` for each of `bits`, no two alike, or `None` where there are not enough.
+    /// The largest primes below `2^bits` for each of `bits`, no two alike, or `None` where there
+    /// are not enough.
     pub(crate) fn chain(degree: usize, bits: impl Iterator<Item = u32>) -> Option<Vec<Modulus>> {
         let mut chain: Vec<Modulus> = Vec::new();
         for bits in bits {
@@ -51,7 +52,8 @@ impl Modulus {
         value.rem_euclid(i128::from(self.q)) as u64
     }
 
-    /// Residues of integers below `2^53` in magnitude, by a quotient in floating point that is off by at most one.
+    /// Residues of integers below `2^53` in magnitude, by a quotient in floating point that is off
+    /// by at most one.
     pub(crate) fn reduce_small(&self, values: &[i64], out: &mut [u64]) {
         let (q, inverse) = (self.q as i64, self.inverse);
         self.arch.dispatch(|| {
@@ -67,8 +69,9 @@ impl Modulus {
     /// `a += b`
     pub(crate) fn add(&self, a: &mut [u64], b: &[u64]) {
         let q = self.q;
-        self.arch
-            .dispatch(|| a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a + b).min((*a + b).wrapping_sub(q))));
+        self.arch.dispatch(|| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a + b).min((*a + b).wrapping_sub(q)))
+        });
     }
 
     /// `a -= b`
@@ -112,7 +115,8 @@ mod tests {
         assert_ne!(chain[2].q, chain[3].q);
     }
 
-    /// What makes `Context::new` safe: 16 primes of every size, at the degree where they are rarest.
+    /// What makes `Context::new` safe: 16 primes of every size, at the degree where they are
+    /// rarest.
     #[test]
     fn there_are_always_enough_primes() {
         for bits in 30..=60 {
@@ -142,7 +146,8 @@ mod tests {
                 for (j, y) in b.iter().enumerate() {
                     let product = modulus.mul(*x, *y);
                     let at = &mut want[(i + j) % 64];
-                    let signed = if i + j < 64 { i128::from(product) } else { -i128::from(product) };
+                    let signed =
+                        if i + j < 64 { i128::from(product) } else { -i128::from(product) };
                     *at = modulus.reduce(i128::from(*at) + signed);
                 }
             }

@@ -18,8 +18,8 @@ pub(crate) enum Origin {
 
 /// Standard deviation of a coefficient's noise in the sum of `clients` fresh ciphertexts.
 ///
-/// With `k` parties, `s` and `e` are sums of `k` ternary and of `k` Gaussian polynomials, so that `v e` and `e_1 s` have variance
-/// `2/3 N k sigma^2` each. Rounding the encoding adds 1/12.
+/// With `k` parties, `s` and `e` are sums of `k` ternary and of `k` Gaussian polynomials, so that
+/// `v e` and `e_1 s` have variance `2/3 N k sigma^2` each. Rounding the encoding adds 1/12.
 pub(crate) fn of_sum(params: &ParameterSet, clients: usize, origin: Origin) -> f64 {
     let parties = match origin {
         Origin::Secret => 0.0,
@@ -29,16 +29,19 @@ pub(crate) fn of_sum(params: &ParameterSet, clients: usize, origin: Origin) -> f
     (clients as f64 * one).sqrt()
 }
 
-/// Standard deviation of flooding noise `bits` bits above noise of deviation `sigma`; none for 0 bits.
+/// Standard deviation of flooding noise `bits` bits above noise of deviation `sigma`; none for 0
+/// bits.
 ///
-/// A Gaussian of deviation `2^bits sigma` moved by the noise it hides is within `2^-(bits + 1) sqrt(D)` of itself in total variation,
-/// for `D` coefficients together (Pinsker's inequality on `D 2^(-2 bits) / 2` nats).
+/// A Gaussian of deviation `2^bits sigma` moved by the noise it hides is within `2^-(bits + 1)
+/// sqrt(D)` of itself in total variation, for `D` coefficients together (Pinsker's inequality on `D
+/// 2^(-2 bits) / 2` nats).
 pub(crate) fn flooding(bits: u32, sigma: f64) -> f64 {
     if bits == 0 { 0.0 } else { 2f64.powi(bits as i32) * sigma }
 }
 
-/// Standard deviation, before primes are dropped, of what dropping them rounds away in the sum of `terms` polynomials: each is rounded
-/// to whole numbers at the scale that is left (variance 1/12), beside which earlier roundings vanish. Zero where none is dropped.
+/// Standard deviation, before primes are dropped, of what dropping them rounds away in the sum of
+/// `terms` polynomials: each is rounded to whole numbers at the scale that is left (variance 1/12),
+/// beside which earlier roundings vanish. Zero where none is dropped.
 pub(crate) fn dropped(params: &ParameterSet, terms: usize) -> f64 {
     let mut shift = 0;
     for bits in params.moduli()[1..].iter().rev() {
@@ -50,14 +53,15 @@ pub(crate) fn dropped(params: &ParameterSet, terms: usize) -> f64 {
     if shift == 0 { 0.0 } else { (terms as f64 / 12.0).sqrt() * 2f64.powi(shift as i32) }
 }
 
-/// Error of a value of magnitude `range` by encoding and decoding in 64-bit floating point: a rounding of `2^-53` in each of the
-/// `log2 N` stages of either transform.
+/// Error of a value of magnitude `range` by encoding and decoding in 64-bit floating point: a
+/// rounding of `2^-53` in each of the `log2 N` stages of either transform.
 pub(crate) fn transforms(params: &ParameterSet, range: f64) -> f64 {
     range * f64::from(params.degree().ilog2()) * f64::EPSILON
 }
 
-/// Largest error to expect of a decrypted value when each coefficient has noise of deviation `sigma` at scale `scale`: a slot sums
-/// `N` coefficients times roots of unity, whose real parts have mean square 1/2.
+/// Largest error to expect of a decrypted value when each coefficient has noise of deviation
+/// `sigma` at scale `scale`: a slot sums `N` coefficients times roots of unity, whose real parts
+/// have mean square 1/2.
 pub(crate) fn worst_error(params: &ParameterSet, sigma: f64, scale: f64) -> f64 {
     DEVIATIONS * sigma * (params.degree() as f64 / 2.0).sqrt() / scale
 }

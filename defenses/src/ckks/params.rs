@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use suites::SpecError;
 
-/// Most bits of the modulus (with the special prime) by ring degree, for 128, 192 and 256 bits of classical security with a
-/// ternary secret: Albrecht et al., Homomorphic Encryption Security Standard (2018), table 1.
+/// Most bits of the modulus (with the special prime) by ring degree, for 128, 192 and 256 bits of
+/// classical security with a ternary secret: Albrecht et al., Homomorphic Encryption Security
+/// Standard (2018), table 1.
 const STANDARD: [(usize, [u32; 3]); 5] = [
     (2048, [54, 37, 29]),
     (4096, [109, 75, 58]),
@@ -16,13 +17,17 @@ const STANDARD: [(usize, [u32; 3]); 5] = [
 ];
 
 /// Sets with a name: (name, set).
-const NAMED: [(&str, &str); 3] =
-    [("fedavg", "4096/50,50/90"), ("compact", "2048/54/40"), ("tenseal", "8192/60,40,40+60/40/real")];
+const NAMED: [(&str, &str); 3] = [
+    ("fedavg", "4096/50,50/90"),
+    ("compact", "2048/54/40"),
+    ("tenseal", "8192/60,40,40+60/40/real"),
+];
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Two values a slot, as real and imaginary part: `N` values a ciphertext. Sums and real factors act on both alike.
+    /// Two values a slot, as real and imaginary part: `N` values a ciphertext. Sums and real
+    /// factors act on both alike.
     Complex,
     /// One value a slot: `N/2` values a ciphertext, as TenSEAL packs.
     Real,
@@ -30,8 +35,8 @@ pub enum Packing {
 
 /// A checked CKKS parameter set with at least 128 bits of security.
 ///
-/// Written `DEGREE/MODULI[+SPECIAL]/SCALE[/real]`, all but the degree in bits, e.g. `8192/60,40,40+60/40/real`; or by name:
-/// `fedavg`, `compact`, `tenseal`.
+/// Written `DEGREE/MODULI[+SPECIAL]/SCALE[/real]`, all but the degree in bits, e.g.
+/// `8192/60,40,40+60/40/real`; or by name: `fedavg`, `compact`, `tenseal`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterSet {
     degree: usize,
@@ -42,11 +47,13 @@ pub struct ParameterSet {
 }
 
 impl ParameterSet {
-    /// A set of `degree` (a power of two, 2048 to 32768), primes of `moduli` bits each (30 to 60) for ciphertexts, a `special`
-    /// prime that only key switching uses (it counts for the security), and values scaled by `2^scale_bits`.
+    /// A set of `degree` (a power of two, 2048 to 32768), primes of `moduli` bits each (30 to 60)
+    /// for ciphertexts, a `special` prime that only key switching uses (it counts for the
+    /// security), and values scaled by `2^scale_bits`.
     ///
     /// # Errors
-    /// Numbers out of range, a scale that leaves no room for values, or a modulus too large for 128 bits of security.
+    /// Numbers out of range, a scale that leaves no room for values, or a modulus too large for 128
+    /// bits of security.
     pub fn new(
         degree: usize,
         moduli: &[u32],
@@ -60,7 +67,8 @@ impl ParameterSet {
     }
 
     fn check(&self) -> Result<(), SpecError> {
-        let refuse = |problem: String, remedy: &str| Err(SpecError::value("parameters", problem, remedy));
+        let refuse =
+            |problem: String, remedy: &str| Err(SpecError::value("parameters", problem, remedy));
         let Some((_, most)) = STANDARD.iter().find(|(degree, _)| *degree == self.degree) else {
             return refuse(
                 format!("degree {} is none of 2048 to 32768", self.degree),
@@ -68,7 +76,10 @@ impl ParameterSet {
             );
         };
         let all = || self.moduli.iter().chain(&self.special);
-        if self.moduli.is_empty() || self.moduli.len() > 16 || all().any(|bits| !(30..=60).contains(bits)) {
+        if self.moduli.is_empty()
+            || self.moduli.len() > 16
+            || all().any(|bits| !(30..=60).contains(bits))
+        {
             return refuse(
                 format!("the moduli of {self} are out of range"),
                 "write 1 to 16 primes of 30 to 60 bits",
@@ -83,7 +94,9 @@ impl ParameterSet {
             };
             return Err(SpecError::value(
                 "parameters",
-                format!("{self} has {bits} modulus bits and with them less than 128 bits of security"),
+                format!(
+                    "{self} has {bits} modulus bits and with them less than 128 bits of security"
+                ),
                 remedy,
             ));
         }
@@ -151,8 +164,10 @@ impl ParameterSet {
     /// Classical security by the standard's table: 128, 192 or 256 bits.
     pub fn security_bits(&self) -> u32 {
         let bits: u32 = self.modulus_bits() + self.special.unwrap_or(0);
-        let most =
-            STANDARD.iter().find(|(degree, _)| *degree == self.degree).map_or([0; 3], |(_, most)| *most);
+        let most = STANDARD
+            .iter()
+            .find(|(degree, _)| *degree == self.degree)
+            .map_or([0; 3], |(_, most)| *most);
         [256, 192, 128]
             .into_iter()
             .zip(most.iter().rev())
@@ -173,7 +188,8 @@ impl ParameterSet {
 }
 
 impl Default for ParameterSet {
-    /// `fedavg`: 50 + 50 modulus bits at degree 4096, scale `2^90`: room for 40 bits of flooding and for values up to 300.
+    /// `fedavg`: 50 + 50 modulus bits at degree 4096, scale `2^90`: room for 40 bits of flooding
+    /// and for values up to 300.
     fn default() -> Self {
         ParameterSet {
             degree: 4096,
@@ -213,11 +229,13 @@ impl FromStr for ParameterSet {
                 Some((moduli, special)) => (moduli, Some(special.parse().ok()?)),
                 None => (*moduli, None),
             };
-            let moduli: Option<Vec<u32>> = moduli.split(',').map(|bits| bits.parse().ok()).collect();
+            let moduli: Option<Vec<u32>> =
+                moduli.split(',').map(|bits| bits.parse().ok()).collect();
             Some((degree.parse().ok()?, moduli?, special, scale.parse().ok()?))
         };
         let Some((degree, moduli, special, scale)) = read() else {
-            let remedy = "write DEGREE/MODULI/SCALE, e.g. `4096/50,50/90`, or fedavg, compact, tenseal";
+            let remedy =
+                "write DEGREE/MODULI/SCALE, e.g. `4096/50,50/90`, or fedavg, compact, tenseal";
             return Err(SpecError::value("parameters", format!("cannot read `{text}`"), remedy));
         };
         ParameterSet::new(degree, &moduli, special, scale, packing)
@@ -252,7 +270,8 @@ mod tests {
         let said = |text: &str| text.parse::<ParameterSet>().unwrap_err().to_string();
         assert_eq!(
             said("8192/60,60,50+49/40"),
-            "parameters: 8192/60,60,50+49/40 has 219 modulus bits and with them less than 128 bits of security; \
+            "parameters: 8192/60,60,50+49/40 has 219 modulus bits and with them less than 128 \
+             bits of security; \
              use degree 16384, or at most 218 bits"
         );
         for (text, word) in [

@@ -22,7 +22,8 @@ impl Party {
 
     pub(crate) fn read(rest: &mut &[u8]) -> Option<Party> {
         let [a, b, c, d] = *take(rest, 4)? else { return None };
-        let party = Party { index: u16::from_le_bytes([a, b]), parties: u16::from_le_bytes([c, d]) };
+        let party =
+            Party { index: u16::from_le_bytes([a, b]), parties: u16::from_le_bytes([c, d]) };
         (party.index < party.parties).then_some(party)
     }
 }
@@ -42,14 +43,19 @@ pub(crate) fn complete(
     let mut seen = vec![false; usize::from(parties)];
     for party in found {
         if party.parties != parties {
-            return Err(malformed(what, format!("{party} is given where there are {parties} parties")));
+            return Err(malformed(
+                what,
+                format!("{party} is given where there are {parties} parties"),
+            ));
         }
         if std::mem::replace(&mut seen[usize::from(party.index)], true) {
             return Err(malformed(what, format!("that of party {} is given twice", party.index)));
         }
     }
     match seen.iter().position(|seen| !seen) {
-        Some(missing) => Err(malformed(what, format!("that of party {missing} of {parties} is missing"))),
+        Some(missing) => {
+            Err(malformed(what, format!("that of party {missing} of {parties} is missing")))
+        }
         None if parties == 0 => Err(malformed(what, "none is given")),
         None => Ok(()),
     }

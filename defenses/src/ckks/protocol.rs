@@ -1,4 +1,5 @@
-//! `ckks`: clients encrypt their weighted updates, the server adds ciphertexts, the holders of the key open the sum.
+//! `ckks`: clients encrypt their weighted updates, the server adds ciphertexts, the holders of the
+//! key open the sum.
 
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,12 @@ use crate::protocol::{Exposure, Federation, Protocol, ProtocolError, Round, Tran
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
     name: "ckks",
-    summary: "updates encrypted homomorphically (RNS-CKKS); the server adds ciphertexts it cannot read",
-    reference: "Cheon et al.: Homomorphic Encryption for Arithmetic of Approximate Numbers, ASIACRYPT 2017; threshold keys: \
-                Mouchet et al., PETS 2021; flooding: Li, Micciancio, Schultz and Sorrell, CRYPTO 2022",
+    summary: "updates encrypted homomorphically (RNS-CKKS); the server adds ciphertexts it cannot \
+        read",
+    reference: "Cheon et al.: Homomorphic Encryption for Arithmetic of Approximate Numbers, \
+        ASIACRYPT 2017; threshold keys: \
+                Mouchet et al., PETS 2021; flooding: Li, Micciancio, Schultz and Sorrell, CRYPTO \
+                2022",
     build: |map| Ok(Box::new(suites::params::<Ckks>("ckks", map)?)),
 };
 
@@ -43,7 +47,8 @@ pub struct Ckks {
     pub parameters: ParameterSet,
     /// Largest magnitude of an update's values.
     pub range: f64,
-    /// Bits by which the noise added to a decryption exceeds the noise that it hides; 0 for none (shared key only).
+    /// Bits by which the noise added to a decryption exceeds the noise that it hides; 0 for none
+    /// (shared key only).
     pub flooding_bits: u32,
 }
 
@@ -65,7 +70,8 @@ impl Default for Raw {
 
 impl From<Ckks> for Raw {
     fn from(ckks: Ckks) -> Raw {
-        let parameters = ckks.parameters.name().map_or_else(|| ckks.parameters.to_string(), str::to_owned);
+        let parameters =
+            ckks.parameters.name().map_or_else(|| ckks.parameters.to_string(), str::to_owned);
         Raw { key: ckks.key, parameters, range: ckks.range, flooding_bits: ckks.flooding_bits }
     }
 }
@@ -101,7 +107,8 @@ impl Default for Ckks {
 }
 
 impl Ckks {
-    /// Standard deviation of the flooding noise that each decrypting party adds, with `clients` in the sum.
+    /// Standard deviation of the flooding noise that each decrypting party adds, with `clients` in
+    /// the sum.
     pub(crate) fn flooding(&self, clients: usize) -> f64 {
         flooding(self.flooding_bits, of_sum(&self.parameters, clients, self.origin(clients)))
     }
@@ -120,7 +127,9 @@ impl Ckks {
             Holders::Threshold => (clients, dropped(&self.parameters, clients + 1)),
             Holders::Shared => (1, 0.0),
         };
-        let sigma = (sum * sum + floods as f64 * self.flooding(clients).powi(2) + rounding * rounding).sqrt();
+        let sigma =
+            (sum * sum + floods as f64 * self.flooding(clients).powi(2) + rounding * rounding)
+                .sqrt();
         worst_error(&self.parameters, sigma, self.parameters.scale())
             + transforms(&self.parameters, self.range)
     }
@@ -143,12 +152,16 @@ impl Protocol for Ckks {
         if self.parameters.scale() * self.range * 2f64.sqrt() >= WIDEST {
             let (bits, range) = (self.parameters.scale_bits(), self.range);
             let problem = format!(
-                "a scale of {bits} bits and a range of {range} need more than 126 bits a coefficient"
+                "a scale of {bits} bits and a range of {range} need more than 126 bits a \
+                 coefficient"
             );
             return Err(SpecError::value(
                 "protocol.ckks.parameters",
                 problem,
-                format!("write a scale of at most {} bits, or a smaller range", widest_scale(range)),
+                format!(
+                    "write a scale of at most {} bits, or a smaller range",
+                    widest_scale(range)
+                ),
             ));
         }
         let capacity = Context::new(&self.parameters).capacity();
@@ -163,7 +176,8 @@ impl Protocol for Ckks {
         let error = self.error(clients);
         if error > PRECISION {
             let problem = format!(
-                "{} with {} bits of flooding: a mean of {clients} clients is off by up to {error:.1e}, above {PRECISION:e}",
+                "{} with {} bits of flooding: a mean of {clients} clients is off by up to \
+                 {error:.1e}, above {PRECISION:e}",
                 self.parameters, self.flooding_bits
             );
             return Err(SpecError::value(
@@ -211,24 +225,30 @@ impl Protocol for Ckks {
         let holders = match self.key {
             Holders::Shared => "from the server, not from any client: each holds the secret key",
             Holders::Threshold => {
-                "from the server and any group short of all clients, as long as they ask for decryptions of the sum alone"
+                "from the server and any group short of all clients, as long as they ask for \
+                 decryptions of the sum alone"
             }
         };
         let flooding = match self.flooding_bits {
-            0 => "no flooding: a decryption that leaves the key's holders leaks the key (Li and Micciancio 2021)".into(),
+            0 => "no flooding: a decryption that leaves the key's holders leaks the key (Li and \
+                Micciancio 2021)"
+                .into(),
             bits => format!(
-                "{bits} bits of flooding cover the noise of a decryption, which else leaks the key (Li and Micciancio 2021)"
+                "{bits} bits of flooding cover the noise of a decryption, which else leaks the \
+                 key (Li and Micciancio 2021)"
             ),
         };
         format!(
-            "updates hidden {holders}; honest but curious parties, ring-LWE at {security} bits of security ({}); {flooding}; \
+            "updates hidden {holders}; honest but curious parties, ring-LWE at {security} bits of \
+             security ({}); {flooding}; \
              the mean itself is not protected",
             self.parameters
         )
     }
 
     fn estimate(&self, federation: &Federation) -> Option<f64> {
-        // Seconds a coefficient and prime of one client, measured on one core: encryption, the server's share, partial decryption.
+        // Seconds a coefficient and prime of one client, measured on one core: encryption, the
+        // server's share, partial decryption.
         let each = if self.key == Holders::Threshold { 1.7e-7 } else { 1.0e-7 };
         let ciphertexts = self.parameters.ciphertexts(federation.values) as f64;
         let residues = self.parameters.degree() as f64 * self.parameters.moduli().len() as f64;

@@ -1,4 +1,5 @@
-//! The ring `Z_q[X]/(X^N + 1)` with `q` a product of primes: polynomials as residues, modulus after modulus.
+//! The ring `Z_q[X]/(X^N + 1)` with `q` a product of primes: polynomials as residues, modulus after
+//! modulus.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use super::fft::Fft;
 use super::modulus::Modulus;
 use super::sample::{self, Gaussian, Seed};
 
-/// A polynomial's residues, `N` for each prime; in evaluation form (transformed) unless said otherwise.
+/// A polynomial's residues, `N` for each prime; in evaluation form (transformed) unless said
+/// otherwise.
 pub(crate) type Poly = Vec<u64>;
 
 /// A parameter set with its primes and tables; made once and shared.
@@ -29,7 +31,8 @@ impl Context {
     /// Finds the primes and builds the tables.
     ///
     /// # Panics
-    /// Never: a checked set has at most 16 primes of at least 30 bits, and there are hundreds of each size.
+    /// Never: a checked set has at most 16 primes of at least 30 bits, and there are hundreds of
+    /// each size.
     pub fn new(params: &ParameterSet) -> Arc<Context> {
         let degree = params.degree();
         let moduli = Modulus::chain(degree, params.moduli().iter().copied());
@@ -64,7 +67,10 @@ impl Context {
 
     /// Runs `f` on each prime's residues.
     pub(crate) fn each(&self, a: &mut [u64], f: impl Fn(&Modulus, &mut [u64])) {
-        self.moduli.iter().zip(a.chunks_exact_mut(self.degree())).for_each(|(modulus, a)| f(modulus, a));
+        self.moduli
+            .iter()
+            .zip(a.chunks_exact_mut(self.degree()))
+            .for_each(|(modulus, a)| f(modulus, a));
     }
 
     pub(crate) fn add(&self, a: &mut [u64], b: &[u64]) {
@@ -132,8 +138,9 @@ impl Context {
     /// Residues of wide coefficients at the first `level` primes, not transformed.
     pub(crate) fn lift_wide(&self, coefficients: &[i128], level: usize) -> Poly {
         const LIMB: u32 = 48;
-        let limb =
-            |shift: u32| -> Vec<i64> { coefficients.iter().map(|&c| low_limb(c >> shift, LIMB)).collect() };
+        let limb = |shift: u32| -> Vec<i64> {
+            coefficients.iter().map(|&c| low_limb(c >> shift, LIMB)).collect()
+        };
         let (low, middle) = (limb(0), limb(LIMB));
         let high: Vec<i64> = coefficients.iter().map(|&c| (c >> (2 * LIMB)) as i64).collect();
         let mut poly = vec![0; self.degree() * level];
@@ -190,12 +197,20 @@ impl Context {
     }
 
     /// `(poly - transform(rest)) / q`
-    fn divide(&self, poly: &mut [u64], q: u64, rest: &[i64], transform: impl Fn(&Modulus, &mut [u64])) {
+    fn divide(
+        &self,
+        poly: &mut [u64],
+        q: u64,
+        rest: &[i64],
+        transform: impl Fn(&Modulus, &mut [u64]),
+    ) {
         self.each(poly, |modulus, out| {
             let mut residues = vec![0; rest.len()];
             match q < 1 << 53 {
                 true => modulus.reduce_small(rest, &mut residues),
-                false => residues.iter_mut().zip(rest).for_each(|(out, &r)| *out = residue(r, modulus.q)),
+                false => {
+                    residues.iter_mut().zip(rest).for_each(|(out, &r)| *out = residue(r, modulus.q))
+                }
             }
             transform(modulus, &mut residues);
             modulus.sub(out, &residues);
@@ -205,7 +220,8 @@ impl Context {
 
     /// The coefficients nearest to zero of residues (not transformed), in floating point.
     ///
-    /// With digits `d_i` centred modulo `q_i`, `x = d_0 + q_0 (d_1 + q_1 (d_2 + ...))` is centred itself (Garner).
+    /// With digits `d_i` centred modulo `q_i`, `x = d_0 + q_0 (d_1 + q_1 (d_2 + ...))` is centred
+    /// itself (Garner).
     pub(crate) fn compose(&self, poly: &[u64]) -> Vec<f64> {
         let n = self.degree();
         let level = self.level(poly);
@@ -224,7 +240,9 @@ impl Context {
         }
         let mut out = vec![0.0; n];
         for (digit, modulus) in digits.iter().zip(level).rev() {
-            out.iter_mut().zip(digit).for_each(|(out, d)| *out = *out * modulus.q as f64 + *d as f64);
+            out.iter_mut()
+                .zip(digit)
+                .for_each(|(out, d)| *out = *out * modulus.q as f64 + *d as f64);
         }
         out
     }
@@ -246,7 +264,8 @@ fn low_limb(value: i128, bits: u32) -> i64 {
 mod tests {
     use super::*;
 
-    /// Dropping a prime divides by it and rounds, whatever the sizes of the primes; also in evaluation form.
+    /// Dropping a prime divides by it and rounds, whatever the sizes of the primes; also in
+    /// evaluation form.
     #[test]
     fn dropping_a_prime_divides() {
         for set in ["4096/30,31/20", "4096/40,60/60", "4096/59,50/60"] {

@@ -1,5 +1,5 @@
-//! One round, ciphertext by ciphertext: every client's is made, sent, added and dropped, then the sum is opened, so that memory
-//! does not grow with clients or values.
+//! One round, ciphertext by ciphertext: every client's is made, sent, added and dropped, then the
+//! sum is opened, so that memory does not grow with clients or values.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,8 @@ use crate::protocol::{ProtocolError, Round, Transcript, Wire};
 enum Keys {
     /// One secret key, at every client.
     Shared(SecretKey),
-    /// A share at each client, the joint public key, and the clients' group key for masking the opened sum.
+    /// A share at each client, the joint public key, and the clients' group key for masking the
+    /// opened sum.
     Threshold { shares: Vec<SecretKey>, public: PublicKey, group: Seed },
 }
 
@@ -93,7 +94,8 @@ impl<'a> Exchange<'a> {
         let mut sum: Option<Ciphertext> = None;
         for client in 0..self.round.updates.len() {
             let factor = self.round.weights[client] as f64 / total;
-            let bytes = self.encrypt(client, &self.round.updates[client][values.clone()], factor)?;
+            let bytes =
+                self.encrypt(client, &self.round.updates[client][values.clone()], factor)?;
             self.books.up[client] += bytes.len() as u64;
             if client == self.round.watched {
                 self.watch(&bytes, factor)?;
@@ -111,7 +113,12 @@ impl<'a> Exchange<'a> {
         sum.ok_or_else(|| super::bytes::malformed("round", "has no clients"))
     }
 
-    fn encrypt(&mut self, client: usize, values: &[f32], factor: f64) -> Result<Vec<u8>, ProtocolError> {
+    fn encrypt(
+        &mut self,
+        client: usize,
+        values: &[f32],
+        factor: f64,
+    ) -> Result<Vec<u8>, ProtocolError> {
         let rng = &mut self.encryption[client];
         timed(&mut self.books.encrypt, || {
             let values: Vec<f64> = values.iter().map(|&v| f64::from(v) * factor).collect();
@@ -123,7 +130,8 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// Keeps what the server holds of the watched client, and what a colluder with the key reads of it.
+    /// Keeps what the server holds of the watched client, and what a colluder with the key reads of
+    /// it.
     fn watch(&mut self, bytes: &[u8], factor: f64) -> Result<(), ProtocolError> {
         let shown = Ciphertext::of_c0(&self.context, bytes);
         keep(&mut self.books.upload, shown, 8 * self.round.updates[self.round.watched].len());
@@ -151,7 +159,8 @@ impl<'a> Exchange<'a> {
         values
     }
 
-    /// Every client sends its partial decryption, the first one masked; the server adds them up; the clients take off the mask.
+    /// Every client sends its partial decryption, the first one masked; the server adds them up;
+    /// the clients take off the mask.
     fn open_together(&mut self, sum: &Ciphertext, index: u64) -> Result<Vec<f64>, ProtocolError> {
         let Keys::Threshold { shares, group, .. } = &self.keys else { return Ok(Vec::new()) };
         let (context, books) = (&self.context, &mut self.books);
@@ -159,7 +168,8 @@ impl<'a> Exchange<'a> {
         let mut partials = Vec::with_capacity(shares.len());
         for (client, (share, rng)) in shares.iter().zip(&mut self.flooding).enumerate() {
             let bytes = timed(&mut books.decrypt, || {
-                let mut partial = share.partial(&Half::from_bytes(context, &half)?, self.sigma, rng)?;
+                let mut partial =
+                    share.partial(&Half::from_bytes(context, &half)?, self.sigma, rng)?;
                 if client == 0 {
                     partial.mask(group, index);
                 }
@@ -169,7 +179,8 @@ impl<'a> Exchange<'a> {
             books.up[client] += bytes.len() as u64;
             partials.push(timed(&mut books.aggregate, || Partial::from_bytes(context, &bytes))?);
         }
-        let result = timed(&mut books.aggregate, || sum.combine(&partials).map(|sum| sum.to_bytes()))?;
+        let result =
+            timed(&mut books.aggregate, || sum.combine(&partials).map(|sum| sum.to_bytes()))?;
         books.down.iter_mut().for_each(|down| *down += result.len() as u64);
         let mut seconds = 0.0;
         let values = timed(&mut seconds, || {
@@ -204,7 +215,8 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// The first client makes the key pair, publishes the public key and passes the secret one to the others over their own channels.
+/// The first client makes the key pair, publishes the public key and passes the secret one to the
+/// others over their own channels.
 fn share_one_key(
     context: &Arc<Context>,
     clients: usize,
@@ -221,7 +233,8 @@ fn share_one_key(
     Ok(Keys::Shared(received))
 }
 
-/// Each client makes its share; the server adds up the public parts. The clients agree on a group key that the server lacks.
+/// Each client makes its share; the server adds up the public parts. The clients agree on a group
+/// key that the server lacks.
 fn join_shares(
     context: &Arc<Context>,
     clients: usize,

@@ -1,7 +1,8 @@
-//! Everything random in the ring: uniform residues, ternary secrets, Gaussian errors, flooding noise.
+//! Everything random in the ring: uniform residues, ternary secrets, Gaussian errors, flooding
+//! noise.
 //!
-//! No sampler rejects, so the words drawn never depend on the values: two ends that expand one seed stay in step, and timing says
-//! nothing of a secret.
+//! No sampler rejects, so the words drawn never depend on the values: two ends that expand one seed
+//! stay in step, and timing says nothing of a secret.
 
 use libm::{cos, exp, log, sin, sqrt};
 use pulp::{Arch, Simd, WithSimd};
@@ -54,8 +55,8 @@ pub(crate) fn ternary(rng: &mut impl RngCore, len: usize) -> Zeroizing<Vec<i64>>
     Zeroizing::new(words.iter().map(|&word| ((u128::from(word) * 3) >> 64) as i64 - 1).collect())
 }
 
-/// Errors from the discrete Gaussian of standard deviation [`SIGMA`], clipped at 19, by comparing each word with the whole
-/// cumulative table.
+/// Errors from the discrete Gaussian of standard deviation [`SIGMA`], clipped at 19, by comparing
+/// each word with the whole cumulative table.
 pub(crate) struct Gaussian {
     /// `2^63 P(|X| >= k)` for k = 1, 2, ...
     tail: [u64; CLIP],
@@ -88,7 +89,8 @@ impl Gaussian {
 /// Words looked up side by side.
 const LANES: usize = 8;
 
-/// Looks words up in the table; a type rather than a closure, so that it is compiled for the processor found at run time.
+/// Looks words up in the table; a type rather than a closure, so that it is compiled for the
+/// processor found at run time.
 struct Lookup<'a> {
     tail: &'a [u64; CLIP],
     words: &'a [u64],
@@ -118,8 +120,8 @@ impl WithSimd for Lookup<'_> {
 
 /// Flooding noise: integers of standard deviation `sigma` (at most `2^110`).
 ///
-/// A Gaussian to 48 bits times a power of two, filled up with uniform low bits; without these the sum would show the low bits of
-/// what it is to hide.
+/// A Gaussian to 48 bits times a power of two, filled up with uniform low bits; without these the
+/// sum would show the low bits of what it is to hide.
 pub(crate) fn flood(rng: &mut impl RngCore, sigma: f64, len: usize) -> Vec<i128> {
     let shift = (libm::log2(sigma.max(1.0)) as u32).saturating_sub(48);
     let step = sigma / 2f64.powi(shift as i32);

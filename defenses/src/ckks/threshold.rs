@@ -1,4 +1,5 @@
-//! Decryption by all parties together: each multiplies by its share of the secret and floods the product; the sum opens.
+//! Decryption by all parties together: each multiplies by its share of the secret and floods the
+//! product; the sum opens.
 
 use std::sync::Arc;
 
@@ -26,13 +27,15 @@ pub struct Half {
     len: usize,
 }
 
-/// One party's `c1 s_i + flooding`, rounded to the primes that precision needs; coefficients, not transformed.
+/// One party's `c1 s_i + flooding`, rounded to the primes that precision needs; coefficients, not
+/// transformed.
 pub struct Partial {
     party: Party,
     sum: Opened,
 }
 
-/// The sum of all partial decryptions and `c0`: scaled values with noise, perhaps still under a mask.
+/// The sum of all partial decryptions and `c0`: scaled values with noise, perhaps still under a
+/// mask.
 pub struct Opened {
     context: Arc<Context>,
     key: Fingerprint,
@@ -42,7 +45,8 @@ pub struct Opened {
 }
 
 impl Context {
-    /// Drops primes as long as enough of the scale remains: what they carried was flooding noise. Returns the scale that is left.
+    /// Drops primes as long as enough of the scale remains: what they carried was flooding noise.
+    /// Returns the scale that is left.
     fn shorten(&self, poly: &mut Poly, mut scale: f64) -> f64 {
         while let [.., last] = self.level(poly)
             && self.level(poly).len() > 1
@@ -72,7 +76,8 @@ impl Ciphertext {
         let mut poly = self.c0.clone();
         self.context.inverse(&mut poly);
         let scale = self.context.shorten(&mut poly, self.scale);
-        let mut sum = Opened { context: self.context.clone(), key: self.key, poly, scale, len: self.len };
+        let mut sum =
+            Opened { context: self.context.clone(), key: self.key, poly, scale, len: self.len };
         for partial in partials {
             let part = &partial.sum;
             if part.key != sum.key || part.poly.len() != sum.poly.len() || part.scale != sum.scale {
@@ -103,11 +108,17 @@ impl Half {
 }
 
 impl SecretKey {
-    /// This party's part of a decryption, flooded with Gaussian noise of standard deviation `sigma` a coefficient.
+    /// This party's part of a decryption, flooded with Gaussian noise of standard deviation `sigma`
+    /// a coefficient.
     ///
     /// # Errors
     /// A ciphertext under another key.
-    pub fn partial(&self, half: &Half, sigma: f64, rng: &mut impl RngCore) -> Result<Partial, ProtocolError> {
+    pub fn partial(
+        &self,
+        half: &Half,
+        sigma: f64,
+        rng: &mut impl RngCore,
+    ) -> Result<Partial, ProtocolError> {
         self.matches(half.key)?;
         let context = self.context.clone();
         let mut poly = vec![0; half.c1.len()];
@@ -117,13 +128,16 @@ impl SecretKey {
         let level = context.level(&poly).len();
         context.add(&mut poly, &context.lift_wide(&noise, level));
         let scale = context.shorten(&mut poly, half.scale);
-        Ok(Partial { party: self.party, sum: Opened { context, key: self.key, poly, scale, len: half.len } })
+        Ok(Partial {
+            party: self.party,
+            sum: Opened { context, key: self.key, poly, scale, len: half.len },
+        })
     }
 }
 
 impl Partial {
-    /// Adds the mask of message `index` under a key that the parties share, so that who adds up the parts does not read the sum.
-    /// One party masks, once per message.
+    /// Adds the mask of message `index` under a key that the parties share, so that who adds up the
+    /// parts does not read the sum. One party masks, once per message.
     pub fn mask(&mut self, key: &Seed, index: u64) {
         let mask = self.sum.mask_of(key, index);
         self.sum.context.add(&mut self.sum.poly, &mask);

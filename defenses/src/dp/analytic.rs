@@ -1,8 +1,10 @@
-//! The analytic Gaussian mechanism (Balle and Wang 2018): the smallest sigma for one release, valid at every epsilon.
+//! The analytic Gaussian mechanism (Balle and Wang 2018): the smallest sigma for one release, valid
+//! at every epsilon.
 
 pub use super::accountant::gaussian::{delta, sigma};
 
-/// The epsilon of a release calibrated for `(epsilon, target)` when an input is replaced by another: at twice the sensitivity.
+/// The epsilon of a release calibrated for `(epsilon, target)` when an input is replaced by
+/// another: at twice the sensitivity.
 ///
 /// More than twice `epsilon`, since delta stays the same.
 pub fn replaced(epsilon: f64, target: f64) -> f64 {
@@ -22,7 +24,8 @@ pub fn replaced(epsilon: f64, target: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Values of Balle and Wang's own code and of dp-accounting, sensitivity 1 (tests/golden/gauss_golden.csv).
+    /// Values of Balle and Wang's own code and of dp-accounting, sensitivity 1
+    /// (tests/golden/gauss_golden.csv).
     #[test]
     fn agrees_with_the_authors_code() {
         let golden = include_str!("../../tests/golden/gauss_golden.csv");

@@ -61,10 +61,12 @@ impl fmt::Display for Budget {
             Neighbouring::AddRemove => "added or removed",
             Neighbouring::ZeroOut => "present or replaced by a zero update",
         };
-        let by: Vec<String> = self.accountants.iter().map(|(name, e)| format!("{name} {e:.4}")).collect();
+        let by: Vec<String> =
+            self.accountants.iter().map(|(name, e)| format!("{name} {e:.4}")).collect();
         write!(
             f,
-            "({:.4}, {})-DP over {} release(s) at sampling rate {:.4}, against {}; unit: {unit}, neighbouring: {neighbouring}; epsilon by {}",
+            "({:.4}, {})-DP over {} release(s) at sampling rate {:.4}, against {}; unit: {unit}, \
+             neighbouring: {neighbouring}; epsilon by {}",
             self.epsilon,
             if self.delta == 0.0 { "0".to_string() } else { format!("{:e}", self.delta) },
             self.steps,
@@ -73,7 +75,9 @@ impl fmt::Display for Budget {
             by.join(", ")
         )?;
         match self.replaced {
-            Some(epsilon) => write!(f, "; replaced by another: epsilon {epsilon:.4} at the same delta"),
+            Some(epsilon) => {
+                write!(f, "; replaced by another: epsilon {epsilon:.4} at the same delta")
+            }
             None => Ok(()),
         }
     }

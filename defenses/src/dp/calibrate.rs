@@ -5,7 +5,9 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use suites::SpecError;
 
-use super::accountant::{self, Phase, by_rdp, check_delta, check_sampling, gaussian, positive, prv};
+use super::accountant::{
+    self, Phase, by_rdp, check_delta, check_sampling, gaussian, positive, prv,
+};
 
 /// How close below its target epsilon must come.
 const TIGHTNESS: f64 = 5e-4;
@@ -16,12 +18,13 @@ const TOO_LITTLE: &str = "ask for less: so little noise protects nobody";
 
 static KNOWN: LazyLock<Mutex<HashMap<[u64; 4], f64>>> = LazyLock::new(Mutex::default);
 
-/// The smallest noise multiplier with which `steps` releases at sampling rate `rate` are `(epsilon, delta)`-DP by
-/// [`accountant::epsilon`]: put back in, it gives at most `epsilon`, and less by at most 0.05 %. Answers are remembered.
+/// The smallest noise multiplier with which `steps` releases at sampling rate `rate` are `(epsilon,
+/// delta)`-DP by [`accountant::epsilon`]: put back in, it gives at most `epsilon`, and less by at
+/// most 0.05 %. Answers are remembered.
 ///
 /// # Errors
-/// `epsilon` not above 0, `delta` outside (0, 1), `rate` outside (0, 1], no `steps`, or a target outside what noise multipliers from 0.001 to
-/// 1e9 give.
+/// `epsilon` not above 0, `delta` outside (0, 1), `rate` outside (0, 1], no `steps`, or a target
+/// outside what noise multipliers from 0.001 to 1e9 give.
 pub fn noise_multiplier(epsilon: f64, delta: f64, rate: f64, steps: u64) -> Result<f64, SpecError> {
     positive("epsilon", epsilon)?;
     check_delta(delta)?;
@@ -36,10 +39,12 @@ pub fn noise_multiplier(epsilon: f64, delta: f64, rate: f64, steps: u64) -> Resu
     Ok(sigma)
 }
 
-/// The classical noise `sqrt(2 ln(1.25/delta))/epsilon` of one Gaussian release of sensitivity 1 (Dwork and Roth 2014, theorem A.1).
+/// The classical noise `sqrt(2 ln(1.25/delta))/epsilon` of one Gaussian release of sensitivity 1
+/// (Dwork and Roth 2014, theorem A.1).
 ///
 /// # Errors
-/// `epsilon` above 1, where the theorem does not hold and the noise can be too small; otherwise out of range.
+/// `epsilon` above 1, where the theorem does not hold and the noise can be too small; otherwise out
+/// of range.
 pub fn classical(epsilon: f64, delta: f64) -> Result<f64, SpecError> {
     positive("epsilon", epsilon)?;
     check_delta(delta)?;
@@ -47,7 +52,8 @@ pub fn classical(epsilon: f64, delta: f64) -> Result<f64, SpecError> {
         return Err(SpecError::value(
             "epsilon",
             format!(
-                "is {epsilon}, and the classical Gaussian calibration is proved for epsilon up to 1 only (above, its noise can be too small)"
+                "is {epsilon}, and the classical Gaussian calibration is proved for epsilon up to \
+                 1 only (above, its noise can be too small)"
             ),
             "use the analytic calibration, which holds at every epsilon",
         ));
@@ -67,7 +73,8 @@ impl Search {
         [Phase { noise_multiplier: sigma, rate: self.rate, steps: self.steps }]
     }
 
-    /// Logarithm of the best epsilon over the target: an upper bound, hence at most 0 only where the target is met.
+    /// Logarithm of the best epsilon over the target: an upper bound, hence at most 0 only where
+    /// the target is met.
     fn excess(&self, sigma: f64) -> f64 {
         (accountant::answer(&self.phases(sigma), self.delta, prv::COARSE).best / self.epsilon)
             .max(1e-300)
@@ -78,7 +85,8 @@ impl Search {
         by_rdp(&self.phases(sigma), self.delta).0 <= self.epsilon
     }
 
-    /// Gaussians compose to one: closed form, then up by the last digits until the accountant agrees.
+    /// Gaussians compose to one: closed form, then up by the last digits until the accountant
+    /// agrees.
     fn unsampled(&self) -> Result<f64, SpecError> {
         let sigma = gaussian::sigma(self.epsilon, self.delta) * (self.steps as f64).sqrt();
         match sigma >= RANGE.0 {
@@ -94,7 +102,8 @@ impl Search {
         self.raised(self.refined(sigma, slope)?, 1e-6)
     }
 
-    /// The Illinois rule on `log epsilon` against `log sigma`; a noise multiplier that about meets the target, and the mean slope.
+    /// The Illinois rule on `log epsilon` against `log sigma`; a noise multiplier that about meets
+    /// the target, and the mean slope.
     fn close_in(&self, mut low: f64, mut high: f64) -> (f64, f64) {
         let (below, mut above) = (self.excess(low), self.excess(high));
         let slope = (below - above) / (low / high).ln();
@@ -148,7 +157,8 @@ impl Search {
         Ok(sigma)
     }
 
-    /// Noise multipliers of which the first misses the target and the second meets it, starting from where Renyi DP meets it.
+    /// Noise multipliers of which the first misses the target and the second meets it, starting
+    /// from where Renyi DP meets it.
     fn bracket(&self) -> Result<(f64, f64), SpecError> {
         let mut high: f64 = 1.0;
         while !self.met_by_rdp(high) && high < 1e4 {
@@ -194,7 +204,10 @@ mod tests {
                 let sigma = noise_multiplier(epsilon, 1e-5, rate, steps).unwrap();
                 let found = accountant::epsilon(sigma, rate, steps, 1e-5).unwrap().best;
                 let part = found / epsilon;
-                assert!(part <= 1.0 && part > 0.999, "{epsilon} {rate} {steps}: {sigma} gives {found}");
+                assert!(
+                    part <= 1.0 && part > 0.999,
+                    "{epsilon} {rate} {steps}: {sigma} gives {found}"
+                );
             }
         }
     }
@@ -209,7 +222,9 @@ mod tests {
 
     #[test]
     fn the_classical_calibration_is_refused_above_one() {
-        for (epsilon, delta, expected) in [(0.5, 1e-5, 9.689610525210778), (1.0, 1e-5, 4.844805262605389)] {
+        for (epsilon, delta, expected) in
+            [(0.5, 1e-5, 9.689610525210778), (1.0, 1e-5, 4.844805262605389)]
+        {
             assert!((classical(epsilon, delta).unwrap() / expected - 1.0).abs() < 1e-12);
             assert!(classical(epsilon, delta).unwrap() > gaussian::sigma(epsilon, delta));
         }

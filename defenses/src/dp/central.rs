@@ -1,4 +1,5 @@
-//! `dp-central`: clients clip, a trusted server adds noise once to the mean (DP-FedAvg), optionally with an adaptive clipping norm.
+//! `dp-central`: clients clip, a trusted server adds noise once to the mean (DP-FedAvg), optionally
+//! with an adaptive clipping norm.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +17,10 @@ use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "dp-central",
-    summary: "clients clip to `clip`, the trusted server adds Gaussian noise once to the mean for `epsilon` over all rounds; `adaptive` clipping by quantile",
-    reference: "McMahan et al.: Learning Differentially Private Recurrent Language Models, ICLR 2018; Andrew et al.: Differentially Private Learning with Adaptive Clipping, NeurIPS 2021",
+    summary: "clients clip to `clip`, the trusted server adds Gaussian noise once to the mean for \
+        `epsilon` over all rounds; `adaptive` clipping by quantile",
+    reference: "McMahan et al.: Learning Differentially Private Recurrent Language Models, ICLR \
+        2018; Andrew et al.: Differentially Private Learning with Adaptive Clipping, NeurIPS 2021",
     build: |map| {
         let setting: Central = suites::params("dp-central", map)?;
         setting.check()?;
@@ -41,8 +44,8 @@ pub struct Central {
     pub quantile: f64,
     /// Step size of its geometric update, above 0.
     pub clip_lr: f64,
-    /// Standard deviation of the noise on the number of unclipped clients; `None` for a twentieth of the clients, and at least 1
-    /// (the paper's choice for large cohorts).
+    /// Standard deviation of the noise on the number of unclipped clients; `None` for a twentieth
+    /// of the clients, and at least 1 (the paper's choice for large cohorts).
     pub count_noise: Option<f64>,
 }
 
@@ -72,7 +75,8 @@ impl Central {
         common::positive("dp-central", "clip_lr", self.clip_lr)?;
         common::probability("dp-central", "delta", self.delta)?;
         common::probability("dp-central", "quantile", self.quantile)?;
-        self.count_noise.map_or(Ok(()), |sigma| common::positive("dp-central", "count_noise", sigma))
+        self.count_noise
+            .map_or(Ok(()), |sigma| common::positive("dp-central", "count_noise", sigma))
     }
 
     /// Noise multiplier of one round whose composition over all rounds meets the budget.
@@ -89,24 +93,29 @@ impl Central {
         Ok(analytic::sigma(self.epsilon, self.delta) * (rounds as f64).sqrt())
     }
 
-    /// What the sum is divided by: the clients in it, a public number; under Poisson sampling, where that number is itself private, the
-    /// expected one.
+    /// What the sum is divided by: the clients in it, a public number; under Poisson sampling,
+    /// where that number is itself private, the expected one.
     fn divisor(turn: &Turn) -> f64 {
-        let clients =
-            if turn.deployment.client_rate < 1.0 { turn.deployment.clients } else { turn.contributors };
+        let clients = if turn.deployment.client_rate < 1.0 {
+            turn.deployment.clients
+        } else {
+            turn.contributors
+        };
         clients.max(1) as f64
     }
 
-    /// Noise multipliers `(updates, count)` that together cost what `z` alone would: `z_u = (z^-2 - s^-2)^(-1/2)` where `s` is the standard
-    /// deviation on the count. A zero update counts as within the norm, so that the count's sensitivity is 1 (1/2 in Andrew et al. 2021,
-    /// theorem 1, where a client that is away adds nothing).
+    /// Noise multipliers `(updates, count)` that together cost what `z` alone would: `z_u = (z^-2 -
+    /// s^-2)^(-1/2)` where `s` is the standard deviation on the count. A zero update counts as
+    /// within the norm, so that the count's sensitivity is 1 (1/2 in Andrew et al. 2021, theorem 1,
+    /// where a client that is away adds nothing).
     fn split(&self, z: f64, clients: usize) -> Result<(f64, f64), DefenseError> {
         let count = self.count_noise.unwrap_or((clients as f64 / 20.0).max(1.0));
         let left = z.powi(-2) - count.powi(-2);
         match left > 0.0 {
             true => Ok((left.powf(-0.5), count)),
             false => Err(DefenseError::Unfit(format!(
-                "dp-central: the noise on the count (count_noise = {count:.3}) spends more than epsilon = {}; write a count_noise above {:.3}",
+                "dp-central: the noise on the count (count_noise = {count:.3}) spends more than \
+                 epsilon = {}; write a count_noise above {:.3}",
                 self.epsilon, z
             ))),
         }
@@ -116,7 +125,8 @@ impl Central {
         turn.memory.get(CLIP).copied().unwrap_or(self.clip)
     }
 
-    /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of clients within it.
+    /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of
+    /// clients within it.
     fn adapt(&self, turn: &mut Turn, count_noise: f64) {
         let within = turn.memory.remove(WITHIN).unwrap_or(0.0).min(turn.contributors as f64);
         let draw: f64 = turn.rngs.first_mut().map_or(0.0, |rng| StandardNormal.sample(rng));
@@ -131,7 +141,8 @@ impl Defense for Central {
         let clip = self.clip_now(turn);
         let clipped = common::clip(&update, Norm::L2, clip)?;
         let within = clipped.norm.le(clip).sum(Kind::Double).double_value(&[]);
-        // Clients of one round may come one after another; the server takes the count and begins anew.
+        // Clients of one round may come one after another; the server takes the count and begins
+        // anew.
         *turn.memory.entry(WITHIN.into()).or_default() += within;
         let values = BTreeMap::from([
             ("clip".to_string(), clip),
@@ -149,9 +160,11 @@ impl Defense for Central {
             self.adapt(turn, count);
             z = updates;
         }
-        // The sum has sensitivity `clip`; the mean divides noise and sensitivity by the same number.
+        // The sum has sensitivity `clip`; the mean divides noise and sensitivity by the same
+        // number.
         let (sigma, weight) = (z * clip / divisor, turn.contributors as f64 / divisor);
-        let noised = common::map_trainable(&mean, |t| t * weight + common::normal(t, turn.rngs) * sigma);
+        let noised =
+            common::map_trainable(&mean, |t| t * weight + common::normal(t, turn.rngs) * sigma);
         let noise = sigma * (mean.layout().trainable_len() as f64).sqrt();
         let values = BTreeMap::from([
             ("sigma".to_string(), sigma),
@@ -207,7 +220,10 @@ impl Defense for Central {
             rate,
             replaced: (!sampled).then(|| analytic::replaced(self.epsilon, self.delta)),
             against: match sampled {
-                true => "whoever sees only the released models and not who was drawn; the server itself is trusted",
+                true => {
+                    "whoever sees only the released models and not who was drawn; the server \
+                    itself is trusted"
+                }
                 false => "whoever sees only the released models; the server itself is trusted",
             }
             .into(),
@@ -218,7 +234,9 @@ impl Defense for Central {
         let (multiplier, rate) = (self.multiplier(deployment)?, deployment.client_rate.min(1.0));
         Ok(Some(match rounds {
             0 => 0.0,
-            n => accountant::epsilon(multiplier, rate, n as u64, self.delta)?.best.min(self.epsilon),
+            n => {
+                accountant::epsilon(multiplier, rate, n as u64, self.delta)?.best.min(self.epsilon)
+            }
         }))
     }
 

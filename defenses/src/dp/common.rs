@@ -1,4 +1,5 @@
-//! What the mechanisms share: checks of their parameters, clipping, and noise from each client's own stream.
+//! What the mechanisms share: checks of their parameters, clipping, and noise from each client's
+//! own stream.
 
 use learning::{Params, noise};
 use rand::Rng;
@@ -19,7 +20,8 @@ pub enum Norm {
 
 /// Updates after clipping.
 pub struct Clipped {
-    /// `[T, ...]`, each of norm at most `clip`; buffers are zero, for running statistics would leave unprotected.
+    /// `[T, ...]`, each of norm at most `clip`; buffers are zero, for running statistics would
+    /// leave unprotected.
     pub update: Params,
     /// `min(1, clip / norm)`, `[T]`.
     pub factor: Tensor,

@@ -1,4 +1,5 @@
-//! `dp-distributed`: every client adds a share of discrete noise on the integers that secure aggregation sums.
+//! `dp-distributed`: every client adds a share of discrete noise on the integers that secure
+//! aggregation sums.
 
 mod rotation;
 mod sampler;
@@ -20,8 +21,10 @@ use crate::{Defense, DefenseError, Deployment, Released, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "dp-distributed",
-    summary: "clients clip, rotate, round to integers and each add a share of discrete Gaussian (or Skellam) noise; only the sum is private",
-    reference: "Kairouz, Liu, Steinke: The Distributed Discrete Gaussian Mechanism, ICML 2021; Agarwal, Kairouz, Liu: The Skellam Mechanism, NeurIPS 2021",
+    summary: "clients clip, rotate, round to integers and each add a share of discrete Gaussian \
+        (or Skellam) noise; only the sum is private",
+    reference: "Kairouz, Liu, Steinke: The Distributed Discrete Gaussian Mechanism, ICML 2021; \
+        Agarwal, Kairouz, Liu: The Skellam Mechanism, NeurIPS 2021",
     build: |map| {
         let setting: Distributed = suites::params("dp-distributed", map)?;
         setting.check()?;
@@ -51,9 +54,11 @@ pub struct Distributed {
     pub clip: f64,
     /// Distribution of the noise.
     pub mechanism: Mechanism,
-    /// Step of the integer grid as a share of `clip / sqrt(d)` (rounded down to a power of two), in (0, 1].
+    /// Step of the integer grid as a share of `clip / sqrt(d)` (rounded down to a power of two), in
+    /// (0, 1].
     pub rounding: f64,
-    /// Clients that may drop out or collude before the guarantee weakens: the others' shares suffice.
+    /// Clients that may drop out or collude before the guarantee weakens: the others' shares
+    /// suffice.
     pub tolerate: usize,
 }
 
@@ -70,7 +75,8 @@ impl Default for Distributed {
     }
 }
 
-/// Bias of conditional rounding: a client redraws while its rounded norm exceeds a bound that holds with probability `1 - BETA`.
+/// Bias of conditional rounding: a client redraws while its rounded norm exceeds a bound that holds
+/// with probability `1 - BETA`.
 const BETA: f64 = 0.6065306597126334; // exp(-1/2), as in both papers' experiments
 
 /// 32-bit floats hold every integer below this.
@@ -107,7 +113,8 @@ impl Distributed {
         match deployment.clients.checked_sub(self.tolerate) {
             Some(n) if n > 0 => Ok(n),
             _ => Err(DefenseError::Unfit(format!(
-                "dp-distributed: tolerate = {} leaves none of {} clients to add noise; write a smaller number",
+                "dp-distributed: tolerate = {} leaves none of {} clients to add noise; write a \
+                 smaller number",
                 self.tolerate, deployment.clients
             ))),
         }
@@ -120,14 +127,20 @@ impl Distributed {
         let rounds = deployment.rounds.max(1) as u64;
         // Larger noise, smaller epsilon: bracket, then halve on a logarithmic scale.
         // A share too small for any guarantee is an infinite epsilon, not an error.
-        let spent = |sigma: f64| self.epsilon_at(sigma, l2, dim, clients, rounds).unwrap_or(f64::INFINITY);
+        let spent =
+            |sigma: f64| self.epsilon_at(sigma, l2, dim, clients, rounds).unwrap_or(f64::INFINITY);
         let (mut low, mut high) = (1e-3 * l2, l2);
         while spent(high) > self.epsilon {
             high *= 2.0;
             if !high.is_finite() {
-                return Err(self.epsilon_at(l2, l2, dim, clients, rounds).err().unwrap_or_else(|| {
-                    DefenseError::Unfit(format!("dp-distributed: no noise meets epsilon = {}", self.epsilon))
-                }));
+                return Err(self.epsilon_at(l2, l2, dim, clients, rounds).err().unwrap_or_else(
+                    || {
+                        DefenseError::Unfit(format!(
+                            "dp-distributed: no noise meets epsilon = {}",
+                            self.epsilon
+                        ))
+                    },
+                ));
             }
         }
         while high / low > 1.0 + 1e-6 {
@@ -137,7 +150,8 @@ impl Distributed {
         Ok(Scales { step, l2, sigma: high })
     }
 
-    /// Epsilon of `rounds` sums in which each of `clients` adds noise of standard deviation `sigma` (in grid steps).
+    /// Epsilon of `rounds` sums in which each of `clients` adds noise of standard deviation `sigma`
+    /// (in grid steps).
     fn epsilon_at(
         &self,
         sigma: f64,
@@ -165,7 +179,12 @@ impl Distributed {
     }
 
     /// One client's integers: rounded at random until their norm is within the bound, and noised.
-    fn integers(&self, row: &Tensor, scales: &Scales, rng: &mut ChaCha12Rng) -> Result<Tensor, DefenseError> {
+    fn integers(
+        &self,
+        row: &Tensor,
+        scales: &Scales,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<Tensor, DefenseError> {
         let scaled = row / scales.step;
         let rounded = loop {
             let draw = noise::uniform(rng, &row.size(), 0.0, 1.0).to_device(row.device());
@@ -186,11 +205,13 @@ impl Distributed {
                 .map(|k| k as f32)
                 .collect(),
         };
-        let noised = rounded + Tensor::from_slice(&share).reshape(row.size()).to_device(row.device());
+        let noised =
+            rounded + Tensor::from_slice(&share).reshape(row.size()).to_device(row.device());
         match noised.abs().max().double_value(&[]) < EXACT {
             true => Ok(noised),
             false => Err(DefenseError::Unfit(format!(
-                "dp-distributed: noise of {:.3e} grid steps leaves the 24 bits of an exact integer; raise `rounding` or `epsilon`",
+                "dp-distributed: noise of {:.3e} grid steps leaves the 24 bits of an exact \
+                 integer; raise `rounding` or `epsilon`",
                 scales.sigma
             ))),
         }
@@ -273,7 +294,8 @@ impl Defense for Distributed {
             rate: 1.0,
             replaced: None,
             against: format!(
-                "everyone who sees only the sum, the server included, while at most {} client(s) drop out or collude",
+                "everyone who sees only the sum, the server included, while at most {} client(s) \
+                 drop out or collude",
                 self.tolerate
             ),
         }))

@@ -14,8 +14,10 @@ use crate::{Defense, DefenseError, Deployment, Released, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "dp-local",
-    summary: "each client clips its update to norm `clip` and adds Gaussian (or Laplace) noise for `epsilon` over all rounds",
-    reference: "Balle, Wang: Improving the Gaussian Mechanism for Differential Privacy, ICML 2018; Dwork, McSherry, Nissim, Smith, TCC 2006 (Laplace)",
+    summary: "each client clips its update to norm `clip` and adds Gaussian (or Laplace) noise \
+        for `epsilon` over all rounds",
+    reference: "Balle, Wang: Improving the Gaussian Mechanism for Differential Privacy, ICML \
+        2018; Dwork, McSherry, Nissim, Smith, TCC 2006 (Laplace)",
     build: |map| {
         let setting: Local = suites::params("dp-local", map)?;
         setting.check()?;
@@ -80,7 +82,8 @@ impl Local {
             return Err(SpecError::value(
                 "defenses.dp-local.calibration",
                 format!(
-                    "is \"classical\" at epsilon = {}, where its proof does not hold and it adds too little noise",
+                    "is \"classical\" at epsilon = {}, where its proof does not hold and it adds \
+                     too little noise",
                     self.epsilon
                 ),
                 "write calibration = \"analytic\", or an epsilon of at most 1",
@@ -89,15 +92,19 @@ impl Local {
         Ok(())
     }
 
-    /// Scale of the noise on each coordinate: the Gaussian's standard deviation or the Laplace's `b`.
+    /// Scale of the noise on each coordinate: the Gaussian's standard deviation or the Laplace's
+    /// `b`.
     ///
-    /// `T` Gaussian releases compose exactly to one of `sigma / sqrt(T)`; `T` Laplace releases add their epsilons; the classical formula
-    /// is applied to `T` equal shares of epsilon and delta (basic composition).
+    /// `T` Gaussian releases compose exactly to one of `sigma / sqrt(T)`; `T` Laplace releases add
+    /// their epsilons; the classical formula is applied to `T` equal shares of epsilon and delta
+    /// (basic composition).
     pub fn scale(&self, rounds: usize) -> f64 {
         let t = rounds.max(1) as f64;
         match (self.mechanism, self.calibration) {
             (Mechanism::Laplace, _) => self.clip * t / self.epsilon,
-            (_, Calibration::Analytic) => self.clip * analytic::sigma(self.epsilon, self.delta) * t.sqrt(),
+            (_, Calibration::Analytic) => {
+                self.clip * analytic::sigma(self.epsilon, self.delta) * t.sqrt()
+            }
             (_, Calibration::Classical) => {
                 self.clip * (2.0 * (1.25 * t / self.delta).ln()).sqrt() * t / self.epsilon
             }
@@ -114,7 +121,8 @@ impl Local {
             Mechanism::Laplace => BTreeMap::new(),
             Mechanism::Gaussian => {
                 let multiplier = self.scale(rounds) / self.clip;
-                accountant::epsilon(multiplier, 1.0, rounds.max(1) as u64, self.delta)?.accountants()
+                accountant::epsilon(multiplier, 1.0, rounds.max(1) as u64, self.delta)?
+                    .accountants()
             }
         };
         all.insert(own, self.epsilon);
@@ -156,7 +164,10 @@ impl Defense for Local {
             ("clip_factor".to_string(), common::mean(&clipped.factor)),
             ("update_norm".to_string(), common::mean(&clipped.norm)),
             // Expected noise norm over the clipped signal's own.
-            ("noise_to_signal".to_string(), noise / common::mean(&clipped.update.norm()).max(1e-30)),
+            (
+                "noise_to_signal".to_string(),
+                noise / common::mean(&clipped.update.norm()).max(1e-30),
+            ),
         ]);
         Ok(Released { update: noised, values, grid: None })
     }
@@ -205,7 +216,9 @@ impl Defense for Local {
             _ if rounds == 0 => 0.0,
             (Mechanism::Gaussian, Calibration::Analytic) => {
                 let multiplier = self.scale(all) / self.clip;
-                accountant::epsilon(multiplier, 1.0, rounds as u64, self.delta)?.best.min(self.epsilon)
+                accountant::epsilon(multiplier, 1.0, rounds as u64, self.delta)?
+                    .best
+                    .min(self.epsilon)
             }
             // Basic composition: equal shares.
             _ => self.epsilon * rounds as f64 / all as f64,

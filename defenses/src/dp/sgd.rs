@@ -14,7 +14,8 @@ use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "dp-sgd",
-    summary: "every client clips each example's gradient to `clip`, adds Gaussian noise to each Poisson-sampled step for `epsilon` over all steps",
+    summary: "every client clips each example's gradient to `clip`, adds Gaussian noise to each \
+        Poisson-sampled step for `epsilon` over all steps",
     reference: "Abadi et al.: Deep Learning with Differential Privacy, CCS 2016",
     build: |map| {
         let setting: Sgd = suites::params("dp-sgd", map)?;
@@ -49,7 +50,12 @@ impl Sgd {
     }
 
     fn multiplier(&self, d: &Deployment) -> Result<f64, SpecError> {
-        calibrate::noise_multiplier(self.epsilon, self.delta, d.example_rate(), d.steps().max(1) as u64)
+        calibrate::noise_multiplier(
+            self.epsilon,
+            self.delta,
+            d.example_rate(),
+            d.steps().max(1) as u64,
+        )
     }
 }
 
@@ -74,7 +80,10 @@ impl Defense for Sgd {
                 accountant::epsilon(multiplier, 1.0, 1, self.delta)?.best,
             ),
             // Of one step's mean gradient.
-            ("sigma".to_string(), multiplier * self.clip / turn.deployment.captured.batch.max(1) as f64),
+            (
+                "sigma".to_string(),
+                multiplier * self.clip / turn.deployment.captured.batch.max(1) as f64,
+            ),
             ("update_norm".to_string(), common::mean(&update.norm())),
         ]);
         Ok(Released { update, values, grid: None })
@@ -101,7 +110,8 @@ impl Defense for Sgd {
         // Sampling hides only from those who do not know who was sampled.
         let certain = accountant::epsilon(multiplier, 1.0, 1, self.delta)?;
         let against = format!(
-            "everyone who sees the client's updates, the server included; whoever knows for certain that an example was in a step faces {:.4} there",
+            "everyone who sees the client's updates, the server included; whoever knows for \
+             certain that an example was in a step faces {:.4} there",
             certain.best
         );
         Ok(Some(Budget {

@@ -1,4 +1,5 @@
-//! `instahide`: each image is mixed with others of the client, then every value's sign is flipped at random.
+//! `instahide`: each image is mixed with others of the client, then every value's sign is flipped
+//! at random.
 
 use learning::Network;
 use rand::Rng;
@@ -17,8 +18,10 @@ use crate::{Defense, DefenseError, Examples, Stage, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "instahide",
-    summary: "train on mixtures of `k` of the client's own images (coefficients at most `largest`) with the signs of the normalised values flipped at random",
-    reference: "Huang, Song, Li, Arora: InstaHide, ICML 2020; broken by Carlini et al., IEEE S&P 2021",
+    summary: "train on mixtures of `k` of the client's own images (coefficients at most \
+        `largest`) with the signs of the normalised values flipped at random",
+    reference: "Huang, Song, Li, Arora: InstaHide, ICML 2020; broken by Carlini et al., IEEE S&P \
+        2021",
     build: |map| {
         let setting: InstaHide = suites::params("instahide", map)?;
         range("instahide", "k", setting.k, (2..=16).contains(&setting.k), "write 2 to 16, e.g. 4")?;
@@ -40,7 +43,8 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
 pub struct InstaHide {
     /// Images in a mixture, the example itself and `k - 1` others of the same client; 2 to 16.
     pub k: u32,
-    /// Largest coefficient of one image, in `[1/k + 0.1, 1]` (closer to 1/k hardly any draw is small enough).
+    /// Largest coefficient of one image, in `[1/k + 0.1, 1]` (closer to 1/k hardly any draw is
+    /// small enough).
     pub largest: f64,
 }
 
@@ -52,7 +56,8 @@ impl Default for InstaHide {
 }
 
 impl InstaHide {
-    /// Magnitudes of `k` standard normal draws over their sum, drawn anew until none is above `largest` (the authors' own draw).
+    /// Magnitudes of `k` standard normal draws over their sum, drawn anew until none is above
+    /// `largest` (the authors' own draw).
     fn parts(&self, rng: &mut ChaCha12Rng) -> Vec<f64> {
         loop {
             let drawn: Vec<f64> = (0..self.k)
@@ -76,7 +81,9 @@ impl InstaHide {
             // Places among the others: from `e` on they are one further.
             let others = index::sample(rng, n - 1, k - 1);
             let partners = others.iter().map(|i| if i < e { i } else { i + 1 });
-            for (j, (row, part)) in std::iter::once(e).chain(partners).zip(self.parts(rng)).enumerate() {
+            for (j, (row, part)) in
+                std::iter::once(e).chain(partners).zip(self.parts(rng)).enumerate()
+            {
                 rows[j].push(row as i64);
                 parts[j].push(part as f32);
             }
@@ -85,15 +92,17 @@ impl InstaHide {
     }
 }
 
-/// Flips the sign of each normalised value with probability 1/2. Back in pixel units values leave `[0, 1]`: a flip mirrors a pixel at
-/// the normalisation's mean.
+/// Flips the sign of each normalised value with probability 1/2. Back in pixel units values leave
+/// `[0, 1]`: a flip mirrors a pixel at the normalisation's mean.
 fn flipped(pixels: &Tensor, net: &Network, rngs: &mut [ChaCha12Rng]) -> Tensor {
     let normalised = net.normalise(pixels);
     let size = &normalised.size()[1..];
     let n = size.iter().product::<i64>();
     let signs: Vec<f32> = rngs
         .iter_mut()
-        .flat_map(|rng| (0..n).map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 }).collect::<Vec<f32>>())
+        .flat_map(|rng| {
+            (0..n).map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 }).collect::<Vec<f32>>()
+        })
         .collect();
     let signs = Tensor::from_slice(&signs).reshape(normalised.size()).to_device(pixels.device());
     net.to_pixels(&(normalised * signs.to_kind(pixels.kind())))
@@ -110,7 +119,8 @@ impl Defense for InstaHide {
 
     fn examples(&self, examples: Examples, turn: &mut Turn) -> Result<Examples, DefenseError> {
         let least = i64::from(self.k);
-        let out = mixed("instahide", examples, turn.net, least, turn.rngs, |n, rng| self.draw(n, rng))?;
+        let out =
+            mixed("instahide", examples, turn.net, least, turn.rngs, |n, rng| self.draw(n, rng))?;
         Ok(Examples { pixels: flipped(&out.pixels, turn.net, turn.rngs), ..out })
     }
 
@@ -139,9 +149,11 @@ mod tests {
 
     #[test]
     fn mixtures_have_k_different_images_and_bounded_coefficients() {
-        for setting in
-            [InstaHide::default(), InstaHide { k: 2, largest: 0.6 }, InstaHide { k: 16, largest: 0.17 }]
-        {
+        for setting in [
+            InstaHide::default(),
+            InstaHide { k: 2, largest: 0.6 },
+            InstaHide { k: 16, largest: 0.17 },
+        ] {
             let n = 20;
             let drawn = setting.draw(n, &mut streams(1)[0]);
             for e in 0..n {
@@ -157,7 +169,8 @@ mod tests {
         }
     }
 
-    /// Up to signs, the normalised image is the drawn mixture of normalised images; half of the signs are flipped.
+    /// Up to signs, the normalised image is the drawn mixture of normalised images; half of the
+    /// signs are flipped.
     #[test]
     fn magnitudes_are_the_mixtures_and_signs_are_random() {
         let (net, setting) = (net(), InstaHide::default());
@@ -173,7 +186,9 @@ mod tests {
             assert!((image.abs() - mixture.abs()).abs().max().double_value(&[]) < 1e-5);
             same += (image * mixture).gt(0.0).sum(tch::Kind::Double).double_value(&[]);
             let labels = out.labels.get(0).get(e as i64);
-            assert!((labels.double_value(&[e as i64 % 10]) - f64::from(drawn.parts[0][e])).abs() < 0.66);
+            assert!(
+                (labels.double_value(&[e as i64 % 10]) - f64::from(drawn.parts[0][e])).abs() < 0.66
+            );
             assert!((labels.sum(tch::Kind::Double).double_value(&[]) - 1.0).abs() < 1e-5);
         }
         assert!((same / (30.0 * 48.0) - 0.5).abs() < 0.05);
@@ -192,8 +207,10 @@ mod tests {
 
     #[test]
     fn too_few_examples_and_bad_parameters_are_refused_in_one_line() {
-        let message =
-            hide(&InstaHide::default(), examples(&net(), 1, 3), &mut streams(1)).err().unwrap().to_string();
+        let message = hide(&InstaHide::default(), examples(&net(), 1, 3), &mut streams(1))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
             message.contains("batch_size") && message.contains('4') && !message.contains('\n'),
             "{message}"

@@ -20,7 +20,8 @@ impl Mixture {
         let mut shape = vec![1; values.dim()];
         shape[0] = -1;
         let terms = self.rows.iter().zip(&self.parts).map(|(rows, parts)| {
-            let taken = values.index_select(0, &Tensor::from_slice(rows).to_device(values.device()));
+            let taken =
+                values.index_select(0, &Tensor::from_slice(rows).to_device(values.device()));
             let part = Tensor::from_slice(parts).reshape(&shape[..]);
             taken * part.to_device(values.device()).to_kind(values.kind())
         });
@@ -28,8 +29,8 @@ impl Mixture {
     }
 }
 
-/// Mixes each client's examples by its own mixture, drawn from its own stream; the loss on the mixed labels is the mixture of the
-/// losses, for both losses are linear in the labels.
+/// Mixes each client's examples by its own mixture, drawn from its own stream; the loss on the
+/// mixed labels is the mixture of the losses, for both losses are linear in the labels.
 ///
 /// # Errors
 /// Clients that hold fewer than `least` examples.
@@ -44,19 +45,22 @@ pub fn mixed(
     let each = examples.pixels.size()[1];
     if each < least {
         return Err(DefenseError::Unfit(format!(
-            "`{name}` mixes {least} examples of one client, but a client trains on {each}; raise training.batch_size (or training.local_examples) to {least} at least"
+            "`{name}` mixes {least} examples of one client, but a client trains on {each}; raise \
+             training.batch_size (or training.local_examples) to {least} at least"
         )));
     }
     let (labels, soft) = targets(&examples, net.classes());
     let mixtures: Vec<Mixture> = rngs.iter_mut().map(|rng| draw(each as usize, rng)).collect();
     let apply = |values: &Tensor| {
-        let rows: Vec<Tensor> = mixtures.iter().zip(values.unbind(0)).map(|(m, v)| m.of(&v)).collect();
+        let rows: Vec<Tensor> =
+            mixtures.iter().zip(values.unbind(0)).map(|(m, v)| m.of(&v)).collect();
         Tensor::stack(&rows, 0)
     };
     Ok(Examples { pixels: apply(&examples.pixels), labels: apply(&labels), soft })
 }
 
-/// Labels that can be mixed, `[T, E, K]`, and whether they are probabilities: class indices become one-hot rows.
+/// Labels that can be mixed, `[T, E, K]`, and whether they are probabilities: class indices become
+/// one-hot rows.
 fn targets(examples: &Examples, classes: i64) -> (Tensor, bool) {
     match examples.labels.kind() {
         Kind::Int64 => (examples.labels.one_hot(classes).to_kind(Kind::Float), true),

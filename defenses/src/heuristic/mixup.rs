@@ -14,8 +14,10 @@ use crate::{Defense, DefenseError, Examples, Stage, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "mixup",
-    summary: "train on lambda x_i + (1 - lambda) x_j and labels mixed alike, lambda ~ Beta(alpha, alpha), j from a random order of the client's own examples",
-    reference: "Zhang, Cisse, Dauphin, Lopez-Paz: mixup, ICLR 2018; as a defence: Huang, Gupta, Song, Li, Arora, NeurIPS 2021",
+    summary: "train on lambda x_i + (1 - lambda) x_j and labels mixed alike, lambda ~ Beta(alpha, \
+        alpha), j from a random order of the client's own examples",
+    reference: "Zhang, Cisse, Dauphin, Lopez-Paz: mixup, ICLR 2018; as a defence: Huang, Gupta, \
+        Song, Li, Arora, NeurIPS 2021",
     build: |map| {
         let setting: Mixup = suites::params("mixup", map)?;
         let good = setting.alpha > 0.0 && setting.alpha.is_finite();
@@ -28,7 +30,8 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mixup {
-    /// Both parameters of the Beta distribution of the mixing coefficient, above 0; 1 is uniform, small is mostly one example.
+    /// Both parameters of the Beta distribution of the mixing coefficient, above 0; 1 is uniform,
+    /// small is mostly one example.
     pub alpha: f64,
 }
 
@@ -39,7 +42,8 @@ impl Default for Mixup {
 }
 
 impl Mixup {
-    /// A partner for each of `n` examples from one random order, which may leave an example with itself, and a lambda for each pair.
+    /// A partner for each of `n` examples from one random order, which may leave an example with
+    /// itself, and a lambda for each pair.
     fn draw(&self, n: usize, rng: &mut ChaCha12Rng) -> Mixture {
         let own: Vec<i64> = (0..n as i64).collect();
         let mut partners = own.clone();
@@ -77,7 +81,9 @@ impl Defense for Mixup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{bad, examples, in_turn_of, network, of_client, values, weights};
+    use crate::heuristic::testing::{
+        bad, examples, in_turn_of, network, of_client, values, weights,
+    };
     use crate::testing::streams;
     use learning::loss::{cross_entropy, soft_cross_entropy};
     use learning::{Mode, Network};
@@ -91,7 +97,8 @@ mod tests {
         in_turn_of(&net(), None, rngs, |turn| Mixup::default().examples(given, turn)).unwrap()
     }
 
-    /// Each mixed image is lambda x_i + (1 - lambda) x_j of the drawn order, and its loss the same mixture of two cross-entropies.
+    /// Each mixed image is lambda x_i + (1 - lambda) x_j of the drawn order, and its loss the same
+    /// mixture of two cross-entropies.
     #[test]
     fn images_and_losses_are_mixed_alike() {
         let net = net();
@@ -107,8 +114,10 @@ mod tests {
             let mixed = out.pixels.get(0).get(e as i64);
             assert!((&mixed - expected).abs().max().double_value(&[]) < 1e-6);
             let logits = net.logits(&weights, &mixed.unsqueeze(0).unsqueeze(0), Mode::Eval);
-            let loss = |i: i64| cross_entropy(&logits, &given.labels.narrow(1, i, 1)).double_value(&[0]);
-            let soft = soft_cross_entropy(&logits, &out.labels.narrow(1, e as i64, 1)).double_value(&[0]);
+            let loss =
+                |i: i64| cross_entropy(&logits, &given.labels.narrow(1, i, 1)).double_value(&[0]);
+            let soft =
+                soft_cross_entropy(&logits, &out.labels.narrow(1, e as i64, 1)).double_value(&[0]);
             assert!((soft - (lambda * loss(e as i64) + (1.0 - lambda) * loss(j))).abs() < 1e-5);
         }
     }
@@ -122,7 +131,9 @@ mod tests {
             lambda.var(true).double_value(&[])
         };
         // Beta(a, a) has variance 1 / (4 (2a + 1)).
-        assert!((variance(1.0) - 1.0 / 12.0).abs() < 0.003 && (variance(0.2) - 1.0 / 5.6).abs() < 0.005);
+        assert!(
+            (variance(1.0) - 1.0 / 12.0).abs() < 0.003 && (variance(0.2) - 1.0 / 5.6).abs() < 0.005
+        );
     }
 
     #[test]
@@ -148,10 +159,11 @@ mod tests {
     #[test]
     fn a_single_example_and_a_bad_alpha_are_refused_in_one_line() {
         let given = examples(&net(), 1, 1);
-        let message =
-            in_turn_of(&net(), None, &mut streams(1), |turn| Mixup::default().examples(given, turn))
-                .expect_err("refused")
-                .to_string();
+        let message = in_turn_of(&net(), None, &mut streams(1), |turn| {
+            Mixup::default().examples(given, turn)
+        })
+        .expect_err("refused")
+        .to_string();
         assert!(message.contains("batch_size") && !message.contains('\n'), "{message}");
         bad(&ENTRY, "alpha", 0.0);
     }

@@ -1,4 +1,5 @@
-//! Perturbations from the literature that prove nothing: no entry here has a guarantee, and each names the adaptive attack that tries it.
+//! Perturbations from the literature that prove nothing: no entry here has a guarantee, and each
+//! names the adaptive attack that tries it.
 
 use learning::Params;
 use suites::SpecError;
@@ -25,7 +26,8 @@ pub mod withhold_bn;
 /// The attack that knows a perturbation and works around it.
 const ADAPTIVE: &str = "adaptive-matching";
 
-/// Applies `f` to the trainable tensors and leaves buffers as they are (`withhold-bn` is what removes those).
+/// Applies `f` to the trainable tensors and leaves buffers as they are (`withhold-bn` is what
+/// removes those).
 fn on_trainable(update: &Params, mut f: impl FnMut(&Tensor) -> Tensor) -> Params {
     let trainable: Vec<bool> = update.layout().specs().iter().map(|s| s.trainable).collect();
     let mut trainable = trainable.into_iter();
@@ -37,7 +39,8 @@ fn pooled(update: &Params) -> Tensor {
     Tensor::cat(&update.trainable().map(|t| t.flatten(1, -1)).collect::<Vec<_>>(), 1)
 }
 
-/// The `q`-th percentile of each row of `[T, n]`, `q` in `[0, 100]`, interpolated linearly between ranks (NumPy's default): `[T]`.
+/// The `q`-th percentile of each row of `[T, n]`, `q` in `[0, 100]`, interpolated linearly between
+/// ranks (NumPy's default): `[T]`.
 fn percentile_of(rows: &Tensor, q: f64) -> Tensor {
     let rank = q / 100.0 * (rows.size()[1] - 1) as f64;
     let at = |k: f64| rows.kthvalue(k as i64 + 1, 1, false).0;
@@ -48,7 +51,8 @@ fn percentile_of(rows: &Tensor, q: f64) -> Tensor {
 
 /// Share of the trainable values that is not zero, all clients together.
 fn kept_share(update: &Params) -> f64 {
-    let kept: f64 = update.trainable().map(|t| t.not_equal(0.0).sum(Kind::Double).double_value(&[])).sum();
+    let kept: f64 =
+        update.trainable().map(|t| t.not_equal(0.0).sum(Kind::Double).double_value(&[])).sum();
     kept / update.trainable().map(|t| t.numel() as f64).sum::<f64>()
 }
 
@@ -63,7 +67,8 @@ fn finite(update: &Params) -> Result<(), DefenseError> {
     match update.trainable().all(|t| t.isfinite().all().int64_value(&[]) != 0) {
         true => Ok(()),
         false => Err(DefenseError::BadUpdate(
-            "holds NaN or infinite values; lower training.lr, or look for the example that causes them"
+            "holds NaN or infinite values; lower training.lr, or look for the example that causes \
+             them"
                 .into(),
         )),
     }
@@ -79,7 +84,9 @@ fn range(
 ) -> Result<(), SpecError> {
     match good {
         true => Ok(()),
-        false => Err(SpecError::value(format!("defenses.{entry}.{name}"), format!("is {value}"), remedy)),
+        false => {
+            Err(SpecError::value(format!("defenses.{entry}.{name}"), format!("is {value}"), remedy))
+        }
     }
 }
 

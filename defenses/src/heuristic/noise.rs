@@ -1,4 +1,5 @@
-//! `gaussian-noise` and `laplace-noise`: noise of a chosen size on every value, calibrated to nothing.
+//! `gaussian-noise` and `laplace-noise`: noise of a chosen size on every value, calibrated to
+//! nothing.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +16,20 @@ use crate::{Defense, DefenseError, Deployment, Released, Turn};
 /// Registry entry of Gaussian noise.
 pub static GAUSSIAN: Entry<dyn Defense> = Entry {
     name: "gaussian-noise",
-    summary: "add Gaussian noise of standard deviation `std` to every value, in the update's own unit or (`unit = \"rms\"`) times its root mean square; no clipping, no guarantee",
-    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (noisy gradients)",
+    summary: "add Gaussian noise of standard deviation `std` to every value, in the update's own \
+        unit or (`unit = \"rms\"`) times its root mean square; no clipping, no guarantee",
+    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (noisy \
+        gradients)",
     build: |map| build("gaussian-noise", Distribution::Gaussian, map),
 };
 
 /// Registry entry of Laplacian noise.
 pub static LAPLACE: Entry<dyn Defense> = Entry {
     name: "laplace-noise",
-    summary: "add Laplacian noise of standard deviation `std` to every value, in the update's own unit or (`unit = \"rms\"`) times its root mean square; no clipping, no guarantee",
-    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (noisy gradients)",
+    summary: "add Laplacian noise of standard deviation `std` to every value, in the update's own \
+        unit or (`unit = \"rms\"`) times its root mean square; no clipping, no guarantee",
+    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (noisy \
+        gradients)",
     build: |map| build("laplace-noise", Distribution::Laplace, map),
 };
 
@@ -52,7 +57,8 @@ enum Distribution {
 pub enum Unit {
     /// The update's own unit: the same noise on every update.
     Absolute,
-    /// The root mean square of the client's trainable values: the same noise-to-signal ratio on every update.
+    /// The root mean square of the client's trainable values: the same noise-to-signal ratio on
+    /// every update.
     Rms,
 }
 
@@ -75,7 +81,8 @@ impl Default for Noise {
 }
 
 impl Noise {
-    /// Scale of the distribution for a standard deviation of 1: a Laplacian of scale b has variance 2 b^2.
+    /// Scale of the distribution for a standard deviation of 1: a Laplacian of scale b has variance
+    /// 2 b^2.
     fn unit_scale(&self) -> f64 {
         match self.distribution {
             Distribution::Gaussian => 1.0,
@@ -103,7 +110,10 @@ impl Defense for Noise {
         let values = BTreeMap::from([
             ("sigma".to_string(), common::mean(&std)),
             // Expected noise norm over the signal's own.
-            ("noise_to_signal".to_string(), common::mean(&(&std * n.sqrt() / norm.clamp_min(1e-30)))),
+            (
+                "noise_to_signal".to_string(),
+                common::mean(&(&std * n.sqrt() / norm.clamp_min(1e-30))),
+            ),
         ]);
         Ok(Released { update: noised, values, grid: None })
     }
@@ -140,8 +150,10 @@ mod tests {
     fn release(entry: &Entry<dyn Defense>, json: Value, update: Params) -> Released {
         let defense = (entry.build)(json.as_object().unwrap()).unwrap();
         let mut rngs = streams(update.trials() as usize);
-        in_turn(&deployment(1), &mut rngs, &mut BTreeMap::new(), |turn| defense.release(update, turn))
-            .unwrap()
+        in_turn(&deployment(1), &mut rngs, &mut BTreeMap::new(), |turn| {
+            defense.release(update, turn)
+        })
+        .unwrap()
     }
 
     fn std(t: &Tensor) -> f64 {
@@ -174,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_relative_std_follows_the_update_of_each_client() {
-        let both = update(2, 40_000, 1.0).map(|t| t * Tensor::from_slice(&[1f32, 10.0]).reshape([2, 1]));
+        let both =
+            update(2, 40_000, 1.0).map(|t| t * Tensor::from_slice(&[1f32, 10.0]).reshape([2, 1]));
         let out = release(&GAUSSIAN, json!({ "std": 0.1, "unit": "rms" }), both);
         let noise = |t: i64, level: f64| std(&(out.update.tensors[0].get(t) - level));
         assert!((noise(0, 1.0) - 0.1).abs() < 0.005 && (noise(1, 10.0) - 1.0).abs() < 0.05);
@@ -199,8 +212,10 @@ mod tests {
         });
         assert!(bad.is_err());
         for std in [0.0, -1.0] {
-            let message =
-                (GAUSSIAN.build)(json!({ "std": std }).as_object().unwrap()).err().unwrap().to_string();
+            let message = (GAUSSIAN.build)(json!({ "std": std }).as_object().unwrap())
+                .err()
+                .unwrap()
+                .to_string();
             assert!(message.contains("gaussian-noise.std") && !message.contains('\n'), "{message}");
         }
     }

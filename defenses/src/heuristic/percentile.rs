@@ -13,12 +13,20 @@ use crate::{Defense, DefenseError, Deployment, Released, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "percentile",
-    summary: "zero the values below a percentile of the whole update's magnitudes, clip the rest to `gamma` a step",
-    reference: "Shokri, Shmatikov: Privacy-Preserving Deep Learning, CCS 2015; as NVIDIA FLARE's PercentilePrivacy filter",
+    summary: "zero the values below a percentile of the whole update's magnitudes, clip the rest \
+        to `gamma` a step",
+    reference: "Shokri, Shmatikov: Privacy-Preserving Deep Learning, CCS 2015; as NVIDIA FLARE's \
+        PercentilePrivacy filter",
     build: |map| {
         let setting: Percentile = suites::params("percentile", map)?;
         let (q, gamma) = (setting.percentile, setting.gamma);
-        range("percentile", "percentile", q, (0.0..=100.0).contains(&q), "write 0 to 100, e.g. 90")?;
+        range(
+            "percentile",
+            "percentile",
+            q,
+            (0.0..=100.0).contains(&q),
+            "write 0 to 100, e.g. 90",
+        )?;
         let good = gamma > 0.0 && gamma.is_finite();
         range("percentile", "gamma", gamma, good, "write a finite number above 0, e.g. 0.01")?;
         Ok(Box::new(setting))
@@ -29,7 +37,8 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Percentile {
-    /// Percentile of the magnitudes, all tensors of a client together, below which a value is zeroed, in `[0, 100]`.
+    /// Percentile of the magnitudes, all tensors of a client together, below which a value is
+    /// zeroed, in `[0, 100]`.
     pub percentile: f64,
     /// Largest magnitude of a value divided by the number of local steps, above 0.
     pub gamma: f64,
@@ -42,7 +51,8 @@ impl Default for Percentile {
 }
 
 impl Percentile {
-    /// The filter on the mean update of one step: values of magnitude `m >= cutoff` stay, at most `gamma` large.
+    /// The filter on the mean update of one step: values of magnitude `m >= cutoff` stay, at most
+    /// `gamma` large.
     fn filtered(&self, update: &Params, steps: f64) -> Params {
         let cutoff = percentile_of(&pooled(update).abs(), self.percentile);
         let bound = self.gamma * steps;
@@ -55,7 +65,8 @@ impl Percentile {
     }
 }
 
-/// NVIDIA FLARE divides by the steps before cutting and clipping and multiplies after; that leaves the cut where it was.
+/// NVIDIA FLARE divides by the steps before cutting and clipping and multiplies after; that leaves
+/// the cut where it was.
 fn steps(steps: usize) -> f64 {
     steps.max(1) as f64
 }
@@ -117,7 +128,10 @@ mod tests {
     fn the_hundredth_percentile_keeps_the_largest() {
         let update = two_tensors(&[1.0, -2.0], &[5.0, -6.0]);
         let out = Percentile { percentile: 100.0, gamma: 10.0 }.filtered(&update, 1.0);
-        assert_eq!((values(&out.tensors[0]), values(&out.tensors[1])), (vec![0.0, 0.0], vec![0.0, -6.0]));
+        assert_eq!(
+            (values(&out.tensors[0]), values(&out.tensors[1])),
+            (vec![0.0, 0.0], vec![0.0, -6.0])
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `precode`: a variational bottleneck before the last layer makes the gradient random from the inside.
+//! `precode`: a variational bottleneck before the last layer makes the gradient random from the
+//! inside.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,10 @@ use crate::{Defense, DefenseError, Deployment, Stage};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "precode",
-    summary: "a variational bottleneck of `width` dimensions before the last layer, sampled anew for every example and step; evaluation uses its mean",
-    reference: "Scheliga, Mäder, Seeland: PRECODE, WACV 2022; bypassed by Balunovic et al., ICLR 2022",
+    summary: "a variational bottleneck of `width` dimensions before the last layer, sampled anew \
+        for every example and step; evaluation uses its mean",
+    reference: "Scheliga, Mäder, Seeland: PRECODE, WACV 2022; bypassed by Balunovic et al., ICLR \
+        2022",
     build: |map| {
         let setting: Precode = suites::params("precode", map)?;
         range(
@@ -26,7 +29,13 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
             "write 1 to 65536, e.g. 256",
         )?;
         let good = setting.beta >= 0.0 && setting.beta.is_finite();
-        range("precode", "beta", setting.beta, good, "write a finite number of at least 0, e.g. 0.001")?;
+        range(
+            "precode",
+            "beta",
+            setting.beta,
+            good,
+            "write a finite number of at least 0, e.g. 0.001",
+        )?;
         Ok(Box::new(setting))
     },
 };
@@ -55,11 +64,15 @@ impl Defense for Precode {
 
     fn model(&self, net: Network) -> Result<Network, DefenseError> {
         if has_bottleneck(net.layout()) {
-            return Err(DefenseError::Unfit("`precode` stands twice in the list; write it once".into()));
+            return Err(DefenseError::Unfit(
+                "`precode` stands twice in the list; write it once".into(),
+            ));
         }
         let before = head(net.layout()).ok_or_else(|| {
             DefenseError::Unfit(
-                "`precode` needs a model whose last layer is linear; use e.g. model = \"lenet-zhu\" or \"convnet64\"".into(),
+                "`precode` needs a model whose last layer is linear; use e.g. model = \
+                 \"lenet-zhu\" or \"convnet64\""
+                    .into(),
             )
         })?;
         let bottleneck = Bottleneck { before, width: self.width, beta: self.beta };

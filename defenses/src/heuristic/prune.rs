@@ -15,7 +15,8 @@ use crate::{Defense, DefenseError, Released, Turn};
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "prune",
     summary: "zero the smallest `fraction` of each tensor's entries by magnitude",
-    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (gradient compression); Lin et al., ICLR 2018",
+    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (gradient \
+        compression); Lin et al., ICLR 2018",
     build: |map| {
         let setting: Prune = suites::params("prune", map)?;
         if !(0.0..1.0).contains(&setting.fraction) {

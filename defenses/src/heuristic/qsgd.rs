@@ -15,13 +15,20 @@ use crate::{Defense, DefenseError, Deployment, Released, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "qsgd",
-    summary: "round each value at random to one of `2^(bits-1)` magnitudes of its bucket's norm, unbiased",
+    summary: "round each value at random to one of `2^(bits-1)` magnitudes of its bucket's norm, \
+        unbiased",
     reference: "Alistarh, Grubic, Li, Tomioka, Vojnovic: QSGD, NeurIPS 2017",
     build: |map| {
         let setting: Qsgd = suites::params("qsgd", map)?;
         range("qsgd", "bits", setting.bits, (2..=16).contains(&setting.bits), "write 2 to 16")?;
         let good = setting.bucket == 0 || setting.bucket >= 2;
-        range("qsgd", "bucket", setting.bucket, good, "write 0 for whole tensors, or at least 2, e.g. 512")?;
+        range(
+            "qsgd",
+            "bucket",
+            setting.bucket,
+            good,
+            "write 0 for whole tensors, or at least 2, e.g. 512",
+        )?;
         Ok(Box::new(setting))
     },
 };
@@ -60,7 +67,8 @@ impl Qsgd {
         f64::from((1u32 << (self.bits - 1)) - 1)
     }
 
-    /// Q(v_i) = ||v|| sgn(v_i) l/s with l the level below or above `s |v_i| / ||v||`, above with the fraction's probability.
+    /// Q(v_i) = ||v|| sgn(v_i) l/s with l the level below or above `s |v_i| / ||v||`, above with
+    /// the fraction's probability.
     fn rounded(&self, t: &Tensor, rngs: &mut [ChaCha12Rng]) -> Tensor {
         let rows = t.flatten(1, -1);
         let n = rows.size()[1];
@@ -101,8 +109,8 @@ impl Defense for Qsgd {
         BTreeMap::from([("levels".to_string(), self.levels())])
     }
 
-    /// A fixed width of `bits`, and a 32-bit norm a bucket (none worth counting for a whole tensor). The paper's Elias code is
-    /// shorter where most values round to zero.
+    /// A fixed width of `bits`, and a 32-bit norm a bucket (none worth counting for a whole
+    /// tensor). The paper's Elias code is shorter where most values round to zero.
     fn bits_per_value(&self) -> Option<f64> {
         let norm = if self.bucket == 0 { 0.0 } else { 32.0 / self.bucket as f64 };
         Some(f64::from(self.bits) + norm)
@@ -135,12 +143,16 @@ mod tests {
         let mut up = [0u32; 2];
         for _ in 0..2000 {
             let out = values(&qsgd.rounded(&tensor(&[-3.0, 4.0]), &mut rngs));
-            assert!((out[0] == 0.0 || out[0] == -5.0) && (out[1] == 0.0 || out[1] == 5.0), "{out:?}");
+            assert!(
+                (out[0] == 0.0 || out[0] == -5.0) && (out[1] == 0.0 || out[1] == 5.0),
+                "{out:?}"
+            );
             up[0] += u32::from(out[0] != 0.0);
             up[1] += u32::from(out[1] != 0.0);
         }
         assert!(
-            (f64::from(up[0]) / 2000.0 - 0.6).abs() < 0.035 && (f64::from(up[1]) / 2000.0 - 0.8).abs() < 0.03
+            (f64::from(up[0]) / 2000.0 - 0.6).abs() < 0.035
+                && (f64::from(up[1]) / 2000.0 - 0.8).abs() < 0.03
         );
     }
 
@@ -155,9 +167,15 @@ mod tests {
                 sum += qsgd.rounded(&update, &mut rngs);
             }
             let error = (sum / 400.0 - &update).square().mean(None).sqrt().double_value(&[]);
-            let single =
-                (qsgd.rounded(&update, &mut rngs) - &update).square().mean(None).sqrt().double_value(&[]);
-            assert!(error < 1.3 * single / 20.0, "{error} against {single}: it shrinks as 1/sqrt(draws)");
+            let single = (qsgd.rounded(&update, &mut rngs) - &update)
+                .square()
+                .mean(None)
+                .sqrt()
+                .double_value(&[]);
+            assert!(
+                error < 1.3 * single / 20.0,
+                "{error} against {single}: it shrinks as 1/sqrt(draws)"
+            );
         }
     }
 
@@ -175,7 +193,8 @@ mod tests {
         let qsgd = Qsgd::default();
         let both = qsgd.rounded(&update, &mut streams(3));
         for t in 0..3 {
-            let alone = qsgd.rounded(&update.narrow(0, t, 1), &mut streams(3)[t as usize..=t as usize]);
+            let alone =
+                qsgd.rounded(&update.narrow(0, t, 1), &mut streams(3)[t as usize..=t as usize]);
             assert_eq!(both.get(t), alone.get(0));
         }
     }

@@ -15,7 +15,8 @@ use crate::{Defense, DefenseError, Deployment, Released, Turn};
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "quantise",
     summary: "round each tensor to `2^bits` uniform levels between its minimum and maximum",
-    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (low precision); Jacob et al., CVPR 2018",
+    reference: "Zhu, Liu, Han: Deep Leakage from Gradients, NeurIPS 2019, section 5 (low \
+        precision); Jacob et al., CVPR 2018",
     build: |map| {
         let setting: Quantise = suites::params("quantise", map)?;
         if !(1..=16).contains(&setting.bits) {
@@ -47,7 +48,8 @@ impl Defense for Quantise {
     fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
         finite(&update)?;
         let rounded = update.map(|t| round(t, self.bits));
-        let values = BTreeMap::from([("relative_error".to_string(), relative_error(&rounded, &update))]);
+        let values =
+            BTreeMap::from([("relative_error".to_string(), relative_error(&rounded, &update))]);
         Ok(Released { update: rounded, values, grid: None })
     }
 
@@ -83,8 +85,8 @@ mod tests {
 
     #[test]
     fn extremes_are_kept_and_the_error_is_half_a_step() {
-        let t =
-            Tensor::arange_start_step(-1.0, 1.0, 0.013, (tch::Kind::Double, tch::Device::Cpu)).unsqueeze(0);
+        let t = Tensor::arange_start_step(-1.0, 1.0, 0.013, (tch::Kind::Double, tch::Device::Cpu))
+            .unsqueeze(0);
         let q = round(&t, 3);
         let range = t.max().double_value(&[]) - t.min().double_value(&[]);
         assert!((&q - &t).abs().max().double_value(&[]) <= range / 7.0 / 2.0 + 1e-12);

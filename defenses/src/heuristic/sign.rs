@@ -14,8 +14,10 @@ use crate::{Defense, DefenseError, Released, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "sign",
-    summary: "send each value's sign, times the tensor's mean magnitude (`scaled`, default) or times 1",
-    reference: "Bernstein, Wang, Azizzadenesheli, Anandkumar: signSGD, ICML 2018; scaled as in Karimireddy et al., ICML 2019",
+    summary: "send each value's sign, times the tensor's mean magnitude (`scaled`, default) or \
+        times 1",
+    reference: "Bernstein, Wang, Azizzadenesheli, Anandkumar: signSGD, ICML 2018; scaled as in \
+        Karimireddy et al., ICML 2019",
     build: |map| Ok(Box::new(suites::params::<Sign>("sign", map)?)),
 };
 
@@ -23,7 +25,8 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sign {
-    /// Whether the signs are times the mean magnitude of their tensor (one more number a tensor) or times 1.
+    /// Whether the signs are times the mean magnitude of their tensor (one more number a tensor) or
+    /// times 1.
     pub scaled: bool,
 }
 
@@ -34,7 +37,8 @@ impl Default for Sign {
 }
 
 impl Sign {
-    /// `sgn(v) ||v||_1 / n` for each row of `[T, ...]`; one bit has no zero, so zero counts as positive.
+    /// `sgn(v) ||v||_1 / n` for each row of `[T, ...]`; one bit has no zero, so zero counts as
+    /// positive.
     fn signs(&self, t: &Tensor) -> Tensor {
         let rows = t.flatten(1, -1);
         let signs = rows.ge(0.0).to_kind(t.kind()) * 2.0 - 1.0;
@@ -50,7 +54,8 @@ impl Defense for Sign {
     fn release(&self, update: Params, _turn: &mut Turn) -> Result<Released, DefenseError> {
         finite(&update)?;
         let out = on_trainable(&update, |t| self.signs(t));
-        let values = BTreeMap::from([("relative_error".to_string(), relative_error(&out, &update))]);
+        let values =
+            BTreeMap::from([("relative_error".to_string(), relative_error(&out, &update))]);
         Ok(Released { update: out, values, grid: None })
     }
 
@@ -74,9 +79,16 @@ mod tests {
 
     #[test]
     fn signs_times_the_mean_magnitude_of_each_client() {
-        let t = Tensor::from_slice(&[1f32, -2.0, 0.0, 5.0, 10.0, 10.0, -10.0, 30.0]).reshape([2, 2, 2]);
-        assert_eq!(values(&Sign::default().signs(&t)), [2.0, -2.0, 2.0, 2.0, 15.0, 15.0, -15.0, 15.0]);
-        assert_eq!(values(&Sign { scaled: false }.signs(&t)), [1.0, -1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 1.0]);
+        let t =
+            Tensor::from_slice(&[1f32, -2.0, 0.0, 5.0, 10.0, 10.0, -10.0, 30.0]).reshape([2, 2, 2]);
+        assert_eq!(
+            values(&Sign::default().signs(&t)),
+            [2.0, -2.0, 2.0, 2.0, 15.0, 15.0, -15.0, 15.0]
+        );
+        assert_eq!(
+            values(&Sign { scaled: false }.signs(&t)),
+            [1.0, -1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 1.0]
+        );
         assert_eq!(Sign::default().bits_per_value(), Some(1.0));
     }
 

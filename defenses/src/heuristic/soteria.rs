@@ -1,4 +1,5 @@
-//! `soteria`: the columns of the last layer's gradient are removed that belong to the representation's least protected dimensions.
+//! `soteria`: the columns of the last layer's gradient are removed that belong to the
+//! representation's least protected dimensions.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +17,20 @@ use crate::{Defense, DefenseError, Examples, Released, Turn};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "soteria",
-    summary: "zero the columns of the last layer's update whose dimension r_i of the representation has the smallest ||dr_i/dX|| / |r_i|",
-    reference: "Sun, Li, Wang, Zhao, Li, Chen: Soteria, CVPR 2021; bypassed by Balunovic et al., ICLR 2022",
+    summary: "zero the columns of the last layer's update whose dimension r_i of the \
+        representation has the smallest ||dr_i/dX|| / |r_i|",
+    reference: "Sun, Li, Wang, Zhao, Li, Chen: Soteria, CVPR 2021; bypassed by Balunovic et al., \
+        ICLR 2022",
     build: |map| {
         let setting: Soteria = suites::params("soteria", map)?;
         let q = setting.percent;
-        range("soteria", "percent", q, q > 0.0 && q < 100.0, "write a number inside (0, 100), e.g. 80")?;
+        range(
+            "soteria",
+            "percent",
+            q,
+            q > 0.0 && q < 100.0,
+            "write a number inside (0, 100), e.g. 80",
+        )?;
         Ok(Box::new(setting))
     },
 };
@@ -48,8 +57,9 @@ const PASS: i64 = 64;
 impl Soteria {
     /// 1 for the dimensions that stay, 0 for those removed, `[T, F]`.
     ///
-    /// The paper maximises ||r_i|| / ||dr_i/dX|| over the removed dimensions; its code removes where the inverse, summed over the
-    /// client's examples, is below the percentile. The same is done here.
+    /// The paper maximises ||r_i|| / ||dr_i/dX|| over the removed dimensions; its code removes
+    /// where the inverse, summed over the client's examples, is below the percentile. The same is
+    /// done here.
     fn mask(&self, net: &Network, weights: &Params, layer: &str, examples: &Examples) -> Tensor {
         let scores = scores(net, weights, layer, examples);
         let threshold = percentile_of(&scores, self.percent);
@@ -66,9 +76,11 @@ fn representation(net: &Network, weights: &Params, layer: &str, x: &Tensor) -> T
     tap.expect("the named layer is part of the model").input
 }
 
-/// `sum over examples of ||dr_i/dX|| / (|r_i| + 0.1)` for each client and dimension, `[T, F]`, with X the normalised examples.
+/// `sum over examples of ||dr_i/dX|| / (|r_i| + 0.1)` for each client and dimension, `[T, F]`, with
+/// X the normalised examples.
 ///
-/// One forward pass holds several copies of the examples, so that one backward pass differentiates as many dimensions.
+/// One forward pass holds several copies of the examples, so that one backward pass differentiates
+/// as many dimensions.
 fn scores(net: &Network, weights: &Params, layer: &str, examples: &Examples) -> Tensor {
     let (t, e) = (examples.pixels.size()[0], examples.pixels.size()[1]);
     let copies = (PASS / (t * e)).max(1);
@@ -89,7 +101,8 @@ fn scores(net: &Network, weights: &Params, layer: &str, examples: &Examples) -> 
             .map(|from| {
                 let n = copies.min(features - from);
                 let own = r.narrow(1, 0, n).narrow(3, from, n).diagonal(0, 1, 3);
-                let slope = Tensor::run_backward(&[own.sum(Kind::Float)], &[&x], true, false).remove(0);
+                let slope =
+                    Tensor::run_backward(&[own.sum(Kind::Float)], &[&x], true, false).remove(0);
                 let norms = slope.flatten(2, -1).square().sum_dim_intlist(2, false, None).sqrt();
                 norms.reshape([t, copies, e]).narrow(1, 0, n)
             })
@@ -109,16 +122,25 @@ impl Defense for Soteria {
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
         let unfit = |why: &str| DefenseError::Unfit(format!("`soteria` {why}"));
         let examples = turn.examples.ok_or_else(|| {
-            unfit("needs the client's examples and acts before anything is sent; put it before the protocol")
+            unfit(
+                "needs the client's examples and acts before anything is sent; put it before \
+                the protocol",
+            )
         })?;
         let layer = head(update.layout()).ok_or_else(|| {
-            unfit("needs a model whose last layer is linear; use e.g. model = \"lenet-zhu\" or \"convnet64\"")
+            unfit(
+                "needs a model whose last layer is linear; use e.g. model = \"lenet-zhu\" or \
+                \"convnet64\"",
+            )
         })?;
         let mask = self.mask(turn.net, turn.weights, &layer, examples);
-        let slot =
-            update.layout().position(&format!("{layer}.weight")).ok_or_else(|| unfit("lost its layer"))?;
+        let slot = update
+            .layout()
+            .position(&format!("{layer}.weight"))
+            .ok_or_else(|| unfit("lost its layer"))?;
         let mut out = update;
-        out.tensors[slot] = &out.tensors[slot] * mask.unsqueeze(1).to_kind(out.tensors[slot].kind());
+        out.tensors[slot] =
+            &out.tensors[slot] * mask.unsqueeze(1).to_kind(out.tensors[slot].kind());
         let kept = mask.mean(Kind::Double).double_value(&[]);
         Ok(Released {
             update: out,
@@ -139,7 +161,9 @@ impl Defense for Soteria {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{bad, examples, in_turn_of, network, of_client, values, weights};
+    use crate::heuristic::testing::{
+        bad, examples, in_turn_of, network, of_client, values, weights,
+    };
     use crate::testing::streams;
 
     fn networks() -> Vec<Network> {
@@ -160,8 +184,8 @@ mod tests {
             for (i, sum) in sums.iter_mut().enumerate() {
                 let r_i = r.get(0).get(0).get(i as i64);
                 let slope = Tensor::run_backward(&[&r_i], &[&x], true, false).remove(0);
-                *sum +=
-                    slope.square().sum(None).sqrt().double_value(&[]) / (r_i.abs().double_value(&[]) + 0.1);
+                *sum += slope.square().sum(None).sqrt().double_value(&[])
+                    / (r_i.abs().double_value(&[]) + 0.1);
             }
         }
         sums
@@ -200,7 +224,8 @@ mod tests {
             order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
             let sent = values(&head.get(t).abs().sum_dim_intlist(0, false, None));
             assert!(
-                order[..60].iter().all(|&i| sent[i] == 0.0) && order[60..].iter().all(|&i| sent[i] > 0.0)
+                order[..60].iter().all(|&i| sent[i] == 0.0)
+                    && order[60..].iter().all(|&i| sent[i] > 0.0)
             );
         }
         for name in ["fc1.weight", "fc1.bias", "fc2.bias"] {
@@ -221,10 +246,11 @@ mod tests {
     #[test]
     fn a_turn_without_examples_and_bad_percentages_are_refused_in_one_line() {
         let net = &networks()[0];
-        let message =
-            in_turn_of(net, None, &mut streams(1), |turn| Soteria::default().release(weights(net), turn))
-                .expect_err("refused")
-                .to_string();
+        let message = in_turn_of(net, None, &mut streams(1), |turn| {
+            Soteria::default().release(weights(net), turn)
+        })
+        .expect_err("refused")
+        .to_string();
         assert!(message.contains("examples") && !message.contains('\n'), "{message}");
         bad(&ENTRY, "percent", 0.0);
         bad(&ENTRY, "percent", 100.0);

@@ -1,4 +1,5 @@
-//! What unit tests of perturbations share: networks by name, turns around them, and two-tensor updates.
+//! What unit tests of perturbations share: networks by name, turns around them, and two-tensor
+//! updates.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use tch::{Kind, Tensor};
 use crate::testing::{deployment, streams};
 use crate::{Defense, Examples, Turn};
 
-/// A registered model of ten classes with a normalisation that is neither the identity nor the same in every channel.
+/// A registered model of ten classes with a normalisation that is neither the identity nor the same
+/// in every channel.
 pub fn network(name: &str, params: Value, input: Vec<i64>) -> Network {
     let entry = suites::find("model", models::ENTRIES, name).unwrap();
     let channels = input[0] as usize;
@@ -32,7 +34,8 @@ pub fn weights(net: &Network) -> Params {
 pub fn examples(net: &Network, clients: i64, each: i64) -> Examples {
     let size: Vec<i64> = [clients, each].into_iter().chain(net.input()).collect();
     let mut rng = suites::rng::stream(3, "test", "examples");
-    let labels: Vec<i64> = (0..clients).flat_map(|t| (0..each).map(move |e| (t + e) % 10)).collect();
+    let labels: Vec<i64> =
+        (0..clients).flat_map(|t| (0..each).map(move |e| (t + e) % 10)).collect();
     let labels = Tensor::from_slice(&labels).reshape([clients, each]);
     Examples { pixels: learning::noise::uniform(&mut rng, &size, 0.0, 1.0), labels, soft: false }
 }
@@ -85,5 +88,8 @@ pub fn values(t: &Tensor) -> Vec<f64> {
 pub fn bad(entry: &Entry<dyn Defense>, key: &str, value: impl Into<Value>) {
     let map = Map::from_iter([(key.to_string(), value.into())]);
     let message = (entry.build)(&map).err().expect("refused").to_string();
-    assert!(message.contains(key) && message.contains(entry.name) && !message.contains('\n'), "{message}");
+    assert!(
+        message.contains(key) && message.contains(entry.name) && !message.contains('\n'),
+        "{message}"
+    );
 }

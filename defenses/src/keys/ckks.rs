@@ -12,7 +12,10 @@ use crate::ckks::{ParameterSet, inspect as describe};
 const MAGIC: &[u8] = b"FLCK";
 
 /// One secret key, or one share for each party, and the public key.
-pub(super) fn generate(parameters: Option<&str>, parties: Option<usize>) -> Result<Vec<NewFile>, KeyError> {
+pub(super) fn generate(
+    parameters: Option<&str>,
+    parties: Option<usize>,
+) -> Result<Vec<NewFile>, KeyError> {
     let set = parameters.map_or(Ok(ParameterSet::default()), str::parse::<ParameterSet>);
     let set = set.map_err(|e| KeyError::Parameters(e.to_string()))?;
     let mut rng = system_rng()?;
@@ -22,8 +25,10 @@ pub(super) fn generate(parameters: Option<&str>, parties: Option<usize>) -> Resu
             (vec![secret], public)
         }
         Some(n) => {
-            let parties =
-                u16::try_from(n).ok().filter(|n| (2..=1000).contains(n)).ok_or(KeyError::Parties(n))?;
+            let parties = u16::try_from(n)
+                .ok()
+                .filter(|n| (2..=1000).contains(n))
+                .ok_or(KeyError::Parties(n))?;
             generate_shares(&set, parties, &mut rng).map_err(|e| KeyError::Draw(e.to_string()))?
         }
     };
@@ -31,8 +36,10 @@ pub(super) fn generate(parameters: Option<&str>, parties: Option<usize>) -> Resu
         None => "ckks-secret.key".to_string(),
         Some(_) => format!("ckks-secret-{:03}.key", secret.party().index + 1),
     };
-    let mut files: Vec<NewFile> =
-        secrets.iter().map(|s| NewFile { name: name(s), bytes: s.to_bytes(), secret: true }).collect();
+    let mut files: Vec<NewFile> = secrets
+        .iter()
+        .map(|s| NewFile { name: name(s), bytes: s.to_bytes(), secret: true })
+        .collect();
     let bytes = Zeroizing::new(public.to_bytes());
     files.push(NewFile { name: "ckks-public.key".into(), bytes, secret: false });
     Ok(files)
@@ -45,7 +52,8 @@ pub(super) fn inspect(bytes: &[u8]) -> Option<Result<Inspection, KeyError>> {
 
 fn read(bytes: &[u8]) -> Result<Inspection, KeyError> {
     let found = describe(bytes).map_err(|e| KeyError::Ckks(e.to_string()))?;
-    let parameters = json!({ "set": found.parameters, "name": found.name, "sharing": found.sharing });
+    let parameters =
+        json!({ "set": found.parameters, "name": found.name, "sharing": found.sharing });
     Ok(Inspection {
         scheme: found.scheme.into(),
         kind: found.kind.into(),

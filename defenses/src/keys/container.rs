@@ -1,7 +1,8 @@
 //! The container of keys and ciphertexts that have no standard form of their own.
 //!
-//! Little-endian, in this order: magic `FLBCRYPT`, version (u16), scheme (u8), kind (u8), fingerprint of the key (16 bytes), length of
-//! the payload (u64), payload, and the first 16 bytes of SHA-256 over all before it. The sum finds accidents; it is no signature.
+//! Little-endian, in this order: magic `FLBCRYPT`, version (u16), scheme (u8), kind (u8),
+//! fingerprint of the key (16 bytes), length of the payload (u64), payload, and the first 16 bytes
+//! of SHA-256 over all before it. The sum finds accidents; it is no signature.
 
 use std::fmt;
 
@@ -156,7 +157,8 @@ impl<'a> Container<'a> {
         if version != VERSION {
             return Err(ContainerError::Version(version));
         }
-        let length = header[HEADER - 8..].iter().rev().fold(0u64, |n, &byte| n << 8 | u64::from(byte));
+        let length =
+            header[HEADER - 8..].iter().rev().fold(0u64, |n, &byte| n << 8 | u64::from(byte));
         if (rest.len() as u64).checked_sub(SUM as u64) != Some(length) {
             let expected = length.saturating_add((HEADER + SUM) as u64);
             return Err(ContainerError::Length { found: bytes.len(), expected });
@@ -204,7 +206,8 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let key = Fingerprint::of("test", b"public");
-        Container { scheme: Scheme::Paillier, kind: Kind::SecretKey, key, payload: b"inside" }.encode()
+        Container { scheme: Scheme::Paillier, kind: Kind::SecretKey, key, payload: b"inside" }
+            .encode()
     }
 
     #[test]

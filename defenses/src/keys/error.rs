@@ -11,7 +11,8 @@ use crate::paillier::PaillierError;
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// Something is there already.
-    #[error("{} exists, and keys are not overwritten; take another folder, or --force to replace it", .0.display())]
+    #[error("{} exists, and keys are not overwritten; take another folder, or --force to replace \
+        it", .0.display())]
     Exists(PathBuf),
     /// A folder was asked for where something else is.
     #[error("{} is not a folder; name one, or a path that is not there yet", .0.display())]
@@ -48,7 +49,8 @@ pub enum KeyError {
     Draw(String),
     /// Nothing that is known here.
     #[error(
-        "no key or ciphertext that is known here (Paillier or CKKS container, PEM of an RSA or Ed25519 PRIVATE KEY or PUBLIC KEY)"
+        "no key or ciphertext that is known here (Paillier or CKKS container, PEM of an RSA or \
+         Ed25519 PRIVATE KEY or PUBLIC KEY)"
     )]
     Unknown,
     /// A PEM file whose content is no key.
@@ -87,7 +89,11 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    pub(super) fn io(what: &'static str, path: &std::path::Path, source: std::io::Error) -> KeyError {
+    pub(super) fn io(
+        what: &'static str,
+        path: &std::path::Path,
+        source: std::io::Error,
+    ) -> KeyError {
         KeyError::Io { what, path: path.into(), source }
     }
 }

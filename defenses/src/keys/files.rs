@@ -1,4 +1,5 @@
-//! Writing keys: secrets are readable by their owner alone from the moment their file exists, and nothing is overwritten unasked.
+//! Writing keys: secrets are readable by their owner alone from the moment their file exists, and
+//! nothing is overwritten unasked.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -18,8 +19,9 @@ pub struct NewFile {
     pub secret: bool,
 }
 
-/// Writes all files into a folder, which is made with mode 0700 where it is not there. Without `force`, nothing is written where one
-/// of them exists; with it, other keys of the same scheme in the folder are removed. Each file is complete before it has its name.
+/// Writes all files into a folder, which is made with mode 0700 where it is not there. Without
+/// `force`, nothing is written where one of them exists; with it, other keys of the same scheme in
+/// the folder are removed. Each file is complete before it has its name.
 ///
 /// # Errors
 /// Existing files, or what the system refuses; the first name that could not be written.
@@ -41,7 +43,8 @@ pub fn write_all(folder: &Path, files: &[NewFile], force: bool) -> Result<Vec<Pa
     Ok(paths)
 }
 
-/// Removes keys of the same schemes that are not among the new ones: shares of an earlier key that would be taken for shares of this.
+/// Removes keys of the same schemes that are not among the new ones: shares of an earlier key that
+/// would be taken for shares of this.
 fn remove_others(folder: &Path, files: &[NewFile]) -> Result<(), KeyError> {
     let entries = std::fs::read_dir(folder).map_err(|e| KeyError::io("read", folder, e))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
@@ -92,7 +95,8 @@ fn write(file: &NewFile, path: &Path, force: bool) -> Result<(), KeyError> {
     })
 }
 
-/// The name for a file where the file system has no links: unlike a rename alone, both fail where another process was faster.
+/// The name for a file where the file system has no links: unlike a rename alone, both fail where
+/// another process was faster.
 fn claim(linking: std::io::Error, temporary: &Path, path: &Path) -> std::io::Result<()> {
     if linking.kind() == std::io::ErrorKind::AlreadyExists {
         return Err(linking);
@@ -137,7 +141,8 @@ mod tests {
     fn secrets_and_their_folder_are_private() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("a/b");
-        let paths = write_all(&folder, &[file("s", true, b"1"), file("p", false, b"2")], false).unwrap();
+        let paths =
+            write_all(&folder, &[file("s", true, b"1"), file("p", false, b"2")], false).unwrap();
         assert_eq!(mode(&paths[0]), Some(0o600));
         assert_eq!(mode(&paths[1]).map(|m| m & 0o700), Some(0o600));
         assert_eq!(mode(&folder), Some(0o700));
@@ -149,13 +154,17 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         write_all(home.path(), &[file("s", true, b"old")], false).unwrap();
         let error =
-            write_all(home.path(), &[file("p", false, b"new"), file("s", true, b"new")], false).unwrap_err();
+            write_all(home.path(), &[file("p", false, b"new"), file("s", true, b"new")], false)
+                .unwrap_err();
         assert!(error.to_string().contains("--force"), "{error}");
         assert_eq!(std::fs::read(home.path().join("s")).unwrap(), b"old");
         assert!(!home.path().join("p").exists(), "none is written where one exists");
         // A file that was too open is replaced, not written into.
-        std::fs::set_permissions(home.path().join("s"), std::os::unix::fs::PermissionsExt::from_mode(0o666))
-            .unwrap();
+        std::fs::set_permissions(
+            home.path().join("s"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o666),
+        )
+        .unwrap();
         write_all(home.path(), &[file("s", true, b"new")], true).unwrap();
         assert_eq!(std::fs::read(home.path().join("s")).unwrap(), b"new");
         assert_eq!(mode(&home.path().join("s")), Some(0o600));
@@ -171,9 +180,11 @@ mod tests {
         write_all(home.path(), &[file("rsa-secret.pem", true, b"")], false).unwrap();
         write_all(home.path(), &[share(1), file("ckks-public.key", false, b"")], true).unwrap();
         let entries = std::fs::read_dir(home.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
-        let kept = ["ckks-public.key", "ckks-secret-001.key", "ckks-secret-notes.txt", "rsa-secret.pem"];
+        let kept =
+            ["ckks-public.key", "ckks-secret-001.key", "ckks-secret-notes.txt", "rsa-secret.pem"];
         assert_eq!(names, kept);
     }
 

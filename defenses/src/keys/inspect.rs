@@ -61,18 +61,23 @@ pub fn inspect_file(path: &Path) -> Result<Inspection, KeyError> {
     }
     let bytes = std::fs::read(path).map_err(|e| KeyError::io("read", path, e))?;
     let bytes = zeroize::Zeroizing::new(bytes);
-    let found = inspect(&bytes).map_err(|e| KeyError::File { path: path.into(), source: Box::new(e) });
+    let found =
+        inspect(&bytes).map_err(|e| KeyError::File { path: path.into(), source: Box::new(e) });
     let mut found = found?;
     if let Some(mode) = files::mode(path).filter(|mode| found.secret && mode & 0o077 != 0) {
         let name = path.display();
-        found.warnings.push(format!("others may open this secret (mode {mode:04o}): chmod 600 {name}"));
+        found
+            .warnings
+            .push(format!("others may open this secret (mode {mode:04o}): chmod 600 {name}"));
     }
     Ok(found)
 }
 
 fn signature(found: &signing::Found) -> Inspection {
     let (scheme, parameters, security) = match found.signature {
-        Signature::Rsa(bits) => ("rsa", Map::from_iter([("bits".to_string(), json!(bits))]), factoring(bits)),
+        Signature::Rsa(bits) => {
+            ("rsa", Map::from_iter([("bits".to_string(), json!(bits))]), factoring(bits))
+        }
         Signature::Ed25519 => ("ed25519", Map::new(), Some(128)),
     };
     let weak = security.is_none().then(|| "modulus too short: no security".to_string());
@@ -147,7 +152,10 @@ mod tests {
         let rsa = made(KeyScheme::Rsa, None, None);
         assert_eq!((rsa[0].security_bits, &rsa[1].parameters["bits"]), (Some(112), &json!(2048)));
         let ed25519 = made(KeyScheme::Ed25519, None, None);
-        assert_eq!((ed25519[0].form.as_str(), ed25519[1].security_bits), ("PEM, PKCS#8", Some(128)));
+        assert_eq!(
+            (ed25519[0].form.as_str(), ed25519[1].security_bits),
+            ("PEM, PKCS#8", Some(128))
+        );
         let toy = made(KeyScheme::Paillier, Some(512), None);
         assert_eq!((toy.len(), toy[0].security_bits), (2, None));
         assert!(toy[1].warnings[0].contains("toy key, no security"));
@@ -176,16 +184,25 @@ mod tests {
     fn requests_that_make_no_sense_are_one_line() {
         let cases = [
             (request(KeyScheme::Rsa, Some(1024), None), "--bits 1024 is not offered for rsa"),
-            (request(KeyScheme::Paillier, Some(777), None), "--bits 777 is not offered for paillier"),
+            (
+                request(KeyScheme::Paillier, Some(777), None),
+                "--bits 777 is not offered for paillier",
+            ),
             (request(KeyScheme::Ed25519, Some(2048), None), "--bits has no meaning for ed25519"),
             (request(KeyScheme::Rsa, None, Some(3)), "--parties has no meaning for rsa"),
             (request(KeyScheme::Ckks, None, Some(1)), "--parties 1 is out of range"),
             (
-                KeyRequest { parameters: Some("1024/60/40".into()), ..request(KeyScheme::Ckks, None, None) },
+                KeyRequest {
+                    parameters: Some("1024/60/40".into()),
+                    ..request(KeyScheme::Ckks, None, None)
+                },
                 "parameters",
             ),
             (
-                KeyRequest { parameters: Some("x".into()), ..request(KeyScheme::Paillier, None, None) },
+                KeyRequest {
+                    parameters: Some("x".into()),
+                    ..request(KeyScheme::Paillier, None, None)
+                },
                 "--parameters",
             ),
         ];
@@ -212,7 +229,8 @@ mod tests {
     fn intact() -> &'static [Vec<u8>] {
         static FILES: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
         FILES.get_or_init(|| {
-            let schemes = [KeyScheme::Paillier, KeyScheme::Ed25519, KeyScheme::Rsa, KeyScheme::Ckks];
+            let schemes =
+                [KeyScheme::Paillier, KeyScheme::Ed25519, KeyScheme::Rsa, KeyScheme::Ckks];
             let bits = |s| (s == KeyScheme::Paillier).then_some(512);
             schemes
                 .into_iter()

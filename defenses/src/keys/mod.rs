@@ -1,7 +1,8 @@
 //! Keys and ciphertexts as files: making, writing and inspecting them.
 //!
-//! Paillier keys lie in the [`Container`] of this module, CKKS keys in their own, RSA and Ed25519 keys in PKCS#8 PEM. Secrets are
-//! written with mode 0600 from the first byte, never overwritten unasked, wiped from memory, and shown nowhere.
+//! Paillier keys lie in the [`Container`] of this module, CKKS keys in their own, RSA and Ed25519
+//! keys in PKCS#8 PEM. Secrets are written with mode 0600 from the first byte, never overwritten
+//! unasked, wiped from memory, and shown nowhere.
 
 mod ckks;
 pub mod container;

@@ -11,7 +11,8 @@ use super::{KeyError, pem};
 const SECRET: &str = "PRIVATE KEY";
 const PUBLIC: &str = "PUBLIC KEY";
 /// SubjectPublicKeyInfo of an Ed25519 key, before its 32 bytes (RFC 8410).
-const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Which signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,8 @@ fn public_part(der: &[u8]) -> Result<Signature, KeyError> {
     if der.len() == 44 && der.starts_with(&ED25519_PREFIX) {
         return Ok(Signature::Ed25519);
     }
-    let key =
-        PublicEncryptingKey::from_der(der).map_err(|_| KeyError::Pem("no public key of RSA or Ed25519"))?;
+    let key = PublicEncryptingKey::from_der(der)
+        .map_err(|_| KeyError::Pem("no public key of RSA or Ed25519"))?;
     Ok(Signature::Rsa(key.key_size_bits() as u32))
 }
 

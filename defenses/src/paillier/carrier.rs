@@ -58,7 +58,8 @@ impl<'a> Carrier<'a> {
     fn encrypt(&self, client: usize, rng: &mut ChaCha12Rng) -> Result<Vec<u8>, ProtocolError> {
         let (update, weight) = (&self.round.updates[client], self.round.weights[client]);
         let plaintexts = self.packing.pack(update, weight).map_err(|e| {
-            let remedy = "raise the protocol's `range`, or clip updates before they are sent".into();
+            let remedy =
+                "raise the protocol's `range`, or clip updates before they are sent".into();
             ProtocolError::Update { client, problem: e.to_string(), remedy }
         })?;
         // Drawn in order, so that the result does not depend on the number of threads.
@@ -88,10 +89,16 @@ impl<'a> Carrier<'a> {
         &self,
         stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
     ) -> Result<Collected, ProtocolError> {
-        let mut all =
-            Collected { sums: Vec::new(), up: Vec::new(), watched: Vec::new(), encrypt: 0.0, aggregate: 0.0 };
+        let mut all = Collected {
+            sums: Vec::new(),
+            up: Vec::new(),
+            watched: Vec::new(),
+            encrypt: 0.0,
+            aggregate: 0.0,
+        };
         for client in 0..self.round.updates.len() {
-            let purpose = format!("paillier encryption, client {client}, round {}", self.round.number);
+            let purpose =
+                format!("paillier encryption, client {client}, round {}", self.round.number);
             let start = Instant::now();
             let bytes = self.encrypt(client, &mut stream(&purpose))?;
             all.encrypt += start.elapsed().as_secs_f64();
@@ -116,9 +123,14 @@ impl<'a> Carrier<'a> {
     }
 
     /// Opens a message with the secret key: the mean of all whose weights add up to `weight`.
-    pub(super) fn open(&self, phase: &str, bytes: &[u8], weight: u64) -> Result<Vec<f32>, ProtocolError> {
-        let ciphertexts =
-            message::decode(self.public(), bytes, self.count()).map_err(|e| malformed("message", &e))?;
+    pub(super) fn open(
+        &self,
+        phase: &str,
+        bytes: &[u8],
+        weight: u64,
+    ) -> Result<Vec<f32>, ProtocolError> {
+        let ciphertexts = message::decode(self.public(), bytes, self.count())
+            .map_err(|e| malformed("message", &e))?;
         self.done.store(0, Ordering::Relaxed);
         let plaintexts: Result<Vec<BoxedUint>, PaillierError> = ciphertexts
             .par_iter()

@@ -12,7 +12,8 @@ pub fn message_bytes(key: &PublicKey, count: usize) -> u64 {
     (Container::header() + 16) as u64 + (count * key.ciphertext_bytes()) as u64
 }
 
-/// A message: the container's header with the key's fingerprint, then each ciphertext little-endian.
+/// A message: the container's header with the key's fingerprint, then each ciphertext
+/// little-endian.
 pub fn encode(key: &PublicKey, ciphertexts: &[Ciphertext]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(ciphertexts.len() * key.ciphertext_bytes());
     ciphertexts.iter().for_each(|c| payload.extend_from_slice(&c.0.to_le_bytes()));
@@ -24,7 +25,11 @@ pub fn encode(key: &PublicKey, ciphertexts: &[Ciphertext]) -> Vec<u8> {
 ///
 /// # Errors
 /// Altered bytes, another key, numbers that are no ciphertexts, another count than expected.
-pub fn decode(key: &PublicKey, bytes: &[u8], expected: usize) -> Result<Vec<Ciphertext>, PaillierError> {
+pub fn decode(
+    key: &PublicKey,
+    bytes: &[u8],
+    expected: usize,
+) -> Result<Vec<Ciphertext>, PaillierError> {
     let container = Container::decode_kind(bytes, Kind::Ciphertexts)?;
     if container.key != key.fingerprint() {
         return Err(PaillierError::WrongKey { theirs: container.key, ours: key.fingerprint() });
@@ -35,8 +40,9 @@ pub fn decode(key: &PublicKey, bytes: &[u8], expected: usize) -> Result<Vec<Ciph
         return Err(PaillierError::Count { found, expected });
     }
     let ciphertexts = container.payload.chunks_exact(size).enumerate();
-    let ciphertexts: Result<Vec<Ciphertext>, PaillierError> =
-        ciphertexts.map(|(i, bytes)| ciphertext(key, bytes).ok_or(PaillierError::BadCiphertext(i))).collect();
+    let ciphertexts: Result<Vec<Ciphertext>, PaillierError> = ciphertexts
+        .map(|(i, bytes)| ciphertext(key, bytes).ok_or(PaillierError::BadCiphertext(i)))
+        .collect();
     let ciphertexts = ciphertexts?;
     match all_coprime(key, &ciphertexts) {
         true => Ok(ciphertexts),
@@ -44,8 +50,8 @@ pub fn decode(key: &PublicKey, bytes: &[u8], expected: usize) -> Result<Vec<Ciph
     }
 }
 
-/// Whether no ciphertext shares a factor with `n`: one greatest common divisor, of the product of all. Powers of Montgomery's `R` in it
-/// are coprime to `n`.
+/// Whether no ciphertext shares a factor with `n`: one greatest common divisor, of the product of
+/// all. Powers of Montgomery's `R` in it are coprime to `n`.
 fn all_coprime(key: &PublicKey, ciphertexts: &[Ciphertext]) -> bool {
     let form = |c: &Ciphertext| BoxedMontyForm::from_montgomery(c.0.clone(), key.square());
     let product = ciphertexts.iter().map(form).reduce(|a, b| a.mul(&b));

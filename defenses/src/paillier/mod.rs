@@ -1,9 +1,10 @@
-//! Paillier's additively homomorphic encryption (Paillier, EUROCRYPT 1999) with the short exponents of Damgard, Jurik and Nielsen
-//! ("A generalization of Paillier's public-key system with applications to electronic voting", IJIS 2010), and the protocol that
-//! carries updates under it.
+//! Paillier's additively homomorphic encryption (Paillier, EUROCRYPT 1999) with the short exponents
+//! of Damgard, Jurik and Nielsen ("A generalization of Paillier's public-key system with
+//! applications to electronic voting", IJIS 2010), and the protocol that carries updates under it.
 //!
-//! Keys: `n = p q`, `h = -x^2 mod n`, `h_s = h^n mod n^2`. Encrypting: `c = (1 + n)^m h_s^r mod n^2`. Adding: multiplying modulo `n^2`.
-//! That a short `r` hides as well as a long one is an assumption: discrete logarithms with short exponents are hard in this group.
+//! Keys: `n = p q`, `h = -x^2 mod n`, `h_s = h^n mod n^2`. Encrypting: `c = (1 + n)^m h_s^r mod
+//! n^2`. Adding: multiplying modulo `n^2`. That a short `r` hides as well as a long one is an
+//! assumption: discrete logarithms with short exponents are hard in this group.
 
 mod carrier;
 mod error;
@@ -39,6 +40,8 @@ pub fn security(key_bits: u32) -> Option<u32> {
 /// What has to be said of a key size before it is used.
 pub fn warning(key_bits: u32) -> Option<String> {
     security(key_bits).is_none().then(|| {
-        format!("toy key, no security: a modulus of {key_bits} bits can be factored; take 2048 or more")
+        format!(
+            "toy key, no security: a modulus of {key_bits} bits can be factored; take 2048 or more"
+        )
     })
 }

@@ -1,8 +1,9 @@
 //! Many signed numbers in one plaintext.
 //!
-//! A value `v` becomes `q = round(v s)` for `s` steps a unit; a client of weight `w` puts `w (q + b)` into its slot, where
-//! `b = floor(range s)` shifts all values to where no sign is needed. Slots are as wide as the largest sum, `2 b W` for the
-//! total weight `W`, so that no sum of honest slots reaches its neighbour. The sum minus `b W`, over `s W`, is the weighted mean.
+//! A value `v` becomes `q = round(v s)` for `s` steps a unit; a client of weight `w` puts `w (q +
+//! b)` into its slot, where `b = floor(range s)` shifts all values to where no sign is needed.
+//! Slots are as wide as the largest sum, `2 b W` for the total weight `W`, so that no sum of honest
+//! slots reaches its neighbour. The sum minus `b W`, over `s W`, is the weighted mean.
 
 use crypto_bigint::BoxedUint;
 use thiserror::Error;
@@ -57,7 +58,8 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// For plaintexts of so many bits, `scale` steps a unit, values in `[-range, range]`, and weights that add up to `total_weight`.
+    /// For plaintexts of so many bits, `scale` steps a unit, values in `[-range, range]`, and
+    /// weights that add up to `total_weight`.
     ///
     /// # Errors
     /// A sum that could overflow, or a range that is no whole number of steps.
@@ -109,7 +111,12 @@ impl Packing {
         groups.map(|(g, values)| self.plaintext(g * self.per_plaintext, values, weight)).collect()
     }
 
-    fn plaintext(&self, first: usize, values: &[f32], weight: u64) -> Result<BoxedUint, PackingError> {
+    fn plaintext(
+        &self,
+        first: usize,
+        values: &[f32],
+        weight: u64,
+    ) -> Result<BoxedUint, PackingError> {
         let bits = self.per_plaintext as u32 * self.slot;
         let mut words = vec![0u64; bits.div_ceil(64) as usize];
         for (i, &value) in values.iter().enumerate() {
@@ -131,10 +138,12 @@ impl Packing {
         Ok((steps as i64 + self.offset as i64) as u64)
     }
 
-    /// The means of `count` values from plaintexts in which slots of clients with weights of `weight` in all were added.
+    /// The means of `count` values from plaintexts in which slots of clients with weights of
+    /// `weight` in all were added.
     pub fn unpack(&self, plaintexts: &[BoxedUint], count: usize, weight: u64) -> Vec<f32> {
         let slots = (0..count).map(|i| {
-            let words = plaintexts.get(i / self.per_plaintext).map_or(&[] as &[u64], |p| p.as_words());
+            let words =
+                plaintexts.get(i / self.per_plaintext).map_or(&[] as &[u64], |p| p.as_words());
             get(words, (i % self.per_plaintext) as u32 * self.slot, self.slot)
         });
         let shift = i128::from(self.offset) * i128::from(weight);
@@ -177,7 +186,8 @@ mod tests {
     fn slots_come_back_at_every_offset() {
         for width in [1, 31, 33, 64, 65, 119, 120] {
             for offset in 0..130 {
-                let value = (0x0123_4567_89ab_cdef_0fed_cba9_8765_4321u128 << 3 | 1) & ((1 << width) - 1);
+                let value =
+                    (0x0123_4567_89ab_cdef_0fed_cba9_8765_4321u128 << 3 | 1) & ((1 << width) - 1);
                 let mut words = [0u64; 5];
                 put(&mut words, offset, value);
                 assert_eq!(get(&words, offset, width), value, "{width} bits at {offset}");
@@ -192,14 +202,18 @@ mod tests {
         // 2 * 1000 * 1000 * 8 = 16,000,000 needs 24 bits.
         let packing = Packing::new(2047, 1000.0, 1000.0, 8).unwrap();
         assert_eq!((packing.slot_bits(), packing.per_plaintext()), (24, 85));
-        assert_eq!((packing.plaintexts(0), packing.plaintexts(85), packing.plaintexts(86)), (0, 1, 2));
+        assert_eq!(
+            (packing.plaintexts(0), packing.plaintexts(85), packing.plaintexts(86)),
+            (0, 1, 2)
+        );
         // A largest sum of exactly 2^k needs k + 1 bits.
         assert_eq!(Packing::new(2047, 1.0, 4.0, 1).unwrap().slot_bits(), 4);
     }
 
     #[test]
     fn what_overflows_is_refused() {
-        let refused = |bits, scale, range, weight| Packing::new(bits, scale, range, weight).unwrap_err();
+        let refused =
+            |bits, scale, range, weight| Packing::new(bits, scale, range, weight).unwrap_err();
         assert_eq!(refused(30, 1e6, 1e3, 1), PackingError::Overflow { slot: 31, room: 30 });
         assert_eq!(refused(2047, 1e6, 1e12, 1), PackingError::TooFine(1e18));
         assert_eq!(refused(2047, 1.0, 0.5, 1), PackingError::TooCoarse);

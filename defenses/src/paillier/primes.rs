@@ -1,7 +1,8 @@
 //! The two primes of a key.
 //!
-//! Damgard, Jurik and Nielsen ask for `p = q = 3 (mod 4)` and `gcd(p - 1, q - 1) = 2`: then the squares modulo `n` form a cyclic group
-//! in which `-1` has no root, and `-x^2` generates nearly all numbers of Jacobi symbol 1.
+//! Damgard, Jurik and Nielsen ask for `p = q = 3 (mod 4)` and `gcd(p - 1, q - 1) = 2`: then the
+//! squares modulo `n` form a cyclic group in which `-1` has no root, and `-x^2` generates nearly
+//! all numbers of Jacobi symbol 1.
 
 use std::num::NonZeroU32;
 
@@ -21,14 +22,16 @@ pub(crate) fn pair(bits: u32, rng: &mut impl CryptoRng) -> (BoxedUint, BoxedUint
     }
 }
 
-/// Far enough apart that Fermat's method does not split the product (FIPS 186-5, A.1.3), and with nothing but 2 in common below them.
+/// Far enough apart that Fermat's method does not split the product (FIPS 186-5, A.1.3), and with
+/// nothing but 2 in common below them.
 pub(crate) fn fit(p: &BoxedUint, q: &BoxedUint) -> bool {
     let gap = if p > q { p.wrapping_sub(q) } else { q.wrapping_sub(p) };
     let halves = |x: &BoxedUint| x.shr(1);
     gap.bits() + 100 > p.bits() && bool::from(halves(p).gcd(&halves(q)).is_one())
 }
 
-/// Whether this is a prime that is 3 modulo 4, by Miller-Rabin to base 2 and a strong Lucas test (Baillie-PSW).
+/// Whether this is a prime that is 3 modulo 4, by Miller-Rabin to base 2 and a strong Lucas test
+/// (Baillie-PSW).
 pub(crate) fn is_blum_prime(p: &BoxedUint) -> bool {
     p.as_words()[0] & 3 == 3 && is_prime(Flavor::Any, p)
 }

@@ -17,8 +17,10 @@ use crate::protocol::{Exposure, Federation, Protocol, ProtocolError, Round, Tran
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
     name: "paillier",
-    summary: "packed fixed point under Paillier's encryption; the server adds ciphertexts, clients share the secret key",
-    reference: "Paillier: Public-Key Cryptosystems Based on Composite Degree Residuosity Classes, EUROCRYPT 1999; short exponents: Damgard, Jurik, Nielsen, IJIS 2010",
+    summary: "packed fixed point under Paillier's encryption; the server adds ciphertexts, \
+        clients share the secret key",
+    reference: "Paillier: Public-Key Cryptosystems Based on Composite Degree Residuosity Classes, \
+        EUROCRYPT 1999; short exponents: Damgard, Jurik, Nielsen, IJIS 2010",
     build: |map| Ok(Box::new(Paillier::new(suites::params("paillier", map)?)?)),
 };
 
@@ -31,7 +33,8 @@ const COARSEST: u64 = 1000;
 pub struct Setting {
     /// Bits of the modulus: 2048 or 3072; 512 and 1024 are toys.
     pub key_bits: u32,
-    /// Steps a unit of the fixed-point encoding, at least 1000: a value is sent as `round(value * precision)`.
+    /// Steps a unit of the fixed-point encoding, at least 1000: a value is sent as `round(value *
+    /// precision)`.
     pub precision: u64,
     /// Largest magnitude of a value, above 0; a value beyond it is an error.
     pub range: f64,
@@ -72,7 +75,11 @@ impl Paillier {
                 setting.precision,
                 1.0 / setting.precision as f64
             );
-            return Err(wrong("precision", problem, "write at least 1000 steps a unit, e.g. 1000000"));
+            return Err(wrong(
+                "precision",
+                problem,
+                "write at least 1000 steps a unit, e.g. 1000000",
+            ));
         }
         if !(setting.range > 0.0 && setting.range.is_finite()) {
             let problem = format!("is {}", setting.range);
@@ -108,12 +115,16 @@ impl Paillier {
 impl Protocol for Paillier {
     fn check(&self, federation: &Federation) -> Result<(), SpecError> {
         if federation.clients < 2 {
-            let problem =
-                format!("is {}; the mean of fewer than two clients is an update", federation.clients);
+            let problem = format!(
+                "is {}; the mean of fewer than two clients is an update",
+                federation.clients
+            );
             return Err(SpecError::value("training.clients", problem, "write at least 2"));
         }
-        let Some(weight) = (federation.clients as u64).checked_mul(federation.max_weight.max(1)) else {
-            let problem = format!("{} with weights up to {}", federation.clients, federation.max_weight);
+        let Some(weight) = (federation.clients as u64).checked_mul(federation.max_weight.max(1))
+        else {
+            let problem =
+                format!("{} with weights up to {}", federation.clients, federation.max_weight);
             return Err(SpecError::value(
                 "training.clients",
                 format!("is {problem}: the weights add up to more than 64 bits"),
@@ -124,7 +135,10 @@ impl Protocol for Paillier {
         packing.map(|_| ()).map_err(|e| {
             let problem = format!(
                 "is {} for {} clients of weight up to {} and a range of {}: that {e}",
-                self.setting.precision, federation.clients, federation.max_weight, self.setting.range
+                self.setting.precision,
+                federation.clients,
+                federation.max_weight,
+                self.setting.range
             );
             wrong("precision", problem, "take fewer steps a unit, a smaller range or a longer key")
         })
@@ -140,9 +154,10 @@ impl Protocol for Paillier {
         self.check(&Federation { clients: n, values: 0, max_weight: 1 })?;
         let total_weight = total_weight(round)?;
         let scale = round.grid.map_or(self.setting.precision as f64, |grid| 1.0 / grid);
-        let packing = self
-            .packing(scale, total_weight)
-            .map_err(|e| ProtocolError::Malformed { what: "encoding".into(), problem: format!("it {e}") })?;
+        let packing = self.packing(scale, total_weight).map_err(|e| ProtocolError::Malformed {
+            what: "encoding".into(),
+            problem: format!("it {e}"),
+        })?;
         let start = Instant::now();
         let key = self.key(stream("paillier key"))?;
         let keys = start.elapsed().as_secs_f64();
@@ -158,7 +173,9 @@ impl Protocol for Paillier {
         let decrypt = start.elapsed().as_secs_f64();
         let pooled = match round.colluders.is_empty() {
             true => None,
-            false => Some(carrier.open("open upload", &all.watched, round.weights[round.watched])?),
+            false => {
+                Some(carrier.open("open upload", &all.watched, round.weights[round.watched])?)
+            }
         };
         let phases = [
             ("keys", keys),
@@ -202,7 +219,11 @@ impl Protocol for Paillier {
             (None, warning) => warning.unwrap_or_default(),
         };
         format!(
-            "updates and sum hidden from the server ({strength}; assumes decisional composite residuosity and discrete logarithms with short exponents, an honest-but-curious server, and no client that pools with it: all share one secret key, and each opens every upload it gets hold of); values rounded to steps of {:e}; the mean is exact to half a step and hides nothing from whoever decrypts it",
+            "updates and sum hidden from the server ({strength}; assumes decisional composite \
+             residuosity and discrete logarithms with short exponents, an honest-but-curious \
+             server, and no client that pools with it: all share one secret key, and each opens \
+             every upload it gets hold of); values rounded to steps of {:e}; the mean is exact to \
+             half a step and hides nothing from whoever decrypts it",
             1.0 / self.setting.precision as f64
         )
     }
@@ -233,7 +254,9 @@ fn total_weight(round: &Round) -> Result<u64, ProtocolError> {
         return Err(bad(format!("{n} updates, {weights} weights, client {watched} watched")));
     }
     if let Some(client) = round.updates.iter().position(|u| u.len() != round.updates[0].len()) {
-        return Err(bad(format!("client {client} sends an update of another length than client 0")));
+        return Err(bad(format!(
+            "client {client} sends an update of another length than client 0"
+        )));
     }
     if let Some(client) = round.weights.iter().position(|&w| w == 0) {
         return Err(bad(format!("client {client} has weight 0")));

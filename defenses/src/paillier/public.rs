@@ -16,7 +16,8 @@ use crate::keys::{Container, Fingerprint, Kind, Scheme};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ciphertext(pub(super) BoxedUint);
 
-/// What everyone may know: the modulus `n` and `h_s = h^n mod n^2`, where `h = -x^2 mod n` for a random `x`.
+/// What everyone may know: the modulus `n` and `h_s = h^n mod n^2`, where `h = -x^2 mod n` for a
+/// random `x`.
 #[derive(Clone)]
 pub struct PublicKey {
     pub(super) bits: u32,
@@ -28,7 +29,8 @@ pub struct PublicKey {
     table: OnceLock<Table>,
 }
 
-/// A sum of ciphertexts while it grows: their product in Montgomery's sense, `c_1 .. c_k R^(1-k) mod n^2`.
+/// A sum of ciphertexts while it grows: their product in Montgomery's sense, `c_1 .. c_k R^(1-k)
+/// mod n^2`.
 #[derive(Clone)]
 pub struct Sum {
     product: BoxedMontyForm,
@@ -36,8 +38,9 @@ pub struct Sum {
 }
 
 impl PublicKey {
-    /// From a modulus of an offered size, odd and of its full length, and the base of the randomness: neither 1 nor -1, and coprime to `n`.
-    /// That it is an `n`-th power as it should be, only who knows the factors can tell.
+    /// From a modulus of an offered size, odd and of its full length, and the base of the
+    /// randomness: neither 1 nor -1, and coprime to `n`. That it is an `n`-th power as it should
+    /// be, only who knows the factors can tell.
     pub(super) fn new(
         bits: u32,
         exponent_bits: u32,
@@ -63,7 +66,8 @@ impl PublicKey {
             return Err(bad("its base shares a factor with its modulus"));
         }
         let id = Fingerprint([0; 16]);
-        let mut key = PublicKey { bits, exponent_bits, n, base, square, id, table: OnceLock::new() };
+        let mut key =
+            PublicKey { bits, exponent_bits, n, base, square, id, table: OnceLock::new() };
         key.id = Fingerprint::of("paillier", &key.payload());
         Ok(key)
     }
@@ -108,7 +112,8 @@ impl PublicKey {
         self.bits - 1
     }
 
-    /// Draws what hides one plaintext: an exponent of [`PublicKey::exponent_bits`] bits, little-endian.
+    /// Draws what hides one plaintext: an exponent of [`PublicKey::exponent_bits`] bits,
+    /// little-endian.
     pub fn draw(&self, rng: &mut impl CryptoRng) -> Zeroizing<Vec<u8>> {
         let mut r = Zeroizing::new(vec![0; self.table().exponent_bytes()]);
         rng.fill_bytes(&mut r);
@@ -125,8 +130,10 @@ impl PublicKey {
         }
         let m = m.clone().resize(self.bits);
         let message = self.n.concatenating_mul(&m).wrapping_add(BoxedUint::one());
-        // Montgomery's product of h_s^r R and 1 + n m is their plain product: no conversion is needed.
-        let product = self.table().power(r).mul(&BoxedMontyForm::from_montgomery(message, &self.square));
+        // Montgomery's product of h_s^r R and 1 + n m is their plain product: no conversion is
+        // needed.
+        let product =
+            self.table().power(r).mul(&BoxedMontyForm::from_montgomery(message, &self.square));
         Ok(Ciphertext(product.to_montgomery()))
     }
 
@@ -137,7 +144,8 @@ impl PublicKey {
 
     /// Adds one more: multiplies modulo `n^2`, up to a power of `R`.
     pub fn add(&self, sum: &mut Sum, next: &Ciphertext) {
-        sum.product = sum.product.mul(&BoxedMontyForm::from_montgomery(next.0.clone(), &self.square));
+        sum.product =
+            sum.product.mul(&BoxedMontyForm::from_montgomery(next.0.clone(), &self.square));
         sum.terms += 1;
     }
 
@@ -146,7 +154,8 @@ impl PublicKey {
         Ciphertext(sum.product.mul(&self.missing(sum.terms)).to_montgomery())
     }
 
-    /// As [`PublicKey::finish`], for many sums: one multiplication each where they have equally many terms.
+    /// As [`PublicKey::finish`], for many sums: one multiplication each where they have equally
+    /// many terms.
     pub fn finish_all(&self, sums: &[Sum]) -> Vec<Ciphertext> {
         let terms = sums.first().map_or(1, |s| s.terms);
         let missing = self.missing(terms);
@@ -157,7 +166,8 @@ impl PublicKey {
         sums.iter().map(finish).collect()
     }
 
-    /// `R^(k-1)` in Montgomery form, `R^k`: times a product of `k` terms it takes `R^(1-k)` and one reduction away.
+    /// `R^(k-1)` in Montgomery form, `R^k`: times a product of `k` terms it takes `R^(1-k)` and one
+    /// reduction away.
     fn missing(&self, terms: u64) -> BoxedMontyForm {
         // The number R, whose Montgomery form is R^2.
         let one = BoxedMontyForm::one(&self.square);
@@ -196,7 +206,8 @@ impl PublicKey {
     pub(super) fn from_payload(bytes: &[u8]) -> Result<(PublicKey, &[u8]), PaillierError> {
         let short = PaillierError::BadKey("it is too short");
         let (sizes, rest) = bytes.split_at_checked(8).ok_or(short.clone())?;
-        let size = |i: usize| u32::from_le_bytes([sizes[i], sizes[i + 1], sizes[i + 2], sizes[i + 3]]);
+        let size =
+            |i: usize| u32::from_le_bytes([sizes[i], sizes[i + 1], sizes[i + 2], sizes[i + 3]]);
         let (bits, exponent_bits) = (size(0), size(4));
         if !KEY_BITS.contains(&bits) {
             return Err(PaillierError::KeyBits(bits));
@@ -214,7 +225,8 @@ impl PublicKey {
     }
 }
 
-/// Whether a number is coprime to this modulus; in time that depends on the number, which is public.
+/// Whether a number is coprime to this modulus; in time that depends on the number, which is
+/// public.
 pub(super) fn coprime(x: &BoxedUint, modulus: &BoxedMontyParams) -> bool {
     modulus.modulus().gcd_vartime(x).get().is_one().into()
 }

@@ -47,7 +47,8 @@ impl SecretKey {
         Self::from_primes(p, q, rng)
     }
 
-    /// From two primes of equal length, 3 modulo 4, with nothing but 2 in common below them. Draws `x` for the base of the randomness.
+    /// From two primes of equal length, 3 modulo 4, with nothing but 2 in common below them. Draws
+    /// `x` for the base of the randomness.
     ///
     /// # Errors
     /// Numbers that are not such primes.
@@ -81,8 +82,10 @@ impl SecretKey {
             return Err(bad("its factors are not primes that are 3 modulo 4"));
         }
         // Base of the right order: an n-th power, up to what encryptions hide.
-        let phi = p.wrapping_sub(BoxedUint::one()).concatenating_mul(&q.wrapping_sub(BoxedUint::one()));
-        let power = BoxedMontyForm::new(public.base().clone(), public.square()).pow(&phi).retrieve();
+        let phi =
+            p.wrapping_sub(BoxedUint::one()).concatenating_mul(&q.wrapping_sub(BoxedUint::one()));
+        let power =
+            BoxedMontyForm::new(public.base().clone(), public.square()).pow(&phi).retrieve();
         if power != BoxedUint::one() {
             return Err(bad("its base is no power that leaves plaintexts alone"));
         }
@@ -109,7 +112,8 @@ impl SecretKey {
         Ok(self.p.prime.as_ref().concatenating_mul(&t).wrapping_add(m_p.resize(self.public.bits)))
     }
 
-    /// The plaintext by the formula of the paper, `L(c^phi mod n^2) phi^-1 mod n`: about four times slower.
+    /// The plaintext by the formula of the paper, `L(c^phi mod n^2) phi^-1 mod n`: about four times
+    /// slower.
     ///
     /// # Errors
     /// A ciphertext that a factor of `n` divides.
@@ -136,7 +140,8 @@ impl SecretKey {
             payload.extend_from_slice(&Zeroizing::new(prime.as_ref().to_le_bytes().into_vec()));
         }
         let (scheme, kind) = (Scheme::Paillier, Kind::SecretKey);
-        let container = Container { scheme, kind, key: self.public.fingerprint(), payload: &payload };
+        let container =
+            Container { scheme, kind, key: self.public.fingerprint(), payload: &payload };
         Zeroizing::new(container.encode())
     }
 
@@ -195,8 +200,8 @@ impl Half {
         })
     }
 
-    /// `m mod p = L_p(c^(p-1) mod p^2) factor mod p`, with `L_p(u) = (u - 1) / p`: the quotient of `u` by `p`, which leaves 1 unless `p`
-    /// divides `c`.
+    /// `m mod p = L_p(c^(p-1) mod p^2) factor mod p`, with `L_p(u) = (u - 1) / p`: the quotient of
+    /// `u` by `p`, which leaves 1 unless `p` divides `c`.
     fn decrypt(&self, c: &Ciphertext) -> Result<BoxedUint, PaillierError> {
         let c = BoxedMontyForm::new(c.0.rem(&self.square), &self.square_modulus);
         let u = c.pow(&self.exponent).retrieve();
@@ -207,7 +212,8 @@ impl Half {
         Ok(self.product(l.resize(self.prime.as_ref().bits_precision()), &self.factor))
     }
 
-    /// `x y mod p` for a plain `x` below `p` and a `y` in Montgomery form: one Montgomery product, no conversion.
+    /// `x y mod p` for a plain `x` below `p` and a `y` in Montgomery form: one Montgomery product,
+    /// no conversion.
     fn product(&self, x: BoxedUint, y: &BoxedMontyForm) -> BoxedUint {
         BoxedMontyForm::from_montgomery(x, &self.modulus).mul(y).to_montgomery()
     }
@@ -218,7 +224,8 @@ impl Half {
     }
 }
 
-/// Bits of the random exponents: four times the security level of the key, and no more than the `bits / 2` of the original paper.
+/// Bits of the random exponents: four times the security level of the key, and no more than the
+/// `bits / 2` of the original paper.
 pub(super) fn exponent_bits(bits: u32) -> u32 {
     let level = if bits > 2048 { 128 } else { 112 };
     (4 * level).min(bits / 2)
@@ -251,7 +258,9 @@ mod tests {
     fn a_ciphertext_that_a_factor_divides_is_an_error() {
         let key = key();
         let wide = |x: &BoxedUint| Ciphertext(x.clone().resize(1024));
-        for bad in [key.public.modulus(), key.p.prime.as_ref(), key.q.prime.as_ref(), &BoxedUint::zero()] {
+        for bad in
+            [key.public.modulus(), key.p.prime.as_ref(), key.q.prime.as_ref(), &BoxedUint::zero()]
+        {
             assert_eq!(key.decrypt(&wide(bad)), Err(PaillierError::NotCoprime));
             assert_eq!(key.decrypt_textbook(&wide(bad)), Err(PaillierError::NotCoprime));
         }
@@ -262,19 +271,28 @@ mod tests {
     fn bases_that_hide_nothing_or_mark_ciphertexts_are_refused() {
         let key = key();
         let (n, bits) = (key.public.modulus().clone(), exponent_bits(512));
-        let with = |base: BoxedUint, exponent| PublicKey::new(512, exponent, n.clone(), base.resize(1024));
+        let with =
+            |base: BoxedUint, exponent| PublicKey::new(512, exponent, n.clone(), base.resize(1024));
         let square = n.concatenating_mul(&n);
         let (one, prime) = (BoxedUint::one(), key.p.prime.as_ref());
-        for bad in [one.clone(), square.wrapping_sub(&one), square.clone(), prime.clone(), n.clone()] {
+        for bad in
+            [one.clone(), square.wrapping_sub(&one), square.clone(), prime.clone(), n.clone()]
+        {
             assert!(matches!(with(bad, bits), Err(PaillierError::BadKey(_))));
         }
         assert!(with(key.public.base().clone(), bits - 8).is_err());
         assert!(with(key.public.base().clone(), bits).is_ok());
-        // 1 + n would add to every plaintext; 2 is no n-th power. A public key cannot show that, a secret one can.
+        // 1 + n would add to every plaintext; 2 is no n-th power. A public key cannot show that, a
+        // secret one can.
         for bad in [n.wrapping_add(&one), BoxedUint::from(2u64)] {
             let public = with(bad, bits).unwrap();
-            assert_ne!(public.fingerprint(), key.public.fingerprint(), "the base is part of the name");
-            let error = SecretKey::assemble(public, prime.clone(), key.q.prime.as_ref().clone()).unwrap_err();
+            assert_ne!(
+                public.fingerprint(),
+                key.public.fingerprint(),
+                "the base is part of the name"
+            );
+            let error = SecretKey::assemble(public, prime.clone(), key.q.prime.as_ref().clone())
+                .unwrap_err();
             assert!(error.to_string().contains("its base"), "{error}");
         }
     }

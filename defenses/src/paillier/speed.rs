@@ -25,8 +25,8 @@ pub struct Speed {
 static KNOWN: Mutex<Vec<(u32, Speed)>> = Mutex::new(Vec::new());
 
 impl Speed {
-    /// Times a few encryptions and half-decryptions modulo odd numbers of the right size (what they are products of does not matter
-    /// for the time); once a process and size.
+    /// Times a few encryptions and half-decryptions modulo odd numbers of the right size (what they
+    /// are products of does not matter for the time); once a process and size.
     pub fn of(key_bits: u32) -> Speed {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, speed)) = known.iter().find(|(bits, _)| *bits == key_bits) {
@@ -43,12 +43,14 @@ fn measure(key_bits: u32) -> Speed {
     let table = Table::new(&base, 6 * WINDOWS);
     // A table of a few windows stands for one as long as the exponent.
     let windows = f64::from(exponent_bits(key_bits).div_ceil(6));
-    let encrypt = time(|| _ = table.power(&[0xa5; WINDOWS as usize])) * windows / f64::from(WINDOWS);
+    let encrypt =
+        time(|| _ = table.power(&[0xa5; WINDOWS as usize])) * windows / f64::from(WINDOWS);
     let mut product = base.clone();
     let add = time(|| product = product.mul(&base));
     let (half, exponent) = (residue(key_bits), BoxedUint::max(key_bits / 2));
     let power = time(|| _ = half.pow(&exponent));
-    // A search takes about 60 powers modulo numbers of half that length for the two primes; the table has 64 entries a window.
+    // A search takes about 60 powers modulo numbers of half that length for the two primes; the
+    // table has 64 entries a window.
     Speed {
         key: 60.0 * power / 4.0 + 64.0 * windows * add,
         encrypt: encrypt + add,

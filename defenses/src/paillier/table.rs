@@ -1,8 +1,9 @@
 //! Powers of one fixed base, for short secret exponents.
 //!
-//! With `w = 6` bits a window, `base^r = prod_i T[i][r_i]` where `T[i][d] = base^(d 2^(w i))`: one multiplication a window and no squaring
-//! (Brickell, Gordon, McCurley and Wilson 1992). Every entry of a window is read whatever the digit, so the exponent shows neither in
-//! the time nor in the addresses.
+//! With `w = 6` bits a window, `base^r = prod_i T[i][r_i]` where `T[i][d] = base^(d 2^(w i))`: one
+//! multiplication a window and no squaring (Brickell, Gordon, McCurley and Wilson 1992). Every
+//! entry of a window is read whatever the digit, so the exponent shows neither in the time nor in
+//! the addresses.
 
 use std::hint::black_box;
 
@@ -50,7 +51,8 @@ impl Table {
         let limbs = self.params.modulus().as_ref().as_words().len();
         let mut product: Option<BoxedMontyForm> = None;
         for (i, window) in self.words.chunks_exact(ENTRIES * limbs).enumerate() {
-            let entry = BoxedMontyForm::from_montgomery(select(window, limbs, digit(r, i)), &self.params);
+            let entry =
+                BoxedMontyForm::from_montgomery(select(window, limbs, digit(r, i)), &self.params);
             product = Some(product.map_or(entry.clone(), |p| p.mul(&entry)));
         }
         product.unwrap_or_else(|| BoxedMontyForm::one(&self.params))

@@ -1,6 +1,7 @@
 //! How updates travel from clients to the server, and what each party gets to see of them.
 //!
-//! A [`Protocol`] carries one round of flat updates and leaves a [`Transcript`]. It knows nothing of models or tensors.
+//! A [`Protocol`] carries one round of flat updates and leaves a [`Transcript`]. It knows nothing
+//! of models or tensors.
 
 mod plain;
 mod wire;
@@ -35,7 +36,8 @@ pub enum ProtocolError {
         /// How to mend it.
         remedy: String,
     },
-    /// The round ended by the protocol's own rules: too few clients left, inconsistent sets, a forged message.
+    /// The round ended by the protocol's own rules: too few clients left, inconsistent sets, a
+    /// forged message.
     #[error("round {round} aborted in phase `{phase}`: {reason}")]
     Aborted {
         /// The round.
@@ -77,13 +79,15 @@ pub struct Round<'a> {
     pub updates: &'a [Vec<f32>],
     /// Each client's weight in the mean: the examples it trained on, at least 1.
     pub weights: &'a [u64],
-    /// The updates are whole multiples of this (distributed noise is drawn on that grid); `None` for any real values.
+    /// The updates are whole multiples of this (distributed noise is drawn on that grid); `None`
+    /// for any real values.
     pub grid: Option<f64>,
     /// The client whose upload the transcript keeps.
     pub watched: usize,
     /// Clients who pool their secrets with the server.
     pub colluders: &'a [usize],
-    /// Clients whose update never arrives, though they took part until then; only for protocols that [`Protocol::survives_dropouts`].
+    /// Clients whose update never arrives, though they took part until then; only for protocols
+    /// that [`Protocol::survives_dropouts`].
     pub dropped: &'a [usize],
     /// Told now and then: phase, steps done, steps in all.
     pub progress: &'a (dyn Fn(&str, usize, usize) + Sync),
@@ -111,13 +115,15 @@ pub struct Transcript {
     pub upload: Wire,
     /// The sum as the server holds it.
     pub sum: Wire,
-    /// The watched client's update as server and colluders compute it together from their pooled secrets, where these suffice.
+    /// The watched client's update as server and colluders compute it together from their pooled
+    /// secrets, where these suffice.
     pub pooled: Option<Vec<f32>>,
     /// Bytes each client sent, all phases.
     pub up: Vec<u64>,
     /// Bytes each client received, all phases (the next model is not in it).
     pub down: Vec<u64>,
-    /// Seconds by phase, e.g. `keys`, `encrypt`, `aggregate`, `decrypt`: mean of a client, or the server's own.
+    /// Seconds by phase, e.g. `keys`, `encrypt`, `aggregate`, `decrypt`: mean of a client, or the
+    /// server's own.
     pub phases: Vec<(String, f64)>,
     /// Clients that failed on the way.
     pub failures: Vec<Failure>,
@@ -136,14 +142,16 @@ pub enum Exposure {
 
 /// A protocol with its parameters fixed.
 pub trait Protocol: Send + Sync {
-    /// Refuses what could not work: too few clients, an unreachable threshold, a sum that could overflow.
+    /// Refuses what could not work: too few clients, an unreachable threshold, a sum that could
+    /// overflow.
     ///
     /// # Errors
     /// One line that names the parameter.
     fn check(&self, federation: &Federation) -> Result<(), SpecError>;
 
-    /// Carries one round. Everything random is drawn from `stream(purpose)`, a stream of its own for each purpose, so that a run can be
-    /// repeated bit by bit; a deployment would draw from the operating system.
+    /// Carries one round. Everything random is drawn from `stream(purpose)`, a stream of its own
+    /// for each purpose, so that a run can be repeated bit by bit; a deployment would draw from the
+    /// operating system.
     ///
     /// # Errors
     /// A value beyond the encoding's range, or a round that aborts.
@@ -159,15 +167,17 @@ pub trait Protocol: Send + Sync {
     /// What the server reads of the sum.
     fn server_sees_sum(&self) -> Exposure;
 
-    /// Whether the server and `k` of `n` clients, pooling secrets, read another single client's update (beyond subtracting their own).
+    /// Whether the server and `k` of `n` clients, pooling secrets, read another single client's
+    /// update (beyond subtracting their own).
     fn pooled_sees_update(&self, k: usize, n: usize) -> bool;
 
-    /// Whether there is a secret key that one party alone holds: `None` where no key exists, `Some(true)` where a single holder can open
-    /// single updates, `Some(false)` where only all holders together can.
+    /// Whether there is a secret key that one party alone holds: `None` where no key exists,
+    /// `Some(true)` where a single holder can open single updates, `Some(false)` where only all
+    /// holders together can.
     fn key_opens_update(&self) -> Option<bool>;
 
-    /// Whether a client may fall silent inside the protocol: it is then told of [`Round::dropped`]. Otherwise a round is carried among those
-    /// who deliver.
+    /// Whether a client may fall silent inside the protocol: it is then told of [`Round::dropped`].
+    /// Otherwise a round is carried among those who deliver.
     fn survives_dropouts(&self) -> bool {
         false
     }

@@ -12,8 +12,10 @@ use super::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript, Wi
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
     name: "plain",
-    summary: "updates as 32-bit floats, readable by the server: what happens where no protocol is named",
-    reference: "McMahan et al.: Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017",
+    summary: "updates as 32-bit floats, readable by the server: what happens where no protocol is \
+        named",
+    reference: "McMahan et al.: Communication-Efficient Learning of Deep Networks from \
+        Decentralized Data, AISTATS 2017",
     build: |map| Ok(Box::new(suites::params::<Plain>("plain", map)?)),
 };
 

@@ -5,7 +5,8 @@
 pub enum Wire {
     /// 32-bit floats.
     Plain(Vec<f32>),
-    /// Fixed-point words modulo `2^bits`; the first ones of the message, as many as the update has values.
+    /// Fixed-point words modulo `2^bits`; the first ones of the message, as many as the update has
+    /// values.
     Words {
         /// The words, each below `2^bits`.
         words: Vec<u64>,
@@ -14,7 +15,8 @@ pub enum Wire {
         /// Steps a unit: a word `w` in two's complement stands for `w / scale`.
         scale: f64,
     },
-    /// Ciphertext: its first bytes, at least eight for each value of the update where it has that many.
+    /// Ciphertext: its first bytes, at least eight for each value of the update where it has that
+    /// many.
     Bytes {
         /// The bytes.
         bytes: Vec<u8>,
@@ -24,8 +26,9 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Reads the first `len` values as a curious party without any key would: words as two's complement fixed point, ciphertext bytes
-    /// as little-endian 64-bit fixed point over `[-range, range)`. Missing values read as zero.
+    /// Reads the first `len` values as a curious party without any key would: words as two's
+    /// complement fixed point, ciphertext bytes as little-endian 64-bit fixed point over `[-range,
+    /// range)`. Missing values read as zero.
     pub fn naive(&self, len: usize) -> Vec<f32> {
         let mut values: Vec<f32> = match self {
             Wire::Plain(values) => values.iter().take(len).copied().collect(),

@@ -1,4 +1,5 @@
-//! A client of one round, as it would run on its own device: bytes in, bytes out, and a refusal at the first sign of foul play.
+//! A client of one round, as it would run on its own device: bytes in, bytes out, and a refusal at
+//! the first sign of foul play.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,10 +94,12 @@ impl Client {
         Ok(message)
     }
 
-    /// Phase `shares`: reads its neighbours' keys, sends each a sealed share of its mask key and of its self-mask seed.
+    /// Phase `shares`: reads its neighbours' keys, sends each a sealed share of its mask key and of
+    /// its self-mask seed.
     ///
     /// # Errors
-    /// A key that its owner did not sign or that another has too, fewer than the threshold, a client twice.
+    /// A key that its owner did not sign or that another has too, fewer than the threshold, a
+    /// client twice.
     pub fn share(&mut self, message: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Shares)?;
         let body = self.servers_word(Phase::Keys, message)?;
@@ -106,15 +109,18 @@ impl Client {
         self.enough(self.peers.len())?;
         let sealed = self.deal()?;
         let check = seed_check(&self.seed, self.plan.round, self.index);
-        let message = self.sign(Phase::Shares, SERVER, &Shares { check: *check, sealed }.encode())?;
+        let message =
+            self.sign(Phase::Shares, SERVER, &Shares { check: *check, sealed }.encode())?;
         self.next = Some(Phase::Masked);
         Ok(message)
     }
 
-    /// Phase `masked`: takes the shares dealt to it, sends its words under all masks. `words` are the input, as many as planned.
+    /// Phase `masked`: takes the shares dealt to it, sends its words under all masks. `words` are
+    /// the input, as many as planned.
     ///
     /// # Errors
-    /// Shares from a client whose key it never saw, fewer than the threshold, another number of words than planned.
+    /// Shares from a client whose key it never saw, fewer than the threshold, another number of
+    /// words than planned.
     pub fn mask(&mut self, message: &[u8], mut words: Vec<u64>) -> Result<Vec<u8>, Refusal> {
         self.step(Phase::Masked)?;
         let body = self.servers_word(Phase::Shares, message)?;
@@ -126,7 +132,8 @@ impl Client {
             return Err(Refusal::Input { have: words.len(), need: self.plan.words });
         }
         masks::apply(&mut words, &self.masks()?);
-        let mut body = Vec::with_capacity(pack::packed_len(words.len(), self.plan.bits).unwrap_or(0));
+        let mut body =
+            Vec::with_capacity(pack::packed_len(words.len(), self.plan.bits).unwrap_or(0));
         pack::pack(&words, self.plan.bits, &mut body);
         words.zeroize();
         let message = self.sign(Phase::Masked, SERVER, &body)?;
@@ -156,8 +163,9 @@ impl Client {
         Ok(message)
     }
 
-    /// Phase `unmasking`: once enough neighbours signed the same set, reveals one share a client: of the seed where its input is in the sum,
-    /// of the mask key where it dropped out. Never both, since the set is fixed and this step is taken once.
+    /// Phase `unmasking`: once enough neighbours signed the same set, reveals one share a client:
+    /// of the seed where its input is in the sum, of the mask key where it dropped out. Never both,
+    /// since the set is fixed and this step is taken once.
     ///
     /// # Errors
     /// A signature over another set, or fewer than the threshold.
@@ -209,8 +217,13 @@ impl Client {
             .map_err(|why| Refusal::Message { from: "the server".into(), why })
     }
 
-    /// Opens a neighbour's message that the server passed on; the sender is read from it, then proved by the signature.
-    fn neighbours_word<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<(u32, &'a [u8]), Refusal> {
+    /// Opens a neighbour's message that the server passed on; the sender is read from it, then
+    /// proved by the signature.
+    fn neighbours_word<'a>(
+        &self,
+        phase: Phase,
+        message: &'a [u8],
+    ) -> Result<(u32, &'a [u8]), Refusal> {
         let sender = Header::claimed_sender(message).ok_or(Malformed)?;
         if self.neighbours.binary_search(&sender).is_err() {
             return Err(Refusal::NotSubset(sender));
@@ -226,7 +239,8 @@ impl Client {
         let advert = Advert::decode(body)?;
         let agreed = self.sealing.agree(&advert.sealing).ok_or(Refusal::Key(sender))?;
         let own = Advert { sealing: *self.sealing.public(), masking: *self.masking.public() };
-        let mut known = self.peers.iter().filter(|(v, _)| **v != sender).map(|(_, peer)| &peer.advert);
+        let mut known =
+            self.peers.iter().filter(|(v, _)| **v != sender).map(|(_, peer)| &peer.advert);
         if own.shares_a_key(&advert) || known.any(|other| other.shares_a_key(&advert)) {
             return Err(Refusal::SameKey(sender));
         }
@@ -237,7 +251,8 @@ impl Client {
         }
     }
 
-    /// Shares of both secrets for itself and each neighbour that advertised, sealed to the neighbour.
+    /// Shares of both secrets for itself and each neighbour that advertised, sealed to the
+    /// neighbour.
     fn deal(&mut self) -> Result<Sealed, Refusal> {
         let holders: Vec<u32> = self.peers.keys().copied().chain([self.index]).collect();
         let points = holders.iter().map(|&v| point(self.index, &self.neighbours, v));
@@ -282,15 +297,21 @@ impl Client {
         }
     }
 
-    /// `PRG(b_u) + sum_{v > u} PRG(s_uv) - sum_{v < u} PRG(s_uv)` over the neighbours that shared (Bonawitz et al. 2017, figure 4).
+    /// `PRG(b_u) + sum_{v > u} PRG(s_uv) - sum_{v < u} PRG(s_uv)` over the neighbours that shared
+    /// (Bonawitz et al. 2017, figure 4).
     fn masks(&self) -> Result<Vec<(MaskKey, Sign)>, Refusal> {
         let own = (self_mask(&self.seed, self.plan.round, self.index), Sign::Plus);
         let mut masks = vec![own];
         for owner in self.held.keys() {
             let peer = self.peers.get(owner).ok_or(Refusal::NotSubset(*owner))?;
             masks.push(
-                pair_mask(&self.masking, &peer.advert.masking, self.plan.round, [self.index, *owner])
-                    .ok_or(Refusal::Key(*owner))?,
+                pair_mask(
+                    &self.masking,
+                    &peer.advert.masking,
+                    self.plan.round,
+                    [self.index, *owner],
+                )
+                .ok_or(Refusal::Key(*owner))?,
             );
         }
         Ok(masks)
@@ -321,7 +342,8 @@ pub(super) fn self_mask(seed: &Secret, round: u64, owner: u32) -> MaskKey {
     keys::derive(seed, "self mask", round, [owner, owner])
 }
 
-/// Derived from the seed beside the mask, so that it tells a right seed from a wrong one and nothing of the mask.
+/// Derived from the seed beside the mask, so that it tells a right seed from a wrong one and
+/// nothing of the mask.
 pub(super) fn seed_check(seed: &Secret, round: u64, owner: u32) -> Secret {
     keys::derive(seed, "seed check", round, [owner, owner])
 }

@@ -32,7 +32,8 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// Values in `[-range, range]` in steps of `range / 2^(bits - 1)`, or, with a grid, whole multiples of it below `2^(bits - 1)`.
+    /// Values in `[-range, range]` in steps of `range / 2^(bits - 1)`, or, with a grid, whole
+    /// multiples of it below `2^(bits - 1)`.
     pub fn new(
         (range, bits): (f64, u32),
         grid: Option<f64>,
@@ -47,8 +48,14 @@ impl Encoding {
     /// The words of one client: weight times each value, then the weight.
     ///
     /// # Errors
-    /// A value that is not finite, beyond the range, or off the grid: with the client and the remedy.
-    pub fn encode(&self, client: usize, values: &[f32], weight: u64) -> Result<Vec<u64>, ProtocolError> {
+    /// A value that is not finite, beyond the range, or off the grid: with the client and the
+    /// remedy.
+    pub fn encode(
+        &self,
+        client: usize,
+        values: &[f32],
+        weight: u64,
+    ) -> Result<Vec<u64>, ProtocolError> {
         let fail = |(problem, remedy)| ProtocolError::Update { client, problem, remedy };
         let mut words = Vec::with_capacity(values.len() + 1);
         for (at, &value) in values.iter().enumerate() {
@@ -67,7 +74,9 @@ impl Encoding {
         }
         let steps = exact.round_ties_even();
         // A multiple of the grid, stored as f32, is off by 2^-24 of itself at most.
-        if self.exact && ((exact - steps).abs() > 1e-6 + exact.abs() * 2f64.powi(-23) || exact.abs() > GRID) {
+        if self.exact
+            && ((exact - steps).abs() > 1e-6 + exact.abs() * 2f64.powi(-23) || exact.abs() > GRID)
+        {
             return Err(Unfit::OffGrid);
         }
         if steps.abs() <= self.most as f64 {
@@ -101,7 +110,8 @@ impl Encoding {
                     values[at],
                     1.0 / self.scale
                 ),
-                "let nothing change the update after the noise, and keep it below 2^22 steps of the grid"
+                "let nothing change the update after the noise, and keep it below 2^22 steps of \
+                 the grid"
                     .into(),
             ),
             Unfit::OutOfRange if self.exact => (
@@ -125,7 +135,8 @@ impl Encoding {
     }
 }
 
-/// Beyond this many steps a 32-bit float no longer tells neighbouring multiples of the grid apart with room to spare.
+/// Beyond this many steps a 32-bit float no longer tells neighbouring multiples of the grid apart
+/// with room to spare.
 const GRID: f64 = (1 << 22) as f64;
 
 enum Unfit {
@@ -145,8 +156,9 @@ pub fn signed(word: u64, bits: u32) -> i64 {
     ((word << shift) as i64) >> shift
 }
 
-/// The smallest modulus, in bits, with `n * max_weight * 2^bits < 2^modulus`: then neither the weighted sum (its magnitude is at most half
-/// of the left side) nor the sum of weights can overflow.
+/// The smallest modulus, in bits, with `n * max_weight * 2^bits < 2^modulus`: then neither the
+/// weighted sum (its magnitude is at most half of the left side) nor the sum of weights can
+/// overflow.
 ///
 /// # Errors
 /// More than 64 bits.
@@ -158,7 +170,9 @@ pub fn modulus(name: &str, n: usize, max_weight: u64, bits: u32) -> Result<u32, 
     }
     Err(SpecError::value(
         format!("protocol.{name}.bits"),
-        format!("is {bits}: {n} clients with weights up to {max_weight} could overflow 64-bit words"),
+        format!(
+            "is {bits}: {n} clients with weights up to {max_weight} could overflow 64-bit words"
+        ),
         format!("write at most {}", 64u32.saturating_sub(needed - bits)),
     ))
 }
@@ -173,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_modulus_is_the_smallest_that_is_strictly_larger() {
-        for (n, weight, bits) in [(20, 1, 32), (16, 1, 8), (15, 17, 4), (1000, 5000, 30), (2, 1, 1)] {
+        for (n, weight, bits) in [(20, 1, 32), (16, 1, 8), (15, 17, 4), (1000, 5000, 30), (2, 1, 1)]
+        {
             let m = modulus("secagg", n, weight, bits).unwrap();
             let bound = (n as u128 * u128::from(weight)) << bits;
             assert!(bound < 1 << m && bound >= 1 << (m - 1), "{n} {weight} {bits}: {m}");
@@ -185,10 +200,17 @@ mod tests {
 
     #[test]
     fn values_beyond_the_range_are_refused_with_the_range_to_write() {
-        let line = encoding(None, OutOfRange::Refuse).encode(3, &[0.5, -2.5], 1).unwrap_err().to_string();
-        assert!(line.contains("client 3") && line.contains("2.5") && line.contains("range = 4"), "{line}");
+        let line =
+            encoding(None, OutOfRange::Refuse).encode(3, &[0.5, -2.5], 1).unwrap_err().to_string();
+        assert!(
+            line.contains("client 3") && line.contains("2.5") && line.contains("range = 4"),
+            "{line}"
+        );
         let words = encoding(None, OutOfRange::Clip).encode(3, &[0.5, -2.5, 9.0], 3).unwrap();
-        assert_eq!(words.iter().map(|&w| w as i64).collect::<Vec<_>>(), [3 << 13, -3 << 15, 3 << 15, 3]);
+        assert_eq!(
+            words.iter().map(|&w| w as i64).collect::<Vec<_>>(),
+            [3 << 13, -3 << 15, 3 << 15, 3]
+        );
         for bad in [f32::NAN, f32::INFINITY] {
             assert!(encoding(None, OutOfRange::Clip).encode(0, &[bad], 1).is_err());
         }
@@ -210,8 +232,10 @@ mod tests {
     #[test]
     fn the_mean_is_the_weighted_mean() {
         let e = encoding(None, OutOfRange::Refuse);
-        let (a, b) = (e.encode(0, &[1.0, -0.5], 3).unwrap(), e.encode(1, &[-1.0, -2.0], 1).unwrap());
-        let sum: Vec<u64> = a.iter().zip(&b).map(|(a, b)| a.wrapping_add(*b) & ((1 << 40) - 1)).collect();
+        let (a, b) =
+            (e.encode(0, &[1.0, -0.5], 3).unwrap(), e.encode(1, &[-1.0, -2.0], 1).unwrap());
+        let sum: Vec<u64> =
+            a.iter().zip(&b).map(|(a, b)| a.wrapping_add(*b) & ((1 << 40) - 1)).collect();
         assert_eq!(e.mean(&sum).unwrap(), (vec![0.5, -0.875], 4));
     }
 }

@@ -16,7 +16,8 @@ use super::run::{Faults, Outcome, Setup, run};
 use crate::protocol::{Federation, ProtocolError, Round, Transcript, Wire};
 use crate::signatures::Scheme;
 
-/// Largest rounding step, in units of the update's values: beyond it rounding would be a defence of its own.
+/// Largest rounding step, in units of the update's values: beyond it rounding would be a defence of
+/// its own.
 const COARSEST: f64 = 1e-3;
 
 /// Parameters that both variants have.
@@ -71,7 +72,10 @@ impl Common<'_> {
         let steps = format!("steps of {:.1e}, above {COARSEST}", self.step());
         Err(SpecError::value(
             self.path("bits"),
-            format!("is {}: with range {} values would be rounded to {steps}", self.bits, self.range),
+            format!(
+                "is {}: with range {} values would be rounded to {steps}",
+                self.bits, self.range
+            ),
             format!("write bits = {bits} or more, or a smaller range"),
         ))
     }
@@ -150,7 +154,8 @@ impl Common<'_> {
         transcript(outcome, &encoding, round)
     }
 
-    /// Who drops out, and when: whom the round names, and of the others neither the watched client nor one that stays to collude.
+    /// Who drops out, and when: whom the round names, and of the others neither the watched client
+    /// nor one that stays to collude.
     fn drops(
         &self,
         n: usize,
@@ -166,8 +171,9 @@ impl Common<'_> {
         chosen.into_iter().map(|i| (others[i], self.drop_phase)).chain(told).collect()
     }
 
-    /// Seconds of a round on one core, from measured rates, where that is above one: 3 GB/s of mask stream, 60 us a pair and direction for
-    /// key agreement, shares and sealing, 0.15 s an RSA key (made once a process).
+    /// Seconds of a round on one core, from measured rates, where that is above one: 3 GB/s of mask
+    /// stream, 60 us a pair and direction for key agreement, shares and sealing, 0.15 s an RSA key
+    /// (made once a process).
     pub fn estimate(&self, federation: &Federation, degree: usize) -> Option<f64> {
         let (n, degree) = (federation.clients as f64, degree as f64);
         let masks = n * (degree + 2.0) * federation.values as f64 * 8.0 / 3e9;
@@ -198,7 +204,11 @@ fn fit(round: &Round) -> Result<(), ProtocolError> {
     }
 }
 
-fn transcript(outcome: Outcome, encoding: &Encoding, round: &Round) -> Result<Transcript, ProtocolError> {
+fn transcript(
+    outcome: Outcome,
+    encoding: &Encoding,
+    round: &Round,
+) -> Result<Transcript, ProtocolError> {
     let (mean, _) = encoding.mean(&outcome.sum).ok_or_else(|| ProtocolError::Aborted {
         round: round.number,
         phase: Phase::Unmasking.name().into(),
@@ -226,10 +236,12 @@ fn transcript(outcome: Outcome, encoding: &Encoding, round: &Round) -> Result<Tr
     })
 }
 
-/// The watched client's update from its masked words, by the secrets that server and colluders really hold.
+/// The watched client's update from its masked words, by the secrets that server and colluders
+/// really hold.
 fn pooled(outcome: &Outcome, encoding: &Encoding, round: &Round) -> Option<Vec<f32>> {
     let colluders = round.colluders.iter().filter(|&&c| c != round.watched);
-    let colluders: Vec<&Client> = colluders.filter_map(|&c| outcome.clients.get(c)?.as_ref()).collect();
+    let colluders: Vec<&Client> =
+        colluders.filter_map(|&c| outcome.clients.get(c)?.as_ref()).collect();
     let upload = outcome.server.upload.as_ref()?;
     let words = outcome.server.pool(round.watched as u32, upload, &colluders)?;
     let (&weight, values) = words.split_last()?;
@@ -240,7 +252,10 @@ fn pooled(outcome: &Outcome, encoding: &Encoding, round: &Round) -> Option<Vec<f
 /// The words on rounding in a claim.
 pub(super) fn rounding(common: &Common) -> String {
     let step = common.step();
-    format!("values are rounded to steps of {step:.1e}, or lie on the grid of the noise where there is one")
+    format!(
+        "values are rounded to steps of {step:.1e}, or lie on the grid of the noise where there \
+         is one"
+    )
 }
 
 /// The parameters of a serialisable setting as a table.

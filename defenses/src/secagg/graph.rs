@@ -1,4 +1,5 @@
-//! Who masks with whom: everybody with everybody, or a sparse random graph (Bell et al. 2020, section 3).
+//! Who masks with whom: everybody with everybody, or a sparse random graph (Bell et al. 2020,
+//! section 3).
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
@@ -13,8 +14,9 @@ impl Graph {
         Graph((0..n).map(|i| (0..n as u32).filter(|&j| j != i as u32).collect()).collect())
     }
 
-    /// Clients in a random order on a circle, each joined to the `k / 2` next on either side (`k` even, below `n`): a Harary graph with
-    /// its nodes permuted at random, which falls apart only where `k / 2` clients in a row are missing.
+    /// Clients in a random order on a circle, each joined to the `k / 2` next on either side (`k`
+    /// even, below `n`): a Harary graph with its nodes permuted at random, which falls apart only
+    /// where `k / 2` clients in a row are missing.
     pub fn harary(n: usize, k: usize, rng: &mut ChaCha12Rng) -> Graph {
         let mut order: Vec<u32> = (0..n as u32).collect();
         order.shuffle(rng);
@@ -48,7 +50,8 @@ impl Graph {
     }
 }
 
-/// The point at which `holder` holds its share of `owner`'s secrets: its place, from 1, among the owner and its neighbours.
+/// The point at which `holder` holds its share of `owner`'s secrets: its place, from 1, among the
+/// owner and its neighbours.
 pub fn point(owner: u32, neighbours: &[u32], holder: u32) -> Option<u8> {
     let before = match neighbours.binary_search(&holder) {
         Ok(at) => at + usize::from(owner < holder),
@@ -72,9 +75,10 @@ pub struct Rates {
     pub dropout: f64,
 }
 
-/// Whether a graph of degree `k` with threshold `t` holds: with probability `1 - 2^-40` no client has `t` corrupt neighbours and the honest
-/// survivors stay connected, and with probability `1 - 2^-30` every client keeps `t` neighbours (Bell et al. 2020, theorem 3.10 and
-/// its Harary variant: events E1, E2, E3 by the hypergeometric tail and a union bound).
+/// Whether a graph of degree `k` with threshold `t` holds: with probability `1 - 2^-40` no client
+/// has `t` corrupt neighbours and the honest survivors stay connected, and with probability `1 -
+/// 2^-30` every client keeps `t` neighbours (Bell et al. 2020, theorem 3.10 and its Harary variant:
+/// events E1, E2, E3 by the hypergeometric tail and a union bound).
 pub fn holds(n: usize, k: usize, t: usize, rates: Rates) -> bool {
     let others = n - 1;
     let corrupt = (rates.corrupt * n as f64).floor() as usize;
@@ -88,10 +92,12 @@ pub fn holds(n: usize, k: usize, t: usize, rates: Rates) -> bool {
     revealed < -SECURITY * ln2 && split < -SECURITY * ln2 && starved < -CORRECTNESS * ln2
 }
 
-/// The smallest even degree that holds, with its smallest threshold above half of the neighbourhood; `None` where none below `n - 1` and
-/// within 254 does.
+/// The smallest even degree that holds, with its smallest threshold above half of the
+/// neighbourhood; `None` where none below `n - 1` and within 254 does.
 pub fn smallest(n: usize, rates: Rates) -> Option<(usize, usize)> {
-    (2..n.saturating_sub(1).min(255)).step_by(2).find_map(|k| threshold(n, k, rates).map(|t| (k, t)))
+    (2..n.saturating_sub(1).min(255))
+        .step_by(2)
+        .find_map(|k| threshold(n, k, rates).map(|t| (k, t)))
 }
 
 /// The smallest threshold above half of a client and its `k` neighbours that holds.
@@ -139,7 +145,8 @@ mod tests {
         assert_eq!(point(6, &[1, 4, 9], 5), None);
     }
 
-    /// Values from `scipy.stats.hypergeom` (SciPy 1.x), base 2: 1000 clients, 20% corrupt, 10% gone.
+    /// Values from `scipy.stats.hypergeom` (SciPy 1.x), base 2: 1000 clients, 20% corrupt, 10%
+    /// gone.
     #[test]
     fn the_smallest_degree_matches_scipy() {
         let rates = Rates { corrupt: 0.2, dropout: 0.1 };

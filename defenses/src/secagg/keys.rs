@@ -1,4 +1,5 @@
-//! Key agreement, key derivation and sealing: X25519 (RFC 7748), HKDF-SHA256 (RFC 5869), ChaCha20-Poly1305 (RFC 8439).
+//! Key agreement, key derivation and sealing: X25519 (RFC 7748), HKDF-SHA256 (RFC 5869),
+//! ChaCha20-Poly1305 (RFC 8439).
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
@@ -38,7 +39,8 @@ impl KeyPair {
         &self.public
     }
 
-    /// What both owners of the two keys know, and nobody else. `None` for a public key of small order.
+    /// What both owners of the two keys know, and nobody else. `None` for a public key of small
+    /// order.
     pub fn agree(&self, other: &[u8; 32]) -> Option<Secret> {
         agree(&self.private, UnparsedPublicKey::new(&X25519, other), (), |shared| {
             shared.try_into().map(Zeroizing::new).map_err(|_| ())
@@ -47,8 +49,8 @@ impl KeyPair {
     }
 }
 
-/// Whether secrets can be agreed on with this public key. Private keys are multiples of 8, so a key of small order gives zero, which is
-/// refused, with every one of them: one is enough to tell.
+/// Whether secrets can be agreed on with this public key. Private keys are multiples of 8, so a key
+/// of small order gives zero, which is refused, with every one of them: one is enough to tell.
 pub fn usable(public: &[u8; 32]) -> bool {
     KeyPair::new(Zeroizing::new([1; 32])).is_some_and(|probe| probe.agree(public).is_some())
 }
@@ -69,8 +71,12 @@ pub fn derive<const N: usize>(
     parties: [u32; 2],
 ) -> Zeroizing<[u8; N]> {
     let mut key = Zeroizing::new([0; N]);
-    let info: [&[u8]; 4] =
-        [label.as_bytes(), &round.to_le_bytes(), &parties[0].to_le_bytes(), &parties[1].to_le_bytes()];
+    let info: [&[u8]; 4] = [
+        label.as_bytes(),
+        &round.to_le_bytes(),
+        &parties[0].to_le_bytes(),
+        &parties[1].to_le_bytes(),
+    ];
     let prk = Salt::new(HKDF_SHA256, SALT).extract(&secret[..]);
     // Fails only beyond 255 blocks of 32 bytes; `N` is 16 or 32.
     let filled = prk.expand(&info, Len(N)).and_then(|okm| okm.fill(&mut key[..]));

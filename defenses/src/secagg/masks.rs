@@ -1,6 +1,7 @@
 //! Mask streams: AES-128-CTR keystream read as little-endian 64-bit words, added modulo `2^64`.
 //!
-//! A sum modulo `2^64` is a sum modulo every smaller power of two, so words are cut to the modulus only when they are packed.
+//! A sum modulo `2^64` is a sum modulo every smaller power of two, so words are cut to the modulus
+//! only when they are packed.
 
 use aes::Aes128;
 use aes::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
@@ -77,7 +78,8 @@ mod tests {
         assert!(long.iter().all(|&w| w == 0));
     }
 
-    /// FIPS 197, appendix C.1: the block cipher itself, through a counter that starts at the example's plaintext.
+    /// FIPS 197, appendix C.1: the block cipher itself, through a counter that starts at the
+    /// example's plaintext.
     #[test]
     fn the_cipher_is_aes_128() {
         let key: [u8; 16] = std::array::from_fn(|i| i as u8);

@@ -1,4 +1,5 @@
-//! What outlasts a round: the public terms, the published keys, and a client's memory of the rounds it joined.
+//! What outlasts a round: the public terms, the published keys, and a client's memory of the rounds
+//! it joined.
 
 use std::sync::Arc;
 
@@ -47,15 +48,27 @@ impl Member {
         Member { index, identity, directory, last: None }
     }
 
-    /// Joins a round, with fresh keys from `rng`. `neighbours` are ascending and do not contain the client.
+    /// Joins a round, with fresh keys from `rng`. `neighbours` are ascending and do not contain the
+    /// client.
     ///
     /// # Errors
     /// [`Refusal::Repeated`] for a round number that is not above all earlier ones.
-    pub fn join(&mut self, plan: Plan, neighbours: &[u32], rng: ChaCha12Rng) -> Result<Client, Refusal> {
+    pub fn join(
+        &mut self,
+        plan: Plan,
+        neighbours: &[u32],
+        rng: ChaCha12Rng,
+    ) -> Result<Client, Refusal> {
         if let Some(last) = self.last.filter(|last| plan.round <= *last) {
             return Err(Refusal::Repeated { round: plan.round, last });
         }
         self.last = Some(plan.round);
-        Client::new(plan, self.index, (self.identity.clone(), self.directory.clone()), neighbours, rng)
+        Client::new(
+            plan,
+            self.index,
+            (self.identity.clone(), self.directory.clone()),
+            neighbours,
+            rng,
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! What the five phases say, as bytes. All integers are little-endian; anything that is not exactly one message is refused.
+//! What the five phases say, as bytes. All integers are little-endian; anything that is not exactly
+//! one message is refused.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
@@ -7,7 +8,9 @@ use super::keys::TAG;
 use super::shamir::{SHARE, Share};
 
 /// A phase of the round: a client's message to the server, then the server's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Clients advertise their public keys.
@@ -101,7 +104,8 @@ pub fn decode_bundle(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     reader.end().map(|()| messages)
 }
 
-/// Sealed shares, each with the other client: its recipient on the way to the server, its sender on the way back.
+/// Sealed shares, each with the other client: its recipient on the way to the server, its sender on
+/// the way back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sealed(pub Vec<(u32, [u8; SEALED])>);
 
@@ -129,7 +133,8 @@ impl Sealed {
 /// What a client sends in [`Phase::Shares`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// A value that tells whether a recovered self-mask seed is the right one, and nothing else about it.
+    /// A value that tells whether a recovered self-mask seed is the right one, and nothing else
+    /// about it.
     pub check: [u8; 32],
     /// Sealed shares by recipient.
     pub sealed: Sealed,
@@ -176,7 +181,8 @@ impl Set {
 
     /// One bit a client.
     pub fn encode(&self) -> Vec<u8> {
-        let byte = |bits: &[bool]| bits.iter().enumerate().fold(0, |b, (i, m)| b | u8::from(*m) << i);
+        let byte =
+            |bits: &[bool]| bits.iter().enumerate().fold(0, |b, (i, m)| b | u8::from(*m) << i);
         self.0.chunks(8).map(byte).collect()
     }
 
@@ -262,7 +268,8 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// A number of items of at least `least` bytes each: never more than there are bytes for, so that nothing is allocated in vain.
+    /// A number of items of at least `least` bytes each: never more than there are bytes for, so
+    /// that nothing is allocated in vain.
     fn count(&mut self, least: usize) -> Result<usize, Malformed> {
         let count = self.u32()? as usize;
         if count.checked_mul(least).is_some_and(|need| need <= self.0.len()) {

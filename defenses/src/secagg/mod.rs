@@ -1,7 +1,8 @@
 //! Secure aggregation: the server learns the sum of the updates and nothing of a single one.
 //!
-//! `secagg` is the protocol of Bonawitz et al. 2017 with signatures and the consistency check; `secagg-plus` is its sparse variant after
-//! Bell et al. 2020. Client and server are state machines that exchange bytes; only the wire between them is simulated.
+//! `secagg` is the protocol of Bonawitz et al. 2017 with signatures and the consistency check;
+//! `secagg-plus` is its sparse variant after Bell et al. 2020. Client and server are state machines
+//! that exchange bytes; only the wire between them is simulated.
 
 mod client;
 mod encode;
@@ -24,8 +25,8 @@ pub use encode::{Encoding, OutOfRange, modulus};
 pub use graph::{Graph, Rates};
 pub use member::{Directory, Member, Plan};
 pub use message::{
-    Advert, Malformed, Phase, Reveal, Sealed, Set, Shares, decode_bundle, decode_reveals, encode_bundle,
-    encode_reveals,
+    Advert, Malformed, Phase, Reveal, Sealed, Set, Shares, decode_bundle, decode_reveals,
+    encode_bundle, encode_reveals,
 };
 pub use plus::{ENTRY as PLUS, SecAggPlus};
 pub use refusal::Refusal;
@@ -44,8 +45,10 @@ use exchange::{Common, Shape};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
     name: "secagg",
-    summary: "pairwise and self masks that cancel in the sum, with signatures and dropouts; the server reads the sum only",
-    reference: "Bonawitz et al.: Practical Secure Aggregation for Privacy-Preserving Machine Learning, CCS 2017",
+    summary: "pairwise and self masks that cancel in the sum, with signatures and dropouts; the \
+        server reads the sum only",
+    reference: "Bonawitz et al.: Practical Secure Aggregation for Privacy-Preserving Machine \
+        Learning, CCS 2017",
     build: |map| {
         let setting: SecAgg = suites::params("secagg", map)?;
         setting.common().check_values()?;
@@ -57,8 +60,8 @@ pub static ENTRY: Entry<dyn Protocol> = Entry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecAgg {
-    /// Clients whose shares recover a secret, above `n / 2`, at most `n`; by default `floor(2n / 3) + 1`, which the paper asks for against a
-    /// server that lies.
+    /// Clients whose shares recover a secret, above `n / 2`, at most `n`; by default `floor(2n / 3)
+    /// + 1`, which the paper asks for against a server that lies.
     pub threshold: Option<usize>,
     /// Values lie in `[-range, range]`.
     pub range: f64,
@@ -88,7 +91,8 @@ impl Default for SecAgg {
     }
 }
 
-/// `floor(2n / 3) + 1` (Bonawitz et al. 2017, section 6: up to a third of the clients with a server that lies).
+/// `floor(2n / 3) + 1` (Bonawitz et al. 2017, section 6: up to a third of the clients with a server
+/// that lies).
 pub(crate) fn default_threshold(n: usize) -> usize {
     2 * n / 3 + 1
 }
@@ -114,7 +118,10 @@ impl SecAgg {
         if n > shamir::MOST {
             return Err(SpecError::value(
                 "training.clients",
-                format!("is {n}: secagg shares each secret among all clients, at most {}", shamir::MOST),
+                format!(
+                    "is {n}: secagg shares each secret among all clients, at most {}",
+                    shamir::MOST
+                ),
                 "use the protocol secagg-plus",
             ));
         }
@@ -124,7 +131,8 @@ impl SecAgg {
                 "protocol.secagg.threshold",
                 format!("is {threshold} for {n} clients"),
                 format!(
-                    "write {} to {n} (with half or fewer, a server could get both kinds of shares of one client)",
+                    "write {} to {n} (with half or fewer, a server could get both kinds of shares \
+                     of one client)",
                     n / 2 + 1
                 ),
             ));
@@ -169,7 +177,8 @@ impl Protocol for SecAgg {
     fn claim(&self) -> String {
         let t = self.threshold.map_or("floor(2n/3)+1".to_string(), |t| t.to_string());
         format!(
-            "the server learns the sum only, even with up to t-1 clients (t = {t}) while all keep to the protocol, and with up to a third of the \
+            "the server learns the sum only, even with up to t-1 clients (t = {t}) while all keep \
+             to the protocol, and with up to a third of the \
              clients where it lies and t > 2n/3; the sum itself is not protected; {}",
             exchange::rounding(&self.common())
         )

@@ -55,7 +55,10 @@ mod tests {
             assert_eq!(bytes.len(), packed_len(words.len(), bits).unwrap());
             let mut back = vec![0; words.len()];
             unpack(&bytes, words.len(), bits, |i, w| back[i] = w);
-            assert!(words.iter().zip(&back).all(|(w, b)| w & (u64::MAX >> (64 - bits)) == *b), "{bits}");
+            assert!(
+                words.iter().zip(&back).all(|(w, b)| w & (u64::MAX >> (64 - bits)) == *b),
+                "{bits}"
+            );
         }
     }
 }

@@ -16,8 +16,10 @@ use crate::signatures::Scheme;
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
     name: "secagg-plus",
-    summary: "secure aggregation in which each client masks with a few random neighbours: for hundreds of clients and more",
-    reference: "Bell et al.: Secure Single-Server Aggregation with (Poly)Logarithmic Overhead, CCS 2020",
+    summary: "secure aggregation in which each client masks with a few random neighbours: for \
+        hundreds of clients and more",
+    reference: "Bell et al.: Secure Single-Server Aggregation with (Poly)Logarithmic Overhead, \
+        CCS 2020",
     build: |map| {
         let setting: SecAggPlus = suites::params("secagg-plus", map)?;
         setting.common().check_values()?;
@@ -30,9 +32,11 @@ pub static ENTRY: Entry<dyn Protocol> = Entry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecAggPlus {
-    /// Neighbours of each client, even, at most 254; by default the fewest that hold for the two rates below, all where no fewer do.
+    /// Neighbours of each client, even, at most 254; by default the fewest that hold for the two
+    /// rates below, all where no fewer do.
     pub neighbours: Option<usize>,
-    /// Shares, of a client and its neighbours, that recover a secret; by default the fewest above half that hold for the two rates.
+    /// Shares, of a client and its neighbours, that recover a secret; by default the fewest above
+    /// half that hold for the two rates.
     pub threshold: Option<usize>,
     /// Share of clients who may pool their secrets with the server, 0 to below 0.5.
     pub corrupt_rate: f64,
@@ -54,7 +58,8 @@ pub struct SecAggPlus {
 
 impl Default for SecAggPlus {
     fn default() -> SecAggPlus {
-        let SecAgg { range, bits, out_of_range, signature, dropouts, drop_phase, .. } = SecAgg::default();
+        let SecAgg { range, bits, out_of_range, signature, dropouts, drop_phase, .. } =
+            SecAgg::default();
         SecAggPlus {
             neighbours: None,
             threshold: None,
@@ -137,7 +142,9 @@ impl SecAggPlus {
             ));
         }
         let threshold = match self.threshold {
-            Some(t) => Some(t).filter(|&t| 2 * t > k + 1 && t <= k && graph::holds(n, k, t, self.rates())),
+            Some(t) => {
+                Some(t).filter(|&t| 2 * t > k + 1 && t <= k && graph::holds(n, k, t, self.rates()))
+            }
             None => graph::threshold(n, k, self.rates()),
         };
         match (threshold, self.threshold) {
@@ -155,7 +162,8 @@ impl SecAggPlus {
         SpecError::value(
             "protocol.secagg-plus.neighbours",
             format!(
-                "{what} holds for {n} clients with corrupt_rate {} and dropout_rate {} (to 2^-40 in secrecy, 2^-30 in completing)",
+                "{what} holds for {n} clients with corrupt_rate {} and dropout_rate {} (to 2^-40 \
+                 in secrecy, 2^-30 in completing)",
                 self.corrupt_rate, self.dropout_rate
             ),
             remedy,
@@ -198,7 +206,8 @@ impl Protocol for SecAggPlus {
         Exposure::Clear
     }
 
-    /// Whether `k` clients can hold enough shares: with a sparse graph only where so many of them are neighbours of the one attacked.
+    /// Whether `k` clients can hold enough shares: with a sparse graph only where so many of them
+    /// are neighbours of the one attacked.
     fn pooled_sees_update(&self, k: usize, n: usize) -> bool {
         self.shape(n).is_ok_and(|shape| k >= shape.threshold)
     }
@@ -209,7 +218,8 @@ impl Protocol for SecAggPlus {
 
     fn claim(&self) -> String {
         format!(
-            "the server, which keeps to the protocol, learns the sum only, even with {}% of the clients, except with probability 2^-40 over the \
+            "the server, which keeps to the protocol, learns the sum only, even with {}% of the \
+             clients, except with probability 2^-40 over the \
              random graph; the sum itself is not protected; {}",
             100.0 * self.corrupt_rate,
             exchange::rounding(&self.common())

@@ -1,4 +1,5 @@
-//! A whole round in one process: every client and the server, with the messages carried between them byte by byte.
+//! A whole round in one process: every client and the server, with the messages carried between
+//! them byte by byte.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use super::server::{Abort, Outbox, Server};
 use crate::protocol::{Failure, ProtocolError};
 use crate::signatures::{self, KeyError, SERVER, Scheme};
 
-/// Clients that compute side by side before the server takes their messages, which bounds the memory of a round.
+/// Clients that compute side by side before the server takes their messages, which bounds the
+/// memory of a round.
 const SIDE_BY_SIDE: usize = 8;
 
 /// A message on its way.
@@ -122,12 +124,20 @@ enum Silence {
 impl<'a> Round<'a> {
     fn new(setup: &'a Setup, faults: &'a Faults) -> Result<Round<'a>, ProtocolError> {
         let n = setup.plan.clients;
-        let key = |i: u32| signatures::client(setup.scheme, i).map(|identity| identity.public().clone());
+        let key =
+            |i: u32| signatures::client(setup.scheme, i).map(|identity| identity.public().clone());
         let clients: Result<Vec<_>, KeyError> = (0..n as u32).into_par_iter().map(key).collect();
-        let identity = signatures::server(setup.scheme).map_err(|e| aborted(setup, Phase::Keys, &e))?;
+        let identity =
+            signatures::server(setup.scheme).map_err(|e| aborted(setup, Phase::Keys, &e))?;
         let clients = clients.map_err(|e| aborted(setup, Phase::Keys, &e))?;
         let directory = Arc::new(Directory { clients, server: identity.public().clone() });
-        let server = Server::new(setup.plan, setup.graph.clone(), identity, directory.clone(), setup.watched);
+        let server = Server::new(
+            setup.plan,
+            setup.graph.clone(),
+            identity,
+            directory.clone(),
+            setup.watched,
+        );
         Ok(Round {
             setup,
             faults,
@@ -178,7 +188,9 @@ impl<'a> Round<'a> {
                 Some((answer, start.elapsed().as_secs_f64()))
             });
             let answers: Vec<_> = answers.collect();
-            for (i, (answer, seconds)) in answers.into_iter().enumerate().filter_map(|(i, a)| Some((i, a?))) {
+            for (i, (answer, seconds)) in
+                answers.into_iter().enumerate().filter_map(|(i, a)| Some((i, a?)))
+            {
                 *self.client_seconds.entry(phase).or_default() += seconds;
                 self.take(phase, first + i, answer)?;
             }
@@ -247,8 +259,11 @@ impl<'a> Round<'a> {
             self.fail(Phase::Unmasking, client as usize, what);
         }
         let n = self.clients.len() as f64;
-        let mut seconds: Vec<_> =
-            self.client_seconds.iter().map(|(phase, s)| (phase.name().to_string(), s / n)).collect();
+        let mut seconds: Vec<_> = self
+            .client_seconds
+            .iter()
+            .map(|(phase, s)| (phase.name().to_string(), s / n))
+            .collect();
         seconds.push(("aggregate".into(), self.server_seconds));
         seconds.push(("unmask".into(), self.unmask_seconds));
         Ok(Outcome {
@@ -271,7 +286,8 @@ impl<'a> Round<'a> {
     fn abort(&self, phase: Phase, why: &Abort) -> ProtocolError {
         let mut reason = why.to_string();
         for failure in self.failures.iter().take(5) {
-            reason += &format!("; client {} in `{}`: {}", failure.client, failure.phase, failure.what);
+            reason +=
+                &format!("; client {} in `{}`: {}", failure.client, failure.phase, failure.what);
         }
         ProtocolError::Aborted { round: self.setup.plan.round, phase: phase.name().into(), reason }
     }
@@ -299,5 +315,9 @@ fn answer(
 }
 
 fn aborted(setup: &Setup, phase: Phase, why: &dyn std::fmt::Display) -> ProtocolError {
-    ProtocolError::Aborted { round: setup.plan.round, phase: phase.name().into(), reason: why.to_string() }
+    ProtocolError::Aborted {
+        round: setup.plan.round,
+        phase: phase.name().into(),
+        reason: why.to_string(),
+    }
 }

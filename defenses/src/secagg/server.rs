@@ -1,4 +1,5 @@
-//! The server of one round: collects signed messages, passes on what is meant for others, adds the masked inputs as they come.
+//! The server of one round: collects signed messages, passes on what is meant for others, adds the
+//! masked inputs as they come.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +43,10 @@ pub enum Dropped {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Abort {
     /// Too few clients.
-    #[error("{have} of {of} clients are left, the threshold is {need}; missing: {}", listed(missing))]
+    #[error(
+        "{have} of {of} clients are left, the threshold is {need}; missing: {}",
+        listed(missing)
+    )]
     TooFew {
         /// Left.
         have: usize,
@@ -55,7 +59,8 @@ pub enum Abort {
     },
     /// A secret that cannot be recovered.
     #[error(
-        "the {what} of client {client} cannot be recovered from {shares} shares, the threshold is {need}"
+        "the {what} of client {client} cannot be recovered from {shares} shares, the threshold is \
+         {need}"
     )]
     Lost {
         /// Whose.
@@ -108,7 +113,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that has heard nothing yet; it keeps the masked words of `watched`, where a server would keep none or all.
+    /// A server that has heard nothing yet; it keeps the masked words of `watched`, where a server
+    /// would keep none or all.
     pub fn new(
         plan: Plan,
         graph: Arc<Graph>,
@@ -143,7 +149,8 @@ impl Server {
             Phase::Keys | Phase::Consistency => EVERYONE,
             _ => SERVER,
         };
-        let expected = Header { round: self.plan.round, phase: phase.code(), sender: from, recipient };
+        let expected =
+            Header { round: self.plan.round, phase: phase.code(), sender: from, recipient };
         let key = self.directory.clients.get(from as usize).ok_or(Dropped::Unexpected)?;
         let body = open(message, expected, key)?;
         if !self.expects(phase, from) {
@@ -183,10 +190,13 @@ impl Server {
             return Err(Abort::TooFew { have, of, need, missing });
         }
         match phase {
-            Phase::Keys => self.pass_on(phase, &present, |s, v| s.adverts.get(&v).map(|a| &a.0[..])),
+            Phase::Keys => {
+                self.pass_on(phase, &present, |s, v| s.adverts.get(&v).map(|a| &a.0[..]))
+            }
             Phase::Shares => {
                 let mut mail = std::mem::take(&mut self.mail);
-                let letters = |&c: &u32| (c, message::Sealed(mail.remove(&c).unwrap_or_default()).encode());
+                let letters =
+                    |&c: &u32| (c, message::Sealed(mail.remove(&c).unwrap_or_default()).encode());
                 let bodies: Vec<_> = present.iter().map(letters).collect();
                 bodies.into_iter().map(|(c, body)| self.sign(phase, c, &body)).collect()
             }
@@ -226,11 +236,14 @@ impl Server {
             Phase::Shares => self.adverts.contains_key(&from) && !self.checks.contains_key(&from),
             Phase::Masked => self.checks.contains_key(&from) && !inputs(),
             Phase::Consistency => inputs() && !self.confirmed.contains_key(&from),
-            Phase::Unmasking => self.confirmed.contains_key(&from) && !self.reveals.contains_key(&from),
+            Phase::Unmasking => {
+                self.confirmed.contains_key(&from) && !self.reveals.contains_key(&from)
+            }
         }
     }
 
-    /// The advert, where its keys can be used by everybody: one that cannot would make every neighbour refuse the round.
+    /// The advert, where its keys can be used by everybody: one that cannot would make every
+    /// neighbour refuse the round.
     fn admissible(&self, advert: Advert) -> Result<Advert, Dropped> {
         if !advert.keys().iter().all(keys::usable) {
             return Err(Dropped::Key);
@@ -276,14 +289,16 @@ impl Server {
         message: impl Fn(&'a Server, u32) -> Option<&'a [u8]>,
     ) -> Result<Outbox, Abort> {
         let bundle = |&c: &u32| {
-            let near: Vec<&[u8]> = self.graph.of(c).iter().filter_map(|&v| message(self, v)).collect();
+            let near: Vec<&[u8]> =
+                self.graph.of(c).iter().filter_map(|&v| message(self, v)).collect();
             self.sign(phase, c, &message::encode_bundle(&near))
         };
         present.iter().map(bundle).collect()
     }
 
     fn sign(&self, phase: Phase, to: u32, body: &[u8]) -> Result<(u32, Vec<u8>), Abort> {
-        let header = Header { round: self.plan.round, phase: phase.code(), sender: SERVER, recipient: to };
+        let header =
+            Header { round: self.plan.round, phase: phase.code(), sender: SERVER, recipient: to };
         Ok((to, seal(&self.identity, header, body)?))
     }
 }

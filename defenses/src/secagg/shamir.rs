@@ -20,10 +20,17 @@ const AT_RANDOM: usize = 4096;
 /// A share, wiped when dropped. Its first byte is its point.
 pub type Share = Zeroizing<[u8; SHARE]>;
 
-/// Splits a secret so that any `threshold` of the shares give it and fewer say nothing; `points` are distinct and not zero.
+/// Splits a secret so that any `threshold` of the shares give it and fewer say nothing; `points`
+/// are distinct and not zero.
 ///
-/// Each byte of the secret is the value at 0 of a random polynomial of degree `threshold - 1` (Shamir 1979); all 32 are evaluated at once.
-pub fn split(secret: &Secret, threshold: usize, points: &[u8], rng: &mut ChaCha12Rng) -> Vec<Share> {
+/// Each byte of the secret is the value at 0 of a random polynomial of degree `threshold - 1`
+/// (Shamir 1979); all 32 are evaluated at once.
+pub fn split(
+    secret: &Secret,
+    threshold: usize,
+    points: &[u8],
+    rng: &mut ChaCha12Rng,
+) -> Vec<Share> {
     let mut coefficients = Zeroizing::new(vec![words(secret)]);
     for _ in 1..threshold {
         let mut random = Zeroizing::new([0; 32]);
@@ -41,11 +48,15 @@ fn evaluate(coefficients: &[[u64; 4]], point: u8) -> Share {
         value.iter_mut().zip(coefficient).for_each(|(v, c)| *v ^= c);
     }
     let mut share = Zeroizing::new([point; SHARE]);
-    share[1..].chunks_exact_mut(8).zip(*value).for_each(|(bytes, v)| bytes.copy_from_slice(&v.to_le_bytes()));
+    share[1..]
+        .chunks_exact_mut(8)
+        .zip(*value)
+        .for_each(|(bytes, v)| bytes.copy_from_slice(&v.to_le_bytes()));
     share
 }
 
-/// 32 field elements times a public one, by doubling and adding, in a time that does not depend on the 32.
+/// 32 field elements times a public one, by doubling and adding, in a time that does not depend on
+/// the 32.
 fn times(elements: [u64; 4], point: u8) -> [u64; 4] {
     const TOP: u64 = 0x8080_8080_8080_8080;
     let mut product = [0u64; 4];
@@ -77,16 +88,26 @@ pub struct Recovered {
     pub wrong: Vec<usize>,
 }
 
-/// Finds the secret that `is_right` accepts. All shares are used at once, which a single wrong one always spoils; then as few as possible
-/// are left out, in order, and those kept must agree with each other, so that errors that cancel by chance put no blame on others; then
-/// random subsets of `threshold` shares are tried. Liars who conspire can shift the blame, never change the secret. `None` where fewer
-/// than `threshold` agree, or no subset was met that holds right shares only.
-pub fn recover(shares: &[Share], threshold: usize, is_right: impl Fn(&Secret) -> bool) -> Option<Recovered> {
+/// Finds the secret that `is_right` accepts. All shares are used at once, which a single wrong one
+/// always spoils; then as few as possible are left out, in order, and those kept must agree with
+/// each other, so that errors that cancel by chance put no blame on others; then random subsets of
+/// `threshold` shares are tried. Liars who conspire can shift the blame, never change the secret.
+/// `None` where fewer than `threshold` agree, or no subset was met that holds right shares only.
+pub fn recover(
+    shares: &[Share],
+    threshold: usize,
+    is_right: impl Fn(&Secret) -> bool,
+) -> Option<Recovered> {
     in_order(shares, threshold, &is_right).or_else(|| at_random(shares, threshold, &is_right))
 }
 
-/// The first [`IN_ORDER`] ways to leave shares out, the fewest first: all there are for a single wrong share.
-fn in_order(shares: &[Share], threshold: usize, is_right: &impl Fn(&Secret) -> bool) -> Option<Recovered> {
+/// The first [`IN_ORDER`] ways to leave shares out, the fewest first: all there are for a single
+/// wrong share.
+fn in_order(
+    shares: &[Share],
+    threshold: usize,
+    is_right: &impl Fn(&Secret) -> bool,
+) -> Option<Recovered> {
     let spare = shares.len().checked_sub(threshold)?;
     let mut tries = 0;
     for left_out in 0..=spare {
@@ -110,8 +131,13 @@ fn in_order(shares: &[Share], threshold: usize, is_right: &impl Fn(&Secret) -> b
     None
 }
 
-/// Random subsets of `threshold` shares: with `k` of `n` shares wrong, a subset is right with `C(n - k, threshold) / C(n, threshold)`.
-fn at_random(shares: &[Share], threshold: usize, is_right: &impl Fn(&Secret) -> bool) -> Option<Recovered> {
+/// Random subsets of `threshold` shares: with `k` of `n` shares wrong, a subset is right with `C(n
+/// - k, threshold) / C(n, threshold)`.
+fn at_random(
+    shares: &[Share],
+    threshold: usize,
+    is_right: &impl Fn(&Secret) -> bool,
+) -> Option<Recovered> {
     let spare = shares.len().checked_sub(threshold)?;
     // With none or one to leave out, every way was tried in order.
     if spare < 2 {
@@ -127,16 +153,20 @@ fn at_random(shares: &[Share], threshold: usize, is_right: &impl Fn(&Secret) -> 
     })
 }
 
-/// Whether share `i` lies on the polynomial through those chosen: in the place of one of them, it gives the same value at 0.
+/// Whether share `i` lies on the polynomial through those chosen: in the place of one of them, it
+/// gives the same value at 0.
 fn fits(shares: &[Share], chosen: &[usize], i: usize, secret: &Secret) -> bool {
     let rest = chosen.iter().skip(1).map(|&j| &shares[j]);
     combine(rest.chain([&shares[i]])).as_ref() == Some(secret)
 }
 
-/// Whether the secret stays the same without any one of the shares, where there are more than needed.
+/// Whether the secret stays the same without any one of the shares, where there are more than
+/// needed.
 fn agree(shares: &[&Share], threshold: usize, secret: &Secret) -> bool {
-    let without = |i: usize| shares.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, s)| *s);
-    shares.len() <= threshold || (0..shares.len()).all(|i| combine(without(i)).as_ref() == Some(secret))
+    let without =
+        |i: usize| shares.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, s)| *s);
+    shares.len() <= threshold
+        || (0..shares.len()).all(|i| combine(without(i)).as_ref() == Some(secret))
 }
 
 /// The next combination in lexicographic order.
@@ -199,7 +229,8 @@ mod tests {
         assert!(recover(&shares, 5, |s| *s == secret).is_none());
     }
 
-    /// 100 clients, threshold 67: too many pairs and quintuples of liars to try in order, wherever they stand.
+    /// 100 clients, threshold 67: too many pairs and quintuples of liars to try in order, wherever
+    /// they stand.
     #[test]
     fn several_liars_among_many_are_found() {
         let (secret, mut shares) = shares(67, 100);

@@ -1,4 +1,5 @@
-//! The end of the round: secrets from shares, masks off the sum. Also what server and colluders reach together.
+//! The end of the round: secrets from shares, masks off the sum. Also what server and colluders
+//! reach together.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,10 @@ fn unfit(owner: u32, holder: u32) -> Misdeed {
     let what = match owner == holder {
         true => "its share of its own secret does not fit".into(),
         false => {
-            format!("share of client {owner} held by client {holder} does not fit: {owner} or {holder} lied")
+            format!(
+                "share of client {owner} held by client {holder} does not fit: {owner} or \
+                 {holder} lied"
+            )
         }
     };
     (holder, what)
@@ -34,8 +38,8 @@ struct Key {
 }
 
 impl Server {
-    /// Takes all masks off the sum: the self masks of those in it, the pairwise masks of those who shared and then dropped out. Gives
-    /// the sum modulo `2^bits` and who revealed something wrong.
+    /// Takes all masks off the sum: the self masks of those in it, the pairwise masks of those who
+    /// shared and then dropped out. Gives the sum modulo `2^bits` and who revealed something wrong.
     ///
     /// # Errors
     /// [`Abort::Lost`] where a secret cannot be recovered.
@@ -43,7 +47,8 @@ impl Server {
         let survivors = self.present(Phase::Masked);
         let shared = self.present(Phase::Shares);
         let mut shares = self.sorted_shares();
-        let jobs: Vec<_> = shared.iter().map(|&o| (o, shares.remove(&o).unwrap_or_default())).collect();
+        let jobs: Vec<_> =
+            shared.iter().map(|&o| (o, shares.remove(&o).unwrap_or_default())).collect();
         let keys = jobs.into_par_iter().map(|(owner, given)| self.key(owner, given, &survivors));
         let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
         let mut misdeeds = Vec::new();
@@ -77,8 +82,10 @@ impl Server {
         let in_sum = survivors.binary_search(&owner).is_ok();
         let (holders, shares, mut misdeeds) = self.usable(owner, in_sum, given);
         let what = if in_sum { "self-mask seed" } else { "mask key" };
-        let lost = Abort::Lost { client: owner, what, shares: shares.len(), need: self.plan.threshold };
-        let found = shamir::recover(&shares, self.plan.threshold, |s| self.is_right(owner, in_sum, s));
+        let lost =
+            Abort::Lost { client: owner, what, shares: shares.len(), need: self.plan.threshold };
+        let found =
+            shamir::recover(&shares, self.plan.threshold, |s| self.is_right(owner, in_sum, s));
         let found = found.ok_or(lost.clone())?;
         misdeeds.extend(found.wrong.iter().map(|&i| unfit(owner, holders[i])));
         let masks = match in_sum {
@@ -100,7 +107,8 @@ impl Server {
             let share = match reveal {
                 Reveal::Unreadable => {
                     let pair = format!("client {owner} sealed for client {holder}");
-                    let what = format!("the shares that {pair} do not open: {owner} or {holder} lied");
+                    let what =
+                        format!("the shares that {pair} do not open: {owner} or {holder} lied");
                     misdeeds.push((owner, what));
                     continue;
                 }
@@ -129,11 +137,18 @@ impl Server {
             return self.checks.get(&owner) == Some(&*check);
         }
         let pair = KeyPair::new(secret.clone());
-        pair.zip(self.adverts.get(&owner)).is_some_and(|(pair, (_, advert))| *pair.public() == advert.masking)
+        pair.zip(self.adverts.get(&owner))
+            .is_some_and(|(pair, (_, advert))| *pair.public() == advert.masking)
     }
 
-    /// The masks that survivors added on account of a client that dropped out, with the sign that takes them off.
-    fn pairwise(&self, owner: u32, secret: Secret, survivors: &[u32]) -> Option<Vec<(MaskKey, Sign)>> {
+    /// The masks that survivors added on account of a client that dropped out, with the sign that
+    /// takes them off.
+    fn pairwise(
+        &self,
+        owner: u32,
+        secret: Secret,
+        survivors: &[u32],
+    ) -> Option<Vec<(MaskKey, Sign)>> {
         let pair = KeyPair::new(secret)?;
         let near = self.graph.of(owner).iter().filter(|v| survivors.binary_search(v).is_ok());
         let mask = |&v: &u32| {
@@ -144,9 +159,14 @@ impl Server {
         near.map(mask).collect()
     }
 
-    /// The words of `target` under its masks, opened with the shares that `colluders` hold: `None` where these are too few. Uses
-    /// nothing but what the server saw and the colluders decrypted.
-    pub(super) fn pool(&self, target: u32, upload: &[u64], colluders: &[&Client]) -> Option<Vec<u64>> {
+    /// The words of `target` under its masks, opened with the shares that `colluders` hold: `None`
+    /// where these are too few. Uses nothing but what the server saw and the colluders decrypted.
+    pub(super) fn pool(
+        &self,
+        target: u32,
+        upload: &[u64],
+        colluders: &[&Client],
+    ) -> Option<Vec<u64>> {
         let pairs: Vec<_> = colluders.iter().filter_map(|c| c.held_of(target)).collect();
         let recover = |seed: bool, shares: Vec<Share>| {
             shamir::recover(&shares, self.plan.threshold, |s| self.is_right(target, seed, s))

@@ -1,7 +1,8 @@
 //! The envelope of a signed message.
 //!
-//! Layout, little-endian: version `u8`, scheme `u8`, phase `u8`, round `u64`, sender `u32`, recipient `u32`, body length `u64`, body, signature.
-//! Signed are a domain string, these 27 bytes, and SHA-256 of the body, so that a long body is hashed once by either scheme.
+//! Layout, little-endian: version `u8`, scheme `u8`, phase `u8`, round `u64`, sender `u32`,
+//! recipient `u32`, body length `u64`, body, signature. Signed are a domain string, these 27 bytes,
+//! and SHA-256 of the body, so that a long body is hashed once by either scheme.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use thiserror::Error;
@@ -31,7 +32,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// The sender that a message names; nothing is proved before [`open`]. `None` where it is too short.
+    /// The sender that a message names; nothing is proved before [`open`]. `None` where it is too
+    /// short.
     pub fn claimed_sender(message: &[u8]) -> Option<u32> {
         message.first_chunk().map(|head| decode(head).0.sender)
     }
@@ -80,8 +82,13 @@ pub fn seal(identity: &Identity, header: Header, body: &[u8]) -> Result<Vec<u8>,
 /// Checks that `message` is what `expected` says and signed by `key`, and gives its body.
 ///
 /// # Errors
-/// What is wrong with it. Where the signature is good but the header is not the expected one, the difference is named.
-pub fn open<'a>(message: &'a [u8], expected: Header, key: &PublicKey) -> Result<&'a [u8], Rejected> {
+/// What is wrong with it. Where the signature is good but the header is not the expected one, the
+/// difference is named.
+pub fn open<'a>(
+    message: &'a [u8],
+    expected: Header,
+    key: &PublicKey,
+) -> Result<&'a [u8], Rejected> {
     let scheme = key.scheme();
     let head: &[u8; HEADER] = message.first_chunk().ok_or(Rejected::Truncated)?;
     if head[0] != VERSION || head[1] != scheme.code() {
@@ -145,7 +152,8 @@ mod tests {
     #[test]
     fn every_kind_of_foul_play_has_its_name() {
         for scheme in [Scheme::Ed25519, Scheme::RsaPss] {
-            let (mine, other) = (Identity::generate(scheme).unwrap(), Identity::generate(scheme).unwrap());
+            let (mine, other) =
+                (Identity::generate(scheme).unwrap(), Identity::generate(scheme).unwrap());
             let message = seal(&mine, HEAD, b"body").unwrap();
             let open = |m: &[u8], h| open(m, h, mine.public()).map(<[u8]>::to_vec);
             assert_eq!(open(&message, HEAD).unwrap(), b"body");

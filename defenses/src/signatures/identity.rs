@@ -14,7 +14,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// A signature scheme.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
     /// Ed25519: signatures of 64 bytes, public keys of 32.
@@ -56,7 +58,10 @@ pub enum KeyError {
     #[error("no signing key could be generated; check the system's random source")]
     Generate,
     /// Bytes that are no secret key of the scheme.
-    #[error("not a PKCS#8 secret key of this signature scheme; generate a new one or name the right scheme")]
+    #[error(
+        "not a PKCS#8 secret key of this signature scheme; generate a new one or name the right \
+         scheme"
+    )]
     Read,
     /// The library could not sign.
     #[error("the message could not be signed")]
@@ -68,7 +73,8 @@ enum Secret {
     Rsa(RsaKey),
 }
 
-/// A long-lived secret signing key. It is wiped when dropped (by the library that holds it) and never printed.
+/// A long-lived secret signing key. It is wiped when dropped (by the library that holds it) and
+/// never printed.
 pub struct Identity {
     secret: Secret,
     public: PublicKey,
@@ -87,7 +93,9 @@ impl Identity {
     /// [`KeyError::Generate`].
     pub fn generate(scheme: Scheme) -> Result<Identity, KeyError> {
         let secret = match scheme {
-            Scheme::Ed25519 => Secret::Ed25519(Ed25519KeyPair::generate().map_err(|_| KeyError::Generate)?),
+            Scheme::Ed25519 => {
+                Secret::Ed25519(Ed25519KeyPair::generate().map_err(|_| KeyError::Generate)?)
+            }
             Scheme::RsaPss => {
                 Secret::Rsa(RsaKey::generate(KeySize::Rsa2048).map_err(|_| KeyError::Generate)?)
             }
@@ -101,9 +109,9 @@ impl Identity {
     /// [`KeyError::Read`] for anything else, and for RSA keys that are not of 2048 bits.
     pub fn from_pkcs8(scheme: Scheme, der: &[u8]) -> Result<Identity, KeyError> {
         let secret = match scheme {
-            Scheme::Ed25519 => {
-                Secret::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| KeyError::Read)?)
-            }
+            Scheme::Ed25519 => Secret::Ed25519(
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| KeyError::Read)?,
+            ),
             Scheme::RsaPss => {
                 let key = RsaKey::from_pkcs8(der).map_err(|_| KeyError::Read)?;
                 if key.public_modulus_len() != scheme.signature_len() {
@@ -121,7 +129,9 @@ impl Identity {
     /// [`KeyError::Generate`] where the library cannot encode it.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let der = match &self.secret {
-            Secret::Ed25519(key) => key.to_pkcs8v1().map_err(|_| KeyError::Generate)?.as_ref().to_vec(),
+            Secret::Ed25519(key) => {
+                key.to_pkcs8v1().map_err(|_| KeyError::Generate)?.as_ref().to_vec()
+            }
             Secret::Rsa(key) => {
                 let der: Pkcs8V1Der = key.as_der().map_err(|_| KeyError::Generate)?;
                 der.as_ref().to_vec()
@@ -185,7 +195,9 @@ impl PublicKey {
 
     /// Whether `signature` is this key's over `message`.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(self.scheme.algorithm(), &self.bytes).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(self.scheme.algorithm(), &self.bytes)
+            .verify(message, signature)
+            .is_ok()
     }
 }
 
@@ -203,7 +215,9 @@ mod tests {
             assert_eq!(again.public(), identity.public());
             assert!(again.public().verifies(b"a message", &signature));
             assert!(!again.public().verifies(b"a massage", &signature));
-            assert!(!Identity::generate(scheme).unwrap().public().verifies(b"a message", &signature));
+            assert!(
+                !Identity::generate(scheme).unwrap().public().verifies(b"a message", &signature)
+            );
             assert!(!format!("{identity:?}").contains("secret"));
         }
     }

@@ -9,7 +9,8 @@ type Pool = HashMap<(Scheme, u32), Arc<Identity>>;
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
-/// The identity of client `index`. Its key comes from the operating system: signatures are checked, never part of a result.
+/// The identity of client `index`. Its key comes from the operating system: signatures are checked,
+/// never part of a result.
 ///
 /// # Errors
 /// [`KeyError::Generate`].

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use defenses::secagg::{Delivery, Faults, Graph, Phase};
-use defenses::signatures::{EVERYONE, Header, Identity, SERVER, Scheme, client, open, seal, server};
+use defenses::signatures::{
+    EVERYONE, Header, Identity, SERVER, Scheme, client, open, seal, server,
+};
 
 use super::{carry_round, plain_sum};
 
@@ -34,7 +36,9 @@ impl Kind {
             Kind::Forged | Kind::Flipped => "forged signature",
             Kind::Truncated => "truncated message",
             Kind::Replayed => "replayed message of round 5",
-            Kind::SwappedParty if from_server => "swapped message: it is addressed to another recipient",
+            Kind::SwappedParty if from_server => {
+                "swapped message: it is addressed to another recipient"
+            }
             Kind::SwappedParty => "swapped message: it names another sender",
             Kind::SwappedPhase => "swapped message: it belongs to another phase",
         }
@@ -51,7 +55,12 @@ pub fn header(d: &Delivery, round: u64) -> Header {
 }
 
 /// Changes the body of a delivery and signs it again with `identity`.
-pub fn reseal(d: &mut Delivery, round: u64, identity: &Identity, change: impl FnOnce(&mut Vec<u8>)) {
+pub fn reseal(
+    d: &mut Delivery,
+    round: u64,
+    identity: &Identity,
+    change: impl FnOnce(&mut Vec<u8>),
+) {
     let scheme = identity.public().scheme();
     let signer = if d.from == SERVER { server(scheme) } else { client(scheme, d.from) }.unwrap();
     let header = header(d, round);
@@ -66,8 +75,9 @@ type Seen = Mutex<HashMap<(u8, u32, u32), Vec<u8>>>;
 const VICTIM: u32 = 3;
 const DONOR: u32 = 2;
 
-/// Tries each kind on each message from and to one of five clients (threshold 3), and checks that it was named, that this client
-/// alone was dropped, and that the sum is right. How many were tried, and how many were caught.
+/// Tries each kind on each message from and to one of five clients (threshold 3), and checks that
+/// it was named, that this client alone was dropped, and that the sum is right. How many were
+/// tried, and how many were caught.
 pub fn forgeries(scheme: Scheme) -> (usize, usize) {
     let old = Seen::default();
     let record = |d: Delivery| {
@@ -114,7 +124,8 @@ fn attempt(
             return;
         }
         let code = phase.code();
-        let earlier = |code: u8, party| seen.lock().unwrap()[&(code, ends(party).0, ends(party).1)].clone();
+        let earlier =
+            |code: u8, party| seen.lock().unwrap()[&(code, ends(party).0, ends(party).1)].clone();
         match kind {
             Kind::Forged => reseal(&mut d, 6, &client(scheme, 4).unwrap(), |_| ()),
             Kind::Flipped => d.bytes[30] ^= 4,
@@ -126,7 +137,8 @@ fn attempt(
     };
     let faults = Faults { drops: BTreeMap::new(), tamper: Some(&tamper) };
     let outcome = carry_round(6, Graph::complete(5), 3, 4, scheme, &faults).unwrap();
-    // A client's last message but two carries its input; a server's message is read one phase later.
+    // A client's last message but two carries its input; a server's message is read one phase
+    // later.
     let lost = if from_server { phase < Phase::Masked } else { phase <= Phase::Masked };
     let stay: Vec<u32> = (0..5).filter(|&c| c != VICTIM || !lost).collect();
     assert_eq!(outcome.sum, plain_sum(&stay, 4), "{kind:?} {phase:?} {from_server}");

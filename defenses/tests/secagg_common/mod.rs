@@ -23,7 +23,9 @@ pub fn words(client: usize, len: usize) -> Vec<u64> {
 pub fn plain_sum(clients: &[u32], len: usize) -> Vec<u64> {
     let mut sum = vec![0u64; len];
     for &client in clients {
-        sum.iter_mut().zip(words(client as usize, len)).for_each(|(s, w)| *s = (*s + w) % (1 << BITS));
+        sum.iter_mut()
+            .zip(words(client as usize, len))
+            .for_each(|(s, w)| *s = (*s + w) % (1 << BITS));
     }
     sum
 }
@@ -55,7 +57,9 @@ pub fn carry_round(
 
 /// The phase in which too few are left, from the dropouts alone.
 fn starving(n: usize, threshold: usize, drops: &BTreeMap<u32, Phase>) -> Option<Phase> {
-    Phase::ALL.into_iter().find(|phase| n - drops.values().filter(|p| *p <= phase).count() < threshold)
+    Phase::ALL
+        .into_iter()
+        .find(|phase| n - drops.values().filter(|p| *p <= phase).count() < threshold)
 }
 
 pub fn check_pattern(n: usize, threshold: usize, len: usize, drops: BTreeMap<u32, Phase>) -> bool {
@@ -77,15 +81,18 @@ pub fn check_pattern(n: usize, threshold: usize, len: usize, drops: BTreeMap<u32
         }
         (Some(due), Err(ProtocolError::Aborted { round: 5, phase, reason })) => {
             assert_eq!(phase, due.name(), "{drops:?}");
-            assert!(drops.keys().all(|c| drops[c] > due || reason.contains(&c.to_string())), "{reason}");
+            assert!(
+                drops.keys().all(|c| drops[c] > due || reason.contains(&c.to_string())),
+                "{reason}"
+            );
             false
         }
         (due, outcome) => panic!("{drops:?}: {due:?} and {:?}", outcome.err()),
     }
 }
 
-/// Every client stays or drops out in any of the five phases: all `6^n` patterns. How many there were, and how many gave the sum; the
-/// others aborted by name.
+/// Every client stays or drops out in any of the five phases: all `6^n` patterns. How many there
+/// were, and how many gave the sum; the others aborted by name.
 pub fn every_pattern(n: usize, threshold: usize) -> (usize, usize) {
     let all = 6usize.pow(n as u32);
     let summed = (0..all).filter(|code| {

@@ -1,4 +1,5 @@
-//! The columns of a table that a model was trained on: their names, and what scales each to `[0, 1]`.
+//! The columns of a table that a model was trained on: their names, and what scales each to `[0,
+//! 1]`.
 
 use std::path::Path;
 
@@ -18,7 +19,8 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The columns of the table that a model was trained on, as its file carries them. `scaled`: rows come with values in `[0, 1]` already.
+    /// The columns of the table that a model was trained on, as its file carries them. `scaled`:
+    /// rows come with values in `[0, 1]` already.
     ///
     /// # Errors
     /// A model of pictures, or of a table that does not say how it was scaled.
@@ -26,7 +28,8 @@ impl Columns {
         let card = &saved.card;
         if card.kind != Kind::Table {
             let problem = format!(
-                "{} was trained on pictures ({}, {}x{}x{}), not on rows of a table; give a model such as that of `bench train wdbc-logistic`",
+                "{} was trained on pictures ({}, {}x{}x{}), not on rows of a table; give a model \
+                 such as that of `bench train wdbc-logistic`",
                 super::describe(saved),
                 card.name,
                 card.channels,

@@ -35,7 +35,8 @@ impl Picture {
     }
 }
 
-/// The pictures of a folder in the order of their names: those in it, or those in the folders in it, whose names are classes.
+/// The pictures of a folder in the order of their names: those in it, or those in the folders in
+/// it, whose names are classes.
 ///
 /// # Errors
 /// A folder that cannot be read or holds no pictures.
@@ -50,7 +51,11 @@ pub fn list(folder: &Path) -> Result<Vec<Picture>, HarnessError> {
     for (name, path) in entries(folder)? {
         if path.is_dir() {
             let inside = entries(&path)?.into_iter().filter(|(file, path)| is_picture(file, path));
-            found.extend(inside.map(|(file, path)| Picture { path, file, class: Some(name.clone()) }));
+            found.extend(inside.map(|(file, path)| Picture {
+                path,
+                file,
+                class: Some(name.clone()),
+            }));
         } else if is_picture(&name, &path) {
             found.push(Picture { path, file: name, class: None });
         }
@@ -58,14 +63,16 @@ pub fn list(folder: &Path) -> Result<Vec<Picture>, HarnessError> {
     match found.is_empty() {
         true => Err(unfit(
             folder,
-            "holds no pictures (png, jpg, bmp, ppm ...), neither flat nor in folders a class; put some in",
+            "holds no pictures (png, jpg, bmp, ppm ...), neither flat nor in folders a class; put \
+             some in",
         )),
         false => Ok(found),
     }
 }
 
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, HarnessError> {
-    let refused = |source| HarnessError::Io { what: "read", path: folder.display().to_string(), source };
+    let refused =
+        |source| HarnessError::Io { what: "read", path: folder.display().to_string(), source };
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(refused)? {
         let entry = entry.map_err(refused)?;
@@ -79,7 +86,8 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, HarnessError> {
 }
 
 fn is_picture(name: &str, path: &Path) -> bool {
-    let ending = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
+    let ending =
+        Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
     ENDINGS.contains(&ending.as_str()) && path.is_file()
 }
 
@@ -92,7 +100,8 @@ pub fn check(path: &Path, saved: &Saved) -> Result<(), HarnessError> {
         Sort::Image => Ok(()),
         Sort::Table => {
             let problem = format!(
-                "{} was trained on rows of a table ({}), not on pictures; give rows with --csv, or a model of pictures",
+                "{} was trained on rows of a table ({}), not on pictures; give rows with --csv, \
+                 or a model of pictures",
                 super::describe(saved),
                 saved.card.name
             );
@@ -101,8 +110,8 @@ pub fn check(path: &Path, saved: &Saved) -> Result<(), HarnessError> {
     }
 }
 
-/// A picture as the model's pixels `[C, H, W]` in `[0, 1]`: the shorter side scaled, the centre square kept, as pictures of the training
-/// were; grey where the model is.
+/// A picture as the model's pixels `[C, H, W]` in `[0, 1]`: the shorter side scaled, the centre
+/// square kept, as pictures of the training were; grey where the model is.
 ///
 /// # Errors
 /// A file that cannot be read or is no picture.
@@ -114,9 +123,11 @@ pub fn pixels(path: &Path, card: &Card) -> Result<Tensor, HarnessError> {
     })?;
     let square = image_file::decode_square(&bytes, card.height).map_err(|e| e.at(path))?;
     let side = card.height as i64;
-    let colour =
-        Tensor::from_slice(&square.data).view([side, side, 3]).permute([2, 0, 1]).to_kind(Kind::Float)
-            / 255.0;
+    let colour = Tensor::from_slice(&square.data)
+        .view([side, side, 3])
+        .permute([2, 0, 1])
+        .to_kind(Kind::Float)
+        / 255.0;
     match card.channels {
         3 => Ok(colour.contiguous()),
         1 => Ok(grey(&colour)),
@@ -130,7 +141,8 @@ fn grey(colour: &Tensor) -> Tensor {
     (colour * weights).sum_dim_intlist([0i64].as_slice(), true, Kind::Float).clamp(0.0, 1.0)
 }
 
-/// What a model makes of pictures, `[B, ...]` on the CPU in single precision; on the CPU, one thread works on some of them at a time.
+/// What a model makes of pictures, `[B, ...]` on the CPU in single precision; on the CPU, one
+/// thread works on some of them at a time.
 fn passes(
     saved: &Saved,
     pictures: &[Picture],
@@ -166,7 +178,11 @@ pub fn logits(saved: &Saved, pictures: &[Picture], device: Device) -> Result<Ten
 ///
 /// # Errors
 /// Files that are no pictures, or an embedding that has no direction.
-pub fn embed(saved: &Saved, pictures: &[Picture], device: Device) -> Result<(Vec<f32>, usize), HarnessError> {
+pub fn embed(
+    saved: &Saved,
+    pictures: &[Picture],
+    device: Device,
+) -> Result<(Vec<f32>, usize), HarnessError> {
     let e = passes(saved, pictures, device, |net, weights, x| net.embed(weights, x, Mode::Eval))?;
     let e = e.flatten(1, -1).to_kind(Kind::Double);
     let norms = e.norm_scalaropt_dim(2.0, [1i64].as_slice(), true);
@@ -179,8 +195,8 @@ pub fn embed(saved: &Saved, pictures: &[Picture], device: Device) -> Result<(Vec
     }
     let unit = (e / norms).to_kind(Kind::Float);
     let dimension = unit.size()[1] as usize;
-    let values =
-        Vec::<f32>::try_from(unit.reshape([-1])).map_err(|e| HarnessError::NotFinite(e.to_string()))?;
+    let values = Vec::<f32>::try_from(unit.reshape([-1]))
+        .map_err(|e| HarnessError::NotFinite(e.to_string()))?;
     Ok((values, dimension))
 }
 
@@ -195,7 +211,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let line = list(dir.path()).unwrap_err().to_string();
         assert!(line.contains("holds no pictures") && !line.contains('\n'), "{line}");
-        for file in ["b/2.png", "b/1.JPG", "a/x.bmp", "z.png", "notes.txt", ".hidden.png", "c/readme.md"] {
+        for file in
+            ["b/2.png", "b/1.JPG", "a/x.bmp", "z.png", "notes.txt", ".hidden.png", "c/readme.md"]
+        {
             let path = dir.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();

@@ -47,20 +47,31 @@ impl Linear {
         let shapes: Vec<Vec<i64>> = specs.iter().map(|s| s.shape.clone()).collect();
         if shapes != [vec![saved.net.classes(), inputs], vec![saved.net.classes()]] {
             let problem = format!(
-                "{} has more than one linear layer, and products of encrypted values are not offered; give a `logistic` model, \
+                "{} has more than one linear layer, and products of encrypted values are not \
+                 offered; give a `logistic` model, \
                  or a picture and a gallery",
                 super::describe(saved)
             );
             return Err(unfit(path, problem));
         }
-        let values = |index: usize| Vec::<f32>::try_from(saved.params.named(0)[index].1.reshape([-1]));
+        let values =
+            |index: usize| Vec::<f32>::try_from(saved.params.named(0)[index].1.reshape([-1]));
         let read = |index| values(index).map_err(|e| unfit(path, e));
         // What pixels in [0, 1] become at most.
         let ends = [0.0, 1.0].map(|v| {
-            saved.net.normalise(&Tensor::full(&batch(saved)[..], v, (Kind::Double, tch::Device::Cpu)))
+            saved.net.normalise(&Tensor::full(
+                &batch(saved)[..],
+                v,
+                (Kind::Double, tch::Device::Cpu),
+            ))
         });
         let norm = ends[0].abs().maximum(&ends[1].abs()).norm().double_value(&[]);
-        Ok(Linear { weights: read(0)?, biases: read(1)?, inputs: inputs as usize, norm: norm.max(1e-6) })
+        Ok(Linear {
+            weights: read(0)?,
+            biases: read(1)?,
+            inputs: inputs as usize,
+            norm: norm.max(1e-6),
+        })
     }
 
     /// Scores one example (`[F]` or `[C, H, W]`, in `[0, 1]`) under encryption and in the clear.
@@ -70,7 +81,8 @@ impl Linear {
     pub fn score(&self, saved: &Saved, keys: &Keys, x: &Tensor) -> Result<Scored, HarnessError> {
         let x = x.reshape(&batch(saved)[..]);
         let input = saved.net.normalise(&x).to_kind(Kind::Float).reshape([-1]);
-        let input = Vec::<f32>::try_from(input).map_err(|e| HarnessError::NotFinite(e.to_string()))?;
+        let input =
+            Vec::<f32>::try_from(input).map_err(|e| HarnessError::NotFinite(e.to_string()))?;
         let shape = Shape::linear(&self.weights, self.inputs, &self.biases, self.norm);
         let rows = Rows { shape, values: &self.weights, offsets: &self.biases };
         let exchange = exchange(keys, &rows, &input)?;
@@ -81,7 +93,11 @@ impl Linear {
         let classes = saved.classes();
         let best = |p: &[f64]| classes.get(top(p)).cloned().unwrap_or_default();
         Ok(Scored {
-            probability_error: encrypted.iter().zip(&plain).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max),
+            probability_error: encrypted
+                .iter()
+                .zip(&plain)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f64::max),
             decisions: [best(&encrypted), best(&plain)],
             encrypted,
             plain,
@@ -101,7 +117,8 @@ pub(crate) fn top(p: &[f64]) -> usize {
     (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0)
 }
 
-/// Probabilities `[B][K]` of logits `[B, K]`: softmax, or a sigmoid each where there are several labels at once.
+/// Probabilities `[B][K]` of logits `[B, K]`: softmax, or a sigmoid each where there are several
+/// labels at once.
 pub fn probabilities(saved: &Saved, logits: &Tensor) -> Vec<Vec<f64>> {
     let logits = logits.to_kind(Kind::Double).to_device(tch::Device::Cpu);
     let p = match saved.card.labels {

@@ -1,4 +1,5 @@
-//! Trained models in use: rows of a table and pictures as a model's inputs, and scores computed under encryption.
+//! Trained models in use: rows of a table and pictures as a model's inputs, and scores computed
+//! under encryption.
 
 pub mod columns;
 pub mod images;

@@ -1,4 +1,5 @@
-//! One picture among many: its embedding scored against a gallery under encryption, ranked beside the plain ranking, accepted or not.
+//! One picture among many: its embedding scored against a gallery under encryption, ranked beside
+//! the plain ranking, accepted or not.
 
 use defenses::ckks::inference::Shape;
 use serde::Serialize;
@@ -32,8 +33,9 @@ pub struct Decision {
     pub threshold: f64,
     /// Where it comes from.
     pub basis: String,
-    /// Share of strangers whom the best of the whole gallery lets pass, `1 - (1 - far)^N` with the share `far` of the pairs that pass; an
-    /// estimate, as if a stranger's cosines to the gallery were independent. `None` for a threshold that was given.
+    /// Share of strangers whom the best of the whole gallery lets pass, `1 - (1 - far)^N` with the
+    /// share `far` of the pairs that pass; an estimate, as if a stranger's cosines to the gallery
+    /// were independent. `None` for a threshold that was given.
     pub strangers: Option<f64>,
     /// The name that the client accepts; `None` for nobody.
     pub encrypted: Option<String>,
@@ -56,7 +58,8 @@ pub struct Recognised {
     pub same_top: bool,
     /// Whether the whole ranking is.
     pub same_ranking: bool,
-    /// Largest difference in plain cosine between two rows that stand in another order, 0 where none do.
+    /// Largest difference in plain cosine between two rows that stand in another order, 0 where
+    /// none do.
     pub swapped_within: f64,
     /// Where the model was trained for recognition, or a threshold was asked for.
     pub decision: Option<Decision>,
@@ -111,11 +114,12 @@ pub fn recognise(
     classes.sort_unstable();
     classes.dedup();
     let recognition = saved.net.model().margin().is_some() || options.threshold.is_some();
-    let (limit, undecided) = match recognition.then(|| threshold(gallery, &values, dimension, options)) {
-        None => (None, None),
-        Some(Ok(limit)) => (Some(limit), None),
-        Some(Err(why)) => (None, Some(why)),
-    };
+    let (limit, undecided) =
+        match recognition.then(|| threshold(gallery, &values, dimension, options)) {
+            None => (None, None),
+            Some(Ok(limit)) => (Some(limit), None),
+            Some(Err(why)) => (None, Some(why)),
+        };
     let accepted = |scores: &[f64], best: usize, least: f64| {
         (scores[best] >= least).then(|| gallery[best].name().to_string())
     };
@@ -160,8 +164,9 @@ struct Limit {
     strangers: Option<f64>,
 }
 
-/// The least cosine that at most a share `far` of the gallery's pairs of different classes reaches; a line that says why where it has too few of
-/// them and none is given. A file without a class is taken for a person of its own.
+/// The least cosine that at most a share `far` of the gallery's pairs of different classes reaches;
+/// a line that says why where it has too few of them and none is given. A file without a class is
+/// taken for a person of its own.
 fn threshold(
     gallery: &[Picture],
     values: &[f32],
@@ -194,7 +199,9 @@ fn threshold(
     Ok(Limit {
         // What is equal to the largest that is to be refused is refused too.
         least: f64::from(*refused).next_up(),
-        basis: format!("accepts at most {accepted} of {whose} {pairs} pairs of different people{people}"),
+        basis: format!(
+            "accepts at most {accepted} of {whose} {pairs} pairs of different people{people}"
+        ),
         strangers: Some(1.0 - (1.0 - passing).powf(gallery.len() as f64)),
     })
 }
@@ -202,10 +209,12 @@ fn threshold(
 /// Cosines of the pairs of pictures with different names.
 fn strangers(gallery: &[Picture], values: &[f32], dimension: usize) -> Vec<f32> {
     let some = gallery.len();
-    let unit = Tensor::from_slice(&values[..some * dimension]).view([some as i64, dimension as i64]);
+    let unit =
+        Tensor::from_slice(&values[..some * dimension]).view([some as i64, dimension as i64]);
     let cosines = unit.matmul(&unit.tr()).to_kind(Kind::Float).reshape([-1]);
     let cosines = Vec::<f32>::try_from(cosines).unwrap_or_default();
-    let differ = |a: &Picture, b: &Picture| a.class.is_none() || b.class.is_none() || a.class != b.class;
+    let differ =
+        |a: &Picture, b: &Picture| a.class.is_none() || b.class.is_none() || a.class != b.class;
     let pairs = (0..some).flat_map(|i| (i + 1..some).map(move |j| (i, j)));
     let others = pairs.filter(|&(i, j)| differ(&gallery[i], &gallery[j]));
     others.filter_map(|(i, j)| cosines.get(i * some + j).copied()).collect()
@@ -226,8 +235,11 @@ mod tests {
 
     #[test]
     fn thresholds_rest_on_pairs_of_different_people() {
-        let picture =
-            |class: &str| Picture { path: "x".into(), file: class.into(), class: Some(class.into()) };
+        let picture = |class: &str| Picture {
+            path: "x".into(),
+            file: class.into(),
+            class: Some(class.into()),
+        };
         let mut gallery: Vec<Picture> = ["a", "a", "b", "c"].iter().map(|c| picture(c)).collect();
         // Cosines: a-a 1; a-b 0 twice; a-c 0.6 twice; b-c 0.8.
         let values = [1.0f32, 0.0, 1.0, 0.0, 0.0, 1.0, 0.6, 0.8];
@@ -240,23 +252,29 @@ mod tests {
             threshold(&gallery, &values, 2, &Options { far: 0.1, ..options }).unwrap_err(),
             "takes 10 pairs of different people, there are 5; give --threshold"
         );
-        let given = threshold(&gallery, &values, 2, &Options { threshold: Some(0.3), ..options }).unwrap();
+        let given =
+            threshold(&gallery, &values, 2, &Options { threshold: Some(0.3), ..options }).unwrap();
         assert_eq!((given.least, given.strangers), (0.3, None));
         gallery.iter_mut().for_each(|picture| picture.class = None);
         let flat = threshold(&gallery, &values, 2, &options).unwrap();
-        let basis = "accepts at most 1 of the gallery's 6 pairs of different people, each file taken for another person";
+        let basis = "accepts at most 1 of the gallery's 6 pairs of different people, each file \
+            taken for another person";
         assert_eq!(flat.basis, basis);
         assert!((flat.least - 0.8).abs() < 1e-6);
     }
 
     #[test]
     fn large_galleries_say_how_many_pictures_a_threshold_rests_on() {
-        let picture =
-            |at: usize| Picture { path: "x".into(), file: "x".into(), class: Some((at % 2).to_string()) };
+        let picture = |at: usize| Picture {
+            path: "x".into(),
+            file: "x".into(),
+            class: Some((at % 2).to_string()),
+        };
         let gallery: Vec<Picture> = (0..CALIBRATED + 1).map(picture).collect();
         let options = Options { top: 5, threshold: None, far: 0.001 };
         let limit = threshold(&gallery, &vec![1.0; gallery.len()], 1, &options).unwrap();
-        let basis = "accepts at most 4000 of its first 4000 pictures' 4000000 pairs of different people";
+        let basis =
+            "accepts at most 4000 of its first 4000 pictures' 4000000 pairs of different people";
         assert_eq!((limit.basis.as_str(), limit.least), (basis, 1f64.next_up()));
     }
 }

@@ -16,8 +16,8 @@ use crate::HarnessError;
 const SECRET: &str = "ckks-secret.key";
 const PUBLIC: &str = "ckks-public.key";
 
-/// Parameters of fresh keys: with 120 bits the error of a cosine is below 2e-9 up to 10,000 rows of 512 values; rows closer than twice the bound
-/// may swap.
+/// Parameters of fresh keys: with 120 bits the error of a cosine is below 2e-9 up to 10,000 rows of
+/// 512 values; rows closer than twice the bound may swap.
 const PARAMETERS: &str = "8192/60,60/40";
 
 /// A client's keys.
@@ -28,7 +28,8 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads a folder's keys, or draws a fresh pair under `8192/60,60/40` from the operating system.
+    /// Reads a folder's keys, or draws a fresh pair under `8192/60,60/40` from the operating
+    /// system.
     ///
     /// # Errors
     /// Files that are missing, no keys, shares, or not a pair.
@@ -146,7 +147,8 @@ fn timed<T>(seconds: &mut f64, f: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Scores `query` against `rows` under encryption, through bytes as they would travel, and in the clear.
+/// Scores `query` against `rows` under encryption, through bytes as they would travel, and in the
+/// clear.
 ///
 /// # Errors
 /// Values beyond their bounds, or parameters without room for the noise.
@@ -154,8 +156,9 @@ pub fn exchange(keys: &Keys, rows: &Rows, query: &[f32]) -> Result<Exchange, Har
     let Keys { secret, public, .. } = keys;
     let context = secret.context();
     let mut seconds = Seconds { keys: keys.seconds, ..Seconds::default() };
-    let gallery =
-        timed(&mut seconds.prepare, || Gallery::new(context, rows.shape, rows.values, rows.offsets))?;
+    let gallery = timed(&mut seconds.prepare, || {
+        Gallery::new(context, rows.shape, rows.values, rows.offsets)
+    })?;
     let (asked, up) = timed(&mut seconds.encrypt, || {
         let asked = secret.ask(&rows.shape, query, &mut coins()?)?;
         let bytes = asked.to_bytes();
@@ -165,7 +168,9 @@ pub fn exchange(keys: &Keys, rows: &Rows, query: &[f32]) -> Result<Exchange, Har
         let received = Query::from_bytes(context, &up)?;
         Ok::<_, ProtocolError>(gallery.score(public, &received, &mut coins()?)?.to_bytes())
     })?;
-    let scores = timed(&mut seconds.decrypt, || secret.scores(&asked, &Answer::from_bytes(context, &down)?))?;
+    let scores = timed(&mut seconds.decrypt, || {
+        secret.scores(&asked, &Answer::from_bytes(context, &down)?)
+    })?;
     let plain = timed(&mut seconds.plain, || in_the_clear(rows, query));
     let params = context.params();
     Ok(Exchange {
@@ -184,10 +189,15 @@ pub fn exchange(keys: &Keys, rows: &Rows, query: &[f32]) -> Result<Exchange, Har
 }
 
 fn in_the_clear(rows: &Rows, query: &[f32]) -> Vec<f64> {
-    let product =
-        |row: &[f32]| row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let product = |row: &[f32]| {
+        row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
+    };
     let offset = |row: usize| rows.offsets.get(row).map_or(0.0, |o| f64::from(*o));
-    rows.values.chunks_exact(query.len()).enumerate().map(|(i, row)| product(row) + offset(i)).collect()
+    rows.values
+        .chunks_exact(query.len())
+        .enumerate()
+        .map(|(i, row)| product(row) + offset(i))
+        .collect()
 }
 
 impl fmt::Display for Exchange {
@@ -196,13 +206,19 @@ impl fmt::Display for Exchange {
         writeln!(f, "largest error {:.2e}, bound {:.2e}", self.largest_error, self.error_bound)?;
         writeln!(
             f,
-            "seconds  keys {:.4}  server's rows {:.4}  encrypt {:.4}  score {:.4}  decrypt {:.4}  (plain scores {:.4})",
+            "seconds  keys {:.4}  server's rows {:.4}  encrypt {:.4}  score {:.4}  decrypt {:.4}  \
+             (plain scores {:.4})",
             s.keys, s.prepare, s.encrypt, s.score, s.decrypt, s.plain
         )?;
-        writeln!(f, "bytes    query {}  answer {}  public key, once, {}", b.query, b.answer, b.key)?;
         writeln!(
             f,
-            "CKKS {}, at least {} bits of security, key {}; the answer hides all but the scores to 2^-{}",
+            "bytes    query {}  answer {}  public key, once, {}",
+            b.query, b.answer, b.key
+        )?;
+        writeln!(
+            f,
+            "CKKS {}, at least {} bits of security, key {}; the answer hides all but the scores \
+             to 2^-{}",
             self.parameters, self.security_bits, self.key, self.hiding_bits
         )
     }

@@ -1,4 +1,5 @@
-//! Rows of a CSV file as a model's inputs: `wdbc.data` as it is, or a header with the columns in any order.
+//! Rows of a CSV file as a model's inputs: `wdbc.data` as it is, or a header with the columns in
+//! any order.
 
 use std::path::Path;
 
@@ -51,11 +52,12 @@ enum Numbers {
     Foreign,
 }
 
-/// Reads a file. `classes` names the classes that labels may say, by name, by its unmistakable first letter (M and B), or by number.
+/// Reads a file. `classes` names the classes that labels may say, by name, by its unmistakable
+/// first letter (M and B), or by number.
 ///
 /// # Errors
-/// A file that cannot be read or is empty, missing columns (named), a cell that is no number (line, column, value), a class that the model
-/// does not know.
+/// A file that cannot be read or is empty, missing columns (named), a cell that is no number (line,
+/// column, value), a class that the model does not know.
 pub fn read(path: &Path, columns: &Columns, classes: &[String]) -> Result<Table, HarnessError> {
     let bytes = std::fs::read(path).map_err(|source| HarnessError::Io {
         what: "read",
@@ -65,7 +67,12 @@ pub fn read(path: &Path, columns: &Columns, classes: &[String]) -> Result<Table,
     parse(path, &bytes, columns, classes).map_err(HarnessError::Data)
 }
 
-fn parse(path: &Path, bytes: &[u8], columns: &Columns, classes: &[String]) -> Result<Table, DatasetError> {
+fn parse(
+    path: &Path,
+    bytes: &[u8],
+    columns: &Columns,
+    classes: &[String],
+) -> Result<Table, DatasetError> {
     let bad = |place: &str, problem: String, remedy: &str| DatasetError::Bad {
         file: path.into(),
         place: place.into(),
@@ -73,10 +80,14 @@ fn parse(path: &Path, bytes: &[u8], columns: &Columns, classes: &[String]) -> Re
         remedy: remedy.into(),
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
     let mut layout = None;
-    let mut table = Table { features: Vec::new(), labels: None, lines: Vec::new(), unused: Vec::new() };
+    let mut table =
+        Table { features: Vec::new(), labels: None, lines: Vec::new(), unused: Vec::new() };
     let mut labels = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| {
@@ -89,9 +100,10 @@ fn parse(path: &Path, bytes: &[u8], columns: &Columns, classes: &[String]) -> Re
             Some(layout) => layout,
             none => {
                 let header = cells.iter().all(|cell| cell.parse::<f64>().is_err());
-                let found = if header { named(&cells, columns) } else { by_position(&cells, columns) };
                 let found =
-                    found.map_err(|(problem, remedy)| bad(&format!("line {line}"), problem, &remedy))?;
+                    if header { named(&cells, columns) } else { by_position(&cells, columns) };
+                let found = found
+                    .map_err(|(problem, remedy)| bad(&format!("line {line}"), problem, &remedy))?;
                 let layout = none.insert(found);
                 if header {
                     continue;
@@ -102,12 +114,19 @@ fn parse(path: &Path, bytes: &[u8], columns: &Columns, classes: &[String]) -> Re
         let place = |at: usize| format!("line {line}, column {} ({})", at + 1, layout.titles[at]);
         if cells.len() != layout.width {
             let problem = format!("{} cells where {} are expected", cells.len(), layout.width);
-            return Err(bad(&format!("line {line}"), problem, "a row has as many cells as the first line"));
+            return Err(bad(
+                &format!("line {line}"),
+                problem,
+                "a row has as many cells as the first line",
+            ));
         }
         let cell = |(feature, &at): (usize, &usize)| {
-            number(cells[at], feature, columns).map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))
+            number(cells[at], feature, columns)
+                .map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))
         };
-        table.features.push(layout.features.iter().enumerate().map(cell).collect::<Result<_, _>>()?);
+        table
+            .features
+            .push(layout.features.iter().enumerate().map(cell).collect::<Result<_, _>>()?);
         if let Some(at) = layout.label {
             let class = label(cells[at], layout.numbers, classes);
             labels.push(class.map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))?);
@@ -143,9 +162,10 @@ fn number(cell: &str, feature: usize, columns: &Columns) -> Found<f32> {
     match columns.scaled {
         false => Ok(columns.columns[feature].scale(value)),
         true if (0.0..=1.0).contains(&value) => Ok(value as f32),
-        true => {
-            Err((format!("{value} is outside [0, 1]"), "scale the columns, or leave --scaled out".into()))
-        }
+        true => Err((
+            format!("{value} is outside [0, 1]"),
+            "scale the columns, or leave --scaled out".into(),
+        )),
     }
 }
 
@@ -180,18 +200,24 @@ fn class(cell: &str, classes: &[String]) -> Option<usize> {
         cell.chars().count() == 1
             && name.chars().next().is_some_and(|c| cell.chars().all(|d| c.eq_ignore_ascii_case(&d)))
     };
-    let number = || cell.parse::<f64>().ok().filter(|v| v.fract() == 0.0 && *v >= 0.0).map(|v| v as usize);
+    let number =
+        || cell.parse::<f64>().ok().filter(|v| v.fract() == 0.0 && *v >= 0.0).map(|v| v as usize);
     let initial = || match classes.iter().filter(begins).count() {
         1 => classes.iter().position(|name| begins(&name)),
         _ => None,
     };
-    classes.iter().position(same).or_else(|| number().filter(|n| *n < classes.len())).or_else(initial)
+    classes
+        .iter()
+        .position(same)
+        .or_else(|| number().filter(|n| *n < classes.len()))
+        .or_else(initial)
 }
 
 /// Columns found by their headings.
 fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
     let keys: Vec<String> = cells.iter().map(|cell| key(cell)).collect();
-    let find = |column: &Column| keys.iter().position(|found| spellings(&column.name).contains(found));
+    let find =
+        |column: &Column| keys.iter().position(|found| spellings(&column.name).contains(found));
     let places: Vec<Option<usize>> = columns.columns.iter().map(find).collect();
     let missing: Vec<&str> = columns
         .columns
@@ -202,7 +228,8 @@ fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
         .collect();
     if !missing.is_empty() {
         let more = missing.len().saturating_sub(5);
-        let mut names = missing.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let mut names =
+            missing.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         if more > 0 {
             names += &format!(" and {more} more");
         }
@@ -211,7 +238,9 @@ fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
             "add them, named so in the first line".into(),
         ));
     }
-    if let Some(twice) = (1..keys.len()).find(|&at| !keys[at].is_empty() && keys[..at].contains(&keys[at])) {
+    if let Some(twice) =
+        (1..keys.len()).find(|&at| !keys[at].is_empty() && keys[..at].contains(&keys[at]))
+    {
         return Err((
             format!("column `{}` is there twice", short(cells[twice])),
             "remove one of them".into(),
@@ -225,7 +254,8 @@ fn named(cells: &[&str], columns: &Columns) -> Found<Layout> {
     Ok(Layout { numbers, ..Layout::new(cells, places, label) })
 }
 
-/// Columns by their number: features; class and features; id, class and features, as in `wdbc.data`.
+/// Columns by their number: features; class and features; id, class and features, as in
+/// `wdbc.data`.
 fn by_position(cells: &[&str], columns: &Columns) -> Found<Layout> {
     let (count, width) = (columns.count(), cells.len());
     let names: Vec<&str> = columns.columns.iter().map(|column| column.name.as_str()).collect();
@@ -239,7 +269,9 @@ fn by_position(cells: &[&str], columns: &Columns) -> Found<Layout> {
         Some(2) => Ok(Layout::new(&titled(&["id", "label"]), (2..width).collect(), Some(1))),
         _ => Err((
             format!("{width} cells and no header, where the model has {count} features"),
-            format!("write id, class and the {count} features, or name the columns in the first line"),
+            format!(
+                "write id, class and the {count} features, or name the columns in the first line"
+            ),
         )),
     }
 }
@@ -264,8 +296,8 @@ fn key(heading: &str) -> String {
     words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
-/// The spellings of a column: as here (`mean radius`), Kaggle's (`radius_mean`, `radius_se`), scikit-learn's (`radius error`), and the
-/// UCI repository's (`radius1`, `radius2`, `radius3`).
+/// The spellings of a column: as here (`mean radius`), Kaggle's (`radius_mean`, `radius_se`),
+/// scikit-learn's (`radius error`), and the UCI repository's (`radius1`, `radius2`, `radius3`).
 fn spellings(name: &str) -> Vec<String> {
     let kinds = [
         ("mean", ["mean", "mean"], "1"),
@@ -284,7 +316,8 @@ fn spellings(name: &str) -> Vec<String> {
 
 /// Foreign text fit for one line.
 fn short(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(40).collect();
+    let clean: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(40).collect();
     if text.chars().count() > 40 { clean + "..." } else { clean }
 }
 

@@ -23,7 +23,8 @@ fn headers_in_any_order_and_spelling() {
         "fractal_dimension_worst,id,radius_mean,diagnosis,concave points_se",
         "Worst Fractal Dimension,ID,mean radius,target,concave points error",
         "fractal_dimension3,row,radius1,Class,concave_points2",
-        "\u{feff}\"worst fractal dimension\", id , mean radius,y,\"standard error of concave points\"",
+        "\u{feff}\"worst fractal dimension\", id , mean radius,y,\"standard error of concave \
+         points\"",
     ] {
         let table = read(&format!("{header}\n3,842302,1,M,2\n9,7,5,benign,4.5\n")).unwrap();
         assert_eq!(table.features, [[0.1, 0.2, 0.3], [0.5, 0.45, 0.9]], "{header}");
@@ -42,7 +43,8 @@ fn files_without_header_go_by_their_width() {
 
 #[test]
 fn labels_are_optional_and_other_columns_are_told() {
-    let table = read("mean radius,age,concave points_se,worst fractal dimension\n1,44,2,3\n").unwrap();
+    let table =
+        read("mean radius,age,concave points_se,worst fractal dimension\n1,44,2,3\n").unwrap();
     assert_eq!((table.labels, table.unused), (None, vec!["age".to_string()]));
 }
 
@@ -52,44 +54,55 @@ fn mistakes_are_one_line_with_their_place() {
     for (text, line) in [
         (
             format!("{header}1,2,3,B\n1,oops,3,B\n"),
-            "t.csv: line 3, column 2 (concave points_se): `oops` is no finite number; write a number such as 17.99",
+            "t.csv: line 3, column 2 (concave points_se): `oops` is no finite number; write a \
+             number such as 17.99",
         ),
         (
             format!("{header}1,2,inf,B\n"),
-            "t.csv: line 2, column 3 (worst fractal dimension): `inf` is no finite number; write a number such as 17.99",
+            "t.csv: line 2, column 3 (worst fractal dimension): `inf` is no finite number; write \
+             a number such as 17.99",
         ),
         (
             format!("{header}1,,3,B\n"),
-            "t.csv: line 2, column 2 (concave points_se): `` is no finite number; write a number such as 17.99",
+            "t.csv: line 2, column 2 (concave points_se): `` is no finite number; write a number \
+             such as 17.99",
         ),
         (
             format!("{header}1,2,3,X\n"),
-            "t.csv: line 2, column 4 (diagnosis): `X` is no class of the model; write one of benign, malignant, or a number from 0",
+            "t.csv: line 2, column 4 (diagnosis): `X` is no class of the model; write one of \
+             benign, malignant, or a number from 0",
         ),
         (
             format!("{header}1,2,3,2\n"),
-            "t.csv: line 2, column 4 (diagnosis): `2` is no class of the model; write one of benign, malignant, or a number from 0",
+            "t.csv: line 2, column 4 (diagnosis): `2` is no class of the model; write one of \
+             benign, malignant, or a number from 0",
         ),
         (
             "842302,1,2,3\n".into(),
-            "t.csv: line 1, column 1 (label): `842302` is no class of the model: an id without a class?; name the columns in the first line",
+            "t.csv: line 1, column 1 (label): `842302` is no class of the model: an id without a \
+             class?; name the columns in the first line",
         ),
         (
             "0,1,2,3\n1,1,2,3\n2,1,2,3\n".into(),
-            "t.csv: line 3, column 1 (label): `2` is no class of the model: an id without a class?; name the columns in the first line",
+            "t.csv: line 3, column 1 (label): `2` is no class of the model: an id without a \
+             class?; name the columns in the first line",
         ),
         (
-            "mean radius,concave points error,worst fractal dimension,target\n1,2,3,malignant\n1,2,3,0\n"
+            "mean radius,concave points error,worst fractal \
+             dimension,target\n1,2,3,malignant\n1,2,3,0\n"
                 .into(),
-            "t.csv: line 3, column 4 (target): `0` beside columns named as scikit-learn's, whose class numbers are inverted; write class names: benign, malignant",
+            "t.csv: line 3, column 4 (target): `0` beside columns named as scikit-learn's, whose \
+             class numbers are inverted; write class names: benign, malignant",
         ),
         (
             format!("{header}1,2,3\n"),
-            "t.csv: line 2: 3 cells where 4 are expected; a row has as many cells as the first line",
+            "t.csv: line 2: 3 cells where 4 are expected; a row has as many cells as the first \
+             line",
         ),
         (
             "mean radius,diagnosis\n1,B\n".into(),
-            "t.csv: line 1: 2 of 3 columns missing: `standard error of concave points`, `worst fractal dimension`; add them, named so in the first line",
+            "t.csv: line 1: 2 of 3 columns missing: `standard error of concave points`, `worst \
+             fractal dimension`; add them, named so in the first line",
         ),
         (
             "mean radius,radius_mean,concave points_se,worst fractal dimension,id,id\n".into(),
@@ -97,15 +110,17 @@ fn mistakes_are_one_line_with_their_place() {
         ),
         (
             "1,2\n".into(),
-            "t.csv: line 1: 2 cells and no header, where the model has 3 features; write id, class and the 3 features, or name the columns in the first line",
+            "t.csv: line 1: 2 cells and no header, where the model has 3 features; write id, \
+             class and the 3 features, or name the columns in the first line",
         ),
         (header.into(), "t.csv: line 1: no rows below the header; give at least one row"),
         (String::new(), "t.csv: line 1: the file is empty; give at least one row"),
     ] {
         assert_eq!(read(&text).unwrap_err(), line);
     }
-    let bytes =
-        parse(Path::new("t.csv"), b"1,2,3\n\xff\xfe,2,3\n", &columns(), &classes()).unwrap_err().to_string();
+    let bytes = parse(Path::new("t.csv"), b"1,2,3\n\xff\xfe,2,3\n", &columns(), &classes())
+        .unwrap_err()
+        .to_string();
     assert_eq!(bytes, "t.csv: line 2: not text in UTF-8; save it as CSV in UTF-8");
 }
 
@@ -117,7 +132,8 @@ fn scaled_rows_stay_as_they_are() {
     let line = read("0.25,0,1.5\n").unwrap_err().to_string();
     assert_eq!(
         line,
-        "t.csv: line 1, column 3 (worst fractal dimension): 1.5 is outside [0, 1]; scale the columns, or leave --scaled out"
+        "t.csv: line 1, column 3 (worst fractal dimension): 1.5 is outside [0, 1]; scale the \
+         columns, or leave --scaled out"
     );
 }
 
@@ -126,7 +142,10 @@ fn classes_by_name_number_and_unmistakable_letter() {
     let three = ["cat", "dog", "cow"].map(String::from);
     assert_eq!(class("Dog", &three), Some(1));
     assert_eq!(class("d", &three), Some(1));
-    assert_eq!((class("c", &three), class("2", &three), class("1.0", &three)), (None, Some(2), Some(1)));
+    assert_eq!(
+        (class("c", &three), class("2", &three), class("1.0", &three)),
+        (None, Some(2), Some(1))
+    );
     assert_eq!(
         (class("3", &three), class("-1", &three), class("", &three), class("1.5", &three)),
         (None, None, None, None)

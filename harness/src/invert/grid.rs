@@ -1,4 +1,5 @@
-//! The pictures side by side: one line a class; its mean, the nearest training picture, the reconstruction.
+//! The pictures side by side: one line a class; its mean, the nearest training picture, the
+//! reconstruction.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,9 @@ fn grid(columns: &[&Tensor]) -> Tensor {
     let side = size[2].min(size[3]).max(1);
     let factor = (SIDE + side - 1) / side;
     let framed = |t: &Tensor| {
-        let large = t.repeat_interleave_self_int(factor, 2, None).repeat_interleave_self_int(factor, 3, None);
+        let large = t
+            .repeat_interleave_self_int(factor, 2, None)
+            .repeat_interleave_self_int(factor, 3, None);
         // Padding is with zeros: of the distance from white.
         (large - 1.0).constant_pad_nd([GAP; 4]) + 1.0
     };

@@ -21,7 +21,8 @@ pub fn same_model(a: &Params, b: &Params) -> bool {
         && a.tensors.iter().zip(&b.tensors).all(|(a, b)| a.size() == b.size() && a.equal(b))
 }
 
-/// Whether two trainings are one and the same, as far as it went: everything that shapes the weights is equal but for the number of rounds.
+/// Whether two trainings are one and the same, as far as it went: everything that shapes the
+/// weights is equal but for the number of rounds.
 fn same_training(a: &TrainSpec, b: &TrainSpec) -> bool {
     let longer = TrainSpec {
         name: a.name.clone(),
@@ -51,21 +52,27 @@ pub fn check(model: &Saved, other: &Saved) -> Result<(), HarnessError> {
         ));
     }
     if model.net.input() != other.net.input() {
-        return wrong(&format!("takes pictures of {:?}, not of {:?}", other.net.input(), model.net.input()));
+        return wrong(&format!(
+            "takes pictures of {:?}, not of {:?}",
+            other.net.input(),
+            model.net.input()
+        ));
     }
     if same_model(&model.params, &other.params) {
         return wrong("is the attacked model itself, which would only confirm itself");
     }
     if same_training(&model.spec, &other.spec) {
         return wrong(&format!(
-            "is of the attacked model's own training (after {} rounds; attacked after {}), and not independent of it",
+            "is of the attacked model's own training (after {} rounds; attacked after {}), and \
+             not independent of it",
             other.round, model.round
         ));
     }
     Ok(())
 }
 
-/// Scores every guess; also the nearest training picture of each class to the reconstruction, `[C, ...]`.
+/// Scores every guess; also the nearest training picture of each class to the reconstruction, `[C,
+/// ...]`.
 ///
 /// # Errors
 /// What the data or the metrics say.
@@ -83,7 +90,8 @@ pub fn judge(
         let to_mean = distances(&panel, &guess.images, &pictures.means)?;
         let to_nearest = distances(&panel, &guess.images, &nearest)?;
         let own = opinions(&question.model, question, &guess.images, device);
-        let others = question.evaluator.as_ref().map(|e| opinions(e, question, &guess.images, device));
+        let others =
+            question.evaluator.as_ref().map(|e| opinions(e, question, &guess.images, device));
         let alike = most_alike(&guess.images, &pictures.means);
         for (c, (to_mean, to_nearest)) in to_mean.into_iter().zip(to_nearest).enumerate() {
             rows.push(Row {
@@ -119,7 +127,8 @@ struct Neighbour {
 /// `[guess][class]`: one pass over the data.
 fn neighbours(question: &Question, guesses: &[Guess]) -> Result<Vec<Vec<Neighbour>>, HarnessError> {
     let empty = |image: Tensor| Neighbour { mae: f64::INFINITY, id: 0, image, sum: 0.0, count: 0 };
-    let start = |g: &Guess| (0..question.classes.len()).map(|c| empty(g.images.get(c as i64))).collect();
+    let start =
+        |g: &Guess| (0..question.classes.len()).map(|c| empty(g.images.get(c as i64))).collect();
     let mut all: Vec<Vec<Neighbour>> = guesses.iter().map(start).collect();
     each(question, |ids, x, members| {
         for c in 0..question.classes.len() {
@@ -175,7 +184,11 @@ fn opinions(model: &Saved, question: &Question, images: &Tensor, device: Device)
     let params = model.params.to(device, Kind::Float);
     let look = |from: i64| {
         let some = images.narrow(0, from, LOOK.min(images.size()[0] - from)).to_device(device);
-        model.net.logits(&params, &some.unsqueeze(0), Mode::Eval).squeeze_dim(0).to_device(Device::Cpu)
+        model
+            .net
+            .logits(&params, &some.unsqueeze(0), Mode::Eval)
+            .squeeze_dim(0)
+            .to_device(Device::Cpu)
     };
     let several = question.data.card().labels == datasets::LabelKind::MultiLabel;
     tch::no_grad(|| {
@@ -186,13 +199,17 @@ fn opinions(model: &Saved, question: &Question, images: &Tensor, device: Device)
         let one = |(row, &class): (usize, &usize)| {
             let confidence = p.double_value(&[row as i64, class as i64]);
             let answer = answers.int64_value(&[row as i64]);
-            Opinion { confidence, right: if several { confidence > 0.5 } else { answer == class as i64 } }
+            Opinion {
+                confidence,
+                right: if several { confidence > 0.5 } else { answer == class as i64 },
+            }
         };
         question.classes.iter().enumerate().map(one).collect()
     })
 }
 
-/// For each guess the class whose mean picture it correlates with most; `None` for one of a single colour, which correlates with nothing.
+/// For each guess the class whose mean picture it correlates with most; `None` for one of a single
+/// colour, which correlates with nothing.
 fn most_alike(guesses: &Tensor, means: &Tensor) -> Vec<Option<usize>> {
     let unit = |t: &Tensor| {
         let t = t.flatten(1, -1).to_kind(Kind::Double);
@@ -201,7 +218,8 @@ fn most_alike(guesses: &Tensor, means: &Tensor) -> Vec<Option<usize>> {
     };
     let likeness = unit(guesses).matmul(&unit(means).transpose(0, 1));
     let flat = |t: &Tensor| (t.max() - t.min()).double_value(&[]) < 1e-6;
-    let one =
-        |c: i64| (!flat(&guesses.get(c))).then(|| likeness.get(c).argmax(0, false).int64_value(&[]) as usize);
+    let one = |c: i64| {
+        (!flat(&guesses.get(c))).then(|| likeness.get(c).argmax(0, false).int64_value(&[]) as usize)
+    };
     (0..guesses.size()[0]).map(one).collect()
 }

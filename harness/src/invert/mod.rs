@@ -1,6 +1,8 @@
-//! Model inversion of a trained model: pictures of its classes from its weights, and what they are worth.
+//! Model inversion of a trained model: pictures of its classes from its weights, and what they are
+//! worth.
 //!
-//! The attack gets the model and the numbers of the classes. Everything here that reads data judges what came out.
+//! The attack gets the model and the numbers of the classes. Everything here that reads data judges
+//! what came out.
 
 mod grid;
 mod judge;
@@ -59,7 +61,8 @@ impl Question {
     /// Opens the data and checks that everything belongs together.
     ///
     /// # Errors
-    /// Absent or other data, a class that does not exist, an evaluator of another task, that is the attacked model itself, or of its training.
+    /// Absent or other data, a class that does not exist, an evaluator of another task, that is the
+    /// attacked model itself, or of its training.
     pub fn new(
         model: Saved,
         evaluator: Option<Saved>,
@@ -80,10 +83,12 @@ impl Question {
         };
         let data = datasets::open(&task.dataset, &request)?;
         let (card, was) = (data.card(), &model.card);
-        let shape = |c: &datasets::Card| (c.kind, c.channels, c.height, c.width, c.classes, c.labels);
+        let shape =
+            |c: &datasets::Card| (c.kind, c.channels, c.height, c.width, c.classes, c.labels);
         if shape(card) != shape(was) {
             return Err(HarnessError::Weights(format!(
-                "the data set `{}` at hand has {} classes of {}x{}x{}, but the model was trained on {} of {}x{}x{}; set --data to the copy it was trained on",
+                "the data set `{}` at hand has {} classes of {}x{}x{}, but the model was trained \
+                 on {} of {}x{}x{}; set --data to the copy it was trained on",
                 task.dataset,
                 card.classes,
                 card.channels,
@@ -103,7 +108,8 @@ impl Question {
     /// # Errors
     /// What the attack, the data or the metrics say.
     pub fn answer(&self, attack: &dyn Attack, run: &Run) -> Result<Answer, HarnessError> {
-        // First, so that what is wrong with them shows before the long part. The attack is given the observation alone.
+        // First, so that what is wrong with them shows before the long part. The attack is given
+        // the observation alone.
         let pictures = pictures::read(self)?;
         let found = attack.reconstruct(&self.observation(), run)?;
         let pixels = found.pixels.get(0);
@@ -112,7 +118,8 @@ impl Question {
         Ok(Answer { beside: [pictures.means, nearest], pixels, table, found })
     }
 
-    /// What the attacker holds: the model and the classes it asks for. There is no update, and zeros stand for it.
+    /// What the attacker holds: the model and the classes it asks for. There is no update, and
+    /// zeros stand for it.
     fn observation(&self) -> Observation {
         let nothing = self.model.params.map(Tensor::zeros_like);
         Observation {
@@ -137,7 +144,8 @@ impl Question {
         Tensor::from_slice(&self.classes.iter().map(|&c| c as i64).collect::<Vec<_>>())
     }
 
-    /// `[C]` zeros and ones a row of labels as data sets give them: which of the asked classes each example `[B]` or `[B, K]` has.
+    /// `[C]` zeros and ones a row of labels as data sets give them: which of the asked classes each
+    /// example `[B]` or `[B, K]` has.
     fn members(&self, labels: &Tensor) -> Tensor {
         match labels.kind() {
             Kind::Int64 => labels.unsqueeze(1).eq_tensor(&self.indices().unsqueeze(0)),
@@ -149,7 +157,9 @@ impl Question {
 /// The classes asked for, or all.
 fn chosen(model: &Saved, asked: Option<&[i64]>) -> Result<Vec<usize>, HarnessError> {
     let count = model.net.classes();
-    let wrong = |problem: String, remedy: String| Err(SpecError::value("--classes", problem, remedy).into());
+    let wrong = |problem: String, remedy: String| {
+        Err(SpecError::value("--classes", problem, remedy).into())
+    };
     let Some(asked) = asked else {
         return match count as usize {
             n if n <= CLASSES => Ok((0..n).collect()),
@@ -171,7 +181,8 @@ fn chosen(model: &Saved, asked: Option<&[i64]>) -> Result<Vec<usize>, HarnessErr
     Ok(asked.iter().map(|&c| c as usize).collect())
 }
 
-/// Writes `inversion.json`, `inversion.csv`, `inversion.md`, the pictures as safetensors and, of images, as a grid. Returns the files.
+/// Writes `inversion.json`, `inversion.csv`, `inversion.md`, the pictures as safetensors and, of
+/// images, as a grid. Returns the files.
 ///
 /// # Errors
 /// A file that cannot be written.

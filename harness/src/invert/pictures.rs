@@ -1,4 +1,5 @@
-//! What the training pictures of each class look like, read in passes so that no data set has to fit into memory.
+//! What the training pictures of each class look like, read in passes so that no data set has to
+//! fit into memory.
 
 use suites::Split;
 use tch::{Kind, Tensor};
@@ -39,21 +40,31 @@ pub fn read(question: &Question) -> Result<Pictures, HarnessError> {
         for (c, list) in ids.iter_mut().enumerate() {
             let rows = members.select(1, c as i64).nonzero().squeeze_dim(1);
             list.extend(
-                Vec::<i64>::try_from(rows).unwrap_or_default().into_iter().map(|r| examples[r as usize]),
+                Vec::<i64>::try_from(rows)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|r| examples[r as usize]),
             );
         }
         Ok(())
     })?;
     if let Some(c) = ids.iter().position(Vec::is_empty) {
         let class = question.classes[c];
-        let problem = format!("holds {class}, of which the training data have no example to compare with");
+        let problem =
+            format!("holds {class}, of which the training data have no example to compare with");
         return Err(suites::SpecError::value("--classes", problem, "leave it out").into());
     }
     let counts: Vec<f64> = ids.iter().map(|list| list.len() as f64).collect();
     let total = question.data.len(split(question));
-    let shaped = |t: Tensor, lead: &[i64]| t.to_kind(Kind::Float).reshape([lead, &shape[..]].concat());
+    let shaped =
+        |t: Tensor, lead: &[i64]| t.to_kind(Kind::Float).reshape([lead, &shape[..]].concat());
     let means = sums / Tensor::from_slice(&counts).unsqueeze(1);
-    Ok(Pictures { means: shaped(means, &[count as i64]), mean: shaped(sum / total as f64, &[]), ids, total })
+    Ok(Pictures {
+        means: shaped(means, &[count as i64]),
+        mean: shaped(sum / total as f64, &[]),
+        ids,
+        total,
+    })
 }
 
 /// The split that clients held.
@@ -61,7 +72,8 @@ pub fn split(question: &Question) -> Split {
     question.model.spec.task.split
 }
 
-/// Goes through the split: ids, pictures `[B, ...]`, and which of the classes each has, bool `[B, C]`.
+/// Goes through the split: ids, pictures `[B, ...]`, and which of the classes each has, bool `[B,
+/// C]`.
 pub fn each(
     question: &Question,
     mut look: impl FnMut(&[usize], &Tensor, &Tensor) -> Result<(), HarnessError>,

@@ -1,4 +1,5 @@
-//! Guesses that know nothing of the model, and two that know the data: what the numbers of a reconstruction have to be read beside.
+//! Guesses that know nothing of the model, and two that know the data: what the numbers of a
+//! reconstruction have to be read beside.
 
 use attacks::Run;
 use rand::Rng;
@@ -17,7 +18,8 @@ pub struct Guess {
     pub knows: bool,
     /// `[C, ...]` in `[0, 1]`.
     pub images: Tensor,
-    /// Ids that the guesses themselves have in the data, where they are from there: no picture is its own neighbour.
+    /// Ids that the guesses themselves have in the data, where they are from there: no picture is
+    /// its own neighbour.
     pub ids: Option<Vec<usize>>,
 }
 
@@ -48,14 +50,16 @@ pub fn all(
     ])
 }
 
-/// The one colour with the least mean absolute error against all class means: their median, channel by channel.
+/// The one colour with the least mean absolute error against all class means: their median, channel
+/// by channel.
 fn best_constant(means: &Tensor) -> Tensor {
     let values = match means.dim() {
         4 => means.transpose(0, 1).flatten(1, -1),
         _ => means.reshape([1, -1]),
     };
     let middle = values.median_dim(1, false).0;
-    let each = if means.dim() == 4 { middle.reshape([1, -1, 1, 1]) } else { middle.reshape([1, 1]) };
+    let each =
+        if means.dim() == 4 { middle.reshape([1, -1, 1, 1]) } else { middle.reshape([1, 1]) };
     each.expand_as(means).contiguous()
 }
 
@@ -66,6 +70,7 @@ fn of_each_class(
     run: &Run,
 ) -> Result<(Tensor, Vec<usize>), HarnessError> {
     let mut rng = run.stream("training-image");
-    let ids: Vec<usize> = pictures.ids.iter().map(|list| list[rng.random_range(0..list.len())]).collect();
+    let ids: Vec<usize> =
+        pictures.ids.iter().map(|list| list[rng.random_range(0..list.len())]).collect();
     Ok((question.data.batch(split(question), &ids)?.x, ids))
 }

@@ -177,7 +177,12 @@ pub struct Document<'a> {
 
 impl<'a> Document<'a> {
     /// Everything that is written; nothing in it depends on the clock or on where files lie.
-    pub fn new(question: &Question, answer: &'a Answer, attack: &dyn Attack, seed: u64) -> Document<'a> {
+    pub fn new(
+        question: &Question,
+        answer: &'a Answer,
+        attack: &dyn Attack,
+        seed: u64,
+    ) -> Document<'a> {
         Document {
             schema: reports::SCHEMA,
             model: Which::of(&question.model),
@@ -197,7 +202,8 @@ impl<'a> Document<'a> {
 /// # Errors
 /// A file that cannot be written.
 pub fn write(out: &Path, document: &Document) -> Result<Vec<PathBuf>, HarnessError> {
-    let text = serde_json::to_string_pretty(document).map_err(|e| HarnessError::Weights(e.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(document).map_err(|e| HarnessError::Weights(e.to_string()))?;
     let all = [
         ("inversion.json", text + "\n"),
         ("inversion.csv", text::csv(document.table)),

@@ -50,8 +50,12 @@ pub fn markdown(document: &Document) -> String {
     };
     let _ = writeln!(text, "Compared with {} training pictures.\n", document.table.examples);
     text += &means(&document.means);
-    text += "\n*known*: made with the training data in hand, which an attacker has not. MAE to the nearest favours dark and blurred guesses: read it beside `black`, which shows nothing at all. *identified*: of the class means, the guess correlates most with its own.\n\n## Classes\n\n";
-    text += "| class | MAE to class mean | SSIM | MAE to nearest | SSIM | confidence | evaluator |\n|---|---|---|---|---|---|---|\n";
+    text += "\n*known*: made with the training data in hand, which an attacker has not. MAE to \
+        the nearest favours dark and blurred guesses: read it beside `black`, which shows nothing \
+        at all. *identified*: of the class means, the guess correlates most with its own.\n\n## \
+        Classes\n\n";
+    text += "| class | MAE to class mean | SSIM | MAE to nearest | SSIM | confidence | evaluator \
+        |\n|---|---|---|---|---|---|---|\n";
     for r in document.table.rows.iter().filter(|r| r.guess == ATTACK) {
         let judged = r.evaluator.map_or("-".into(), |o| format!("{:.4}", o.confidence));
         let _ = writeln!(
@@ -71,10 +75,13 @@ pub fn markdown(document: &Document) -> String {
 /// The means as a Markdown table, which is also what the command prints.
 pub fn means(means: &[Mean]) -> String {
     let mut text = String::from(
-        "| guess | known | MAE to class mean | PSNR | SSIM | MAE to nearest | PSNR | SSIM | MAE to all of the class | identified | confidence | accuracy | evaluator's confidence | accuracy |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| guess | known | MAE to class mean | PSNR | SSIM | MAE to nearest | PSNR | SSIM | MAE \
+         to all of the class | identified | confidence | accuracy | evaluator's confidence | \
+         accuracy |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for m in means {
-        let distance = |d: &Distance| format!("{:.4} | {} | {}", d.mae, digits(d.psnr, 2), digits(d.ssim, 3));
+        let distance =
+            |d: &Distance| format!("{:.4} | {} | {}", d.mae, digits(d.psnr, 2), digits(d.ssim, 3));
         let share = |v: f64| format!("{:.2}%", 100.0 * v);
         let judged = match m.evaluator {
             Some((confidence, right)) => format!("{} | {}", share(confidence), share(right)),

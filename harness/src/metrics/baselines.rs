@@ -1,4 +1,5 @@
-//! What an attacker gets without the update: the rows that every reconstruction must beat to mean anything.
+//! What an attacker gets without the update: the rows that every reconstruction must beat to mean
+//! anything.
 //!
 //! | name | guess | knows |
 //! |---|---|---|
@@ -7,8 +8,9 @@
 //! | `mean` | the mean image of the public pool | public data |
 //! | `nearest` | the pool image with the least error against the truth | public data **and the truth** |
 //!
-//! `nearest` is partly an oracle: nobody without the truth could choose that image. It bounds what any attack that merely
-//! returns a public image could score, so an attack below it has not shown that it read the update.
+//! `nearest` is partly an oracle: nobody without the truth could choose that image. It bounds what
+//! any attack that merely returns a public image could score, so an attack below it has not shown
+//! that it read the update.
 
 use super::images::{GREY, clean};
 use super::pairing::distances;
@@ -31,7 +33,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// `images` is `[M, C, H, W]` or `[M, F]` in `[0, 1]`, `ids` their example ids in the data set; an empty pool is allowed.
+    /// `images` is `[M, C, H, W]` or `[M, F]` in `[0, 1]`, `ids` their example ids in the data set;
+    /// an empty pool is allowed.
     ///
     /// # Errors
     /// [`MetricError`] for other shapes, or ids that are not as many as images.
@@ -58,12 +61,17 @@ impl Pool {
         &self.mean
     }
 
-    /// For each truth the pool image with the least mean squared error, `[N, C, H, W]`. Where `victims` gives the
-    /// truths' ids in the same split, a truth is never its own neighbour. Grey where the pool has no other image.
+    /// For each truth the pool image with the least mean squared error, `[N, C, H, W]`. Where
+    /// `victims` gives the truths' ids in the same split, a truth is never its own neighbour. Grey
+    /// where the pool has no other image.
     ///
     /// # Errors
     /// [`MetricError::Shape`] for images of another size than the pool's.
-    pub fn nearest(&self, truth: &Tensor, victims: Option<&[usize]>) -> Result<Tensor, MetricError> {
+    pub fn nearest(
+        &self,
+        truth: &Tensor,
+        victims: Option<&[usize]>,
+    ) -> Result<Tensor, MetricError> {
         let (truth, _) = clean(truth)?;
         if truth.size()[1..] != self.images.size()[1..] {
             return Err(MetricError::Shape { guess: self.images.size(), truth: truth.size() });
@@ -73,7 +81,11 @@ impl Pool {
                 let victim = victims.and_then(|v| v.get(i as usize).copied());
                 match self.nearest_to(&truth.narrow(0, i, 1), victim) {
                     Some(at) => self.images.narrow(0, at, 1).to_kind(Kind::Float),
-                    None => truth.narrow(0, i, 1).full_like(GREY).to_kind(Kind::Float).to_device(Device::Cpu),
+                    None => truth
+                        .narrow(0, i, 1)
+                        .full_like(GREY)
+                        .to_kind(Kind::Float)
+                        .to_device(Device::Cpu),
                 }
             })
             .collect();
@@ -85,7 +97,8 @@ impl Pool {
         let total = self.ids.len() as i64;
         for start in (0..total).step_by(CHUNK as usize) {
             let chunk = self.images.narrow(0, start, CHUNK.min(total - start));
-            let errors = Vec::<f64>::try_from(distances(truth, &chunk).view(-1)).unwrap_or_default();
+            let errors =
+                Vec::<f64>::try_from(distances(truth, &chunk).view(-1)).unwrap_or_default();
             for (error, at) in errors.into_iter().zip(start..) {
                 let itself = victim == Some(self.ids[at as usize]);
                 if !itself && best.is_none_or(|(least, _)| error < least) {
@@ -108,7 +121,8 @@ pub fn noise(like: &Tensor, rng: &mut impl Rng) -> Tensor {
     Tensor::from_slice(&values).view(like.size().as_slice())
 }
 
-/// Every baseline's guess for `truth` (`[N, C, H, W]` or `[N, F]`), by name, in the shape of `truth`.
+/// Every baseline's guess for `truth` (`[N, C, H, W]` or `[N, F]`), by name, in the shape of
+/// `truth`.
 ///
 /// # Errors
 /// As [`Pool::nearest`].
@@ -129,11 +143,12 @@ pub fn guesses(
     ]))
 }
 
-/// Whether an attacker without the update (`grey`, `mean` or `noise`; not the oracle `nearest`) came closer in mean squared
-/// error: then the reconstruction deserves the flag `worse-than-null`.
+/// Whether an attacker without the update (`grey`, `mean` or `noise`; not the oracle `nearest`)
+/// came closer in mean squared error: then the reconstruction deserves the flag `worse-than-null`.
 pub fn worse_than_null(scores: &Scores, baselines: &BTreeMap<String, Scores>) -> bool {
     let mse = |s: &Scores| s.get("mse").copied().flatten();
-    let null = ["grey", "mean", "noise"].iter().filter_map(|name| baselines.get(*name).and_then(mse));
+    let null =
+        ["grey", "mean", "noise"].iter().filter_map(|name| baselines.get(*name).and_then(mse));
     match (mse(scores), null.reduce(f64::min)) {
         (Some(mine), Some(best)) => mine > best,
         _ => false,
@@ -159,7 +174,8 @@ mod tests {
         let other = pool.nearest(&truth, Some(&[12])).unwrap();
         assert!(!other.equal(&truth));
         let errors = Vec::<f64>::try_from(distances(&truth, &all).view(-1)).unwrap();
-        let best = (0..6).filter(|i| *i != 2).min_by(|a, b| errors[*a].total_cmp(&errors[*b])).unwrap();
+        let best =
+            (0..6).filter(|i| *i != 2).min_by(|a, b| errors[*a].total_cmp(&errors[*b])).unwrap();
         assert!(other.equal(&all.narrow(0, best as i64, 1)));
     }
 
@@ -191,7 +207,10 @@ mod tests {
     #[test]
     fn only_attackers_without_the_truth_shame_a_reconstruction() {
         let score = |v| Scores::from([("mse".to_string(), Some(v))]);
-        let null = BTreeMap::from([("grey".to_string(), score(0.1)), ("nearest".to_string(), score(0.01))]);
+        let null = BTreeMap::from([
+            ("grey".to_string(), score(0.1)),
+            ("nearest".to_string(), score(0.01)),
+        ]);
         assert!(worse_than_null(&score(0.2), &null));
         assert!(!worse_than_null(&score(0.05), &null));
         assert!(!worse_than_null(&Scores::new(), &null));

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum MetricError {
     /// A metric that the registry does not have.
-    #[error("unknown metric `{name}`{}; known: {known}", hint.as_deref().map(|h| format!(", did you mean `{h}`?")).unwrap_or_default())]
+    #[error("unknown metric `{name}`{}; known: \
+        {known}", hint.as_deref().map(|h| format!(", did you mean `{h}`?")).unwrap_or_default())]
     UnknownName {
         /// As written.
         name: String,

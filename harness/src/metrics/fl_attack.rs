@@ -1,8 +1,9 @@
-//! The scale of the `fl-attack` sandbox (gradient inversion on CelebA), so that its published table can be laid
-//! beside ours. Its formulas are not standard ones; `docs/metrics.md` says how they differ and what was assumed.
+//! The scale of the `fl-attack` sandbox (gradient inversion on CelebA), so that its published table
+//! can be laid beside ours. Its formulas are not standard ones; `docs/metrics.md` says how they
+//! differ and what was assumed.
 //!
-//! It compares images normalised with mean and standard deviation 0.5, that is on `[-1, 1]`, but with a data
-//! range of 4.
+//! It compares images normalised with mean and standard deviation 0.5, that is on `[-1, 1]`, but
+//! with a data range of 4.
 
 use super::images::pixels;
 use super::{Metric, MetricCard, MetricEntry, MetricError, mse};
@@ -48,8 +49,8 @@ impl Metric for RangeFourPsnr {
     }
 }
 
-/// `10 log10(16 / mse')` in dB, where `mse'` is the error on `[-1, 1]`, four times the `mse` on `[0, 1]` given here;
-/// infinite for 0.
+/// `10 log10(16 / mse')` in dB, where `mse'` is the error on `[-1, 1]`, four times the `mse` on
+/// `[0, 1]` given here; infinite for 0.
 pub fn fl_attack_psnr(mse: f64) -> f64 {
     10.0 * (RANGE * RANGE / (STRETCH * STRETCH * mse)).log10()
 }

@@ -1,4 +1,5 @@
-//! The one entry to every metric: shapes are checked, pixels clamped, and diverged reconstructions replaced.
+//! The one entry to every metric: shapes are checked, pixels clamped, and diverged reconstructions
+//! replaced.
 
 use super::MetricError;
 use tch::{Device, Kind, Tensor};
@@ -15,14 +16,16 @@ pub struct Prepared {
     pub guess: Tensor,
     /// `[N, C, H, W]` in `[0, 1]`, on its own device.
     pub truth: Tensor,
-    /// One a guess: whether it came without NaN and infinity. Where false, `guess` holds the grey image.
+    /// One a guess: whether it came without NaN and infinity. Where false, `guess` holds the grey
+    /// image.
     pub finite: Vec<bool>,
 }
 
 /// Checks and clamps. Table rows `[N, F]` become images of F channels and one pixel. Idempotent.
 ///
 /// # Errors
-/// [`MetricError`] for shapes that differ, are neither images nor rows, or a truth outside `[0, 1]`.
+/// [`MetricError`] for shapes that differ, are neither images nor rows, or a truth outside `[0,
+/// 1]`.
 pub fn prepare(guess: &Tensor, truth: &Tensor) -> Result<Prepared, MetricError> {
     if guess.size() != truth.size() {
         return Err(MetricError::Shape { guess: guess.size(), truth: truth.size() });

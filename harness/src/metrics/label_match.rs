@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-/// The name in records. 1 where the guessed label is the true one, 0 where it is not or none was guessed; the mean
-/// is the label accuracy.
+/// The name in records. 1 where the guessed label is the true one, 0 where it is not or none was
+/// guessed; the mean is the label accuracy.
 pub const NAME: &str = "label_match";
 
-/// Label match of each image, guess `i` belonging to truth `i` (after [`pairing`](super::pairing)). `None` where the
-/// label was granted to the adversary: repeating what one was told is no success.
+/// Label match of each image, guess `i` belonging to truth `i` (after [`pairing`](super::pairing)).
+/// `None` where the label was granted to the adversary: repeating what one was told is no success.
 pub fn label_match(guessed: &[Option<i64>], truth: &[i64], granted: bool) -> Vec<Option<f64>> {
     let score = |(i, label): (usize, &i64)| {
         let guess = guessed.get(i).copied().flatten();
@@ -16,8 +16,8 @@ pub fn label_match(guessed: &[Option<i64>], truth: &[i64], granted: bool) -> Vec
     truth.iter().enumerate().map(score).collect()
 }
 
-/// The share of a batch's labels recovered as a multiset, in `[0, 1]`: what label inference alone achieved, however
-/// well the images were told apart. An empty truth scores 0.
+/// The share of a batch's labels recovered as a multiset, in `[0, 1]`: what label inference alone
+/// achieved, however well the images were told apart. An empty truth scores 0.
 pub fn multiset_match(guessed: &[Option<i64>], truth: &[i64]) -> f64 {
     let mut left: HashMap<i64, usize> = HashMap::new();
     for label in truth {

@@ -1,7 +1,9 @@
-//! How a reconstruction is scored against the truth. `docs/metrics.md` is the specification; this is its code.
+//! How a reconstruction is scored against the truth. `docs/metrics.md` is the specification; this
+//! is its code.
 //!
-//! Every metric takes pixels in `[0, 1]`, clamps the guess to them, and returns one number an image. A
-//! reconstruction with a NaN or an infinity counts as the grey image and is flagged (see [`images`]).
+//! Every metric takes pixels in `[0, 1]`, clamps the guess to them, and returns one number an
+//! image. A reconstruction with a NaN or an infinity counts as the grey image and is flagged (see
+//! [`images`]).
 
 pub mod baselines;
 mod error;
@@ -46,11 +48,12 @@ pub trait Metric: Send + Sync {
     /// Name, unit, range, direction and source.
     fn card(&self) -> MetricCard;
 
-    /// Scores `[N, C, H, W]` (or `[N, F]` tables) in `[0, 1]`, one number an image; both tensors have the same shape,
-    /// row `i` of the guess belonging to row `i` of the truth.
+    /// Scores `[N, C, H, W]` (or `[N, F]` tables) in `[0, 1]`, one number an image; both tensors
+    /// have the same shape, row `i` of the guess belonging to row `i` of the truth.
     ///
     /// # Errors
-    /// [`MetricError`] for shapes that differ or that this metric cannot compare, and for a truth that is not pixels.
+    /// [`MetricError`] for shapes that differ or that this metric cannot compare, and for a truth
+    /// that is not pixels.
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError>;
 }
 

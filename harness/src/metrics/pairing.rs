@@ -8,9 +8,10 @@ use tch::{Device, Kind, Tensor};
 /// Costs are integers to the solver; this resolves errors of 1e-12.
 const SCALE: f64 = 1e12;
 
-/// The assignment that minimises the total mean squared error (Hungarian method, Kuhn and Munkres), shared by all
-/// metrics. `guess` is `[M, ...]`, `truth` `[N, ...]` with `M >= N`; the result holds for each truth the index of its guess.
-/// A diverged guess counts as grey. Equal costs are resolved the same way every time.
+/// The assignment that minimises the total mean squared error (Hungarian method, Kuhn and Munkres),
+/// shared by all metrics. `guess` is `[M, ...]`, `truth` `[N, ...]` with `M >= N`; the result holds
+/// for each truth the index of its guess. A diverged guess counts as grey. Equal costs are resolved
+/// the same way every time.
 ///
 /// # Errors
 /// [`MetricError::Shape`] where images differ in size or guesses are fewer than truths.
@@ -44,7 +45,8 @@ pub fn align(guess: &Tensor, truth: &Tensor) -> Result<(Tensor, Vec<usize>), Met
     Ok((guess.index_select(0, &index), order))
 }
 
-/// Mean squared errors `[N, M]` in double precision on the CPU of every row of `a` with every row of `b`.
+/// Mean squared errors `[N, M]` in double precision on the CPU of every row of `a` with every row
+/// of `b`.
 pub(super) fn distances(a: &Tensor, b: &Tensor) -> Tensor {
     let flat = |t: &Tensor| t.to_device(Device::Cpu).to_kind(Kind::Double).flatten(1, -1);
     let (a, b) = (flat(a), flat(b));

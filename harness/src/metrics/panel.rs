@@ -39,7 +39,8 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Builds every metric of the registry. Those whose weights are missing or unusable will score `None`.
+    /// Builds every metric of the registry. Those whose weights are missing or unusable will score
+    /// `None`.
     pub fn open(setup: &Setup) -> Self {
         Panel::build(ENTRIES, setup)
     }
@@ -64,13 +65,15 @@ impl Panel {
         panel
     }
 
-    /// Why metrics are missing on this machine and how to get them, one line each; to be said once a run.
+    /// Why metrics are missing on this machine and how to get them, one line each; to be said once
+    /// a run.
     pub fn notes(&self) -> Vec<String> {
         self.absent.iter().map(|(_, why)| why.clone()).collect()
     }
 
-    /// Scores images `[N, C, H, W]` or table rows `[N, F]` in `[0, 1]`, guess `i` belonging to truth `i`. A metric that
-    /// cannot compare these images (too small, wrong channels) scores `None` with a note.
+    /// Scores images `[N, C, H, W]` or table rows `[N, F]` in `[0, 1]`, guess `i` belonging to
+    /// truth `i`. A metric that cannot compare these images (too small, wrong channels) scores
+    /// `None` with a note.
     ///
     /// # Errors
     /// [`MetricError`] for shapes that differ and for a truth that is not pixels.

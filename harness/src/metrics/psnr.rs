@@ -10,8 +10,8 @@ pub static ENTRY: MetricEntry = MetricEntry {
     build: |_| Ok(Box::new(Psnr)),
 };
 
-/// Where PSNR enters means, in dB, when it is above: an exact reconstruction is infinitely good and would make every
-/// mean infinite. Records keep the raw value.
+/// Where PSNR enters means, in dB, when it is above: an exact reconstruction is infinitely good and
+/// would make every mean infinite. Records keep the raw value.
 pub const CAP_DB: f64 = reports::metrics::PSNR_CAP_DB;
 
 struct Psnr;

@@ -27,8 +27,8 @@ pub struct MetricEntry {
     pub build: Build,
 }
 
-/// The registry, in the order of reports. `label_match` is not here, because it compares labels and not images
-/// (see [`label_match`](super::label_match)).
+/// The registry, in the order of reports. `label_match` is not here, because it compares labels and
+/// not images (see [`label_match`](super::label_match)).
 pub static ENTRIES: &[&MetricEntry] = &[
     &mse::ENTRY,
     &psnr::ENTRY,

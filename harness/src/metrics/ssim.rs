@@ -35,11 +35,13 @@ impl Metric for Ssim {
     }
 }
 
-/// Structural similarity of each image: the mean over the positions where the whole window lies inside the image,
-/// then over channels (K1 = 0.01, K2 = 0.03, data range 1, population covariance).
+/// Structural similarity of each image: the mean over the positions where the whole window lies
+/// inside the image, then over channels (K1 = 0.01, K2 = 0.03, data range 1, population
+/// covariance).
 ///
 /// # Errors
-/// [`MetricError::Unsuited`] for images smaller than the window, else as [`prepare`](super::images::prepare).
+/// [`MetricError::Unsuited`] for images smaller than the window, else as
+/// [`prepare`](super::images::prepare).
 pub fn ssim(guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
     let (guess, truth) = pixels(guess, truth)?;
     let [_, channels, height, width] = guess.shape;
@@ -72,7 +74,8 @@ fn gaussian() -> [f64; WINDOW] {
 
 /// Mean structural similarity of one channel.
 fn plane(x: &[f64], y: &[f64], width: usize, window: &[f64; WINDOW]) -> f64 {
-    let product = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
+    let product =
+        |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
     let blur = |v: &[f64]| filter(v, width, window);
     let (mx, my) = (blur(x), blur(y));
     let (xx, yy, xy) = (blur(&product(x, x)), blur(&product(y, y)), blur(&product(x, y)));

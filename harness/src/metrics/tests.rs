@@ -1,5 +1,5 @@
-//! Against scikit-image and `lpips` (`tests/golden/metrics`, with the script that made them), and the laws that hold
-//! for every metric.
+//! Against scikit-image and `lpips` (`tests/golden/metrics`, with the script that made them), and
+//! the laws that hold for every metric.
 
 use super::*;
 use serde_json::Value;
@@ -18,14 +18,16 @@ fn golden_folder() -> PathBuf {
 /// `../shared/data` or `$BENCH_TEST_DATA`, where present.
 fn test_data() -> Option<PathBuf> {
     let root = std::env::var_os("BENCH_TEST_DATA").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let root =
+        root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     root.is_dir().then_some(root)
 }
 
 /// `n` values in [0, 1): the integer hash of the golden script.
 pub(super) fn uniform(k: u32, n: usize) -> impl Iterator<Item = f64> {
     (0..n as u32).map(move |i| {
-        let mut x = (i + 1).wrapping_mul(0x9E37_79B1).wrapping_add((k + 1).wrapping_mul(0x85EB_CA77));
+        let mut x =
+            (i + 1).wrapping_mul(0x9E37_79B1).wrapping_add((k + 1).wrapping_mul(0x85EB_CA77));
         x = (x ^ (x >> 15)).wrapping_mul(0x2C1B_3C6D);
         x = (x ^ (x >> 12)).wrapping_mul(0x297A_2D39);
         f64::from(x ^ (x >> 15)) / 4_294_967_296.0
@@ -68,7 +70,12 @@ const TOLERANCES: [(&str, f64); 3] = [("mse", 1e-6), ("psnr", 1e-6), ("ssim", 1e
 fn compare(panel: &Panel, guess: &Tensor, truth: &Tensor, want: &Value, what: &str) {
     let scored = panel.score(guess, truth).unwrap();
     for (name, tolerance) in TOLERANCES {
-        near(scored.images[0].scores[name].unwrap(), &want[name], tolerance, &format!("{what} {name}"));
+        near(
+            scored.images[0].scores[name].unwrap(),
+            &want[name],
+            tolerance,
+            &format!("{what} {name}"),
+        );
     }
 }
 
@@ -91,7 +98,8 @@ fn photographs_score_as_scikit_image_and_lpips_do() {
     compare_pairs(&golden("pairs.json"), &photos, &golden_folder(), "lpips-squeeze");
 }
 
-/// The twelve CelebA pairs that were handed over with the specification; faces are not ours to ship.
+/// The twelve CelebA pairs that were handed over with the specification; faces are not ours to
+/// ship.
 #[test]
 fn faces_score_as_scikit_image_and_lpips_do() {
     let folder = test_data().map(|data| data.join("../golden/metrics"));
@@ -99,15 +107,19 @@ fn faces_score_as_scikit_image_and_lpips_do() {
         println!("skipped: no golden/metrics beside the test data");
         return;
     };
-    let golden = serde_json::from_slice(&std::fs::read(folder.join("golden.json")).unwrap()).unwrap();
+    let golden =
+        serde_json::from_slice(&std::fs::read(folder.join("golden.json")).unwrap()).unwrap();
     compare_pairs(&golden, &folder, &folder, "lpips_squeeze");
 }
 
 /// The test data, where it has the weights of SqueezeNet.
 fn squeezenet_data() -> Option<PathBuf> {
-    let found = test_data().filter(|data| data.join("lpips/squeezenet1_1_features.safetensors").is_file());
+    let found =
+        test_data().filter(|data| data.join("lpips/squeezenet1_1_features.safetensors").is_file());
     if found.is_none() {
-        println!("skipped lpips-squeeze: no lpips/squeezenet1_1_features.safetensors in the test data");
+        println!(
+            "skipped lpips-squeeze: no lpips/squeezenet1_1_features.safetensors in the test data"
+        );
     }
     found
 }
@@ -166,8 +178,8 @@ fn the_global_ssim_is_its_formula() {
     let (mx, my) = (mean(&x), mean(&y));
     let (vx, vy) = (mean(&(&x - mx).square()), mean(&(&y - my).square()));
     let cov = mean(&((&x - mx) * (&y - my)));
-    let want =
-        (2.0 * mx * my + 0.0016) * (2.0 * cov + 0.0144) / ((mx * mx + my * my + 0.0016) * (vx + vy + 0.0144));
+    let want = (2.0 * mx * my + 0.0016) * (2.0 * cov + 0.0144)
+        / ((mx * mx + my * my + 0.0016) * (vx + vy + 0.0144));
     assert!((got - want).abs() < 1e-12, "{got} {want}");
 }
 
@@ -209,7 +221,9 @@ fn what_cannot_be_measured_is_null_with_a_reason() {
     let (truth, guess) = (formula_image(0, 8, 8, 1), formula_image(1, 8, 8, 1));
     let scored = panel.score(&guess, &truth).unwrap();
     let scores = &scored.images[0].scores;
-    assert!(scores["mse"].is_some() && scores["psnr"].is_some() && scores["fl-attack-ssim"].is_some());
+    assert!(
+        scores["mse"].is_some() && scores["psnr"].is_some() && scores["fl-attack-ssim"].is_some()
+    );
     for name in ["ssim", "lpips-squeeze", "lpips-alex", "lpips-vgg"] {
         assert_eq!(scores[name], None);
         let notes = scored.notes.iter().filter(|n| n.starts_with(name)).count();
@@ -221,7 +235,8 @@ fn what_cannot_be_measured_is_null_with_a_reason() {
 
 #[test]
 fn table_rows_are_scored_by_their_values() {
-    let (truth, guess) = (formula_image(0, 6, 5, 1).view([2, 15]), formula_image(1, 6, 5, 1).view([2, 15]));
+    let (truth, guess) =
+        (formula_image(0, 6, 5, 1).view([2, 15]), formula_image(1, 6, 5, 1).view([2, 15]));
     let scored = Panel::open(&cpu(None)).score(&guess, &truth).unwrap();
     let direct = (guess - truth).square().mean_dim([1_i64].as_slice(), false, Kind::Double);
     for (image, want) in scored.images.iter().zip(Vec::<f64>::try_from(direct).unwrap()) {
@@ -269,10 +284,12 @@ fn names_are_unique_kebab_case_and_sourced() {
 
 #[test]
 fn a_hundred_images_take_well_under_a_second() {
-    let truth = formula_image(0, 64, 64 * 100, 3).view([3, 64, 100, 64]).permute([2, 0, 1, 3]).contiguous();
+    let truth =
+        formula_image(0, 64, 64 * 100, 3).view([3, 64, 100, 64]).permute([2, 0, 1, 3]).contiguous();
     let guess = (&truth * 0.9 + 0.03).to_kind(Kind::Float);
     let panel =
-        Panel::with(&["mse", "psnr", "ssim", "fl-attack-psnr", "fl-attack-ssim"], &cpu(None)).unwrap();
+        Panel::with(&["mse", "psnr", "ssim", "fl-attack-psnr", "fl-attack-ssim"], &cpu(None))
+            .unwrap();
     let start = std::time::Instant::now();
     assert_eq!(panel.score(&guess, &truth).unwrap().images.len(), 100);
     let seconds = start.elapsed().as_secs_f64();

@@ -21,7 +21,8 @@ impl Cohort {
     pub fn draw(federation: &Federation, number: usize) -> Cohort {
         let invited = invited(federation, number);
         let dropout = federation.spec.clients.dropout;
-        let mut rng = stream(federation.spec.seed, federation.terms().key, &format!("dropout {number}"));
+        let mut rng =
+            stream(federation.spec.seed, federation.terms().key, &format!("dropout {number}"));
         // One draw a client, so that a lower rate drops a subset of those of a higher one.
         let silent = invited.iter().copied().filter(|_| rng.random::<f64>() < dropout).collect();
         Cohort { invited, silent }

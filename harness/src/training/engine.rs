@@ -1,4 +1,5 @@
-//! From the first round to the last: go on where the folder stands, take rounds, judge, record, keep.
+//! From the first round to the last: go on where the folder stands, take rounds, judge, record,
+//! keep.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -47,12 +48,20 @@ const GLANCE: usize = 128;
 /// Trains to the end, or until stopped.
 ///
 /// # Errors
-/// Whatever data, defences or protocol say; training that diverges (the last good model is kept and named).
-pub fn train(federation: &Federation, folder: &Folder, execution: &Execution) -> Result<Told, HarnessError> {
+/// Whatever data, defences or protocol say; training that diverges (the last good model is kept and
+/// named).
+pub fn train(
+    federation: &Federation,
+    folder: &Folder,
+    execution: &Execution,
+) -> Result<Told, HarnessError> {
     let (mut standing, mut rounds) = match folder.stored(federation, execution.device)? {
         Some((standing, rounds)) => {
             // The process may have died between the two files.
-            reports::training::write_rounds(&folder.dir().join(reports::training::ROUNDS), &rounds)?;
+            reports::training::write_rounds(
+                &folder.dir().join(reports::training::ROUNDS),
+                &rounds,
+            )?;
             (standing, rounds)
         }
         None => begin(federation, folder, execution)?,
@@ -65,7 +74,9 @@ pub fn train(federation: &Federation, folder: &Folder, execution: &Execution) ->
             Ok(Some(account)) => {
                 let seconds = started.elapsed().as_secs_f64();
                 match record(federation, &standing, account, seconds, execution) {
-                    Ok(record) => finished(federation, folder, execution, &standing, &mut rounds, record)?,
+                    Ok(record) => {
+                        finished(federation, folder, execution, &standing, &mut rounds, record)?
+                    }
                     Err(HarnessError::NotFinite(problem)) => {
                         return Err(diverged(federation, folder, problem));
                     }
@@ -73,7 +84,9 @@ pub fn train(federation: &Federation, folder: &Folder, execution: &Execution) ->
                 }
             }
             Ok(None) => stopped = true,
-            Err(HarnessError::NotFinite(problem)) => return Err(diverged(federation, folder, problem)),
+            Err(HarnessError::NotFinite(problem)) => {
+                return Err(diverged(federation, folder, problem));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -134,11 +147,14 @@ fn judged(
 ) -> Result<std::collections::BTreeMap<String, f64>, HarnessError> {
     let (spec, data) = (&federation.spec, federation.data.as_ref());
     let due = standing.round.is_multiple_of(spec.evaluation.every) || standing.round == spec.rounds;
-    let Some(split) = world::test_split(data, spec.task.split) else { return Ok(Default::default()) };
+    let Some(split) = world::test_split(data, spec.task.split) else {
+        return Ok(Default::default());
+    };
     // Between evaluations a few examples tell whether the model is still one.
     let limit = if due { spec.evaluation.examples } else { Some(GLANCE) };
     let (net, weights) = (&federation.net, &standing.weights);
-    let scores = quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)?;
+    let scores =
+        quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)?;
     match scores.get("loss").is_none_or(|loss| loss.is_finite()) {
         true if due => Ok(scores),
         true => Ok(Default::default()),
@@ -165,7 +181,9 @@ fn record(
     let dropped: f64 = printed.iter().filter_map(|values| values.get("dropped_examples")).sum();
     let mut failures = account.failures;
     if dropped > 0.0 {
-        failures.push(format!("{dropped:.1} example(s) a lot dropped: their gradients were not finite"));
+        failures.push(format!(
+            "{dropped:.1} example(s) a lot dropped: their gradients were not finite"
+        ));
     }
     Ok(RoundRecord {
         round: standing.round,

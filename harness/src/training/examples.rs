@@ -10,9 +10,11 @@ use crate::HarnessError;
 /// Decoded examples kept in memory, at most.
 const KEPT_BYTES: usize = 4 << 30;
 
-/// Parameters that train side by side, at most: small models gain from it, large ones only take memory.
+/// Parameters that train side by side, at most: small models gain from it, large ones only take
+/// memory.
 const SIDE_BY_SIDE: i64 = 2_000_000;
-/// Clients that train side by side, at most: beyond, a lot gains nothing and other cores wait for it.
+/// Clients that train side by side, at most: beyond, a lot gains nothing and other cores wait for
+/// it.
 const WIDTH: usize = 4;
 
 /// Examples decoded at once.
@@ -29,7 +31,8 @@ pub struct Lot {
 }
 
 impl Lot {
-    /// The lot's examples: pixels `[C, E, ...]` and labels, read now where they are not kept, on whatever thread asks.
+    /// The lot's examples: pixels `[C, E, ...]` and labels, read now where they are not kept, on
+    /// whatever thread asks.
     ///
     /// # Errors
     /// Whatever the data say.
@@ -65,20 +68,28 @@ impl Examples {
         Examples { kept, keep: count.saturating_mul(values * size) <= KEPT_BYTES }
     }
 
-    /// These clients, grouped by how many examples they hold. The grouping depends on the federation alone, never on how many cores there
-    /// are: a product over more clients rounds differently.
+    /// These clients, grouped by how many examples they hold. The grouping depends on the
+    /// federation alone, never on how many cores there are: a product over more clients rounds
+    /// differently.
     ///
     /// # Errors
     /// Whatever the data say.
-    pub fn lots(&mut self, federation: &Federation, clients: &[usize]) -> Result<Vec<Lot>, HarnessError> {
-        let width = (SIDE_BY_SIDE / federation.net.layout().len().max(1)).clamp(1, WIDTH as i64) as usize;
+    pub fn lots(
+        &mut self,
+        federation: &Federation,
+        clients: &[usize],
+    ) -> Result<Vec<Lot>, HarnessError> {
+        let width =
+            (SIDE_BY_SIDE / federation.net.layout().len().max(1)).clamp(1, WIDTH as i64) as usize;
         let mut sorted = clients.to_vec();
         sorted.sort_by_key(|&c| (federation.parts[c].len(), c));
         let mut lots: Vec<Vec<usize>> = Vec::new();
         for client in sorted {
             let held = federation.parts[client].len();
             match lots.last_mut() {
-                Some(lot) if lot.len() < width && federation.parts[lot[0]].len() == held => lot.push(client),
+                Some(lot) if lot.len() < width && federation.parts[lot[0]].len() == held => {
+                    lot.push(client)
+                }
                 _ => lots.push(vec![client]),
             }
         }
@@ -91,13 +102,16 @@ impl Examples {
             if self.keep && self.kept[client].is_none() {
                 self.kept[client] = Some(read(federation, client)?);
             }
-            kept.push(self.kept[client].as_ref().map(|(x, y)| (x.shallow_clone(), y.shallow_clone())));
+            kept.push(
+                self.kept[client].as_ref().map(|(x, y)| (x.shallow_clone(), y.shallow_clone())),
+            );
         }
         Ok(Lot { clients, kept })
     }
 }
 
-/// Whether a defence looks at pixels; nothing else does but training, which takes bytes as they are: a quarter of the memory.
+/// Whether a defence looks at pixels; nothing else does but training, which takes bytes as they
+/// are: a quarter of the memory.
 fn looked_at(federation: &Federation) -> bool {
     federation.defenses.iter().any(|d| d.stage() == Stage::Data || d.reads_examples())
 }

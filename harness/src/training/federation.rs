@@ -1,4 +1,5 @@
-//! A training with its names resolved and everything checked that can be known before the first round.
+//! A training with its names resolved and everything checked that can be known before the first
+//! round.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,8 +44,8 @@ pub struct Federation {
 /// Resolves and checks a training.
 ///
 /// # Errors
-/// Unknown names, absent data, a model that cannot take their shape, a client without examples, defences or a protocol that cannot work in
-/// this federation.
+/// Unknown names, absent data, a model that cannot take their shape, a client without examples,
+/// defences or a protocol that cannot work in this federation.
 pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, HarnessError> {
     let (mut spec, mut notes) = (spec.clone(), Vec::new());
     alone(&mut spec, &mut notes)?;
@@ -55,16 +56,30 @@ pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, Harn
     let line::Line { defenses, protocol } = line::up(&spec.defenses)?;
     let data = open(&spec, root)?;
     let net = Arc::new(saved::network(&spec, data.card())?);
-    let key =
-        format!("training {:?} {:?} {} {}", spec.task, spec.clients, spec.regime, spec.local.batch_size);
+    let key = format!(
+        "training {:?} {:?} {} {}",
+        spec.task, spec.clients, spec.regime, spec.local.batch_size
+    );
     let mut parts = parts(&spec, data.as_ref())?;
     notes.extend(lone_examples(&spec, &net, &mut parts));
     let deployment = deployment(&spec, &net, &parts, protocol.as_ref());
-    // Any other training has masks of its own: the difference of two uploads under one is that of two updates in the clear.
+    // Any other training has masks of its own: the difference of two uploads under one is that of
+    // two updates in the clear.
     let secrets = format!("{key} {}", spec.digest());
     let budgets = defenses.iter().map(|d| d.privacy(&deployment)).collect::<Result<_, _>>()?;
-    let federation =
-        Federation { spec, data, net, defenses, protocol, parts, deployment, budgets, notes, key, secrets };
+    let federation = Federation {
+        spec,
+        data,
+        net,
+        defenses,
+        protocol,
+        parts,
+        deployment,
+        budgets,
+        notes,
+        key,
+        secrets,
+    };
     federation.check()?;
     if federation.spec.model.weights.is_some() {
         start::weights(&federation.net, &federation.spec.task, &federation.spec.model, 0)?;
@@ -97,7 +112,9 @@ fn alone(spec: &mut TrainSpec, notes: &mut Vec<String>) -> Result<(), SpecError>
         }
     }
     if spec.local.prox > 0.0 {
-        notes.push(format!("{regime}: there is no broadcast to be pulled to, so FedProx is left out"));
+        notes.push(format!(
+            "{regime}: there is no broadcast to be pulled to, so FedProx is left out"
+        ));
     }
     spec.defenses = kept;
     (spec.server, spec.local.prox) = (ServerSpec::Fedavg { lr: 1.0 }, 0.0);
@@ -108,22 +125,31 @@ fn alone(spec: &mut TrainSpec, notes: &mut Vec<String>) -> Result<(), SpecError>
 
 fn open(spec: &TrainSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
     let task = &spec.task;
-    let request =
-        Request { root, size: task.size, label: task.label.as_deref(), limit: task.limit, seed: spec.seed };
+    let request = Request {
+        root,
+        size: task.size,
+        label: task.label.as_deref(),
+        limit: task.limit,
+        seed: spec.seed,
+    };
     Ok(datasets::open(&task.dataset, &request)?)
 }
 
-/// The clients' parts; the same in every regime: a single client holds the federation's first part, one party all of them.
+/// The clients' parts; the same in every regime: a single client holds the federation's first part,
+/// one party all of them.
 fn parts(spec: &TrainSpec, data: &dyn Dataset) -> Result<Vec<Vec<usize>>, HarnessError> {
     let clients = spec.clients.total;
     let key = format!("partition {:?} {clients} {:?}", spec.task, spec.clients.partition);
     let mut rng = stream(spec.seed, &key, "partition");
-    let mut parts = start::partition(data, spec.task.split, &spec.clients.partition, clients, &mut rng)?;
+    let mut parts =
+        start::partition(data, spec.task.split, &spec.clients.partition, clients, &mut rng)?;
     let most = spec.clients.examples.unwrap_or(usize::MAX);
     parts.iter_mut().for_each(|part| part.truncate(most));
     if let Some(client) = parts.iter().position(Vec::is_empty) {
         let problem = format!("client {client} of {clients} would hold no example");
-        return Err(SpecError::value("clients.total", problem, "use fewer clients, or more data").into());
+        return Err(
+            SpecError::value("clients.total", problem, "use fewer clients, or more data").into()
+        );
     }
     Ok(match spec.regime {
         Regime::Federated => parts,
@@ -136,15 +162,25 @@ fn parts(spec: &TrainSpec, data: &dyn Dataset) -> Result<Vec<Vec<usize>>, Harnes
 fn lone_examples(spec: &TrainSpec, net: &Network, parts: &mut [Vec<usize>]) -> Option<String> {
     let batch = spec.local.batch_size;
     let by_batch = deploy::has_statistics(net) && spec.model.batch_norm == BatchNorm::Train;
-    let lone = |part: &&mut Vec<usize>| by_batch && batch > 1 && part.len() > 1 && part.len() % batch == 1;
+    let lone =
+        |part: &&mut Vec<usize>| by_batch && batch > 1 && part.len() > 1 && part.len() % batch == 1;
     let shortened = parts.iter_mut().filter(lone).map(|part| part.truncate(part.len() - 1)).count();
     (shortened > 0).then(|| {
-        format!("{shortened} client(s) leave out one example, which would be a batch by itself: BatchNorm has no statistics of it")
+        format!(
+            "{shortened} client(s) leave out one example, which would be a batch by itself: \
+            BatchNorm has no statistics of it"
+        )
     })
 }
 
-fn deployment(spec: &TrainSpec, net: &Network, parts: &[Vec<usize>], protocol: &dyn Protocol) -> Deployment {
-    let held = |pick: fn(usize, usize) -> usize| parts.iter().map(Vec::len).reduce(pick).unwrap_or(1);
+fn deployment(
+    spec: &TrainSpec,
+    net: &Network,
+    parts: &[Vec<usize>],
+    protocol: &dyn Protocol,
+) -> Deployment {
+    let held =
+        |pick: fn(usize, usize) -> usize| parts.iter().map(Vec::len).reduce(pick).unwrap_or(1);
     let (least, most) = (held(usize::min), held(usize::max));
     let batch_size = spec.local.batch_size;
     let local_steps = spec.local.epochs * most.div_ceil(batch_size);
@@ -206,7 +242,9 @@ impl Federation {
     pub fn server(&self) -> ServerRule {
         match self.spec.server {
             ServerSpec::Fedavg { lr } => ServerRule::FedAvg { lr },
-            ServerSpec::Fedadam { lr, beta1, beta2, tau } => ServerRule::FedAdam { lr, beta1, beta2, tau },
+            ServerSpec::Fedadam { lr, beta1, beta2, tau } => {
+                ServerRule::FedAdam { lr, beta1, beta2, tau }
+            }
         }
     }
 
@@ -245,19 +283,24 @@ impl Federation {
         self.check_shares()
     }
 
-    /// Who decrypts the sum makes the next model of the last and that: whoever missed one has neither, and the server cannot send it.
+    /// Who decrypts the sum makes the next model of the last and that: whoever missed one has
+    /// neither, and the server cannot send it.
     fn check_present(&self) -> Result<(), HarnessError> {
         let clients = &self.spec.clients;
-        let path = match (clients.dropout > 0.0, clients.per_round.is_some_and(|n| n < clients.total)) {
-            _ if self.is_alone() || self.protocol.server_sees_sum() == Exposure::Clear => return Ok(()),
-            (true, _) => "clients.dropout",
-            (_, true) => "clients.per_round",
-            _ => return Ok(()),
-        };
+        let path =
+            match (clients.dropout > 0.0, clients.per_round.is_some_and(|n| n < clients.total)) {
+                _ if self.is_alone() || self.protocol.server_sees_sum() == Exposure::Clear => {
+                    return Ok(());
+                }
+                (true, _) => "clients.dropout",
+                (_, true) => "clients.per_round",
+                _ => return Ok(()),
+            };
         Err(SpecError::value(
             path,
             "some clients would miss a sum that only clients decrypt, and with it all later models",
-            "let all take part in every round, or use a protocol whose sum the server reads, such as `secagg`",
+            "let all take part in every round, or use a protocol whose sum the server reads, such \
+             as `secagg`",
         )
         .into())
     }
@@ -270,7 +313,8 @@ impl Federation {
         if varies && self.defenses.iter().any(|d| d.needs_sum()) {
             return Err(SpecError::value(
                 "clients.dropout",
-                "the number of clients in a round varies, but each adds noise calibrated for all of them",
+                "the number of clients in a round varies, but each adds noise calibrated for all \
+                 of them",
                 "write clients.dropout = 0 and sampling = \"uniform\", or use `dp-central`",
             )
             .into());

@@ -1,6 +1,6 @@
-//! The folder of a training: `training.json` (what it is), `state.safetensors` (where it stands, written whole after each round),
-//! `records.csv`, `model.safetensors`, `checkpoints/`, `report/`. A killed training goes on from its last whole round, bit by bit as if
-//! nothing had happened.
+//! The folder of a training: `training.json` (what it is), `state.safetensors` (where it stands,
+//! written whole after each round), `records.csv`, `model.safetensors`, `checkpoints/`, `report/`.
+//! A killed training goes on from its last whole round, bit by bit as if nothing had happened.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -91,8 +91,8 @@ impl Folder {
         if path.exists() {
             same(&path, &header)?;
         } else {
-            let text =
-                serde_json::to_string_pretty(&header).map_err(|e| HarnessError::Weights(e.to_string()))?;
+            let text = serde_json::to_string_pretty(&header)
+                .map_err(|e| HarnessError::Weights(e.to_string()))?;
             reports::write_whole(&path, text.as_bytes())?;
         }
         Ok(Folder { dir: dir.into(), header, _lock: lock })
@@ -120,10 +120,12 @@ impl Folder {
             steps: standing.local.steps,
             rounds: rounds.to_vec(),
         };
-        let text = serde_json::to_string(&words).map_err(|e| HarnessError::Weights(e.to_string()))?;
+        let text =
+            serde_json::to_string(&words).map_err(|e| HarnessError::Weights(e.to_string()))?;
         let mut tensors = Vec::new();
         for (part, params) in parts(standing) {
-            tensors.extend(params.named(0).into_iter().map(|(name, t)| (format!("{part}/{name}"), t)));
+            tensors
+                .extend(params.named(0).into_iter().map(|(name, t)| (format!("{part}/{name}"), t)));
         }
         checkpoint::save_described(&self.dir.join(STATE), &tensors, &text)?;
         Ok(write_rounds(&self.dir.join(ROUNDS), rounds)?)
@@ -142,20 +144,28 @@ impl Folder {
         if !path.exists() {
             return Ok(None);
         }
-        let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
-        let text = checkpoint::description(&path)?.ok_or_else(|| wrong("has no description".into()))?;
+        let wrong =
+            |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+        let text =
+            checkpoint::description(&path)?.ok_or_else(|| wrong("has no description".into()))?;
         let words: Words = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         if words.digest != self.header.digest {
             return Err(wrong("belongs to another training; give another --out".into()));
         }
         let mut named = checkpoint::load(&path)?;
-        let mut part =
-            |name: &str| part(&mut named, name, federation, device).map_err(|e| wrong(e.to_string()));
-        let weights =
-            part("weights")?.ok_or_else(|| wrong("holds no weights; start in a new folder".into()))?;
+        let mut part = |name: &str| {
+            part(&mut named, name, federation, device).map_err(|e| wrong(e.to_string()))
+        };
+        let weights = part("weights")?
+            .ok_or_else(|| wrong("holds no weights; start in a new folder".into()))?;
         let server = ServerState { first: part("server-first")?, second: part("server-second")? };
-        let local = State { first: part("local-first")?, second: part("local-second")?, steps: words.steps };
-        let standing = Standing { round: words.round, weights, server, local, memory: words.memory };
+        let local = State {
+            first: part("local-first")?,
+            second: part("local-second")?,
+            steps: words.steps,
+        };
+        let standing =
+            Standing { round: words.round, weights, server, local, memory: words.memory };
         Ok(Some((standing, words.rounds)))
     }
 
@@ -163,9 +173,19 @@ impl Folder {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn model(&self, federation: &Federation, standing: &Standing) -> Result<PathBuf, HarnessError> {
+    pub fn model(
+        &self,
+        federation: &Federation,
+        standing: &Standing,
+    ) -> Result<PathBuf, HarnessError> {
         let path = self.dir.join(MODEL);
-        saved::write(&path, &standing.weights, &federation.spec, standing.round, federation.card())?;
+        saved::write(
+            &path,
+            &standing.weights,
+            &federation.spec,
+            standing.round,
+            federation.card(),
+        )?;
         Ok(path)
     }
 
@@ -189,7 +209,8 @@ fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> Harn
 fn same(path: &Path, header: &Header) -> Result<(), HarnessError> {
     let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
     let text = std::fs::read_to_string(path).map_err(io("read", path))?;
-    let old: Header = serde_json::from_str(&text).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+    let old: Header =
+        serde_json::from_str(&text).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let differs = [
         ("task or settings", old.digest != header.digest),
         ("--threads", old.threads != header.threads),

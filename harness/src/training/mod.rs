@@ -1,5 +1,5 @@
-//! Trainings: a federation prepared from its spec, its rounds one after the other, what each of them reached and cost, and a folder that
-//! survives any interruption.
+//! Trainings: a federation prepared from its spec, its rounds one after the other, what each of
+//! them reached and cost, and a folder that survives any interruption.
 
 mod cohort;
 mod engine;

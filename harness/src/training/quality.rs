@@ -1,4 +1,5 @@
-//! How good a model is on examples it has not seen: accuracy, macro-F1, area under the ROC curve, loss.
+//! How good a model is on examples it has not seen: accuracy, macro-F1, area under the ROC curve,
+//! loss.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,8 @@ use crate::HarnessError;
 /// Examples of one forward pass.
 const CHUNK: usize = 256;
 
-/// Scores of a model on the first `limit` examples of a split: `accuracy`, `macro_f1`, `loss`, `examples`, and `auc` where labels are two
-/// classes or several at once.
+/// Scores of a model on the first `limit` examples of a split: `accuracy`, `macro_f1`, `loss`,
+/// `examples`, and `auc` where labels are two classes or several at once.
 ///
 /// # Errors
 /// Whatever the data say.
@@ -44,8 +45,9 @@ pub fn evaluate(
 
 /// Scores of logits `[N, K]` against labels: classes i64 `[N]`, or zeros and ones `[N, K]`.
 ///
-/// Macro-F1 is the mean over classes that occur among truths or guesses (over labels, where there are several at once; a label that is neither
-/// true nor guessed anywhere has F1 0, as in scikit-learn); multi-label accuracy is the share of (example, label) pairs on the right side of
+/// Macro-F1 is the mean over classes that occur among truths or guesses (over labels, where there
+/// are several at once; a label that is neither true nor guessed anywhere has F1 0, as in
+/// scikit-learn); multi-label accuracy is the share of (example, label) pairs on the right side of
 /// probability 1/2; AUC is the mean over labels that have both kinds of examples.
 pub fn judge(logits: &Tensor, labels: &Tensor) -> BTreeMap<String, f64> {
     let examples = logits.size()[0];
@@ -92,13 +94,18 @@ fn multi_class(logits: &Tensor, labels: &Tensor) -> (f64, f64) {
     }
     let right: usize = counts.iter().map(|c| c[0]).sum();
     let present = counts.iter().filter(|c| c[1] + c[2] > 0);
-    let scores: Vec<f64> = present.map(|&[hits, truths, guesses]| f1(hits, truths, guesses)).collect();
-    (right as f64 / truth.len().max(1) as f64, scores.iter().sum::<f64>() / scores.len().max(1) as f64)
+    let scores: Vec<f64> =
+        present.map(|&[hits, truths, guesses]| f1(hits, truths, guesses)).collect();
+    (
+        right as f64 / truth.len().max(1) as f64,
+        scores.iter().sum::<f64>() / scores.len().max(1) as f64,
+    )
 }
 
 fn multi_label(logits: &Tensor, labels: &Tensor) -> (f64, f64) {
     let (guess, truth) = (logits.gt(0.0), labels.gt(0.5));
-    let accuracy = guess.eq_tensor(&truth).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+    let accuracy =
+        guess.eq_tensor(&truth).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     let k = logits.size()[1];
     let one = |c: i64| {
         let (g, t) = (guess.select(1, c), truth.select(1, c));
@@ -108,8 +115,8 @@ fn multi_label(logits: &Tensor, labels: &Tensor) -> (f64, f64) {
     (accuracy, (0..k).map(one).sum::<f64>() / k.max(1) as f64)
 }
 
-/// Probability that a positive scores above a negative, ties counting half (Mann and Whitney); `None` without both, or where a score is
-/// no number.
+/// Probability that a positive scores above a negative, ties counting half (Mann and Whitney);
+/// `None` without both, or where a score is no number.
 fn auc(score: &Tensor, truth: &Tensor) -> Option<f64> {
     let scores = Vec::<f64>::try_from(score.to_kind(Kind::Double)).ok()?;
     if scores.iter().any(|s| s.is_nan()) {
@@ -122,7 +129,8 @@ fn auc(score: &Tensor, truth: &Tensor) -> Option<f64> {
     while from < order.len() {
         let same = order[from..].iter().take_while(|&&i| scores[i] == scores[order[from]]).count();
         let mean_rank = from as f64 + (same as f64 + 1.0) / 2.0;
-        rank_sum += mean_rank * order[from..from + same].iter().filter(|&&i| truth[i] == 1).count() as f64;
+        rank_sum +=
+            mean_rank * order[from..from + same].iter().filter(|&&i| truth[i] == 1).count() as f64;
         from += same;
     }
     let positives = truth.iter().filter(|&&t| t == 1).count() as f64;
@@ -138,8 +146,12 @@ mod tests {
     /// Values by scikit-learn 1.7: accuracy_score, f1_score(average="macro"), roc_auc_score.
     #[test]
     fn as_scikit_learn() {
-        let logits =
-            Tensor::from_slice2(&[[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 0.5], [0.1, 0.2, 0.3]]);
+        let logits = Tensor::from_slice2(&[
+            [2.0, 1.0, 0.0],
+            [0.0, 3.0, 1.0],
+            [1.0, 0.0, 0.5],
+            [0.1, 0.2, 0.3],
+        ]);
         let labels = Tensor::from_slice(&[0i64, 1, 2, 2]);
         let scores = judge(&logits, &labels);
         assert_eq!(scores["accuracy"], 0.75);
@@ -153,8 +165,10 @@ mod tests {
         assert!((scores["macro_f1"] - 0.4).abs() < 1e-12, "{scores:?}");
         assert_eq!(scores["auc"], 0.875);
 
-        let scores =
-            judge(&Tensor::from_slice2(&[[f64::NAN, 1.0], [0.0, 1.0]]), &Tensor::from_slice(&[0i64, 1]));
+        let scores = judge(
+            &Tensor::from_slice2(&[[f64::NAN, 1.0], [0.0, 1.0]]),
+            &Tensor::from_slice(&[0i64, 1]),
+        );
         assert!(!scores.contains_key("auc") && scores["loss"].is_nan());
     }
 }

@@ -1,4 +1,5 @@
-//! Accuracy on spoilt inputs, absolute and relative to that on clean ones: Gaussian noise, Gaussian blur, FGSM and PGD.
+//! Accuracy on spoilt inputs, absolute and relative to that on clean ones: Gaussian noise, Gaussian
+//! blur, FGSM and PGD.
 
 use datasets::Batch;
 use learning::{Mode, Network, Params, loss, noise};
@@ -13,7 +14,8 @@ use crate::{HarnessError, world};
 /// Examples of one pass.
 const CHUNK: i64 = 128;
 
-/// `(corruption, strength, accuracy, accuracy relative to clean)`, in the order of the spec; empty where none is asked for.
+/// `(corruption, strength, accuracy, accuracy relative to clean)`, in the order of the spec; empty
+/// where none is asked for.
 ///
 /// # Errors
 /// Whatever the data say.
@@ -23,12 +25,15 @@ pub fn measure(
     device: Device,
 ) -> Result<Vec<(String, f64, f64, f64)>, HarnessError> {
     let spec = &federation.spec.robustness;
-    let lists = [("noise", &spec.noise), ("blur", &spec.blur), ("fgsm", &spec.fgsm), ("pgd", &spec.pgd)];
+    let lists =
+        [("noise", &spec.noise), ("blur", &spec.blur), ("fgsm", &spec.fgsm), ("pgd", &spec.pgd)];
     if lists.iter().all(|(_, strengths)| strengths.is_empty()) {
         return Ok(Vec::new());
     }
     let data = federation.data.as_ref();
-    let Some(split) = world::test_split(data, federation.spec.task.split) else { return Ok(Vec::new()) };
+    let Some(split) = world::test_split(data, federation.spec.task.split) else {
+        return Ok(Vec::new());
+    };
     let ids: Vec<usize> = (0..data.len(split).min(spec.examples)).collect();
     let Batch { x, y, .. } = data.batch(split, &ids)?;
     let (x, y) = (x.to_device(device), y.to_device(device));
@@ -70,14 +75,24 @@ impl Target<'_> {
         judge(&Tensor::cat(&logits, 0).to_device(Device::Cpu), &y.to_device(Device::Cpu))["accuracy"]
     }
 
-    fn spoilt(&self, name: &str, strength: f64, x: &Tensor, y: &Tensor, rng: &mut ChaCha12Rng) -> Tensor {
+    fn spoilt(
+        &self,
+        name: &str,
+        strength: f64,
+        x: &Tensor,
+        y: &Tensor,
+        rng: &mut ChaCha12Rng,
+    ) -> Tensor {
         match name {
-            "noise" => (x + noise::normal(rng, &x.size()).to_device(x.device()) * strength).clamp(0.0, 1.0),
+            "noise" => {
+                (x + noise::normal(rng, &x.size()).to_device(x.device()) * strength).clamp(0.0, 1.0)
+            }
             "blur" => blur(x, strength),
             // One step of the whole radius from the image itself (Goodfellow et al. 2015).
             "fgsm" => self.ascend(x, x, y, strength, strength),
             _ => {
-                let start = noise::uniform(rng, &x.size(), -1.0, 1.0).to_device(x.device()) * strength;
+                let start =
+                    noise::uniform(rng, &x.size(), -1.0, 1.0).to_device(x.device()) * strength;
                 let step = 2.5 * strength / self.steps as f64;
                 let begin = (x + start).clamp(0.0, 1.0);
                 (0..self.steps).fold(begin, |at, _| self.ascend(&at, x, y, step, strength))
@@ -85,7 +100,8 @@ impl Target<'_> {
         }
     }
 
-    /// One step up the sign of the loss gradient, back into the L-infinity ball around `x` and into [0, 1].
+    /// One step up the sign of the loss gradient, back into the L-infinity ball around `x` and into
+    /// [0, 1].
     fn ascend(&self, at: &Tensor, x: &Tensor, y: &Tensor, step: f64, radius: f64) -> Tensor {
         let moved: Vec<Tensor> = chunks(x)
             .map(|(from, len)| {
@@ -110,12 +126,13 @@ fn chunks(x: &Tensor) -> impl Iterator<Item = (i64, i64)> + use<> {
     (0..n).step_by(CHUNK as usize).map(move |from| (from, CHUNK.min(n - from)))
 }
 
-/// Gaussian blur of images `[N, C, H, W]`, kernel cut at three standard deviations, edges reflected.
+/// Gaussian blur of images `[N, C, H, W]`, kernel cut at three standard deviations, edges
+/// reflected.
 fn blur(x: &Tensor, sigma: f64) -> Tensor {
     let size = x.size();
     let reach = ((3.0 * sigma).ceil() as i64).clamp(1, size[2].min(size[3]) - 1);
-    let line =
-        (Tensor::arange(2 * reach + 1, (Kind::Float, x.device())) - reach).square() / (-2.0 * sigma * sigma);
+    let line = (Tensor::arange(2 * reach + 1, (Kind::Float, x.device())) - reach).square()
+        / (-2.0 * sigma * sigma);
     let kernel = line.softmax(0, None);
     let pass = |t: Tensor, shape: [i64; 4]| {
         t.conv2d(&kernel.reshape(shape), None::<Tensor>, [1, 1], [0, 0], [1, 1], 1)

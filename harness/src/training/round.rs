@@ -1,4 +1,5 @@
-//! One round of a training: who is in it works, several lots at once; defences, protocol and server follow.
+//! One round of a training: who is in it works, several lots at once; defences, protocol and server
+//! follow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -122,7 +123,8 @@ impl Round<'_> {
         lots: Vec<Lot>,
     ) -> Result<Option<Vec<Done>>, HarnessError> {
         let failed = AtomicBool::new(false);
-        let stop = || failed.load(Ordering::Relaxed) || self.execution.cancel.load(Ordering::Relaxed);
+        let stop =
+            || failed.load(Ordering::Relaxed) || self.execution.cancel.load(Ordering::Relaxed);
         let states: Vec<(Lot, State)> = lots.into_iter().map(|lot| (lot, state.clone())).collect();
         let done = side_by_side(states, self.execution.jobs, weights, |weights, (lot, state)| {
             let done = (!stop()).then(|| self.lot(weights, memory, state, lot));
@@ -135,14 +137,21 @@ impl Round<'_> {
         done.into_iter().flatten().collect::<Result<Vec<_>, _>>().map(Some)
     }
 
-    fn lot(&self, weights: &Params, memory: &Memory, state: State, lot: Lot) -> Result<Done, HarnessError> {
+    fn lot(
+        &self,
+        weights: &Params,
+        memory: &Memory,
+        state: State,
+        lot: Lot,
+    ) -> Result<Done, HarnessError> {
         let (tag, device) = (self.tag(), self.execution.device);
         let (x, y) = lot.examples(self.federation)?;
         let (x, y) = (x.to_device(device), y.to_device(device));
         let state = if self.federation.is_alone() { state } else { State::default() };
         let work = || self.setting(weights, &tag).local_work(&lot.clients, x, y, memory, state);
-        let worked = crate::cell::guarded(work)
-            .unwrap_or_else(|said| Err(HarnessError::Training(format!("round {}: {said}", self.number + 1))));
+        let worked = crate::cell::guarded(work).unwrap_or_else(|said| {
+            Err(HarnessError::Training(format!("round {}: {said}", self.number + 1)))
+        });
         Ok((lot.clients, worked?))
     }
 
@@ -162,7 +171,8 @@ impl Round<'_> {
         account.failures.extend(cohort.silent.iter().map(|c| format!("client {c} fell silent")));
         let mean = match self.carry(&setting, cohort, &sent, grid, account)? {
             Carried::Mean(transcript) => transcript.mean,
-            // Under a trusted server's noise an empty round is still released: that it was empty is private.
+            // Under a trusted server's noise an empty round is still released: that it was empty is
+            // private.
             Carried::Nobody if self.federation.deployment.client_rate < 1.0 => {
                 vec![0.0; self.federation.deployment.values]
             }
@@ -172,12 +182,15 @@ impl Round<'_> {
             }
             Carried::Aborted => return Ok(()),
         };
-        let released = setting.release(&mean, account.survivors, &mut memory, &mut account.printed)?;
+        let released =
+            setting.release(&mean, account.survivors, &mut memory, &mut account.printed)?;
         let mean = released.to(self.execution.device, Kind::Float);
-        let next = tch::no_grad(|| self.federation.server().step(&weights, &mean, &mut standing.server));
+        let next =
+            tch::no_grad(|| self.federation.server().step(&weights, &mean, &mut standing.server));
         if next.tensors.iter().any(|t| t.isfinite().all().int64_value(&[]) == 0) {
             return Err(HarnessError::NotFinite(format!(
-                "round {}: the mean of the updates made weights that are not finite; lower the learning rates",
+                "round {}: the mean of the updates made weights that are not finite; lower the \
+                 learning rates",
                 number + 1
             )));
         }
@@ -185,7 +198,8 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// What the clients send after the defences on updates, by client, and the grid that it lies on.
+    /// What the clients send after the defences on updates, by client, and the grid that it lies
+    /// on.
     fn sent(
         &self,
         setting: &Setting,
@@ -249,7 +263,8 @@ impl Round<'_> {
         let sent = Sent { updates, grid, ..Sent::default() };
         let transcript = match setting.carry(&sent, &shares, 0, &[], &dropped, &|_| {}) {
             Ok(transcript) => transcript,
-            // A round that aborts by the protocol's own rules is a result: nothing is learnt from it.
+            // A round that aborts by the protocol's own rules is a result: nothing is learnt from
+            // it.
             Err(HarnessError::Protocol(error @ defenses::ProtocolError::Aborted { .. })) => {
                 account.failures.push(format!(
                     "{error}; the weights stay, and what was sent until then is not in the bytes"
@@ -286,7 +301,8 @@ impl Round<'_> {
         match self.federation.defenses.iter().find(|d| d.needs_sum() && lost > d.tolerates()) {
             None => Ok(()),
             Some(defense) => Err(HarnessError::Training(format!(
-                "round {}: {lost} client(s) took their shares of the noise with them, but the budget tolerates {}; raise `tolerate`, or let nobody drop out",
+                "round {}: {lost} client(s) took their shares of the noise with them, but the \
+                 budget tolerates {}; raise `tolerate`, or let nobody drop out",
                 self.number + 1,
                 defense.tolerates()
             ))),
@@ -303,11 +319,13 @@ enum Carried {
 fn diverged(client: usize, number: usize) -> HarnessError {
     let round = number + 1;
     HarnessError::NotFinite(format!(
-        "round {round}, client {client}: training diverged (NaN or infinite weights); lower local.lr"
+        "round {round}, client {client}: training diverged (NaN or infinite weights); lower \
+         local.lr"
     ))
 }
 
-/// Refuses updates that would poison the mean, by the client's name: a defence may have made them so.
+/// Refuses updates that would poison the mean, by the client's name: a defence may have made them
+/// so.
 fn finite(sent: &[(usize, Vec<f32>)], number: usize) -> Result<(), HarnessError> {
     match sent.iter().find(|(_, update)| update.iter().any(|v| !v.is_finite())) {
         Some((client, _)) => Err(diverged(*client, number)),

@@ -8,7 +8,8 @@ use suites::train::{Optimizer, Regime};
 use super::{Federation, Folder, TRAINING};
 use crate::{HarnessError, line};
 
-/// What a report says beside the rounds, kept so that one can be written at any time without the data.
+/// What a report says beside the rounds, kept so that one can be written at any time without the
+/// data.
 pub const ABOUT: &str = "about.json";
 
 /// Writes down what the training is, for reports of it while it goes on.
@@ -28,7 +29,8 @@ pub fn describe(
         robustness,
         notes: notes(federation),
     };
-    let text = serde_json::to_string_pretty(&about).map_err(|e| HarnessError::Weights(e.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&about).map_err(|e| HarnessError::Weights(e.to_string()))?;
     Ok(reports::write_whole(&folder.dir().join(ABOUT), text.as_bytes())?)
 }
 
@@ -44,8 +46,8 @@ pub fn is_training(dir: &Path) -> bool {
 pub fn write(dir: &Path) -> Result<PathBuf, HarnessError> {
     let path = dir.join(ABOUT);
     let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
-    let text =
-        std::fs::read_to_string(&path).map_err(|e| wrong(format!("{e}; go on with the training first")))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| wrong(format!("{e}; go on with the training first")))?;
     let about: TrainingInfo = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     let rounds = read_rounds(&dir.join(ROUNDS))?;
     Ok(write_training_report(dir, &about, &rounds)?)
@@ -108,7 +110,8 @@ fn who(federation: &Federation) -> String {
         Regime::Centralised => format!("one party with all {most} examples"),
         Regime::SingleClient => format!("one of {} clients, on its own {most} examples", c.total),
         Regime::Federated => format!(
-            "{} clients with {least} to {most} examples ({:?}), {} a round ({} sampling), dropout {}",
+            "{} clients with {least} to {most} examples ({:?}), {} a round ({} sampling), dropout \
+             {}",
             c.total,
             c.partition,
             spec.cohort(),
@@ -141,18 +144,29 @@ fn notes(federation: &Federation) -> Vec<String> {
     notes.extend(federation.card().notes.iter().cloned());
     if let Some((_, budget)) = federation.accounted() {
         let more = federation.budgets.iter().flatten().count() > 1;
-        let others =
-            if more { "; the other mechanisms' budgets are above, each for its own unit" } else { "" };
+        let others = if more {
+            "; the other mechanisms' budgets are above, each for its own unit"
+        } else {
+            ""
+        };
         notes.push(format!(
             "Epsilon so far is that of the first mechanism, for {}{others}.",
             budget.unit_words()
         ));
     }
     if federation.deployment.client_rate < 1.0 {
-        notes.push("Who was drawn, how many survived and the training loss are the operator's: they are not part of what the guarantee lets out.".into());
+        notes.push(
+            "Who was drawn, how many survived and the training loss are the operator's: \
+            they are not part of what the guarantee lets out."
+                .into(),
+        );
     }
     if federation.spec.model.batch_norm == suites::BatchNorm::Eval {
-        notes.push("batch_norm = \"eval\": clients train with running statistics, and without dropout or stochastic depth.".into());
+        notes.push(
+            "batch_norm = \"eval\": clients train with running statistics, and without \
+            dropout or stochastic depth."
+                .into(),
+        );
     }
     notes
 }

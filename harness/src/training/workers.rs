@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use learning::Params;
 
-/// Runs `act` on every item, `jobs` at a time, and gives the results in the items' order. A tensor may move between threads but not be
-/// shared by them: each worker has handles of its own to the same memory.
+/// Runs `act` on every item, `jobs` at a time, and gives the results in the items' order. A tensor
+/// may move between threads but not be shared by them: each worker has handles of its own to the
+/// same memory.
 pub fn side_by_side<I: Send, R: Send>(
     items: Vec<I>,
     jobs: usize,

@@ -1,5 +1,6 @@
-//! `bench attack`: attacks an update that somebody else's federated-learning stack captured. Needs no truth; scores when one is given.
-//! The file format is documented in `docs/attack-your-own-update.md`.
+//! `bench attack`: attacks an update that somebody else's federated-learning stack captured. Needs
+//! no truth; scores when one is given. The file format is documented in
+//! `docs/attack-your-own-update.md`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -143,7 +144,10 @@ pub fn parameters(set: &[String]) -> Result<Map<String, Value>> {
         .map(|pair| {
             let (name, value) =
                 pair.split_once('=').with_context(|| format!("--set {pair}: write NAME=VALUE"))?;
-            Ok((name.trim().to_string(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
+            Ok((
+                name.trim().to_string(),
+                serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
+            ))
         })
         .collect()
 }
@@ -161,9 +165,11 @@ fn observe(args: &Args) -> Result<Observation> {
     }
     let params: Map<String, Value> = serde_json::from_str(&args.model_params)
         .with_context(|| format!("--model-params {}", args.model_params))?;
-    let architecture = (suites::find("model", learning::models::ENTRIES, &args.model)?.build)(&params)?;
+    let architecture =
+        (suites::find("model", learning::models::ENTRIES, &args.model)?.build)(&params)?;
     let model = architecture.build(&Shape { input, classes: args.classes })?;
-    let net = Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
+    let net =
+        Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
     let weights = params_from(&net, &args.weights, None, args.holds)?;
     let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
     let signal = match args.holds {
@@ -209,14 +215,16 @@ fn known(args: &Args) -> Result<Known> {
 }
 
 fn shape(text: &str) -> Result<Vec<i64>> {
-    let parts: Option<Vec<i64>> = text.split('x').map(|p| p.parse().ok().filter(|&n| n > 0)).collect();
+    let parts: Option<Vec<i64>> =
+        text.split('x').map(|p| p.parse().ok().filter(|&n| n > 0)).collect();
     match parts {
         Some(parts) if parts.len() == 1 || parts.len() == 3 => Ok(parts),
         _ => bail!("--input {text}: write CxHxW such as 3x64x64, or F such as 30"),
     }
 }
 
-/// Named tensors of a file as parameters; an update may leave buffers out (they are taken as unchanged).
+/// Named tensors of a file as parameters; an update may leave buffers out (they are taken as
+/// unchanged).
 fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) -> Result<Params> {
     let place = || format!("{}", path.display());
     let mut named = checkpoint::load(path)?;
@@ -230,8 +238,9 @@ fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) 
             }
         }
     }
-    if let Some((name, _)) =
-        named.iter().find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
+    if let Some((name, _)) = named
+        .iter()
+        .find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
     {
         bail!(
             "{}: tensor `{name}` holds NaN or infinite values; nothing can be recovered from it",
@@ -249,8 +258,11 @@ fn truth(args: &Args, observation: &Observation) -> Result<Option<Tensor>> {
         bail!("--truth gives {} images for a batch of {}", args.truth.len(), args.batch_size);
     }
     let input = observation.net.input();
-    let images =
-        args.truth.iter().map(|p| artifacts::read_picture(p, input[0])).collect::<Result<Vec<_>, _>>()?;
+    let images = args
+        .truth
+        .iter()
+        .map(|p| artifacts::read_picture(p, input[0]))
+        .collect::<Result<Vec<_>, _>>()?;
     for (path, image) in args.truth.iter().zip(&images) {
         if image.size() != input {
             bail!(
@@ -280,9 +292,9 @@ fn show(bar: Option<&ProgressBar>, p: Progress) {
 /// Finds out before the attack whether its result can be kept.
 fn writable(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    tempfile::tempfile_in(out)
-        .map(drop)
-        .with_context(|| format!("cannot write to {}; choose another folder with --out", out.display()))
+    tempfile::tempfile_in(out).map(drop).with_context(|| {
+        format!("cannot write to {}; choose another folder with --out", out.display())
+    })
 }
 
 fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
@@ -300,7 +312,8 @@ fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Puts the examples of a reconstruction in the order of the truth, so that the n-th file and label are those of the n-th score.
+/// Puts the examples of a reconstruction in the order of the truth, so that the n-th file and label
+/// are those of the n-th score.
 fn in_order(mut found: Reconstruction, truth: &Tensor) -> Result<Reconstruction> {
     let (_, order) = pairing::align(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
     let order = Tensor::from_slice(&order.iter().map(|&g| g as i64).collect::<Vec<_>>());
@@ -309,7 +322,12 @@ fn in_order(mut found: Reconstruction, truth: &Tensor) -> Result<Reconstruction>
     Ok(found)
 }
 
-fn score(truth: &Tensor, found: &Reconstruction, settings: &Settings, device: tch::Device) -> Result<Scored> {
+fn score(
+    truth: &Tensor,
+    found: &Reconstruction,
+    settings: &Settings,
+    device: tch::Device,
+) -> Result<Scored> {
     let panel = Panel::open(&Setup { data_root: settings.data.as_deref(), device });
     let mut scored = panel.score(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
     scored.notes.extend(panel.notes());
@@ -355,7 +373,8 @@ fn print(
 
 /// The scores that were measured, small ones in scientific notation.
 fn words(scores: &Scores) -> String {
-    let number = |v: f64| if v != 0.0 && v.abs() < 1e-3 { format!("{v:.3e}") } else { format!("{v:.4}") };
+    let number =
+        |v: f64| if v != 0.0 && v.abs() < 1e-3 { format!("{v:.3e}") } else { format!("{v:.4}") };
     let cells: Vec<String> =
         scores.iter().filter_map(|(k, v)| v.map(|v| format!("{k} {}", number(v)))).collect();
     cells.join(", ")

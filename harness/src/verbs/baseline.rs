@@ -40,7 +40,12 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             )
         }
         false => {
-            println!("baseline: {} ({} cells, {} bytes)", args.output.display(), written.cells, written.bytes)
+            println!(
+                "baseline: {} ({} cells, {} bytes)",
+                args.output.display(),
+                written.cells,
+                written.bytes
+            )
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,5 @@
-//! `bench compare`: what changed between two runs, or between a baseline and a run, and whether the gate lets it pass.
+//! `bench compare`: what changed between two runs, or between a baseline and a run, and whether the
+//! gate lets it pass.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use crate::settings::Settings;
 /// Arguments.
 #[derive(ClapArgs, Debug)]
 #[command(
-    after_help = "Exit codes: 0 nothing regressed; 1 a regression beyond the gate; 2 the two cannot be compared; 3 cells newly failed."
+    after_help = "Exit codes: 0 nothing regressed; 1 a regression beyond the gate; 2 the two \
+        cannot be compared; 3 cells newly failed."
 )]
 pub struct Args {
     /// Run folder, or baseline file, that is taken as right
@@ -36,7 +38,8 @@ pub struct Args {
 /// Compares, prints, and answers with the gate's exit code.
 ///
 /// # Errors
-/// None: what cannot be read or written is told here and answered with 2, since 3 means failed cells.
+/// None: what cannot be read or written is told here and answered with 2, since 3 means failed
+/// cells.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     Ok(compared(args, settings).unwrap_or_else(|error| {
         eprintln!("bench: {}", super::one_line(&error));

@@ -74,13 +74,17 @@ fn list(settings: &Settings) -> Result<ExitCode> {
         }
     }
     if !settings.json {
-        println!("\nTo fetch: {}", fetch::ITEMS.iter().map(|i| i.name).collect::<Vec<_>>().join(", "));
+        println!(
+            "\nTo fetch: {}",
+            fetch::ITEMS.iter().map(|i| i.name).collect::<Vec<_>>().join(", ")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn verify(name: &str, label: Option<&str>, settings: &Settings) -> Result<ExitCode> {
-    let request = Request { root: settings.data.as_deref(), size: None, label, limit: None, seed: 0 };
+    let request =
+        Request { root: settings.data.as_deref(), size: None, label, limit: None, seed: 0 };
     let report = datasets::verify(name, &request)?;
     if settings.json {
         let splits: Vec<_> = report
@@ -101,7 +105,11 @@ fn verify(name: &str, label: Option<&str>, settings: &Settings) -> Result<ExitCo
         report.problems.iter().for_each(|p| println!("problem: {p}"));
         println!(
             "{name}: {}",
-            if report.is_sound() { "sound".into() } else { format!("{} problems", report.problems.len()) }
+            if report.is_sound() {
+                "sound".into()
+            } else {
+                format!("{} problems", report.problems.len())
+            }
         );
     }
     Ok(ExitCode::from(if report.is_sound() { 0 } else { 2 }))
@@ -110,9 +118,12 @@ fn verify(name: &str, label: Option<&str>, settings: &Settings) -> Result<ExitCo
 fn fetch(name: &str, mirror: Option<String>, force: bool, settings: &Settings) -> Result<ExitCode> {
     let root: PathBuf = match &settings.data {
         Some(root) => root.clone(),
-        None => bail!("no data root to fetch into; create a folder and give it as --data DIR or BENCH_DATA"),
+        None => bail!(
+            "no data root to fetch into; create a folder and give it as --data DIR or BENCH_DATA"
+        ),
     };
-    let options = fetch::Options { mirror, force, progress: !settings.json, ..fetch::Options::default() };
+    let options =
+        fetch::Options { mirror, force, progress: !settings.json, ..fetch::Options::default() };
     let report = fetch::fetch(name, &root, &options).with_context(|| format!("fetching {name}"))?;
     for (path, outcome) in &report.files {
         match settings.json {

@@ -29,7 +29,8 @@ struct Finding {
 /// # Errors
 /// None of its own.
 pub fn run(_args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let mut findings = vec![libtorch(), finding("machine", "this machine", true, machine::describe())];
+    let mut findings =
+        vec![libtorch(), finding("machine", "this machine", true, machine::describe())];
     findings.extend(devices());
     findings.push(data_root(settings));
     findings.extend(data(settings));
@@ -45,7 +46,13 @@ pub fn run(_args: &Args, settings: &Settings) -> Result<ExitCode> {
     println!("bench {}", env!("CARGO_PKG_VERSION"));
     let width = findings.iter().map(|f| f.name.len()).max().unwrap_or(0);
     for f in findings {
-        println!("{} {:8} {:width$}  {}", if f.present { "ok " } else { " - " }, f.kind, f.name, f.detail);
+        println!(
+            "{} {:8} {:width$}  {}",
+            if f.present { "ok " } else { " - " },
+            f.kind,
+            f.name,
+            f.detail
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -55,7 +62,8 @@ fn finding(kind: &'static str, name: &str, present: bool, detail: String) -> Fin
 }
 
 fn libtorch() -> Finding {
-    let folder = device::libtorch_folder().map_or_else(String::new, |f| format!(" in {}", f.display()));
+    let folder =
+        device::libtorch_folder().map_or_else(String::new, |f| format!(" in {}", f.display()));
     finding("libtorch", "libtorch", true, format!("{}{folder}", machine::libtorch()))
 }
 
@@ -73,7 +81,9 @@ fn devices() -> Vec<Finding> {
     if count == 0 {
         let remedy = match machine::gpu(0) {
             Some(gpu) => {
-                format!("the driver shows {gpu}, but libtorch has no CUDA: run `ci/libtorch --cuda`")
+                format!(
+                    "the driver shows {gpu}, but libtorch has no CUDA: run `ci/libtorch --cuda`"
+                )
             }
             None => "no NVIDIA driver answers; on a GPU machine run `ci/libtorch --cuda`".into(),
         };
@@ -96,7 +106,8 @@ fn data_root(settings: &Settings) -> Finding {
             "data",
             "data root",
             false,
-            "set --data DIR, BENCH_DATA=DIR, or data = \"DIR\" in bench.toml (embedded sets need none)"
+            "set --data DIR, BENCH_DATA=DIR, or data = \"DIR\" in bench.toml (embedded sets need \
+             none)"
                 .into(),
         ),
     }
@@ -107,7 +118,9 @@ fn data(settings: &Settings) -> Vec<Finding> {
         .iter()
         .map(|entry| match (entry.present)(settings.data.as_deref()) {
             Presence::Embedded => finding("data", entry.name, true, "embedded".into()),
-            Presence::Present(path) => finding("data", entry.name, true, path.display().to_string()),
+            Presence::Present(path) => {
+                finding("data", entry.name, true, path.display().to_string())
+            }
             Presence::Absent(remedy) => finding("data", entry.name, false, remedy),
         })
         .collect()

@@ -91,7 +91,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         }
     };
     let rate = deployment.rate()?;
-    let answer = accountant::epsilon(sigma, rate, deployment.steps, deployment.delta).map_err(flagged)?;
+    let answer =
+        accountant::epsilon(sigma, rate, deployment.steps, deployment.delta).map_err(flagged)?;
     match settings.json {
         true => println!("{}", as_json(asked, sigma, rate, deployment, &answer)),
         false => print!("{}", as_text(asked, sigma, rate, deployment, &answer)),
@@ -141,7 +142,13 @@ fn number(value: f64) -> String {
     }
 }
 
-fn as_json(asked: Option<f64>, sigma: f64, rate: f64, d: &Deployment, answer: &Answer) -> serde_json::Value {
+fn as_json(
+    asked: Option<f64>,
+    sigma: f64,
+    rate: f64,
+    d: &Deployment,
+    answer: &Answer,
+) -> serde_json::Value {
     let mut value = json!({
         "epsilon": answer.best,
         "delta": d.delta,
@@ -173,14 +180,20 @@ fn as_text(asked: Option<f64>, sigma: f64, rate: f64, d: &Deployment, answer: &A
         None => format!("epsilon {epsilon} at delta {:e}\n", d.delta),
     };
     text += &by("rdp", Some(answer.rdp), &format!(" at order {}", answer.order));
-    text += &by("prv", answer.prv, if answer.prv.is_some() { "" } else { " (its grid does not cover this)" });
+    text += &by(
+        "prv",
+        answer.prv,
+        if answer.prv.is_some() { "" } else { " (its grid does not cover this)" },
+    );
     if answer.exact.is_some() {
         text += &by("analytic", answer.exact, "");
     }
     let plural = if d.steps == 1 { "release" } else { "releases" };
     text += &format!("  guarantee  ({epsilon}, {:e})-DP\n", d.delta);
     text += &format!("  unit       {unit}\n  neighbours {unit} added or removed\n");
-    text +=
-        &format!("  over       {} {plural} at sampling rate {rate:?}, noise multiplier {noise}\n", d.steps);
+    text += &format!(
+        "  over       {} {plural} at sampling rate {rate:?}, noise multiplier {noise}\n",
+        d.steps
+    );
     text + &format!("  sampling   {}\n", sampling(rate))
 }

@@ -105,8 +105,10 @@ fn as_csv(paths: &[PathBuf], values: &[f64], width: usize) -> Result<String> {
 /// NumPy's format, version 1.0: `f32 [N, E]`, rows in the order of the pictures.
 fn as_npy(values: &[f64], width: usize) -> Vec<u8> {
     let rows = values.len() / width;
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
-    // Magic, version and length take ten bytes; the whole is padded to a multiple of 64 and ends in a newline.
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    // Magic, version and length take ten bytes; the whole is padded to a multiple of 64 and ends in
+    // a newline.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
     header.extend(std::iter::repeat_n(' ', padded - header.len() - 1));
     header.push('\n');
@@ -130,7 +132,12 @@ impl<'a> Embedder<'a> {
     ///
     /// # Errors
     /// A model of tables, or a device that is not there.
-    pub(super) fn new(path: &Path, saved: &'a Saved, settings: &Settings, flip: bool) -> Result<Self> {
+    pub(super) fn new(
+        path: &Path,
+        saved: &'a Saved,
+        settings: &Settings,
+        flip: bool,
+    ) -> Result<Self> {
         if saved.card.kind != Sort::Image {
             images::check(path, saved)?;
         }
@@ -152,7 +159,8 @@ impl<'a> Embedder<'a> {
         })
     }
 
-    /// `[N, E]`, double precision on the CPU, of `count` pictures that `pixels` gives as `[B, C, H, W]` from one number up to another.
+    /// `[N, E]`, double precision on the CPU, of `count` pictures that `pixels` gives as `[B, C, H,
+    /// W]` from one number up to another.
     ///
     /// # Errors
     /// Those of `pixels`.
@@ -172,7 +180,9 @@ impl<'a> Embedder<'a> {
     /// `[B, E]` of pixels `[1, B, C, H, W]`.
     fn pass(&self, x: &Tensor) -> Tensor {
         let one = |x: &Tensor| {
-            tch::no_grad(|| self.saved.net.embed(&self.weights, x, Mode::Eval)).squeeze_dim(0).flatten(1, -1)
+            tch::no_grad(|| self.saved.net.embed(&self.weights, x, Mode::Eval))
+                .squeeze_dim(0)
+                .flatten(1, -1)
         };
         match self.flip {
             false => one(x),
@@ -189,7 +199,8 @@ pub(super) fn unit(rows: &Tensor, name: impl Fn(usize) -> String) -> Result<Tens
     let lengths = rows.norm_scalaropt_dim(2.0, [1i64].as_slice(), true);
     if let Some(at) = numbers(&lengths).iter().position(|n| !n.is_finite() || *n == 0.0) {
         bail!(
-            "{}: its embedding has no direction (all zeros, or not finite); give another picture, or a model whose training did not diverge",
+            "{}: its embedding has no direction (all zeros, or not finite); give another picture, \
+             or a model whose training did not diverge",
             name(at)
         );
     }

@@ -44,7 +44,8 @@ enum OnError {
 /// Extracts and says what came of it.
 ///
 /// # Errors
-/// Files that are absent or of another format, a folder that holds something else, a record that cannot be used (with `stop`).
+/// Files that are absent or of another format, a folder that holds something else, a record that
+/// cannot be used (with `stop`).
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let beside = Sources::beside(&args.rec);
     let sources = Sources { idx: args.idx.clone(), lst: args.lst.clone(), ..beside };
@@ -70,9 +71,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 
 fn bar(settings: &Settings) -> ProgressBar {
     let shown = std::io::stderr().is_terminal() && !settings.json;
-    let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+    let target =
+        if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
     let style = "images  {bar:24.cyan/blue} {pos}/{len}  {per_sec}, {eta} left";
-    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::with_draw_target(None, target).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
@@ -85,9 +88,11 @@ fn rate(report: &Report) -> f64 {
 
 fn as_text(out: &Path, report: &Report) -> String {
     let notes: String = report.notes.iter().map(|n| format!("note: {n}\n")).collect();
-    let kept = if report.kept > 0 { format!(", {} of them kept", report.kept) } else { String::new() };
+    let kept =
+        if report.kept > 0 { format!(", {} of them kept", report.kept) } else { String::new() };
     format!(
-        "{notes}{}: {} images of {} labels{kept}; {} records skipped; {:.1} MB written in {:.1} s ({:.0} records/s)\n",
+        "{notes}{}: {} images of {} labels{kept}; {} records skipped; {:.1} MB written in {:.1} s \
+         ({:.0} records/s)\n",
         out.display(),
         report.records,
         report.identities,
@@ -99,8 +104,11 @@ fn as_text(out: &Path, report: &Report) -> String {
 }
 
 fn as_json(out: &Path, report: &Report) -> serde_json::Value {
-    let skipped: Vec<_> =
-        report.skipped.iter().map(|f| json!({ "key": f.key, "offset": f.offset, "why": f.why })).collect();
+    let skipped: Vec<_> = report
+        .skipped
+        .iter()
+        .map(|f| json!({ "key": f.key, "offset": f.offset, "why": f.why }))
+        .collect();
     json!({
         "out": out, "records": report.records, "kept": report.kept, "labels": report.identities,
         "bytes": report.bytes, "skipped": skipped, "notes": report.notes, "seconds": report.seconds,

@@ -28,14 +28,18 @@ pub struct Args {
 /// A folder without runs, or one that cannot be written.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("history"));
-    let gate = args.gate.as_deref().map(|suite| suites::Suite::load(suite, None, &[])).transpose()?;
+    let gate =
+        args.gate.as_deref().map(|suite| suites::Suite::load(suite, None, &[])).transpose()?;
     let history = reports::write_history(&args.dir, &out, gate.as_ref().map(|s| &s.gate))?;
     for skipped in &history.skipped {
         eprintln!("bench: left out: {skipped}");
     }
     match settings.json {
         true => {
-            println!("{}", json!({ "history": out, "runs": history.runs, "regressed": history.regressed }))
+            println!(
+                "{}",
+                json!({ "history": out, "runs": history.runs, "regressed": history.regressed })
+            )
         }
         false => {
             println!("{} runs, {} regressed", history.runs, history.regressed);

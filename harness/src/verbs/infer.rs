@@ -1,4 +1,5 @@
-//! `bench infer`: scores under encryption, of a picture against a gallery or of a row of a table by a linear model.
+//! `bench infer`: scores under encryption, of a picture against a gallery or of a row of a table by
+//! a linear model.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,10 +46,13 @@ pub struct Args {
     /// Accept the best at or above this cosine
     #[arg(long, value_name = "COSINE", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// Without --threshold, for models trained for recognition: share of the gallery's pairs of different people that the threshold lets pass; of N pictures the best lets a stranger pass with about 1-(1-far)^N
+    /// Without --threshold, for models trained for recognition: share of the gallery's pairs of
+    /// different people that the threshold lets pass; of N pictures the best lets a stranger pass
+    /// with about 1-(1-far)^N
     #[arg(long, default_value_t = 0.001)]
     far: f64,
-    /// Folder of CKKS keys that `bench keys generate` made [default: fresh ones under 8192/60,60/40]
+    /// Folder of CKKS keys that `bench keys generate` made [default: fresh ones under
+    /// 8192/60,60/40]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
 }
@@ -79,7 +83,12 @@ fn check(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn picture(args: &Args, settings: &Settings, saved: &Saved, query: &std::path::Path) -> Result<String> {
+fn picture(
+    args: &Args,
+    settings: &Settings,
+    saved: &Saved,
+    query: &std::path::Path,
+) -> Result<String> {
     images::check(&args.model, saved)?;
     let Some(folder) = &args.gallery else { bail!("--query needs --gallery DIR") };
     let gallery = images::list(folder)?;
@@ -124,7 +133,8 @@ fn row(args: &Args, settings: &Settings, saved: &Saved, csv: &std::path::Path) -
 }
 
 fn as_json(saved: &Saved, found: &Recognised) -> Result<String, HarnessError> {
-    let mut value: Value = serde_json::to_value(found).map_err(|e| HarnessError::NotFinite(e.to_string()))?;
+    let mut value: Value =
+        serde_json::to_value(found).map_err(|e| HarnessError::NotFinite(e.to_string()))?;
     value["model"] = json!(describe(saved));
     Ok(value.to_string())
 }
@@ -139,7 +149,8 @@ fn report(saved: &Saved, query: &Picture, found: &Recognised) -> String {
         query.path.display()
     );
     let wide = found.top.iter().map(|p| p.name.chars().count()).max().unwrap_or(0).max(4);
-    out += &format!("{:>4}  {:wide$}  {:>12}  {:>12}  file\n", "rank", "name", "encrypted", "plain");
+    out +=
+        &format!("{:>4}  {:wide$}  {:>12}  {:>12}  file\n", "rank", "name", "encrypted", "plain");
     for (rank, place) in found.top.iter().enumerate() {
         let (name, file) = (&place.name, &place.file);
         out += &format!(
@@ -158,7 +169,8 @@ fn report(saved: &Saved, query: &Picture, found: &Recognised) -> String {
         same(found.same_ranking)
     );
     if found.swapped_within > 0.0 {
-        out += &format!(" (those that swapped are within {:.1e} of each other)", found.swapped_within);
+        out +=
+            &format!(" (those that swapped are within {:.1e} of each other)", found.swapped_within);
     }
     out.push('\n');
     if let Some(decision) = &found.decision {
@@ -174,8 +186,9 @@ fn report(saved: &Saved, query: &Picture, found: &Recognised) -> String {
         );
         if let Some(share) = decision.strangers {
             let (percent, gallery) = (100.0 * share, found.gallery);
-            out +=
-                &format!("         the best of {gallery} lets a stranger pass with about {percent:.2} %\n");
+            out += &format!(
+                "         the best of {gallery} lets a stranger pass with about {percent:.2} %\n"
+            );
         }
     }
     if let Some(why) = &found.undecided {
@@ -191,12 +204,15 @@ fn sentence(saved: &Saved, row: usize, truth: Option<String>, scored: &Scored) -
     let mut out = format!("model    {}\nrow      {row}{truth}\n\n", describe(saved));
     let wide = scored.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max(5);
     out += &format!("{:wide$}  {:>12}  {:>12}\n", "class", "encrypted", "plain");
-    for ((class, encrypted), plain) in scored.classes.iter().zip(&scored.encrypted).zip(&scored.plain) {
+    for ((class, encrypted), plain) in
+        scored.classes.iter().zip(&scored.encrypted).zip(&scored.plain)
+    {
         out += &format!("{class:wide$}  {encrypted:>12.9}  {plain:>12.9}\n");
     }
     let [encrypted, plain] = &scored.decisions;
     out += &format!(
-        "\ndecision {encrypted}; plain: {plain}\nprobabilities differ by at most {:.2e}; scores: {}",
+        "\ndecision {encrypted}; plain: {plain}\nprobabilities differ by at most {:.2e}; scores: \
+         {}",
         scored.probability_error, scored.exchange
     );
     out

@@ -1,4 +1,5 @@
-//! `bench invert`: pictures of a trained model's classes from its weights alone, and what they are worth.
+//! `bench invert`: pictures of a trained model's classes from its weights alone, and what they are
+//! worth.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +27,8 @@ pub struct Args {
     /// Set a parameter of the attack: --set restarts=8 (see docs/attacks.md)
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// A model of the same task trained apart (another seed, other data), which says what it sees in the pictures
+    /// A model of the same task trained apart (another seed, other data), which says what it sees
+    /// in the pictures
     #[arg(long, value_name = "CHECKPOINT")]
     evaluator: Option<PathBuf>,
     /// Seed of the attack's starting points and of the noise beside it
@@ -43,35 +45,43 @@ pub struct Args {
 /// Inverts, scores and writes.
 ///
 /// # Errors
-/// Files that are no models, an evaluator that is the attacked model or of its training, classes that do not exist, absent data.
+/// Files that are no models, an evaluator that is the attacked model or of its training, classes
+/// that do not exist, absent data.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     tch::set_num_threads(args.threads.into());
-    let attack = (suites::find("attack", attacks::ENTRIES, ATTACK)?.build)(&parameters(&args.set)?)?;
+    let attack =
+        (suites::find("attack", attacks::ENTRIES, ATTACK)?.build)(&parameters(&args.set)?)?;
     let model = saved::open(&args.checkpoint)?;
     let evaluator = match &args.evaluator {
         Some(path) => Some(another(path, &args.checkpoint)?),
         None => None,
     };
-    let question = Question::new(model, evaluator, args.classes.as_deref(), settings.data.as_deref())?;
+    let question =
+        Question::new(model, evaluator, args.classes.as_deref(), settings.data.as_deref())?;
     writable(&args.out)?;
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
     let cancel = AtomicBool::new(false);
-    let run = Run { seed: args.seed, key: "bench invert", device, cancel: &cancel, progress: &report };
+    let run =
+        Run { seed: args.seed, key: "bench invert", device, cancel: &cancel, progress: &report };
     let answer = question.answer(attack.as_ref(), &run)?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
     let files = invert::keep(&args.out, &question, &answer, attack.as_ref(), args.seed)?;
     let means = answer.table.means();
     if settings.json {
-        println!("{}", json!({ "files": files, "means": means, "flags": answer.found.flags.first() }));
+        println!(
+            "{}",
+            json!({ "files": files, "means": means, "flags": answer.found.flags.first() })
+        );
         return Ok(ExitCode::SUCCESS);
     }
     print!("{}", invert::means(&means));
     answer.found.flags.iter().flatten().for_each(|f| println!("doubt: {f}"));
     if question.evaluator.is_none() {
         println!(
-            "note: the model's own confidence proves little; --evaluator asks a model that was trained apart"
+            "note: the model's own confidence proves little; --evaluator asks a model that was \
+             trained apart"
         );
     }
     files.iter().for_each(|f| println!("wrote {}", f.display()));
@@ -83,7 +93,8 @@ fn another(path: &Path, attacked: &Path) -> Result<saved::Saved> {
     let place = |p: &Path| std::fs::canonicalize(p).unwrap_or_else(|_| p.into());
     if place(path) == place(attacked) {
         bail!(
-            "--evaluator {}: is the attacked model itself, which would only confirm itself; give one of the same task, trained with another seed or on other data",
+            "--evaluator {}: is the attacked model itself, which would only confirm itself; give \
+             one of the same task, trained with another seed or on other data",
             path.display()
         );
     }
@@ -93,9 +104,9 @@ fn another(path: &Path, attacked: &Path) -> Result<saved::Saved> {
 /// Finds out before the attack whether its result can be kept.
 fn writable(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    tempfile::tempfile_in(out)
-        .map(drop)
-        .with_context(|| format!("cannot write to {}; choose another folder with --out", out.display()))
+    tempfile::tempfile_in(out).map(drop).with_context(|| {
+        format!("cannot write to {}; choose another folder with --out", out.display())
+    })
 }
 
 fn bar(settings: &Settings) -> Option<ProgressBar> {

@@ -104,7 +104,8 @@ fn inspect(path: &Path) -> Result<Vec<Found>> {
     let unreadable = |source| KeyError::Io { what: "read", path: path.into(), source };
     let entries: std::io::Result<Vec<_>> =
         std::fs::read_dir(path).map_err(unreadable)?.map(|entry| entry.map(|e| e.path())).collect();
-    let mut files: Vec<PathBuf> = entries.map_err(unreadable)?.into_iter().filter(|p| p.is_file()).collect();
+    let mut files: Vec<PathBuf> =
+        entries.map_err(unreadable)?.into_iter().filter(|p| p.is_file()).collect();
     files.sort();
     let mut found = Vec::new();
     for file in files {
@@ -122,7 +123,8 @@ fn inspect(path: &Path) -> Result<Vec<Found>> {
 
 fn as_json((path, what): &Found) -> Value {
     let mut row = json!({ "path": path.display().to_string() });
-    if let (Some(row), Ok(Value::Object(what))) = (row.as_object_mut(), serde_json::to_value(what)) {
+    if let (Some(row), Ok(Value::Object(what))) = (row.as_object_mut(), serde_json::to_value(what))
+    {
         row.extend(what);
     }
     row
@@ -130,7 +132,8 @@ fn as_json((path, what): &Found) -> Value {
 
 fn print(path: &Path, what: &Inspection) {
     let words = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    let parameters = what.parameters.iter().map(|(name, value)| format!(", {name} {}", words(value)));
+    let parameters =
+        what.parameters.iter().map(|(name, value)| format!(", {name} {}", words(value)));
     let strength = match (what.kind.as_str(), what.security_bits) {
         (_, Some(bits)) => format!(", {bits}-bit security"),
         ("secret key" | "public key", None) => ", no security".into(),

@@ -100,12 +100,18 @@ fn rows(what: What) -> Vec<Row> {
         What::Attacks => entries(attacks::ENTRIES),
         What::Defenses => [entries(defenses::ENTRIES), entries(defenses::PROTOCOLS)].concat(),
         What::Tasks => {
-            let one = |(name, line): &(&str, String)| row(name, line, &format!("suites/tasks/{name}.toml"));
+            let one = |(name, line): &(&str, String)| {
+                row(name, line, &format!("suites/tasks/{name}.toml"))
+            };
             suites::train::describe().iter().map(one).collect()
         }
         What::Models => entries(learning::models::ENTRIES),
-        What::Datasets => datasets::ENTRIES.iter().map(|e| row(e.name, e.summary, e.reference)).collect(),
-        What::Metrics => metrics::ENTRIES.iter().map(|e| row(e.name, e.summary, "docs/metrics.md")).collect(),
+        What::Datasets => {
+            datasets::ENTRIES.iter().map(|e| row(e.name, e.summary, e.reference)).collect()
+        }
+        What::Metrics => {
+            metrics::ENTRIES.iter().map(|e| row(e.name, e.summary, "docs/metrics.md")).collect()
+        }
         What::Suites => suites_rows(),
     }
 }
@@ -124,7 +130,8 @@ fn suites_rows() -> Vec<Row> {
         .iter()
         .map(|(name, _)| match load(name) {
             Some(suite) => {
-                let profiles: Vec<&str> = suite.profiles().iter().map(|(n, _)| n.as_str()).collect();
+                let profiles: Vec<&str> =
+                    suite.profiles().iter().map(|(n, _)| n.as_str()).collect();
                 row(
                     name,
                     &format!("{} ({} cells)", suite.description, suite.cells.len()),

@@ -81,12 +81,13 @@ pub fn one_line(error: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
-/// 3 where files or the machine refused, 2 for everything the user can mend on the command line or in a suite, such as
-/// the name of a file that is not there, or of one that is something else.
+/// 3 where files or the machine refused, 2 for everything the user can mend on the command line or
+/// in a suite, such as the name of a file that is not there, or of one that is something else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     use std::io::ErrorKind::{InvalidData, NotFound};
     let system = error.chain().any(|c| {
-        c.downcast_ref::<std::io::Error>().is_some_and(|e| !matches!(e.kind(), NotFound | InvalidData))
+        c.downcast_ref::<std::io::Error>()
+            .is_some_and(|e| !matches!(e.kind(), NotFound | InvalidData))
             || matches!(c.downcast_ref(), Some(reports::ReportError::Io { .. }))
     });
     if system { 3 } else { 2 }

@@ -29,8 +29,8 @@ pub struct Args {
 /// Writes figures, tables, their data, the manifest, the reproducibility paragraph and the poster.
 ///
 /// # Errors
-/// A folder that holds no run, or one that cannot be written. What is wrong with a single figure is told, the others are written, and
-/// the exit code is 2.
+/// A folder that holds no run, or one that cannot be written. What is wrong with a single figure is
+/// told, the others are written, and the exit code is 2.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("paper-{}", args.style)));
     let paper = reports::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;

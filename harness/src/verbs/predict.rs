@@ -1,4 +1,5 @@
-//! `bench predict`: a trained model on rows of a table or on pictures: predictions with probabilities, and where labels are known, how good.
+//! `bench predict`: a trained model on rows of a table or on pictures: predictions with
+//! probabilities, and where labels are known, how good.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ pub struct Args {
     /// Checkpoint that `bench train` wrote
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Table: `wdbc.data` as it is, or with a header, the columns in any order, with or without a label
+    /// Table: `wdbc.data` as it is, or with a header, the columns in any order, with or without a
+    /// label
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Folder of pictures, flat or a folder a class
@@ -108,7 +110,8 @@ fn rows(args: &Args, settings: &Settings, saved: &Saved, csv: &Path) -> Result<E
     let device = device::resolve(&settings.device)?;
     let weights = saved.params.to(device, Kind::Float);
     let x = table.batch().to_device(device);
-    let logits = tch::no_grad(|| saved.net.logits(&weights, &x, learning::Mode::Eval)).squeeze_dim(0);
+    let logits =
+        tch::no_grad(|| saved.net.logits(&weights, &x, learning::Mode::Eval)).squeeze_dim(0);
     let names = table.lines.iter().map(|line| format!("line {line}")).collect();
     Ok(Examples { names, logits, labels: table.labels })
 }
@@ -132,11 +135,13 @@ fn pictures(args: &Args, settings: &Settings, saved: &Saved, folder: &Path) -> R
     let flat: Vec<&images::Picture> = found.iter().filter(|p| p.class.is_none()).collect();
     if several && flat.len() < found.len() {
         eprintln!(
-            "note: the model gives several labels to a picture, so folders are not taken for labels and nothing is judged"
+            "note: the model gives several labels to a picture, so folders are not taken for \
+             labels and nothing is judged"
         );
     } else if !flat.is_empty() && flat.len() < found.len() {
         eprintln!(
-            "note: {} of {} pictures lie in no class's folder (the first: {}), so nothing is judged",
+            "note: {} of {} pictures lie in no class's folder (the first: {}), so nothing is \
+             judged",
             flat.len(),
             found.len(),
             flat[0].path.display()
@@ -147,7 +152,8 @@ fn pictures(args: &Args, settings: &Settings, saved: &Saved, folder: &Path) -> R
         None => None,
     };
     let logits = images::logits(saved, &found, device::resolve(&settings.device)?)?;
-    let below = |p: &images::Picture| p.path.strip_prefix(folder).unwrap_or(&p.path).display().to_string();
+    let below =
+        |p: &images::Picture| p.path.strip_prefix(folder).unwrap_or(&p.path).display().to_string();
     Ok(Examples { names: found.iter().map(below).collect(), logits, labels })
 }
 
@@ -178,21 +184,30 @@ fn report(saved: &Saved, examples: Examples) -> Report {
         prediction: said(p),
         probabilities: p.clone(),
     });
-    Report { model: describe(saved), predictions: predictions.collect(), scores, confusion, classes }
+    Report {
+        model: describe(saved),
+        predictions: predictions.collect(),
+        scores,
+        confusion,
+        classes,
+    }
 }
 
 /// Writes `example, truth, prediction, p(class) ...`; the file has its name only once it is whole.
 fn write(path: &Path, report: &Report) -> Result<(), HarnessError> {
-    let refused = |source| HarnessError::Io { what: "write", path: path.display().to_string(), source };
+    let refused =
+        |source| HarnessError::Io { what: "write", path: path.display().to_string(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(refused)?;
     let mut csv = csv::Writer::from_writer(&mut file);
     let probabilities = report.classes.iter().map(|class| format!("p({class})"));
-    let head = ["example", "truth", "prediction"].map(String::from).into_iter().chain(probabilities);
+    let head =
+        ["example", "truth", "prediction"].map(String::from).into_iter().chain(probabilities);
     let broken = |e: csv::Error| refused(std::io::Error::other(e.to_string()));
     csv.write_record(head).map_err(broken)?;
     for row in &report.predictions {
-        let front = [row.example.clone(), row.truth.clone().unwrap_or_default(), row.prediction.clone()];
+        let front =
+            [row.example.clone(), row.truth.clone().unwrap_or_default(), row.prediction.clone()];
         csv.write_record(front.into_iter().chain(row.probabilities.iter().map(f64::to_string)))
             .map_err(broken)?;
     }
@@ -235,7 +250,8 @@ fn text(report: &Report, out: Option<&Path>) -> String {
     text
 }
 
-/// Truths down, predictions across; of many classes only those that were mistaken for each other most often.
+/// Truths down, predictions across; of many classes only those that were mistaken for each other
+/// most often.
 fn matrix(classes: &[String], confusion: &[Vec<usize>]) -> String {
     const WIDE: usize = 20;
     if classes.len() > WIDE {

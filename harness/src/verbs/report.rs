@@ -1,4 +1,5 @@
-//! `bench report`: writes the report of a finished or unfinished run or training, or compares trainings.
+//! `bench report`: writes the report of a finished or unfinished run or training, or compares
+//! trainings.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn compared(trainings: &[PathBuf], out: &Path) -> Result<PathBuf> {
     let label = |dir: &PathBuf| {
         dir.file_name().map_or_else(|| dir.display().to_string(), |n| n.to_string_lossy().into())
     };
-    let named: Vec<(String, PathBuf)> = trainings.iter().map(|dir| (label(dir), dir.clone())).collect();
+    let named: Vec<(String, PathBuf)> =
+        trainings.iter().map(|dir| (label(dir), dir.clone())).collect();
     Ok(reports::training::compare_trainings(&named, out)?)
 }

@@ -1,4 +1,5 @@
-//! `bench run`: one cell from flags. `docs/from-fl-attack.md` lists which flag of the fl-attack sandbox each stands for.
+//! `bench run`: one cell from flags. `docs/from-fl-attack.md` lists which flag of the fl-attack
+//! sandbox each stands for.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,7 +47,11 @@ pub struct Args {
     #[arg(long, default_value = "server")]
     vantage: String,
     /// Facts granted to the adversary
-    #[arg(long, value_delimiter = ',', default_value = "batch-size,local-steps,learning-rate,normalisation")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "batch-size,local-steps,learning-rate,normalisation"
+    )]
     facts: Vec<String>,
     /// Clients
     #[arg(long, default_value_t = 1)]
@@ -136,7 +141,8 @@ fn spec(args: &Args) -> Result<CellSpec> {
     let t = &mut spec.training;
     (t.clients, t.batch_size, t.local_epochs) = (args.clients, args.batch_size, args.local_epochs);
     (t.local_examples, t.rounds_before) = (args.local_examples, args.capture_round);
-    (t.lr, t.momentum, t.weight_decay) = (args.client_lr, args.client_momentum, args.client_weight_decay);
+    (t.lr, t.momentum, t.weight_decay) =
+        (args.client_lr, args.client_momentum, args.client_weight_decay);
     t.partition = word("--partition", &args.partition)?;
     spec.attack.params = super::attack::parameters(&args.set)?;
     spec.defenses = args.defense.iter().map(|d| defense(d)).collect::<Result<_>>()?;

@@ -87,10 +87,18 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if let Some(shard) = &args.shard {
         suite.cells = shard_of(shard, &suite)?;
     }
-    execute(&suite, overrides, &args.execution, settings, &command(args, settings), args.shard.clone())
+    execute(
+        &suite,
+        overrides,
+        &args.execution,
+        settings,
+        &command(args, settings),
+        args.shard.clone(),
+    )
 }
 
-/// Runs the cells of a suite in a run folder, which `command` would make again, and writes the report.
+/// Runs the cells of a suite in a run folder, which `command` would make again, and writes the
+/// report.
 ///
 /// # Errors
 /// A device that is not there, or a run folder that cannot be used.
@@ -110,7 +118,8 @@ pub fn execute(
     } else {
         format!(" --out {}", quote(&dir.display().to_string()))
     };
-    (info.command, info.resume, info.shard) = (command.to_string(), format!("{command}{out}"), shard);
+    (info.command, info.resume, info.shard) =
+        (command.to_string(), format!("{command}{out}"), shard);
     any_cell_builds(suite, settings)?;
     let mut store = RunStore::resume(&dir, info)?;
     let schedule = schedule(execution, settings, device);
@@ -132,7 +141,8 @@ pub fn execute(
     Ok(ExitCode::from(u8::from(tally.failed > 0)))
 }
 
-/// Refuses a suite of which nothing could run, such as for want of data, before a folder is made for it.
+/// Refuses a suite of which nothing could run, such as for want of data, before a folder is made
+/// for it.
 fn any_cell_builds(suite: &Suite, settings: &Settings) -> Result<()> {
     let mut first = None;
     for spec in &suite.cells {
@@ -152,7 +162,8 @@ fn conclude(settings: &Settings, tally: &Tally, report: &std::path::Path) {
         );
         return;
     }
-    let failed = if tally.failed > 0 { format!(", {} failed", tally.failed) } else { String::new() };
+    let failed =
+        if tally.failed > 0 { format!(", {} failed", tally.failed) } else { String::new() };
     println!("{} cells done{failed}, {} done before", tally.done, tally.skipped);
     println!("report: {}", report.display());
 }
@@ -166,10 +177,13 @@ fn schedule<'a>(args: &Execution, settings: &'a Settings, device: Device) -> Sch
 
 /// The cells of part `i/n`, dealt out in turn so that parts cost about the same.
 fn shard_of(shard: &str, suite: &Suite) -> Result<Vec<suites::CellSpec>> {
-    let parsed =
-        shard.split_once('/').and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    let parsed = shard
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
     match parsed {
-        Some((i, n)) if i >= 1 && i <= n => Ok(suite.cells.iter().skip(i - 1).step_by(n).cloned().collect()),
+        Some((i, n)) if i >= 1 && i <= n => {
+            Ok(suite.cells.iter().skip(i - 1).step_by(n).cloned().collect())
+        }
         _ => bail!("--shard {shard}: write i/n with 1 <= i <= n, such as 2/8"),
     }
 }
@@ -183,7 +197,12 @@ fn default_dir(suite: &Suite) -> PathBuf {
     places.map(|n| PathBuf::from("runs").join(n)).find(|p| !p.exists()).unwrap_or_default()
 }
 
-fn info(suite: &Suite, mut overrides: Vec<(String, Value)>, device: Device, threads: u16) -> RunInfo {
+fn info(
+    suite: &Suite,
+    mut overrides: Vec<(String, Value)>,
+    device: Device,
+    threads: u16,
+) -> RunInfo {
     // Threads change rounding, so a folder begun with another number is another run.
     overrides.push(("threads".into(), json!(threads)));
     RunInfo {
@@ -222,7 +241,11 @@ fn command(args: &Args, settings: &Settings) -> String {
 /// A word as a shell takes it.
 pub fn quote(word: &str) -> String {
     let plain = word.chars().all(|c| c.is_alphanumeric() || "-_./=,:+@%".contains(c));
-    if plain && !word.is_empty() { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if plain && !word.is_empty() {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// The first Ctrl-C asks for a clean stop, the second ends at once.

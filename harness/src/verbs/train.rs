@@ -30,7 +30,8 @@ pub struct Args {
     /// Rounds [default: the task's own]
     #[arg(long)]
     rounds: Option<usize>,
-    /// A defence or protocol instead of the task's own, repeatable, in order: NAME or NAME:key=value; `none` for none
+    /// A defence or protocol instead of the task's own, repeatable, in order: NAME or
+    /// NAME:key=value; `none` for none
     #[arg(long, value_name = "DEFENCE")]
     defense: Vec<String>,
     /// Set any value of the task: --set clients.total=20 --set local.lr=0.1
@@ -61,7 +62,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let spec = train::load(&args.task, args.profile.as_deref(), &overrides(args)?)?;
     let device = device::resolve(&settings.device)?;
     if let Some(round) = args.keep.iter().find(|r| **r > spec.rounds) {
-        anyhow::bail!("--keep {round}: the training has {} rounds; name rounds from 0 to that", spec.rounds);
+        anyhow::bail!(
+            "--keep {round}: the training has {} rounds; name rounds from 0 to that",
+            spec.rounds
+        );
     }
     let federation = training::prepare(&spec, settings.data.as_deref())?;
     let dir = args.out.clone().unwrap_or_else(|| default_dir(&spec.name));
@@ -81,7 +85,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     federation.notes.iter().for_each(|note| eprintln!("{note}"));
     let display = Display::new(settings.json, federation.spec.rounds);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let default = if device == tch::Device::Cpu { (cores / usize::from(args.threads)).max(1) } else { 1 };
+    let default =
+        if device == tch::Device::Cpu { (cores / usize::from(args.threads)).max(1) } else { 1 };
     tch::set_num_threads(args.threads.into());
     let execution = Execution {
         device,
@@ -173,7 +178,8 @@ impl Display {
         match (&self.bar, self.json) {
             (_, true) => println!(
                 "{}",
-                serde_json::to_string(&json!({ "event": "round", "record": record })).unwrap_or_default()
+                serde_json::to_string(&json!({ "event": "round", "record": record }))
+                    .unwrap_or_default()
             ),
             (Some(bar), _) => {
                 bar.set_position(record.round as u64);

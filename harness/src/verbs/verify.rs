@@ -1,4 +1,5 @@
-//! `bench verify`: whether two pictures show the same person, and how well a model tells by the protocols of face verification.
+//! `bench verify`: whether two pictures show the same person, and how well a model tells by the
+//! protocols of face verification.
 
 mod judged;
 mod sources;
@@ -43,7 +44,8 @@ pub struct Args {
     /// Pairs to draw, half of the same person
     #[arg(long, value_name = "N", default_value_t = 6000, value_parser = clap::value_parser!(u32).range(4..))]
     pairs_count: u32,
-    /// Folds of the pairs [default: those a list states, else 10, or fewer where a short list makes no more]
+    /// Folds of the pairs [default: those a list states, else 10, or fewer where a short list makes
+    /// no more]
     #[arg(long, value_name = "N", conflicts_with = "images", value_parser = clap::value_parser!(u32).range(2..))]
     folds: Option<u32>,
     /// Seed of the pairs that are drawn
@@ -60,14 +62,17 @@ pub struct Args {
 /// Compares two pictures, or judges the model on many pairs.
 ///
 /// # Errors
-/// Files that are absent or no pictures, lists of another form, data without enough persons, a model of tables.
+/// Files that are absent or no pictures, lists of another form, data without enough persons, a
+/// model of tables.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if args.threshold.is_some_and(|t| !(-1.0..=1.0).contains(&t)) {
         bail!("--threshold: a cosine is in [-1, 1]; write for instance 0.4");
     }
     // A list's faults show before the model is read.
     let listed = match (&args.pairs, &args.folder) {
-        (Some(list), Some(folder)) => Some(sources::listed(list, folder, args.folds.map(|n| n as usize))?),
+        (Some(list), Some(folder)) => {
+            Some(sources::listed(list, folder, args.folds.map(|n| n as usize))?)
+        }
         _ => None,
     };
     let saved = saved::open(&args.model)?;
@@ -78,24 +83,39 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let work = match (listed, &args.dataset) {
         (Some(files), _) => files.embedded(&embedder)?,
         (None, Some(name)) => sources::drawn(name, args, settings, &saved, &embedder)?,
-        (None, None) => bail!("nothing to compare; give two pictures, --pairs and --images, or --dataset"),
+        (None, None) => {
+            bail!("nothing to compare; give two pictures, --pairs and --images, or --dataset")
+        }
     };
     judge(args, settings, &saved, work)
 }
 
-fn two(args: &Args, settings: &Settings, embedder: &Embedder, a: &Path, b: &Path) -> Result<ExitCode> {
+fn two(
+    args: &Args,
+    settings: &Settings,
+    embedder: &Embedder,
+    a: &Path,
+    b: &Path,
+) -> Result<ExitCode> {
     let paths = [a.to_path_buf(), b.to_path_buf()];
     let rows = unit(&embedder.files(&paths)?, |at| paths[at].display().to_string())?;
     let cosine = cosines(&rows, &[0], &[1])[0];
     let same = args.threshold.map(|t| cosine >= t);
     match (settings.json, args.threshold, same) {
         (true, threshold, same) => {
-            println!("{}", json!({ "a": a, "b": b, "cosine": cosine, "threshold": threshold, "same": same }))
+            println!(
+                "{}",
+                json!({ "a": a, "b": b, "cosine": cosine, "threshold": threshold, "same": same })
+            )
         }
-        (false, Some(t), Some(true)) => println!("cosine {cosine}: the same person (threshold {t})"),
+        (false, Some(t), Some(true)) => {
+            println!("cosine {cosine}: the same person (threshold {t})")
+        }
         (false, Some(t), _) => println!("cosine {cosine}: different persons (threshold {t})"),
         (false, None, _) => {
-            println!("cosine {cosine:.4}; to decide give --threshold (--dataset or --pairs finds one)")
+            println!(
+                "cosine {cosine:.4}; to decide give --threshold (--dataset or --pairs finds one)"
+            )
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -108,7 +128,9 @@ fn cosines(rows: &Tensor, a: &[i64], b: &[i64]) -> Vec<f64> {
 }
 
 fn judge(args: &Args, settings: &Settings, saved: &Saved, work: Work) -> Result<ExitCode> {
-    let ids = |of: fn(&(usize, usize)) -> usize| work.pairs.iter().map(|p| of(p) as i64).collect::<Vec<_>>();
+    let ids = |of: fn(&(usize, usize)) -> usize| {
+        work.pairs.iter().map(|p| of(p) as i64).collect::<Vec<_>>()
+    };
     let scores = cosines(&work.rows, &ids(|p| p.0), &ids(|p| p.1));
     let judged = Judged::of(&scores, &work.same, &work.fold)?;
     let model = infer::describe(saved);

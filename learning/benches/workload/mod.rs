@@ -42,12 +42,21 @@ impl Work {
         let size: Vec<i64> = [trials, 1].into_iter().chain(net.input()).collect();
         let truth = noise::normal(&mut rng, &[&[1, 1], &size[2..]].concat());
         let label = Tensor::from_slice(&[1i64]).unsqueeze(0);
-        let grads =
-            gradients(&net, &params, &truth, Mode::Eval, Form::Dense, false, |z| cross_entropy(z, &label));
+        let grads = gradients(&net, &params, &truth, Mode::Eval, Form::Dense, false, |z| {
+            cross_entropy(z, &label)
+        });
         let target: Vec<Tensor> = grads.layers.iter().map(|g| g.to_dense().detach()).collect();
         let norms = target.iter().map(|t| t.square().sum(Kind::Double).double_value(&[])).collect();
         let images = noise::normal(&mut rng, &size);
-        Some(Work { net, params, target, norms, labels: label.expand([trials, 1], true), cosine, images })
+        Some(Work {
+            net,
+            params,
+            target,
+            norms,
+            labels: label.expand([trials, 1], true),
+            cosine,
+            images,
+        })
     }
 
     /// The gradient of the objective with respect to the images.
@@ -56,7 +65,8 @@ impl Work {
         let grads = gradients(&self.net, &self.params, &x, Mode::Eval, Form::Auto, true, |z| {
             cross_entropy(z, &self.labels)
         });
-        let mut value = if self.cosine { self.cosine(&grads.layers) } else { self.l2(&grads.layers) };
+        let mut value =
+            if self.cosine { self.cosine(&grads.layers) } else { self.l2(&grads.layers) };
         if prior {
             value += total_variation(&x) * 0.1;
         }
@@ -88,7 +98,11 @@ fn total_variation(x: &Tensor) -> Tensor {
     let size = x.size();
     let step = |dim: i64| {
         let n = size[dim as usize] - 1;
-        (x.narrow(dim, 1, n) - x.narrow(dim, 0, n)).abs().mean_dim(&[1i64, 2, 3, 4][..], false, None)
+        (x.narrow(dim, 1, n) - x.narrow(dim, 0, n)).abs().mean_dim(
+            &[1i64, 2, 3, 4][..],
+            false,
+            None,
+        )
     };
     step(3) + step(4)
 }

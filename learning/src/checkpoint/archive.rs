@@ -1,4 +1,5 @@
-//! The zip container of `torch.save`: `<name>/data.pkl` and one uncompressed entry `<name>/data/<key>` a storage.
+//! The zip container of `torch.save`: `<name>/data.pkl` and one uncompressed entry
+//! `<name>/data/<key>` a storage.
 
 use super::pickle::Machine;
 use super::storage::{Source, build, byte_len};
@@ -18,11 +19,14 @@ struct Entries<'b> {
 
 /// Reads the state dict of a zip file.
 pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
-    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| Problem::malformed(0, e.to_string()))?;
+    let zip =
+        ZipArchive::new(Cursor::new(bytes)).map_err(|e| Problem::malformed(0, e.to_string()))?;
     let root = zip
         .file_names()
         .find_map(|name| name.strip_suffix("/data.pkl").filter(|r| !r.contains('/')))
-        .ok_or_else(|| Problem::Unknown("a zip archive without data.pkl, so not one of torch.save".into()))?
+        .ok_or_else(|| {
+            Problem::Unknown("a zip archive without data.pkl, so not one of torch.save".into())
+        })?
         .to_string();
     let mut entries = Entries { zip, root, budget: bytes.len() as u64 };
     entries.check_byte_order()?;
@@ -39,7 +43,9 @@ impl Entries<'_> {
         if self.zip.index_for_name(&name).is_none() || self.entry("byteorder")? == b"little" {
             return Ok(());
         }
-        Err(Problem::Refused("written on a big-endian machine; save it again on a little-endian one".into()))
+        Err(Problem::Refused(
+            "written on a big-endian machine; save it again on a little-endian one".into(),
+        ))
     }
 
     fn entry(&mut self, name: &str) -> Result<Vec<u8>, Problem> {
@@ -51,8 +57,10 @@ impl Entries<'_> {
                 "entry `{name}` is compressed, which torch.save never does"
             )));
         }
-        self.budget =
-            self.budget.checked_sub(entry.size()).ok_or_else(|| damaged("longer than the file".into()))?;
+        self.budget = self
+            .budget
+            .checked_sub(entry.size())
+            .ok_or_else(|| damaged("longer than the file".into()))?;
         let (size, at) = (entry.size(), entry.data_start());
         let mut out = Vec::with_capacity(size as usize);
         entry

@@ -93,7 +93,8 @@ fn declared_sizes_are_not_believed() {
     let program = [&b"\x80\x02}U\x01w"[..], huge, b"s"].concat();
     let error = from_bytes(&legacy_around(&program), Path::new("huge.pt")).unwrap_err();
     assert!(matches!(error, CheckpointError::Malformed { .. }), "{error}");
-    let header = br#"{"w":{"dtype":"F32","shape":[1125899906842624],"data_offsets":[0,4503599627370496]}}"#;
+    let header =
+        br#"{"w":{"dtype":"F32","shape":[1125899906842624],"data_offsets":[0,4503599627370496]}}"#;
     let file = [&(header.len() as u64).to_le_bytes()[..], header, b"1234"].concat();
     assert!(from_bytes(&file, Path::new("huge.safetensors")).is_err());
 }
@@ -106,6 +107,7 @@ fn deep_nesting_and_self_reference_end() {
     let cycle = b"\x80\x02}q\x00U\x0astate_dicth\x00s";
     assert!(from_bytes(&legacy_around(cycle), Path::new("cycle.pt")).is_err());
     let endless = [&b"\x80\x02"[..], &vec![b'N'; 5_000_000]].concat();
-    let message = from_bytes(&legacy_around(&endless), Path::new("long.pt")).unwrap_err().to_string();
+    let message =
+        from_bytes(&legacy_around(&endless), Path::new("long.pt")).unwrap_err().to_string();
     assert!(message.contains("values"), "{message}");
 }

@@ -1,5 +1,5 @@
-//! The container of `torch.save` before 1.6: five pickles in a row (magic number, version, machine, the object,
-//! the storages' keys), then each storage as a 64-bit element count and its raw values.
+//! The container of `torch.save` before 1.6: five pickles in a row (magic number, version, machine,
+//! the object, the storages' keys), then each storage as a 64-bit element count and its raw values.
 
 use super::pickle::Machine;
 use super::storage::{Source, build, byte_len};
@@ -34,7 +34,9 @@ fn preamble(bytes: &[u8]) -> Result<usize, Problem> {
     let (magic, at) = machine.run()?;
     if magic != Value::Long(&MAGIC) {
         return Err(Problem::Unknown(
-            "a pickle, but not one of torch.save; save it with torch.save(model.state_dict(), path)".into(),
+            "a pickle, but not one of torch.save; save it with torch.save(model.state_dict(), \
+             path)"
+                .into(),
         ));
     }
     let (version, at) = Machine::new(bytes, at).run()?;
@@ -48,7 +50,9 @@ fn preamble(bytes: &[u8]) -> Result<usize, Problem> {
     let little = (Value::Text("little_endian"), Value::Bool(true));
     match machine.get(facts) {
         Some(Object::Dict(pairs)) if pairs.contains(&little) => Ok(at),
-        _ => Err(Problem::Refused("not written on a little-endian machine; save it again on one".into())),
+        _ => Err(Problem::Refused(
+            "not written on a little-endian machine; save it again on one".into(),
+        )),
     }
 }
 
@@ -79,9 +83,9 @@ fn blocks<'a>(
             ));
         }
         let end = byte_len(storage).and_then(|n| n.checked_add(body));
-        let block = end
-            .and_then(|end| bytes.get(body..end))
-            .ok_or_else(|| Problem::malformed(at, format!("the file ends inside storage {}", storage.key)))?;
+        let block = end.and_then(|end| bytes.get(body..end)).ok_or_else(|| {
+            Problem::malformed(at, format!("the file ends inside storage {}", storage.key))
+        })?;
         at = body + block.len();
         found.insert(storage.key, block);
     }
@@ -90,9 +94,8 @@ fn blocks<'a>(
 
 impl<'a> Source<'a> for Blocks<'a> {
     fn bytes(&mut self, storage: &StorageRef<'a>) -> Result<Cow<'a, [u8]>, Problem> {
-        self.0
-            .get(storage.key)
-            .map(|block| Cow::Borrowed(*block))
-            .ok_or_else(|| Problem::malformed(0, format!("storage {} is not in the file", storage.key)))
+        self.0.get(storage.key).map(|block| Cow::Borrowed(*block)).ok_or_else(|| {
+            Problem::malformed(0, format!("storage {} is not in the file", storage.key))
+        })
     }
 }

@@ -8,10 +8,11 @@
 //! | zip | `torch.save` since PyTorch 1.6 |
 //! | legacy pickle | `torch.save` before 1.6, or with `_use_new_zipfile_serialization=False` |
 //!
-//! A pickle is a program. The interpreter here knows only what a state dict consists of (plain values,
-//! `OrderedDict`, tensors, parameters and their storages) and refuses everything else by its name, so that no
-//! file can run code. Sizes that a file declares are checked against the bytes that are there before anything
-//! is allocated: memory stays within a small multiple of the file's size, whatever the bytes say.
+//! A pickle is a program. The interpreter here knows only what a state dict consists of (plain
+//! values, `OrderedDict`, tensors, parameters and their storages) and refuses everything else by
+//! its name, so that no file can run code. Sizes that a file declares are checked against the bytes
+//! that are there before anything is allocated: memory stays within a small multiple of the file's
+//! size, whatever the bytes say.
 
 mod archive;
 mod legacy;
@@ -93,14 +94,16 @@ impl Problem {
     }
 }
 
-/// Reads every tensor of a checkpoint, in the order of the file, on the CPU and in the stored precision
-/// (float, double, half, bfloat16, long, int or bool).
+/// Reads every tensor of a checkpoint, in the order of the file, on the CPU and in the stored
+/// precision (float, double, half, bfloat16, long, int or bool).
 ///
-/// A state dict nested under the key `state_dict`, `model` or `model_state_dict` is found. Plain values beside the
-/// tensors (an epoch, a name) are passed over. Tensors that shared a storage when saved share it again.
+/// A state dict nested under the key `state_dict`, `model` or `model_state_dict` is found. Plain
+/// values beside the tensors (an epoch, a name) are passed over. Tensors that shared a storage when
+/// saved share it again.
 ///
 /// # Errors
-/// [`CheckpointError`] where the file cannot be read, is damaged, or holds what a state dict does not need.
+/// [`CheckpointError`] where the file cannot be read, is damaged, or holds what a state dict does
+/// not need.
 pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>, CheckpointError> {
     load_where(path, |_| true)
 }
@@ -113,8 +116,8 @@ pub fn load_where(
     path: &Path,
     keep: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
+    let bytes = std::fs::read(path)
+        .map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
     parse(&bytes, &keep).map_err(|problem| problem.locate(path))
 }
 
@@ -129,7 +132,8 @@ pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Vec<(String, Tensor)>, 
 type Keep<'k> = &'k dyn Fn(&str) -> bool;
 
 fn parse(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
-    // safetensors first: it begins with a length, whose bytes may look like the beginning of anything.
+    // safetensors first: it begins with a length, whose bytes may look like the beginning of
+    // anything.
     if safe::looks_whole(bytes) {
         safe::read(bytes, keep)
     } else if bytes.starts_with(b"PK\x03\x04") {

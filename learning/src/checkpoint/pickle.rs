@@ -1,7 +1,7 @@
 //! A pickle interpreter that can build state dicts and nothing else.
 //!
-//! The opcodes are those of protocols 2 to 5 as `pickle` and `torch.save` emit them for plain containers
-//! (Python's `pickletools` documents each). Anything that would import or call outside
+//! The opcodes are those of protocols 2 to 5 as `pickle` and `torch.save` emit them for plain
+//! containers (Python's `pickletools` documents each). Anything that would import or call outside
 //! [`Callable`](super::value::Callable) is refused.
 
 use super::Problem;
@@ -50,7 +50,8 @@ impl<'a> Machine<'a> {
             }
             if !(self.scalar(opcode)? || self.container(opcode)? || self.machinery(opcode)?) {
                 return Err(Problem::Refused(format!(
-                    "pickle opcode 0x{opcode:02x} at byte {}, which a state dict of pickle protocol 2 to 5 does not use",
+                    "pickle opcode 0x{opcode:02x} at byte {}, which a state dict of pickle \
+                     protocol 2 to 5 does not use",
                     self.at - 1
                 )));
             }
@@ -166,14 +167,16 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    /// BUILD sets attributes. Of a state dict these are `_metadata` (version numbers), of an old parameter its
-    /// flags: neither holds weights.
+    /// BUILD sets attributes. Of a state dict these are `_metadata` (version numbers), of an old
+    /// parameter its flags: neither holds weights.
     fn build(&mut self) -> Step {
         self.pop()?;
         let target = self.pop()?;
         match self.get(target) {
             Some(Object::Dict(_) | Object::Tensor(_)) => self.push(target),
-            _ => Err(Problem::Refused("attributes set on something other than a dict or a tensor".into())),
+            _ => Err(Problem::Refused(
+                "attributes set on something other than a dict or a tensor".into(),
+            )),
         }
     }
 
@@ -181,7 +184,8 @@ impl<'a> Machine<'a> {
         let found = Callable::find(module, name).ok_or_else(|| {
             let (module, name) = (printable(module), printable(name));
             Problem::Refused(format!(
-                "it refers to `{module}.{name}`, which a state dict of float, double, half, bfloat16, long, int or bool tensors \
+                "it refers to `{module}.{name}`, which a state dict of float, double, half, \
+                 bfloat16, long, int or bool tensors \
                  does not need; save it with torch.save(model.state_dict(), path)"
             ))
         })?;
@@ -254,8 +258,10 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_to_mark(&mut self) -> Step<Vec<Value<'a>>> {
-        let mark =
-            self.marks.pop().ok_or_else(|| self.wrong("the pickle closes a group that it never opened"))?;
+        let mark = self
+            .marks
+            .pop()
+            .ok_or_else(|| self.wrong("the pickle closes a group that it never opened"))?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -299,7 +305,8 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, slot: usize) -> Step {
-        let value = *self.memo.get(&slot).ok_or_else(|| self.wrong("the memo has no such entry"))?;
+        let value =
+            *self.memo.get(&slot).ok_or_else(|| self.wrong("the memo has no such entry"))?;
         self.push(value)
     }
 
@@ -338,9 +345,11 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, width: usize) -> Step<Value<'a>> {
         let length = self.uint(width)?;
-        let length = usize::try_from(length).map_err(|_| self.wrong("a string longer than the file"))?;
+        let length =
+            usize::try_from(length).map_err(|_| self.wrong("a string longer than the file"))?;
         let bytes = self.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| self.wrong("a string that is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| self.wrong("a string that is not UTF-8"))?;
         Ok(Value::Text(text))
     }
 
@@ -351,7 +360,8 @@ impl<'a> Machine<'a> {
             .position(|&b| b == b'\n')
             .ok_or_else(|| self.wrong("an import without its end of line"))?;
         let line = self.take(end + 1)?;
-        std::str::from_utf8(&line[..end]).map_err(|_| self.wrong("an import whose name is not UTF-8"))
+        std::str::from_utf8(&line[..end])
+            .map_err(|_| self.wrong("an import whose name is not UTF-8"))
     }
 }
 

@@ -24,8 +24,9 @@ pub(super) fn call<'a>(
     match callable {
         Callable::OrderedDict => ordered_dict(machine, &arguments),
         Callable::RebuildTensor => {
-            let tensor = tensor(machine, &arguments)
-                .ok_or_else(|| machine.wrong("a tensor without storage, offset, size and stride"))?;
+            let tensor = tensor(machine, &arguments).ok_or_else(|| {
+                machine.wrong("a tensor without storage, offset, size and stride")
+            })?;
             Ok(machine.add(Object::Tensor(tensor)))
         }
         Callable::RebuildParameter => match arguments.first() {
@@ -39,7 +40,10 @@ pub(super) fn call<'a>(
 }
 
 /// `OrderedDict()` as Python 3 writes it, `OrderedDict([[key, value], ...])` as Python 2 did.
-fn ordered_dict<'a>(machine: &mut Machine<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Problem> {
+fn ordered_dict<'a>(
+    machine: &mut Machine<'a>,
+    arguments: &[Value<'a>],
+) -> Result<Value<'a>, Problem> {
     let mut pairs = Vec::new();
     if let Some(&list) = arguments.first() {
         let wrong = || machine.wrong("an OrderedDict not made of pairs");
@@ -77,12 +81,19 @@ fn integers(values: &[Value]) -> Option<Vec<i64>> {
     values.iter().map(int).collect()
 }
 
-/// A persistent id: `("storage", type, key, location, elements)` and, in legacy files, view metadata.
+/// A persistent id: `("storage", type, key, location, elements)` and, in legacy files, view
+/// metadata.
 pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<StorageRef<'a>, Problem> {
     let wrong = || machine.wrong("a persistent id that is not a storage");
     let parts = machine.items(id).ok_or_else(wrong)?;
-    let &[Value::Text("storage"), kind, Value::Text(key), Value::Text(_), Value::Int(len), ref view @ ..] =
-        parts
+    let &[
+        Value::Text("storage"),
+        kind,
+        Value::Text(key),
+        Value::Text(_),
+        Value::Int(len),
+        ref view @ ..,
+    ] = parts
     else {
         return Err(wrong());
     };
@@ -91,19 +102,23 @@ pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<Storag
     };
     if !matches!(view, [] | [Value::None]) {
         return Err(Problem::Refused(
-            "a view of a storage, as PyTorch before 0.4 wrote; load and save it again with a newer PyTorch"
+            "a view of a storage, as PyTorch before 0.4 wrote; load and save it again with a \
+             newer PyTorch"
                 .into(),
         ));
     }
     let len = usize::try_from(len).map_err(|_| wrong())?;
     let storage = StorageRef { key, kind, len };
     match machine.storages.get(key) {
-        Some(other) if *other != storage => Err(machine.wrong("one storage under two types or lengths")),
+        Some(other) if *other != storage => {
+            Err(machine.wrong("one storage under two types or lengths"))
+        }
         _ => Ok(storage),
     }
 }
 
-/// The named tensors of the state dict in `top`: itself, or what lies under one of the customary keys.
+/// The named tensors of the state dict in `top`: itself, or what lies under one of the customary
+/// keys.
 pub(super) fn state_dict<'m, 'a>(
     machine: &'m Machine<'a>,
     top: Value<'a>,
@@ -111,7 +126,8 @@ pub(super) fn state_dict<'m, 'a>(
     let Some(Object::Dict(pairs)) = machine.get(top) else {
         let what = top.describe();
         return Err(Problem::Refused(format!(
-            "it holds {what}, not a dict of named tensors; save it with torch.save(model.state_dict(), path)"
+            "it holds {what}, not a dict of named tensors; save it with \
+             torch.save(model.state_dict(), path)"
         )));
     };
     let direct = named_tensors(machine, pairs)?;
@@ -127,7 +143,10 @@ pub(super) fn state_dict<'m, 'a>(
             }
         }
     }
-    Err(Problem::Refused(format!("no named tensors, neither at the top nor under `{}`", NESTED.join("`, `"))))
+    Err(Problem::Refused(format!(
+        "no named tensors, neither at the top nor under `{}`",
+        NESTED.join("`, `")
+    )))
 }
 
 fn named_tensors<'m, 'a>(

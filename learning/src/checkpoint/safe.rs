@@ -63,17 +63,19 @@ fn tensor(view: &TensorView, name: &str) -> Result<Tensor, Problem> {
         .map_err(|e| Problem::malformed(0, format!("tensor `{name}`: {e}")))
 }
 
-/// Writes named tensors as safetensors: under a temporary name beside `path`, then renamed, so that a reader sees
-/// the old file or the new one and never half of it. Tensors may be on any device and strided.
+/// Writes named tensors as safetensors: under a temporary name beside `path`, then renamed, so that
+/// a reader sees the old file or the new one and never half of it. Tensors may be on any device and
+/// strided.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] where the file cannot be written, [`CheckpointError::Refused`] for a name given twice or a
-/// kind other than float, double, half, bfloat16, long, int and bool.
+/// [`CheckpointError::Io`] where the file cannot be written, [`CheckpointError::Refused`] for a
+/// name given twice or a kind other than float, double, half, bfloat16, long, int and bool.
 pub fn save_safetensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), CheckpointError> {
     write(path, tensors, None)
 }
 
-/// Key of the description in the format's `__metadata__`. One key only: the writer keeps no order, and equal models give equal bytes.
+/// Key of the description in the format's `__metadata__`. One key only: the writer keeps no order,
+/// and equal models give equal bytes.
 const DESCRIPTION: &str = "bench";
 
 /// [`save_safetensors`] with a description beside the tensors, which [`description`] reads back.
@@ -88,7 +90,11 @@ pub fn save_described(
     write(path, tensors, Some(description))
 }
 
-fn write(path: &Path, tensors: &[(String, Tensor)], words: Option<&str>) -> Result<(), CheckpointError> {
+fn write(
+    path: &Path,
+    tensors: &[(String, Tensor)],
+    words: Option<&str>,
+) -> Result<(), CheckpointError> {
     let bytes = encode(tensors, words).map_err(|problem| problem.locate(path))?;
     let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
     let name = path.file_name().map(|n| n.to_string_lossy());
@@ -113,9 +119,10 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Res
 /// # Errors
 /// A file that cannot be read or is not safetensors.
 pub fn description(path: &Path) -> Result<Option<String>, CheckpointError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
-    let damaged = |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string()).locate(path);
+    let bytes = std::fs::read(path)
+        .map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
+    let damaged =
+        |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string()).locate(path);
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     Ok(header.metadata().as_ref().and_then(|words| words.get(DESCRIPTION).cloned()))
 }
@@ -133,7 +140,9 @@ fn encode(tensors: &[(String, Tensor)], words: Option<&str>) -> Result<Vec<u8>, 
     let views: Result<Vec<_>, _> = tensors
         .iter()
         .zip(&flat)
-        .map(|((name, _), (dtype, shape, data))| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
+        .map(|((name, _), (dtype, shape, data))| {
+            Ok((name, TensorView::new(*dtype, shape.clone(), data)?))
+        })
         .collect();
     let words = words.map(|w| [(DESCRIPTION.to_string(), w.to_string())].into());
     safetensors::serialize(views.map_err(refused)?, words).map_err(refused)
@@ -142,8 +151,9 @@ fn encode(tensors: &[(String, Tensor)], words: Option<&str>) -> Result<Vec<u8>, 
 fn bytes_of(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>), Problem> {
     let kind = tensor.kind();
     let dtype = KINDS.iter().find(|(_, k)| *k == kind);
-    let (dtype, _) = dtype
-        .ok_or_else(|| Problem::Refused(format!("tensor `{name}` is {kind:?}, which is not written")))?;
+    let (dtype, _) = dtype.ok_or_else(|| {
+        Problem::Refused(format!("tensor `{name}` is {kind:?}, which is not written"))
+    })?;
     let flat = tensor.to_device(Device::Cpu).contiguous();
     let mut data = vec![0; flat.numel() * kind.elt_size_in_bytes()];
     flat.f_copy_data_u8(&mut data, flat.numel())

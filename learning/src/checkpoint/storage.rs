@@ -15,8 +15,8 @@ pub(super) trait Source<'a> {
     fn bytes(&mut self, storage: &StorageRef<'a>) -> Result<Cow<'a, [u8]>, Problem>;
 }
 
-/// Builds the tensors that `keep` accepts. Together the storages and the copies that strided views need stay
-/// within `budget` bytes each, the file's own length.
+/// Builds the tensors that `keep` accepts. Together the storages and the copies that strided views
+/// need stay within `budget` bytes each, the file's own length.
 pub(super) fn build<'a>(
     named: Vec<(&'a str, &TensorRef<'a>)>,
     source: &mut dyn Source<'a>,
@@ -54,7 +54,8 @@ fn spend(budget: &mut usize, amount: usize) -> Option<()> {
     Some(())
 }
 
-/// The product of the sizes; `None` where it overflows (zeros are left out, so that they cannot hide an overflow).
+/// The product of the sizes; `None` where it overflows (zeros are left out, so that they cannot
+/// hide an overflow).
 fn element_count(size: &[i64]) -> Option<usize> {
     let product = size.iter().filter(|&&n| n != 0).try_fold(1_i64, |n, &s| n.checked_mul(s))?;
     match size.contains(&0) {

@@ -49,7 +49,8 @@ fn parameters_are_tensors() {
 
 #[test]
 fn order_is_that_of_the_state_dict() {
-    let names: Vec<_> = load(&golden("plain_zip.pt")).unwrap().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> =
+        load(&golden("plain_zip.pt")).unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names[..3], ["0.weight", "0.bias", "1.weight"]);
 }
 
@@ -66,7 +67,8 @@ fn reads_the_files_of_python_2() {
 #[test]
 fn reads_the_heads_of_lpips() {
     let root = std::env::var_os("BENCH_TEST_DATA").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let root =
+        root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     let folder = root.join("lpips/weights_v0.1");
     if !folder.is_dir() {
         println!("skipped: no {}", folder.display());
@@ -95,7 +97,10 @@ fn refusals_name_what_they_refuse() {
         ("refused_expanded_legacy.pt", "`w`: larger than its storage"),
     ] {
         let message = load(&golden(file)).unwrap_err().to_string();
-        assert!(message.contains(word) && message.contains(file) && !message.contains('\n'), "{message}");
+        assert!(
+            message.contains(word) && message.contains(file) && !message.contains('\n'),
+            "{message}"
+        );
     }
 }
 
@@ -172,10 +177,15 @@ fn what_cannot_be_written_is_an_error() {
     let path = folder.path().join("w.safetensors");
     let one = || Tensor::ones([1], (Kind::Float, Device::Cpu));
     let twice = [("a".to_string(), one()), ("a".to_string(), one())];
-    assert!(save_safetensors(&path, &twice).unwrap_err().to_string().contains("two tensors named `a`"));
+    assert!(
+        save_safetensors(&path, &twice).unwrap_err().to_string().contains("two tensors named `a`")
+    );
     let complex = [("c".to_string(), Tensor::ones([1], (Kind::ComplexFloat, Device::Cpu)))];
     assert!(save_safetensors(&path, &complex).unwrap_err().to_string().contains("ComplexFloat"));
     let nowhere = folder.path().join("absent/w.safetensors");
-    assert!(matches!(save_safetensors(&nowhere, &[("a".into(), one())]), Err(CheckpointError::Io { .. })));
+    assert!(matches!(
+        save_safetensors(&nowhere, &[("a".into(), one())]),
+        Err(CheckpointError::Io { .. })
+    ));
     assert!(!path.exists());
 }

@@ -1,7 +1,7 @@
 //! The values that the restricted unpickler can produce.
 //!
-//! Compound values live in an arena and refer to each other by index, so that a deeply nested or cyclic file can
-//! neither overflow the stack when dropped nor be walked for ever.
+//! Compound values live in an arena and refer to each other by index, so that a deeply nested or
+//! cyclic file can neither overflow the stack when dropped nor be walked for ever.
 
 use tch::Kind;
 
@@ -60,7 +60,9 @@ impl Callable {
     pub(super) fn find(module: &str, name: &str) -> Option<Callable> {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Callable::OrderedDict),
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Callable::RebuildTensor),
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {
+                Some(Callable::RebuildTensor)
+            }
             ("torch._utils", "_rebuild_parameter") | ("torch.nn.parameter", "Parameter") => {
                 Some(Callable::RebuildParameter)
             }

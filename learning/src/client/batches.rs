@@ -18,7 +18,8 @@ pub(super) fn shuffled(rngs: &mut [ChaCha12Rng], examples: usize) -> Tensor {
     Tensor::from_slice(&orders).reshape([rngs.len() as i64, examples as i64])
 }
 
-/// Rows `rows[t]` of each trial of `values` `[T, E, ...]`; pixels kept as bytes become values in `[0, 1]`.
+/// Rows `rows[t]` of each trial of `values` `[T, E, ...]`; pixels kept as bytes become values in
+/// `[0, 1]`.
 pub(super) fn pick(values: &Tensor, rows: &Tensor) -> Tensor {
     let rows = rows.to_device(values.device());
     let picked: Vec<Tensor> =
@@ -27,7 +28,8 @@ pub(super) fn pick(values: &Tensor, rows: &Tensor) -> Tensor {
     if picked.kind() == Kind::Uint8 { picked.to_kind(Kind::Float) / 255.0 } else { picked }
 }
 
-/// Flips each image with probability 1/2 and shifts it by up to an eighth of its side, with zeros coming in.
+/// Flips each image with probability 1/2 and shifts it by up to an eighth of its side, with zeros
+/// coming in.
 pub(super) fn augment(x: &Tensor, rngs: &mut [ChaCha12Rng]) -> Tensor {
     let size = x.size();
     let reach = size[3] / 8;

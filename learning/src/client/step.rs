@@ -1,4 +1,5 @@
-//! What a local step makes of a gradient: SGD and Adam as PyTorch defines them, and FedProx's pull to the broadcast weights.
+//! What a local step makes of a gradient: SGD and Adam as PyTorch defines them, and FedProx's pull
+//! to the broadcast weights.
 
 use tch::Tensor;
 
@@ -52,7 +53,9 @@ impl State {
         }
         match setting.rule {
             StepRule::Sgd => self.sgd(setting, &params, gradient),
-            StepRule::Adam { beta1, beta2 } => self.adam(setting.lr, beta1, beta2, &params, &gradient),
+            StepRule::Adam { beta1, beta2 } => {
+                self.adam(setting.lr, beta1, beta2, &params, &gradient)
+            }
         }
     }
 
@@ -69,7 +72,14 @@ impl State {
     }
 
     /// `w - lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps)`.
-    fn adam(&mut self, lr: f64, beta1: f64, beta2: f64, params: &Params, gradient: &Params) -> Params {
+    fn adam(
+        &mut self,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        params: &Params,
+        gradient: &Params,
+    ) -> Params {
         let moment = |old: Option<Params>, beta: f64, new: Params| match old {
             Some(old) => old.zip(&new, |m, g| m * beta + g * (1.0 - beta)),
             None => new.scale(1.0 - beta),

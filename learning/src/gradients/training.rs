@@ -1,8 +1,10 @@
-//! Gradients for a step of training: the parameters are leaves, torch's fused kernels run, and autograd does the rest.
+//! Gradients for a step of training: the parameters are leaves, torch's fused kernels run, and
+//! autograd does the rest.
 //!
-//! Nothing here is differentiated twice, so no taps are kept. On a CPU a few trials go forward at a time: what one layer leaves
-//! for the next then stays in the processor's cache, where all trials together would not fit; and images have each pixel's
-//! channels side by side, in which order torch's convolutions and pools are faster.
+//! Nothing here is differentiated twice, so no taps are kept. On a CPU a few trials go forward at a
+//! time: what one layer leaves for the next then stays in the processor's cache, where all trials
+//! together would not fit; and images have each pixel's channels side by side, in which order
+//! torch's convolutions and pools are faster.
 
 use tch::{Device, Tensor};
 
@@ -49,8 +51,13 @@ pub(super) fn gradients(
     let leaves: Vec<&Tensor> = passes.iter().flat_map(|p| p.leaves.trainable()).collect();
     let grads = Tensor::run_backward(&[loss.sum(loss.kind())], &leaves, false, false);
     let each = leaves.len() / passes.len();
-    let layers = (0..each).map(|i| join(grads.iter().skip(i).step_by(each).map(Tensor::shallow_clone)));
-    Gradients { loss: loss.detach(), layers: layers.map(LayerGrad::Dense).collect(), stats: stats(&passes) }
+    let layers =
+        (0..each).map(|i| join(grads.iter().skip(i).step_by(each).map(Tensor::shallow_clone)));
+    Gradients {
+        loss: loss.detach(),
+        layers: layers.map(LayerGrad::Dense).collect(),
+        stats: stats(&passes),
+    }
 }
 
 /// How many trials go forward at once.
@@ -80,8 +87,9 @@ fn forward(net: &Network, params: &Params, x: &Tensor, mode: Mode) -> Pass {
 /// Each layer's statistics of all passes.
 fn stats(passes: &[Pass]) -> Vec<BatchStat> {
     let layers = passes.first().map_or(0, |p| p.stats.len());
-    let of =
-        |i: usize, f: fn(&BatchStat) -> &Tensor| join(passes.iter().map(|p| f(&p.stats[i]).shallow_clone()));
+    let of = |i: usize, f: fn(&BatchStat) -> &Tensor| {
+        join(passes.iter().map(|p| f(&p.stats[i]).shallow_clone()))
+    };
     (0..layers)
         .map(|i| BatchStat {
             running_mean: passes[0].stats[i].running_mean,

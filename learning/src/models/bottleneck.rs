@@ -1,7 +1,9 @@
-//! A variational bottleneck before a model's last layer (Scheliga, Mäder, Seeland: PRECODE, WACV 2022).
+//! A variational bottleneck before a model's last layer (Scheliga, Mäder, Seeland: PRECODE, WACV
+//! 2022).
 //!
-//! The representation `x` is encoded to `mu` and `sigma`, a code `z = mu + sigma * eps` is drawn with `eps ~ N(0, I)`, and the last
-//! layer works on the decoded `z`. The loss gets `beta * KL(N(mu, sigma^2) || N(0, I))`, in bits, as the authors take it.
+//! The representation `x` is encoded to `mu` and `sigma`, a code `z = mu + sigma * eps` is drawn
+//! with `eps ~ N(0, I)`, and the last layer works on the decoded `z`. The loss gets `beta *
+//! KL(N(mu, sigma^2) || N(0, I))`, in bits, as the authors take it.
 
 use std::sync::Arc;
 
@@ -15,7 +17,8 @@ use crate::noise;
 use crate::params::{Layout, Params};
 use crate::tape::Tape;
 
-/// The buffer that `eps` is drawn from: [`WORDS`] numbers below 2^16 a trial, which f32 holds exactly; all zero for `z = mu`.
+/// The buffer that `eps` is drawn from: [`WORDS`] numbers below 2^16 a trial, which f32 holds
+/// exactly; all zero for `z = mu`.
 const SEED: &str = "bottleneck.seed";
 const WORDS: i64 = 4;
 
@@ -31,7 +34,8 @@ pub struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// The decoded code `[T, B, F]` of a representation `[T, B, F]`; the divergence goes to the tape's penalty.
+    /// The decoded code `[T, B, F]` of a representation `[T, B, F]`; the divergence goes to the
+    /// tape's penalty.
     pub(crate) fn layer(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let features = x.size()[2];
         let statistics = tape.linear("bottleneck.encoder", x, 2 * self.width);
@@ -47,18 +51,21 @@ impl Bottleneck {
     }
 }
 
-/// KL(N(mu, sigma^2) || N(0, I)) = (mu^2 + sigma^2 - 1 - 2 ln sigma)/2 summed over the code, in bits, averaged over the batch: `[T]`.
+/// KL(N(mu, sigma^2) || N(0, I)) = (mu^2 + sigma^2 - 1 - 2 ln sigma)/2 summed over the code, in
+/// bits, averaged over the batch: `[T]`.
 fn divergence(mu: &Tensor, sigma: &Tensor) -> Tensor {
     let nats = (mu.square() + sigma.square() - 1.0 - sigma.log() * 2.0) * 0.5;
     nats.sum_dim_intlist(2, false, None).mean_dim(1, false, None) / std::f64::consts::LN_2
 }
 
-/// `eps` for `mu` `[T, B, K]` by the seeds `[T or 1, WORDS]`, or `None` where they are zero. Trials of one seed draw from streams
-/// of their own, so that restarts that share it are independent and the first of them draws what a single trial would.
+/// `eps` for `mu` `[T, B, K]` by the seeds `[T or 1, WORDS]`, or `None` where they are zero. Trials
+/// of one seed draw from streams of their own, so that restarts that share it are independent and
+/// the first of them draws what a single trial would.
 fn draw(seed: &Tensor, mu: &Tensor) -> Option<Tensor> {
     let size = mu.size();
     let words =
-        Vec::<f32>::try_from(seed.to_kind(Kind::Float).to_device(tch::Device::Cpu).reshape([-1])).ok()?;
+        Vec::<f32>::try_from(seed.to_kind(Kind::Float).to_device(tch::Device::Cpu).reshape([-1]))
+            .ok()?;
     if words.iter().all(|&w| w == 0.0) {
         return None;
     }
@@ -128,7 +135,9 @@ impl Model for Bottlenecked {
 
     fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         let mut params = self.inner.refresh(params, rngs);
-        let Some(slot) = params.layout().position(SEED).filter(|_| !rngs.is_empty()) else { return params };
+        let Some(slot) = params.layout().position(SEED).filter(|_| !rngs.is_empty()) else {
+            return params;
+        };
         let words: Vec<f32> = rngs
             .iter_mut()
             .flat_map(|rng| {
@@ -138,8 +147,10 @@ impl Model for Bottlenecked {
             })
             .collect();
         let old = &params.tensors[slot];
-        let drawn =
-            Tensor::from_slice(&words).reshape([-1, WORDS]).to_kind(old.kind()).to_device(old.device());
+        let drawn = Tensor::from_slice(&words)
+            .reshape([-1, WORDS])
+            .to_kind(old.kind())
+            .to_device(old.device());
         params.tensors[slot] = drawn;
         params
     }

@@ -1,4 +1,5 @@
-//! The ConvNet of Geiping et al. 2020: eight 3x3 convolutions with BatchNorm and ReLU, two max pools, one linear layer.
+//! The ConvNet of Geiping et al. 2020: eight 3x3 convolutions with BatchNorm and ReLU, two max
+//! pools, one linear layer.
 
 use serde::Deserialize;
 use suites::{Entry, SpecError};
@@ -10,7 +11,8 @@ use crate::tape::{Conv, Tape, max_pool};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "convnet64",
-    summary: "Geiping's ConvNet: eight 3x3 convolutions of 64 to 256 channels with BatchNorm (or `norm = \"group\"`), two max pools",
+    summary: "Geiping's ConvNet: eight 3x3 convolutions of 64 to 256 channels with BatchNorm (or \
+        `norm = \"group\"`), two max pools",
     reference: "Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients, NeurIPS 2020",
     build: |map| {
         let params: ConvnetParams = suites::params("convnet64", map)?;
@@ -71,7 +73,8 @@ impl Model for Convnet {
         let mut input = self.input[0];
         for (i, channels) in CHANNELS.iter().enumerate() {
             let output = channels * self.width;
-            let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true, groups: 1 };
+            let conv =
+                Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true, groups: 1 };
             let z = tape.conv(&format!("model.conv{i}"), &x, conv);
             x = self.norm.layer(tape, &format!("model.bn{i}"), &z).relu();
             if i == 5 || i == 7 {

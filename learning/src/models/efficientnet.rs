@@ -12,8 +12,10 @@ use crate::tape::{Conv, Tape, global_avg_pool};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "efficientnet-b2",
-    summary: "EfficientNet-B2 (`norm = \"group\"`, `dropout = 0.3`, `stochastic_depth = 0.2`; 9.11 M parameters at 1000 classes)",
-    reference: "Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019",
+    summary: "EfficientNet-B2 (`norm = \"group\"`, `dropout = 0.3`, `stochastic_depth = 0.2`; \
+        9.11 M parameters at 1000 classes)",
+    reference: "Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural \
+        Networks, ICML 2019",
     build: |map| {
         let params: EfficientNetParams = suites::params("efficientnet-b2", map)?;
         check_rate("model.dropout", params.dropout)?;
@@ -22,8 +24,8 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     },
 };
 
-/// Expansion, kernel, stride of the first block, output channels and blocks of each stage: B0's by 1.1 in width and 1.2 in depth, channels
-/// rounded to multiples of 8.
+/// Expansion, kernel, stride of the first block, output channels and blocks of each stage: B0's by
+/// 1.1 in width and 1.2 in depth, channels rounded to multiples of 8.
 const STAGES: [(i64, i64, i64, i64, usize); 7] = [
     (1, 3, 1, 16, 2),
     (6, 3, 2, 24, 3),
@@ -46,7 +48,8 @@ struct EfficientNetParams {
     norm: Norm,
     /// Share of the pooled features that training drops.
     dropout: f64,
-    /// Probability with which training skips the last block; earlier ones in proportion to their depth.
+    /// Probability with which training skips the last block; earlier ones in proportion to their
+    /// depth.
     stochastic_depth: f64,
 }
 
@@ -105,7 +108,8 @@ impl EfficientNet {
         self.params.norm.layer(tape, &format!("{name}.1"), &z)
     }
 
-    /// Expansion, depthwise convolution, excitation, projection; with a short cut where the shape stays.
+    /// Expansion, depthwise convolution, excitation, projection; with a short cut where the shape
+    /// stays.
     fn block(&self, tape: &mut Tape, name: &str, x: &Tensor, block: &Block) -> Tensor {
         let input = x.size()[2];
         let wide = input * block.expansion;

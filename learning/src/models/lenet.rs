@@ -1,4 +1,5 @@
-//! The sigmoid LeNet of Zhu et al. 2019 (DLG): smooth everywhere, so gradients can be matched to second order.
+//! The sigmoid LeNet of Zhu et al. 2019 (DLG): smooth everywhere, so gradients can be matched to
+//! second order.
 
 use serde::Deserialize;
 use suites::{Entry, SpecError};
@@ -26,7 +27,10 @@ struct Lenet {
 
 impl Architecture for LenetParams {
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
-        Ok(Box::new(Lenet { input: image_shape("lenet-zhu", shape, 1, 4)?, classes: shape.classes }))
+        Ok(Box::new(Lenet {
+            input: image_shape("lenet-zhu", shape, 1, 4)?,
+            classes: shape.classes,
+        }))
     }
 }
 
@@ -40,8 +44,15 @@ impl Model for Lenet {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv =
-            |input, stride| Conv { input, output: 12, kernel: 5, stride, padding: 2, bias: true, groups: 1 };
+        let conv = |input, stride| Conv {
+            input,
+            output: 12,
+            kernel: 5,
+            stride,
+            padding: 2,
+            bias: true,
+            groups: 1,
+        };
         let x = tape.conv("body.0", x, conv(self.input[0], 2)).sigmoid();
         let x = tape.conv("body.2", &x, conv(12, 2)).sigmoid();
         let x = tape.conv("body.4", &x, conv(12, 1)).sigmoid();

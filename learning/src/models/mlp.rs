@@ -11,7 +11,8 @@ use crate::tape::Tape;
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "mlp",
     summary: "fully connected layers with ReLU (`hidden = [128]`)",
-    reference: "Rumelhart, Hinton, Williams: Learning representations by back-propagating errors, Nature 1986",
+    reference: "Rumelhart, Hinton, Williams: Learning representations by back-propagating errors, \
+        Nature 1986",
     build: |map| {
         let params: MlpParams = suites::params("mlp", map)?;
         if params.hidden.iter().any(|&h| h < 1) {

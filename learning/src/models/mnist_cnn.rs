@@ -1,4 +1,5 @@
-//! A digit network after Keras' MNIST convnet: three convolutions, two max pools, dropout, two linear layers.
+//! A digit network after Keras' MNIST convnet: three convolutions, two max pools, dropout, two
+//! linear layers.
 
 use rand_chacha::ChaCha12Rng;
 use serde::Deserialize;
@@ -12,7 +13,8 @@ use crate::tape::{Conv, Tape, max_pool};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "mnist-cnn",
-    summary: "conv 32-64-128 (3x3, ReLU) with two max pools, `dropout = 0.5`, FC 128-K (241,546 parameters on MNIST); `padding = 1` for small images",
+    summary: "conv 32-64-128 (3x3, ReLU) with two max pools, `dropout = 0.5`, FC 128-K (241,546 \
+        parameters on MNIST); `padding = 1` for small images",
     reference: "Chollet: Deep Learning with Python, Manning 2021 (chapter 8: the MNIST convnet)",
     build: |map| {
         let params: MnistCnnParams = suites::params("mnist-cnn", map)?;
@@ -80,8 +82,15 @@ impl Model for MnistCnn {
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let padding = self.params.padding;
-        let conv =
-            |input, output| Conv { input, output, kernel: 3, stride: 1, padding, bias: true, groups: 1 };
+        let conv = |input, output| Conv {
+            input,
+            output,
+            kernel: 3,
+            stride: 1,
+            padding,
+            bias: true,
+            groups: 1,
+        };
         // ReLU behind the pool is the same, with a quarter of the work.
         let x = max_pool(&tape.conv("conv1", x, conv(self.input[0], 32)), 2, 2, 0).relu();
         let x = max_pool(&tape.conv("conv2", &x, conv(32, 64)), 2, 2, 0).relu();

@@ -1,7 +1,8 @@
-//! MobileFaceNet: a face embedding of a million parameters, with a linear, ArcFace or CosFace classifier.
+//! MobileFaceNet: a face embedding of a million parameters, with a linear, ArcFace or CosFace
+//! classifier.
 //!
-//! Names follow the common PyTorch port (`conv1`, `dw_conv1`, `blocks.N.conv.0..7`, `conv2`, `linear7`, `linear1`); the classifier
-//! is `head`.
+//! Names follow the common PyTorch port (`conv1`, `dw_conv1`, `blocks.N.conv.0..7`, `conv2`,
+//! `linear7`, `linear1`); the classifier is `head`.
 
 use serde::Deserialize;
 use suites::{Entry, SpecError};
@@ -14,8 +15,10 @@ use crate::tape::{Conv, Tape};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "mobilefacenet",
-    summary: "MobileFaceNet (`embedding = 512`, `head = \"linear\"`, `\"arcface\"` or `\"cosface\"` with `scale`, `margin`; `norm = \"group\"`)",
-    reference: "Chen, Liu, Gao, Han: MobileFaceNets: Efficient CNNs for Accurate Real-Time Face Verification on Mobile Devices, CCBR 2018",
+    summary: "MobileFaceNet (`embedding = 512`, `head = \"linear\"`, `\"arcface\"` or \
+        `\"cosface\"` with `scale`, `margin`; `norm = \"group\"`)",
+    reference: "Chen, Liu, Gao, Han: MobileFaceNets: Efficient CNNs for Accurate Real-Time Face \
+        Verification on Mobile Devices, CCBR 2018",
     build: |map| {
         let params: MobileFaceNetParams = suites::params("mobilefacenet", map)?;
         params.check()?;
@@ -80,7 +83,8 @@ impl MobileFaceNetParams {
     }
 
     fn check(&self) -> Result<(), SpecError> {
-        let refuse = |path: &str, problem: &str, remedy: &str| Err(SpecError::value(path, problem, remedy));
+        let refuse =
+            |path: &str, problem: &str, remedy: &str| Err(SpecError::value(path, problem, remedy));
         if self.embedding < 1 {
             return refuse(
                 "model.embedding",
@@ -99,12 +103,16 @@ impl MobileFaceNetParams {
             return refuse("model.scale", "is not a positive number", "write e.g. 64");
         }
         match self.margin() {
-            Some(Margin::Angle { margin, .. }) if !(0.0..std::f64::consts::PI).contains(&margin) => {
+            Some(Margin::Angle { margin, .. })
+                if !(0.0..std::f64::consts::PI).contains(&margin) =>
+            {
                 refuse("model.margin", "is not an angle in [0, pi)", "write radians, e.g. 0.5")
             }
-            Some(Margin::Cosine { margin, .. }) if !(0.0..2.0).contains(&margin) => {
-                refuse("model.margin", "is not a difference of cosines in [0, 2)", "write e.g. 0.35")
-            }
+            Some(Margin::Cosine { margin, .. }) if !(0.0..2.0).contains(&margin) => refuse(
+                "model.margin",
+                "is not a difference of cosines in [0, 2)",
+                "write e.g. 0.35",
+            ),
             _ => Ok(()),
         }
     }
@@ -116,7 +124,10 @@ impl Architecture for MobileFaceNetParams {
         if input[1] != input[2] {
             return Err(SpecError::value(
                 "model.name",
-                format!("`mobilefacenet` needs square images, but the task gives {:?}", shape.input),
+                format!(
+                    "`mobilefacenet` needs square images, but the task gives {:?}",
+                    shape.input
+                ),
                 "set `task.size`, or choose another model",
             ));
         }
@@ -135,7 +146,15 @@ fn pointwise(input: i64, output: i64) -> Conv {
 }
 
 fn depthwise(channels: i64, kernel: i64, stride: i64, padding: i64) -> Conv {
-    Conv { input: channels, output: channels, kernel, stride, padding, bias: false, groups: channels }
+    Conv {
+        input: channels,
+        output: channels,
+        kernel,
+        stride,
+        padding,
+        bias: false,
+        groups: channels,
+    }
 }
 
 impl MobileFaceNet {
@@ -151,7 +170,8 @@ impl MobileFaceNet {
         tape.prelu(&format!("{name}.prelu"), &z)
     }
 
-    /// Expansion to `wide` channels, depthwise convolution, linear projection; with a short cut where the shape stays.
+    /// Expansion to `wide` channels, depthwise convolution, linear projection; with a short cut
+    /// where the shape stays.
     fn bottleneck(
         &self,
         tape: &mut Tape,

@@ -1,4 +1,5 @@
-//! Architectures as pure functions of their parameters. A new one is one file here and one line in [`ENTRIES`].
+//! Architectures as pure functions of their parameters. A new one is one file here and one line in
+//! [`ENTRIES`].
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -30,7 +31,8 @@ pub trait Model: Send + Sync {
     /// Number of outputs `K`.
     fn classes(&self) -> i64;
 
-    /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by name.
+    /// Logits `[T, B, K]` of normalised inputs `[T, B, ...]`. Parameters are asked of the tape by
+    /// name.
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor;
 
     /// The margin that training puts on the right class' logit.
@@ -38,8 +40,8 @@ pub trait Model: Send + Sync {
         None
     }
 
-    /// Redraws what is random in every pass, one stream a trial: buffers, or the seeds of dropout; most models have none. Called
-    /// before each gradient, which alone sees what was drawn.
+    /// Redraws what is random in every pass, one stream a trial: buffers, or the seeds of dropout;
+    /// most models have none. Called before each gradient, which alone sees what was drawn.
     fn refresh(&self, params: Params, _rngs: &mut [ChaCha12Rng]) -> Params {
         params
     }
@@ -78,7 +80,8 @@ pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
     &mlp::LOGISTIC,
 ];
 
-/// One seed a trial for dropout and stochastic depth; without streams the parameters stay as they are.
+/// One seed a trial for dropout and stochastic depth; without streams the parameters stay as they
+/// are.
 fn redraw(params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
     if rngs.is_empty() {
         return params;
@@ -101,13 +104,21 @@ fn check_rate(path: &str, rate: f64) -> Result<(), SpecError> {
 }
 
 /// `[C, H, W]` of an image model, or a line that says what it was given.
-fn image_shape(model: &str, shape: &Shape, multiple: i64, least: i64) -> Result<[i64; 3], SpecError> {
+fn image_shape(
+    model: &str,
+    shape: &Shape,
+    multiple: i64,
+    least: i64,
+) -> Result<[i64; 3], SpecError> {
     match shape.input[..] {
-        [c, h, w] if h >= least && w >= least && h % multiple == 0 && w % multiple == 0 => Ok([c, h, w]),
+        [c, h, w] if h >= least && w >= least && h % multiple == 0 && w % multiple == 0 => {
+            Ok([c, h, w])
+        }
         _ => Err(SpecError::value(
             "model.name",
             format!(
-                "`{model}` needs images whose sides are multiples of {multiple} and at least {least}, but the task gives {:?}",
+                "`{model}` needs images whose sides are multiples of {multiple} and at least \
+                 {least}, but the task gives {:?}",
                 shape.input
             ),
             "set `task.size`, or choose another model",

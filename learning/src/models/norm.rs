@@ -12,7 +12,8 @@ pub(super) enum Norm {
     /// By the statistics of the batch (Ioffe and Szegedy 2015).
     #[default]
     Batch,
-    /// By the statistics of each example (Wu and He 2018): a batch's examples do not see each other.
+    /// By the statistics of each example (Wu and He 2018): a batch's examples do not see each
+    /// other.
     Group,
 }
 
@@ -27,7 +28,9 @@ impl Norm {
             Norm::Batch => tape.batch_norm(name, x),
             Norm::Group => {
                 // At least two channels a group: one value of its own would be its own mean.
-                let fits = |groups: &i64| channels % groups == 0 && (channels / groups > 1 || channels == 1);
+                let fits = |groups: &i64| {
+                    channels % groups == 0 && (channels / groups > 1 || channels == 1)
+                };
                 let groups = (1..=GROUPS.min(channels)).rev().find(fits).unwrap_or(1);
                 tape.group_norm(name, x, groups)
             }

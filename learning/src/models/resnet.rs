@@ -11,7 +11,8 @@ use crate::tape::{Conv, Tape, global_avg_pool, max_pool};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "resnet18",
-    summary: "ResNet-18 (`stem = \"imagenet\"`: 7x7 stride 2 and max pool, or `\"cifar\"`: 3x3 stride 1; `norm = \"group\"`)",
+    summary: "ResNet-18 (`stem = \"imagenet\"`: 7x7 stride 2 and max pool, or `\"cifar\"`: 3x3 \
+        stride 1; `norm = \"group\"`)",
     reference: "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016",
     build: |map| Ok(Box::new(suites::params::<ResnetParams>("resnet18", map)?)),
 };
@@ -50,12 +51,32 @@ impl Architecture for ResnetParams {
 /// torchvision draws ResNet kernels from N(0, 2 / fan_out).
 fn conv(tape: &mut Tape, name: &str, x: &Tensor, conv: Conv) -> Tensor {
     let fan_out = (conv.output * conv.kernel * conv.kernel) as f64;
-    tape.conv_init(name, x, conv, [InitRule::Normal { std: (2.0 / fan_out).sqrt() }, InitRule::Constant(0.0)])
+    tape.conv_init(
+        name,
+        x,
+        conv,
+        [InitRule::Normal { std: (2.0 / fan_out).sqrt() }, InitRule::Constant(0.0)],
+    )
 }
 
-fn basic_block(tape: &mut Tape, norm: Norm, name: &str, x: &Tensor, output: i64, stride: i64) -> Tensor {
+fn basic_block(
+    tape: &mut Tape,
+    norm: Norm,
+    name: &str,
+    x: &Tensor,
+    output: i64,
+    stride: i64,
+) -> Tensor {
     let input = x.size()[2];
-    let three = |input, stride| Conv { input, output, kernel: 3, stride, padding: 1, bias: false, groups: 1 };
+    let three = |input, stride| Conv {
+        input,
+        output,
+        kernel: 3,
+        stride,
+        padding: 1,
+        bias: false,
+        groups: 1,
+    };
     let y = conv(tape, &format!("{name}.conv1"), x, three(input, stride));
     let y = norm.layer(tape, &format!("{name}.bn1"), &y).relu();
     let y = conv(tape, &format!("{name}.conv2"), &y, three(output, 1));
@@ -95,7 +116,14 @@ impl Model for Resnet {
         }
         for (stage, channels) in [64, 128, 256, 512].into_iter().enumerate() {
             let stride = if stage == 0 { 1 } else { 2 };
-            x = basic_block(tape, self.norm, &format!("layer{}.0", stage + 1), &x, channels, stride);
+            x = basic_block(
+                tape,
+                self.norm,
+                &format!("layer{}.0", stage + 1),
+                &x,
+                channels,
+                stride,
+            );
             x = basic_block(tape, self.norm, &format!("layer{}.1", stage + 1), &x, channels, 1);
         }
         tape.linear("fc", &global_avg_pool(&x), self.classes)

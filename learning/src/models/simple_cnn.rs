@@ -1,4 +1,5 @@
-//! The face-attribute network of the fl-attack sandbox: three convolutions with average pools, two linear layers.
+//! The face-attribute network of the fl-attack sandbox: three convolutions with average pools, two
+//! linear layers.
 
 use serde::Deserialize;
 use suites::{Entry, SpecError};
@@ -10,7 +11,8 @@ use crate::tape::{Conv, Tape, avg_pool};
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
     name: "simple-cnn",
-    summary: "conv 3-64-128-256 with ReLU and average pools, FC 16384-512-K at 64x64 (8.76 M parameters)",
+    summary: "conv 3-64-128-256 with ReLU and average pools, FC 16384-512-K at 64x64 (8.76 M \
+        parameters)",
     reference: "fl-attack sandbox (gradient inversion on CelebA with DP and HE), fl_system.py",
     build: |map| Ok(Box::new(suites::params::<SimpleCnnParams>("simple-cnn", map)?)),
 };
@@ -26,7 +28,10 @@ struct SimpleCnn {
 
 impl Architecture for SimpleCnnParams {
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
-        Ok(Box::new(SimpleCnn { input: image_shape("simple-cnn", shape, 8, 8)?, classes: shape.classes }))
+        Ok(Box::new(SimpleCnn {
+            input: image_shape("simple-cnn", shape, 8, 8)?,
+            classes: shape.classes,
+        }))
     }
 }
 
@@ -40,8 +45,15 @@ impl Model for SimpleCnn {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        let conv =
-            |input, output| Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true, groups: 1 };
+        let conv = |input, output| Conv {
+            input,
+            output,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+            bias: true,
+            groups: 1,
+        };
         let x = avg_pool(&tape.conv("conv1", x, conv(self.input[0], 64)).relu(), 2);
         let x = avg_pool(&tape.conv("conv2", &x, conv(64, 128)).relu(), 2);
         let x = avg_pool(&tape.conv("conv3", &x, conv(128, 256)).relu(), 2);

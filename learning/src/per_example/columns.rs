@@ -1,8 +1,9 @@
 //! A convolution's per-example weight gradients through its unfolded input.
 //!
-//! With `D_i` `[out, L]` the loss gradient at the `L` output positions of example i and `U_i` `[L, k*k*in]` the patches under the
-//! kernel, dW_i = D_i U_i. Either that is formed, for a few examples at a time so that the patches stay in the processor's
-//! cache, or (few positions, large kernel) its norm comes from two Gram matrices: ||dW_i||^2 = sum((D_i^T D_i) * (U_i U_i^T)).
+//! With `D_i` `[out, L]` the loss gradient at the `L` output positions of example i and `U_i` `[L,
+//! k*k*in]` the patches under the kernel, dW_i = D_i U_i. Either that is formed, for a few examples
+//! at a time so that the patches stay in the processor's cache, or (few positions, large kernel)
+//! its norm comes from two Gram matrices: ||dW_i||^2 = sum((D_i^T D_i) * (U_i U_i^T)).
 
 use tch::{Device, Kind, Tensor};
 
@@ -11,9 +12,11 @@ use crate::tape::Conv;
 
 /// Bytes of unfolded input that are held at once.
 const PATCH_BYTES: i64 = 1 << 20;
-/// Bytes of formed gradients of one layer up to which they are kept from the norms to the sum instead of formed again.
+/// Bytes of formed gradients of one layer up to which they are kept from the norms to the sum
+/// instead of formed again.
 const KEPT_BYTES: i64 = 256 << 20;
-/// Gram matrices take sums of positive and negative terms where forming dW_i does not: they have to be that much cheaper.
+/// Gram matrices take sums of positive and negative terms where forming dW_i does not: they have to
+/// be that much cheaper.
 const GRAM_MARGIN: i64 = 4;
 
 /// Input and output gradient of one convolution.
@@ -48,12 +51,15 @@ impl Unfolded {
         let gram = self.positions() * (self.conv.output + self.inputs());
         let each = if gram * GRAM_MARGIN < formed {
             self.chunks(|_, delta, patches| {
-                let (d, u) = (delta.transpose(1, 2).bmm(delta), patches.bmm(&patches.transpose(1, 2)));
+                let (d, u) =
+                    (delta.transpose(1, 2).bmm(delta), patches.bmm(&patches.transpose(1, 2)));
                 (d * u).sum_dim_intlist(&[1i64, 2][..], false, None)
             })
         } else if size[0] * size[1] * formed * bytes(&self.delta) <= KEPT_BYTES {
-            let kept =
-                Tensor::empty([size[0] * size[1], self.conv.output, self.inputs()], options(&self.delta));
+            let kept = Tensor::empty(
+                [size[0] * size[1], self.conv.output, self.inputs()],
+                options(&self.delta),
+            );
             let each = self.chunks(|from, delta, patches| {
                 squares(&delta.bmm_out(&kept.narrow(0, from, delta.size()[0]), patches))
             });
@@ -100,12 +106,13 @@ impl Unfolded {
         parts.sum_dim_intlist(0, false, None)
     }
 
-    /// Applies `f` to the first of a few examples, their loss gradients `[n, out, L]` and patches `[n, L, k*k*in]`, until all had their
-    /// turn, and joins what it gives.
+    /// Applies `f` to the first of a few examples, their loss gradients `[n, out, L]` and patches
+    /// `[n, L, k*k*in]`, until all had their turn, and joins what it gives.
     fn chunks(&self, f: impl Fn(i64, &Tensor, &Tensor) -> Tensor) -> Tensor {
         let (input, delta) = (self.input.flatten(0, 1), self.delta.flatten(0, 1));
         let n = delta.size()[0];
-        let few = (PATCH_BYTES / (self.inputs() * self.positions() * bytes(&delta)).max(1)).clamp(1, n);
+        let few =
+            (PATCH_BYTES / (self.inputs() * self.positions() * bytes(&delta)).max(1)).clamp(1, n);
         let parts = (0..n).step_by(few as usize).map(|from| {
             let len = few.min(n - from);
             f(from, &delta.narrow(0, from, len), &patches(&input.narrow(0, from, len), self.conv))
@@ -114,7 +121,8 @@ impl Unfolded {
     }
 }
 
-/// The weight gradients of a grouped convolution's examples, `[T, B, out*(in/groups)*k*k]`: one small product a group.
+/// The weight gradients of a grouped convolution's examples, `[T, B, out*(in/groups)*k*k]`: one
+/// small product a group.
 pub(super) fn grouped(conv: Conv, input: &Tensor, delta: &Tensor) -> Tensor {
     let size = delta.size();
     let (n, g, positions) = (size[0] * size[1], conv.groups, size[3] * size[4]);
@@ -132,8 +140,8 @@ pub(super) fn grouped(conv: Conv, input: &Tensor, delta: &Tensor) -> Tensor {
 
 /// The patches of `[n, in, H, W]` under the kernel, `[n, L, k*k*in]`.
 ///
-/// With channels last a patch is k runs of k*in neighbours, copied at the speed of memory; torch's im2col tests every value
-/// against the border.
+/// With channels last a patch is k runs of k*in neighbours, copied at the speed of memory; torch's
+/// im2col tests every value against the border.
 fn patches(x: &Tensor, conv: Conv) -> Tensor {
     let (k, s, p) = (conv.kernel, conv.stride, conv.padding);
     let x = x.permute([0, 2, 3, 1]);
@@ -141,11 +149,8 @@ fn patches(x: &Tensor, conv: Conv) -> Tensor {
     let size = x.size();
     let (n, row, c) = (size[0], size[2] * size[3], size[3]);
     let (height, width) = ((size[1] - k) / s + 1, (size[2] - k) / s + 1);
-    x.as_strided([n, height, width, k, k * c], [size[1] * row, s * row, s * c, row, 1], None).reshape([
-        n,
-        height * width,
-        k * k * c,
-    ])
+    x.as_strided([n, height, width, k, k * c], [size[1] * row, s * row, s * c, row, 1], None)
+        .reshape([n, height * width, k * k * c])
 }
 
 /// `[n, ...]` to `[n]`.

@@ -5,7 +5,8 @@ use tch::Tensor;
 use super::columns::{Unfolded, grouped};
 use crate::tape::{Tap, TapKind, broadcast_trials};
 
-/// The gradients that the examples of a batch give one layer's weight and bias, in the form that costs least.
+/// The gradients that the examples of a batch give one layer's weight and bias, in the form that
+/// costs least.
 pub(super) struct LayerExamples {
     weight: usize,
     bias: Option<usize>,
@@ -17,8 +18,8 @@ enum Form {
     Outer { delta: Tensor, input: Tensor },
     /// A convolution through its unfolded input; the bias' gradients `[T, B, out]`.
     Conv { weight: Box<Unfolded>, bias: Option<Tensor> },
-    /// dW_i = delta_i input_i^T without its part along the rows of the unit weights, where `delta` is divided by the weights' norms and
-    /// `along` `[T, B, out]` is that part.
+    /// dW_i = delta_i input_i^T without its part along the rows of the unit weights, where `delta`
+    /// is divided by the weights' norms and `along` `[T, B, out]` is that part.
     Cosine { delta: Tensor, input: Tensor, along: Tensor, unit: Tensor },
     /// Few parameters: their gradients themselves, `[T, B, n]`.
     Formed { weight: Tensor, bias: Option<Tensor> },
@@ -98,7 +99,8 @@ impl LayerExamples {
         }
     }
 
-    /// The sums over each trial's examples of `factors` (`[T, B]`) times their gradients: weight and bias, each `[T, ...]`.
+    /// The sums over each trial's examples of `factors` (`[T, B]`) times their gradients: weight
+    /// and bias, each `[T, ...]`.
     pub(super) fn sums(&self, factors: &Tensor) -> (Tensor, Option<Tensor>) {
         let row = factors.unsqueeze(1);
         let sum = |g: &Tensor| row.bmm(g).squeeze_dim(1);
@@ -117,11 +119,14 @@ impl LayerExamples {
     }
 }
 
-/// Gradients of a factor and (`shift`) a shift a channel; with fixed statistics the activation is `scale * input + shift`.
+/// Gradients of a factor and (`shift`) a shift a channel; with fixed statistics the activation is
+/// `scale * input + shift`.
 fn scale(input: &Tensor, delta: &Tensor, shift: bool, fixed: Option<&[Tensor; 2]>) -> Form {
     let (product, bias) = (over_positions(&(delta * input)), shift.then(|| over_positions(delta)));
     let weight = match (fixed, &bias) {
-        (Some([scale, shift]), Some(bias)) => product * scale.unsqueeze(1) + bias * shift.unsqueeze(1),
+        (Some([scale, shift]), Some(bias)) => {
+            product * scale.unsqueeze(1) + bias * shift.unsqueeze(1)
+        }
         _ => product,
     };
     Form::Formed { weight, bias }

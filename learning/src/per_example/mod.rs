@@ -1,11 +1,13 @@
-//! Gradients of single examples, clipped and summed: what a step of DP-SGD adds its noise to (Abadi et al. 2016).
+//! Gradients of single examples, clipped and summed: what a step of DP-SGD adds its noise to (Abadi
+//! et al. 2016).
 //!
-//! One forward and one backward pass give each layer's inputs and the loss gradients at its outputs. From these come the norms
-//! of all per-example gradients, most often without the gradients themselves (Goodfellow 2015; Li et al. 2022); the clipped
-//! sum is then one product a layer, with each example's rows scaled by its clip factor.
+//! One forward and one backward pass give each layer's inputs and the loss gradients at its
+//! outputs. From these come the norms of all per-example gradients, most often without the
+//! gradients themselves (Goodfellow 2015; Li et al. 2022); the clipped sum is then one product a
+//! layer, with each example's rows scaled by its clip factor.
 //!
-//! An example whose gradient is not finite (or whose squared norm exceeds the element type) cannot be clipped: it is left out of
-//! the sum, which only lowers what it can contribute, and counted.
+//! An example whose gradient is not finite (or whose squared norm exceeds the element type) cannot
+//! be clipped: it is left out of the sum, which only lowers what it can contribute, and counted.
 
 mod columns;
 mod layer;
@@ -26,7 +28,8 @@ pub use rule::{GradientRule, check_private};
 pub struct Clipped {
     /// Sum of the clipped per-example gradients of each trial, `[T, ...]` (buffers get zeros).
     pub sum: Params,
-    /// L2 norms of the per-example gradients before clipping, over all trainable parameters, `[T, B]`.
+    /// L2 norms of the per-example gradients before clipping, over all trainable parameters, `[T,
+    /// B]`.
     pub norms: Tensor,
     /// Counted examples of each trial whose gradient was not finite: they add nothing to the sum.
     pub dropped: Vec<u64>,
@@ -34,8 +37,9 @@ pub struct Clipped {
 
 /// Sums the per-example gradients of `loss`, each scaled by `min(1, clip / norm)`.
 ///
-/// `params` is `[1 or T, ...]`, `x` the normalised input `[T, B, ...]`; `counted` `[T, B]` is 1 for an example and 0 for padding.
-/// `loss` maps logits `[T, B, K]` to each trial's mean over `B`. The model must treat examples apart: see [`check_private`].
+/// `params` is `[1 or T, ...]`, `x` the normalised input `[T, B, ...]`; `counted` `[T, B]` is 1 for
+/// an example and 0 for padding. `loss` maps logits `[T, B, K]` to each trial's mean over `B`. The
+/// model must treat examples apart: see [`check_private`].
 pub fn clipped_sum(
     net: &Network,
     params: &Params,
@@ -59,8 +63,10 @@ pub fn clipped_sum(
             // Zero times infinity is NaN: what is dropped has to go before the products.
             layers.iter_mut().for_each(|layer| layer.erase(&finite));
         }
-        let lost = finite.logical_not().logical_and(&counted).sum_dim_intlist(1, false, Kind::Int64);
-        let dropped = Vec::<i64>::try_from(&lost).unwrap_or_default().into_iter().map(|n| n as u64).collect();
+        let lost =
+            finite.logical_not().logical_and(&counted).sum_dim_intlist(1, false, Kind::Int64);
+        let dropped =
+            Vec::<i64>::try_from(&lost).unwrap_or_default().into_iter().map(|n| n as u64).collect();
         Clipped { sum: weighted_sum(params, &layers, &factors), norms, dropped }
     })
 }
@@ -74,12 +80,14 @@ fn backward(
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Vec<LayerExamples> {
     let mut tape = Tape::per_example(params, mode);
-    // The patches of a convolution are runs of neighbours then, and torch's convolutions and pools keep the order.
+    // The patches of a convolution are runs of neighbours then, and torch's convolutions and pools
+    // keep the order.
     let x = if x.dim() == 5 { channels_last(x) } else { x.shallow_clone() };
     let logits = net.forward_normalised(&mut tape, &x);
     // The sum of the examples' own losses.
     let own = loss(&logits).sum(logits.kind());
-    let loss = tape.penalty.take().map_or(own.shallow_clone(), |p| own + p.sum(None)) * x.size()[1] as f64;
+    let loss =
+        tape.penalty.take().map_or(own.shallow_clone(), |p| own + p.sum(None)) * x.size()[1] as f64;
     let outputs: Vec<&Tensor> = tape.taps.iter().map(|tap| &tap.output).collect();
     let deltas = Tensor::run_backward(&[loss], &outputs, false, false);
     tape.taps.into_iter().zip(deltas).map(|(tap, delta)| LayerExamples::new(tap, delta)).collect()
@@ -88,7 +96,9 @@ fn backward(
 /// The sum over the examples of each trial of `factors` (`[T, B]`) times their gradients.
 fn weighted_sum(params: &Params, layers: &[LayerExamples], factors: &Tensor) -> Params {
     let trials = factors.size()[0];
-    let size = |shape: &[i64]| -> Vec<i64> { std::iter::once(trials).chain(shape.iter().copied()).collect() };
+    let size = |shape: &[i64]| -> Vec<i64> {
+        std::iter::once(trials).chain(shape.iter().copied()).collect()
+    };
     let mut slots: Vec<Option<Tensor>> = params.tensors.iter().map(|_| None).collect();
     for layer in layers {
         let (weight, bias) = layer.sums(factors);
@@ -102,5 +112,6 @@ fn weighted_sum(params: &Params, layers: &[LayerExamples], factors: &Tensor) -> 
         Some(sum) => sum.reshape(size(&spec.shape)),
         None => Tensor::zeros(size(&spec.shape), (value.kind(), value.device())),
     });
-    Params::new(params.layout().clone(), tensors.collect()).expect("reshaped to the layout's shapes")
+    Params::new(params.layout().clone(), tensors.collect())
+        .expect("reshaped to the layout's shapes")
 }

@@ -10,21 +10,24 @@ use crate::noise;
 use crate::params::Params;
 use crate::tape::Mode;
 
-/// How per-example gradients become the gradient of a step, `(sum_i g_i min(1, C / ||g_i||) + N(0, (z C)^2)) / L`.
+/// How per-example gradients become the gradient of a step, `(sum_i g_i min(1, C / ||g_i||) + N(0,
+/// (z C)^2)) / L`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientRule {
     /// C: largest L2 norm of an example's gradient over all trainable parameters together; above 0.
     pub clip: f64,
     /// z: standard deviation of the noise on the sum, in units of `clip`; 0 adds none.
     pub noise_multiplier: f64,
-    /// Probability with which a step takes each example (Poisson sampling), in `(0, 1]`; 1 takes every example.
+    /// Probability with which a step takes each example (Poisson sampling), in `(0, 1]`; 1 takes
+    /// every example.
     pub rate: f64,
     /// L: divisor of the noisy sum, the examples a step takes on average; above 0.
     pub expected_batch: f64,
 }
 
 impl GradientRule {
-    /// Steps of one epoch, `1 / rate` rounded up: after them each example was taken once on average, and as often as without sampling.
+    /// Steps of one epoch, `1 / rate` rounded up: after them each example was taken once on
+    /// average, and as often as without sampling.
     pub fn steps_per_epoch(&self) -> usize {
         (1.0 / self.rate - 1e-9).ceil().max(1.0) as usize
     }
@@ -34,7 +37,8 @@ impl GradientRule {
         (0..examples as i64).filter(|_| rng.random::<f64>() < self.rate).collect()
     }
 
-    /// A step's batch for each stream: rows `[T, B]`, and 1 for each example drawn, 0 for the padding of clients that drew fewer.
+    /// A step's batch for each stream: rows `[T, B]`, and 1 for each example drawn, 0 for the
+    /// padding of clients that drew fewer.
     pub(crate) fn batch(&self, examples: usize, rngs: &mut [ChaCha12Rng]) -> (Tensor, Tensor) {
         let drawn: Vec<Vec<i64>> = rngs.iter_mut().map(|rng| self.sample(examples, rng)).collect();
         let most = drawn.iter().map(Vec::len).max().unwrap_or(0);
@@ -66,15 +70,18 @@ impl GradientRule {
         })
     }
 
-    /// `(sum + noise) / L` into `out` (contiguous), a piece at a time: a large layer is read and written once.
+    /// `(sum + noise) / L` into `out` (contiguous), a piece at a time: a large layer is read and
+    /// written once.
     fn add_noise(&self, sum: &Tensor, out: &Tensor, std: f64, rng: &mut ChaCha12Rng) {
         let (sum, out) = (sum.reshape([-1]), out.view(-1));
         let n = sum.size()[0];
         for from in (0..n).step_by(DRAWN as usize) {
             let len = DRAWN.min(n - from);
             let mut drawn = noise::normal(rng, &[len]).to_device(sum.device()).to_kind(sum.kind());
-            let _ =
-                drawn.g_mul_scalar_(std).g_add_(&sum.narrow(0, from, len)).g_div_scalar_(self.expected_batch);
+            let _ = drawn
+                .g_mul_scalar_(std)
+                .g_add_(&sum.narrow(0, from, len))
+                .g_div_scalar_(self.expected_batch);
             out.narrow(0, from, len).copy_(&drawn);
         }
     }
@@ -86,12 +93,15 @@ const DRAWN: i64 = 1 << 17;
 /// Whether per-example gradients exist for this model in this mode.
 ///
 /// # Errors
-/// BatchNorm in train mode: its statistics make each example's gradient depend on the others of the batch.
+/// BatchNorm in train mode: its statistics make each example's gradient depend on the others of the
+/// batch.
 pub fn check_private(net: &Network, mode: Mode) -> Result<(), LearningError> {
     let batch_norm = net.layout().specs().iter().any(|s| s.name.ends_with("running_mean"));
     if batch_norm && mode == Mode::Train {
         return Err(LearningError::Invalid(
-            "per-example clipping cannot run through BatchNorm: batch statistics mix examples; use a model with GroupNorm (norm = \"group\"), or batch_norm = \"eval\"".into(),
+            "per-example clipping cannot run through BatchNorm: batch statistics mix examples; \
+             use a model with GroupNorm (norm = \"group\"), or batch_norm = \"eval\""
+                .into(),
         ));
     }
     Ok(())

@@ -9,8 +9,8 @@ use crate::params::InitRule;
 const LEAST: f64 = 1e-12;
 
 impl Tape<'_> {
-    /// `scale * cos(x, w_k)` for each of `out` weight vectors, `x` `[T, B, E]` to `[T, B, out]` (Wang et al. 2017: NormFace). The
-    /// weights begin as Glorot and Bengio's uniform.
+    /// `scale * cos(x, w_k)` for each of `out` weight vectors, `x` `[T, B, E]` to `[T, B, out]`
+    /// (Wang et al. 2017: NormFace). The weights begin as Glorot and Bengio's uniform.
     pub fn cosine(&mut self, name: &str, x: &Tensor, out: i64, scale: f64) -> Tensor {
         let x = self.before_linear(name, x);
         let features = x.size()[2];
@@ -20,8 +20,8 @@ impl Tape<'_> {
         let unit = &w * &inverse;
         let input = &x * (norms(&x).reciprocal() * scale);
         let trials = w.size()[0].max(x.size()[0]);
-        let output =
-            broadcast_trials(&input, trials).matmul(&broadcast_trials(&unit, trials).transpose(1, 2));
+        let output = broadcast_trials(&input, trials)
+            .matmul(&broadcast_trials(&unit, trials).transpose(1, 2));
         self.keep(Tap {
             kind: TapKind::Cosine,
             weight: wi,

@@ -1,15 +1,17 @@
-//! What is random in a pass: dropout and stochastic depth, by a counter-based hash of the parameters' draw.
+//! What is random in a pass: dropout and stochastic depth, by a counter-based hash of the
+//! parameters' draw.
 //!
-//! Whether a value is dropped depends on its trial's seed, on which of the pass's random layers asks, and on the value's index
-//! within the trial. So a mask is the same on every device, whatever runs beside the trial.
+//! Whether a value is dropped depends on its trial's seed, on which of the pass's random layers
+//! asks, and on the value's index within the trial. So a mask is the same on every device, whatever
+//! runs beside the trial.
 
 use tch::{Device, Kind, Tensor};
 
 use super::{Mode, Source, Tape};
 
 const WORD: i64 = 0xFFFF_FFFF;
-/// Factors of a bijection of 32-bit words whose every output bit depends on every input bit. They are below 2^31: products of them
-/// and a word fit 63 bits, so that no device overflows.
+/// Factors of a bijection of 32-bit words whose every output bit depends on every input bit. They
+/// are below 2^31: products of them and a word fit 63 bits, so that no device overflows.
 const FACTORS: [i64; 2] = [0x21F0_AAAD, 0x735A_2D97];
 /// An odd number near 2^32 divided by the golden ratio: it spreads counters over the words.
 const SPREAD: i64 = 0x9E37_79B1;
@@ -17,14 +19,15 @@ const SPREAD: i64 = 0x9E37_79B1;
 const TOGETHER: i64 = 1 << 15;
 
 impl Tape<'_> {
-    /// Zero with probability `p` in `[0, 1)`, else `1/(1 - p)` of the value (Srivastava et al. 2014); `x` `[T, B, ...]`.
-    /// The identity in [`Mode::Eval`], and where the parameters have no draw.
+    /// Zero with probability `p` in `[0, 1)`, else `1/(1 - p)` of the value (Srivastava et al.
+    /// 2014); `x` `[T, B, ...]`. The identity in [`Mode::Eval`], and where the parameters have no
+    /// draw.
     pub fn dropout(&mut self, x: &Tensor, p: f64) -> Tensor {
         self.drop_where(x, p, &x.size()[1..])
     }
 
-    /// [`Tape::dropout`] of whole examples: each keeps all of its values or none (Huang et al. 2016, the residual branches of a network of
-    /// stochastic depth).
+    /// [`Tape::dropout`] of whole examples: each keeps all of its values or none (Huang et al.
+    /// 2016, the residual branches of a network of stochastic depth).
     pub fn stochastic_depth(&mut self, x: &Tensor, p: f64) -> Tensor {
         let mut each = vec![1; x.dim() - 1];
         each[0] = x.size()[1];
@@ -41,7 +44,8 @@ impl Tape<'_> {
         let (trials, n) = (x.size()[0], shape.iter().product::<i64>());
         let kept = tch::no_grad(|| {
             let keys = keys(seeds, trials, self.random);
-            let few = if x.device() == Device::Cpu { (TOGETHER / n).clamp(1, trials) } else { trials };
+            let few =
+                if x.device() == Device::Cpu { (TOGETHER / n).clamp(1, trials) } else { trials };
             let parts = (0..trials).step_by(few as usize).map(|from| {
                 let len = few.min(trials - from);
                 let keys = keys.each_ref().map(|key| key.narrow(0, from, len));
@@ -55,8 +59,8 @@ impl Tape<'_> {
     }
 }
 
-/// Two words for each trial and random layer, `[T, 1]`. Trials that share one seed get words of their own; the first of them those
-/// of a trial by itself.
+/// Two words for each trial and random layer, `[T, 1]`. Trials that share one seed get words of
+/// their own; the first of them those of a trial by itself.
 fn keys(seeds: &Tensor, trials: i64, layer: i64) -> [Tensor; 2] {
     let turns = match seeds.size()[0] {
         1 => Tensor::arange(trials, (Kind::Int64, seeds.device())),
@@ -69,10 +73,12 @@ fn keys(seeds: &Tensor, trials: i64, layer: i64) -> [Tensor; 2] {
     [first.unsqueeze(1), second.unsqueeze(1)]
 }
 
-/// `n` words for each trial of the keys, `[T, n]`: a mix of their index, with a key before each half of it.
+/// `n` words for each trial of the keys, `[T, n]`: a mix of their index, with a key before each
+/// half of it.
 fn words(keys: &[Tensor; 2], n: i64) -> Tensor {
     let index = Tensor::arange(n, (Kind::Int64, keys[0].device()));
-    let half = mixed(index.bitwise_xor_tensor(&keys[0]), FACTORS[0], 16).bitwise_xor_tensor_(&keys[1]);
+    let half =
+        mixed(index.bitwise_xor_tensor(&keys[0]), FACTORS[0], 16).bitwise_xor_tensor_(&keys[1]);
     finish(half, FACTORS[1])
 }
 

@@ -1,4 +1,5 @@
-//! Layers with one factor a channel: normalisation by the batch's statistics, by running ones, by each example's own; PReLU.
+//! Layers with one factor a channel: normalisation by the batch's statistics, by running ones, by
+//! each example's own; PReLU.
 
 use tch::Tensor;
 
@@ -14,8 +15,10 @@ impl Tape<'_> {
         let c = x.size()[2];
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
-        let (mi, mean) = self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
-        let (_, var) = self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
+        let (mi, mean) =
+            self.param(format!("{name}.running_mean"), &[c], InitRule::Constant(0.0), false);
+        let (_, var) =
+            self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
         if self.on_leaves() {
             return self.fused_batch_norm(x, [&gamma, &beta], [&mean, &var], mi);
         }
@@ -30,7 +33,11 @@ impl Tape<'_> {
                 let scale = (var + BN_EPS).rsqrt();
                 let shift = -mean * &scale;
                 let offset = per_channel(&(&beta + &gamma * &shift));
-                (x.shallow_clone(), offset.addcmul(x, &per_channel(&(&gamma * &scale))), Some([scale, shift]))
+                (
+                    x.shallow_clone(),
+                    offset.addcmul(x, &per_channel(&(&gamma * &scale))),
+                    Some([scale, shift]),
+                )
             }
         };
         self.keep(Tap {
@@ -45,8 +52,9 @@ impl Tape<'_> {
         })
     }
 
-    /// GroupNorm over `[T, B, C, H, W]` (Wu and He 2018): each example by its own mean and variance in each of `groups` groups of
-    /// channels, so that no example's gradient depends on another. `groups` divides `C`.
+    /// GroupNorm over `[T, B, C, H, W]` (Wu and He 2018): each example by its own mean and variance
+    /// in each of `groups` groups of channels, so that no example's gradient depends on another.
+    /// `groups` divides `C`.
     pub fn group_norm(&mut self, name: &str, x: &Tensor, groups: i64) -> Tensor {
         let c = x.size()[2];
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
@@ -71,10 +79,12 @@ impl Tape<'_> {
         })
     }
 
-    /// PReLU over `[T, B, C, H, W]` with one slope a channel, 0.25 before training (He et al. 2015).
+    /// PReLU over `[T, B, C, H, W]` with one slope a channel, 0.25 before training (He et al.
+    /// 2015).
     pub fn prelu(&mut self, name: &str, x: &Tensor) -> Tensor {
         let c = x.size()[2];
-        let (wi, slope) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(0.25), true);
+        let (wi, slope) =
+            self.param(format!("{name}.weight"), &[c], InitRule::Constant(0.25), true);
         if (self.record.is_none() || self.on_leaves()) && slope.size()[0] == 1 {
             return unfold_trials(&images(x).prelu(&slope.squeeze_dim(0)), x.size()[0]);
         }
@@ -138,7 +148,11 @@ impl Tape<'_> {
         if matches!(self.source, Source::Run(_)) {
             let unbiased = var.detach() * (n as f64 / (n - 1).max(1) as f64);
             let flat = |t: &Tensor| t.reshape([size[0], size[2]]);
-            self.stats.push(BatchStat { running_mean, mean: flat(&mean.detach()), var: flat(&unbiased) });
+            self.stats.push(BatchStat {
+                running_mean,
+                mean: flat(&mean.detach()),
+                var: flat(&unbiased),
+            });
         }
         centred * (var + BN_EPS).rsqrt()
     }
@@ -156,14 +170,17 @@ fn by_trial(x: &Tensor, f: impl Fn(i64, &Tensor) -> Tensor) -> Tensor {
     if trials == 1 {
         return f(0, &x.squeeze_dim(0)).unsqueeze(0);
     }
-    let outputs: Vec<Tensor> = x.unbind(0).iter().enumerate().map(|(t, x)| f(t as i64, x)).collect();
+    let outputs: Vec<Tensor> =
+        x.unbind(0).iter().enumerate().map(|(t, x)| f(t as i64, x)).collect();
     unfold_trials(&Tensor::cat(&outputs, 0), trials)
 }
 
-/// PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would depend on the image.
+/// PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would
+/// depend on the image.
 fn refuse_single_values(n: i64) {
     assert!(
         n > 1,
-        "BatchNorm in train mode needs more than one value a channel; use batch_norm = \"eval\", a larger batch or larger images"
+        "BatchNorm in train mode needs more than one value a channel; use batch_norm = \"eval\", \
+         a larger batch or larger images"
     );
 }

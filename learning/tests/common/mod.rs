@@ -6,9 +6,11 @@ use learning::{LayerGrad, Network, Params};
 use serde_json::{Map, Value};
 use tch::{Device, Kind, Tensor};
 
-/// `n` values in `[-1, 1)`: a 32-bit mix of position and key, the same as `unit` in the golden scripts (f64).
+/// `n` values in `[-1, 1)`: a 32-bit mix of position and key, the same as `unit` in the golden
+/// scripts (f64).
 pub fn unit(n: i64, key: u32) -> Tensor {
-    let values: Vec<f64> = (0..n as u32).map(|i| f64::from(mix(i, key)) / 2f64.powi(31) - 1.0).collect();
+    let values: Vec<f64> =
+        (0..n as u32).map(|i| f64::from(mix(i, key)) / 2f64.powi(31) - 1.0).collect();
     Tensor::from_slice(&values)
 }
 
@@ -34,7 +36,8 @@ pub fn network(model: &Value, input: &[i64], classes: i64) -> Network {
     let name = params.shift_remove("name").expect("a name");
     let entry = suites::find("model", ENTRIES, name.as_str().expect("text")).expect("registered");
     let architecture = (entry.build)(&params).expect("valid parameters");
-    let model = architecture.build(&Shape { input: input.to_vec(), classes }).expect("a possible shape");
+    let model =
+        architecture.build(&Shape { input: input.to_vec(), classes }).expect("a possible shape");
     Network::new(model, vec![0.0; input[0] as usize], vec![1.0; input[0] as usize])
 }
 
@@ -43,7 +46,9 @@ pub fn hashed_params(net: &Network, trials: i64, key: u32, kind: Kind) -> Params
     let specs = net.layout().specs();
     let tensors = specs.iter().enumerate().map(|(i, spec)| {
         let (centre, width) = match spec.name.rsplit('.').next() {
-            _ if spec.shape.len() > 1 => (0.0, (2.0 / spec.shape[1..].iter().product::<i64>() as f64).sqrt()),
+            _ if spec.shape.len() > 1 => {
+                (0.0, (2.0 / spec.shape[1..].iter().product::<i64>() as f64).sqrt())
+            }
             Some("running_var") => (1.0, 0.3),
             Some("weight") => (1.0, 0.2),
             _ => (0.0, 0.1),
@@ -64,15 +69,19 @@ pub fn golden(name: &str) -> Value {
 /// Hashed parameters as the golden script filled them.
 pub fn golden_params(net: &Network, golden: &Value, kind: Kind) -> Params {
     let named = golden["parameters"].as_array().expect("a list").iter().map(|p| {
-        let values = hashed(&integers(&p["shape"]), p["key"].as_u64().expect("a key") as u32, Kind::Double);
+        let values =
+            hashed(&integers(&p["shape"]), p["key"].as_u64().expect("a key") as u32, Kind::Double);
         let name = p["name"].as_str().expect("a name").to_string();
         (name, (values * number(&p["width"]) + number(&p["centre"])).to_kind(kind).unsqueeze(0))
     });
     let mut named: Vec<(String, Tensor)> = named.collect();
     let specs = net.layout().specs();
     assert_eq!(named.len(), specs.len(), "as many parameters and buffers as PyTorch has");
-    named.sort_by_key(|(name, _)| net.layout().position(name).unwrap_or_else(|| panic!("we lack `{name}`")));
-    Params::new(net.layout().clone(), named.into_iter().map(|(_, t)| t).collect()).expect("PyTorch's shapes")
+    named.sort_by_key(|(name, _)| {
+        net.layout().position(name).unwrap_or_else(|| panic!("we lack `{name}`"))
+    });
+    Params::new(net.layout().clone(), named.into_iter().map(|(_, t)| t).collect())
+        .expect("PyTorch's shapes")
 }
 
 /// Numbers of a JSON list.
@@ -108,8 +117,8 @@ pub fn near(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
     assert!(error <= tolerance, "{what}: relative difference {error:.2e}");
 }
 
-/// Compares a tensor with the golden script's `digest` of it. Errors are relative to the tensor's norm (the projection)
-/// and to its root mean square (the entries), at least `floor` of them.
+/// Compares a tensor with the golden script's `digest` of it. Errors are relative to the tensor's
+/// norm (the projection) and to its root mean square (the entries), at least `floor` of them.
 pub fn digest(tensor: &Tensor, golden: &Value, key: u32, floor: f64, tolerance: f64, what: &str) {
     let flat = tensor.detach().to_kind(Kind::Double).reshape([-1]);
     let n = flat.size()[0];
@@ -117,7 +126,13 @@ pub fn digest(tensor: &Tensor, golden: &Value, key: u32, floor: f64, tolerance: 
     let scale = norm.max(floor * (n as f64).sqrt());
     close(flat.norm().double_value(&[]), norm, scale, tolerance, &format!("{what}, norm"));
     let projection = (&flat * unit(n, key)).sum(Kind::Double).double_value(&[]);
-    close(projection, number(&golden["projection"]), scale, tolerance, &format!("{what}, projection"));
+    close(
+        projection,
+        number(&golden["projection"]),
+        scale,
+        tolerance,
+        &format!("{what}, projection"),
+    );
     for (i, expected) in numbers(&golden["entries"]).into_iter().enumerate() {
         let found = flat.double_value(&[(i as i64 * 7919 + 13) % n]);
         let scale = (scale / (n as f64).sqrt()).max(expected.abs());
@@ -155,7 +170,10 @@ pub fn cosine(layers: &[LayerGrad], targets: &[Tensor]) -> Tensor {
 
 /// Sum over layers of one minus the layer's cosine; `[T]`.
 pub fn sim(layers: &[LayerGrad], targets: &[Tensor]) -> Tensor {
-    let terms = layers.iter().zip(targets).map(|(g, t)| 1.0 - g.dot(t) / (g.norm2() * squares(t, g)).sqrt());
+    let terms = layers
+        .iter()
+        .zip(targets)
+        .map(|(g, t)| 1.0 - g.dot(t) / (g.norm2() * squares(t, g)).sqrt());
     terms.reduce(|a, b| a + b).expect("layers")
 }
 

@@ -1,7 +1,8 @@
 //! The baseline file: what a comparison needs of a run, small enough to commit.
 //!
-//! One JSON object. Each distinct part of a spec (its task, its attack, ...) is kept once, scores lie in columns, and every cell is one line,
-//! so that a diff of two baselines names the cells that moved.
+//! One JSON object. Each distinct part of a spec (its task, its attack, ...) is kept once, scores
+//! lie in columns, and every cell is one line, so that a diff of two baselines names the cells that
+//! moved.
 
 use super::side::Side;
 use crate::number::Number;
@@ -34,11 +35,13 @@ pub struct BaselineSummary {
 /// Scores are kept exactly, also those that are infinite or not a number.
 ///
 /// # Errors
-/// [`ReportError::Incomparable`] where the run is not whole; else as [`Side::open`], and [`ReportError::Io`] for `out`.
+/// [`ReportError::Incomparable`] where the run is not whole; else as [`Side::open`], and
+/// [`ReportError::Io`] for `out`.
 pub fn write_baseline(run: &Path, out: &Path) -> Result<BaselineSummary, ReportError> {
     let side = Side::open(run)?;
     if let Some(why) = &side.unfinished {
-        let message = format!("{}: no baseline is made of a run that is not whole: {why}", run.display());
+        let message =
+            format!("{}: no baseline is made of a run that is not whole: {why}", run.display());
         return Err(ReportError::Incomparable(message));
     }
     let gate = side.gate().map_err(|e| ReportError::Incomparable(e.to_string()))?;
@@ -111,7 +114,8 @@ struct Cell {
 fn text(side: &Side, gate: Gate) -> Result<String, serde_json::Error> {
     let mut run = side.info.clone();
     // The plan is the list of cells below; the rest is not compared.
-    (run.suite.text, run.suite.cells, run.suite.published) = (String::new(), Vec::new(), Vec::new());
+    (run.suite.text, run.suite.cells, run.suite.published) =
+        (String::new(), Vec::new(), Vec::new());
     let mut head = Head {
         baseline: BASELINE_SCHEMA.into(),
         run,
@@ -151,7 +155,11 @@ impl Cell {
             client: images.iter().map(|i| i.client).collect(),
             label: images.iter().map(|i| i.label).collect(),
             guess: images.iter().map(|i| i.guessed_label).collect(),
-            scores: record.metrics().iter().map(|name| ((*name).to_owned(), column(name))).collect(),
+            scores: record
+                .metrics()
+                .iter()
+                .map(|name| ((*name).to_owned(), column(name)))
+                .collect(),
             flags: flagged.map(|(at, image)| (at, image.flags.clone())).collect(),
             cell_flags: record.flags.clone(),
             task: record.task.iter().map(|(k, v)| (k.clone(), Number(*v))).collect(),
@@ -200,10 +208,16 @@ impl Cell {
         let part = |((key, values), at): ((&String, &Vec<Value>), &usize)| {
             Some((key.clone(), values.get(*at)?.clone()))
         };
-        let parts: Option<Map<String, Value>> = head.parts.iter().zip(&self.spec).map(part).collect();
+        let parts: Option<Map<String, Value>> =
+            head.parts.iter().zip(&self.spec).map(part).collect();
         let parts = parts.ok_or("a part of its spec is not in the list")?;
-        let spec: CellSpec = serde_json::from_value(Value::Object(parts)).map_err(|e| e.to_string())?;
-        if spec.id() == self.id { Ok(spec) } else { Err("its spec is not the one its id stands for".into()) }
+        let spec: CellSpec =
+            serde_json::from_value(Value::Object(parts)).map_err(|e| e.to_string())?;
+        if spec.id() == self.id {
+            Ok(spec)
+        } else {
+            Err("its spec is not the one its id stands for".into())
+        }
     }
 
     fn image(&self, at: usize) -> Option<ImageScore> {
@@ -258,7 +272,8 @@ pub(super) fn read(path: &Path) -> Result<Side, ReportError> {
         records.push(record);
         prints.push(print);
     }
-    let gate = head.gate.map(Gate::checked).transpose().map_err(|e| malformed(1, 0, e.to_string()))?;
+    let gate =
+        head.gate.map(Gate::checked).transpose().map_err(|e| malformed(1, 0, e.to_string()))?;
     let mut info = head.run;
     info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
     Ok(Side { name: path.display().to_string(), info, records, prints, unfinished: None, gate })

@@ -1,11 +1,13 @@
-//! Attacks behind defences, beside the other attacks on the same signals: where one falls and the others do not, it is not the defence that changed.
+//! Attacks behind defences, beside the other attacks on the same signals: where one falls and the
+//! others do not, it is not the defence that changed.
 
 use super::measure::Measure;
 use super::pairs::{Pair, rows};
 use crate::stats::mean;
 use std::collections::BTreeMap;
 
-/// Per defended pair that another attack met as well: the pairs of the other attacks, and the row there for each row here.
+/// Per defended pair that another attack met as well: the pairs of the other attacks, and the row
+/// there for each row here.
 pub(super) type Others = BTreeMap<usize, Vec<(usize, Vec<Option<usize>>)>>;
 
 /// The other attacks on the signal of each defended pair.
@@ -44,7 +46,8 @@ pub(super) fn change(
 /// An attack that fell behind defences.
 pub(super) struct Fallen {
     pub attack: String,
-    /// Defences behind which it reconstructs less, beyond the tolerance, and less than the other attacks lost there.
+    /// Defences behind which it reconstructs less, beyond the tolerance, and less than the other
+    /// attacks lost there.
     pub behind: Vec<String>,
     /// Defences that it met.
     pub of: usize,
@@ -52,8 +55,9 @@ pub(super) struct Fallen {
     pub compared: bool,
 }
 
-/// Attacks whose mean of the measure `at` fell beyond its tolerance behind a defence, by itself and beside the other attacks there.
-/// `defence(pair)` names the defences of a pair. An attack that nothing can be held against must fall behind two at least.
+/// Attacks whose mean of the measure `at` fell beyond its tolerance behind a defence, by itself and
+/// beside the other attacks there. `defence(pair)` names the defences of a pair. An attack that
+/// nothing can be held against must fall behind two at least.
 pub(super) fn fallen(
     pairs: &[Pair],
     (at, measure): (usize, &Measure),
@@ -81,8 +85,11 @@ pub(super) fn fallen(
     let one = |(attack, defences): (&str, &BTreeMap<String, Vec<usize>>)| {
         let beyond = |loss: Option<f64>| loss.is_none_or(|loss| loss > tolerance);
         let fell = |cells: &&Vec<usize>| matches!(losses(cells), (Some(own), beside) if own > tolerance && beyond(beside));
-        let behind: Vec<String> =
-            defences.iter().filter(|(_, cells)| fell(cells)).map(|(name, _)| name.clone()).collect();
+        let behind: Vec<String> = defences
+            .iter()
+            .filter(|(_, cells)| fell(cells))
+            .map(|(name, _)| name.clone())
+            .collect();
         let compared = defences.values().flatten().any(|cell| others.contains_key(cell));
         let enough = if compared { 1 } else { 2 };
         (behind.len() >= enough).then(|| Fallen {

@@ -1,4 +1,5 @@
-//! Cells whose spec was changed between two runs: one vanished, one appeared, and little tells them apart.
+//! Cells whose spec was changed between two runs: one vanished, one appeared, and little tells them
+//! apart.
 
 use super::Side;
 use crate::CellRecord;
@@ -19,9 +20,15 @@ pub(super) struct Changed {
     pub settings: Vec<(String, String, String)>,
 }
 
-/// Couples `vanished` with `appeared` cells of the same data, model, attack and defences that differ in at most [`FEW`] settings: the
-/// fewest first, then the nearest in the order of the suite. Each cell is used once.
-pub(super) fn find(base: &Side, vanished: &[usize], new: &Side, appeared: &[usize]) -> Vec<Changed> {
+/// Couples `vanished` with `appeared` cells of the same data, model, attack and defences that
+/// differ in at most [`FEW`] settings: the fewest first, then the nearest in the order of the
+/// suite. Each cell is used once.
+pub(super) fn find(
+    base: &Side,
+    vanished: &[usize],
+    new: &Side,
+    appeared: &[usize],
+) -> Vec<Changed> {
     let mut alike: BTreeMap<String, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for at in vanished {
         alike.entry(kind(&base.records[*at])).or_default().0.push(*at);
@@ -29,7 +36,8 @@ pub(super) fn find(base: &Side, vanished: &[usize], new: &Side, appeared: &[usiz
     for at in appeared {
         alike.entry(kind(&new.records[*at])).or_default().1.push(*at);
     }
-    let mut found: Vec<Changed> = alike.values().flat_map(|(was, is)| couples(base, was, new, is)).collect();
+    let mut found: Vec<Changed> =
+        alike.values().flat_map(|(was, is)| couples(base, was, new, is)).collect();
     found.sort_by_key(|c| c.base);
     found
 }
@@ -38,7 +46,10 @@ pub(super) fn find(base: &Side, vanished: &[usize], new: &Side, appeared: &[usiz
 fn kind(record: &CellRecord) -> String {
     let spec = &record.spec;
     let defences: Vec<&str> = spec.defenses.iter().map(|d| d.name.as_str()).collect();
-    format!("{} {} {:?} {} {defences:?}", spec.task.dataset, spec.model.name, spec.source, spec.attack.name)
+    format!(
+        "{} {} {:?} {} {defences:?}",
+        spec.task.dataset, spec.model.name, spec.source, spec.attack.name
+    )
 }
 
 fn couples(base: &Side, was: &[usize], new: &Side, is: &[usize]) -> Vec<Changed> {
@@ -88,7 +99,10 @@ fn collect(path: &str, value: &Value, out: &mut Leaves) {
 }
 
 /// Settings that differ, those that only one side has included.
-fn differences<'a>(a: &'a Leaves, b: &'a Leaves) -> impl Iterator<Item = (String, String, String)> + 'a {
+fn differences<'a>(
+    a: &'a Leaves,
+    b: &'a Leaves,
+) -> impl Iterator<Item = (String, String, String)> + 'a {
     let absent = || "-".to_owned();
     let here = a.iter().filter_map(move |(path, was)| {
         let is = b.get(path).cloned().unwrap_or_else(absent);

@@ -1,5 +1,5 @@
-//! Warnings about what no test covers: images that are no numbers, leaks where nothing was attacked before, attacks that fell behind defences only, slow
-//! attacks, and other work for the same spec.
+//! Warnings about what no test covers: images that are no numbers, leaks where nothing was attacked
+//! before, attacks that fell behind defences only, slow attacks, and other work for the same spec.
 
 use super::costs::{self, Ran, ran};
 use super::effect::{Judgement, Subject};
@@ -11,7 +11,8 @@ use crate::metrics::{Metric, THRESHOLDS};
 use crate::{CellRecord, ImageScore};
 use std::collections::{BTreeMap, HashMap};
 
-/// Work that differs by more than this share is for the worse: an attack with less of it is another attack.
+/// Work that differs by more than this share is for the worse: an attack with less of it is another
+/// attack.
 const WORK: f64 = 0.1;
 
 /// All of them.
@@ -35,10 +36,13 @@ fn warning(kind: Kind, subject: String, text: String) -> Finding {
     Finding { weight: Weight::Warning, kind, adverse: true, subject, text }
 }
 
-/// Attacks that reconstruct less behind defences, while neither their undefended cells nor the other attacks there do.
+/// Attacks that reconstruct less behind defences, while neither their undefended cells nor the
+/// other attacks there do.
 fn fallen(all: &Comparison, pairs: &[Pair], measures: &[Measure]) -> Vec<Finding> {
     let leading = measures.iter().enumerate().find(|(_, m)| m.raw() && m.tolerance.is_some());
-    let Some(leading) = leading.filter(|_| all.pairing == Pairing::SameSeed) else { return Vec::new() };
+    let Some(leading) = leading.filter(|_| all.pairing == Pairing::SameSeed) else {
+        return Vec::new();
+    };
     let told = |name: &str| {
         all.effects.iter().any(|e| match &e.subject {
             Subject::Attack(n) => n == name && e.beyond() && e.points_to == Judgement::AttackWeaker,
@@ -48,9 +52,11 @@ fn fallen(all: &Comparison, pairs: &[Pair], measures: &[Measure]) -> Vec<Finding
     };
     let fallen = behind::fallen(pairs, leading, |p| all.labels.defence(p));
     let finding = |f: behind::Fallen| {
-        let others = if f.compared { "the other attacks there do not" } else { "no other attack met them" };
+        let others =
+            if f.compared { "the other attacks there do not" } else { "no other attack met them" };
         let text = format!(
-            "reconstructs less behind {} of {} defences ({}), and {others}: a weaker (adaptive) attack makes defences look strong",
+            "reconstructs less behind {} of {} defences ({}), and {others}: a weaker (adaptive) \
+             attack makes defences look strong",
             f.behind.len(),
             f.of,
             f.behind.join(", ")
@@ -71,7 +77,8 @@ fn not_finite(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Finding> {
         own.2 += new.records[pair.new].images.len();
     }
     let finding = |(name, (before, after, all)): (&&str, &(usize, usize, usize))| {
-        let text = format!("{before} → {after} of {all} images are not finite; they count as no gain");
+        let text =
+            format!("{before} → {after} of {all} images are not finite; they count as no gain");
         warning(Kind::NotFinite, format!("attack {name}"), text)
     };
     counts.iter().filter(|(_, c)| c.1 > c.0).map(finding).collect()
@@ -84,21 +91,32 @@ fn leaks(all: &Comparison, base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Findi
     let finding = |pair: &Pair| {
         let (was, is) = (&base.records[pair.base], &new.records[pair.new]);
         let paired = pair.state == State::Compared && all.pairing == Pairing::SameSeed;
-        if !pair.defended || !(paired || matches!(pair.state, State::NowApplies | State::Recovered)) {
+        if !pair.defended || !(paired || matches!(pair.state, State::NowApplies | State::Recovered))
+        {
             return None;
         }
-        let had: HashMap<_, _> = was.images.iter().map(|i| ((i.trial, i.index), psnr(i).is_some())).collect();
-        let fresh = |i: &&ImageScore| psnr(i).is_some() && had.get(&(i.trial, i.index)) != Some(&true);
+        let had: HashMap<_, _> =
+            was.images.iter().map(|i| ((i.trial, i.index), psnr(i).is_some())).collect();
+        let fresh =
+            |i: &&ImageScore| psnr(i).is_some() && had.get(&(i.trial, i.index)) != Some(&true);
         let fresh: Vec<&ImageScore> = is.images.iter().filter(fresh).collect();
-        let met = |i: &&&ImageScore| !diverged(i) && psnr(i).is_some_and(|v| THRESHOLDS[0].met(&metric, v));
+        let met = |i: &&&ImageScore| {
+            !diverged(i) && psnr(i).is_some_and(|v| THRESHOLDS[0].met(&metric, v))
+        };
         let leaked = fresh.iter().filter(met).count();
         let why = match pair.state {
             State::NowApplies => "leaks now where it did not apply",
             State::Recovered => "leaks now where it failed",
             _ => "leaks now in images that had no score",
         };
-        let text = format!("{why}: {leaked} of {} images at {}", fresh.len(), THRESHOLDS[0].label(&metric));
-        (leaked > 0).then(|| warning(Kind::Leaks, format!("cell {}", all.labels.cell(is.id.as_str())), text))
+        let text = format!(
+            "{why}: {leaked} of {} images at {}",
+            fresh.len(),
+            THRESHOLDS[0].label(&metric)
+        );
+        (leaked > 0).then(|| {
+            warning(Kind::Leaks, format!("cell {}", all.labels.cell(is.id.as_str())), text)
+        })
     };
     pairs.iter().filter_map(finding).collect()
 }
@@ -109,11 +127,14 @@ fn slow(all: &Comparison, base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Findin
         return Vec::new();
     }
     let sums = costs::by_attack(base, new, pairs, &all.gate);
-    let slower =
-        |(_, (before, after)): &(&String, &(f64, f64))| *before > 0.0 && after / before > all.gate.slower;
+    let slower = |(_, (before, after)): &(&String, &(f64, f64))| {
+        *before > 0.0 && after / before > all.gate.slower
+    };
     let finding = |(name, (before, after)): (&String, &(f64, f64))| {
-        let text =
-            format!("takes × {:.2} as long: {before:.1} → {after:.1} s in all of its cells", after / before);
+        let text = format!(
+            "takes × {:.2} as long: {before:.1} → {after:.1} s in all of its cells",
+            after / before
+        );
         warning(Kind::Slow, format!("attack {name}"), text)
     };
     sums.iter().filter(slower).map(finding).collect()
@@ -123,7 +144,12 @@ fn slow(all: &Comparison, base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Findin
 type Work = fn(&CellRecord) -> u64;
 
 /// Cells of one spec that did another amount of work, by attack; of what is sent, by defences.
-fn work(base: &Side, new: &Side, pairs: &[Pair], defence: impl Fn(&Pair) -> String) -> Vec<Finding> {
+fn work(
+    base: &Side,
+    new: &Side,
+    pairs: &[Pair],
+    defence: impl Fn(&Pair) -> String,
+) -> Vec<Finding> {
     let kinds: [(&str, bool, Work); 4] = [
         ("gradient evaluations", true, |r| r.cost.gradient_evaluations),
         ("iterations", true, |r| r.cost.iterations),
@@ -134,7 +160,9 @@ fn work(base: &Side, new: &Side, pairs: &[Pair], defence: impl Fn(&Pair) -> Stri
     for (what, by_attack, work) in kinds {
         let mut groups: BTreeMap<String, (u64, u64, usize)> = BTreeMap::new();
         for pair in pairs {
-            let Some(Ran { base, new }) = ran(base, new, std::slice::from_ref(pair)).pop() else { continue };
+            let Some(Ran { base, new }) = ran(base, new, std::slice::from_ref(pair)).pop() else {
+                continue;
+            };
             let (before, after) = (work(base), work(new));
             if before != after {
                 let name = if by_attack {

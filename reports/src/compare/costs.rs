@@ -20,7 +20,8 @@ pub struct Speed {
     pub base_seconds: f64,
     /// The same in the new run.
     pub new_seconds: f64,
-    /// Why the ratio raises no alarm: what differs of program, machine, device or threads. Empty where nothing does.
+    /// Why the ratio raises no alarm: what differs of program, machine, device or threads. Empty
+    /// where nothing does.
     pub informational: Vec<String>,
 }
 
@@ -31,7 +32,8 @@ pub(super) struct Ran<'a> {
 }
 
 pub(super) fn ran<'a>(base: &'a Side, new: &'a Side, pairs: &[Pair]) -> Vec<Ran<'a>> {
-    let done = |p: &&Pair| matches!(p.state, State::Identical | State::Compared | State::OtherImages);
+    let done =
+        |p: &&Pair| matches!(p.state, State::Identical | State::Compared | State::OtherImages);
     let of = |p: &Pair| Ran { base: &base.records[p.base], new: &new.records[p.new] };
     pairs.iter().filter(done).map(of).collect()
 }
@@ -94,16 +96,24 @@ pub(super) fn speed(
     };
     let seconds = |r: &Ran| (r.base.wall.seconds, r.new.wall.seconds);
     let each = ratio(&timed, seconds, Subject::Speed, "seconds", how, bench);
-    let mut effects: Vec<Effect> = each.into_iter().chain(total(&timed, &speed, gate, how, bench)).collect();
+    let mut effects: Vec<Effect> =
+        each.into_iter().chain(total(&timed, &speed, gate, how, bench)).collect();
     for effect in effects.iter_mut().filter(|_| speed.informational.is_empty()) {
         (effect.family, effect.tolerance) = (Family::Pooled, Some(gate.slower));
     }
     (speed, effects)
 }
 
-/// The ratio of all seconds together, tested over the cells beyond the tolerance alone: whether more of them are slower than are faster.
-/// Which cells these are is told by the size of their ratio and not by its sign, so that the test is exact.
-fn total(timed: &[&Ran], speed: &Speed, gate: &Gate, how: Pairing, bench: &mut Bench) -> Option<Effect> {
+/// The ratio of all seconds together, tested over the cells beyond the tolerance alone: whether
+/// more of them are slower than are faster. Which cells these are is told by the size of their
+/// ratio and not by its sign, so that the test is exact.
+fn total(
+    timed: &[&Ran],
+    speed: &Speed,
+    gate: &Gate,
+    how: Pairing,
+    bench: &mut Bench,
+) -> Option<Effect> {
     if !(speed.base_seconds > 0.0 && speed.new_seconds > 0.0) {
         return None;
     }
@@ -116,8 +126,11 @@ fn total(timed: &[&Ran], speed: &Speed, gate: &Gate, how: Pairing, bench: &mut B
     let tested = bench.test(&signs, Scale { floor: 0.0, binary: true })?;
     let change = speed.new_seconds / speed.base_seconds;
     let beyond = tested.moved;
-    let shown =
-        format!("× {change:.3}, {beyond} of {} cells beyond × {} either way", timed.len(), gate.slower);
+    let shown = format!(
+        "× {change:.3}, {beyond} of {} cells beyond × {} either way",
+        timed.len(),
+        gate.slower
+    );
     let sides = (speed.base_seconds, speed.new_seconds);
     let agrees = change.ln() * tested.mean > 0.0;
     let test = "sign test of cells beyond the tolerance";
@@ -126,7 +139,8 @@ fn total(timed: &[&Ran], speed: &Speed, gate: &Gate, how: Pairing, bench: &mut B
     Some(Effect { change, ci: None, agrees, test, ..effect })
 }
 
-/// Seconds before and after of each attack's cells together, by name, without those too short to tell.
+/// Seconds before and after of each attack's cells together, by name, without those too short to
+/// tell.
 pub(super) fn by_attack(
     base: &Side,
     new: &Side,
@@ -169,7 +183,8 @@ pub(super) fn others(
     costs.into_iter().filter_map(one).collect()
 }
 
-/// Values by unit: each by itself at the same seed; across seeds the mean over what shares a seed on either side.
+/// Values by unit: each by itself at the same seed; across seeds the mean over what shares a seed
+/// on either side.
 pub(super) fn by_unit(values: Vec<((u64, u64), f64)>, how: Pairing) -> Vec<f64> {
     if how == Pairing::SameSeed {
         return values.into_iter().map(|(_, v)| v).collect();
@@ -177,7 +192,8 @@ pub(super) fn by_unit(values: Vec<((u64, u64), f64)>, how: Pairing) -> Vec<f64> 
     units::by_seed(&values)
 }
 
-/// The geometric mean of `new / base` over the cells where both are above zero, tested on logarithms.
+/// The geometric mean of `new / base` over the cells where both are above zero, tested on
+/// logarithms.
 fn ratio(
     cells: &[&Ran],
     cost: impl Fn(&Ran) -> (f64, f64),
@@ -195,7 +211,8 @@ fn ratio(
     let logs = by_unit(logs.collect(), how);
     let tested = bench.test(&logs, Scale::default())?;
     let geometric = |pick: fn((f64, f64)) -> f64| {
-        mean(&used.iter().map(|r| pick(cost(r)).ln()).collect::<Vec<_>>()).map_or(f64::NAN, f64::exp)
+        mean(&used.iter().map(|r| pick(cost(r)).ln()).collect::<Vec<_>>())
+            .map_or(f64::NAN, f64::exp)
     };
     let ci = tested.ci.map(|ci| Interval { low: ci.low.exp(), high: ci.high.exp() });
     let shown = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));

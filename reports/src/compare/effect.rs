@@ -114,7 +114,8 @@ pub struct Effect {
     pub pairs: usize,
     /// Pairs left out because a side has no number.
     pub unpaired: usize,
-    /// Independent units: what shares an image or a reconstruction is one (across seeds: what shares a seed).
+    /// Independent units: what shares an image or a reconstruction is one (across seeds: what
+    /// shares a seed).
     pub units: usize,
     /// Units that moved at all; the test is over these.
     pub moved: usize,
@@ -124,10 +125,11 @@ pub struct Effect {
     pub new: f64,
     /// `new - base`; for speed and costs the ratio `new / base` of geometric means.
     pub change: f64,
-    /// For a defence: the change beside that of the undefended twins (difference in differences); for an attack behind defences: beside that
-    /// of the other attacks.
+    /// For a defence: the change beside that of the undefended twins (difference in differences);
+    /// for an attack behind defences: beside that of the other attacks.
     pub beside_twins: Option<f64>,
-    /// Bootstrap interval, at 95 %, of `beside_twins` where there is one, else of `change`; `None` below two units.
+    /// Bootstrap interval, at 95 %, of `beside_twins` where there is one, else of `change`; `None`
+    /// below two units.
     pub ci: Option<Interval>,
     /// Which exact test.
     pub test: &'static str,
@@ -135,7 +137,8 @@ pub struct Effect {
     pub p: f64,
     /// The smallest that it could have been with so many units moved.
     pub smallest_p: f64,
-    /// Holm's correction of `p` in `family`; `None` where `smallest_p` keeps it from ever being significant there.
+    /// Holm's correction of `p` in `family`; `None` where `smallest_p` keeps it from ever being
+    /// significant there.
     pub p_adjusted: Option<f64>,
     /// The family it is corrected in.
     pub family: Family,
@@ -182,11 +185,13 @@ pub(super) struct Bench(Resamples);
 impl Bench {
     /// Tests the differences of independent units; `None` without any.
     ///
-    /// Mean and interval are those of all differences. What counts as zero is told by sizes and not by signs, so that the test stays exact.
+    /// Mean and interval are those of all differences. What counts as zero is told by sizes and not
+    /// by signs, so that the test stays exact.
     pub fn test(&mut self, differences: &[f64], scale: Scale) -> Option<Tested> {
         let centre = mean(differences)?;
         let ci = self.0.interval(differences);
-        let moved: Vec<f64> = differences.iter().copied().filter(|d| d.abs() >= scale.floor).collect();
+        let moved: Vec<f64> =
+            differences.iter().copied().filter(|d| d.abs() >= scale.floor).collect();
         let ranks = wilcoxon(&moved);
         let binary = scale.binary && moved.iter().all(|d| *d == 0.0 || d.abs() == 1.0);
         Some(Tested {
@@ -201,7 +206,8 @@ impl Bench {
     }
 }
 
-/// Of outcomes that are yes or no, the sign test through the binomial distribution; it is what the signed ranks come to when all are tied.
+/// Of outcomes that are yes or no, the sign test through the binomial distribution; it is what the
+/// signed ranks come to when all are tied.
 fn p_value(ranks: &SignedRank, binary: bool, differences: &[f64]) -> f64 {
     let plus = differences.iter().filter(|d| **d > 0.0).count();
     if binary { sign_test(plus, ranks.n - plus) } else { ranks.p }
@@ -213,8 +219,8 @@ impl Effect {
         self.p_adjusted.is_some_and(|p| p <= alpha)
     }
 
-    /// How far it moved for the purpose of the tolerance: the lesser of the plain change and that beside the twins, and nothing where the two
-    /// point in opposite directions.
+    /// How far it moved for the purpose of the tolerance: the lesser of the plain change and that
+    /// beside the twins, and nothing where the two point in opposite directions.
     pub(super) fn size(&self) -> f64 {
         match self.beside_twins {
             None => self.change,

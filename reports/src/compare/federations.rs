@@ -25,13 +25,15 @@ pub struct Accuracy {
     pub new: f64,
     /// Cells that repeat it.
     pub cells: usize,
-    /// Examples that either accuracy was measured on, before and after; `None` where a record does not say.
+    /// Examples that either accuracy was measured on, before and after; `None` where a record does
+    /// not say.
     pub test_examples: Option<(u64, u64)>,
     #[serde(skip)]
     seeds: (u64, u64),
 }
 
-/// Accuracy of every distinct federation: attacks and vantages share one, and count once, with their mean.
+/// Accuracy of every distinct federation: attacks and vantages share one, and count once, with
+/// their mean.
 pub(super) fn federations(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Accuracy> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut out: Vec<Accuracy> = Vec::new();
@@ -99,7 +101,12 @@ pub(super) fn accuracies_lost(base: &Side, new: &Side, pairs: &[Pair]) -> usize 
 }
 
 /// Task accuracy over the distinct federations; at the same seed also of each by itself.
-pub(super) fn accuracy(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Vec<Effect> {
+pub(super) fn accuracy(
+    all: &[Accuracy],
+    gate: &Gate,
+    how: Pairing,
+    bench: &mut Bench,
+) -> Vec<Effect> {
     let mut effects: Vec<Effect> = pooled(all, gate, how, bench).into_iter().collect();
     if how == Pairing::SameSeed {
         effects.extend(all.iter().filter_map(|one| single(one, gate)));
@@ -110,8 +117,9 @@ pub(super) fn accuracy(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut 
 fn pooled(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Option<Effect> {
     let values = by_unit(all.iter().map(|a| (a.seeds, a.new - a.base)).collect(), how);
     let tested = bench.test(&values, Scale::default())?;
-    let side =
-        |pick: fn(&Accuracy) -> f64| mean(&all.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN);
+    let side = |pick: fn(&Accuracy) -> f64| {
+        mean(&all.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+    };
     let sides = (side(|a| a.base), side(|a| a.new));
     let ci = tested.ci.map_or(String::new(), |ci| format!(" [{:+.3}, {:+.3}]", ci.low, ci.high));
     let shown = format!("{:+.3}{ci}", tested.mean);
@@ -120,8 +128,9 @@ fn pooled(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Opt
     Some(Effect { family: Family::Pooled, tolerance: Some(gate.accuracy), ..effect })
 }
 
-/// One federation: Fisher's exact test of its right answers among the test examples, before and after. The two models answer the same examples,
-/// and what both find easy makes their shares more alike than the test assumes, so that it errs on the side of silence.
+/// One federation: Fisher's exact test of its right answers among the test examples, before and
+/// after. The two models answer the same examples, and what both find easy makes their shares more
+/// alike than the test assumes, so that it errs on the side of silence.
 fn single(one: &Accuracy, gate: &Gate) -> Option<Effect> {
     let (base, new) = one.test_examples?;
     let right = |share: f64, n: u64| (share.clamp(0.0, 1.0) * n as f64).round() as u64;
@@ -138,8 +147,9 @@ fn single(one: &Accuracy, gate: &Gate) -> Option<Effect> {
     Some(Effect { family: Family::Cells, tolerance: Some(gate.accuracy), ..effect })
 }
 
-/// Twice the smaller tail of the hypergeometric distribution of the successes on one side, given those of both together; and the least that it could
-/// be, given these. A side is (successes, tries).
+/// Twice the smaller tail of the hypergeometric distribution of the successes on one side, given
+/// those of both together; and the least that it could be, given these. A side is (successes,
+/// tries).
 fn fisher(a: (u64, u64), b: (u64, u64)) -> Option<(f64, f64)> {
     let (right, all) = (a.0 + b.0, a.1 + b.1);
     let null = Hypergeometric::new(all, right, a.1).ok()?;
@@ -157,7 +167,8 @@ mod tests {
 
     #[test]
     fn fisher_by_hand() {
-        // Of 4 right answers among 8, all 4 on one side: 1 of 70 ways, and as many the other way round.
+        // Of 4 right answers among 8, all 4 on one side: 1 of 70 ways, and as many the other way
+        // round.
         let (p, least) = fisher((4, 4), (0, 4)).unwrap();
         assert!((p - 2.0 / 70.0).abs() < 1e-9 && (least - p).abs() < 1e-12, "{p} {least}");
         assert_eq!(fisher((2, 4), (2, 4)).unwrap().0, 1.0);

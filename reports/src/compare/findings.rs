@@ -67,7 +67,8 @@ pub struct Finding {
     /// What kind.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Whether it is for the worse, or may be: one such warning keeps a night from becoming the next one's baseline.
+    /// Whether it is for the worse, or may be: one such warning keeps a night from becoming the
+    /// next one's baseline.
     pub adverse: bool,
     /// What it is about: an attack, a defence, a cell in words.
     pub subject: String,
@@ -115,7 +116,11 @@ impl Counts {
             newly_failed: count(&[State::NewlyFailed]),
             still_failed: count(&[State::StillFailed]),
             recovered: count(&[State::Recovered]),
-            not_applicable: count(&[State::NeverApplied, State::NoLongerApplies, State::NowApplies]),
+            not_applicable: count(&[
+                State::NeverApplied,
+                State::NoLongerApplies,
+                State::NowApplies,
+            ]),
             vanished: matched.vanished.len(),
             unrun: matched.unrun.len(),
             appeared: matched.appeared.len(),
@@ -141,7 +146,8 @@ pub(super) fn find(
     found.extend(metrics_lost(pairs, measures, lost));
     found.extend(accuracies_lost(sides, pairs, lost));
     found.extend(unmatched(all, sides, matched, lost));
-    // Stable: what is equally grave stays in the order of attacks, defences, accuracy, speed, cells.
+    // Stable: what is equally grave stays in the order of attacks, defences, accuracy, speed,
+    // cells.
     found.sort_by_key(|f| f.weight);
     found
 }
@@ -153,7 +159,8 @@ fn weight(severity: Severity) -> Weight {
     }
 }
 
-/// What a change for the worse amounts to that could not be tested. Other seeds move every number: across them it is never an alarm.
+/// What a change for the worse amounts to that could not be tested. Other seeds move every number:
+/// across them it is never an alarm.
 fn untested(all: &Comparison) -> Weight {
     match all.pairing {
         Pairing::SameSeed => weight(all.gate.untested),
@@ -170,17 +177,23 @@ fn effects(all: &Comparison) -> Vec<Finding> {
         judgement => repeated(all, e, judgement),
     };
     for effect in all.effects.iter().filter(|e| !silent(e)) {
-        match lines.iter_mut().rev().find(|(s, j, _)| *s == &effect.subject && *j == effect.judgement) {
+        match lines
+            .iter_mut()
+            .rev()
+            .find(|(s, j, _)| *s == &effect.subject && *j == effect.judgement)
+        {
             Some((_, _, effects)) => effects.push(effect),
             None => lines.push((&effect.subject, effect.judgement, vec![effect])),
         }
     }
-    // Of cells too small to be tested alone one line tells all; their pools have lines of their own.
+    // Of cells too small to be tested alone one line tells all; their pools have lines of their
+    // own.
     let unsure = [Judgement::Untested, Judgement::NotSignificant];
     lines.retain(|(s, j, _)| !(matches!(s, Subject::Cell(_)) && unsure.contains(j)));
     // Of single federations without significance the lines below tell.
     lines.retain(|(s, j, _)| !(matches!(s, Subject::Federation(_)) && unsure.contains(j)));
-    let mut found: Vec<Finding> = lines.iter().map(|(s, j, effects)| line(all, s, *j, effects)).collect();
+    let mut found: Vec<Finding> =
+        lines.iter().map(|(s, j, effects)| line(all, s, *j, effects)).collect();
     found.extend(unsure.into_iter().filter_map(|judgement| unsure_cells(all, judgement)));
     found
 }
@@ -188,7 +201,9 @@ fn effects(all: &Comparison) -> Vec<Finding> {
 /// Whether an attack is called the same behind defences as without, which says it already.
 fn repeated(all: &Comparison, effect: &Effect, judgement: Judgement) -> bool {
     let Subject::AttackBehind(name) = &effect.subject else { return false };
-    all.effects.iter().any(|e| e.judgement == judgement && e.subject == Subject::Attack(name.clone()))
+    all.effects
+        .iter()
+        .any(|e| e.judgement == judgement && e.subject == Subject::Attack(name.clone()))
 }
 
 /// Whether an effect beyond its tolerance, that is not sure, would be bad news.
@@ -198,7 +213,9 @@ fn adverse(effect: &Effect) -> bool {
 }
 
 fn unsure_cells(all: &Comparison, judgement: Judgement) -> Option<Finding> {
-    let of = |e: &&Effect| matches!(e.subject, Subject::Cell(_)) && e.judgement == judgement && adverse(e);
+    let of = |e: &&Effect| {
+        matches!(e.subject, Subject::Cell(_)) && e.judgement == judgement && adverse(e)
+    };
     let effects: Vec<&Effect> = all.effects.iter().filter(of).collect();
     let worst = effects.iter().max_by(|a, b| a.excess().total_cmp(&b.excess()))?;
     let mut cells: Vec<&Subject> = effects.iter().map(|e| &e.subject).collect();
@@ -240,7 +257,9 @@ impl Comparison {
             Subject::Attack(name) => format!("attack {name}"),
             Subject::AttackBehind(name) => format!("attack {name} behind defences"),
             Subject::Defence(name) => format!("defence {name}"),
-            Subject::DefenceAlone(name) => format!("defence {name}, cells without an undefended twin"),
+            Subject::DefenceAlone(name) => {
+                format!("defence {name}, cells without an undefended twin")
+            }
             Subject::Accuracy => "task accuracy".into(),
             Subject::Federation(id) => format!("federation of cell {}", self.labels.cell(id)),
             Subject::Speed => "speed".into(),
@@ -255,8 +274,11 @@ impl Comparison {
             Some(p) => format!("p = {}", p_value(p)),
             None => format!("{} of {} units moved", effect.moved, effect.units),
         };
-        let units =
-            if effect.p_adjusted.is_some() { format!(", {} units", effect.units) } else { String::new() };
+        let units = if effect.p_adjusted.is_some() {
+            format!(", {} units", effect.units)
+        } else {
+            String::new()
+        };
         format!("{} {} ({p}{units})", effect.metric, effect.shown)
     }
 }
@@ -270,7 +292,8 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// Single federations whose accuracy moved beyond the tolerance without significance, or where no number of test examples allows a test.
+/// Single federations whose accuracy moved beyond the tolerance without significance, or where no
+/// number of test examples allows a test.
 fn single_federations(all: &Comparison) -> Vec<Finding> {
     if all.pairing == Pairing::AcrossSeeds {
         return Vec::new();
@@ -281,13 +304,17 @@ fn single_federations(all: &Comparison) -> Vec<Finding> {
         let subject = Subject::Federation(a.cell.clone());
         let tested = all.effects.iter().find(|e| e.subject == subject && e.metric == metric);
         let (weight, why) = match tested {
-            None => {
-                (untested(all), "not tested, since the records do not say on how many examples".to_owned())
-            }
+            None => (
+                untested(all),
+                "not tested, since the records do not say on how many examples".to_owned(),
+            ),
             Some(e) if adverse(e) && e.judgement == Judgement::Untested => {
                 (untested(all), format!("too few test examples, {}", all.told(e)))
             }
-            Some(e) if e.judgement == Judgement::NotSignificant || e.judgement == Judgement::Untested => {
+            Some(e)
+                if e.judgement == Judgement::NotSignificant
+                    || e.judgement == Judgement::Untested =>
+            {
                 (Weight::Warning, format!("no surer than chance, {}", all.told(e)))
             }
             // Told as a tested effect.
@@ -296,25 +323,42 @@ fn single_federations(all: &Comparison) -> Vec<Finding> {
         let adverse = a.new < a.base;
         let text = format!("{metric} {:.3} → {:.3}; {why}", a.base, a.new);
         let weight = if adverse { weight } else { Weight::Change };
-        Some(Finding { weight, kind: Kind::Federation, adverse, subject: all.subject(&subject), text })
+        Some(Finding {
+            weight,
+            kind: Kind::Federation,
+            adverse,
+            subject: all.subject(&subject),
+            text,
+        })
     };
     moved.filter_map(finding).collect()
 }
 
-fn cells(all: &Comparison, (base, new): (&Side, &Side), pairs: &[Pair], lost: Weight) -> Vec<Finding> {
+fn cells(
+    all: &Comparison,
+    (base, new): (&Side, &Side),
+    pairs: &[Pair],
+    lost: Weight,
+) -> Vec<Finding> {
     let finding = |pair: &Pair| {
         let (was, is) = (&base.records[pair.base], &new.records[pair.new]);
         let (weight, kind, text) = match pair.state {
             State::NewlyFailed => (Weight::Failure, Kind::Failed, ended(is)),
-            State::StillFailed => (Weight::Warning, Kind::Failed, format!("{}; so it did before", ended(is))),
-            State::Recovered => {
-                (Weight::Change, Kind::Recovered, format!("{}; before, it {}", ended(is), ended(was)))
+            State::StillFailed => {
+                (Weight::Warning, Kind::Failed, format!("{}; so it did before", ended(is)))
             }
+            State::Recovered => (
+                Weight::Change,
+                Kind::Recovered,
+                format!("{}; before, it {}", ended(is), ended(was)),
+            ),
             State::NoLongerApplies => (lost, Kind::Vanished, ended(is)),
             State::NowApplies => (Weight::Change, Kind::Appeared, "applies now".into()),
-            State::OtherImages => {
-                (lost, Kind::OtherImages, "other images were attacked; its scores are not paired".into())
-            }
+            State::OtherImages => (
+                lost,
+                Kind::OtherImages,
+                "other images were attacked; its scores are not paired".into(),
+            ),
             _ => return None,
         };
         let subject = format!("cell {}", all.labels.cell(is.id.as_str()));
@@ -365,7 +409,9 @@ fn metrics_lost(pairs: &[Pair], measures: &[Measure], lost: Weight) -> Vec<Findi
             kind: Kind::MetricLost,
             adverse: true,
             subject: measure.title.clone(),
-            text: format!("had {values} values in {cells} cells that are missing or no numbers now"),
+            text: format!(
+                "had {values} values in {cells} cells that are missing or no numbers now"
+            ),
         })
     };
     measures.iter().enumerate().filter(|(_, m)| m.raw()).filter_map(finding).collect()
@@ -373,12 +419,18 @@ fn metrics_lost(pairs: &[Pair], measures: &[Measure], lost: Weight) -> Vec<Findi
 
 fn accuracies_lost((base, new): (&Side, &Side), pairs: &[Pair], weight: Weight) -> Option<Finding> {
     let cells = federations::accuracies_lost(base, new, pairs);
-    let text = format!("{cells} cells had one and have none now, as after a training that diverged");
+    let text =
+        format!("{cells} cells had one and have none now, as after a training that diverged");
     let subject = "task accuracy".into();
     (cells > 0).then_some(Finding { weight, kind: Kind::MetricLost, adverse: true, subject, text })
 }
 
-fn unmatched(all: &Comparison, (base, new): (&Side, &Side), matched: &Matched, lost: Weight) -> Vec<Finding> {
+fn unmatched(
+    all: &Comparison,
+    (base, new): (&Side, &Side),
+    matched: &Matched,
+    lost: Weight,
+) -> Vec<Finding> {
     let name = |record: &CellRecord| format!("cell {}", all.labels.cell(record.id.as_str()));
     let gone = matched.vanished.iter().map(|at| Finding {
         weight: lost,

@@ -37,7 +37,8 @@ impl Cells<'_> {
     }
 }
 
-/// Effects on every measure of attacks (over undefended cells), of defences and of single cells. `defence(at)` names the defences of a pair.
+/// Effects on every measure of attacks (over undefended cells), of defences and of single cells.
+/// `defence(at)` names the defences of a pair.
 pub(super) fn scores(
     pairs: &[Pair],
     measures: &[Measure],
@@ -62,7 +63,8 @@ pub(super) fn scores(
     effects
 }
 
-/// Attacks without and behind defences, then defences, by name; cells of a defence that have a twin apart from those that have none.
+/// Attacks without and behind defences, then defences, by name; cells of a defence that have a twin
+/// apart from those that have none.
 fn pooled(cells: &Cells, defence: impl Fn(usize) -> String) -> Vec<Group> {
     let mut groups: BTreeMap<(u8, String), Group> = BTreeMap::new();
     for at in cells.others.keys() {
@@ -77,7 +79,9 @@ fn pooled(cells: &Cells, defence: impl Fn(usize) -> String) -> Vec<Group> {
             (true, Some(_)) => (2, Subject::Defence(defence(at))),
             (true, None) => (3, Subject::DefenceAlone(defence(at))),
         };
-        let (Subject::Attack(name) | Subject::Defence(name) | Subject::DefenceAlone(name)) = &subject else {
+        let (Subject::Attack(name) | Subject::Defence(name) | Subject::DefenceAlone(name)) =
+            &subject
+        else {
             continue;
         };
         let key = (order, name.clone());
@@ -86,7 +90,8 @@ fn pooled(cells: &Cells, defence: impl Fn(usize) -> String) -> Vec<Group> {
     groups.into_values().collect()
 }
 
-/// Each cell by itself, in the order of the suite; across seeds each set of cells that differ in the seed alone.
+/// Each cell by itself, in the order of the suite; across seeds each set of cells that differ in
+/// the seed alone.
 fn singles(pairs: &[Pair]) -> Vec<Group> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
@@ -94,7 +99,9 @@ fn singles(pairs: &[Pair]) -> Vec<Group> {
         let place = *places.entry(&pair.cell).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.pairs.push(at),
-            None => groups.push(Group { subject: Subject::Cell(pair.cell.clone()), pairs: vec![at] }),
+            None => {
+                groups.push(Group { subject: Subject::Cell(pair.cell.clone()), pairs: vec![at] })
+            }
         }
     }
     groups
@@ -130,7 +137,8 @@ fn effect(
     }
     let told = against.as_ref().unwrap_or(&own);
     let side = |pick: fn(BeforeAfter) -> f64| {
-        let values: Vec<f64> = units.means(|p, r| value(p, r).map(pick)).0.into_iter().flatten().collect();
+        let values: Vec<f64> =
+            units.means(|p, r| value(p, r).map(pick)).0.into_iter().flatten().collect();
         mean(&values).unwrap_or(f64::NAN)
     };
     let lost: usize = group.pairs.iter().map(|p| pairs[*p].lost[at]).sum();
@@ -139,10 +147,12 @@ fn effect(
         (Some(_), Subject::Cell(_)) => Family::Cells,
         (Some(_), _) => Family::Pooled,
     };
-    let ci = told.ci.map(|ci| format!(" [{}, {}]", measure.signed(ci.low), measure.signed(ci.high)));
+    let ci =
+        told.ci.map(|ci| format!(" [{}, {}]", measure.signed(ci.low), measure.signed(ci.high)));
     // Beside its twins a defence may seem to move where only they did.
-    let plainly =
-        against.as_ref().map_or(String::new(), |_| format!(", by itself {}", measure.signed(own.mean)));
+    let plainly = against
+        .as_ref()
+        .map_or(String::new(), |_| format!(", by itself {}", measure.signed(own.mean)));
     Some(Effect {
         subject: group.subject.clone(),
         metric: measure.title.clone(),
@@ -157,7 +167,8 @@ fn effect(
         beside_twins: against.as_ref().map(|a| a.mean),
         ci: told.ci,
         test: told.test,
-        // A defence is called weaker only where both say so: the union of two nulls is rejected at the larger p-value.
+        // A defence is called weaker only where both say so: the union of two nulls is rejected at
+        // the larger p-value.
         p: against.as_ref().map_or(own.p, |a| a.p.max(own.p)),
         smallest_p: against.as_ref().map_or(own.smallest_p, |a| a.smallest_p.max(own.smallest_p)),
         p_adjusted: None,

@@ -5,8 +5,9 @@ use crate::number::Number;
 use serde_json::{Value, json};
 
 impl Comparison {
-    /// Everything: verdict and exit code, gate, counts, findings, and every test with its units, interval and p-values. Numbers that JSON does
-    /// not have are the words `inf`, `-inf` and `nan`.
+    /// Everything: verdict and exit code, gate, counts, findings, and every test with its units,
+    /// interval and p-values. Numbers that JSON does not have are the words `inf`, `-inf` and
+    /// `nan`.
     pub fn json(&self) -> Value {
         json!({
             "verdict": self.verdict(),
@@ -30,7 +31,8 @@ impl Comparison {
     fn effect_json(&self, effect: &Effect) -> Value {
         let mut value = json!(effect);
         value["label"] = json!(self.subject(&effect.subject));
-        for (key, number) in [("base", effect.base), ("new", effect.new), ("change", effect.change)] {
+        for (key, number) in [("base", effect.base), ("new", effect.new), ("change", effect.change)]
+        {
             value[key] = json!(Number(number));
         }
         value

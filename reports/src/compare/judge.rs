@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 /// Corrects every test within its family and judges every effect.
 ///
-/// The pooled tests and those of single cells each get half of `alpha`, so that the chance of any false alarm is at most `alpha`.
+/// The pooled tests and those of single cells each get half of `alpha`, so that the chance of any
+/// false alarm is at most `alpha`.
 pub(super) fn judge(effects: &mut [Effect], alpha: f64, pairs: &[Pair]) {
     let cells: HashMap<&str, &Pair> = pairs.iter().map(|p| (p.cell.as_str(), p)).collect();
     for (family, alpha) in
@@ -21,8 +22,8 @@ pub(super) fn judge(effects: &mut [Effect], alpha: f64, pairs: &[Pair]) {
     }
 }
 
-/// A defence or a cell is not called stronger where an attack on it is known to be weaker than the others there. `defence(pair)` names the
-/// defences of a pair.
+/// A defence or a cell is not called stronger where an attack on it is known to be weaker than the
+/// others there. `defence(pair)` names the defences of a pair.
 pub(super) fn doubt(effects: &mut [Effect], pairs: &[Pair], defence: impl Fn(&Pair) -> String) {
     let weak = |e: &Effect| match &e.subject {
         Subject::AttackBehind(name) if e.judgement == Judgement::AttackWeaker => Some(name.clone()),
@@ -44,10 +45,12 @@ pub(super) fn doubt(effects: &mut [Effect], pairs: &[Pair], defence: impl Fn(&Pa
 }
 
 fn correct(effects: &mut [Effect], family: Family, alpha: f64) {
-    let places: Vec<usize> = (0..effects.len()).filter(|at| effects[*at].family == family).collect();
+    let places: Vec<usize> =
+        (0..effects.len()).filter(|at| effects[*at].family == family).collect();
     let smallest: Vec<f64> = places.iter().map(|at| effects[*at].smallest_p).collect();
     let can = testable(&smallest, alpha);
-    let entered: Vec<usize> = places.iter().zip(can).filter(|(_, can)| *can).map(|(at, _)| *at).collect();
+    let entered: Vec<usize> =
+        places.iter().zip(can).filter(|(_, can)| *can).map(|(at, _)| *at).collect();
     let adjusted = holm(&entered.iter().map(|at| effects[*at].p).collect::<Vec<_>>());
     for (at, p) in entered.into_iter().zip(adjusted) {
         effects[at].p_adjusted = Some(p);

@@ -12,7 +12,8 @@ const SHOWN: usize = 30;
 const FOLDED: usize = 200;
 
 impl Comparison {
-    /// The comparison as Markdown: verdict, regressions, failures, warnings, changes, the pooled effects, the cells that moved.
+    /// The comparison as Markdown: verdict, regressions, failures, warnings, changes, the pooled
+    /// effects, the cells that moved.
     pub fn markdown(&self) -> String {
         let mark = match self.verdict() {
             Verdict::Passed => "✅",
@@ -38,7 +39,9 @@ impl Comparison {
         let every: Vec<[String; 7]> = self.pooled_moved().map(|e| self.row(e)).collect();
         if !every.is_empty() {
             let table = rows(&every, FOLDED, "");
-            out.push_str(&format!("<details><summary>Every metric</summary>\n\n{table}</details>\n\n"));
+            out.push_str(&format!(
+                "<details><summary>Every metric</summary>\n\n{table}</details>\n\n"
+            ));
         }
         out.push_str(&format!("{}\n", self.guarantee()));
         out

@@ -43,9 +43,11 @@ impl Matched {
         };
         let left = (0..base.records.len()).filter(|at| !here.contains(at));
         let (unrun, vanished): (Vec<usize>, Vec<usize>) = left.partition(open);
-        let appeared: Vec<usize> = (0..new.records.len()).filter(|at| !there.contains(at)).collect();
+        let appeared: Vec<usize> =
+            (0..new.records.len()).filter(|at| !there.contains(at)).collect();
         let changed = changed::find(base, &vanished, new, &appeared);
-        let (was, is): (HashSet<usize>, HashSet<usize>) = changed.iter().map(|c| (c.base, c.new)).unzip();
+        let (was, is): (HashSet<usize>, HashSet<usize>) =
+            changed.iter().map(|c| (c.base, c.new)).unzip();
         Ok(Matched {
             pairs,
             vanished: vanished.into_iter().filter(|at| !was.contains(at)).collect(),
@@ -57,7 +59,8 @@ impl Matched {
 }
 
 fn by_id(base: &Side, new: &Side) -> Vec<(usize, usize)> {
-    let places: HashMap<&CellId, usize> = new.records.iter().enumerate().map(|(at, r)| (&r.id, at)).collect();
+    let places: HashMap<&CellId, usize> =
+        new.records.iter().enumerate().map(|(at, r)| (&r.id, at)).collect();
     let pair = |(at, record): (usize, &CellRecord)| Some((at, *places.get(&record.id)?));
     base.records.iter().enumerate().filter_map(pair).collect()
 }
@@ -69,12 +72,15 @@ pub(super) fn seedless(record: &CellRecord) -> CellId {
     spec.id()
 }
 
-/// Of the cells that differ in the seed alone, the least seed is paired with the least, the next with the next.
+/// Of the cells that differ in the seed alone, the least seed is paired with the least, the next
+/// with the next.
 fn across_seeds(base: &Side, new: &Side) -> Vec<(usize, usize)> {
     let theirs = by_seedless(new);
     let mut pairs: Vec<(usize, usize)> = by_seedless(base)
         .iter()
-        .flat_map(|(key, ours)| ours.iter().copied().zip(theirs.get(key).into_iter().flatten().copied()))
+        .flat_map(|(key, ours)| {
+            ours.iter().copied().zip(theirs.get(key).into_iter().flatten().copied())
+        })
         .collect();
     pairs.sort_unstable();
     pairs

@@ -28,9 +28,12 @@ pub(super) fn diverged(image: &ImageScore) -> bool {
 }
 
 impl Measure {
-    /// Every metric of `records` in the order of reading, then the successes at the declared thresholds, then the share of images that are
-    /// not finite, where any is.
-    pub fn all<'a>(records: impl Iterator<Item = &'a CellRecord> + Clone, gate: &Gate) -> Vec<Measure> {
+    /// Every metric of `records` in the order of reading, then the successes at the declared
+    /// thresholds, then the share of images that are not finite, where any is.
+    pub fn all<'a>(
+        records: impl Iterator<Item = &'a CellRecord> + Clone,
+        gate: &Gate,
+    ) -> Vec<Measure> {
         let any = records.clone().flat_map(|r| &r.images).any(diverged);
         let names = in_order(
             records
@@ -46,7 +49,10 @@ impl Measure {
             tolerance: gate.tolerance(&metric.name),
             metric: metric.clone(),
             threshold: None,
-            scale: Scale { floor: gate.rounding(&metric.name), binary: metric.name == "label_match" },
+            scale: Scale {
+                floor: gate.rounding(&metric.name),
+                binary: metric.name == "label_match",
+            },
             diverged: false,
         };
         let success = |metric: &Metric| {
@@ -83,8 +89,9 @@ impl Measure {
         self.threshold.is_none() && !self.diverged
     }
 
-    /// The values of one image before and after. A reconstruction that is not finite was scored as the grey image, which may be the better one:
-    /// it never counts as more than the one that is finite. The rule is the same for both sides, so that the tests stay exact.
+    /// The values of one image before and after. A reconstruction that is not finite was scored as
+    /// the grey image, which may be the better one: it never counts as more than the one that is
+    /// finite. The rule is the same for both sides, so that the tests stay exact.
     pub fn of_both(&self, before: &ImageScore, after: &ImageScore) -> (Option<f64>, Option<f64>) {
         let (b, n) = (self.of(before), self.of(after));
         let (Some(was), Some(is), true) = (b, n, self.raw()) else { return (b, n) };
@@ -95,7 +102,8 @@ impl Measure {
         }
     }
 
-    /// The values of two records whose images are not paired: what is not finite counts as the worst of both.
+    /// The values of two records whose images are not paired: what is not finite counts as the
+    /// worst of both.
     pub fn of_all(&self, base: &CellRecord, new: &CellRecord) -> (Vec<f64>, Vec<f64>) {
         let every = base.images.iter().chain(&new.images).filter_map(|i| self.of(i));
         let worst = every.reduce(|a, b| self.worse(a, b));
@@ -111,7 +119,8 @@ impl Measure {
         if self.metric.higher_is_better { a.min(b) } else { a.max(b) }
     }
 
-    /// The value that enters means: capped; `None` where it was not measured or is no number. An image that diverged is no success.
+    /// The value that enters means: capped; `None` where it was not measured or is no number. An
+    /// image that diverged is no success.
     pub fn of(&self, image: &ImageScore) -> Option<f64> {
         if self.diverged {
             return Some(f64::from(u8::from(diverged(image))));
@@ -125,16 +134,19 @@ impl Measure {
         let diverged = diverged(image);
         match value {
             None if !diverged => None,
-            value => {
-                Some(f64::from(u8::from(!diverged && value.is_some_and(|v| threshold.met(&self.metric, v)))))
-            }
+            value => Some(f64::from(u8::from(
+                !diverged && value.is_some_and(|v| threshold.met(&self.metric, v)),
+            ))),
         }
     }
 
     /// A difference of it, with sign.
     pub fn signed(&self, difference: f64) -> String {
-        let shown =
-            if self.raw() { self.metric.show(difference.abs()) } else { format!("{:.3}", difference.abs()) };
+        let shown = if self.raw() {
+            self.metric.show(difference.abs())
+        } else {
+            format!("{:.3}", difference.abs())
+        };
         let sign = if difference < 0.0 { "−" } else { "+" };
         format!("{sign}{shown}")
     }

@@ -1,6 +1,8 @@
-//! Two runs compared: what became weaker, stronger, slower, what failed, vanished or changed, and how sure that is.
+//! Two runs compared: what became weaker, stronger, slower, what failed, vanished or changed, and
+//! how sure that is.
 //!
-//! `docs/compare.md` says which hypotheses are tested, on which units, and what the error rate refers to.
+//! `docs/compare.md` says which hypotheses are tested, on which units, and what the error rate
+//! refers to.
 
 mod baseline;
 mod behind;
@@ -42,7 +44,8 @@ use suites::Gate;
 pub enum Pairing {
     /// Cells by id, images by their place in a trial.
     SameSeed,
-    /// Cells by their spec without the seed, the least seed with the least; images are not paired, and the unit is the seed.
+    /// Cells by their spec without the seed, the least seed with the least; images are not paired,
+    /// and the unit is the seed.
     AcrossSeeds,
 }
 
@@ -61,7 +64,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The exit code: 0 passed, 1 regressed, 2 cannot be told, 3 newly failed cells. What [`compare`] refuses is 2 as well.
+    /// The exit code: 0 passed, 1 regressed, 2 cannot be told, 3 newly failed cells. What
+    /// [`compare`] refuses is 2 as well.
     pub fn exit_code(self) -> u8 {
         match self {
             Verdict::Passed => 0,
@@ -93,7 +97,8 @@ pub struct Comparison {
     pub speed: Speed,
     /// The accuracies of distinct federations.
     pub accuracies: Vec<Accuracy>,
-    /// What a reader must know of the two runs, one line each: unfinished, another machine, another version of the suite.
+    /// What a reader must know of the two runs, one line each: unfinished, another machine, another
+    /// version of the suite.
     pub notes: Vec<String>,
     /// Why a side is not whole.
     pub unfinished: Vec<String>,
@@ -103,8 +108,14 @@ pub struct Comparison {
 /// Compares two runs under `gate`.
 ///
 /// # Errors
-/// [`ReportError::Incomparable`] where they have no cell in common, or every common cell attacked other images.
-pub fn compare(base: &Side, new: &Side, gate: &Gate, how: Pairing) -> Result<Comparison, ReportError> {
+/// [`ReportError::Incomparable`] where they have no cell in common, or every common cell attacked
+/// other images.
+pub fn compare(
+    base: &Side,
+    new: &Side,
+    gate: &Gate,
+    how: Pairing,
+) -> Result<Comparison, ReportError> {
     let matched = Matched::of(base, new, how)?;
     let records = matched.pairs.iter().flat_map(|(b, n)| [&base.records[*b], &new.records[*n]]);
     let measures = Measure::all(records, gate);
@@ -112,7 +123,8 @@ pub fn compare(base: &Side, new: &Side, gate: &Gate, how: Pairing) -> Result<Com
     refuse_other_images(base, new, &pairs)?;
     let labels = Labels::of(base, new, &pairs, how);
     let mut bench = effect::Bench::default();
-    let mut effects = hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defence(&pairs[at]));
+    let mut effects =
+        hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defence(&pairs[at]));
     let accuracies = federations::federations(base, new, &pairs);
     effects.extend(federations::accuracy(&accuracies, gate, how, &mut bench));
     let (speed, seconds) = costs::speed(base, new, &pairs, gate, how, &mut bench);
@@ -167,7 +179,8 @@ fn title(side: &Side) -> String {
 }
 
 fn unfinished(base: &Side, new: &Side) -> Vec<String> {
-    let one = |side: &Side| Some(format!("{} is not whole: {}", side.name, side.unfinished.as_ref()?));
+    let one =
+        |side: &Side| Some(format!("{} is not whole: {}", side.name, side.unfinished.as_ref()?));
     [base, new].into_iter().filter_map(one).collect()
 }
 
@@ -177,7 +190,8 @@ fn refuse_other_images(base: &Side, new: &Side, pairs: &[Pair]) -> Result<(), Re
         return Ok(());
     }
     Err(ReportError::Incomparable(format!(
-        "{} and {} attacked other images in every common cell, because the data or the random streams changed; make the baseline again",
+        "{} and {} attacked other images in every common cell, because the data or the random \
+         streams changed; make the baseline again",
         base.name, new.name
     )))
 }

@@ -46,7 +46,8 @@ pub(super) struct Pair {
     /// What all attacks on one signal share: the spec without attack and facts.
     pub world: String,
     pub defended: bool,
-    /// Per row: the image attacked, or the draw of the seed, as a number shared by all cells that have the same.
+    /// Per row: the image attacked, or the draw of the seed, as a number shared by all cells that
+    /// have the same.
     pub nodes: Vec<usize>,
     /// Per row: what was reconstructed together.
     pub trials: Vec<usize>,
@@ -54,7 +55,8 @@ pub(super) struct Pair {
     pub columns: Vec<Vec<Option<BeforeAfter>>>,
     /// Per measure: rows that had a value in the base and have none now.
     pub lost: Vec<usize>,
-    /// Place of the pair that differs only in having no defence, and the row there for each row here.
+    /// Place of the pair that differs only in having no defence, and the row there for each row
+    /// here.
     pub twin: Option<(usize, Vec<Option<usize>>)>,
 }
 
@@ -90,8 +92,12 @@ pub(super) fn lay_out(
         let mut pair = Pair::of((*b, &base.records[*b]), (*n, &new.records[*n]), same, how);
         if pair.scored() {
             match how {
-                Pairing::SameSeed => pair.images(&base.records[*b], &new.records[*n], measures, &mut nodes),
-                Pairing::AcrossSeeds => pair.means(&base.records[*b], &new.records[*n], measures, &mut nodes),
+                Pairing::SameSeed => {
+                    pair.images(&base.records[*b], &new.records[*n], measures, &mut nodes)
+                }
+                Pairing::AcrossSeeds => {
+                    pair.means(&base.records[*b], &new.records[*n], measures, &mut nodes)
+                }
             }
         }
         pair
@@ -126,13 +132,20 @@ impl Pair {
     }
 
     /// One row an image.
-    fn images(&mut self, base: &CellRecord, new: &CellRecord, measures: &[Measure], nodes: &mut Nodes) {
+    fn images(
+        &mut self,
+        base: &CellRecord,
+        new: &CellRecord,
+        measures: &[Measure],
+        nodes: &mut Nodes,
+    ) {
         let after: HashMap<_, _> = new.images.iter().map(|i| ((i.trial, i.index), i)).collect();
         let both: Vec<(&ImageScore, Option<&ImageScore>)> =
             base.images.iter().map(|i| (i, after.get(&(i.trial, i.index)).copied())).collect();
         let task = &new.spec.task;
         for (image, _) in &both {
-            self.nodes.push(nodes.number(format!("{} {:?} {}", task.dataset, task.split, image.id)));
+            self.nodes
+                .push(nodes.number(format!("{} {:?} {}", task.dataset, task.split, image.id)));
             self.trials.push(image.trial);
         }
         for measure in measures {
@@ -145,7 +158,13 @@ impl Pair {
     }
 
     /// One row: the means over each side's own images.
-    fn means(&mut self, base: &CellRecord, new: &CellRecord, measures: &[Measure], nodes: &mut Nodes) {
+    fn means(
+        &mut self,
+        base: &CellRecord,
+        new: &CellRecord,
+        measures: &[Measure],
+        nodes: &mut Nodes,
+    ) {
         let (b, n) = (base.spec.seed, new.spec.seed);
         // Two nodes of one trial: what shares a seed on either side is one unit.
         self.nodes = vec![nodes.number(format!("base {b}")), nodes.number(format!("new {n}"))];
@@ -200,8 +219,9 @@ fn other_images(base: &CellRecord, new: &CellRecord) -> bool {
 
 type Twin = Option<(usize, Vec<Option<usize>>)>;
 
-/// For each defended pair the undefended one of the same world, attack and facts. In the plain every vantage that sees anything sees the
-/// same but for the colluders' own share, so that a twin at another vantage will do, as in the report.
+/// For each defended pair the undefended one of the same world, attack and facts. In the plain
+/// every vantage that sees anything sees the same but for the colluders' own share, so that a twin
+/// at another vantage will do, as in the report.
 fn twins(pairs: &[Pair], base: &Side, new: &Side) -> Vec<Twin> {
     let key = |pair: &Pair| {
         let spec = &new.records[pair.new].spec;
@@ -222,7 +242,10 @@ fn twins(pairs: &[Pair], base: &Side, new: &Side) -> Vec<Twin> {
         let at = *candidates.iter().find(same).or_else(|| candidates.iter().find(loose))?;
         Some((at, rows(pair, &pairs[at])))
     };
-    pairs.iter().map(|pair| if pair.scored() && pair.defended { twin(pair) } else { None }).collect()
+    pairs
+        .iter()
+        .map(|pair| if pair.scored() && pair.defended { twin(pair) } else { None })
+        .collect()
 }
 
 /// The row of `twin` that holds the same image in the same trial, for each row of `pair`.

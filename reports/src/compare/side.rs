@@ -16,7 +16,8 @@ pub struct Side {
     pub(crate) info: RunInfo,
     /// In the suite's order; without null baselines, traces and pictures.
     pub(crate) records: Vec<CellRecord>,
-    /// Per record: a hash of its canonical bytes, equal exactly where two records are (but for times).
+    /// Per record: a hash of its canonical bytes, equal exactly where two records are (but for
+    /// times).
     pub(crate) prints: Vec<String>,
     /// Why the run is not whole, if it is not.
     pub(crate) unfinished: Option<String>,
@@ -28,8 +29,8 @@ impl Side {
     /// Reads a run folder or a file that [`super::write_baseline`] wrote, changing neither.
     ///
     /// # Errors
-    /// [`ReportError::NotARun`], [`ReportError::Schema`] for a newer program's file, [`ReportError::Malformed`] for a torn or foreign one,
-    /// [`ReportError::Io`].
+    /// [`ReportError::NotARun`], [`ReportError::Schema`] for a newer program's file,
+    /// [`ReportError::Malformed`] for a torn or foreign one, [`ReportError::Io`].
     pub fn open(path: &Path) -> Result<Side, ReportError> {
         if path.is_file() { baseline::read(path) } else { Side::of_run(path) }
     }
@@ -39,7 +40,8 @@ impl Side {
         &self.info.suite.text
     }
 
-    /// The gate of the suite that made the run; the default one for a baseline older than schema 1.1, which does not keep it.
+    /// The gate of the suite that made the run; the default one for a baseline older than schema
+    /// 1.1, which does not keep it.
     ///
     /// # Errors
     /// [`SpecError`] where the suite's text holds a gate that cannot be read.
@@ -55,7 +57,8 @@ impl Side {
         &self.info
     }
 
-    /// Why the run is not whole (another process writes it, or cells are still to run); `None` where it is.
+    /// Why the run is not whole (another process writes it, or cells are still to run); `None`
+    /// where it is.
     pub fn unfinished(&self) -> Option<&str> {
         self.unfinished.as_deref()
     }
@@ -66,8 +69,9 @@ impl Side {
         let mut side = Side::of_records(&dir.display().to_string(), info, read_records(dir)?)?;
         if busy {
             let (there, planned) = (side.records.len(), side.info.suite.cells.len());
-            side.unfinished =
-                Some(format!("another process is writing it; {there} of {planned} cells are there"));
+            side.unfinished = Some(format!(
+                "another process is writing it; {there} of {planned} cells are there"
+            ));
         }
         Ok(side)
     }
@@ -76,8 +80,13 @@ impl Side {
     ///
     /// # Errors
     /// [`ReportError::Unwritable`] where a record cannot be serialised.
-    pub fn of_records(name: &str, info: RunInfo, mut records: Vec<CellRecord>) -> Result<Side, ReportError> {
-        let order: HashMap<_, _> = info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
+    pub fn of_records(
+        name: &str,
+        info: RunInfo,
+        mut records: Vec<CellRecord>,
+    ) -> Result<Side, ReportError> {
+        let order: HashMap<_, _> =
+            info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
         let prints = prints(&records)?;
         records.iter_mut().for_each(slim);
@@ -86,7 +95,8 @@ impl Side {
     }
 }
 
-/// A hash of the canonical bytes of each record; the work of a thousand records is shared by two threads.
+/// A hash of the canonical bytes of each record; the work of a thousand records is shared by two
+/// threads.
 fn prints(records: &[CellRecord]) -> Result<Vec<String>, ReportError> {
     let each = |records: &[CellRecord]| -> Result<Vec<String>, ReportError> {
         let print = |record: &CellRecord| {
@@ -127,5 +137,6 @@ fn missing(info: &RunInfo, records: &[CellRecord]) -> Option<String> {
     let planned = info.suite.cells.len();
     let there = info.suite.cells.iter().filter(|id| have.contains(id)).count();
     let resume = &info.resume;
-    (there < planned).then(|| format!("{there} of {planned} cells are there; resume it with `{resume}`"))
+    (there < planned)
+        .then(|| format!("{there} of {planned} cells are there; resume it with `{resume}`"))
 }

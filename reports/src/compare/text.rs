@@ -10,7 +10,8 @@ const SHOWN: usize = 20;
 const ROWS: usize = 40;
 
 impl Comparison {
-    /// The comparison for a terminal: verdict, regressions, failures, warnings, changes, then the pooled effects in a table.
+    /// The comparison for a terminal: verdict, regressions, failures, warnings, changes, then the
+    /// pooled effects in a table.
     pub fn terminal(&self) -> String {
         let mut out = format!("{}\n", self.headline());
         for line in self.lead() {
@@ -25,7 +26,9 @@ impl Comparison {
             for finding in findings.iter().take(SHOWN) {
                 out.push_str(&format!("  {}\n    {}\n", finding.subject, finding.text));
             }
-            out.push_str(&more(findings.len(), SHOWN).map(|m| format!("  {m}\n")).unwrap_or_default());
+            out.push_str(
+                &more(findings.len(), SHOWN).map(|m| format!("  {m}\n")).unwrap_or_default(),
+            );
         }
         let table = self.table();
         if !table.is_empty() {
@@ -93,8 +96,11 @@ impl Comparison {
             Pairing::SameSeed => "cells by id, images by place",
             Pairing::AcrossSeeds => "across seeds: cells by spec, one unit a seed",
         };
-        let mut lines =
-            vec![format!("base {}", self.base), format!("new  {}", self.new), format!("paired {how}")];
+        let mut lines = vec![
+            format!("base {}", self.base),
+            format!("new  {}", self.new),
+            format!("paired {how}"),
+        ];
         lines.extend(self.unfinished.iter().cloned());
         lines.extend(self.notes.iter().cloned());
         if self.counts.common > 0 && self.counts.identical == self.counts.common {
@@ -111,13 +117,19 @@ impl Comparison {
 
     /// What the alarms are worth.
     pub(super) fn guarantee(&self) -> String {
-        let tests =
-            |family| self.effects.iter().filter(|e| e.family == family && e.p_adjusted.is_some()).count();
-        let untestable =
-            self.effects.iter().filter(|e| e.family != Family::Described && e.p_adjusted.is_none()).count();
+        let tests = |family| {
+            self.effects.iter().filter(|e| e.family == family && e.p_adjusted.is_some()).count()
+        };
+        let untestable = self
+            .effects
+            .iter()
+            .filter(|e| e.family != Family::Described && e.p_adjusted.is_none())
+            .count();
         format!(
-            "Alarms need a mean beyond the tolerance and a two-sided exact test; where nothing changed, any alarm by test but that of speed has \
-             probability at most {}\n({} pooled tests and {} of single cells, Holm within each at {}; {untestable} more had too few units that moved to come out).",
+            "Alarms need a mean beyond the tolerance and a two-sided exact test; where nothing \
+             changed, any alarm by test but that of speed has \
+             probability at most {}\n({} pooled tests and {} of single cells, Holm within each at \
+             {}; {untestable} more had too few units that moved to come out).",
             self.gate.alpha,
             tests(Family::Pooled),
             tests(Family::Cells),
@@ -125,9 +137,12 @@ impl Comparison {
         )
     }
 
-    /// Pooled effects that moved: of watched metrics, accuracy, speed and costs, those beyond a tolerance first.
+    /// Pooled effects that moved: of watched metrics, accuracy, speed and costs, those beyond a
+    /// tolerance first.
     pub(super) fn table(&self) -> Vec<[String; 7]> {
-        let always = |e: &&Effect| matches!(e.subject, Subject::Accuracy | Subject::Speed | Subject::Cost(_));
+        let always = |e: &&Effect| {
+            matches!(e.subject, Subject::Accuracy | Subject::Speed | Subject::Cost(_))
+        };
         let kept = |e: &&Effect| e.tolerance.is_some() || always(e);
         let mut effects: Vec<&Effect> = self.pooled_moved().filter(kept).collect();
         effects.sort_by_key(|e| matches!(e.judgement, Judgement::Within | Judgement::Described));
@@ -136,9 +151,9 @@ impl Comparison {
 
     /// Every effect that moved but those of single cells.
     pub(super) fn pooled_moved(&self) -> impl Iterator<Item = &Effect> {
-        self.effects
-            .iter()
-            .filter(|e| !matches!(e.subject, Subject::Cell(_) | Subject::Federation(_)) && e.moved > 0)
+        self.effects.iter().filter(|e| {
+            !matches!(e.subject, Subject::Cell(_) | Subject::Federation(_)) && e.moved > 0
+        })
     }
 
     pub(super) fn row(&self, e: &Effect) -> [String; 7] {
@@ -177,10 +192,12 @@ pub(super) fn more(all: usize, shown: usize) -> Option<String> {
 
 fn aligned(head: &[&str; 7], rows: &[[String; 7]]) -> String {
     let wide = |text: &str| text.chars().count();
-    let width = |at: usize| rows.iter().map(|r| wide(&r[at])).chain([wide(head[at])]).max().unwrap_or(0);
+    let width =
+        |at: usize| rows.iter().map(|r| wide(&r[at])).chain([wide(head[at])]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
     let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(c, w)| format!("{c}{}", " ".repeat(w - wide(c))));
+        let padded =
+            cells.iter().zip(&widths).map(|(c, w)| format!("{c}{}", " ".repeat(w - wide(c))));
         format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
     let body = rows.iter().map(|r| line(r.iter().map(String::as_str).collect()));

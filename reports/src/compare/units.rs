@@ -1,12 +1,14 @@
-//! Independent units of a group of cells: what is reconstructed together, or shared between cells, counts once.
+//! Independent units of a group of cells: what is reconstructed together, or shared between cells,
+//! counts once.
 
 use super::pairs::Pair;
 use std::collections::{BTreeMap, HashMap};
 
 /// The rows of a group of pairs, gathered into units.
 ///
-/// Cells of one run attack the same images, and images of one trial come out of one reconstruction: a unit is a set of images that any
-/// trial of the group ties together. Across seeds it is a draw of weights and images, common to all cells of a seed.
+/// Cells of one run attack the same images, and images of one trial come out of one reconstruction:
+/// a unit is a set of images that any trial of the group ties together. Across seeds it is a draw
+/// of weights and images, common to all cells of a seed.
 pub(super) struct Units {
     /// Per row of the group: its pair, its row there, its unit.
     rows: Vec<(usize, usize, usize)>,
@@ -48,7 +50,8 @@ impl Units {
     }
 }
 
-/// The mean of the values of each unit, where those that share a seed on either side, (base, new), are one.
+/// The mean of the values of each unit, where those that share a seed on either side, (base, new),
+/// are one.
 pub(super) fn by_seed(values: &[((u64, u64), f64)]) -> Vec<f64> {
     let mut sets = Sets::default();
     let mut numbers: HashMap<(bool, u64), usize> = HashMap::new();
@@ -124,8 +127,10 @@ mod tests {
 
     #[test]
     fn a_trial_ties_its_images_together() {
-        // The second cell reconstructs images 1 and 2 at once, the third 2 and 3: all three hang together.
-        let pairs = [pair(&[0, 1, 2, 3], &[0, 1, 2, 3]), pair(&[1, 2], &[0, 0]), pair(&[2, 3], &[0, 0])];
+        // The second cell reconstructs images 1 and 2 at once, the third 2 and 3: all three hang
+        // together.
+        let pairs =
+            [pair(&[0, 1, 2, 3], &[0, 1, 2, 3]), pair(&[1, 2], &[0, 0]), pair(&[2, 3], &[0, 0])];
         let value = |_: usize, row: usize| (row != 3).then_some(1.0);
         let (means, used) = Units::of(&pairs, &[0, 1, 2]).means(value);
         assert_eq!((means, used), (vec![Some(1.0), Some(1.0)], 7));

@@ -1,4 +1,5 @@
-//! The columns of an exported row. A part that is not known, such as the spec of a cell that has not been run, is null throughout.
+//! The columns of an exported row. A part that is not known, such as the spec of a cell that has
+//! not been run, is null throughout.
 
 use super::field::{Field, count, integer, natural, real, text};
 use crate::axes::{acting, defences};
@@ -7,7 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use suites::{CellSpec, Named};
 
-/// Columns that are the same for the whole run: for telling runs apart once several are put together.
+/// Columns that are the same for the whole run: for telling runs apart once several are put
+/// together.
 pub(super) fn run(info: &RunInfo) -> Vec<Field<'_>> {
     let suite = &info.suite;
     vec![
@@ -24,7 +26,8 @@ pub(super) fn run(info: &RunInfo) -> Vec<Field<'_>> {
 /// Columns of the cell `id`; `None` where it has not been run.
 pub(super) fn cell<'a>(id: &'a str, record: Option<&'a CellRecord>) -> Vec<Field<'a>> {
     let (outcome, reason) = record.map_or(("not-run", None), |r| outcome(&r.outcome));
-    let mut fields = vec![text("cell", Some(id)), text("outcome", Some(outcome)), text("reason", reason)];
+    let mut fields =
+        vec![text("cell", Some(id)), text("outcome", Some(outcome)), text("reason", reason)];
     let spec = record.map(|r| &r.spec);
     fields.extend(task(spec));
     fields.extend(training(spec));
@@ -76,7 +79,8 @@ fn training(spec: Option<&CellSpec>) -> [Field<'_>; 11] {
 }
 
 fn adversary(spec: Option<&CellSpec>) -> [Field<'_>; 11] {
-    let facts = |s: &CellSpec| s.facts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let facts =
+        |s: &CellSpec| s.facts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     [
         text("source", spec.map(|s| s.source.to_string())),
         text("vantage", spec.map(|s| s.vantage.to_string())),

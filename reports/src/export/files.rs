@@ -25,8 +25,9 @@ pub(crate) fn records_csv(run: &Run, path: &Path) -> Result<Vec<u8>, ReportError
         "value",
         "flags",
     ];
-    let write =
-        |out: &mut csv::Writer<Vec<u8>>, row: Vec<String>| out.write_record(row).map_err(|e| fault(path, &e));
+    let write = |out: &mut csv::Writer<Vec<u8>>, row: Vec<String>| {
+        out.write_record(row).map_err(|e| fault(path, &e))
+    };
     write(&mut out, head(run, &fixed))?;
     for (at, record) in run.records.iter().enumerate() {
         for (place, image) in record.images.iter().enumerate() {
@@ -53,14 +54,27 @@ fn head(run: &Run, fixed: &[&str]) -> Vec<String> {
     fixed.iter().map(|c| (*c).to_owned()).chain(run.axes.paths.iter().cloned()).collect()
 }
 
-fn image_rows(run: &Run, at: usize, image: &ImageScore, by: &str, scores: &Scores) -> Vec<Vec<String>> {
-    let guess = image.guessed_label.filter(|_| by == "attack").map(|l| l.to_string()).unwrap_or_default();
+fn image_rows(
+    run: &Run,
+    at: usize,
+    image: &ImageScore,
+    by: &str,
+    scores: &Scores,
+) -> Vec<Vec<String>> {
+    let guess =
+        image.guessed_label.filter(|_| by == "attack").map(|l| l.to_string()).unwrap_or_default();
     let place = [image.trial, image.index, image.id, image.client].map(|v| v.to_string());
     let flags = if by == "attack" { image.flags.join(" ") } else { String::new() };
     let row = |(metric, value): (&String, &Option<f64>)| {
         let mut row = vec![run.cells[at].id.clone(), by.to_owned()];
         row.extend(place.clone());
-        row.extend([image.label.to_string(), guess.clone(), metric.clone(), shown(*value), flags.clone()]);
+        row.extend([
+            image.label.to_string(),
+            guess.clone(),
+            metric.clone(),
+            shown(*value),
+            flags.clone(),
+        ]);
         row.extend(run.axes.rows[at].iter().cloned());
         row
     };
@@ -105,7 +119,8 @@ pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, ReportError> 
     columns.extend(cost.map(String::from));
     out.write_record(columns).map_err(|e| fault(path, &e))?;
     for at in 0..run.records.len() {
-        out.write_record(cell_row(run, at, &metrics, &rates, &tasks)).map_err(|e| fault(path, &e))?;
+        out.write_record(cell_row(run, at, &metrics, &rates, &tasks))
+            .map_err(|e| fault(path, &e))?;
     }
     out.into_inner().map_err(|e| fault(path, &e.into_error().into()))
 }
@@ -115,7 +130,13 @@ fn threshold_labels(name: &str) -> Vec<String> {
     THRESHOLDS.iter().filter(|t| t.judges(name)).map(|t| t.label(&metric)).collect()
 }
 
-fn cell_row(run: &Run, at: usize, metrics: &[String], rates: &[String], tasks: &[String]) -> Vec<String> {
+fn cell_row(
+    run: &Run,
+    at: usize,
+    metrics: &[String],
+    rates: &[String],
+    tasks: &[String],
+) -> Vec<String> {
     let (cell, record) = (&run.cells[at], &run.records[at]);
     let mut row = vec![cell.id.clone(), cell.outcome.to_owned(), record.spec.attack.name.clone()];
     row.extend(run.axes.rows[at].iter().cloned());
@@ -125,8 +146,14 @@ fn cell_row(run: &Run, at: usize, metrics: &[String], rates: &[String], tasks: &
     row.extend(tasks.iter().map(|t| shown(record.task.get(t).copied())));
     let cost = &record.cost;
     row.extend(
-        [cost.bytes_up, cost.bytes_down, cost.gradient_evaluations, cost.restarts as u64, cost.iterations]
-            .map(|v| v.to_string()),
+        [
+            cost.bytes_up,
+            cost.bytes_down,
+            cost.gradient_evaluations,
+            cost.restarts as u64,
+            cost.iterations,
+        ]
+        .map(|v| v.to_string()),
     );
     row.extend([shown(Some(record.wall.seconds)), shown(Some(record.wall.attack_seconds))]);
     row.push(cell.flags.keys().cloned().collect::<Vec<_>>().join(" "));
@@ -138,7 +165,17 @@ fn summary_columns(summary: Option<&Summary>) -> [String; 9] {
     let counts = [s.n, s.missing, s.capped, s.failed].map(|v| v.to_string());
     let [n, missing, capped, failed] = counts;
     let end = |pick: fn(&crate::stats::Interval) -> f64| shown(s.ci.as_ref().map(pick));
-    [n, missing, capped, failed, shown(s.mean), shown(s.sd), shown(s.median), end(|c| c.low), end(|c| c.high)]
+    [
+        n,
+        missing,
+        capped,
+        failed,
+        shown(s.mean),
+        shown(s.sd),
+        shown(s.median),
+        end(|c| c.low),
+        end(|c| c.high),
+    ]
 }
 
 fn rate_columns(rate: Option<&Rate>) -> [String; 3] {
@@ -149,8 +186,13 @@ fn rate_columns(rate: Option<&Rate>) -> [String; 3] {
 pub(crate) fn summary_json(run: &Run) -> Vec<u8> {
     let cell = |at: usize| {
         let record = &run.records[at];
-        let axes: serde_json::Map<_, _> =
-            run.axes.paths.iter().cloned().zip(run.axes.rows[at].iter().cloned().map(Value::from)).collect();
+        let axes: serde_json::Map<_, _> = run
+            .axes
+            .paths
+            .iter()
+            .cloned()
+            .zip(run.axes.rows[at].iter().cloned().map(Value::from))
+            .collect();
         json!({
             "summary": run.cells[at], "axes": axes, "spec": record.spec, "outcome": record.outcome, "threat": record.threat,
             "task": record.task, "defenses": record.defenses, "cost": record.cost, "notes": record.notes, "wall": record.wall,

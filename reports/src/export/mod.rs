@@ -1,4 +1,5 @@
-//! A run for other programs: the files beside the report, and [`export`], one tidy table in one file.
+//! A run for other programs: the files beside the report, and [`export`], one tidy table in one
+//! file.
 
 mod columns;
 mod field;
@@ -28,8 +29,11 @@ pub enum ExportFormat {
     Parquet,
 }
 
-const FORMATS: [(&str, ExportFormat); 3] =
-    [("csv", ExportFormat::Csv), ("jsonl", ExportFormat::Jsonl), ("parquet", ExportFormat::Parquet)];
+const FORMATS: [(&str, ExportFormat); 3] = [
+    ("csv", ExportFormat::Csv),
+    ("jsonl", ExportFormat::Jsonl),
+    ("parquet", ExportFormat::Parquet),
+];
 
 impl fmt::Display for ExportFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,14 +51,18 @@ impl FromStr for ExportFormat {
     }
 }
 
-/// Writes the records of the run folder `run` to the file `out` and returns how many rows that were.
+/// Writes the records of the run folder `run` to the file `out` and returns how many rows that
+/// were.
 ///
-/// One row for each image, metric and scorer (`by`: `attack`, or a null baseline such as `null:grey`). What has no score has a row, too,
-/// whose `status` says why: a metric that was not measured, an image that a failed attack lost (once for each metric of the run), a cell
-/// that failed or cannot apply, a planned cell that has not been run. The same records give the same bytes.
+/// One row for each image, metric and scorer (`by`: `attack`, or a null baseline such as
+/// `null:grey`). What has no score has a row, too, whose `status` says why: a metric that was not
+/// measured, an image that a failed attack lost (once for each metric of the run), a cell that
+/// failed or cannot apply, a planned cell that has not been run. The same records give the same
+/// bytes.
 ///
 /// # Errors
-/// [`ReportError`] where the run cannot be read or `out` cannot be written; `out` is then as it was.
+/// [`ReportError`] where the run cannot be read or `out` cannot be written; `out` is then as it
+/// was.
 pub fn export(run: &Path, format: ExportFormat, out: &Path) -> Result<usize, ReportError> {
     let loaded = Run::load(run)?;
     refuse_own_files(run, out)?;
@@ -65,7 +73,8 @@ pub fn export(run: &Path, format: ExportFormat, out: &Path) -> Result<usize, Rep
     })
 }
 
-/// Refuses to write over the records of the run at `run`, which would destroy them; a `run` that is a file, such as a baseline, is its own.
+/// Refuses to write over the records of the run at `run`, which would destroy them; a `run` that is
+/// a file, such as a baseline, is its own.
 ///
 /// # Errors
 /// [`ReportError::Io`] where `out` is one of the run's own files.

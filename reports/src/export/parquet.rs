@@ -1,4 +1,5 @@
-//! Parquet: typed nullable columns. Written by the format's own crate without its Arrow half, which would double the build.
+//! Parquet: typed nullable columns. Written by the format's own crate without its Arrow half, which
+//! would double the build.
 
 use super::field::{Datum, Field, Kind};
 use super::rows;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 /// Rows that are held in memory at once.
 const GROUP: usize = 1 << 15;
 
-/// One column of a row group: values where there are any, and for each row whether there is one (definition level 1).
+/// One column of a row group: values where there are any, and for each row whether there is one
+/// (definition level 1).
 struct Column {
     levels: Vec<i16>,
     values: Values,
@@ -32,9 +34,11 @@ enum Values {
 pub(super) fn write(run: &Run, file: &mut File) -> io::Result<usize> {
     let fields = rows::schema(run);
     let schema = Arc::new(schema(&fields).map_err(io::Error::other)?);
-    // The library's default names its own version: then a new release would change the bytes of old records.
+    // The library's default names its own version: then a new release would change the bytes of old
+    // records.
     let properties = WriterProperties::builder().set_created_by("bench".into()).build();
-    let mut out = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(io::Error::other)?;
+    let mut out =
+        SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(io::Error::other)?;
     let mut columns = empty(&fields);
     let written = rows::each(run, &mut |row| {
         columns.iter_mut().zip(row.fields()).for_each(|(column, field)| column.push(&field.datum));
@@ -101,7 +105,10 @@ impl Column {
 }
 
 /// Writes one row group; none where there are no rows.
-fn flush(out: &mut SerializedFileWriter<&mut File>, columns: &[Column]) -> Result<(), ParquetError> {
+fn flush(
+    out: &mut SerializedFileWriter<&mut File>,
+    columns: &[Column],
+) -> Result<(), ParquetError> {
     if columns.iter().all(|c| c.levels.is_empty()) {
         return Ok(());
     }

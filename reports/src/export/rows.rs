@@ -19,7 +19,8 @@ pub(super) fn schema(run: &Run) -> Vec<Field<'_>> {
     all
 }
 
-/// Hands every row of the run to `take`, in the order of the suite, and returns how many there were.
+/// Hands every row of the run to `take`, in the order of the suite, and returns how many there
+/// were.
 pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
     let of_run = columns::run(&run.info);
     let metrics = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
@@ -48,7 +49,8 @@ pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
 
 type TakeCause<'t> = dyn FnMut(&Cause) -> io::Result<()> + 't;
 
-/// Scores of the attack, of the null baselines on the same image, then the images that the attack lost.
+/// Scores of the attack, of the null baselines on the same image, then the images that the attack
+/// lost.
 fn of_record(record: &CellRecord, metrics: &[String], take: &mut TakeCause) -> io::Result<()> {
     for (place, image) in record.images.iter().enumerate() {
         of_image("attack", image, &image.scores, take)?;
@@ -59,7 +61,8 @@ fn of_record(record: &CellRecord, metrics: &[String], take: &mut TakeCause) -> i
         }
     }
     for _ in 0..record.lost_images() {
-        let lost = |metric| Cause { by: Some("attack"), metric, status: "lost", ..Cause::default() };
+        let lost =
+            |metric| Cause { by: Some("attack"), metric, status: "lost", ..Cause::default() };
         // Where no image of the run was scored, there is no metric to name.
         if metrics.is_empty() {
             take(&lost(None))?;

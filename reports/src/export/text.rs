@@ -12,7 +12,9 @@ pub(super) fn csv(run: &Run, file: &mut File) -> io::Result<usize> {
     let mut out = csv::Writer::from_writer(BufWriter::new(file));
     out.write_record(rows::schema(run).iter().map(|f| f.name)).map_err(io::Error::other)?;
     let written = rows::each(run, &mut |row| {
-        row.fields().try_for_each(|f| out.write_field(shown(&f.datum))).map_err(io::Error::other)?;
+        row.fields()
+            .try_for_each(|f| out.write_field(shown(&f.datum)))
+            .map_err(io::Error::other)?;
         out.write_record(None::<&[u8]>).map_err(io::Error::other)
     })?;
     out.flush()?;

@@ -89,8 +89,11 @@ fn group_height(bars: usize, lines: usize) -> f64 {
 }
 
 fn x_axis(axis: &str, bars: &[Bar]) -> Axis {
-    let ends = bars.iter().flat_map(|b| b.interval.map(|(l, h)| [l, h]).into_iter().flatten().chain(b.value));
-    let (low, high) = ends.filter(|v| v.is_finite()).fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
+    let ends = bars
+        .iter()
+        .flat_map(|b| b.interval.map(|(l, h)| [l, h]).into_iter().flatten().chain(b.value));
+    let (low, high) =
+        ends.filter(|v| v.is_finite()).fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
     Axis::linear(axis, low, if high > low { high } else { low + 1.0 }, 4)
 }
 

@@ -20,17 +20,21 @@ pub(super) struct Row {
     pub beyond: usize,
 }
 
-/// Draws boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges (Tukey), and the values.
+/// Draws boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges (Tukey), and
+/// the values.
 pub(super) fn draw(heading: &str, axis: &str, rows: &[Row]) -> Canvas {
     let names: Vec<_> = rows.iter().map(|r| font::wrap(&r.name, TICK, COLUMN * 0.36, 3)).collect();
-    let heights: Vec<f64> = names.iter().map(|lines| ROW.max(LINE * lines.len() as f64 + 4.0)).collect();
+    let heights: Vec<f64> =
+        names.iter().map(|lines| ROW.max(LINE * lines.len() as f64 + 4.0)).collect();
     let plot: f64 = heights.iter().sum::<f64>() + 4.0;
     let mut canvas = Canvas::new(TITLE_ROOM + plot + FOOT + 3.0);
     let left = names.iter().flatten().map(|l| font::width(l, TICK)).fold(0.0, f64::max) + 11.0;
     let all = rows.iter().flat_map(|r| r.values.iter().copied());
-    let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) =
+        all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let x = Axis::linear(axis, low, high, 4);
-    let panel = Panel { left, top: TITLE_ROOM, width: COLUMN - left - 10.0, height: plot, x, y: None };
+    let panel =
+        Panel { left, top: TITLE_ROOM, width: COLUMN - left - 10.0, height: plot, x, y: None };
     title(&mut canvas, heading);
     panel.grid(&mut canvas);
     let mut y = TITLE_ROOM + 2.0;
@@ -57,7 +61,9 @@ pub(super) fn draw(heading: &str, axis: &str, rows: &[Row]) -> Canvas {
 fn one(canvas: &mut Canvas, panel: &Panel, values: &[f64], y: f64) {
     let values = sorted(values);
     let quartile = |q| quantile_sorted(&values, q);
-    let (Some(q1), Some(q2), Some(q3)) = (quartile(0.25), quartile(0.5), quartile(0.75)) else { return };
+    let (Some(q1), Some(q2), Some(q3)) = (quartile(0.25), quartile(0.5), quartile(0.75)) else {
+        return;
+    };
     let reach = 1.5 * (q3 - q1);
     let inside = || values.iter().copied().filter(|v| (q1 - reach..=q3 + reach).contains(v));
     let (first, last) = (inside().fold(q1, f64::min), inside().fold(q3, f64::max));
@@ -68,7 +74,10 @@ fn one(canvas: &mut Canvas, panel: &Panel, values: &[f64], y: f64) {
             &[(x1, y - half), (x3, y - half), (x3, y + half), (x1, y + half)],
             palette::colour(0).fade(0.28),
         );
-        canvas.line(&[(x1, y - half), (x3, y - half), (x3, y + half), (x1, y + half), (x1, y - half)], ink);
+        canvas.line(
+            &[(x1, y - half), (x3, y - half), (x3, y + half), (x1, y + half), (x1, y - half)],
+            ink,
+        );
         canvas.line(&[(from, y), (x1, y)], ink);
         canvas.line(&[(x3, y), (to, y)], ink);
         for end in [from, to] {

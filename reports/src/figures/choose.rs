@@ -36,7 +36,8 @@ struct Measure<'a> {
 /// Every bar chart of the run.
 pub(super) fn bars(run: &Run) -> Vec<Figure> {
     let names = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
-    let scores = names.into_iter().filter(|n| n != "label_match" && n != "mse").map(|n| score(run, n));
+    let scores =
+        names.into_iter().filter(|n| n != "label_match" && n != "mse").map(|n| score(run, n));
     let psnr = Metric::of("psnr");
     let success = THRESHOLDS.iter().filter(|t| t.metric == "psnr" && t.bound == 25.0);
     let success = success.map(|t| rates(run, t.label(&psnr)));
@@ -49,7 +50,9 @@ fn of_summary(summary: Option<&Summary>) -> Value {
 }
 
 fn of_rate(rate: Option<&Rate>) -> Value {
-    rate.map(|r| (100.0 * r.rate, Some(Interval { low: 100.0 * r.ci.low, high: 100.0 * r.ci.high })))
+    rate.map(|r| {
+        (100.0 * r.rate, Some(Interval { low: 100.0 * r.ci.low, high: 100.0 * r.ci.high }))
+    })
 }
 
 fn percent(value: f64) -> String {
@@ -58,13 +61,15 @@ fn percent(value: f64) -> String {
 
 fn score(run: &Run, name: String) -> Measure<'_> {
     let metric = Metric::of(&name);
-    let better = if metric.higher_is_better { "more is a better attack" } else { "less is a better attack" };
+    let better =
+        if metric.higher_is_better { "more is a better attack" } else { "less is a better attack" };
     let (cell_name, null_name, shown) = (name.clone(), name.clone(), metric.clone());
     Measure {
         heading: metric.title.clone(),
         axis: metric.label(),
         caption: format!(
-            "Mean {} with 95 % bootstrap intervals; {better}. Grey: null baselines; where settings differ, the strongest of each.",
+            "Mean {} with 95 % bootstrap intervals; {better}. Grey: null baselines; where \
+             settings differ, the strongest of each.",
             metric.title
         ),
         slug: slug(&name),
@@ -84,7 +89,8 @@ fn rates(run: &Run, label: String) -> Measure<'_> {
         heading: format!("Success: {label}"),
         axis: "images (%)".into(),
         caption: format!(
-            "Share of images with {label}, with 95 % Wilson intervals. Grey: null baselines; where settings differ, the strongest of each."
+            "Share of images with {label}, with 95 % Wilson intervals. Grey: null baselines; \
+             where settings differ, the strongest of each."
         ),
         slug: format!("success-{}", slug(&label)),
         once: false,
@@ -98,7 +104,8 @@ fn labels(run: &Run) -> Measure<'_> {
     Measure {
         heading: "Label accuracy".into(),
         axis: "labels guessed (%)".into(),
-        caption: "Share of labels that the attack found by itself, with 95 % Wilson intervals.".into(),
+        caption: "Share of labels that the attack found by itself, with 95 % Wilson intervals."
+            .into(),
         slug: "label-accuracy".into(),
         once: false,
         cell: Box::new(|at| of_rate(run.cells[at].label_accuracy.as_ref())),
@@ -111,12 +118,18 @@ fn accuracy(run: &Run) -> Measure<'_> {
     Measure {
         heading: "Task accuracy".into(),
         axis: "test accuracy (%)".into(),
-        caption: "Accuracy on the test split: after the utility rounds, trained with the defence in the loop, where there are any; else of the attacked model. 95 % Wilson intervals.".into(),
+        caption: "Accuracy on the test split: after the utility rounds, trained with the defence \
+            in the loop, where there are any; else of the attacked model. 95 % Wilson \
+            intervals."
+            .into(),
         slug: "task-accuracy".into(),
         once: true,
         cell: Box::new(|at| {
             let (share, ci) = utility::accuracy(&run.records[at])?;
-            Some((100.0 * share, ci.map(|ci| Interval { low: 100.0 * ci.low, high: 100.0 * ci.high })))
+            Some((
+                100.0 * share,
+                ci.map(|ci| Interval { low: 100.0 * ci.low, high: 100.0 * ci.high }),
+            ))
         }),
         null: Box::new(|_, _| None),
         show: Box::new(|v| format!("{} %", significant((v * 10.0).round() / 10.0))),
@@ -155,15 +168,19 @@ fn series(run: &Run) -> Vec<String> {
 fn collect(run: &Run, measure: &Measure, series: &[String]) -> Vec<Bar> {
     let worlds = run.worlds();
     let mut seen = BTreeSet::new();
-    let all: Vec<usize> =
-        run.attacked().into_iter().filter(|at| !measure.once || seen.insert(run.round_key(*at))).collect();
+    let all: Vec<usize> = run
+        .attacked()
+        .into_iter()
+        .filter(|at| !measure.once || seen.insert(run.round_key(*at)))
+        .collect();
     let telling = run.axes.telling(&all, if measure.once { &["attack"] } else { &[] });
     let mut out = Vec::new();
     for world in &worlds {
         let mut own: Vec<Bar> = Vec::new();
         for &at in world.iter().filter(|at| all.contains(at)) {
             let bar = cell_bar(run, measure, series, at, &telling);
-            // Beside the last bar of the same name, so that the attacks on one setting stand together.
+            // Beside the last bar of the same name, so that the attacks on one setting stand
+            // together.
             let place = own.iter().rposition(|b| b.name == bar.name).map_or(own.len(), |p| p + 1);
             own.insert(place, bar);
         }
@@ -193,11 +210,13 @@ fn cell_bar(run: &Run, measure: &Measure, series: &[String], at: usize, telling:
 
 /// All null baselines of the only world; of several worlds, the strongest of each.
 fn null_bars(run: &Run, measure: &Measure, world: &[usize], several: bool) -> Vec<Bar> {
-    let Some(cell) = world.iter().map(|at| &run.cells[*at]).find(|c| !c.baselines.is_empty()) else {
+    let Some(cell) = world.iter().map(|at| &run.cells[*at]).find(|c| !c.baselines.is_empty())
+    else {
         return Vec::new();
     };
-    let psnr =
-        |name: &str| cell.baselines.get(name).and_then(|b| b.get("psnr")?.mean).unwrap_or(f64::NEG_INFINITY);
+    let psnr = |name: &str| {
+        cell.baselines.get(name).and_then(|b| b.get("psnr")?.mean).unwrap_or(f64::NEG_INFINITY)
+    };
     let mut names: Vec<&String> = cell.baselines.keys().collect();
     names.sort_by(|a, b| psnr(b).total_cmp(&psnr(a)).then(a.cmp(b)));
     names.truncate(if several { 1 } else { names.len() });
@@ -219,7 +238,8 @@ fn null_bars(run: &Run, measure: &Measure, world: &[usize], several: bool) -> Ve
     names.into_iter().filter_map(bar).collect()
 }
 
-/// What tells a world from the others: the settings of its first cell that are not its attack's or defences'.
+/// What tells a world from the others: the settings of its first cell that are not its attack's or
+/// defences'.
 fn world_name(run: &Run, world: &[usize]) -> String {
     let firsts: Vec<usize> = run.worlds().iter().map(|w| w[0]).collect();
     run.axes.label(world[0], &run.axes.telling(&firsts, &["attack", "defenses"]), &[])
@@ -228,8 +248,9 @@ fn world_name(run: &Run, world: &[usize]) -> String {
 /// Cuts bars into pages without parting bars of one name.
 fn pages(bars: Vec<Bar>) -> Vec<Vec<Bar>> {
     let mut pages: Vec<Vec<Bar>> = vec![Vec::new()];
-    let ends: Vec<usize> =
-        (1..=bars.len()).filter(|at| *at == bars.len() || bars[*at].name != bars[at - 1].name).collect();
+    let ends: Vec<usize> = (1..=bars.len())
+        .filter(|at| *at == bars.len() || bars[*at].name != bars[at - 1].name)
+        .collect();
     let (mut start, mut bars) = (0, bars.into_iter());
     for end in ends {
         let group: Vec<Bar> = bars.by_ref().take(end - start).collect();

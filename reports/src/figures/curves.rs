@@ -22,8 +22,11 @@ pub(super) fn all(run: &Run) -> Vec<Figure> {
 
 /// The cells that differ in epsilon alone, each group ascending in it; single cells make no curve.
 fn families(run: &Run) -> Vec<Vec<usize>> {
-    let with: Vec<usize> =
-        run.attacked().into_iter().filter(|at| utility::epsilon(&run.records[*at]).is_some()).collect();
+    let with: Vec<usize> = run
+        .attacked()
+        .into_iter()
+        .filter(|at| utility::epsilon(&run.records[*at]).is_some())
+        .collect();
     let mut families = group(with, |at| {
         let mut spec = run.records[at].spec.clone();
         // Of the first that has one: that is the axis.
@@ -54,11 +57,18 @@ fn epsilon(run: &Run) -> Vec<Figure> {
         let (share, ci) = utility::accuracy(&run.records[at])?;
         Some((100.0 * share, ci.map(|ci| (100.0 * ci.low, 100.0 * ci.high))))
     };
-    out.extend(epsilon_figures(run, &once(run, &families), "Task accuracy", "test accuracy (%)", &accuracy));
+    out.extend(epsilon_figures(
+        run,
+        &once(run, &families),
+        "Task accuracy",
+        "test accuracy (%)",
+        &accuracy,
+    ));
     out
 }
 
-/// The families without those that differ from another in the attack alone, which does not touch the task.
+/// The families without those that differ from another in the attack alone, which does not touch
+/// the task.
 fn once(run: &Run, families: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut seen = BTreeSet::new();
     let mut first = |family: &&Vec<usize>| {
@@ -85,7 +95,11 @@ fn epsilon_figures(
         };
         let marks: Vec<Mark> = cells.iter().filter_map(mark).collect();
         let level = run.undefended(cells[0]).and_then(value).map(|v| v.0);
-        (marks.len() > 1).then(|| Curve { name: family_name(run, families, cells[0]), marks, level })
+        (marks.len() > 1).then(|| Curve {
+            name: family_name(run, families, cells[0]),
+            marks,
+            level,
+        })
     };
     let curves: Vec<Curve> = families.iter().filter_map(curve).collect();
     let pages: Vec<&[Curve]> = curves.chunks(palette::SERIES).collect();
@@ -93,17 +107,24 @@ fn epsilon_figures(
         let heading = format!("{what} against privacy budget{}", page(at, pages.len()));
         let name = format!("epsilon-{}{}", slug(what), page_slug(at));
         let caption = format!(
-            "{what} against epsilon (smaller is more private), 95 % intervals. Dashed: the same cell without defence."
+            "{what} against epsilon (smaller is more private), 95 % intervals. Dashed: the same \
+             cell without defence."
         );
-        Figure::new(name, caption, lines::against_epsilon(&heading, "privacy budget ε", axis, curves))
+        Figure::new(
+            name,
+            caption,
+            lines::against_epsilon(&heading, "privacy budget ε", axis, curves),
+        )
     };
     pages.iter().enumerate().map(draw).collect()
 }
 
-/// What tells this family from the others: its attack and setting, and its defences where these differ.
+/// What tells this family from the others: its attack and setting, and its defences where these
+/// differ.
 fn family_name(run: &Run, families: &[Vec<usize>], at: usize) -> String {
-    let defences =
-        |at: usize| acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
+    let defences = |at: usize| {
+        acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ")
+    };
     let own = defences(at);
     let firsts: Vec<usize> = families.iter().map(|f| f[0]).collect();
     if families.len() == 1 {
@@ -118,7 +139,8 @@ fn traces(run: &Run) -> Vec<Figure> {
     let mut out = Vec::new();
     for cells in group(run.attacked(), |at| run.records[at].spec.attack.name.clone()) {
         let attack = run.records[cells[0]].spec.attack.name.clone();
-        let traced: Vec<usize> = cells.into_iter().filter(|at| points(&run.records[*at]).len() > 1).collect();
+        let traced: Vec<usize> =
+            cells.into_iter().filter(|at| points(&run.records[*at]).len() > 1).collect();
         let telling = run.axes.telling(&traced, &[]);
         let trace = |at: &usize| {
             let points = points(&run.records[*at]);
@@ -130,7 +152,8 @@ fn traces(run: &Run) -> Vec<Figure> {
             let heading = format!("{attack}: objective{}", page(at, pages.len()));
             let name = format!("objective-{}{}", slug(&attack), page_slug(at));
             let caption = format!(
-                "Objective of {attack} against the iteration: median over trials, band between the quartiles; the best restart of each trial."
+                "Objective of {attack} against the iteration: median over trials, band between \
+                 the quartiles; the best restart of each trial."
             );
             out.push(Figure::new(name, caption, lines::against_iteration(&heading, traces)));
         }
@@ -144,7 +167,8 @@ fn points(record: &CellRecord) -> Vec<(f64, [f64; 3])> {
     let last = record.trace.len().saturating_sub(1);
     let kept = record.trace.iter().enumerate().filter(|(at, _)| at % each == 0 || *at == last);
     let point = |(_, point): (usize, &crate::TracePoint)| {
-        let values = point.objective.iter().copied().flatten().filter(|v| v.is_finite() && *v > 0.0);
+        let values =
+            point.objective.iter().copied().flatten().filter(|v| v.is_finite() && *v > 0.0);
         let values = sorted(&values.collect::<Vec<_>>());
         let quartile = |q| quantile_sorted(&values, q);
         Some((point.iteration as f64, [quartile(0.25)?, quartile(0.5)?, quartile(0.75)?]))

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 /// Rows of one figure.
 const ROWS: usize = 20;
 /// What the arrow heads at the right edge are.
-const EXACT: &str =
-    " Arrow heads at the right edge: images beyond the cap of the mean, such as exact reconstructions.";
+const EXACT: &str = " Arrow heads at the right edge: images beyond the cap of the mean, such as \
+    exact reconstructions.";
 /// Cells that get box plots of their own.
 const CELLS: usize = 12;
 
@@ -43,7 +43,8 @@ fn value(scores: &Scores, metric: &Metric) -> Option<f64> {
 /// One box per cell with at least three images.
 fn by_cell(run: &Run) -> Vec<Figure> {
     let all = run.attacked();
-    let cell = |at: &usize| row(cell_name(run, *at, &run.telling, &[]), run.records[*at].images.iter());
+    let cell =
+        |at: &usize| row(cell_name(run, *at, &run.telling, &[]), run.records[*at].images.iter());
     let rows: Vec<Row> = all.iter().map(cell).filter(|r| r.values.len() > 2).collect();
     if rows.is_empty() {
         return Vec::new();
@@ -55,7 +56,8 @@ fn by_cell(run: &Run) -> Vec<Figure> {
     }
     let count = pages.len();
     let caption = format!(
-        "PSNR of every image (dots): quartiles, median (red) and whiskers to 1.5 interquartile ranges.{EXACT}"
+        "PSNR of every image (dots): quartiles, median (red) and whiskers to 1.5 interquartile \
+         ranges.{EXACT}"
     );
     let draw = |(at, rows): (usize, Vec<Row>)| {
         let heading = format!("PSNR by cell{}", page(at, count));
@@ -68,7 +70,8 @@ fn by_cell(run: &Run) -> Vec<Figure> {
     pages.into_iter().enumerate().map(draw).collect()
 }
 
-/// One box per client where a cell attacked several, else per trial where trials have several images.
+/// One box per client where a cell attacked several, else per trial where trials have several
+/// images.
 fn within_cells(run: &Run) -> Vec<Figure> {
     let figure = |at: usize| {
         let record = &run.records[at];
@@ -103,9 +106,15 @@ fn places(record: &CellRecord, of: fn(&ImageScore) -> usize) -> BTreeSet<usize> 
     record.images.iter().map(of).collect()
 }
 
-fn rows(record: &CellRecord, places: &BTreeSet<usize>, what: &str, of: fn(&ImageScore) -> usize) -> Vec<Row> {
-    let named =
-        |place: &usize| row(format!("{what} {place}"), record.images.iter().filter(|i| of(i) == *place));
+fn rows(
+    record: &CellRecord,
+    places: &BTreeSet<usize>,
+    what: &str,
+    of: fn(&ImageScore) -> usize,
+) -> Vec<Row> {
+    let named = |place: &usize| {
+        row(format!("{what} {place}"), record.images.iter().filter(|i| of(i) == *place))
+    };
     places.iter().map(named).collect()
 }
 
@@ -132,18 +141,23 @@ fn scatter(run: &Run) -> Option<Figure> {
         other.title
     );
     let heading = format!("PSNR against {}", other.title);
-    Some(Figure::new("scatter", caption, points::draw(&heading, "PSNR (dB)", &other.label(), &clouds)))
+    Some(Figure::new(
+        "scatter",
+        caption,
+        points::draw(&heading, "PSNR (dB)", &other.label(), &clouds),
+    ))
 }
 
 fn clouds(run: &Run, other: &Metric) -> Vec<Cloud> {
     let psnr = Metric::of("psnr");
     let placed = |v: f64| psnr.cap.is_none_or(|cap| v < cap);
-    let pair = |scores: &Scores| Some((value(scores, &psnr).filter(|v| placed(*v))?, value(scores, other)?));
+    let pair = |scores: &Scores| {
+        Some((value(scores, &psnr).filter(|v| placed(*v))?, value(scores, other)?))
+    };
     let attacked = run.attacked();
-    let nulls = run
-        .worlds()
-        .into_iter()
-        .filter_map(|world| world.iter().map(|at| &run.records[*at].baselines).find(|b| !b.is_empty()));
+    let nulls = run.worlds().into_iter().filter_map(|world| {
+        world.iter().map(|at| &run.records[*at].baselines).find(|b| !b.is_empty())
+    });
     let null_points: Vec<_> = nulls.flat_map(|b| b.values().flatten()).filter_map(pair).collect();
     let mut out = Vec::new();
     if !null_points.is_empty() {
@@ -152,14 +166,18 @@ fn clouds(run: &Run, other: &Metric) -> Vec<Cloud> {
     let by_attack = group(attacked, |at| run.axes.attacks[at].clone());
     let few = by_attack.len() <= super::palette::SERIES;
     for (at, cells) in by_attack.iter().enumerate() {
-        let points =
-            cells.iter().flat_map(|c| &run.records[*c].images).filter_map(|i| pair(&i.scores)).collect();
+        let points = cells
+            .iter()
+            .flat_map(|c| &run.records[*c].images)
+            .filter_map(|i| pair(&i.scores))
+            .collect();
         let name = if few { run.axes.attacks[cells[0]].clone() } else { "attacks".into() };
         out.push(Cloud { name, series: Some(if few { at } else { 0 }), points });
     }
     if !few {
         // More attacks than signs: one cloud says less, but nothing wrong.
-        let points = out.iter().filter(|c| c.series.is_some()).flat_map(|c| c.points.clone()).collect();
+        let points =
+            out.iter().filter(|c| c.series.is_some()).flat_map(|c| c.points.clone()).collect();
         out.retain(|c| c.series.is_none());
         out.push(Cloud { name: "all attacks".into(), series: Some(0), points });
     }

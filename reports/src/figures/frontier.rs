@@ -1,15 +1,19 @@
-//! The privacy-utility frontier: accuracy against what the strongest attack got, one point a defence, one panel a task.
+//! The privacy-utility frontier: accuracy against what the strongest attack got, one point a
+//! defence, one panel a task.
 
 use super::labelled::{self, Cloud, Labelled};
 use super::{Figure, page, page_slug, palette, short};
-use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, UNSCORED, panels, success_label};
+use crate::frontier::{
+    Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, UNSCORED, panels, success_label,
+};
 use crate::run::Run;
 use crate::stats::Interval;
 
 /// Panels of one figure.
 const PANELS: usize = 3;
 
-/// The frontier by success rate and by mean PSNR; none where no federation was trained with a defence.
+/// The frontier by success rate and by mean PSNR; none where no federation was trained with a
+/// defence.
 pub(super) fn all(run: &Run) -> Vec<Figure> {
     let panels = panels(run);
     let families = families(&panels);
@@ -18,7 +22,8 @@ pub(super) fn all(run: &Run) -> Vec<Figure> {
     out
 }
 
-/// Defences by name, each with a colour in all panels; the undefended twin has the last one for itself.
+/// Defences by name, each with a colour in all panels; the undefended twin has the last one for
+/// itself.
 fn families(panels: &[Panel]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for point in panels.iter().flat_map(|p| &p.points).filter(|p| !p.undefended) {
@@ -37,11 +42,14 @@ fn series(families: &[String], point: &Point) -> usize {
 }
 
 fn figures(panels: &[Panel], families: &[String], leak: Leak) -> Vec<Figure> {
-    let drawn = |panel: &&Panel| panel.points.iter().filter(|p| p.place(leak).is_some()).count() > 1;
+    let drawn =
+        |panel: &&Panel| panel.points.iter().filter(|p| p.place(leak).is_some()).count() > 1;
     let panels: Vec<&Panel> = panels.iter().filter(drawn).collect();
     let count = panels.len().div_ceil(PANELS);
     let (axis, slug) = match leak {
-        Leak::Success => (format!("images that the strongest attack got: {} (%)", success_label()), ""),
+        Leak::Success => {
+            (format!("images that the strongest attack got: {} (%)", success_label()), "")
+        }
         Leak::Psnr => ("mean PSNR of the strongest attack (dB)".to_owned(), "-psnr"),
     };
     let draw = |(at, shown): (usize, &[&Panel])| {
@@ -68,7 +76,9 @@ fn cloud(panel: &Panel, families: &[String], leak: Leak) -> Cloud {
         };
         let (x, x_interval) = match leak {
             Leak::Success => (100.0 * x, point.worst.success.map(|(rate, _)| percent(rate.ci))),
-            Leak::Psnr => (x, point.worst.psnr.and_then(|(_, ci, _)| ci).map(|ci| (ci.low, ci.high))),
+            Leak::Psnr => {
+                (x, point.worst.psnr.and_then(|(_, ci, _)| ci).map(|ci| (ci.low, ci.high)))
+            }
         };
         Some(Labelled {
             label: short(&point.label),
@@ -92,13 +102,15 @@ fn caption(panels: &[&Panel], leak: Leak) -> String {
     let x = match leak {
         Leak::Success => {
             format!(
-                "the largest share of images with {} that any attack tried got (Wilson intervals {JOINT})",
+                "the largest share of images with {} that any attack tried got (Wilson intervals \
+                 {JOINT})",
                 success_label()
             )
         }
         Leak::Psnr => {
             format!(
-                "the largest mean PSNR that any attack tried got (bootstrap intervals {JOINT}); dashed: the strongest null baseline, which attacks nothing"
+                "the largest mean PSNR that any attack tried got (bootstrap intervals {JOINT}); \
+                 dashed: the strongest null baseline, which attacks nothing"
             )
         }
     };
@@ -110,17 +122,20 @@ fn caption(panels: &[&Panel], leak: Leak) -> String {
                 (_, None) => UNSCORED.into(),
                 _ => continue,
             };
-            let whose = if panel.name.is_empty() { String::new() } else { format!(" ({})", panel.name) };
+            let whose =
+                if panel.name.is_empty() { String::new() } else { format!(" ({})", panel.name) };
             missing.push(format!("{}{whose}: {why}", short(&point.label)));
         }
     }
-    let floor = if leak == Leak::Psnr { "; less than the null baseline counts as that" } else { "" };
+    let floor =
+        if leak == Leak::Psnr { "; less than the null baseline counts as that" } else { "" };
     let missing = match missing.is_empty() {
         true => String::new(),
         false => format!(" Not drawn: {}.", missing.join("; ")),
     };
     format!(
-        "Test accuracy after training with each defence ({ONE_TRAINING}) against {x}. Up and to the left is better; ringed: Pareto-optimal, no other \
+        "Test accuracy after training with each defence ({ONE_TRAINING}) against {x}. Up and to \
+         the left is better; ringed: Pareto-optimal, no other \
          defence leaks less without costing accuracy{floor}.{missing}"
     )
 }

@@ -37,7 +37,8 @@ pub(super) fn draw(heading: &str, bands: &[Vec<Strip>]) -> Canvas {
     let columns = bands.iter().flatten().map(|s| s.tiles.len()).max().unwrap_or(1).max(1);
     let names = names_width(bands);
     let side = ((COLUMN - names - 6.0) / columns as f64 - GAP).min(LARGEST);
-    let band_height = |band: &Vec<Strip>| band.iter().map(|s| strip_height(s, side)).sum::<f64>() + 5.0;
+    let band_height =
+        |band: &Vec<Strip>| band.iter().map(|s| strip_height(s, side)).sum::<f64>() + 5.0;
     let mut canvas = Canvas::new(TITLE_ROOM + bands.iter().map(band_height).sum::<f64>());
     title(&mut canvas, heading);
     let mut y = TITLE_ROOM;
@@ -67,12 +68,18 @@ fn strip_height(strip: &Strip, side: f64) -> f64 {
 fn draw_strip(canvas: &mut Canvas, strip: &Strip, (left, top): Point, side: f64) {
     let name = font::wrap(&strip.name, TICK, left - 8.0, 4);
     for (at, line) in name.iter().enumerate() {
-        let base = top + side / 2.0 + 8.0 * (at as f64 - (name.len() as f64 - 1.0) / 2.0) + TICK * 0.35;
+        let base =
+            top + side / 2.0 + 8.0 * (at as f64 - (name.len() as f64 - 1.0) / 2.0) + TICK * 0.35;
         canvas.text((left - 4.0, base), TICK, Align::End, line.clone());
     }
     let score_base = |row: usize| top + side + 7.0 + SCORE_LINE * row as f64;
     for (row, name) in strip.below.iter().enumerate() {
-        canvas.text((left - 4.0, score_base(row)), SCORE, Align::End, font::fit(name, SCORE, left - 8.0));
+        canvas.text(
+            (left - 4.0, score_base(row)),
+            SCORE,
+            Align::End,
+            font::fit(name, SCORE, left - 8.0),
+        );
     }
     for (at, tile) in strip.tiles.iter().enumerate() {
         let x = left + at as f64 * (side + GAP);
@@ -83,7 +90,12 @@ fn draw_strip(canvas: &mut Canvas, strip: &Strip, (left, top): Point, side: f64)
                 frame(canvas, at, (w, h));
                 canvas.picture(at, (w, h), picture.clone());
             }
-            None => canvas.text((x + side / 2.0, top + side / 2.0 + 2.0), SCORE, Align::Middle, "no picture"),
+            None => canvas.text(
+                (x + side / 2.0, top + side / 2.0 + 2.0),
+                SCORE,
+                Align::Middle,
+                "no picture",
+            ),
         }
         for (row, line) in tile.below.iter().enumerate() {
             let base = top + side + 7.0 + SCORE_LINE * row as f64;
@@ -110,7 +122,8 @@ fn fitted(picture: &RgbImage, side: f64) -> (f64, f64) {
     (w * scale, h * scale)
 }
 
-/// The absolute difference, mean over colours: white is none, black is [`BLACK_AT`] of the range or more.
+/// The absolute difference, mean over colours: white is none, black is [`BLACK_AT`] of the range or
+/// more.
 pub(super) fn difference(a: &RgbImage, b: &RgbImage) -> Option<RgbImage> {
     (a.dimensions() == b.dimensions()).then(|| {
         RgbImage::from_fn(a.width(), a.height(), |x, y| {

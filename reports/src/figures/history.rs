@@ -40,8 +40,13 @@ fn pages(plot: &Plot) -> Vec<Figure> {
     let pages: Vec<&[Curve]> = plot.curves.chunks(SERIES).collect();
     let figure = |(at, curves): (usize, &&[Curve])| {
         let name = format!("{}{}", slug(&plot.name), page_slug(at));
-        let marks = if plot.marked.is_empty() { "" } else { " Vertical lines: runs that regressed." };
-        Figure::new(name, format!("{}{}{marks}", plot.caption, page(at, pages.len())), draw(plot, curves))
+        let marks =
+            if plot.marked.is_empty() { "" } else { " Vertical lines: runs that regressed." };
+        Figure::new(
+            name,
+            format!("{}{}{marks}", plot.caption, page(at, pages.len())),
+            draw(plot, curves),
+        )
     };
     pages.iter().enumerate().map(figure).collect()
 }
@@ -54,9 +59,14 @@ fn draw(plot: &Plot, curves: &[Curve]) -> Canvas {
     let legend = Legend::of(&names);
     let mut canvas = Canvas::new(TITLE_ROOM + PLOT + FOOT + legend.height());
     let values = curves.iter().flat_map(|c| &c.points).map(|(_, y)| *y);
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    let panel =
-        Panel::with_axes(numbers(plot.runs), Axis::linear(&plot.axis, low, high, 4), TITLE_ROOM, PLOT);
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let panel = Panel::with_axes(
+        numbers(plot.runs),
+        Axis::linear(&plot.axis, low, high, 4),
+        TITLE_ROOM,
+        PLOT,
+    );
     title(&mut canvas, &plot.heading);
     panel.grid(&mut canvas);
     let mark = Stroke { colour: MARK, width: 0.9, dash: Some((2.4, 1.4)) };
@@ -65,7 +75,8 @@ fn draw(plot: &Plot, curves: &[Curve]) -> Canvas {
         canvas.line(&[(x, panel.top), (x, panel.top + panel.height)], mark);
     }
     for (at, curve) in curves.iter().enumerate() {
-        let line: Vec<_> = curve.points.iter().map(|(run, y)| panel.place(*run as f64, *y)).collect();
+        let line: Vec<_> =
+            curve.points.iter().map(|(run, y)| panel.place(*run as f64, *y)).collect();
         canvas.line(&line, Stroke::solid(palette::colour(at), 1.1));
         line.iter().for_each(|place| palette::marker(&mut canvas, at, *place, 1.9));
     }
@@ -83,7 +94,11 @@ fn draw(plot: &Plot, curves: &[Curve]) -> Canvas {
 /// An axis of whole numbers of runs, with at most twelve ticks.
 fn numbers(runs: usize) -> Axis {
     let step = runs.div_ceil(12).max(1);
-    let tick = |value: usize| Tick { value: value as f64, label: value.to_string(), raised: String::new() };
+    let tick = |value: usize| Tick {
+        value: value as f64,
+        label: value.to_string(),
+        raised: String::new(),
+    };
     Axis {
         title: "run (oldest first)".into(),
         scale: Scale::Linear,

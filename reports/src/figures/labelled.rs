@@ -73,7 +73,8 @@ fn panel(x: &str, y: &str, cloud: &Cloud) -> Panel {
 }
 
 fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     if low > high { (0.0, 1.0) } else { (low, high) }
 }
 
@@ -106,8 +107,9 @@ fn one(canvas: &mut Canvas, panel: &Panel, cloud: &Cloud) {
 fn crossed(panel: &Panel, point: &Labelled) -> Vec<Rect> {
     let (x, y) = panel.place(point.x, point.y);
     let across = point.x_interval.map(|(low, high)| (panel.across(low), y, panel.across(high), y));
-    let up =
-        point.y_interval.map(|(low, high)| (x, panel.place(point.x, high).1, x, panel.place(point.x, low).1));
+    let up = point
+        .y_interval
+        .map(|(low, high)| (x, panel.place(point.x, high).1, x, panel.place(point.x, low).1));
     let rect = |(left, top, right, bottom): (f64, f64, f64, f64)| Rect {
         left: left - 0.5,
         top: top - 0.5,
@@ -125,12 +127,18 @@ fn level(canvas: &mut Canvas, panel: &Panel, value: f64, name: &str) -> Rect {
     let wide = font::width(name, LETTERS);
     let from = if x + 3.0 + wide < panel.left + panel.width { x + 3.0 } else { x - 3.0 - wide };
     canvas.text((from, bottom - 3.5), LETTERS, Align::Start, name);
-    Rect { left: from - 1.0, top: bottom - 3.5 - LETTERS, right: from + wide + 1.0, bottom: bottom - 1.0 }
+    Rect {
+        left: from - 1.0,
+        top: bottom - 3.5 - LETTERS,
+        right: from + wide + 1.0,
+        bottom: bottom - 1.0,
+    }
 }
 
 /// Joins the ringed points: what is attainable lies right of and below the line.
 fn staircase(canvas: &mut Canvas, panel: &Panel, points: &[Labelled]) {
-    let mut corners: Vec<(f64, f64)> = points.iter().filter(|p| p.ringed).map(|p| (p.x, p.y)).collect();
+    let mut corners: Vec<(f64, f64)> =
+        points.iter().filter(|p| p.ringed).map(|p| (p.x, p.y)).collect();
     corners.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut line: Vec<Point> = Vec::new();
     for (x, y) in corners {
@@ -185,7 +193,8 @@ impl Rect {
     }
 }
 
-/// Writes a label at the free place nearest to its point, with a line to the point where that is not beside it.
+/// Writes a label at the free place nearest to its point, with a line to the point where that is
+/// not beside it.
 fn label(
     canvas: &mut Canvas,
     panel: &Panel,
@@ -209,10 +218,12 @@ fn label(
         let outside = whole - rect.overlap(&inside);
         let clash: f64 = taken.iter().map(|t| t.overlap(rect)).sum();
         let crossed: f64 = crossed.iter().map(|c| c.overlap(rect)).sum();
-        // Nearer places come first; hiding anything weighs more than any distance, lying on error bars less.
+        // Nearer places come first; hiding anything weighs more than any distance, lying on error
+        // bars less.
         100.0 * (clash + outside) + 0.4 * crossed + *at as f64
     };
-    let best = candidates(place, wide).into_iter().enumerate().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let best =
+        candidates(place, wide).into_iter().enumerate().min_by(|a, b| cost(a).total_cmp(&cost(b)));
     let Some((_, rect)) = best else { return };
     let near = (place.0.clamp(rect.left, rect.right), place.1.clamp(rect.top, rect.bottom));
     if (near.0 - place.0).hypot(near.1 - place.1) > MARKER + 4.0 {
@@ -237,7 +248,8 @@ fn candidates((x, y): Point, wide: f64) -> Vec<Rect> {
             (x - MARKER - 3.0 - wide, above),
             (x - MARKER - 3.0 - wide, below),
         ];
-        let rect = |(left, top): (f64, f64)| Rect { left, top, right: left + wide, bottom: top + high };
+        let rect =
+            |(left, top): (f64, f64)| Rect { left, top, right: left + wide, bottom: top + high };
         out.extend(near.into_iter().chain(beside).map(rect));
     }
     out
@@ -269,7 +281,9 @@ mod tests {
         }
         for (at, a) in taken.iter().enumerate() {
             assert!(taken[at + 1..].iter().all(|b| a.overlap(b) == 0.0), "label {at} is covered");
-            assert!(a.left >= panel.left && a.right <= COLUMN && a.bottom <= panel.top + panel.height);
+            assert!(
+                a.left >= panel.left && a.right <= COLUMN && a.bottom <= panel.top + panel.height
+            );
         }
     }
 }

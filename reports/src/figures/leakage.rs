@@ -1,4 +1,5 @@
-//! What attacks get against the rounds trained before the capture, above the accuracy of the attacked model.
+//! What attacks get against the rounds trained before the capture, above the accuracy of the
+//! attacked model.
 
 use super::lines::{Curve, Mark};
 use super::stacked::{self, Pane};
@@ -32,15 +33,27 @@ fn figures(run: &Run, course: &Course) -> Vec<Figure> {
         if leak.is_empty() {
             return None;
         }
-        let null = lines.iter().flat_map(|l| &l.cells).find_map(|at| run.cells[*at].best_null_psnr());
+        let null =
+            lines.iter().flat_map(|l| &l.cells).find_map(|at| run.cells[*at].best_null_psnr());
         let panes = [
             Pane { axis: metric.label(), curves: leak, level: null },
-            Pane { axis: "test accuracy (%)".into(), curves: worth(run, lines, &accuracy), level: None },
+            Pane {
+                axis: "test accuracy (%)".into(),
+                curves: worth(run, lines, &accuracy),
+                level: None,
+            },
         ];
-        let heading =
-            if course.name.is_empty() { "Leakage against training".into() } else { course.name.clone() };
+        let heading = if course.name.is_empty() {
+            "Leakage against training".into()
+        } else {
+            course.name.clone()
+        };
         let canvas = stacked::against_rounds(&format!("{heading}{}", page(at, count)), &panes);
-        let name = format!("training-{}{}", slug(run.records[lines[0].cells[0]].id.as_str()), page_slug(at));
+        let name = format!(
+            "training-{}{}",
+            slug(run.records[lines[0].cells[0]].id.as_str()),
+            page_slug(at)
+        );
         Some(Figure::new(name, caption(course), canvas))
     };
     course.lines.chunks(LINES).enumerate().filter_map(draw).collect()
@@ -49,7 +62,8 @@ fn figures(run: &Run, course: &Course) -> Vec<Figure> {
 fn caption(course: &Course) -> String {
     let whose = if course.name.is_empty() { String::new() } else { format!(", {}", course.name) };
     format!(
-        "Leakage against training progress{whose}: mean PSNR of each attack (95 % bootstrap intervals) on the model after so many rounds, and below the accuracy of \
+        "Leakage against training progress{whose}: mean PSNR of each attack (95 % bootstrap \
+         intervals) on the model after so many rounds, and below the accuracy of \
          that model on the test split (95 % Wilson intervals). Dashed: the strongest null baseline."
     )
 }
@@ -70,7 +84,9 @@ fn curve(run: &Run, name: &str, line: &Line, value: &dyn Fn(usize) -> Valued) ->
 fn worth(run: &Run, lines: &[Line], accuracy: &dyn Fn(usize) -> Valued) -> Vec<Curve> {
     let mut out: Vec<Curve> = Vec::new();
     for line in lines {
-        let Some(own) = curve(run, &format!("accuracy · {}", line.name), line, accuracy) else { continue };
+        let Some(own) = curve(run, &format!("accuracy · {}", line.name), line, accuracy) else {
+            continue;
+        };
         let places = |c: &Curve| c.marks.iter().map(|m| (m.x, m.y)).collect::<Vec<_>>();
         if !out.iter().any(|known| places(known) == places(&own)) {
             out.push(own);

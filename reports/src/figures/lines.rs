@@ -37,10 +37,13 @@ pub(super) fn against_epsilon(heading: &str, x: &str, y: &str, curves: &[Curve])
     let mut at: Vec<f64> = marks().map(|m| m.x).collect();
     at.sort_by(f64::total_cmp);
     at.dedup();
-    let ends = marks().flat_map(|m| [m.y, m.interval.map_or(m.y, |i| i.0), m.interval.map_or(m.y, |i| i.1)]);
+    let ends = marks()
+        .flat_map(|m| [m.y, m.interval.map_or(m.y, |i| i.0), m.interval.map_or(m.y, |i| i.1)]);
     let ends = ends.chain(curves.iter().filter_map(|c| c.level));
-    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    let panel = Panel::with_axes(Axis::log_at(x, &at), Axis::linear(y, low, high, 5), TITLE_ROOM, PLOT);
+    let (low, high) =
+        ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let panel =
+        Panel::with_axes(Axis::log_at(x, &at), Axis::linear(y, low, high, 5), TITLE_ROOM, PLOT);
     title(&mut canvas, heading);
     panel.grid(&mut canvas);
     for (at, curve) in curves.iter().enumerate() {
@@ -76,7 +79,12 @@ fn epsilon_curve(canvas: &mut Canvas, panel: &Panel, at: usize, curve: &Curve, c
 }
 
 /// A curve with markers and error bars in the colour of series `at`.
-pub(super) fn with_bars(canvas: &mut Canvas, at: usize, curve: &Curve, place: impl Fn(f64, f64) -> Point) {
+pub(super) fn with_bars(
+    canvas: &mut Canvas,
+    at: usize,
+    curve: &Curve,
+    place: impl Fn(f64, f64) -> Point,
+) {
     let colour = palette::colour(at);
     let line: Vec<_> = curve.marks.iter().map(|m| place(m.x, m.y)).collect();
     canvas.line(&line, Stroke::solid(colour, 1.1));
@@ -119,7 +127,10 @@ pub(super) fn against_iteration(heading: &str, traces: &[Trace]) -> Canvas {
     }
     for (at, trace) in traces.iter().enumerate() {
         let line: Vec<_> = trace.points.iter().map(|p| panel.place(p.0, p.1[1])).collect();
-        canvas.line(&line, Stroke { colour: palette::colour(at), width: 1.2, dash: palette::dash(at) });
+        canvas.line(
+            &line,
+            Stroke { colour: palette::colour(at), width: 1.2, dash: palette::dash(at) },
+        );
     }
     panel.frame(&mut canvas);
     legend.draw(&mut canvas, TITLE_ROOM + PLOT + FOOT, |canvas, at, (x, y)| {

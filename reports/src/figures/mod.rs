@@ -53,7 +53,8 @@ pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, ReportError> {
     Ok(section + &omitted)
 }
 
-/// Writes the figures below `dir/figures/`, removes those of an earlier report, and returns the section that shows them.
+/// Writes the figures below `dir/figures/`, removes those of an earlier report, and returns the
+/// section that shows them.
 fn save_all(dir: &Path, figures: Vec<Figure>, otherwise: &str) -> Result<String, ReportError> {
     let folder = dir.join("figures");
     let (mut text, mut written) = (String::from("## Figures\n\n"), Vec::new());
@@ -110,14 +111,16 @@ fn short(label: &str) -> String {
 
 /// The label with its short parts kept in one line.
 fn unbroken(label: &str) -> String {
-    let part =
-        |part: &str| if part.chars().count() <= 24 { part.replace(' ', "\u{a0}") } else { part.into() };
+    let part = |part: &str| {
+        if part.chars().count() <= 24 { part.replace(' ', "\u{a0}") } else { part.into() }
+    };
     label.split(" · ").map(part).collect::<Vec<String>>().join("\u{a0}· ")
 }
 
 /// "psnr", "lpips-squeeze" as a part of a file name.
 fn slug(text: &str) -> String {
-    let mapped = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let mapped =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
     let joined: String = mapped.collect();
     joined.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }

@@ -158,7 +158,12 @@ impl Legend {
     }
 
     /// Draws it from `top` on; `key` draws the sign of entry `i` centred at a place.
-    pub fn draw(&self, canvas: &mut Canvas, top: f64, mut key: impl FnMut(&mut Canvas, usize, Point)) {
+    pub fn draw(
+        &self,
+        canvas: &mut Canvas,
+        top: f64,
+        mut key: impl FnMut(&mut Canvas, usize, Point),
+    ) {
         for (at, (label, row, x)) in self.entries.iter().enumerate() {
             let y = top + 6.0 + LEGEND_ROW * *row as f64;
             key(canvas, at, (x + LEGEND_KEY / 2.0 - 1.5, y));

@@ -21,14 +21,16 @@ const SIDE: u32 = 4096;
 
 /// The grids of the run, and a remark on those left out.
 pub(super) fn grids(run: &Run) -> (Vec<Figure>, String) {
-    let mut out: Vec<Figure> = run.worlds().iter().flat_map(|world| comparisons(run, world)).collect();
+    let mut out: Vec<Figure> =
+        run.worlds().iter().flat_map(|world| comparisons(run, world)).collect();
     out.extend(run.attacked().into_iter().filter_map(|at| cell(run, at)));
     let left = out.len().saturating_sub(GRIDS);
     out.truncate(GRIDS);
     let remark = match left {
         0 => String::new(),
         _ => format!(
-            "{left} more grids were not drawn; all pictures lie in the run folder's `artifacts/`.\n\n"
+            "{left} more grids were not drawn; all pictures lie in the run folder's \
+             `artifacts/`.\n\n"
         ),
     };
     (out, remark)
@@ -58,7 +60,8 @@ fn cell(run: &Run, at: usize) -> Option<Figure> {
     let images: Vec<&ImageScore> = record.images.iter().filter(has_picture).collect();
     let shown = &images[..images.len().min(IMAGES)];
     let metrics = score_names(run);
-    let bands: Vec<Vec<Strip>> = shown.chunks(COLUMNS).map(|band| strips(run, band, &metrics)).collect();
+    let bands: Vec<Vec<Strip>> =
+        shown.chunks(COLUMNS).map(|band| strips(run, band, &metrics)).collect();
     if !bands.iter().flatten().flat_map(|s| &s.tiles).any(|t| t.picture.is_some()) {
         return None;
     }
@@ -69,10 +72,15 @@ fn cell(run: &Run, at: usize) -> Option<Figure> {
     };
     let name = cell_name(run, at, &run.telling, &[]);
     let caption = format!(
-        "Cell {}, {name}{part}: truth, reconstruction, and absolute difference (mean over colours; black is {BLACK_AT} of the range or more).",
+        "Cell {}, {name}{part}: truth, reconstruction, and absolute difference (mean over \
+         colours; black is {BLACK_AT} of the range or more).",
         at + 1
     );
-    Some(Figure::new(format!("grid-{}", record.id), caption, draw(&format!("#{} {name}", at + 1), &bands)))
+    Some(Figure::new(
+        format!("grid-{}", record.id),
+        caption,
+        draw(&format!("#{} {name}", at + 1), &bands),
+    ))
 }
 
 fn strips(run: &Run, images: &[&ImageScore], metrics: &[Metric]) -> Vec<Strip> {
@@ -83,7 +91,10 @@ fn strips(run: &Run, images: &[&ImageScore], metrics: &[Metric]) -> Vec<Strip> {
         let apart = truth.as_ref().zip(guess.as_ref()).and_then(|(t, g)| difference(t, g));
         truths.push(Tile { picture: truth, below: Vec::new() });
         guesses.push(Tile { picture: guess, below: Vec::new() });
-        differences.push(Tile { picture: apart, below: metrics.iter().map(|m| score(image, m)).collect() });
+        differences.push(Tile {
+            picture: apart,
+            below: metrics.iter().map(|m| score(image, m)).collect(),
+        });
     }
     let strip = |name: &str, tiles| Strip { name: name.into(), tiles, below: Vec::new() };
     let mut last = strip("|difference|", differences);
@@ -114,7 +125,8 @@ fn score(image: &ImageScore, metric: &Metric) -> String {
     }
 }
 
-/// The same images under several attacks and defences, PSNR below each; several pages where there are many cells.
+/// The same images under several attacks and defences, PSNR below each; several pages where there
+/// are many cells.
 fn comparisons(run: &Run, world: &[usize]) -> Vec<Figure> {
     let drawn = |at: &usize| run.records[*at].images.iter().any(|i| i.guess_png.is_some());
     let cells: Vec<usize> = world.iter().copied().filter(drawn).collect();
@@ -128,17 +140,20 @@ fn comparisons(run: &Run, world: &[usize]) -> Vec<Figure> {
 
 fn comparison(run: &Run, cells: &[usize], shown: &[usize], (at, of): (usize, usize)) -> Figure {
     let first: Vec<&ImageScore> = run.records[cells[0]].images.iter().take(COMPARED.0).collect();
-    let truth = |i: &&ImageScore| Tile { picture: load(&run.dir, i.truth_png.as_ref()), below: Vec::new() };
+    let truth =
+        |i: &&ImageScore| Tile { picture: load(&run.dir, i.truth_png.as_ref()), below: Vec::new() };
     let truths = first.iter().map(truth).collect();
     let mut strips = vec![Strip { name: "truth".into(), tiles: truths, below: Vec::new() }];
     let (psnr, telling) = (Metric::of("psnr"), run.axes.telling(cells, &[]));
     for &cell in shown {
         let tile = |like: &&ImageScore| {
-            let place = |i: &&ImageScore| (i.trial, i.index, i.id) == (like.trial, like.index, like.id);
+            let place =
+                |i: &&ImageScore| (i.trial, i.index, i.id) == (like.trial, like.index, like.id);
             match run.records[cell].images.iter().find(place) {
-                Some(i) => {
-                    Tile { picture: load(&run.dir, i.guess_png.as_ref()), below: vec![score(i, &psnr)] }
-                }
+                Some(i) => Tile {
+                    picture: load(&run.dir, i.guess_png.as_ref()),
+                    below: vec![score(i, &psnr)],
+                },
                 None => Tile { picture: None, below: vec!["–".into()] },
             }
         };
@@ -146,7 +161,8 @@ fn comparison(run: &Run, cells: &[usize], shown: &[usize], (at, of): (usize, usi
         strips.push(Strip { name, tiles, below: vec![psnr.label()] });
     }
     let numbers: Vec<usize> = shown.iter().map(|at| at + 1).collect();
-    let caption = format!("The same images in cells {}, PSNR below each.", crate::markdown::ranges(&numbers));
+    let caption =
+        format!("The same images in cells {}, PSNR below each.", crate::markdown::ranges(&numbers));
     let name = format!("compare-{}{}", run.records[cells[0]].spec.world_key(), page_slug(at));
     Figure::new(name, caption, draw(&format!("The same images{}", page(at, of)), &[strips]))
 }

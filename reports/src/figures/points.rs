@@ -20,9 +20,15 @@ pub(super) fn draw(heading: &str, x: &str, y: &str, clouds: &[Cloud]) -> Canvas 
     let mut canvas = Canvas::new(TITLE_ROOM + plot + FOOT + legend.height());
     let axis = |name: &str, pick: fn(&(f64, f64)) -> f64, most| {
         let values = clouds.iter().flat_map(|c| c.points.iter().map(pick));
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) =
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let room = 0.03 * (high - low);
-        Axis::linear(name, if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room, most)
+        Axis::linear(
+            name,
+            if low >= 0.0 { (low - room).max(0.0) } else { low - room },
+            high + room,
+            most,
+        )
     };
     let panel = Panel::with_axes(axis(x, |p| p.0, 6), axis(y, |p| p.1, 6), TITLE_ROOM, plot);
     title(&mut canvas, heading);

@@ -60,7 +60,8 @@ fn rounds(curves: &[Progress]) -> Axis {
 
 fn values(name: &str, ends: Ends, curves: &[Progress]) -> Axis {
     let all = || curves.iter().flat_map(|c| c.points.iter().map(|p| p.1)).filter(|v| v.is_finite());
-    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) =
+        all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     match ends {
         Ends::MaybeLog if low > 0.0 && high / low > WIDE => Axis::log(name, low, high),
         Ends::Zero => Axis::linear(name, 0.0, if high > 0.0 { high } else { 1.0 }, 5),

@@ -18,11 +18,13 @@ pub(super) struct Pane {
     pub level: Option<f64>,
 }
 
-/// Draws the panes that have curves; `x` of their marks is a number of rounds, placed by log(1 + x).
+/// Draws the panes that have curves; `x` of their marks is a number of rounds, placed by log(1 +
+/// x).
 pub(super) fn against_rounds(heading: &str, panes: &[Pane]) -> Canvas {
     let panes: Vec<&Pane> = panes.iter().filter(|p| !p.curves.is_empty()).collect();
     let x = rounds(&panes);
-    let mut names: Vec<String> = panes.iter().flat_map(|p| p.curves.iter().map(|c| c.name.clone())).collect();
+    let mut names: Vec<String> =
+        panes.iter().flat_map(|p| p.curves.iter().map(|c| c.name.clone())).collect();
     let (curves, level) = (names.len(), panes.iter().any(|p| p.level.is_some()));
     if level {
         names.push("best null baseline".into());
@@ -79,9 +81,11 @@ fn rounds(panes: &[&Pane]) -> Axis {
 
 fn values(pane: &Pane) -> Axis {
     let marks = pane.curves.iter().flat_map(|c| &c.marks);
-    let ends = marks.flat_map(|m| [m.y, m.interval.map_or(m.y, |i| i.0), m.interval.map_or(m.y, |i| i.1)]);
-    let (low, high) =
-        ends.chain(pane.level).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let ends =
+        marks.flat_map(|m| [m.y, m.interval.map_or(m.y, |i| i.0), m.interval.map_or(m.y, |i| i.1)]);
+    let (low, high) = ends
+        .chain(pane.level)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     Axis::linear(&pane.axis, low, high, 4)
 }
 

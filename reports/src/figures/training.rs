@@ -1,4 +1,5 @@
-//! The figures of trainings: scores, losses, bytes and privacy against rounds, one training or several overlaid.
+//! The figures of trainings: scores, losses, bytes and privacy against rounds, one training or
+//! several overlaid.
 
 use super::bars::{self, Bar};
 use super::progress::{self, Ends, Progress};
@@ -31,8 +32,10 @@ pub(crate) fn write(
     robustness: &[(String, f64, f64, f64)],
 ) -> Result<String, ReportError> {
     let one = [("", rounds)];
-    let scores: Vec<Progress> = scores(&one).flat_map(|name| measured(&one, &name, &title(&name))).collect();
-    let losses = losses(&one).flat_map(|name| measured(&one, &name, &format!("test {}", title(&name))));
+    let scores: Vec<Progress> =
+        scores(&one).flat_map(|name| measured(&one, &name, &title(&name))).collect();
+    let losses =
+        losses(&one).flat_map(|name| measured(&one, &name, &format!("test {}", title(&name))));
     let train = curve("training loss", rounds, |r| r.train_loss);
     let mut plots = vec![Plot {
         slug: "scores".into(),
@@ -46,7 +49,8 @@ pub(crate) fn write(
         slug: "loss".into(),
         heading: "Loss".into(),
         axis: "loss".into(),
-        caption: "Loss after each round: of the local steps (mean over clients) and on held-out examples."
+        caption: "Loss after each round: of the local steps (mean over clients) and on held-out \
+            examples."
             .into(),
         ends: Ends::MaybeLog,
         curves: train.into_iter().chain(losses).collect(),
@@ -57,10 +61,15 @@ pub(crate) fn write(
         plot.curves.iter_mut().enumerate().for_each(|(at, curve)| curve.series = at);
     }
     let bars = robust(robustness);
-    save_all(dir, plots.into_iter().flat_map(figures).chain(bars).collect(), "Nothing has been measured yet.")
+    save_all(
+        dir,
+        plots.into_iter().flat_map(figures).chain(bars).collect(),
+        "Nothing has been measured yet.",
+    )
 }
 
-/// Writes the figures that overlay several trainings, one for each score, and returns the report's section.
+/// Writes the figures that overlay several trainings, one for each score, and returns the report's
+/// section.
 pub(crate) fn overlay(dir: &Path, runs: &[Named]) -> Result<String, ReportError> {
     let score = |name: String| {
         let curves = runs.iter().flat_map(|run| measured(&[*run], &name, run.0)).collect();
@@ -93,7 +102,8 @@ fn own_colours(plot: &mut Plot, runs: &[Named]) {
 
 fn plot(slug: &str, what: &str, ends: Ends, curves: Vec<Progress>) -> Plot {
     let mut letters = what.chars();
-    let heading: String = letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect();
+    let heading: String =
+        letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect();
     let caption = format!("{heading} after each round.");
     Plot { slug: slug.into(), heading, axis: what.into(), caption, ends, curves }
 }
@@ -140,13 +150,15 @@ fn running(
         })
         .collect();
     let sent = sums.last().is_some_and(|s| *s > 0.0);
-    let place: std::collections::BTreeMap<usize, f64> = rounds.iter().map(|r| r.round).zip(sums).collect();
+    let place: std::collections::BTreeMap<usize, f64> =
+        rounds.iter().map(|r| r.round).zip(sums).collect();
     curve(name, rounds, |r| place.get(&r.round).copied()).filter(|_| sent)
 }
 
 /// The unit in which the larger of the totals reads best.
 fn unit(runs: &[Named]) -> (f64, &'static str) {
-    let total = |run: &Named| run.1.iter().map(|r| r.bytes_up as f64 + r.bytes_down as f64).sum::<f64>();
+    let total =
+        |run: &Named| run.1.iter().map(|r| r.bytes_up as f64 + r.bytes_down as f64).sum::<f64>();
     let most = runs.iter().map(total).fold(0.0, f64::max);
     let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     units.into_iter().find(|(size, _)| most >= *size).unwrap_or((1.0, "bytes"))
@@ -168,7 +180,8 @@ fn traffic(rounds: &[RoundRecord]) -> Plot {
 
 fn both_ways(runs: &[Named]) -> Plot {
     let (size, unit) = unit(runs);
-    let sum = |run: &Named| running(run.0, run.1, size, |r| r.bytes_up.saturating_add(r.bytes_down));
+    let sum =
+        |run: &Named| running(run.0, run.1, size, |r| r.bytes_up.saturating_add(r.bytes_down));
     Plot {
         slug: "bytes".into(),
         heading: "Communication so far".into(),
@@ -198,7 +211,11 @@ fn figures(plot: Plot) -> Vec<Figure> {
     let draw = |(at, curves): (usize, &[Progress])| {
         let heading = format!("{}{}", plot.heading, page(at, count));
         let canvas = progress::draw(&heading, &plot.axis, plot.ends, curves);
-        Figure::new(format!("rounds-{}{}", slug(&plot.slug), page_slug(at)), plot.caption.clone(), canvas)
+        Figure::new(
+            format!("rounds-{}{}", slug(&plot.slug), page_slug(at)),
+            plot.caption.clone(),
+            canvas,
+        )
     };
     plot.curves.chunks(palette::SERIES).enumerate().map(draw).collect()
 }
@@ -213,7 +230,8 @@ fn robust(rows: &[(String, f64, f64, f64)]) -> Option<Figure> {
         shown: format!("{:.1} %", 100.0 * accuracy),
     };
     let bars: Vec<Bar> = rows.iter().map(bar).collect();
-    let caption = "Accuracy on spoilt test examples; the table has it relative to that on clean ones.";
+    let caption =
+        "Accuracy on spoilt test examples; the table has it relative to that on clean ones.";
     let draw = || bars::draw("Robustness", "test accuracy (%)", &bars, &[]);
     (!bars.is_empty()).then(|| Figure::new("robustness", caption, draw()))
 }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use suites::{CellSpec, Named, UtilitySpec};
 
-/// A finished cell with these PSNRs, one image a trial, whose federation came to an accuracy of 0.9.
+/// A finished cell with these PSNRs, one image a trial, whose federation came to an accuracy of
+/// 0.9.
 pub(super) fn cell(attack: &str, psnrs: &[f64]) -> CellRecord {
     let mut spec = CellSpec::new("digits", "mlp", attack);
     spec.trials = psnrs.len().max(4);
@@ -35,7 +36,8 @@ pub(super) fn failed(mut record: CellRecord, stage: &str) -> CellRecord {
 
 /// A run of these records, in this order.
 pub(super) fn run(records: Vec<CellRecord>) -> Run {
-    let suite = SuiteInfo { cells: records.iter().map(|r| r.id.clone()).collect(), ..SuiteInfo::default() };
+    let suite =
+        SuiteInfo { cells: records.iter().map(|r| r.id.clone()).collect(), ..SuiteInfo::default() };
     let info = RunInfo {
         schema: crate::SCHEMA.into(),
         bench_version: String::new(),
@@ -60,8 +62,13 @@ fn with(mut record: CellRecord, defence: &str) -> CellRecord {
 
 #[test]
 fn a_defence_whose_attacks_crashed_is_not_on_the_frontier() {
-    let mut crashed = ["a", "b"].map(|attack| with(failed(cell(attack, &[]), "attack"), "ckks")).to_vec();
-    crashed.extend([cell("a", &[30.0; 4]), cell("b", &[20.0; 4]), with(cell("a", &[26.0; 4]), "prune")]);
+    let mut crashed =
+        ["a", "b"].map(|attack| with(failed(cell(attack, &[]), "attack"), "ckks")).to_vec();
+    crashed.extend([
+        cell("a", &[30.0; 4]),
+        cell("b", &[20.0; 4]),
+        with(cell("a", &[26.0; 4]), "prune"),
+    ]);
     let panels = panels(&run(crashed));
     let points = &panels[0].points;
     let names: Vec<&str> = points.iter().map(|p| p.label.as_str()).collect();
@@ -75,7 +82,8 @@ fn a_defence_whose_attacks_crashed_is_not_on_the_frontier() {
 
 #[test]
 fn the_frontier_is_what_nothing_beats() {
-    let places = [(1.0, 0.9), (0.5, 0.8), (0.5, 0.7), (0.0, 0.8), (0.0, 0.8), (0.9, 0.95)].map(Some);
+    let places =
+        [(1.0, 0.9), (0.5, 0.8), (0.5, 0.7), (0.0, 0.8), (0.0, 0.8), (0.9, 0.95)].map(Some);
     assert_eq!(pareto(&places), [false, false, false, true, true, true]);
     assert_eq!(pareto(&[None, Some((0.3, 0.1))]), [false, true]);
 }

@@ -1,4 +1,5 @@
-//! The worst case over the attacks on one defence, with intervals that hold for the largest of them.
+//! The worst case over the attacks on one defence, with intervals that hold for the largest of
+//! them.
 
 use crate::metrics::Metric;
 use crate::run::Run;
@@ -8,31 +9,36 @@ use crate::{CellRecord, Outcome};
 use suites::rng;
 
 /// How the intervals of the worst case are to be read, for captions and tables.
-pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defence (Bonferroni), so that 95 % holds for the largest of them";
+pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defence \
+    (Bonferroni), so that 95 % holds for the largest of them";
 
 /// What the attacks on one defence came to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Worst {
-    /// Cells whose attack was let loose, whether or not it came back; what failed before its attack is no try.
+    /// Cells whose attack was let loose, whether or not it came back; what failed before its attack
+    /// is no try.
     pub tried: Vec<usize>,
     /// Cells that failed, with where and why.
     pub failed: Vec<(usize, String)>,
-    /// The largest success rate, over all images that its attack was let loose on, and its cell; `None` where no attack was scored. The
-    /// interval is that of the largest rate over all attacks.
+    /// The largest success rate, over all images that its attack was let loose on, and its cell;
+    /// `None` where no attack was scored. The interval is that of the largest rate over all
+    /// attacks.
     pub success: Option<(Rate, usize)>,
     /// The largest mean PSNR (dB), the interval of the largest over all attacks, and its cell.
     pub psnr: Option<(f64, Option<Interval>, usize)>,
 }
 
 impl Worst {
-    /// Of the cells `rivals`, which differ in the attack alone; success is by the threshold called `threshold`.
+    /// Of the cells `rivals`, which differ in the attack alone; success is by the threshold called
+    /// `threshold`.
     pub fn of(run: &Run, rivals: &[usize], threshold: &str) -> Self {
         let with = |keep: fn(&CellRecord) -> bool| -> Vec<usize> {
             rivals.iter().copied().filter(|at| keep(&run.records[*at])).collect()
         };
         let (tried, scored) = (with(let_loose), with(scored));
         let level = joint_level(tried.len());
-        let failed = rivals.iter().filter_map(|at| Some((*at, failure(&run.records[*at])?))).collect();
+        let failed =
+            rivals.iter().filter_map(|at| Some((*at, failure(&run.records[*at])?))).collect();
         Worst {
             success: success(run, &scored, threshold, level),
             psnr: psnr(run, &scored, level),
@@ -59,14 +65,16 @@ fn failure(record: &CellRecord) -> Option<String> {
     }
 }
 
-/// Confidence of each of `tries` intervals that makes all of them hold at once at [`CONFIDENCE`] or better (Bonferroni).
+/// Confidence of each of `tries` intervals that makes all of them hold at once at [`CONFIDENCE`] or
+/// better (Bonferroni).
 fn joint_level(tries: usize) -> f64 {
     1.0 - (1.0 - CONFIDENCE) / tries.max(1) as f64
 }
 
 /// Where every quantity lies in its interval, the largest lies in this one.
 fn of_largest(intervals: impl IntoIterator<Item = Interval>) -> Option<Interval> {
-    let larger = |a: Interval, b: Interval| Interval { low: a.low.max(b.low), high: a.high.max(b.high) };
+    let larger =
+        |a: Interval, b: Interval| Interval { low: a.low.max(b.low), high: a.high.max(b.high) };
     intervals.into_iter().reduce(larger)
 }
 
@@ -85,7 +93,8 @@ fn success(run: &Run, scored: &[usize], threshold: &str, level: f64) -> Option<(
 fn psnr(run: &Run, scored: &[usize], level: f64) -> Option<(f64, Option<Interval>, usize)> {
     let mean = |at: &usize| Some((run.cells[*at].mean("psnr")?, *at));
     let means: Vec<(f64, usize)> = scored.iter().filter_map(mean).collect();
-    // An attack without an interval, with a single image, may be the largest: then there is none for that, either.
+    // An attack without an interval, with a single image, may be the largest: then there is none
+    // for that, either.
     let intervals: Option<Vec<Interval>> =
         means.iter().map(|(_, at)| psnr_interval(&run.records[*at], level)).collect();
     let (mean, at) = means.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0))?;
@@ -97,7 +106,11 @@ fn psnr_interval(record: &CellRecord, level: f64) -> Option<Interval> {
     let cap = Metric::of("psnr").cap.unwrap_or(f64::INFINITY);
     let values = record.scores("psnr").into_iter().flatten().filter(|v| *v > f64::NEG_INFINITY);
     let values: Vec<f64> = values.map(|v| v.min(cap)).collect();
-    bootstrap_ci_at(&values, level, &mut rng::stream(BOOTSTRAP_SEED, record.id.as_str(), "bootstrap psnr"))
+    bootstrap_ci_at(
+        &values,
+        level,
+        &mut rng::stream(BOOTSTRAP_SEED, record.id.as_str(), "bootstrap psnr"),
+    )
 }
 
 #[cfg(test)]
@@ -142,7 +155,10 @@ mod tests {
         assert_eq!((rate.successes, rate.tries), (1, 4));
         // No attack, scored or not, that did worse than another stands for the defence.
         let none = worst(vec![failed(cell("a", &[]), "attack"), cell("b", &[10.0, 12.0])]);
-        assert_eq!(none.success.map(|(rate, at)| (rate.successes, rate.tries, at)), Some((0, 2, 1)));
+        assert_eq!(
+            none.success.map(|(rate, at)| (rate.successes, rate.tries, at)),
+            Some((0, 2, 1))
+        );
     }
 
     #[test]
@@ -153,12 +169,15 @@ mod tests {
         // One attack alone has the interval of its own summary.
         let (rate, _) = one.success.unwrap();
         let own = alone.cells[0].success[&success_label()];
-        assert!((rate.ci.low - own.ci.low).abs() < 1e-12 && (rate.ci.high - own.ci.high).abs() < 1e-12);
+        assert!(
+            (rate.ci.low - own.ci.low).abs() < 1e-12 && (rate.ci.high - own.ci.high).abs() < 1e-12
+        );
         let (_, one_psnr, _) = one.psnr.unwrap();
         let (one_psnr, own) = (one_psnr.unwrap(), alone.cells[0].metrics["psnr"].ci.unwrap());
         assert!((one_psnr.low - own.low).abs() < 1e-9 && (one_psnr.high - own.high).abs() < 1e-9);
         // Crashed attacks are tries, and widen it as well.
-        let more = worst(vec![cell("a", &psnrs), cell("b", &[9.0; 6]), failed(cell("c", &[]), "attack")]);
+        let more =
+            worst(vec![cell("a", &psnrs), cell("b", &[9.0; 6]), failed(cell("c", &[]), "attack")]);
         let wide = more.success.unwrap().0.ci;
         let want = wilson_at(3, 6, 1.0 - 0.05 / 3.0).unwrap().ci;
         assert!((wide.low - want.low).abs() < 1e-9 && (wide.high - want.high).abs() < 1e-9);
@@ -175,6 +194,8 @@ mod tests {
         let of = |k, n| wilson_at(k, n, 0.975).unwrap().ci;
         let (often, seldom) = (of(10, 20), of(1, 3));
         assert!(at == 0 && seldom.high > often.high);
-        assert!((rate.ci.high - seldom.high).abs() < 1e-12 && (rate.ci.low - often.low).abs() < 1e-12);
+        assert!(
+            (rate.ci.high - seldom.high).abs() < 1e-12 && (rate.ci.low - often.low).abs() < 1e-12
+        );
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn runs(dir: &Path) -> Result<(Vec<Found>, Vec<String>), ReportError>
     Ok((found, skipped))
 }
 
-/// Collects folders that hold a run, in the order of their names; nothing below a run is searched, and no link is followed.
+/// Collects folders that hold a run, in the order of their names; nothing below a run is searched,
+/// and no link is followed.
 fn search(dir: &Path, depth: usize, folders: &mut Vec<PathBuf>, skipped: &mut Vec<String>) {
     if dir.join(RUN).is_file() {
         return folders.push(dir.into());

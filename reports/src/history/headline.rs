@@ -67,7 +67,8 @@ impl Quantity {
         match self {
             Quantity::Psnr => "Mean PSNR of each attack over the images of its undefended cells.",
             Quantity::Success => {
-                "Share of images at 20 dB or better, of each attack without defences; images lost to a failed attack count as failures."
+                "Share of images at 20 dB or better, of each attack without defences; images lost \
+                 to a failed attack count as failures."
             }
             Quantity::Worst => "The largest mean PSNR that any attack has behind each defence.",
             Quantity::Accuracy => "Mean test accuracy over the cells of each defence.",
@@ -80,7 +81,8 @@ impl Quantity {
 /// Every headline of a run.
 pub(super) fn all(side: &Side) -> Vec<Headline> {
     let records = &side.records;
-    let plain: Vec<&CellRecord> = records.iter().filter(|r| acting(&r.spec).next().is_none()).collect();
+    let plain: Vec<&CellRecord> =
+        records.iter().filter(|r| acting(&r.spec).next().is_none()).collect();
     let mut out = Vec::new();
     let mut add = |of, series: &str, value: Option<f64>| {
         out.extend(value.map(|value| Headline { of, series: series.into(), value }));

@@ -1,4 +1,5 @@
-//! Every run below a folder, night after night: headline metrics as curves and CSV, with regressions marked.
+//! Every run below a folder, night after night: headline metrics as curves and CSV, with
+//! regressions marked.
 
 mod find;
 mod headline;
@@ -71,12 +72,18 @@ fn regressions(of: Option<&(usize, Comparison)>) -> Vec<String> {
 
 /// Writes `out/history.md`, `out/history.csv` and `out/figures/` on every run folder below `dir`.
 ///
-/// Runs are grouped by suite and profile, ordered by when their last cell was finished, and each is compared under `gate` (`None`: that of
-/// its own suite, the default one where it cannot be read) with the last one before it that can be compared and did not regress itself, and with the first. What cannot be read is listed and left out.
+/// Runs are grouped by suite and profile, ordered by when their last cell was finished, and each is
+/// compared under `gate` (`None`: that of its own suite, the default one where it cannot be read)
+/// with the last one before it that can be compared and did not regress itself, and with the first.
+/// What cannot be read is listed and left out.
 ///
 /// # Errors
 /// [`ReportError::Incomparable`] where no run is found below `dir`; [`ReportError::Io`].
-pub fn write_history(dir: &Path, out: &Path, gate: Option<&Gate>) -> Result<HistorySummary, ReportError> {
+pub fn write_history(
+    dir: &Path,
+    out: &Path,
+    gate: Option<&Gate>,
+) -> Result<HistorySummary, ReportError> {
     let (found, skipped) = find::runs(dir)?;
     if found.is_empty() {
         let why = skipped.first().map_or(String::new(), |first| format!(" (such as: {first})"));

@@ -11,7 +11,8 @@ use std::path::Path;
 
 type Groups = BTreeMap<String, Vec<Night>>;
 
-/// One plot a quantity that varies or has something to say: all but failures where nothing ever failed.
+/// One plot a quantity that varies or has something to say: all but failures where nothing ever
+/// failed.
 pub(super) fn plots(title: &str, nights: &[Night]) -> Vec<Plot> {
     let marked: Vec<usize> = nights
         .iter()
@@ -51,7 +52,8 @@ fn curve(nights: &[Night], of: Quantity, series: &str) -> Curve {
 
 /// One tidy row a run and headline.
 pub(super) fn csv(groups: &Groups, path: &Path) -> Result<Vec<u8>, ReportError> {
-    let fault = |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
+    let fault =
+        |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
     let mut out = csv::Writer::from_writer(Vec::new());
     let head = [
         "suite",
@@ -148,7 +150,8 @@ fn row(nights: &[Night], at: usize) -> Vec<String> {
         let own = night.headlines.iter().find(|h| h.of == of && h.series.is_empty());
         own.map_or(NONE.into(), |h| significant(h.value))
     };
-    let against = night.against.as_ref().map_or(NONE.into(), |(before, _)| (before + 1).to_string());
+    let against =
+        night.against.as_ref().map_or(NONE.into(), |(before, _)| (before + 1).to_string());
     let whole = if night.side.unfinished().is_some() { " (not whole)" } else { "" };
     vec![
         (at + 1).to_string(),
@@ -164,7 +167,10 @@ fn row(nights: &[Night], at: usize) -> Vec<String> {
 }
 
 fn regressions(at: usize, night: &Night) -> String {
-    let since = night.first.as_ref().map_or(String::new(), |(first, _)| format!(" since run {}", first + 1));
+    let since = night
+        .first
+        .as_ref()
+        .map_or(String::new(), |(first, _)| format!(" since run {}", first + 1));
     let told = |all: Vec<String>, since: &str| told(at, night, &all, since);
     told(night.regressions(), "") + &told(night.slide(), &since)
 }
@@ -173,14 +179,19 @@ fn told(at: usize, night: &Night, all: &[String], since: &str) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let lines: String = all.iter().take(SHOWN).map(|line| format!("- {}\n", escape(line))).collect();
+    let lines: String =
+        all.iter().take(SHOWN).map(|line| format!("- {}\n", escape(line))).collect();
     let rest = all.len().saturating_sub(SHOWN);
-    let more =
-        if rest > 0 { format!("- {rest} more; compare the two runs for them\n") } else { String::new() };
+    let more = if rest > 0 {
+        format!("- {rest} more; compare the two runs for them\n")
+    } else {
+        String::new()
+    };
     format!("Run {} ({}) regressed{since}:\n\n{lines}{more}\n", at + 1, escape(&night.name))
 }
 
-/// Date and time of day in UTC, from seconds since 1970 (civil calendar from days: eras of 400 years that begin in March).
+/// Date and time of day in UTC, from seconds since 1970 (civil calendar from days: eras of 400
+/// years that begin in March).
 fn date(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400 + 719_468, unix % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);

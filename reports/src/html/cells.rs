@@ -1,4 +1,5 @@
-//! Every cell: its row in the table of cells, and what its own view shows beside the rows of the report's tables.
+//! Every cell: its row in the table of cells, and what its own view shows beside the rows of the
+//! report's tables.
 
 use super::{Texts, toml};
 use crate::axes::defence_label;
@@ -20,17 +21,28 @@ pub(super) fn open(run: &Run) -> usize {
 pub(super) fn tiles(run: &Run) -> Vec<[String; 3]> {
     let counted = |word: &str| run.cells.iter().filter(|c| c.outcome == word).count();
     let open = open(run);
-    let rest =
-        [(counted("failed"), "failed"), (counted("not applicable"), "not applicable"), (open, "not run yet")];
+    let rest = [
+        (counted("failed"), "failed"),
+        (counted("not applicable"), "not applicable"),
+        (open, "not run yet"),
+    ];
     let rest = rest.map(|(n, what)| format!("{n} {what}")).join(", ");
-    let cells = ["Cells done".into(), format!("{} of {}", counted("done"), run.records.len() + open), rest];
-    let sent: Vec<f64> = run.records.iter().map(|r| r.cost.bytes_up as f64).filter(|b| *b > 0.0).collect();
+    let cells =
+        ["Cells done".into(), format!("{} of {}", counted("done"), run.records.len() + open), rest];
+    let sent: Vec<f64> =
+        run.records.iter().map(|r| r.cost.bytes_up as f64).filter(|b| *b > 0.0).collect();
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).sum();
-    let accuracies = worths(run).into_iter().filter_map(|(title, of)| accuracy_tile(run, title, of));
+    let accuracies =
+        worths(run).into_iter().filter_map(|(title, of)| accuracy_tile(run, title, of));
     let costs = [
-        span(&sent, |v| bytes(v as u64))
-            .map(|v| ["Sent by a client".into(), v, "in the captured round, lowest to highest".into()]),
-        Some(["Time".into(), format!("{} s", count(seconds.round() as u64)), "all cells added up".into()]),
+        span(&sent, |v| bytes(v as u64)).map(|v| {
+            ["Sent by a client".into(), v, "in the captured round, lowest to highest".into()]
+        }),
+        Some([
+            "Time".into(),
+            format!("{} s", count(seconds.round() as u64)),
+            "all cells added up".into(),
+        ]),
     ]
     .into_iter();
     let first = [Some(cells), strongest(run, false), strongest(run, true)].into_iter().flatten();
@@ -40,8 +52,8 @@ pub(super) fn tiles(run: &Run) -> Vec<[String; 3]> {
 /// A title, and what it says of a cell.
 type Worth = (&'static str, fn(&CellRecord) -> Option<utility::Share>);
 
-/// What the run knows of the task: the accuracy of the attacked model and that after training with the defences are two things, so that where
-/// both occur each has its own name.
+/// What the run knows of the task: the accuracy of the attacked model and that after training with
+/// the defences are two things, so that where both occur each has its own name.
 fn worths(run: &Run) -> Vec<Worth> {
     let trains = |r: &CellRecord| utility::rounds(r).is_some();
     let mixed = run.records.iter().any(trains)
@@ -50,7 +62,10 @@ fn worths(run: &Run) -> Vec<Worth> {
         return vec![("task accuracy", utility::accuracy)];
     }
     let trained = |r: &CellRecord| utility::rounds(r).and_then(|_| utility::accuracy(r));
-    vec![("accuracy of the attacked model", utility::attacked), ("task accuracy after training", trained)]
+    vec![
+        ("accuracy of the attacked model", utility::attacked),
+        ("task accuracy after training", trained),
+    ]
 }
 
 fn accuracy_tile(
@@ -75,8 +90,10 @@ fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
     let null = run.cells[at]
         .best_null_psnr()
         .map_or("no null baseline".into(), |v| format!("best null baseline {} dB", psnr.show(v)));
-    let what = if defended { format!("through {}, ", defence_label(run, at)) } else { String::new() };
-    let title = if defended { "Strongest attack, defended" } else { "Strongest attack, undefended" };
+    let what =
+        if defended { format!("through {}, ", defence_label(run, at)) } else { String::new() };
+    let title =
+        if defended { "Strongest attack, defended" } else { "Strongest attack, undefended" };
     Some([
         title.into(),
         format!("{} dB", psnr.show(mean)),
@@ -114,8 +131,18 @@ struct Column {
     cells: Vec<String>,
 }
 
-fn column(run: &Run, title: impl Into<String>, main: bool, cell: impl Fn(usize) -> String) -> Column {
-    Column { title: title.into(), main, always: false, cells: (0..run.records.len()).map(cell).collect() }
+fn column(
+    run: &Run,
+    title: impl Into<String>,
+    main: bool,
+    cell: impl Fn(usize) -> String,
+) -> Column {
+    Column {
+        title: title.into(),
+        main,
+        always: false,
+        cells: (0..run.records.len()).map(cell).collect(),
+    }
 }
 
 fn identity(run: &Run) -> Vec<Column> {
@@ -128,7 +155,9 @@ fn identity(run: &Run) -> Vec<Column> {
         column(run, "attack", true, |at| run.axes.attacks[at].clone()),
     ];
     columns.extend(
-        paths.iter().map(|c| column(run, &run.axes.titles[*c], true, |at| run.axes.rows[at][*c].clone())),
+        paths
+            .iter()
+            .map(|c| column(run, &run.axes.titles[*c], true, |at| run.axes.rows[at][*c].clone())),
     );
     columns.iter_mut().for_each(|c| c.always = true);
     columns.push(column(run, "id", false, |at| run.cells[at].id.clone()));
@@ -136,21 +165,32 @@ fn identity(run: &Run) -> Vec<Column> {
 }
 
 fn scores(run: &Run) -> Vec<Column> {
-    let names =
-        in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()).filter(|m| m != "label_match"));
+    let names = in_order(
+        run.cells.iter().flat_map(|c| c.metrics.keys().cloned()).filter(|m| m != "label_match"),
+    );
     let metrics: Vec<Metric> = names.iter().map(|m| Metric::of(m)).collect();
     let psnr = Metric::of("psnr");
-    let summary =
-        |at: usize| run.cells[at].metrics.get("psnr").or_else(|| run.cells[at].metrics.values().next());
+    let summary = |at: usize| {
+        run.cells[at].metrics.get("psnr").or_else(|| run.cells[at].metrics.values().next())
+    };
     let mut columns =
-        vec![column(run, "n", true, |at| if applies(run, at) { n(summary(at)) } else { NONE.into() })];
+        vec![column(
+            run,
+            "n",
+            true,
+            |at| if applies(run, at) { n(summary(at)) } else { NONE.into() },
+        )];
     for metric in &metrics {
         let arrow = if metric.higher_is_better { "↑" } else { "↓" };
-        let main = ["psnr", "ssim"].contains(&metric.name.as_str()) || metric.name.starts_with("lpips-");
+        let main =
+            ["psnr", "ssim"].contains(&metric.name.as_str()) || metric.name.starts_with("lpips-");
         let title = format!("{} {arrow}", metric.label());
-        columns.push(column(run, title, main, |at| mean_ci(metric, run.cells[at].metrics.get(&metric.name))));
+        columns.push(column(run, title, main, |at| {
+            mean_ci(metric, run.cells[at].metrics.get(&metric.name))
+        }));
         if metric.name == "psnr" {
-            let null = |at: usize| run.cells[at].best_null_psnr().map_or(NONE.into(), |v| psnr.show(v));
+            let null =
+                |at: usize| run.cells[at].best_null_psnr().map_or(NONE.into(), |v| psnr.show(v));
             columns.push(column(run, "best null (dB)", true, null));
         }
     }
@@ -186,14 +226,17 @@ fn worth(run: &Run) -> Vec<Column> {
         if all.is_empty() { NONE.into() } else { all.join(", ") }
     };
     let accuracies = worths(run).into_iter();
-    let accuracies = accuracies.map(|(title, of)| column(run, title, true, |at| share(of(record(at)))));
+    let accuracies =
+        accuracies.map(|(title, of)| column(run, title, true, |at| share(of(record(at)))));
     let costs = [
         column(run, "ε", true, |at| utility::epsilon(record(at)).map_or(NONE.into(), significant)),
         column(run, "bytes up a client", true, |at| sent(record(at).cost.bytes_up)),
         column(run, "bytes down a client", false, |at| sent(record(at).cost.bytes_down)),
         column(run, "bytes up in all", false, |at| sent(record(at).cost.bytes_up_all)),
         column(run, "bytes down in all", false, |at| sent(record(at).cost.bytes_down_all)),
-        column(run, "gradient evaluations", true, |at| some(at, count(record(at).cost.gradient_evaluations))),
+        column(run, "gradient evaluations", true, |at| {
+            some(at, count(record(at).cost.gradient_evaluations))
+        }),
         column(run, "seconds", true, |at| some(at, format!("{:.1}", record(at).wall.seconds))),
         column(run, "flags", true, flags),
     ];
@@ -204,7 +247,8 @@ fn worth(run: &Run) -> Vec<Column> {
 pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
     let (record, cell) = (&run.records[at], &run.cells[at]);
     let suite = toml::suite(&record.spec);
-    let lines = suite.as_ref().map(|s| s.lines().map(|line| texts.number(line)).collect::<Vec<_>>());
+    let lines =
+        suite.as_ref().map(|s| s.lines().map(|line| texts.number(line)).collect::<Vec<_>>());
     json!({
         "id": cell.id,
         "attack": run.axes.attacks[at],

@@ -1,4 +1,5 @@
-//! The file itself: one style, one script, one block of data, and a policy that lets nothing else in.
+//! The file itself: one style, one script, one block of data, and a policy that lets nothing else
+//! in.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,20 +21,26 @@ const BODY: &str = include_str!("../../assets/report/body.html");
 /// The page that shows `data`.
 pub(super) fn document(title: &str, data: &Value) -> String {
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n{BODY}\
-         <script type=\"application/json\" id=\"data\">{}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         http-equiv=\"Content-Security-Policy\" content=\"{}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta \
+         name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" \
+         content=\"no-referrer\">\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n{BODY}\
+         <script type=\"application/json\" \
+         id=\"data\">{}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
         policy(),
         escape(title),
         embedded(data),
     )
 }
 
-/// Nothing is fetched: the script and the style are known by their hashes, pictures are in the file.
+/// Nothing is fetched: the script and the style are known by their hashes, pictures are in the
+/// file.
 fn policy() -> String {
     format!(
-        "default-src 'none'; script-src '{}'; style-src '{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; script-src '{}'; style-src '{}'; img-src data:; base-uri 'none'; \
+         form-action 'none'",
         hash(SCRIPT),
         hash(STYLE)
     )
@@ -71,7 +78,9 @@ mod tests {
     #[test]
     fn the_assets_fit_their_elements() {
         assert!(!SCRIPT.contains("</script") && !STYLE.contains("</style"));
-        assert!(!SCRIPT.contains("<!--") && !SCRIPT.contains("eval(") && !SCRIPT.contains("innerHTML"));
+        assert!(
+            !SCRIPT.contains("<!--") && !SCRIPT.contains("eval(") && !SCRIPT.contains("innerHTML")
+        );
         assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
     }
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 /// Images listed in the page; all are in records.csv.
 const LISTED: usize = 20_000;
 
-/// The table of images, and for each row its truth and reconstruction as [`Thumbnails::add`] says, with a path where it is not the usual.
+/// The table of images, and for each row its truth and reconstruction as [`Thumbnails::add`] says,
+/// with a path where it is not the usual.
 pub(super) fn images(run: &Run) -> Value {
     let metrics: Vec<Metric> = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()))
         .iter()
@@ -24,7 +25,9 @@ pub(super) fn images(run: &Run) -> Value {
         .collect();
     let listed = &all[..all.len().min(LISTED)];
     let image = |(at, i): (usize, usize)| &run.records[at].images[i];
-    let head = ["#", "trial", "index", "example", "client", "label", "guessed"].map(String::from).into_iter();
+    let head = ["#", "trial", "index", "example", "client", "label", "guessed"]
+        .map(String::from)
+        .into_iter();
     let head: Vec<String> =
         head.chain(metrics.iter().map(Metric::label)).chain(["flags".to_owned()]).collect();
     let (pictures, thumbnails) = pictures(run, listed);
@@ -56,7 +59,8 @@ fn score(metric: &Metric, value: Option<f64>) -> String {
     }
 }
 
-/// One image of every cell before the second of any, so that a budget used up leaves no cell without a picture before it must.
+/// One image of every cell before the second of any, so that a budget used up leaves no cell
+/// without a picture before it must.
 fn pictures(run: &Run, listed: &[(usize, usize)]) -> (Vec<Value>, Vec<String>) {
     let mut order: Vec<usize> = (0..listed.len()).collect();
     order.sort_by_key(|row| (listed[*row].1, listed[*row].0));
@@ -64,12 +68,15 @@ fn pictures(run: &Run, listed: &[(usize, usize)]) -> (Vec<Value>, Vec<String>) {
     for row in order {
         let (at, i) = listed[row];
         let image = &run.records[at].images[i];
-        let mut pair = [("truth", &image.truth_png), ("guess", &image.guess_png)].map(|(kind, path)| {
-            let usual =
-                format!("artifacts/{}/trial-{}-{}-{kind}.png", run.cells[at].id, image.trial, image.index);
-            let other = path.as_ref().filter(|p| **p != usual);
-            (thumbnails.add(path.as_deref()), other.map_or(Value::Null, |p| json!(p)))
-        });
+        let mut pair =
+            [("truth", &image.truth_png), ("guess", &image.guess_png)].map(|(kind, path)| {
+                let usual = format!(
+                    "artifacts/{}/trial-{}-{}-{kind}.png",
+                    run.cells[at].id, image.trial, image.index
+                );
+                let other = path.as_ref().filter(|p| **p != usual);
+                (thumbnails.add(path.as_deref()), other.map_or(Value::Null, |p| json!(p)))
+            });
         let [(truth, truth_path), (guess, guess_path)] = std::mem::take(&mut pair);
         out[row] = match (&truth_path, &guess_path) {
             (Value::Null, Value::Null) => json!([truth, guess]),

@@ -1,7 +1,9 @@
-//! `report/report.html`: the whole report as one file that opens from disk and asks nothing of any network.
+//! `report/report.html`: the whole report as one file that opens from disk and asks nothing of any
+//! network.
 //!
-//! Rust gathers the data, the scripts in `assets/report/` draw them. Every table is that of `report.md`, read back from its own text, so
-//! that the two cannot differ in a number; cells, pictures and objective curves come on top.
+//! Rust gathers the data, the scripts in `assets/report/` draw them. Every table is that of
+//! `report.md`, read back from its own text, so that the two cannot differ in a number; cells,
+//! pictures and objective curves come on top.
 
 mod cells;
 mod document;
@@ -23,7 +25,8 @@ pub(crate) fn page(run: &Run, markdown: &str) -> String {
 fn data(run: &Run, markdown: &str) -> Value {
     let mut texts = Texts::default();
     let report = sections::parse(markdown);
-    let details: Vec<Value> = (0..run.records.len()).map(|at| cells::detail(run, at, &mut texts)).collect();
+    let details: Vec<Value> =
+        (0..run.records.len()).map(|at| cells::detail(run, at, &mut texts)).collect();
     json!({
         "suite": run.info.suite.title(),
         "title": report.title,

@@ -39,8 +39,11 @@ pub(super) fn parse(markdown: &str) -> Report {
             section.add(line);
         }
     }
-    let drawn =
-        report.sections.iter().position(|s| s.title == "Figures").map(|at| report.sections.remove(at));
+    let drawn = report
+        .sections
+        .iter()
+        .position(|s| s.title == "Figures")
+        .map(|at| report.sections.remove(at));
     report.figures = drawn.map(|s| figures(&s.text)).unwrap_or_default();
     report.sections.retain(|s| s.title != "Files");
     report
@@ -94,7 +97,10 @@ fn figures(text: &[String]) -> Vec<(String, String)> {
         let line = line.map(String::as_str).unwrap_or_default();
         line.rsplit_once(" ([SVG](").map_or(line, |(caption, _)| caption).to_owned()
     };
-    text.iter().enumerate().filter_map(|(at, line)| Some((name(line)?, caption(text.get(at + 1))))).collect()
+    text.iter()
+        .enumerate()
+        .filter_map(|(at, line)| Some((name(line)?, caption(text.get(at + 1)))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -120,7 +126,8 @@ mod tests {
 
     #[test]
     fn figures_have_captions() {
-        let text = "## Figures\n\n![a-b](figures/a-b.png)\n\nWhat (it) shows. ([SVG](figures/a-b.svg))\n\n## Files\n\n- x\n";
+        let text = "## Figures\n\n![a-b](figures/a-b.png)\n\nWhat (it) shows. \
+            ([SVG](figures/a-b.svg))\n\n## Files\n\n- x\n";
         let report = parse(text);
         assert_eq!(report.figures, [("a-b".to_owned(), "What (it) shows.".to_owned())]);
         assert_eq!(report.sections.len(), 1);

@@ -29,11 +29,18 @@ pub(super) struct Thumbnails {
 impl Thumbnails {
     /// Of pictures below the run folder `dir`.
     pub fn new(dir: &Path) -> Self {
-        Thumbnails { dir: dir.into(), list: Vec::new(), index: HashMap::new(), spent: 0, full: false }
+        Thumbnails {
+            dir: dir.into(),
+            list: Vec::new(),
+            index: HashMap::new(),
+            spent: 0,
+            full: false,
+        }
     }
 
-    /// The number of the picture at `below` in the list, or in a word why there is none: `none` was stored, it is `missing` or not
-    /// readable, lies `outside` the run folder, or is `linked` because the budget is used up.
+    /// The number of the picture at `below` in the list, or in a word why there is none: `none` was
+    /// stored, it is `missing` or not readable, lies `outside` the run folder, or is `linked`
+    /// because the budget is used up.
     pub fn add(&mut self, below: Option<&str>) -> Value {
         let Some(below) = below else { return json!("none") };
         // Records may come from elsewhere: nothing outside the run folder is opened.
@@ -78,7 +85,11 @@ fn thumbnail(path: &Path) -> Option<Vec<u8>> {
     let png = reader.format() == Some(ImageFormat::Png);
     let picture = reader.decode().ok()?;
     let fits = picture.width() <= SIDE && picture.height() <= SIDE;
-    if fits && png { Some(bytes) } else { encode(if fits { picture } else { picture.thumbnail(SIDE, SIDE) }) }
+    if fits && png {
+        Some(bytes)
+    } else {
+        encode(if fits { picture } else { picture.thumbnail(SIDE, SIDE) })
+    }
 }
 
 fn encode(picture: DynamicImage) -> Option<Vec<u8>> {
@@ -115,7 +126,10 @@ mod tests {
         ];
         let got: Vec<Value> = asked.iter().map(|p| all.add(*p)).collect();
         assert_eq!(json!(got), json!([0, 0, 1, "missing", "outside", "missing", "none"]));
-        assert_eq!(STANDARD.decode(&all.list[0]).unwrap(), std::fs::read(dir.path().join("a.png")).unwrap());
+        assert_eq!(
+            STANDARD.decode(&all.list[0]).unwrap(),
+            std::fs::read(dir.path().join("a.png")).unwrap()
+        );
         let large = image::load_from_memory(&STANDARD.decode(&all.list[1]).unwrap()).unwrap();
         assert_eq!((large.width(), large.height()), (SIDE, SIDE));
         all.spent = BUDGET;

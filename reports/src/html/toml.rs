@@ -6,8 +6,9 @@ use suites::{CellSpec, Suite};
 
 /// The suite file whose only cell is `spec`.
 ///
-/// TOML has no null: parameters without a value are left out, and `bench` spells them out as their entry's default, which for these is
-/// no value. `None` where the text would not be read back as this very cell, such as for a null within a list.
+/// TOML has no null: parameters without a value are left out, and `bench` spells them out as their
+/// entry's default, which for these is no value. `None` where the text would not be read back as
+/// this very cell, such as for a null within a list.
 pub(super) fn suite(spec: &CellSpec) -> Option<String> {
     let text = text(spec)?;
     let cells = Suite::parse("cell.toml", &text, None, &[]).ok()?.cells;
@@ -31,7 +32,8 @@ fn drop_nulls(map: &mut Map<String, Value>) {
 fn text(spec: &CellSpec) -> Option<String> {
     let Value::Object(cell) = serde_json::to_value(spec).ok()? else { return None };
     let id = spec.id();
-    let head = format!("[suite]\nname = \"cell-{id}\"\nversion = \"1\"\ndescription = \"one cell\"\n");
+    let head =
+        format!("[suite]\nname = \"cell-{id}\"\nversion = \"1\"\ndescription = \"one cell\"\n");
     let (tables, plain): (Vec<_>, Vec<_>) = cell.iter().partition(|(_, v)| v.is_object());
     let mut out = format!("{head}\n[defaults]\n{}", lines(plain)?);
     for (name, table) in tables {
@@ -42,8 +44,10 @@ fn text(spec: &CellSpec) -> Option<String> {
 
 /// Flags beside the suite that a cell's numbers depend on: threads change rounding, devices too.
 pub(super) fn flags(info: &RunInfo) -> String {
-    let threads = info.overrides.iter().find(|(path, _)| path == "threads").and_then(|(_, v)| v.as_u64());
-    let threads = threads.filter(|n| *n != 1).map(|n| format!(" --threads {n}")).unwrap_or_default();
+    let threads =
+        info.overrides.iter().find(|(path, _)| path == "threads").and_then(|(_, v)| v.as_u64());
+    let threads =
+        threads.filter(|n| *n != 1).map(|n| format!(" --threads {n}")).unwrap_or_default();
     // The device in words begins with the name that `--device` takes.
     let device = info.device.split_whitespace().next().unwrap_or_default();
     let named = device.chars().all(|c| c.is_ascii_alphanumeric() || c == ':');
@@ -71,7 +75,8 @@ fn inline(value: &Value) -> Option<String> {
 
 fn table(map: &Map<String, Value>) -> Option<String> {
     let present = map.iter().filter(|(_, v)| !v.is_null());
-    let pairs: Option<Vec<_>> = present.map(|(k, v)| Some(format!("{} = {}", key(k), inline(v)?))).collect();
+    let pairs: Option<Vec<_>> =
+        present.map(|(k, v)| Some(format!("{} = {}", key(k), inline(v)?))).collect();
     Some(match pairs?.join(", ") {
         empty if empty.is_empty() => "{}".into(),
         pairs => format!("{{ {pairs} }}"),
@@ -103,8 +108,11 @@ mod tests {
 
     fn odd() -> CellSpec {
         let mut spec = CellSpec::new("photos", "mlp", "dlg");
-        spec.attack = Named::new("dlg").with("lr", 1e-5).with("tv", 3.0).with("layers", json!([1, 2]));
-        spec.attack.params.insert("odd key \"x\"".into(), json!({ "deep": ["a\u{7f}\n\\", { "b": true }] }));
+        spec.attack =
+            Named::new("dlg").with("lr", 1e-5).with("tv", 3.0).with("layers", json!([1, 2]));
+        spec.attack
+            .params
+            .insert("odd key \"x\"".into(), json!({ "deep": ["a\u{7f}\n\\", { "b": true }] }));
         spec.model.params.insert("width".into(), json!(12));
         spec.model.weights = Some("models/a b.safetensors".into());
         spec.task.size = Some(64);

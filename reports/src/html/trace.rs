@@ -11,7 +11,8 @@ const CURVES: usize = 8;
 /// Numbers of all curves together.
 const NUMBERS: usize = 150_000;
 
-/// Per cell: `x` iterations, `y` the objective of each trial shown, `trials` and `points` as recorded; null where there is no trace.
+/// Per cell: `x` iterations, `y` the objective of each trial shown, `trials` and `points` as
+/// recorded; null where there is no trace.
 pub(super) fn traces(run: &Run) -> Vec<Value> {
     let points: usize = run.records.iter().map(|r| r.trace.len().min(POINTS)).sum();
     let curves = (NUMBERS / points.max(1)).clamp(1, CURVES);
@@ -19,13 +20,16 @@ pub(super) fn traces(run: &Run) -> Vec<Value> {
 }
 
 fn trace(record: &CellRecord, curves: usize) -> Value {
-    let (all, trials) = (&record.trace, record.trace.iter().map(|p| p.objective.len()).max().unwrap_or(0));
+    let (all, trials) =
+        (&record.trace, record.trace.iter().map(|p| p.objective.len()).max().unwrap_or(0));
     if all.is_empty() {
         return Value::Null;
     }
     let kept: Vec<_> = thinned(all.len()).into_iter().map(|at| &all[at]).collect();
     let of = |trial: usize| -> Vec<Value> {
-        kept.iter().map(|p| p.objective.get(trial).copied().flatten().map_or(Value::Null, short)).collect()
+        kept.iter()
+            .map(|p| p.objective.get(trial).copied().flatten().map_or(Value::Null, short))
+            .collect()
     };
     json!({
         "x": kept.iter().map(|p| p.iteration).collect::<Vec<_>>(),
@@ -46,7 +50,11 @@ fn thinned(len: usize) -> Vec<usize> {
 
 /// Five significant digits, enough to draw; null where not finite.
 fn short(value: f64) -> Value {
-    format!("{value:.4e}").parse::<f64>().ok().filter(|v| v.is_finite()).map_or(Value::Null, Value::from)
+    format!("{value:.4e}")
+        .parse::<f64>()
+        .ok()
+        .filter(|v| v.is_finite())
+        .map_or(Value::Null, Value::from)
 }
 
 #[cfg(test)]

@@ -74,11 +74,13 @@ impl Axis {
     pub fn log_at(title: &str, values: &[f64]) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(0.0, f64::max);
-        let ticks = values.iter().map(|v| Tick::plain(*v, crate::markdown::significant(*v))).collect();
+        let ticks =
+            values.iter().map(|v| Tick::plain(*v, crate::markdown::significant(*v))).collect();
         Axis { ticks, ..Axis::log(title, low, high) }
     }
 
-    /// Where `value` lies, 0 at the low end and 1 at the high end; not finite for what a logarithm cannot take.
+    /// Where `value` lies, 0 at the low end and 1 at the high end; not finite for what a logarithm
+    /// cannot take.
     pub fn place(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
@@ -109,7 +111,8 @@ fn minus(label: String) -> String {
 fn powers(decades: &[i32]) -> Vec<Tick> {
     let each = decades.len().div_ceil(7) as i32;
     let kept = decades.iter().filter(|d| *d % each == 0);
-    kept.map(|d| Tick { value: 10f64.powi(*d), label: "10".into(), raised: minus(d.to_string()) }).collect()
+    kept.map(|d| Tick { value: 10f64.powi(*d), label: "10".into(), raised: minus(d.to_string()) })
+        .collect()
 }
 
 fn one_two_five(low: f64, high: f64) -> Vec<Tick> {
@@ -132,7 +135,10 @@ mod tests {
     fn ticks_are_round() {
         assert_eq!(labels(&Axis::linear("", 0.0, 33.2, 5)), ["0", "10", "20", "30", "40"]);
         assert_eq!(labels(&Axis::linear("", -0.31, 0.2, 4)), ["−0.4", "−0.2", "0.0", "0.2"]);
-        assert_eq!(labels(&Axis::log("", 1e-5, 2.0)), ["10−5", "10−4", "10−3", "10−2", "10−1", "100"]);
+        assert_eq!(
+            labels(&Axis::log("", 1e-5, 2.0)),
+            ["10−5", "10−4", "10−3", "10−2", "10−1", "100"]
+        );
         assert_eq!(labels(&Axis::log("", 1.0, 8.0)), ["1", "2", "5"]);
     }
 

@@ -1,4 +1,5 @@
-//! A display list in points (1/72 inch): shapes, then pictures on them, then letters; written as PNG (300 dpi), SVG or PDF.
+//! A display list in points (1/72 inch): shapes, then pictures on them, then letters; written as
+//! PNG (300 dpi), SVG or PDF.
 
 use super::{pdf, raster, svg};
 use image::RgbImage;
@@ -171,7 +172,8 @@ impl Canvas {
         raster::png(self, dpi)
     }
 
-    /// The figure as SVG; a figure of a paper has its face inside, one of a report takes whichever such face the reader has.
+    /// The figure as SVG; a figure of a paper has its face inside, one of a report takes whichever
+    /// such face the reader has.
     pub fn svg(&self) -> Result<String, String> {
         svg::document(self, self.faced)
     }
@@ -204,7 +206,9 @@ impl Shape {
                 Shape::Line(all(points), Stroke { width: stroke.width * scale, dash, ..*stroke })
             }
             Shape::Fill(points, colour) => Shape::Fill(all(points), *colour),
-            Shape::Disc(centre, radius, colour) => Shape::Disc(to(*centre), radius * scale, *colour),
+            Shape::Disc(centre, radius, colour) => {
+                Shape::Disc(to(*centre), radius * scale, *colour)
+            }
         }
     }
 }
@@ -217,14 +221,21 @@ mod tests {
     fn a_figure_has_its_size_and_its_text() {
         let mut canvas = Canvas::new(36.0);
         canvas.text((10.0, 20.0), 8.0, Align::Start, "a < b & ε");
-        canvas.picture((50.0, 5.0), (20.0, 20.0), RgbImage::from_pixel(2, 2, image::Rgb([200, 10, 10])));
+        canvas.picture(
+            (50.0, 5.0),
+            (20.0, 20.0),
+            RgbImage::from_pixel(2, 2, image::Rgb([200, 10, 10])),
+        );
         let png = image::load_from_memory(&canvas.png().unwrap()).unwrap().to_rgb8();
         assert_eq!(png.dimensions(), (990, 150));
         assert_eq!(png.get_pixel(250, 62).0, [200, 10, 10]);
         let dark = png.pixels().filter(|p| p.0.iter().all(|v| *v < 90)).count();
         assert!(dark > 100, "no letters were drawn");
         let svg = canvas.svg().unwrap();
-        assert!(svg.contains("width=\"3.300in\" height=\"0.500in\"") && svg.contains("a &lt; b &amp; ε"));
+        assert!(
+            svg.contains("width=\"3.300in\" height=\"0.500in\"")
+                && svg.contains("a &lt; b &amp; ε")
+        );
         assert!(svg.contains("data:image/png;base64,") && svg.ends_with("</svg>\n"));
     }
 }

@@ -14,7 +14,8 @@ pub(crate) const RAISE: f64 = 0.38;
 /// Bench Sans; its licence lies beside it.
 pub(super) static FILE: &[u8] = include_bytes!("../../assets/bench-sans.ttf");
 
-static FACE: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| FontRef::try_from_slice(FILE).ok());
+static FACE: LazyLock<Option<FontRef<'static>>> =
+    LazyLock::new(|| FontRef::try_from_slice(FILE).ok());
 
 /// The scale at which one em has `size` units.
 fn em(font: &FontRef, size: f64) -> PxScale {
@@ -51,7 +52,8 @@ pub(super) fn start(text: &Text) -> f64 {
     }
 }
 
-/// The box (left, top, right, bottom) that a text fills: from its baseline up to the capitals, and down to the descenders.
+/// The box (left, top, right, bottom) that a text fills: from its baseline up to the capitals, and
+/// down to the descenders.
 #[cfg(test)]
 pub(crate) fn bounds(text: &Text) -> (f64, f64, f64, f64) {
     let from = start(text);
@@ -80,7 +82,14 @@ pub(crate) fn draw(samples: &mut RgbImage, text: &Text, scale: f64) {
 }
 
 /// Draws one run of letters, `shift` samples along and below the anchor.
-fn run(samples: &mut RgbImage, text: &Text, shift: (f64, f64), letters: &str, size: f64, scale: f64) {
+fn run(
+    samples: &mut RgbImage,
+    text: &Text,
+    shift: (f64, f64),
+    letters: &str,
+    size: f64,
+    scale: f64,
+) {
     let Some(font) = FACE.as_ref() else { return };
     let scaled = font.as_scaled(em(font, size));
     let anchor = ((text.at.0 * scale).round() as i64, (text.at.1 * scale).round() as i64);
@@ -92,7 +101,8 @@ fn run(samples: &mut RgbImage, text: &Text, shift: (f64, f64), letters: &str, si
         let Some(outline) = font.outline_glyph(glyph) else { continue };
         let bounds = outline.px_bounds();
         outline.draw(|x, y, cover| {
-            let (along, below) = (bounds.min.x as i64 + i64::from(x), bounds.min.y as i64 + i64::from(y));
+            let (along, below) =
+                (bounds.min.x as i64 + i64::from(x), bounds.min.y as i64 + i64::from(y));
             let (dx, dy) = if text.upwards { (below, -along) } else { (along, below) };
             put(samples, anchor.0 + dx, anchor.1 + dy, |pixel| blend(pixel, text.colour, cover));
         });
@@ -121,8 +131,8 @@ pub(crate) fn fit(text: &str, size: f64, limit: f64) -> String {
     String::new()
 }
 
-/// `text` in at most `lines` lines of `limit` points, broken at spaces, and within words where one is too long;
-/// the dots between settings go where a line ends.
+/// `text` in at most `lines` lines of `limit` points, broken at spaces, and within words where one
+/// is too long; the dots between settings go where a line ends.
 pub(crate) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<String> {
     let mut out = vec![String::new()];
     for word in pieces(text, size, limit) {
@@ -151,7 +161,8 @@ fn bare(line: &str) -> &str {
     line.trim_matches([' ', '\u{a0}', '·'])
 }
 
-/// Words with the space after them; one that is too long is cut at the first of these that helps: bound spaces, dashes, anywhere.
+/// Words with the space after them; one that is too long is cut at the first of these that helps:
+/// bound spaces, dashes, anywhere.
 fn pieces(text: &str, size: f64, limit: f64) -> Vec<String> {
     let fits = |piece: &str| width(bare(piece), size) <= limit;
     let cut = |pieces: Vec<String>, at: &[char]| -> Vec<String> {
@@ -200,11 +211,13 @@ mod tests {
 
     #[test]
     fn wrapped_lines_fit() {
-        let text = "inverting-gradients (tv_weight = 0.0001) · one_step_update · averyveryverylongword";
+        let text =
+            "inverting-gradients (tv_weight = 0.0001) · one_step_update · averyveryverylongword";
         for limit in [30.0, 60.0, 90.0] {
             let lines = wrap(text, 7.0, limit, 20);
             assert!(lines.iter().all(|l| width(l, 7.0) <= limit + 1e-6), "{lines:?}");
-            let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace() && *c != '·').collect::<String>();
+            let letters =
+                |s: &str| s.chars().filter(|c| !c.is_whitespace() && *c != '·').collect::<String>();
             assert_eq!(letters(&lines.concat()), letters(text));
         }
         assert_eq!(

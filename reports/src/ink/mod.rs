@@ -1,4 +1,5 @@
-//! What the report's figures and the paper's are both drawn with: a display list, letters, colours and scales.
+//! What the report's figures and the paper's are both drawn with: a display list, letters, colours
+//! and scales.
 
 pub(crate) mod axis;
 pub(crate) mod canvas;

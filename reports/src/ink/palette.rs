@@ -1,5 +1,5 @@
-//! Colours that colour-blind readers tell apart (Okabe and Ito, 2008), each with a marker, a hatching and a dash of its own,
-//! so that a grey print can be read too.
+//! Colours that colour-blind readers tell apart (Okabe and Ito, 2008), each with a marker, a
+//! hatching and a dash of its own, so that a grey print can be read too.
 
 use super::canvas::{Canvas, Colour, Stroke};
 
@@ -35,18 +35,27 @@ pub(crate) fn dash(at: usize) -> Option<(f64, f64)> {
     [None, Some((4.0, 1.6)), Some((1.4, 1.4)), Some((7.0, 2.0))][(at + at / SERIES) % 4]
 }
 
-/// Draws the marker of series `at` around `(x, y)` with radius `r`; the next seven series have the same colours with other markers.
+/// Draws the marker of series `at` around `(x, y)` with radius `r`; the next seven series have the
+/// same colours with other markers.
 pub(crate) fn marker(canvas: &mut Canvas, at: usize, (x, y): (f64, f64), r: f64) {
     let colour = colour(at);
     let line = Stroke::solid(colour, r * 0.55);
     match (at + at / SERIES) % SERIES {
         0 => canvas.disc((x, y), r, colour),
-        1 => canvas
-            .fill(&polygon((x, y), r * 0.92, &[(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]), colour),
-        2 => canvas.fill(&polygon((x, y), r * 1.2, &[(0.0, -1.0), (0.9, 0.7), (-0.9, 0.7)]), colour),
-        3 => canvas
-            .fill(&polygon((x, y), r * 1.25, &[(0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)]), colour),
-        4 => canvas.fill(&polygon((x, y), r * 1.2, &[(0.0, 1.0), (0.9, -0.7), (-0.9, -0.7)]), colour),
+        1 => canvas.fill(
+            &polygon((x, y), r * 0.92, &[(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]),
+            colour,
+        ),
+        2 => {
+            canvas.fill(&polygon((x, y), r * 1.2, &[(0.0, -1.0), (0.9, 0.7), (-0.9, 0.7)]), colour)
+        }
+        3 => canvas.fill(
+            &polygon((x, y), r * 1.25, &[(0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)]),
+            colour,
+        ),
+        4 => {
+            canvas.fill(&polygon((x, y), r * 1.2, &[(0.0, 1.0), (0.9, -0.7), (-0.9, -0.7)]), colour)
+        }
         5 => {
             canvas.line(&[(x - r, y - r), (x + r, y + r)], line);
             canvas.line(&[(x - r, y + r), (x + r, y - r)], line);
@@ -62,8 +71,14 @@ fn polygon((x, y): (f64, f64), r: f64, corners: &[(f64, f64)]) -> Vec<(f64, f64)
     corners.iter().map(|(dx, dy)| (x + r * dx, y + r * dy)).collect()
 }
 
-/// Fills a box with the colour and hatching of series `at`; `None` is the plain grey of null baselines.
-pub(crate) fn filled(canvas: &mut Canvas, at: Option<usize>, (x, y): (f64, f64), (w, h): (f64, f64)) {
+/// Fills a box with the colour and hatching of series `at`; `None` is the plain grey of null
+/// baselines.
+pub(crate) fn filled(
+    canvas: &mut Canvas,
+    at: Option<usize>,
+    (x, y): (f64, f64),
+    (w, h): (f64, f64),
+) {
     let Some(at) = at else {
         canvas.fill(&corners(x, y, w, h), GREY.fade(0.75));
         return;
@@ -79,7 +94,8 @@ pub(crate) fn filled(canvas: &mut Canvas, at: Option<usize>, (x, y): (f64, f64),
             slanted(canvas, (x, y), (w, h), step * 1.3, true, stroke);
         }
         4 => multiples(w, step).for_each(|d| canvas.line(&[(x + d, y), (x + d, y + h)], stroke)),
-        5 => multiples(h, step * 0.75).for_each(|d| canvas.line(&[(x, y + d), (x + w, y + d)], stroke)),
+        5 => multiples(h, step * 0.75)
+            .for_each(|d| canvas.line(&[(x, y + d), (x + w, y + d)], stroke)),
         6 => multiples(w, step).for_each(|d| canvas.disc((x + d, y + h / 2.0), 0.6, PAPER)),
         _ => {}
     }
@@ -114,10 +130,19 @@ fn slanted(
 mod tests {
     use super::*;
 
-    /// Machado, Oliveira and Fernandes (2009), severity 1, on linear light: protanopia and deuteranopia.
+    /// Machado, Oliveira and Fernandes (2009), severity 1, on linear light: protanopia and
+    /// deuteranopia.
     const BLIND: [[[f64; 3]; 3]; 2] = [
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
     ];
 
     fn linear(c: Colour) -> [f64; 3] {

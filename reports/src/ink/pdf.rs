@@ -1,4 +1,5 @@
-//! A figure as PDF: one page of its size; shapes as paths, letters as text in the embedded face, pictures as images.
+//! A figure as PDF: one page of its size; shapes as paths, letters as text in the embedded face,
+//! pictures as images.
 //!
 //! The file holds no date and no random id, so the same figure gives the same bytes.
 
@@ -22,12 +23,14 @@ const ROUND: f64 = 0.552_284_75;
 
 /// The figure as PDF 1.5, which every TeX engine can include.
 pub(super) fn document(canvas: &Canvas) -> Result<Vec<u8>, String> {
-    let configuration =
-        ConfigurationBuilder::new().with_version(PdfVersion::Pdf15).finish().map_err(|e| format!("{e:?}"))?;
+    let configuration = ConfigurationBuilder::new()
+        .with_version(PdfVersion::Pdf15)
+        .finish()
+        .map_err(|e| format!("{e:?}"))?;
     let settings = SerializeSettings { configuration, ..SerializeSettings::default() };
     let mut document = Document::new_with(settings);
-    let size =
-        PageSettings::from_wh(canvas.width as f32, canvas.height as f32).ok_or("a figure without area")?;
+    let size = PageSettings::from_wh(canvas.width as f32, canvas.height as f32)
+        .ok_or("a figure without area")?;
     let face = Font::new(font::FILE.into(), 0).ok_or("the embedded face is unreadable")?;
     let mut page = document.start_page_with(size);
     let mut surface = page.surface();
@@ -45,7 +48,9 @@ fn draw_shape(surface: &mut Surface, shape: &Shape) {
     let (path, fill, stroke) = match shape {
         Shape::Line(points, stroke) => (path(points, false), None, Some(line(stroke))),
         Shape::Fill(points, colour) => (path(points, true), Some(fill(*colour)), None),
-        Shape::Disc(centre, radius, colour) => (circle(*centre, *radius), Some(fill(*colour)), None),
+        Shape::Disc(centre, radius, colour) => {
+            (circle(*centre, *radius), Some(fill(*colour)), None)
+        }
     };
     let Some(path) = path else { return };
     surface.set_fill(fill);
@@ -66,7 +71,8 @@ fn fill(colour: Colour) -> Fill {
 }
 
 fn line(stroke: &super::canvas::Stroke) -> Line {
-    let dash = |(ink, gap): (f64, f64)| StrokeDash { array: vec![ink as f32, gap as f32], offset: 0.0 };
+    let dash =
+        |(ink, gap): (f64, f64)| StrokeDash { array: vec![ink as f32, gap as f32], offset: 0.0 };
     Line {
         paint: ink(stroke.colour).into(),
         width: stroke.width as f32,
@@ -81,7 +87,11 @@ fn line(stroke: &super::canvas::Stroke) -> Line {
 fn path(points: &[Point], closed: bool) -> Option<Path> {
     let mut path = PathBuilder::new();
     for (at, (x, y)) in points.iter().enumerate() {
-        if at == 0 { path.move_to(*x as f32, *y as f32) } else { path.line_to(*x as f32, *y as f32) }
+        if at == 0 {
+            path.move_to(*x as f32, *y as f32)
+        } else {
+            path.line_to(*x as f32, *y as f32)
+        }
     }
     if closed {
         path.close();
@@ -99,8 +109,10 @@ fn circle((x, y): Point, r: f64) -> Option<Path> {
     for _ in 0..4 {
         let (dx, dy): (f64, f64) = corner;
         let next = (-dy, dx);
-        let (a, b) =
-            (at(dx + ROUND * next.0, dy + ROUND * next.1), at(next.0 + ROUND * dx, next.1 + ROUND * dy));
+        let (a, b) = (
+            at(dx + ROUND * next.0, dy + ROUND * next.1),
+            at(next.0 + ROUND * dx, next.1 + ROUND * dy),
+        );
         let end = at(next.0, next.1);
         path.cubic_to(a.0, a.1, b.0, b.1, end.0, end.1);
         corner = next;
@@ -113,7 +125,8 @@ fn draw_picture(surface: &mut Surface, picture: &Picture) -> Result<(), String> 
     let mut png = Cursor::new(Vec::new());
     picture.pixels.write_to(&mut png, ImageFormat::Png).map_err(|e| e.to_string())?;
     let image = Image::from_png(png.into_inner().into(), false)?;
-    let size = Size::from_wh(picture.size.0 as f32, picture.size.1 as f32).ok_or("a picture without area")?;
+    let size = Size::from_wh(picture.size.0 as f32, picture.size.1 as f32)
+        .ok_or("a picture without area")?;
     surface.push_transform(&Transform::from_translate(picture.at.0 as f32, picture.at.1 as f32));
     surface.draw_image(image, size);
     surface.pop();
@@ -143,7 +156,8 @@ fn run(surface: &mut Surface, face: &Font, (x, y): Point, letters: &str, size: f
     let glyph = |((id, wide), range): ((u16, f64), std::ops::Range<usize>)| {
         KrillaGlyph::new(GlyphId::new(u32::from(id)), wide as f32, 0.0, 0.0, 0.0, range, None)
     };
-    let glyphs: Vec<KrillaGlyph> = font::glyphs(letters).into_iter().zip(ranges).map(glyph).collect();
+    let glyphs: Vec<KrillaGlyph> =
+        font::glyphs(letters).into_iter().zip(ranges).map(glyph).collect();
     surface.draw_glyphs(
         Place::from_xy(x as f32, y as f32),
         &glyphs,

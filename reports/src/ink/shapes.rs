@@ -5,7 +5,11 @@ use plotters::backend::DrawingBackend;
 use plotters::style::{RGBAColor, ShapeStyle};
 
 /// Draws the shapes of a figure, of which a point has `scale` units of the backend.
-pub(super) fn draw<B: DrawingBackend>(canvas: &Canvas, backend: &mut B, scale: f64) -> Result<(), String> {
+pub(super) fn draw<B: DrawingBackend>(
+    canvas: &Canvas,
+    backend: &mut B,
+    scale: f64,
+) -> Result<(), String> {
     let place = |(x, y): Point| ((x * scale).round() as i32, (y * scale).round() as i32);
     let style = |c: Colour, width: f64| ShapeStyle {
         color: RGBAColor(c.0, c.1, c.2, c.3),
@@ -14,13 +18,23 @@ pub(super) fn draw<B: DrawingBackend>(canvas: &Canvas, backend: &mut B, scale: f
     };
     for shape in &canvas.shapes {
         let drawn = match shape {
-            Shape::Fill(points, c) => backend.fill_polygon(points.iter().map(|p| place(*p)), &style(*c, 0.0)),
-            Shape::Disc(centre, r, c) => {
-                backend.draw_circle(place(*centre), (r * scale).round() as u32, &style(*c, 0.0), true)
+            Shape::Fill(points, c) => {
+                backend.fill_polygon(points.iter().map(|p| place(*p)), &style(*c, 0.0))
             }
-            Shape::Line(points, stroke) => dashes(points, stroke.dash).iter().try_for_each(|piece| {
-                backend.draw_path(piece.iter().map(|p| place(*p)), &style(stroke.colour, stroke.width))
-            }),
+            Shape::Disc(centre, r, c) => backend.draw_circle(
+                place(*centre),
+                (r * scale).round() as u32,
+                &style(*c, 0.0),
+                true,
+            ),
+            Shape::Line(points, stroke) => {
+                dashes(points, stroke.dash).iter().try_for_each(|piece| {
+                    backend.draw_path(
+                        piece.iter().map(|p| place(*p)),
+                        &style(stroke.colour, stroke.width),
+                    )
+                })
+            }
         };
         drawn.map_err(|e| e.to_string())?;
     }
@@ -65,8 +79,9 @@ mod tests {
     #[test]
     fn dashes_cover_the_share_of_ink() {
         let pieces = dashes(&[(0.0, 0.0), (7.0, 0.0), (7.0, 23.0)], Some((2.0, 1.0)));
-        let length =
-            |p: &Vec<Point>| p.windows(2).map(|w| (w[1].0 - w[0].0).hypot(w[1].1 - w[0].1)).sum::<f64>();
+        let length = |p: &Vec<Point>| {
+            p.windows(2).map(|w| (w[1].0 - w[0].0).hypot(w[1].1 - w[0].1)).sum::<f64>()
+        };
         assert_eq!(pieces.len(), 10);
         assert!((pieces.iter().map(length).sum::<f64>() - 20.0).abs() < 1e-9);
     }

@@ -1,5 +1,5 @@
-//! A figure as SVG: shapes by plotters' backend; pictures and texts as elements of their own, so that pictures stay
-//! pixel-exact and text stays text.
+//! A figure as SVG: shapes by plotters' backend; pictures and texts as elements of their own, so
+//! that pictures stay pixel-exact and text stays text.
 
 use super::canvas::{Align, Canvas, Colour, Picture, Text};
 use super::{font, shapes};
@@ -17,9 +17,11 @@ const FAMILIES: &str = "Arial, 'Liberation Sans', Helvetica, sans-serif";
 
 /// The figure, with or without the face in it.
 ///
-/// Without, letters are those of whichever of the named faces the reader has; with, they are the same everywhere.
+/// Without, letters are those of whichever of the named faces the reader has; with, they are the
+/// same everywhere.
 pub(super) fn document(canvas: &Canvas, with_face: bool) -> Result<String, String> {
-    let (width, height) = ((canvas.width * UNITS).round() as u32, (canvas.height * UNITS).round() as u32);
+    let (width, height) =
+        ((canvas.width * UNITS).round() as u32, (canvas.height * UNITS).round() as u32);
     let mut svg = String::new();
     {
         let mut backend = SVGBackend::with_string(&mut svg, (width, height));
@@ -49,7 +51,8 @@ fn inches(points: f64) -> String {
 fn face() -> String {
     let data = base64::engine::general_purpose::STANDARD.encode(font::FILE);
     format!(
-        "\n<style>@font-face{{font-family:'Bench Sans';src:url(data:font/ttf;base64,{data}) format('truetype')}}\
+        "\n<style>@font-face{{font-family:'Bench \
+         Sans';src:url(data:font/ttf;base64,{data}) format('truetype')}}\
          text{{font-kerning:none}}</style>"
     )
 }
@@ -65,7 +68,8 @@ fn pictures(pictures: &[Picture]) -> Result<String, String> {
         let [x, y, w, h] = [x, y, w, h].map(|v| v * UNITS);
         let _ = writeln!(
             out,
-            "<image x=\"{x:.0}\" y=\"{y:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" preserveAspectRatio=\"none\" \
+            "<image x=\"{x:.0}\" y=\"{y:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" \
+             preserveAspectRatio=\"none\" \
              style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>"
         );
     }
@@ -80,7 +84,11 @@ fn element(text: &Text, family: &str) -> String {
         Align::Middle => "middle",
         Align::End => "end",
     };
-    let turn = if text.upwards { format!(" transform=\"rotate(-90 {x:.0} {y:.0})\"") } else { String::new() };
+    let turn = if text.upwards {
+        format!(" transform=\"rotate(-90 {x:.0} {y:.0})\"")
+    } else {
+        String::new()
+    };
     let Colour(r, g, b, _) = text.colour;
     let raised = match text.raised.is_empty() {
         true => String::new(),
@@ -101,7 +109,8 @@ fn element(text: &Text, family: &str) -> String {
     };
     format!(
         "<text x=\"{x:.0}\" y=\"{y:.0}\" font-family=\"{family}\" font-size=\"{size:.0}\" \
-         text-anchor=\"{anchor}\" fill=\"#{r:02x}{g:02x}{b:02x}\"{length}{turn}>{}{raised}</text>\n",
+         text-anchor=\"{anchor}\" \
+         fill=\"#{r:02x}{g:02x}{b:02x}\"{length}{turn}>{}{raised}</text>\n",
         escape(&text.text)
     )
 }

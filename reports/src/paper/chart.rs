@@ -1,4 +1,5 @@
-//! What a figure of a paper shows, chosen and reduced: drawing needs this and a style, nothing else.
+//! What a figure of a paper shows, chosen and reduced: drawing needs this and a style, nothing
+//! else.
 //!
 //! `select` makes it from records, `draw` makes ink of it, `data` writes it as CSV.
 
@@ -14,7 +15,8 @@ pub(crate) struct Chart {
     /// How wide it is.
     pub width: Width,
     pub body: Body,
-    /// What a reader of the figure must be told: cells left out, missing pictures, intervals that could not be made.
+    /// What a reader of the figure must be told: cells left out, missing pictures, intervals that
+    /// could not be made.
     pub remarks: Vec<String>,
 }
 
@@ -87,7 +89,8 @@ pub(crate) struct Series {
     pub marks: Vec<Mark>,
     /// A horizontal line of the same colour, dashed: the value without the defence.
     pub level: Option<f64>,
-    /// Drawn as a bare line without markers, such as a ROC curve: the marks are all of its corners, joined straight (a slope is a tie).
+    /// Drawn as a bare line without markers, such as a ROC curve: the marks are all of its corners,
+    /// joined straight (a slope is a tie).
     pub steps: bool,
 }
 
@@ -143,7 +146,8 @@ pub(crate) struct Height {
     pub interval: Option<(f64, f64)>,
 }
 
-/// Groups of boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges, values beyond as dots.
+/// Groups of boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges, values
+/// beyond as dots.
 #[derive(Clone, Debug)]
 pub(crate) struct Boxes {
     pub value: Scale,

@@ -1,4 +1,5 @@
-//! What the name of a column means in a run: a setting that tells cells or images apart, or a measure that has a value.
+//! What the name of a column means in a run: a setting that tells cells or images apart, or a
+//! measure that has a value.
 
 use super::measure::Measure;
 use crate::axes::{acting, defences, plain};
@@ -52,7 +53,9 @@ impl Key {
     fn of(value: Option<&Value>) -> Self {
         match value {
             None | Some(Value::Null) => Key::None,
-            Some(Value::Number(n)) => n.as_f64().map_or_else(|| Key::Text(n.to_string()), Key::Number),
+            Some(Value::Number(n)) => {
+                n.as_f64().map_or_else(|| Key::Text(n.to_string()), Key::Number)
+            }
             Some(other) => Key::Text(plain(other)),
         }
     }
@@ -138,7 +141,8 @@ impl Setting {
         }
     }
 
-    /// A value as the name of a plot, a row or a series: one that does not say what it is gets its title.
+    /// A value as the name of a plot, a row or a series: one that does not say what it is gets its
+    /// title.
     pub fn spoken(&self, key: &Key) -> String {
         match key {
             Key::Text(text) if text == "none" && self.of_defence() => "no defence".into(),
@@ -259,7 +263,8 @@ fn near(name: &str, known: &[String], meant: Option<&String>) -> Vec<String> {
     out
 }
 
-/// The column that `name` was most likely meant to be: one of its family, one without a family, or one that ends as it does.
+/// The column that `name` was most likely meant to be: one of its family, one without a family, or
+/// one that ends as it does.
 fn meant(name: &str, known: &[String]) -> Option<String> {
     let (family, rest) = name.split_once('.').map_or(("", name), |(first, rest)| (first, rest));
     let kin: Vec<(&str, &String)> = known
@@ -291,15 +296,21 @@ fn unknown(name: &str, known: Vec<String>) -> SpecError {
         return SpecError::unknown_name("column", name, listed);
     }
     let hint = meant.map_or(String::new(), |m| format!(" (did you mean `{m}`?)"));
-    SpecError::value(name, format!("is no column of this run{hint}"), format!("known: {}", listed.join(", ")))
+    SpecError::value(
+        name,
+        format!("is no column of this run{hint}"),
+        format!("known: {}", listed.join(", ")),
+    )
 }
 
 /// Every column of the run: measures first, since they are what is mostly misspelt.
 fn known(run: &Run) -> Vec<String> {
-    let mut names = in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
+    let mut names =
+        in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
     names.extend(Measure::known(run));
     names.extend(
-        ["attack", "defenses", "defenses.name", "cell", "client", "image", "trial"].map(String::from),
+        ["attack", "defenses", "defenses.name", "cell", "client", "image", "trial"]
+            .map(String::from),
     );
     let params = run.records.iter().flat_map(|r| acting(&r.spec).flat_map(|d| d.params.keys()));
     names.extend(params.map(|p| format!("defenses.{p}")).collect::<BTreeSet<_>>());

@@ -31,7 +31,8 @@ impl Sheet {
 
     /// The bytes of the CSV file `path`.
     pub fn csv(&self, path: &Path) -> Result<Vec<u8>, ReportError> {
-        let fault = |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
+        let fault =
+            |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(&self.head).map_err(fault)?;
         self.rows.iter().try_for_each(|row| out.write_record(row)).map_err(fault)?;

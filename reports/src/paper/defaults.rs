@@ -23,13 +23,17 @@ struct Traits {
 
 impl Traits {
     fn of(run: &Run) -> Self {
-        let cells: Vec<Picked> =
-            run.attacked().into_iter().map(|at| Picked { at, images: Vec::new(), lost: 0 }).collect();
+        let cells: Vec<Picked> = run
+            .attacked()
+            .into_iter()
+            .map(|at| Picked { at, images: Vec::new(), lost: 0 })
+            .collect();
         let count = |setting: &Setting| {
             part(run, setting, &cells).into_iter().filter(|(key, _)| *key != Key::None).count()
         };
         let images = || run.records.iter().flat_map(|r| &r.images);
-        let measured = |name: &str| images().any(|i| i.scores.get(name).copied().flatten().is_some());
+        let measured =
+            |name: &str| images().any(|i| i.scores.get(name).copied().flatten().is_some());
         let lpips = ["lpips-squeeze", "lpips-alex", "lpips-vgg", "ssim"];
         Traits {
             attacks: count(&Setting::Attack),
@@ -74,14 +78,21 @@ pub(super) fn defaults(run: &Run) -> String {
         "Mean PSNR with 95 % intervals, and the strongest null baseline.",
     );
     let heat =
-        "kind = \"heat-map\"\nrows = \"attack\"\ncolumns = \"defenses\"\ny = \"psnr\"\nwidth = \"page\"\n"
+        "kind = \"heat-map\"\nrows = \"attack\"\ncolumns = \"defenses\"\ny = \"psnr\"\nwidth = \
+         \"page\"\n"
             .to_owned();
     let both = (2..=30).contains(&t.attacks) && (2..=30).contains(&t.defences);
     figure(both, "attack-defence", heat, "Mean PSNR of every attack against every defence.");
     let by = if t.defence_names <= SERIES { "colour = \"defenses.name\"\n" } else { "" };
-    let epsilon =
-        format!("kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\nlog = true\n{by}");
-    figure(t.epsilons > 1, "psnr-epsilon", epsilon, "What is left to the attacks at each privacy budget.");
+    let epsilon = format!(
+        "kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\nlog = true\n{by}"
+    );
+    figure(
+        t.epsilons > 1,
+        "psnr-epsilon",
+        epsilon,
+        "What is left to the attacks at each privacy budget.",
+    );
     let frontier = "kind = \"frontier\"\n".to_owned();
     figure(
         t.trained && t.defences > 1,
@@ -92,21 +103,31 @@ pub(super) fn defaults(run: &Run) -> String {
     let curve = format!("kind = \"learning-curve\"\ny = \"psnr\"\n{colour}");
     figure(t.rounds > 1, "learning-curve", curve, "What the attacks recover as the model learns.");
     let lpips = t.lpips.clone().unwrap_or_default();
-    let scatter = format!("kind = \"scatter\"\nx = \"psnr\"\ny = \"{lpips}\"\nper = \"image\"\n{colour}");
-    figure(t.lpips.is_some(), "psnr-scatter", scatter, "Every reconstruction by its PSNR and its likeness.");
+    let scatter =
+        format!("kind = \"scatter\"\nx = \"psnr\"\ny = \"{lpips}\"\nper = \"image\"\n{colour}");
+    figure(
+        t.lpips.is_some(),
+        "psnr-scatter",
+        scatter,
+        "Every reconstruction by its PSNR and its likeness.",
+    );
     figure(
         t.pictures,
         "montage",
         "kind = \"montage\"\nwidth = \"page\"\n".into(),
         "The best reconstructions of the run, each below its original.",
     );
-    let measures: Vec<String> =
-        ["psnr".to_owned()].into_iter().chain(t.lpips).chain(["success.psnr-20".to_owned()]).collect();
+    let measures: Vec<String> = ["psnr".to_owned()]
+        .into_iter()
+        .chain(t.lpips)
+        .chain(["success.psnr-20".to_owned()])
+        .collect();
     let psnr = run.records.iter().any(|r| r.images.iter().any(|i| i.scores.contains_key("psnr")));
     if psnr {
         let rows = if t.defences > 1 { "[\"defenses\", \"attack\"]" } else { "[\"attack\"]" };
         out += &format!(
-            "[[table]]\nname = \"overview\"\nrows = {rows}\ncolumns = {measures:?}\nwidth = \"page\"\ncaption = \"What each attack recovers.\"\n"
+            "[[table]]\nname = \"overview\"\nrows = {rows}\ncolumns = {measures:?}\nwidth = \
+             \"page\"\ncaption = \"What each attack recovers.\"\n"
         );
     }
     out

@@ -29,8 +29,13 @@ pub(super) struct Left {
 /// The cells that meet every condition of `filter`, in the suite's order.
 ///
 /// # Errors
-/// An unknown column; no cell left, with the condition that removed the last one and the values that were there.
-pub(super) fn apply(run: &Run, filter: &[(String, Value)], place: &Place) -> Result<Left, SpecError> {
+/// An unknown column; no cell left, with the condition that removed the last one and the values
+/// that were there.
+pub(super) fn apply(
+    run: &Run,
+    filter: &[(String, Value)],
+    place: &Place,
+) -> Result<Left, SpecError> {
     let whole = |at: usize| Picked {
         at,
         images: (0..run.records[at].images.len()).collect(),
@@ -56,7 +61,10 @@ pub(super) fn apply(run: &Run, filter: &[(String, Value)], place: &Place) -> Res
             } else {
                 format!("no attack was let loose in any of its cells: {}", remarks.join("; "))
             };
-            Err(place.blame("filter", SpecError::value("filter", why, "draw it once there are such cells")))
+            Err(place.blame(
+                "filter",
+                SpecError::value("filter", why, "draw it once there are such cells"),
+            ))
         }
     }
 }
@@ -132,7 +140,8 @@ pub(super) fn cells_in_words(count: usize) -> String {
     if count == 1 { "1 cell".into() } else { format!("{count} cells") }
 }
 
-/// Names stand for whatever carries them: an attack by its name or its label, defences by the name of any of them.
+/// Names stand for whatever carries them: an attack by its name or its label, defences by the name
+/// of any of them.
 fn holds(run: &Run, setting: &Setting, wanted: &Value, at: usize) -> bool {
     if let Value::Array(any) = wanted {
         return any.iter().any(|one| holds(run, setting, one, at));
@@ -144,7 +153,9 @@ fn holds(run: &Run, setting: &Setting, wanted: &Value, at: usize) -> bool {
             acting(spec).any(|d| wanted.as_str() == Some(d.name.as_str()))
         }
         Setting::Path(path) => match columns::raw(run, at, path) {
-            Some(Value::Array(items)) => items.contains(wanted) || (items.is_empty() && wanted == "none"),
+            Some(Value::Array(items)) => {
+                items.contains(wanted) || (items.is_empty() && wanted == "none")
+            }
             _ => false,
         },
         _ => false,
@@ -167,12 +178,20 @@ fn meets(key: &Key, wanted: &Value) -> bool {
 }
 
 /// The condition that removed the last cell, and what was there.
-fn nothing(run: &Run, path: &str, setting: &Setting, wanted: &Value, cells: &[Picked]) -> SpecError {
+fn nothing(
+    run: &Run,
+    path: &str,
+    setting: &Setting,
+    wanted: &Value,
+    cells: &[Picked],
+) -> SpecError {
     let mut there: Vec<String> = Vec::new();
     for cell in cells {
         let images = &run.records[cell.at].images;
         let keys: Vec<Key> = match setting.of_image() {
-            true => cell.images.iter().map(|i| setting.key(run, cell.at, Some(&images[*i]))).collect(),
+            true => {
+                cell.images.iter().map(|i| setting.key(run, cell.at, Some(&images[*i]))).collect()
+            }
             false => vec![setting.key(run, cell.at, None)],
         };
         for key in keys {

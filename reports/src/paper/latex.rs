@@ -5,8 +5,9 @@ use suites::figure::FigureWidth;
 /// How a sign without a command begins: no text of a user can, whose braces are escaped.
 const UNKNOWN: &str = "{[}U+";
 
-/// `text` with every character that LaTeX would act on escaped, on one line. All of it is ASCII: signs become commands that every
-/// engine and font encoding has (with `textcomp`), and what has none is named by its code point, which [`unknown`] counts.
+/// `text` with every character that LaTeX would act on escaped, on one line. All of it is ASCII:
+/// signs become commands that every engine and font encoding has (with `textcomp`), and what has
+/// none is named by its code point, which [`unknown`] counts.
 pub(super) fn escape(text: &str) -> String {
     set(text, |c| match c {
         '"' => Some("''"),
@@ -36,7 +37,8 @@ pub(super) fn unknown(tex: &str) -> usize {
 pub(super) fn unknown_remark(tex: &str) -> Option<String> {
     let count = unknown(tex);
     let what = if count == 1 { "1 character".into() } else { format!("{count} characters") };
-    (count > 0).then(|| format!("{what} without a LaTeX command, written as [U+...] in the .tex file"))
+    (count > 0)
+        .then(|| format!("{what} without a LaTeX command, written as [U+...] in the .tex file"))
 }
 
 fn set(text: &str, own: impl Fn(char) -> Option<&'static str>) -> String {
@@ -46,7 +48,8 @@ fn set(text: &str, own: impl Fn(char) -> Option<&'static str>) -> String {
             Some(command) => out.push_str(command),
             None if c.is_whitespace() || c.is_control() => out.push(' '),
             None if c.is_ascii() => out.push(c),
-            None => out.push_str(&letter(c).unwrap_or_else(|| format!("{UNKNOWN}{:04X}]", u32::from(c)))),
+            None => out
+                .push_str(&letter(c).unwrap_or_else(|| format!("{UNKNOWN}{:04X}]", u32::from(c)))),
         }
     }
     out
@@ -117,7 +120,8 @@ fn sign(c: char) -> Option<&'static str> {
     })
 }
 
-/// Greek letters in the order of Unicode, from U+03B1; capitals from U+0391. Those that look Latin have no command.
+/// Greek letters in the order of Unicode, from U+03B1; capitals from U+0391. Those that look Latin
+/// have no command.
 const GREEK: [&str; 25] = [
     "alpha",
     "beta",
@@ -146,8 +150,8 @@ const GREEK: [&str; 25] = [
     "omega",
 ];
 const GREEK_CAPITALS: [&str; 25] = [
-    "A", "B", "Gamma", "Delta", "E", "Z", "H", "Theta", "I", "K", "Lambda", "M", "N", "Xi", "O", "Pi", "P",
-    "", "Sigma", "T", "Upsilon", "Phi", "X", "Psi", "Omega",
+    "A", "B", "Gamma", "Delta", "E", "Z", "H", "Theta", "I", "K", "Lambda", "M", "N", "Xi", "O",
+    "Pi", "P", "", "Sigma", "T", "Upsilon", "Phi", "X", "Psi", "Omega",
 ];
 
 /// Accents with the letters that carry them, and these without.
@@ -177,8 +181,9 @@ fn letter(c: char) -> Option<String> {
         (!name.is_empty()).then(|| if single { format!("${name}$") } else { format!("$\\{name}$") })
     };
     let accent = || {
-        let (accent, at, plain) =
-            ACCENTS.iter().find_map(|(accent, letters, plain)| Some((accent, place(letters)?, plain)))?;
+        let (accent, at, plain) = ACCENTS
+            .iter()
+            .find_map(|(accent, letters, plain)| Some((accent, place(letters)?, plain)))?;
         Some(format!("\\{accent}{{{}}}", plain.chars().nth(at)?))
     };
     match c {
@@ -225,11 +230,19 @@ fn capital(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The float of a figure whose PDF lies at `file`, seen from the LaTeX file. The file has its exact width, so that letters keep their size.
-pub(super) fn figure(name: &str, file: &str, width: FigureWidth, text: &str, remarks: &[String]) -> String {
+/// The float of a figure whose PDF lies at `file`, seen from the LaTeX file. The file has its exact
+/// width, so that letters keep their size.
+pub(super) fn figure(
+    name: &str,
+    file: &str,
+    width: FigureWidth,
+    text: &str,
+    remarks: &[String],
+) -> String {
     let env = float("figure", width);
     format!(
-        "\\begin{{{env}}}[t]\n  \\centering\n  \\includegraphics{{{file}}}\n{}  \\label{{fig:{name}}}\n{}\\end{{{env}}}\n",
+        "\\begin{{{env}}}[t]\n  \\centering\n  \\includegraphics{{{file}}}\n{}  \
+         \\label{{fig:{name}}}\n{}\\end{{{env}}}\n",
         caption(text, name),
         notes(remarks),
     )
@@ -244,7 +257,8 @@ mod tests {
         let said = escape("50 % of a_b & {x} ~ ^ \\ # $ < >\n≥ 20 dB");
         assert_eq!(
             said,
-            "50 \\% of a\\_b \\& \\{x\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} \\# \\$ \\textless{} \\textgreater{} $\\geq$ 20 dB"
+            "50 \\% of a\\_b \\& \\{x\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} \
+             \\# \\$ \\textless{} \\textgreater{} $\\geq$ 20 dB"
         );
     }
 
@@ -253,7 +267,8 @@ mod tests {
         let said = escape("ε ≈ 10⁻² “ä” \"a\" it's Δ Ω ł 漢 {[}U+");
         assert_eq!(
             said,
-            "$\\varepsilon$ $\\approx$ 10$^{-}$$^{2}$ ``\\\"{a}'' ''a'' it's $\\Delta$ $\\Omega$ \\l{} {[}U+6F22] \\{[\\}U+"
+            "$\\varepsilon$ $\\approx$ 10$^{-}$$^{2}$ ``\\\"{a}'' ''a'' it's $\\Delta$ $\\Omega$ \
+             \\l{} {[}U+6F22] \\{[\\}U+"
         );
         assert!(said.is_ascii() && unknown(&said) == 1);
         assert!(unknown_remark(&said).unwrap().starts_with("1 character without"));
@@ -264,7 +279,10 @@ mod tests {
         let said = code("bench --set a='`x`' \"y\"");
         assert_eq!(
             said,
-            "\\texttt{bench -{}-{}set a=\\textquotesingle{}\\textasciigrave{}x\\textasciigrave{}\\textquotesingle{} \\string\"y\\string\"}"
+            "\\texttt{bench \
+             -{}-{}set \
+             a=\\textquotesingle{}\\textasciigrave{}x\\textasciigrave{}\\textquotesingle{} \
+             \\string\"y\\string\"}"
         );
     }
 

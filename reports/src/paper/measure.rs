@@ -48,7 +48,9 @@ impl Measure {
             "task" => any(&|r| r.task.contains_key(rest)).then(|| Measure::Task(rest.into())),
             "cost" => COSTS.iter().any(|(key, _)| *key == rest).then(|| Measure::Cost(rest.into())),
             "wall" => any(&|r| wall(r, rest).is_some()).then(|| Measure::Wall(rest.into())),
-            "defence" => any(&|r| defence(r, rest).is_some()).then(|| Measure::Defence(rest.into())),
+            "defence" => {
+                any(&|r| defence(r, rest).is_some()).then(|| Measure::Defence(rest.into()))
+            }
             "success" => {
                 let (name, bound) = rest.rsplit_once('-')?;
                 let bound: f64 = bound.parse().ok().filter(|b: &f64| b.is_finite())?;
@@ -70,16 +72,25 @@ impl Measure {
         let mut names = BTreeSet::new();
         for record in &run.records {
             names.extend(record.task.keys().map(|k| format!("task.{k}")));
-            names
-                .extend(record.defenses.iter().flat_map(|d| d.values.keys()).map(|k| format!("defence.{k}")));
+            names.extend(
+                record
+                    .defenses
+                    .iter()
+                    .flat_map(|d| d.values.keys())
+                    .map(|k| format!("defence.{k}")),
+            );
             names.extend(record.wall.rounds.keys().map(|k| format!("wall.rounds.{k}")));
             names.extend(record.wall.phases.keys().map(|k| format!("wall.phases.{k}")));
             for (null, scores) in &record.baselines {
-                names.extend(scores.iter().flat_map(|s| s.keys()).map(|k| format!("null.{null}.{k}")));
+                names.extend(
+                    scores.iter().flat_map(|s| s.keys()).map(|k| format!("null.{null}.{k}")),
+                );
             }
         }
-        let metrics = in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
-        let judged = |m: &String| THRESHOLDS.iter().filter(move |t| t.judges(m)).collect::<Vec<_>>();
+        let metrics =
+            in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
+        let judged =
+            |m: &String| THRESHOLDS.iter().filter(move |t| t.judges(m)).collect::<Vec<_>>();
         let success = metrics
             .iter()
             .flat_map(|m| judged(m).into_iter().map(move |t| format!("success.{m}-{}", t.bound)));
@@ -94,7 +105,9 @@ impl Measure {
         match self {
             Measure::Metric(metric) => metric.label(),
             Measure::Null(null, metric) => format!("{} of {null}", metric.label()),
-            Measure::Success(metric, bound) => format!("share of images with {}", threshold(metric, *bound)),
+            Measure::Success(metric, bound) => {
+                format!("share of images with {}", threshold(metric, *bound))
+            }
             Measure::Task(key) => match key.as_str() {
                 "accuracy" => "task accuracy".into(),
                 "trained_accuracy" => "task accuracy after training".into(),
@@ -108,7 +121,10 @@ impl Measure {
                 "seconds" => "time of the cell (s)".into(),
                 "attack_seconds" => "time of the attack (s)".into(),
                 key => {
-                    format!("{} (s)", words(key.trim_start_matches("rounds.").trim_start_matches("phases.")))
+                    format!(
+                        "{} (s)",
+                        words(key.trim_start_matches("rounds.").trim_start_matches("phases."))
+                    )
                 }
             },
             Measure::Defence(key) => words(key),
@@ -145,7 +161,8 @@ impl Measure {
         }
     }
 
-    /// A value with the decimals of tables; where these would leave nothing of it, in powers of ten.
+    /// A value with the decimals of tables; where these would leave nothing of it, in powers of
+    /// ten.
     pub fn show(&self, value: f64) -> String {
         if let Measure::Metric(metric) | Measure::Null(_, metric) = self {
             return metric.show(value);
@@ -160,7 +177,8 @@ impl Measure {
         }
     }
 
-    /// Whether a high value is good for an attack (of the model's worth: for its owner), a low one otherwise.
+    /// Whether a high value is good for an attack (of the model's worth: for its owner), a low one
+    /// otherwise.
     pub fn higher_is_better(&self) -> bool {
         match self {
             Measure::Metric(metric) | Measure::Null(_, metric) => metric.higher_is_better,
@@ -175,7 +193,8 @@ impl Measure {
         matches!(self, Measure::Metric(_) | Measure::Null(..) | Measure::Success(..))
     }
 
-    /// Whether a cell has it only once its attack has ended: what an attack that failed had cost by then is not recorded.
+    /// Whether a cell has it only once its attack has ended: what an attack that failed had cost by
+    /// then is not recorded.
     pub fn of_attack(&self) -> bool {
         match self {
             Measure::Cost(key) => !key.starts_with("bytes"),
@@ -218,7 +237,8 @@ impl Measure {
     }
 }
 
-/// Seconds with three significant digits, from 100 s on whole; in powers of ten only below a microsecond.
+/// Seconds with three significant digits, from 100 s on whole; in powers of ten only below a
+/// microsecond.
 fn time(seconds: f64) -> String {
     let scientific = format!("{seconds:.2e}");
     let power: i32 = scientific.split_once('e').and_then(|(_, p)| p.parse().ok()).unwrap_or(0);

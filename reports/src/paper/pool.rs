@@ -7,8 +7,8 @@ use crate::metrics::{Metric, Threshold};
 use crate::record::ImageScore;
 use crate::run::Run;
 use crate::stats::{
-    BOOTSTRAP_RESAMPLES, CONFIDENCE, Interval, bootstrap_ci_at, mean, quantile_sorted, sample_sd, sorted,
-    wilson_at,
+    BOOTSTRAP_RESAMPLES, CONFIDENCE, Interval, bootstrap_ci_at, mean, quantile_sorted, sample_sd,
+    sorted, wilson_at,
 };
 use crate::summary::BOOTSTRAP_SEED;
 use rand::Rng;
@@ -48,11 +48,15 @@ pub(super) struct Estimate {
 /// Trainings from which a bootstrap over them says something.
 const TRAININGS: usize = 5;
 
-const REPEATED: &str =
-    "an image that was tried more than once counts once in Wilson's intervals, with its share of successes";
-const ONE_TRAINING: &str = "an accuracy of one training has its Wilson interval over the test examples; how much trainings differ is not in it";
-const FEW_TRAININGS: &str = "a mean accuracy of 2 to 4 trainings has its Wilson interval over the test examples of one of them, since they may share these; how much trainings differ is not in it";
-const MANY_TRAININGS: &str = "a mean accuracy of 5 trainings or more has a bootstrap interval over trainings, no narrower than Wilson's over the test examples of one of them";
+const REPEATED: &str = "an image that was tried more than once counts once in Wilson's intervals, \
+    with its share of successes";
+const ONE_TRAINING: &str = "an accuracy of one training has its Wilson interval over the test \
+    examples; how much trainings differ is not in it";
+const FEW_TRAININGS: &str = "a mean accuracy of 2 to 4 trainings has its Wilson interval over the \
+    test examples of one of them, since they may share these; how much trainings differ is not in \
+    it";
+const MANY_TRAININGS: &str = "a mean accuracy of 5 trainings or more has a bootstrap interval \
+    over trainings, no narrower than Wilson's over the test examples of one of them";
 
 /// The value of `measure` over `picked`, with a 95 % interval.
 pub(super) fn estimate(run: &Run, measure: &Measure, picked: &[Picked]) -> Estimate {
@@ -60,7 +64,12 @@ pub(super) fn estimate(run: &Run, measure: &Measure, picked: &[Picked]) -> Estim
 }
 
 /// As [`estimate`], with another confidence in (0, 1).
-pub(super) fn estimate_at(run: &Run, measure: &Measure, picked: &[Picked], confidence: f64) -> Estimate {
+pub(super) fn estimate_at(
+    run: &Run,
+    measure: &Measure,
+    picked: &[Picked],
+    confidence: f64,
+) -> Estimate {
     let cells = picked.iter().map(|p| p.at).collect();
     let found = match measure {
         Measure::Metric(metric) => of_images(run, metric, picked, confidence),
@@ -86,7 +95,14 @@ fn of_images(run: &Run, metric: &Metric, picked: &[Picked], confidence: f64) -> 
         values.extend(cell.images.iter().map(|i| (image_key(run, cell.at, *i), scores[*i])));
     }
     let lost = picked.iter().map(|p| p.lost).sum();
-    let found = of_values(&values, metric.cap, lost, confidence, &stream_key(run, picked, ""), &metric.name);
+    let found = of_values(
+        &values,
+        metric.cap,
+        lost,
+        confidence,
+        &stream_key(run, picked, ""),
+        &metric.name,
+    );
     Estimate { grey: grey(run, metric, picked), ..found }
 }
 
@@ -123,10 +139,16 @@ fn of_null(run: &Run, null: &str, metric: &Metric, picked: &[Picked], confidence
 pub(super) fn one_a_world(run: &Run, null: &str, picked: &[Picked]) -> Vec<Picked> {
     let mut seen = BTreeSet::new();
     let has = |p: &&Picked| run.records[p.at].baselines.contains_key(null);
-    picked.iter().filter(has).filter(|p| seen.insert(run.records[p.at].spec.world_key())).cloned().collect()
+    picked
+        .iter()
+        .filter(has)
+        .filter(|p| seen.insert(run.records[p.at].spec.world_key()))
+        .cloned()
+        .collect()
 }
 
-/// The key of a bootstrap's stream: that of the cell's own summary where one whole cell is meant, so that figure and report agree.
+/// The key of a bootstrap's stream: that of the cell's own summary where one whole cell is meant,
+/// so that figure and report agree.
 fn stream_key(run: &Run, picked: &[Picked], suffix: &str) -> String {
     let key = |p: &Picked| {
         let id = &run.records[p.at].id;
@@ -138,7 +160,8 @@ fn stream_key(run: &Run, picked: &[Picked], suffix: &str) -> String {
     format!("{}{suffix}", picked.iter().map(key).collect::<Vec<_>>().join("+"))
 }
 
-/// Mean of values: what is above `cap` enters at the cap, NaN and -inf are failures, `None` is missing.
+/// Mean of values: what is above `cap` enters at the cap, NaN and -inf are failures, `None` is
+/// missing.
 fn of_values(
     values: &[Valued],
     cap: Option<f64>,
@@ -175,7 +198,8 @@ fn of_values(
     out
 }
 
-/// Percentile bootstrap of the mean over all values, drawing whole clusters (Davison and Hinkley, 1997, section 3.8); `None` below two clusters.
+/// Percentile bootstrap of the mean over all values, drawing whole clusters (Davison and Hinkley,
+/// 1997, section 3.8); `None` below two clusters.
 fn clustered_ci<R: Rng>(clusters: &[Vec<f64>], confidence: f64, rng: &mut R) -> Option<Interval> {
     if clusters.len() < 2 {
         return None;
@@ -191,7 +215,10 @@ fn clustered_ci<R: Rng>(clusters: &[Vec<f64>], confidence: f64, rng: &mut R) -> 
     };
     let means = sorted(&(0..BOOTSTRAP_RESAMPLES).map(|_| draw()).collect::<Vec<_>>());
     let tail = (1.0 - confidence) / 2.0;
-    Some(Interval { low: quantile_sorted(&means, tail)?, high: quantile_sorted(&means, 1.0 - tail)? })
+    Some(Interval {
+        low: quantile_sorted(&means, tail)?,
+        high: quantile_sorted(&means, 1.0 - tail)?,
+    })
 }
 
 /// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
@@ -202,8 +229,15 @@ pub(super) fn diverged(image: &ImageScore) -> bool {
     image.flags.iter().any(|flag| flag == NON_FINITE)
 }
 
-/// Success as in the report: a failed attack and a diverged image are tries without success, an unmeasured image is no try.
-fn of_success(run: &Run, metric: &Metric, bound: f64, picked: &[Picked], confidence: f64) -> Estimate {
+/// Success as in the report: a failed attack and a diverged image are tries without success, an
+/// unmeasured image is no try.
+fn of_success(
+    run: &Run,
+    metric: &Metric,
+    bound: f64,
+    picked: &[Picked],
+    confidence: f64,
+) -> Estimate {
     let threshold = Threshold { metric: "", bound };
     let (mut successes, mut tries, mut failed, mut missing) = (0, 0, 0, 0);
     let mut lots: BTreeMap<String, Lot> = BTreeMap::new();
@@ -211,7 +245,9 @@ fn of_success(run: &Run, metric: &Metric, bound: f64, picked: &[Picked], confide
         let record = &run.records[cell.at];
         let scores = record.scores(&metric.name);
         let measured = cell.images.iter().any(|i| scores[*i].is_some());
-        let lot = lots.entry(format!("{} {}", record.spec.task.dataset, record.spec.task.split)).or_default();
+        let lot = lots
+            .entry(format!("{} {}", record.spec.task.dataset, record.spec.task.split))
+            .or_default();
         let mut own = cell.lost;
         failed += cell.lost;
         for &i in &cell.images {
@@ -221,7 +257,8 @@ fn of_success(run: &Run, metric: &Metric, bound: f64, picked: &[Picked], confide
                     successes += usize::from(!fell && threshold.met(metric, v));
                     failed += usize::from(fell);
                 }
-                // A diverged image that this metric could not take is a try all the same, where the metric was measured at all.
+                // A diverged image that this metric could not take is a try all the same, where the
+                // metric was measured at all.
                 None if fell && measured => failed += 1,
                 None => {
                     missing += 1;
@@ -234,7 +271,8 @@ fn of_success(run: &Run, metric: &Metric, bound: f64, picked: &[Picked], confide
         lot.most = lot.most.max(own);
         tries += own;
     }
-    let mut out = Estimate { n: tries, failed, missing, successes: Some(successes), ..Estimate::default() };
+    let mut out =
+        Estimate { n: tries, failed, missing, successes: Some(successes), ..Estimate::default() };
     // Cells may have attacked the same images; one cell attacks none twice.
     let distinct = if picked.len() > 1 { lots.values().map(Lot::distinct).sum() } else { tries };
     out.clustered = distinct < tries;
@@ -259,7 +297,8 @@ impl Lot {
     }
 }
 
-/// Wilson's interval of a share over `tries` independent tries; where that is no whole number of successes, of the two beside it.
+/// Wilson's interval of a share over `tries` independent tries; where that is no whole number of
+/// successes, of the two beside it.
 fn wilson_of_share(share: f64, tries: usize, confidence: f64) -> Option<(f64, f64)> {
     let successes = (share * tries as f64).clamp(0.0, tries as f64);
     let whole = (successes - successes.round()).abs() < 1e-6;
@@ -296,7 +335,8 @@ fn once_each(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(String, us
     for cell in picked {
         let own = measure.of_cell(&run.records[cell.at]);
         let group = groups.entry(shared_key(run, measure, cell.at)).or_default();
-        // Fresh weights are worth the same behind every defence, but for one that changes the model.
+        // Fresh weights are worth the same behind every defence, but for one that changes the
+        // model.
         let fresh = matches!(measure, Measure::Task(name) if !name.starts_with("trained_"))
             && run.records[cell.at].spec.training.rounds_before == 0;
         let another = |v: f64| group.iter().all(|(_, w)| w.map(f64::to_bits) != Some(v.to_bits()));
@@ -328,8 +368,8 @@ fn of_cells(run: &Run, measure: &Measure, picked: &[Picked], confidence: f64) ->
     out
 }
 
-/// The interval of a mean over trainings, of a share no narrower than its test examples allow: few trainings say little of their spread,
-/// and the same test examples may have judged all of them.
+/// The interval of a mean over trainings, of a share no narrower than its test examples allow: few
+/// trainings say little of their spread, and the same test examples may have judged all of them.
 fn of_trainings(
     run: &Run,
     mean: &Estimate,
@@ -339,7 +379,8 @@ fn of_trainings(
     let many = mean.n >= TRAININGS;
     let spread = mean.interval.filter(|_| many);
     let Some(share) = share else { return (spread, None) };
-    let examples = |at: &usize| run.records[*at].task.get("test_examples").map_or(0, |n| n.max(0.0) as usize);
+    let examples =
+        |at: &usize| run.records[*at].task.get("test_examples").map_or(0, |n| n.max(0.0) as usize);
     let tries = mean.distinct.iter().map(examples).min().unwrap_or(0);
     let tested = wilson_of_share(share, tries, confidence);
     let how = match (mean.n, tested) {
@@ -352,8 +393,13 @@ fn of_trainings(
     (spread.into_iter().chain(tested).reduce(wider), Some(how))
 }
 
-/// Every usable value of `measure` with its cell's place and, of measures of images, the image's: capped as means are.
-pub(super) fn raw(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(usize, Option<usize>, f64)> {
+/// Every usable value of `measure` with its cell's place and, of measures of images, the image's:
+/// capped as means are.
+pub(super) fn raw(
+    run: &Run,
+    measure: &Measure,
+    picked: &[Picked],
+) -> Vec<(usize, Option<usize>, f64)> {
     let mut out = Vec::new();
     match measure {
         Measure::Metric(metric) => {
@@ -366,15 +412,17 @@ pub(super) fn raw(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(usize
         Measure::Null(null, metric) => {
             for cell in one_a_world(run, null, picked) {
                 let scores = &run.records[cell.at].baselines[null];
-                let of = |i: &usize| scores.get(*i).and_then(|s| s.get(&metric.name).copied().flatten());
+                let of =
+                    |i: &usize| scores.get(*i).and_then(|s| s.get(&metric.name).copied().flatten());
                 let value = |i: &usize| Some((cell.at, Some(*i), usable(of(i)?, metric)?));
                 out.extend(cell.images.iter().filter_map(value));
             }
         }
         other => {
             let all = once_each(run, other, picked).into_iter();
-            let value =
-                |(_, at, v): (String, usize, Option<f64>)| Some((at, None, v.filter(|v| v.is_finite())?));
+            let value = |(_, at, v): (String, usize, Option<f64>)| {
+                Some((at, None, v.filter(|v| v.is_finite())?))
+            };
             out.extend(all.filter_map(value));
             out.sort_by_key(|(at, ..)| *at);
         }
@@ -406,7 +454,8 @@ mod tests {
 
     #[test]
     fn repeating_every_image_does_not_narrow_the_interval() {
-        let values: Vec<Valued> = (0..12).map(|i| (i.to_string(), Some(f64::from(i * i)))).collect();
+        let values: Vec<Valued> =
+            (0..12).map(|i| (i.to_string(), Some(f64::from(i * i)))).collect();
         let once = of_values(&values, None, 0, CONFIDENCE, "k", "m");
         let four: Vec<Valued> = values.iter().cycle().take(48).cloned().collect();
         let repeated = of_values(&four, None, 0, CONFIDENCE, "k", "m");
@@ -422,7 +471,8 @@ mod tests {
     #[test]
     fn nothing_is_dropped_silently() {
         let values = [Some(20.0), None, Some(f64::INFINITY), Some(f64::NAN), Some(30.0)];
-        let values: Vec<Valued> = values.iter().enumerate().map(|(i, v)| (i.to_string(), *v)).collect();
+        let values: Vec<Valued> =
+            values.iter().enumerate().map(|(i, v)| (i.to_string(), *v)).collect();
         let e = of_values(&values, Some(100.0), 2, CONFIDENCE, "k", "psnr");
         assert_eq!((e.n, e.missing, e.capped, e.failed, e.value), (3, 1, 1, 3, Some(50.0)));
     }

@@ -7,11 +7,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-/// Removes what the manifest in `out` lists and is not among `fresh`, so that a figure that now fails leaves no old one behind; returns
-/// what must be said of it.
+/// Removes what the manifest in `out` lists and is not among `fresh`, so that a figure that now
+/// fails leaves no old one behind; returns what must be said of it.
 ///
-/// Only files of the folders that papers are written to and posters are touched, and those whose bytes are still the listed ones: a
-/// file that someone changed is left and named.
+/// Only files of the folders that papers are written to and posters are touched, and those whose
+/// bytes are still the listed ones: a file that someone changed is left and named.
 ///
 /// # Errors
 /// [`ReportError::Io`] where a file cannot be removed.
@@ -26,14 +26,16 @@ pub(super) fn remove(out: &Path, fresh: &BTreeSet<&str>) -> Result<Vec<String>, 
         if blake3::hash(&bytes).to_hex().as_str() == hash {
             std::fs::remove_file(&path).map_err(ReportError::io("remove", &path))?;
         } else {
-            remarks
-                .push(format!("{name} is of an earlier paper, and was changed since: it is left as it is"));
+            remarks.push(format!(
+                "{name} is of an earlier paper, and was changed since: it is left as it is"
+            ));
         }
     }
     Ok(remarks)
 }
 
-/// Paths and hashes of the manifest that is there; none where there is no manifest that can be read.
+/// Paths and hashes of the manifest that is there; none where there is no manifest that can be
+/// read.
 fn listed(out: &Path) -> Vec<(String, String)> {
     let bytes = std::fs::read(out.join(super::write::MANIFEST)).unwrap_or_default();
     let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -56,6 +58,7 @@ fn of_paper(name: &Path) -> bool {
 /// The bytes of a file that lies in the folder itself, not behind a link.
 fn own(out: &Path, path: &Path) -> Option<Vec<u8>> {
     let folder = path.parent()?.canonicalize().ok()?;
-    let plain = folder.starts_with(out.canonicalize().ok()?) && path.symlink_metadata().ok()?.is_file();
+    let plain =
+        folder.starts_with(out.canonicalize().ok()?) && path.symlink_metadata().ok()?.is_file();
     plain.then(|| std::fs::read(path).ok()).flatten()
 }

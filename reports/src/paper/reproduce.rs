@@ -17,7 +17,8 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
     let words = |text: String| vec![Piece::Words(text)];
     let code = |text: &str| Piece::Code(text.to_owned());
     let (info, suite) = (&run.info, &run.info.suite);
-    let count = |keep: fn(&Outcome) -> bool| run.records.iter().filter(|r| keep(&r.outcome)).count();
+    let count =
+        |keep: fn(&Outcome) -> bool| run.records.iter().filter(|r| keep(&r.outcome)).count();
     let done = count(|o| matches!(o, Outcome::Done));
     let failed = count(|o| matches!(o, Outcome::Failed { .. }));
     let inapplicable = count(|o| matches!(o, Outcome::NotApplicable { .. }));
@@ -25,18 +26,23 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
     let seeds: BTreeSet<u64> = run.records.iter().map(|r| r.spec.seed).collect();
     let seeds: Vec<String> = seeds.into_iter().map(|s| s.to_string()).collect();
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).filter(|s| s.is_finite()).sum();
-    let gradients: u128 =
-        run.records.iter().map(|r| u128::from(r.cost.gradient_evaluations) * r.spec.trials as u128).sum();
+    let gradients: u128 = run
+        .records
+        .iter()
+        .map(|r| u128::from(r.cost.gradient_evaluations) * r.spec.trials as u128)
+        .sum();
     let images: usize = run.records.iter().map(|r| r.images.len()).sum();
     let profile = suite.profile.as_ref().map_or(String::new(), |p| format!(", profile {p}"));
     let uncounted = if failed > 0 { "; what failed attacks evaluated is not known" } else { "" };
     let mut out = vec![
         words(format!(
-            "All results are of the suite {}{profile}, version {}, run with bench {} and libtorch {} on {} ({}).",
+            "All results are of the suite {}{profile}, version {}, run with bench {} and libtorch \
+             {} on {} ({}).",
             suite.name, suite.version, info.bench_version, info.libtorch, info.device, info.machine
         )),
         words(format!(
-            "Of {} cells {done} are done, {failed} failed, {inapplicable} are not applicable and {open} have no record; {images} images were reconstructed.",
+            "Of {} cells {done} are done, {failed} failed, {inapplicable} are not applicable and \
+             {open} have no record; {images} images were reconstructed.",
             suite.cells.len().max(run.records.len())
         )),
         words(format!(
@@ -45,7 +51,8 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
             if seeds.is_empty() { "-".into() } else { seeds.join(", ") }
         )),
         words(format!(
-            "The cells took {:.2} hours in sum, and their attacks evaluated {gradients} gradients{uncounted}.",
+            "The cells took {:.2} hours in sum, and their attacks evaluated {gradients} \
+             gradients{uncounted}.",
             seconds / 3600.0
         )),
         vec![
@@ -56,7 +63,10 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
             Piece::Words(".".into()),
         ],
         words(format!(
-            "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples over images, clustered by image where cells share images; shares have Wilson intervals at 95 %, in which every image counts once; PSNR enters means at 100 dB at most; images of failed attacks are in no mean and count as failures in success rates."
+            "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples \
+             over images, clustered by image where cells share images; shares have Wilson \
+             intervals at 95 %, in which every image counts once; PSNR enters means at 100 dB at \
+             most; images of failed attacks are in no mean and count as failures in success rates."
         )),
     ];
     if !info.overrides.is_empty() {
@@ -80,7 +90,12 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
     out
 }
 
-fn joined(run: &Run, regenerate: &str, words: fn(&str) -> String, code: fn(&str) -> String) -> String {
+fn joined(
+    run: &Run,
+    regenerate: &str,
+    words: fn(&str) -> String,
+    code: fn(&str) -> String,
+) -> String {
     let set = |piece: &Piece| match piece {
         Piece::Words(text) => words(text),
         Piece::Code(text) => code(text),
@@ -105,5 +120,8 @@ pub(super) fn markdown(run: &Run, regenerate: &str) -> String {
 
 /// As LaTeX.
 pub(super) fn tex(run: &Run, regenerate: &str) -> String {
-    format!("\\paragraph{{Reproducibility.}} {}\n", joined(run, regenerate, latex::escape, latex::code))
+    format!(
+        "\\paragraph{{Reproducibility.}} {}\n",
+        joined(run, regenerate, latex::escape, latex::code)
+    )
 }

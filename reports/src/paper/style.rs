@@ -11,9 +11,11 @@ const TEX_POINTS: f64 = 72.27;
 pub enum StyleName {
     /// One column of 5.5 in (`\textwidth` of `neurips_2024.sty`), which is the page as well.
     Neurips,
-    /// Two columns of 21 pc, 43 pc in all (`\textwidth` of `IEEEtran.cls`), which IEEE's guide rounds to 3.5 in and 7.16 in.
+    /// Two columns of 21 pc, 43 pc in all (`\textwidth` of `IEEEtran.cls`), which IEEE's guide
+    /// rounds to 3.5 in and 7.16 in.
     Ieee,
-    /// Two columns of 241.14749 pt, 506.295 pt in all (`\columnwidth` and `\textwidth` of `acmart.cls` with `sigconf`).
+    /// Two columns of 241.14749 pt, 506.295 pt in all (`\columnwidth` and `\textwidth` of
+    /// `acmart.cls` with `sigconf`).
     Acm,
     /// One column of 150 mm (5.906 in): A4 with margins of 30 mm on both sides.
     Thesis,
@@ -27,7 +29,8 @@ impl std::fmt::Display for StyleName {
 
 impl StyleName {
     /// Every style.
-    pub const ALL: [StyleName; 4] = [StyleName::Neurips, StyleName::Ieee, StyleName::Acm, StyleName::Thesis];
+    pub const ALL: [StyleName; 4] =
+        [StyleName::Neurips, StyleName::Ieee, StyleName::Acm, StyleName::Thesis];
 
     /// As it is written on the command line.
     pub fn name(self) -> &'static str {

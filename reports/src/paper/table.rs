@@ -43,8 +43,11 @@ pub(super) fn table(run: &Run, spec: &TableSpec) -> Result<Tabled, SpecError> {
     let blame = |key: &'static str| move |error| spec.place.blame(key, error);
     let settings: Result<Vec<Setting>, SpecError> =
         spec.rows.iter().map(|name| columns::setting(run, name).map_err(blame("rows"))).collect();
-    let measures: Result<Vec<Measure>, SpecError> =
-        spec.columns.iter().map(|name| columns::measure(run, name).map_err(blame("columns"))).collect();
+    let measures: Result<Vec<Measure>, SpecError> = spec
+        .columns
+        .iter()
+        .map(|name| columns::measure(run, name).map_err(blame("columns")))
+        .collect();
     let (settings, measures) = (settings?, measures?);
     let mut rows = Vec::new();
     split(run, &settings, Vec::new(), left.picked, &mut |keys, picked| {
@@ -55,7 +58,8 @@ pub(super) fn table(run: &Run, spec: &TableSpec) -> Result<Tabled, SpecError> {
     });
     let mut remarks = left.remarks;
     remarks.extend(told(run, spec, &measures, &rows));
-    let cells: BTreeSet<usize> = rows.iter().flat_map(|r| &r.values).flat_map(|e| e.cells.clone()).collect();
+    let cells: BTreeSet<usize> =
+        rows.iter().flat_map(|r| &r.values).flat_map(|e| e.cells.clone()).collect();
     let tex = tex(run, spec, (&settings, &measures), &rows, &remarks);
     Ok(Tabled { tex, sheet: sheet(run, spec, &rows), remarks, cells: cells.into_iter().collect() })
 }
@@ -78,22 +82,26 @@ fn split(
 fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<String> {
     let mut out = Vec::new();
     match spec.spread {
-        Spread::Interval => out
-            .push("in brackets: 95 % intervals (bootstrap over images for means, Wilson for shares)".into()),
+        Spread::Interval => out.push(
+            "in brackets: 95 % intervals (bootstrap over images for means, Wilson for shares)"
+                .into(),
+        ),
         Spread::Sd => out.push("after ±: sample standard deviation".into()),
         Spread::None => {}
     }
     for (at, measure) in measures.iter().enumerate() {
-        let sum = |pick: fn(&Estimate) -> usize| rows.iter().map(|r| pick(&r.values[at])).sum::<usize>();
+        let sum =
+            |pick: fn(&Estimate) -> usize| rows.iter().map(|r| pick(&r.values[at])).sum::<usize>();
         let mut say = |count: usize, what: &str| {
             if count > 0 {
                 out.push(format!("{}: {count} {what}", measure.short_title()));
             }
         };
         match measure {
-            Measure::Success(..) => {
-                say(sum(|e| e.failed), "images of failed or diverged attacks count as tries without success")
-            }
+            Measure::Success(..) => say(
+                sum(|e| e.failed),
+                "images of failed or diverged attacks count as tries without success",
+            ),
             _ => say(
                 sum(|e| e.failed),
                 "images without a usable value (failed attacks among them) are in no mean",
@@ -114,7 +122,9 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
     let lost: usize = rows.iter().filter_map(|r| r.lost).sum();
     if spec.summary && lost > 0 {
         let images = if lost == 1 { "1 image".into() } else { format!("{lost} images") };
-        out.push(format!("rows mean and sd leave out {images} lost to failed attacks, in the rows named -"));
+        out.push(format!(
+            "rows mean and sd leave out {images} lost to failed attacks, in the rows named -"
+        ));
     }
     let pooled = |e: &&Estimate| e.cells.len() > 1;
     let differ: BTreeSet<String> = rows
@@ -144,7 +154,8 @@ fn sheet(run: &Run, spec: &TableSpec, rows: &[Row]) -> Sheet {
     for row in rows {
         for (name, e) in spec.columns.iter().zip(&row.values) {
             let keys = row.keys.iter().map(Key::label);
-            sheet.push(keys.chain([name.clone()]).chain(of_estimate(e)).chain([ids(run, &e.cells)]));
+            sheet
+                .push(keys.chain([name.clone()]).chain(of_estimate(e)).chain([ids(run, &e.cells)]));
         }
     }
     if spec.summary {
@@ -152,9 +163,14 @@ fn sheet(run: &Run, spec: &TableSpec, rows: &[Row]) -> Sheet {
             for (at, name) in spec.columns.iter().enumerate() {
                 let (centre, sd, n) = over(group, at);
                 let keys = group[0].keys.iter().map(Key::label).take(spec.rows.len() - 1);
-                let numbers = [shown(centre), String::new(), String::new(), shown(sd), n.to_string()];
+                let numbers =
+                    [shown(centre), String::new(), String::new(), shown(sd), n.to_string()];
                 let rest = std::iter::repeat_n(String::new(), ESTIMATE.len() - 5 + 1);
-                sheet.push(keys.chain(["mean of rows".to_owned(), name.clone()]).chain(numbers).chain(rest));
+                sheet.push(
+                    keys.chain(["mean of rows".to_owned(), name.clone()])
+                        .chain(numbers)
+                        .chain(rest),
+                );
             }
         }
     }
@@ -167,7 +183,8 @@ fn groups(rows: &[Row]) -> Vec<&[Row]> {
     rows.chunk_by(|a, b| prefix(a) == prefix(b)).collect()
 }
 
-/// Mean and sample standard deviation over the rows of a group that have a value, and their number. What belongs to nobody is no row of these.
+/// Mean and sample standard deviation over the rows of a group that have a value, and their number.
+/// What belongs to nobody is no row of these.
 fn over(group: &[Row], at: usize) -> (Option<f64>, Option<f64>, usize) {
     let values: Vec<f64> =
         group.iter().filter(|r| r.lost.is_none()).filter_map(|r| r.values[at].value).collect();
@@ -182,11 +199,14 @@ fn tex(
     remarks: &[String],
 ) -> String {
     let env = latex::float("table", spec.width);
-    let head: Vec<String> = settings.iter().map(Setting::title).map(|t| latex::escape(&t)).collect();
+    let head: Vec<String> =
+        settings.iter().map(Setting::title).map(|t| latex::escape(&t)).collect();
     let titles = measures.iter().map(|m| latex::escape(&m.short_title()));
     let columns = format!("{}{}", "l".repeat(settings.len()), "r".repeat(measures.len()));
     let mut out = format!(
-        "% {} of the run of {}; needs \\usepackage{{booktabs}} and \\usepackage{{textcomp}}\n\\begin{{{env}}}[t]\n  \\centering\n{}  \\label{{tab:{}}}\n{}  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n    {} \\\\\n    \\midrule\n",
+        "% {} of the run of {}; needs \\usepackage{{booktabs}} and \
+         \\usepackage{{textcomp}}\n\\begin{{{env}}}[t]\n  \\centering\n{}  \\label{{tab:{}}}\n{}  \
+         \\begin{{tabular}}{{{columns}}}\n    \\toprule\n    {} \\\\\n    \\midrule\n",
         spec.name,
         latex::escape(&run.info.suite.title()),
         latex::caption(&spec.caption, &spec.name),
@@ -215,7 +235,8 @@ fn tex(
     out
 }
 
-/// Smaller letters and gaps where the columns would not have room otherwise; a spread takes as much of it as a value.
+/// Smaller letters and gaps where the columns would not have room otherwise; a spread takes as much
+/// of it as a value.
 fn small(spec: &TableSpec) -> &'static str {
     let each = if spec.spread == Spread::None { 1 } else { 2 };
     let most = match spec.width {
@@ -289,8 +310,8 @@ fn summary(spec: &TableSpec, measures: &[Measure], group: &[Row]) -> String {
     format!("    \\midrule\n{centre}{sd}")
 }
 
-/// The rows whose value is set in bold, among those with the same value of the first of several row columns: settings differ from group to
-/// group, and the best of all would be the easiest setting.
+/// The rows whose value is set in bold, among those with the same value of the first of several row
+/// columns: settings differ from group to group, and the best of all would be the easiest setting.
 fn best_of_groups(spec: &TableSpec, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
     let several = spec.rows.len() > 1;
     let mut first = 0;
@@ -302,7 +323,8 @@ fn best_of_groups(spec: &TableSpec, measure: &Measure, rows: &[Row], at: usize) 
     out
 }
 
-/// The rows of a group that stand out: all that read the same as the best. A null baseline attacks nothing, and what was lost is no rival.
+/// The rows of a group that stand out: all that read the same as the best. A null baseline attacks
+/// nothing, and what was lost is no rival.
 fn best(bold: Bold, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
     if matches!(measure, Measure::Null(..)) {
         return Vec::new();
@@ -315,7 +337,9 @@ fn best(bold: Bold, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
     };
     let sign = if high { 1.0 } else { -1.0 };
     let values = rows.iter().filter_map(value);
-    let Some(top) = values.max_by(|a, b| (sign * a).total_cmp(&(sign * b))) else { return Vec::new() };
+    let Some(top) = values.max_by(|a, b| (sign * a).total_cmp(&(sign * b))) else {
+        return Vec::new();
+    };
     let shown = measure.show(top);
     let equal = |row: &Row| value(row).is_some_and(|v| measure.show(v) == shown);
     let best: Vec<usize> = (0..rows.len()).filter(|i| equal(&rows[*i])).collect();

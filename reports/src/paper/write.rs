@@ -74,14 +74,17 @@ impl Out<'_> {
     }
 }
 
-/// Writes figures, tables, the poster and all that goes with them of the run in `run` to the folder `out`, at the widths of `style`.
+/// Writes figures, tables, the poster and all that goes with them of the run in `run` to the folder
+/// `out`, at the widths of `style`.
 ///
-/// They are those that the file `figures` declares, else those of the run's suite, else what the run suggests. A figure that cannot be made
-/// leaves the others alone and is one line of [`PaperSummary::errors`]. Works on unfinished runs. The same records give the same bytes. What an
-/// earlier call left in `out` and this one does not write again is removed.
+/// They are those that the file `figures` declares, else those of the run's suite, else what the
+/// run suggests. A figure that cannot be made leaves the others alone and is one line of
+/// [`PaperSummary::errors`]. Works on unfinished runs. The same records give the same bytes. What
+/// an earlier call left in `out` and this one does not write again is removed.
 ///
 /// # Errors
-/// [`ReportError`] where the run cannot be read, `figures` is not TOML, or a file cannot be written.
+/// [`ReportError`] where the run cannot be read, `figures` is not TOML, or a file cannot be
+/// written.
 pub fn write_paper(
     run: &Path,
     out: &Path,
@@ -90,12 +93,16 @@ pub fn write_paper(
 ) -> Result<PaperSummary, ReportError> {
     let loaded = Run::load(run)?;
     let (wanted, origin) = wanted(&loaded, figures)?;
-    let mut summary =
-        PaperSummary { declared_by: origin.words.clone(), remarks: state(&loaded)?, ..Default::default() };
+    let mut summary = PaperSummary {
+        declared_by: origin.words.clone(),
+        remarks: state(&loaded)?,
+        ..Default::default()
+    };
     let mut files = Out { dir: out, files: Vec::new() };
     let mut made = Vec::new();
     let mut floats = String::from(
-        "% needs \\usepackage{graphicx} and \\usepackage{textcomp}; paths are seen from this file, and every picture has its width\n",
+        "% needs \\usepackage{graphicx} and \\usepackage{textcomp}; paths are seen from this \
+         file, and every picture has its width\n",
     );
     for (name, spec) in wanted.figures {
         made.push(one_figure(&loaded, style, (name, spec), &mut files, &mut floats)?);
@@ -115,11 +122,15 @@ pub fn write_paper(
     files.write("figures.tex", floats.as_bytes())?;
     let regenerate = match figures {
         None => format!("bench paper RUN --style {}", style.name()),
-        Some(path) => format!("bench paper RUN --style {} --figures {}", style.name(), file_name(path)),
+        Some(path) => {
+            format!("bench paper RUN --style {} --figures {}", style.name(), file_name(path))
+        }
     };
     files.write("reproducibility.md", reproduce::markdown(&loaded, &regenerate).as_bytes())?;
     let paragraph = reproduce::tex(&loaded, &regenerate);
-    summary.remarks.extend(latex::unknown_remark(&paragraph).map(|r| format!("reproducibility.tex: {r}")));
+    summary
+        .remarks
+        .extend(latex::unknown_remark(&paragraph).map(|r| format!("reproducibility.tex: {r}")));
     files.write("reproducibility.tex", paragraph.as_bytes())?;
     if !loaded.dir.join(TRAINING).is_file() {
         one_poster(&loaded, &mut files, &mut summary)?;
@@ -156,11 +167,15 @@ fn wanted(run: &Run, figures: Option<&Path>) -> Result<(Declared, Origin), Repor
     // A run made from flags stores no TOML, and declares nothing.
     let own = declared(&format!("{}.toml", suite.name), &suite.text).unwrap_or_default();
     if !own.figures.is_empty() || !own.tables.is_empty() {
-        return Ok((own, Origin { words: format!("the suite {}", suite.name), text: String::new() }));
+        return Ok((
+            own,
+            Origin { words: format!("the suite {}", suite.name), text: String::new() },
+        ));
     }
     let text = defaults(run);
     let words =
-        "nobody: the suite has no [[figure]] and no [[table]], so these were derived from the run".to_owned();
+        "nobody: the suite has no [[figure]] and no [[table]], so these were derived from the run"
+            .to_owned();
     Ok((declared("defaults", &text)?, Origin { words, text }))
 }
 
@@ -181,9 +196,14 @@ fn state(run: &Run) -> Result<Vec<String>, ReportError> {
         Err(e) => return Err(ReportError::io("read", &path)(e)),
     };
     let last = bytes.split_inclusive(|b| *b == b'\n').next_back();
-    let torn = last.is_some_and(|l| !l.ends_with(b"\n") || serde_json::from_slice::<CellRecord>(l).is_err());
+    let torn = last
+        .is_some_and(|l| !l.ends_with(b"\n") || serde_json::from_slice::<CellRecord>(l).is_err());
     if torn {
-        out.push("the last line of cells.jsonl is torn and left out: the run is still being written, or was killed".into());
+        out.push(
+            "the last line of cells.jsonl is torn and left out: the run is still being \
+            written, or was killed"
+                .into(),
+        );
     }
     Ok(out)
 }
@@ -208,7 +228,8 @@ fn failed(what: &'static str, name: String, error: &SpecError) -> Made {
 
 /// The last part of a path, or all of one that has none.
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
 /// An error with the name of the file alone, wherever that lies.
@@ -261,7 +282,8 @@ fn one_figure(
                 written.push(files.write(&format!("{FIGURES}/{name}.{ending}"), &bytes)?);
             }
             let pdf = format!("{FIGURES}/{name}.pdf");
-            let float = latex::figure(&chart.name, &pdf, spec.width, &chart.caption, &chart.remarks);
+            let float =
+                latex::figure(&chart.name, &pdf, spec.width, &chart.caption, &chart.remarks);
             made.remarks.extend(latex::unknown_remark(&float));
             *floats += "\n";
             *floats += &float;

@@ -9,7 +9,8 @@ pub const BOOTSTRAP_RESAMPLES: usize = 2_000;
 /// Confidence level of every interval in a report; several that are read together share it.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Percentile bootstrap interval of the mean of `values` at [`CONFIDENCE`]; `None` below two values.
+/// Percentile bootstrap interval of the mean of `values` at [`CONFIDENCE`]; `None` below two
+/// values.
 pub fn bootstrap_ci<R: Rng>(values: &[f64], rng: &mut R) -> Option<Interval> {
     bootstrap_ci_at(values, CONFIDENCE, rng)
 }
@@ -19,9 +20,13 @@ pub fn bootstrap_ci_at<R: Rng>(values: &[f64], confidence: f64, rng: &mut R) -> 
     if values.len() < 2 {
         return None;
     }
-    let means = sorted(&(0..BOOTSTRAP_RESAMPLES).map(|_| resampled_mean(values, rng)).collect::<Vec<_>>());
+    let means =
+        sorted(&(0..BOOTSTRAP_RESAMPLES).map(|_| resampled_mean(values, rng)).collect::<Vec<_>>());
     let tail = (1.0 - confidence) / 2.0;
-    Some(Interval { low: quantile_sorted(&means, tail)?, high: quantile_sorted(&means, 1.0 - tail)? })
+    Some(Interval {
+        low: quantile_sorted(&means, tail)?,
+        high: quantile_sorted(&means, 1.0 - tail)?,
+    })
 }
 
 fn resampled_mean<R: Rng>(values: &[f64], rng: &mut R) -> f64 {

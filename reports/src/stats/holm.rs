@@ -1,7 +1,8 @@
-//! Holm's correction for many tests (Holm, 1979), among those that can come out at all (Tarone, 1990).
+//! Holm's correction for many tests (Holm, 1979), among those that can come out at all (Tarone,
+//! 1990).
 
-/// Holm's adjusted p-values, in the order given: at most `alpha` exactly where Holm's step-down procedure rejects at family-wise error
-/// `alpha`, however the tests depend on each other.
+/// Holm's adjusted p-values, in the order given: at most `alpha` exactly where Holm's step-down
+/// procedure rejects at family-wise error `alpha`, however the tests depend on each other.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -14,11 +15,13 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Which tests can reject at family-wise error `alpha`, given the smallest p-value that each can have.
+/// Which tests can reject at family-wise error `alpha`, given the smallest p-value that each can
+/// have.
 ///
-/// With the least k such that no more than k tests can fall to `alpha / k`, those are the ones that enter a correction; the others could
-/// never be significant and would only cost the rest their power. The choice sees sizes of differences and never their signs, so that the
-/// error rate of what follows is untouched.
+/// With the least k such that no more than k tests can fall to `alpha / k`, those are the ones that
+/// enter a correction; the others could never be significant and would only cost the rest their
+/// power. The choice sees sizes of differences and never their signs, so that the error rate of
+/// what follows is untouched.
 pub fn testable(smallest: &[f64], alpha: f64) -> Vec<bool> {
     let can = |k: usize| smallest.iter().map(|p| *p <= alpha / k as f64).collect::<Vec<bool>>();
     let fits = |k: &usize| can(*k).iter().filter(|c| **c).count() <= *k;

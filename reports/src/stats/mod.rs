@@ -1,7 +1,8 @@
 //! Statistics over per-image scores: nothing leaves a mean silently.
 //!
-//! A [`Summary`] states how many values stand behind its mean and how many do not: `missing` (not measured), `capped`
-//! (infinite or above the cap, entered at the cap) and `failed` (the attack gave no usable image).
+//! A [`Summary`] states how many values stand behind its mean and how many do not: `missing` (not
+//! measured), `capped` (infinite or above the cap, entered at the cap) and `failed` (the attack
+//! gave no usable image).
 
 mod bootstrap;
 mod holm;
@@ -43,7 +44,8 @@ pub fn sample_sd(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Quantile `q` in [0, 1] with linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996).
+/// Quantile `q` in [0, 1] with linear interpolation between order statistics (type 7 of Hyndman and
+/// Fan, 1996).
 ///
 /// `sorted` must be ascending; `None` where it is empty.
 pub fn quantile_sorted(sorted: &[f64], q: f64) -> Option<f64> {
@@ -89,9 +91,14 @@ pub struct Summary {
 
 /// Summarises `values` (one per image, `None` = not measured).
 ///
-/// Values above `cap` (also +inf) enter at `cap` and are counted; NaN and -inf are counted in `failed`, as are the
-/// `lost` images that never got a score. Without a cap, +inf counts as failed.
-pub fn summarise<R: Rng>(values: &[Option<f64>], cap: Option<f64>, lost: usize, rng: &mut R) -> Summary {
+/// Values above `cap` (also +inf) enter at `cap` and are counted; NaN and -inf are counted in
+/// `failed`, as are the `lost` images that never got a score. Without a cap, +inf counts as failed.
+pub fn summarise<R: Rng>(
+    values: &[Option<f64>],
+    cap: Option<f64>,
+    lost: usize,
+    rng: &mut R,
+) -> Summary {
     let mut out = Summary { failed: lost, ..Summary::default() };
     let mut kept = Vec::with_capacity(values.len());
     for value in values {
@@ -125,8 +132,14 @@ mod tests {
 
     #[test]
     fn nothing_is_dropped_silently() {
-        let values =
-            [Some(20.0), None, Some(f64::INFINITY), Some(f64::NAN), Some(30.0), Some(f64::NEG_INFINITY)];
+        let values = [
+            Some(20.0),
+            None,
+            Some(f64::INFINITY),
+            Some(f64::NAN),
+            Some(30.0),
+            Some(f64::NEG_INFINITY),
+        ];
         let s = summarise(&values, Some(100.0), 2, &mut rng());
         assert_eq!((s.n, s.missing, s.capped, s.failed), (3, 1, 1, 4));
         assert_eq!(s.mean, Some(50.0));

@@ -17,8 +17,12 @@ pub struct Paired {
     pub ci: Option<Interval>,
 }
 
-/// Mean of `after - before` over `pairs` of (before, after), with a bootstrap interval; `None` without a usable pair.
-pub fn paired_difference<R: Rng>(pairs: &[(Option<f64>, Option<f64>)], rng: &mut R) -> Option<Paired> {
+/// Mean of `after - before` over `pairs` of (before, after), with a bootstrap interval; `None`
+/// without a usable pair.
+pub fn paired_difference<R: Rng>(
+    pairs: &[(Option<f64>, Option<f64>)],
+    rng: &mut R,
+) -> Option<Paired> {
     let differences: Vec<f64> = pairs
         .iter()
         .filter_map(|(before, after)| Some((*after)? - (*before)?))
@@ -26,7 +30,12 @@ pub fn paired_difference<R: Rng>(pairs: &[(Option<f64>, Option<f64>)], rng: &mut
         .collect();
     let centre = mean(&differences)?;
     let unpaired = pairs.len() - differences.len();
-    Some(Paired { n: differences.len(), unpaired, mean: centre, ci: bootstrap_ci(&differences, rng) })
+    Some(Paired {
+        n: differences.len(),
+        unpaired,
+        mean: centre,
+        ci: bootstrap_ci(&differences, rng),
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub struct Rate {
     pub ci: Interval,
 }
 
-/// Wilson score interval of a binomial share at [`CONFIDENCE`]; `None` where nothing was tried or `successes > tries`.
+/// Wilson score interval of a binomial share at [`CONFIDENCE`]; `None` where nothing was tried or
+/// `successes > tries`.
 pub fn wilson(successes: usize, tries: usize) -> Option<Rate> {
     wilson_at(successes, tries, CONFIDENCE)
 }

@@ -10,8 +10,9 @@ const SEED: u64 = 0;
 
 /// Resamples by sample size, drawn once each.
 ///
-/// The percentile intervals are those of [`super::bootstrap_ci`]; that two of them rest on the same draws makes neither less exact, and
-/// thousands of small samples cost no more random numbers than one.
+/// The percentile intervals are those of [`super::bootstrap_ci`]; that two of them rest on the same
+/// draws makes neither less exact, and thousands of small samples cost no more random numbers than
+/// one.
 #[derive(Default)]
 pub(crate) struct Resamples {
     by_size: HashMap<usize, Vec<u32>>,
@@ -33,14 +34,16 @@ impl Resamples {
             let mut rng = rng::stream(SEED, "resamples", &n.to_string());
             (0..n * BOOTSTRAP_RESAMPLES).map(|_| rng.random_range(0..n as u32)).collect()
         });
-        let mean = |draw: &[u32]| draw.iter().map(|at| values[*at as usize]).sum::<f64>() / n as f64;
+        let mean =
+            |draw: &[u32]| draw.iter().map(|at| values[*at as usize]).sum::<f64>() / n as f64;
         let mut means: Vec<f64> = places.chunks_exact(n).map(mean).collect();
         let tail = (1.0 - CONFIDENCE) / 2.0;
         Some(Interval { low: quantile(&mut means, tail), high: quantile(&mut means, 1.0 - tail) })
     }
 }
 
-/// As [`super::quantile_sorted`] of values that are not sorted, and change places; there is at least one.
+/// As [`super::quantile_sorted`] of values that are not sorted, and change places; there is at
+/// least one.
 fn quantile(values: &mut [f64], q: f64) -> f64 {
     let last = values.len() - 1;
     let place = q * last as f64;
@@ -61,7 +64,8 @@ mod tests {
         let values: Vec<f64> = (1..20).map(|i| f64::from(i).sqrt()).collect();
         let mut many = Resamples::default();
         let got = many.interval(&values).unwrap();
-        let want = super::super::bootstrap_ci(&values, &mut ChaCha12Rng::seed_from_u64(19)).unwrap();
+        let want =
+            super::super::bootstrap_ci(&values, &mut ChaCha12Rng::seed_from_u64(19)).unwrap();
         let slack = 0.05 * (want.high - want.low);
         assert!((got.low - want.low).abs() < slack && (got.high - want.high).abs() < slack);
         assert_eq!(many.interval(&values), Some(got));

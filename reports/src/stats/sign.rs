@@ -1,8 +1,10 @@
-//! The exact sign test (Arbuthnott, 1710); on paired yes-or-no outcomes it is McNemar's exact test (McNemar, 1947).
+//! The exact sign test (Arbuthnott, 1710); on paired yes-or-no outcomes it is McNemar's exact test
+//! (McNemar, 1947).
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-/// Two-sided p-value of `plus` against `minus` changes, each a fair coin where nothing changed; pairs that did not change do not enter.
+/// Two-sided p-value of `plus` against `minus` changes, each a fair coin where nothing changed;
+/// pairs that did not change do not enter.
 pub fn sign_test(plus: usize, minus: usize) -> f64 {
     let changes = (plus + minus) as u64;
     match Binomial::new(0.5, changes) {

@@ -1,10 +1,12 @@
-//! Wilcoxon's signed-rank test (Wilcoxon, 1945) with an exact null distribution that ties leave exact.
+//! Wilcoxon's signed-rank test (Wilcoxon, 1945) with an exact null distribution that ties leave
+//! exact.
 
 use super::sorted;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Up to so many differences other than zero the null distribution is counted out; all counts stay below 2^53.
+/// Up to so many differences other than zero the null distribution is counted out; all counts stay
+/// below 2^53.
 pub const EXACT_UP_TO: usize = 50;
 
 /// A two-sided signed-rank test of paired differences.
@@ -29,14 +31,16 @@ impl SignedRank {
 
 /// Tests whether `differences` are symmetric about zero.
 ///
-/// Zeros are dropped, equal sizes share their mean rank. Up to [`EXACT_UP_TO`] remaining differences the p-value is exact given their
-/// sizes: every sign is a fair coin, and the ways to each rank sum are counted. Beyond, the normal approximation with correction for ties.
-/// Values that are not finite must not be among them.
+/// Zeros are dropped, equal sizes share their mean rank. Up to [`EXACT_UP_TO`] remaining
+/// differences the p-value is exact given their sizes: every sign is a fair coin, and the ways to
+/// each rank sum are counted. Beyond, the normal approximation with correction for ties. Values
+/// that are not finite must not be among them.
 pub fn wilcoxon(differences: &[f64]) -> SignedRank {
     let nonzero: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     let ranks = doubled_ranks(&nonzero);
     let total: u64 = ranks.iter().sum();
-    let plus: u64 = ranks.iter().zip(&nonzero).filter(|(_, d)| **d > 0.0).map(|(rank, _)| *rank).sum();
+    let plus: u64 =
+        ranks.iter().zip(&nonzero).filter(|(_, d)| **d > 0.0).map(|(rank, _)| *rank).sum();
     let smaller = plus.min(total - plus);
     let p = match nonzero.len() {
         0 => 1.0,
@@ -46,7 +50,8 @@ pub fn wilcoxon(differences: &[f64]) -> SignedRank {
     SignedRank { n: nonzero.len(), plus: plus as f64 / 2.0, minus: (total - plus) as f64 / 2.0, p }
 }
 
-/// Twice the mid-ranks of the sizes, in the order given: mid-ranks are whole or half numbers, twice that is whole.
+/// Twice the mid-ranks of the sizes, in the order given: mid-ranks are whole or half numbers, twice
+/// that is whole.
 fn doubled_ranks(values: &[f64]) -> Vec<u64> {
     let sizes = sorted(&values.iter().map(|v| v.abs()).collect::<Vec<_>>());
     let doubled = |v: &f64| {

@@ -36,7 +36,8 @@ pub(crate) fn write_streamed<T>(
 fn temporary(dir: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
-    // A run folder is shared with colleagues: the user's umask decides, not the temporary file's 0600.
+    // A run folder is shared with colleagues: the user's umask decides, not the temporary file's
+    // 0600.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(dir)
@@ -70,7 +71,8 @@ pub(super) fn sweep(dir: &Path) -> Result<(), ReportError> {
 pub(super) fn empty_but_for_temporaries(dir: &Path) -> Result<bool, ReportError> {
     for entry in std::fs::read_dir(dir).map_err(ReportError::io("read folder", dir))? {
         let entry = entry.map_err(ReportError::io("read folder", dir))?;
-        let unwritten = entry.file_name() == super::CELLS && entry.metadata().is_ok_and(|m| m.len() == 0);
+        let unwritten =
+            entry.file_name() == super::CELLS && entry.metadata().is_ok_and(|m| m.len() == 0);
         if !is_temporary(&entry.file_name()) && !unwritten {
             return Ok(false);
         }

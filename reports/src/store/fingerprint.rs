@@ -4,7 +4,8 @@ use crate::{CellRecord, ReportError};
 
 /// One line of JSON per record, keys sorted, without `wall`, records sorted by cell id.
 ///
-/// Two runs of one suite on one kind of device have equal fingerprints, however often either was killed and resumed.
+/// Two runs of one suite on one kind of device have equal fingerprints, however often either was
+/// killed and resumed.
 ///
 /// # Errors
 /// [`ReportError::Unwritable`] where a record cannot be serialised.

@@ -33,7 +33,8 @@ pub struct RunInfo {
     pub command: String,
     /// The command that goes on with this folder.
     pub resume: String,
-    /// Where parts of the run were made if not on the machine above: resumed elsewhere, or merged from several.
+    /// Where parts of the run were made if not on the machine above: resumed elsewhere, or merged
+    /// from several.
     pub elsewhere: Vec<Host>,
 }
 
@@ -83,13 +84,17 @@ impl RunInfo {
     /// Reads `run.json` of `dir`.
     ///
     /// # Errors
-    /// [`ReportError::NotARun`], [`ReportError::Schema`], [`ReportError::Malformed`], [`ReportError::Io`].
+    /// [`ReportError::NotARun`], [`ReportError::Schema`], [`ReportError::Malformed`],
+    /// [`ReportError::Io`].
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
         let path = dir.join(RUN);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(e)
-                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+                if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
             {
                 return Err(ReportError::NotARun(dir.into()));
             }
@@ -109,8 +114,10 @@ impl RunInfo {
     }
 
     pub(super) fn write(&self, dir: &Path) -> Result<(), ReportError> {
-        let unwritable =
-            |e: serde_json::Error| ReportError::Unwritable { cell: RUN.into(), message: e.to_string() };
+        let unwritable = |e: serde_json::Error| ReportError::Unwritable {
+            cell: RUN.into(),
+            message: e.to_string(),
+        };
         let mut text = serde_json::to_vec_pretty(self).map_err(unwritable)?;
         text.push(b'\n');
         files::write_whole(&dir.join(RUN), &text)
@@ -176,7 +183,11 @@ struct OnlySchema {
 }
 
 /// Refuses a file whose schema has another major than `known`.
-pub(crate) fn check_schema(found: &str, known: &'static str, path: &Path) -> Result<(), ReportError> {
+pub(crate) fn check_schema(
+    found: &str,
+    known: &'static str,
+    path: &Path,
+) -> Result<(), ReportError> {
     let major = |schema: &str| schema.split('.').next().and_then(|m| m.parse::<u32>().ok());
     let (theirs, ours) = (major(found), major(known));
     if theirs == ours {

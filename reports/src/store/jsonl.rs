@@ -26,13 +26,15 @@ pub(super) fn line(record: &CellRecord) -> Result<Vec<u8>, ReportError> {
 pub(super) fn read(path: &Path) -> Result<Lines, ReportError> {
     match std::fs::read(path) {
         Ok(bytes) => parse(&bytes, path),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Lines { records: Vec::new(), length: 0 }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Lines { records: Vec::new(), length: 0 })
+        }
         Err(e) => Err(ReportError::io("read", path)(e)),
     }
 }
 
-/// Parses whole lines. What follows the last newline is torn; so is a last line that is not a record, since a power cut
-/// may have kept its newline and lost its body.
+/// Parses whole lines. What follows the last newline is torn; so is a last line that is not a
+/// record, since a power cut may have kept its newline and lost its body.
 fn parse(bytes: &[u8], path: &Path) -> Result<Lines, ReportError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let mut lines = Lines { records: Vec::new(), length: 0 };
@@ -50,7 +52,13 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Lines, ReportError> {
 
 fn malformed(path: &Path, line: usize, error: &serde_json::Error) -> ReportError {
     let remedy = "delete that line and resume the run, which makes the record again";
-    ReportError::Malformed { path: path.into(), line, column: error.column(), message: reason(error), remedy }
+    ReportError::Malformed {
+        path: path.into(),
+        line,
+        column: error.column(),
+        message: reason(error),
+        remedy,
+    }
 }
 
 /// The message without serde's own place, which counts lines within the one line given to it.
@@ -62,6 +70,7 @@ pub(crate) fn reason(error: &serde_json::Error) -> String {
 
 /// Of several records of one cell (it failed, then ran again) the last, at its own place.
 pub(super) fn latest(records: Vec<CellRecord>) -> Vec<CellRecord> {
-    let last: HashMap<_, _> = records.iter().enumerate().map(|(at, r)| (r.id.clone(), at)).collect();
+    let last: HashMap<_, _> =
+        records.iter().enumerate().map(|(at, r)| (r.id.clone(), at)).collect();
     records.into_iter().enumerate().filter(|(at, r)| last[&r.id] == *at).map(|(_, r)| r).collect()
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Merges run folders of one suite into the new folder `into`; returns the number of cells there.
 ///
-/// Of several records of one cell a Done one wins over NotApplicable, that over Failed, and among equals the first
-/// folder's. Pictures and tensors of the winning records are copied.
+/// Of several records of one cell a Done one wins over NotApplicable, that over Failed, and among
+/// equals the first folder's. Pictures and tensors of the winning records are copied.
 ///
 /// # Errors
 /// [`ReportError::OtherSuite`] where the folders hold different suites, [`ReportError::Exists`] or

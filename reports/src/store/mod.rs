@@ -1,7 +1,7 @@
 //! The run folder: `run.json`, `cells.jsonl`, `artifacts/<cell>/`, `report/`.
 //!
-//! Whole files are written to a temporary name and renamed. A record is one line, appended and synced; a torn last line
-//! is dropped when the folder is opened, and its cell runs again.
+//! Whole files are written to a temporary name and renamed. A record is one line, appended and
+//! synced; a torn last line is dropped when the folder is opened, and its cell runs again.
 
 mod files;
 mod fingerprint;
@@ -57,10 +57,12 @@ impl RunStore {
         Self::open(dir)
     }
 
-    /// Opens a run to go on with it: locks it, sweeps temporary files away and drops a torn last line.
+    /// Opens a run to go on with it: locks it, sweeps temporary files away and drops a torn last
+    /// line.
     ///
     /// # Errors
-    /// [`ReportError::NotARun`], [`ReportError::Schema`], [`ReportError::Busy`], [`ReportError::Malformed`].
+    /// [`ReportError::NotARun`], [`ReportError::Schema`], [`ReportError::Busy`],
+    /// [`ReportError::Malformed`].
     pub fn open(dir: &Path) -> Result<Self, ReportError> {
         let info = RunInfo::read(dir)?;
         let path = dir.join(CELLS);
@@ -81,16 +83,19 @@ impl RunStore {
         let read = jsonl::read(&path)?;
         cells.set_len(read.length).map_err(ReportError::io("truncate", &path))?;
         cells.seek(SeekFrom::End(0)).map_err(ReportError::io("seek in", &path))?;
-        let done =
-            jsonl::latest(read.records).into_iter().filter(CellRecord::settled).map(|r| r.id).collect();
+        let done = jsonl::latest(read.records)
+            .into_iter()
+            .filter(CellRecord::settled)
+            .map(|r| r.id)
+            .collect();
         Ok(Self { dir: dir.into(), info, cells, length: read.length, done })
     }
 
     /// Goes on with the run in `dir` where there is one, else starts it.
     ///
     /// # Errors
-    /// [`ReportError::OtherSuite`] where the folder was made by another suite text, profile or set of overrides; else as
-    /// [`RunStore::create`] and [`RunStore::open`].
+    /// [`ReportError::OtherSuite`] where the folder was made by another suite text, profile or set
+    /// of overrides; else as [`RunStore::create`] and [`RunStore::open`].
     pub fn resume(dir: &Path, info: RunInfo) -> Result<Self, ReportError> {
         if !dir.join(RUN).exists() {
             return Self::create(dir, info);
@@ -106,13 +111,16 @@ impl RunStore {
     /// Appends one record: one line, flushed and synced before this returns.
     ///
     /// # Errors
-    /// [`ReportError::Io`], such as on a full disk; what was written of the line is then taken back.
+    /// [`ReportError::Io`], such as on a full disk; what was written of the line is then taken
+    /// back.
     pub fn append(&mut self, record: &CellRecord) -> Result<(), ReportError> {
         let line = jsonl::line(record)?;
         if let Err(error) = self.cells.write_all(&line).and_then(|()| self.cells.sync_data()) {
             // If taking it back fails too, the torn line is dropped by the next `open`.
-            let _ =
-                self.cells.set_len(self.length).and_then(|()| self.cells.seek(SeekFrom::Start(self.length)));
+            let _ = self
+                .cells
+                .set_len(self.length)
+                .and_then(|()| self.cells.seek(SeekFrom::Start(self.length)));
             return Err(ReportError::io("write", &self.dir.join(CELLS))(error));
         }
         self.length += line.len() as u64;
@@ -157,10 +165,12 @@ impl RunStore {
     }
 }
 
-/// The records of a run folder, the latest of each cell, without locking or changing it; a torn last line is left out.
+/// The records of a run folder, the latest of each cell, without locking or changing it; a torn
+/// last line is left out.
 ///
 /// # Errors
-/// [`ReportError::Io`], or [`ReportError::Malformed`] for a line before the last that is not a record.
+/// [`ReportError::Io`], or [`ReportError::Malformed`] for a line before the last that is not a
+/// record.
 pub fn read_records(dir: &Path) -> Result<Vec<CellRecord>, ReportError> {
     Ok(jsonl::latest(jsonl::read(&dir.join(CELLS))?.records))
 }
@@ -189,7 +199,8 @@ mod tests {
             wall: Wall::default(),
         };
         let dir = tempfile::tempdir().unwrap();
-        let info: RunInfo = serde_json::from_str(include_str!("../../tests/golden/run.json")).unwrap();
+        let info: RunInfo =
+            serde_json::from_str(include_str!("../../tests/golden/run.json")).unwrap();
         let mut store = RunStore::create(dir.path(), info).unwrap();
         store.cells = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let message = store.append(&record).unwrap_err().to_string();

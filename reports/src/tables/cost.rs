@@ -27,13 +27,17 @@ pub(super) fn cost(run: &Run) -> String {
     ];
     let mut table = keyed(run, columns.chain(task).chain(rest.map(String::from)));
     for at in run.attacked() {
-        let task =
-            measures.iter().map(|m| run.records[at].task.get(*m).map_or(NONE.into(), |v| significant(*v)));
+        let task = measures
+            .iter()
+            .map(|m| run.records[at].task.get(*m).map_or(NONE.into(), |v| significant(*v)));
         table.row(key(run, at).into_iter().chain(gain(run, at)).chain(task).chain(price(run, at)));
     }
-    let lead = "Gradient evaluations, iterations and bytes are those of one trial and its round; seconds are of the whole cell, those of the \
-                protocol a client's own work (mean) and the server's. The task's scores are on the test split: of the attacked model, and \
-                `trained` after the utility rounds with the defence in the loop. Accuracy lost is against the same cell without defence.\n\n";
+    let lead = "Gradient evaluations, iterations and bytes are those of one trial and its round; \
+        seconds are of the whole cell, those of the \
+                protocol a client's own work (mean) and the server's. The task's scores are on \
+                the test split: of the attacked model, and \
+                `trained` after the utility rounds with the defence in the loop. Accuracy lost is \
+                against the same cell without defence.\n\n";
     format!(
         "## Cost and utility\n\n{lead}{}",
         table.without_empty_columns().render("No cell has been attacked yet.")

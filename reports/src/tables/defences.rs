@@ -28,8 +28,10 @@ pub(super) fn defences(run: &Run) -> String {
     for at in run.attacked().into_iter().filter(|at| run.defended(*at)) {
         table.row(key(run, at).into_iter().chain(row(run, at)));
     }
-    let lead = "The claim is what the defence guarantees, the rest is what happened. Changes are paired by image: the same images, weights and \
-                seeds with and without the defence. Accuracy is that after the utility rounds, trained with the defence in the loop, where the \
+    let lead = "The claim is what the defence guarantees, the rest is what happened. Changes are \
+        paired by image: the same images, weights and \
+                seeds with and without the defence. Accuracy is that after the utility rounds, \
+                trained with the defence in the loop, where the \
                 cell has any; else that of the attacked model.\n\n";
     format!("## Defences\n\n{lead}{}", table.render("No cell has a defence."))
 }
@@ -41,8 +43,10 @@ fn row(run: &Run, at: usize) -> [String; 7] {
         if parts.is_empty() { "no guarantee".into() } else { parts.join("; ") }
     };
     let measured = |note: &DefenseNote| {
-        let values =
-            note.values.iter().map(|(k, v)| format!("{} = {}", k.replace('_', " "), significant(*v)));
+        let values = note
+            .values
+            .iter()
+            .map(|(k, v)| format!("{} = {}", k.replace('_', " "), significant(*v)));
         values.collect::<Vec<_>>().join(", ")
     };
     let twin = run.undefended(at);
@@ -81,9 +85,11 @@ pub(super) fn change(run: &Run, at: usize, twin: usize) -> String {
     let images: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let score = |of: &BTreeMap<_, Option<f64>>, image| of.get(image).copied().flatten();
     let pairs: Vec<_> = images.into_iter().map(|i| (score(&before, i), score(&after, i))).collect();
-    let mut stream = rng::stream(BOOTSTRAP_SEED, run.records[at].id.as_str(), "bootstrap paired psnr");
+    let mut stream =
+        rng::stream(BOOTSTRAP_SEED, run.records[at].id.as_str(), "bootstrap paired psnr");
     paired_difference(&pairs, &mut stream).map_or(NONE.into(), |p| {
-        let left_out = if p.unpaired > 0 { format!(", {} unpaired", p.unpaired) } else { String::new() };
+        let left_out =
+            if p.unpaired > 0 { format!(", {} unpaired", p.unpaired) } else { String::new() };
         format!("{:+.2}{} (n = {}{left_out})", p.mean, interval(&psnr, p.ci), p.n)
     })
 }
@@ -106,7 +112,9 @@ pub(super) fn worst_case(run: &Run) -> String {
     let telling = run.axes.telling(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
     for rivals in groups {
         let strength = |at: &usize| run.cells[*at].mean("psnr").unwrap_or(f64::NEG_INFINITY);
-        let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else { continue };
+        let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else {
+            continue;
+        };
         let cell = &run.cells[worst];
         table.row([
             defence_label(run, worst),
@@ -118,7 +126,8 @@ pub(super) fn worst_case(run: &Run) -> String {
             adaptive(run, worst, &rivals),
         ]);
     }
-    let lead = "A defence is worth what it leaves to the strongest attack tried, by mean PSNR over the same images.\n\n";
+    let lead = "A defence is worth what it leaves to the strongest attack tried, by mean PSNR \
+        over the same images.\n\n";
     format!(
         "## Worst case over attacks\n\n{lead}{}",
         table.without_empty_columns().render("No cell has been attacked yet.")
@@ -143,6 +152,7 @@ pub(super) fn adaptive_by(run: &Run, at: usize, fate: impl Fn(&str) -> &'static 
     if acting(&run.records[at].spec).next().is_none() {
         return NONE.into();
     }
-    let notes: Vec<_> = run.records[at].defenses.iter().filter(|d| d.name != "none").map(word).collect();
+    let notes: Vec<_> =
+        run.records[at].defenses.iter().filter(|d| d.name != "none").map(word).collect();
     if notes.is_empty() { NO_ADAPTIVE.into() } else { notes.join("; ") }
 }

@@ -37,10 +37,15 @@ pub(super) fn frontier(run: &Run) -> String {
         rows(run, panel, &mut table);
     }
     let lead = format!(
-        "Per defence: the most that any attack tried got, and the test accuracy after training with the defence in the loop. Pareto-optimal: no other defence of \
-         the setting leaks less (by {}; in brackets by mean PSNR, where less than the strongest null baseline counts as that) without costing accuracy, by the point estimates; overlapping intervals may turn the order. \
-         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. Those of the accuracy are {ONE_TRAINING}. \
-         An attack that failed counts as tried, its lost images as tries without success; a cell that failed before its attack is no try; a defence on which no \
+        "Per defence: the most that any attack tried got, and the test accuracy after training \
+         with the defence in the loop. Pareto-optimal: no other defence of \
+         the setting leaks less (by {}; in brackets by mean PSNR, where less than the strongest \
+         null baseline counts as that) without costing accuracy, by the point estimates; \
+         overlapping intervals may turn the order. \
+         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
+         Those of the accuracy are {ONE_TRAINING}. \
+         An attack that failed counts as tried, its lost images as tries without success; a cell \
+         that failed before its attack is no try; a defence on which no \
          attack was scored has no worst case. Bytes and seconds are those of one round.\n\n",
         success_label()
     );
@@ -60,7 +65,8 @@ fn rows(run: &Run, panel: &Panel, table: &mut Table) {
             (NONE, NONE) => NONE.into(),
             (success, psnr) => format!("{success} ({psnr})"),
         };
-        let cells = leak(run, point).into_iter().chain(worth(point, baseline)).chain(cost(run, point));
+        let cells =
+            leak(run, point).into_iter().chain(worth(point, baseline)).chain(cost(run, point));
         table.row([panel.name.clone(), point.label.clone()].into_iter().chain(cells).chain([own]));
     }
 }
@@ -75,7 +81,8 @@ fn share(point: &Point) -> Option<f64> {
 fn leak(run: &Run, point: &Point) -> [String; 6] {
     let (worst, psnr) = (&point.worst, Metric::of("psnr"));
     let strongest = worst.psnr.map(|(.., at)| at);
-    let names: Vec<usize> = [worst.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();
+    let names: Vec<usize> =
+        [worst.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();
     let shown = |at: &usize| format!("{} (#{})", run.axes.attacks[*at], at + 1);
     let mut attacks: Vec<String> = names.iter().map(shown).collect();
     attacks.dedup();
@@ -83,12 +90,15 @@ fn leak(run: &Run, point: &Point) -> [String; 6] {
     if worst.success.is_some_and(|(rate, _)| rate.successes == 0) {
         attacks = strongest.iter().map(shown).collect();
     }
-    let failed: Vec<String> = worst.failed.iter().map(|(at, why)| format!("{} {why}", shown(at))).collect();
+    let failed: Vec<String> =
+        worst.failed.iter().map(|(at, why)| format!("{} {why}", shown(at))).collect();
     [
         worst.tried.len().to_string(),
         if failed.is_empty() { NONE.into() } else { failed.join("; ") },
         rate(worst.success.map(|(rate, _)| rate).as_ref()),
-        worst.psnr.map_or(NONE.into(), |(mean, ci, _)| format!("{}{}", psnr.show(mean), interval(&psnr, ci))),
+        worst.psnr.map_or(NONE.into(), |(mean, ci, _)| {
+            format!("{}{}", psnr.show(mean), interval(&psnr, ci))
+        }),
         if attacks.is_empty() { NONE.into() } else { attacks.join("; by PSNR ") },
         adaptive(run, point),
     ]
@@ -98,8 +108,10 @@ fn leak(run: &Run, point: &Point) -> [String; 6] {
 fn adaptive(run: &Run, point: &Point) -> String {
     let worst = &point.worst;
     adaptive_by(run, point.rivals[0], |name| {
-        let mut own = worst.tried.iter().filter(|at| run.records[**at].spec.attack.name == name).peekable();
-        let (tried, failed) = (own.peek().is_some(), |at| worst.failed.iter().any(|(f, _)| f == at));
+        let mut own =
+            worst.tried.iter().filter(|at| run.records[**at].spec.attack.name == name).peekable();
+        let (tried, failed) =
+            (own.peek().is_some(), |at| worst.failed.iter().any(|(f, _)| f == at));
         match (tried, own.all(failed)) {
             (false, _) => "**not tried**",
             (true, true) => "tried, **failed**",

@@ -30,9 +30,13 @@ pub(super) fn leakage(run: &Run) -> String {
     for course in &courses {
         course.lines.iter().for_each(|line| rows(run, &course.name, line, &mut table));
     }
-    let lead = "The same attack on the model after so many rounds of training. Changes are paired by image, where the captures hold the same \
+    let lead = "The same attack on the model after so many rounds of training. Changes are paired \
+        by image, where the captures hold the same \
                 images. The accuracy is that of the attacked model on the test split.\n\n";
-    format!("## Leakage against training progress\n\n{lead}{}", table.without_empty_columns().render(""))
+    format!(
+        "## Leakage against training progress\n\n{lead}{}",
+        table.without_empty_columns().render("")
+    )
 }
 
 fn rows(run: &Run, setting: &str, line: &Line, table: &mut Table) {

@@ -38,7 +38,8 @@ pub(crate) fn sections(run: &Run) -> String {
     .concat()
 }
 
-/// A table whose rows are cells: number, attack, defence, what else tells them apart, then `columns`.
+/// A table whose rows are cells: number, attack, defence, what else tells them apart, then
+/// `columns`.
 fn keyed(run: &Run, columns: impl IntoIterator<Item = String>) -> Table {
     let defence = varies(run, "defenses").then(|| "defence".to_owned());
     let setting = settings_vary(run).then(|| "setting".to_owned());
@@ -104,7 +105,10 @@ pub(crate) fn rate(rate: Option<&Rate>) -> String {
 pub(crate) fn n(summary: Option<&Summary>) -> String {
     let Some(s) = summary else { return "0".into() };
     let parts = [(s.capped, "capped"), (s.failed, "failed"), (s.missing, "missing")];
-    let rest: Vec<_> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let rest: Vec<_> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     if rest.is_empty() { s.n.to_string() } else { format!("{} ({})", s.n, rest.join(", ")) }
 }

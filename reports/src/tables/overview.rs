@@ -19,7 +19,8 @@ pub(super) fn overview(run: &Run) -> String {
         format!("bench {}, libtorch {}, schema {}", info.bench_version, info.libtorch, info.schema),
     );
     if !info.overrides.is_empty() {
-        let set = info.overrides.iter().map(|(path, value)| format!("{path} = {}", axes::plain(value)));
+        let set =
+            info.overrides.iter().map(|(path, value)| format!("{path} = {}", axes::plain(value)));
         row("set on the command line", set.collect::<Vec<_>>().join("; "));
     }
     info.shard.iter().for_each(|shard| row("shard", shard.clone()));
@@ -40,19 +41,26 @@ pub(super) fn overview(run: &Run) -> String {
 fn heading(run: &Run) -> String {
     let title = run.info.suite.title();
     let mut letters = title.chars();
-    letters.next().map(|c| c.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|c| c.to_uppercase().collect::<String>() + letters.as_str())
+        .unwrap_or_default()
 }
 
 fn elsewhere(run: &Run) -> String {
     let host = |h: &Host| {
-        format!("- {}, {}, bench {}, libtorch {}\n", h.device, h.machine, h.bench_version, h.libtorch)
+        format!(
+            "- {}, {}, bench {}, libtorch {}\n",
+            h.device, h.machine, h.bench_version, h.libtorch
+        )
     };
     match run.info.elsewhere.is_empty() {
         true => String::new(),
         false => {
             let hosts: String = run.info.elsewhere.iter().map(host).collect();
             format!(
-                "**Parts of this run were made elsewhere**, so that seconds (and on other devices last digits) do not compare:\n\n{hosts}\n"
+                "**Parts of this run were made elsewhere**, so that seconds (and on other devices \
+                 last digits) do not compare:\n\n{hosts}\n"
             )
         }
     }
@@ -68,7 +76,8 @@ fn state(run: &Run) -> String {
         (counted("not applicable"), "not applicable"),
         (open, "not run yet"),
     ];
-    let shown: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let shown: Vec<_> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let total = run.records.len() + open;
     format!("{total}: {}", if shown.is_empty() { "none".into() } else { shown.join(", ") })
 }
@@ -89,8 +98,12 @@ pub(super) fn cells(run: &Run) -> String {
     let head = ["#", "id", "outcome", "attack"].map(String::from);
     let mut table = Table::new(head.into_iter().chain(titles));
     for (at, cell) in run.cells.iter().enumerate() {
-        let own =
-            [(at + 1).to_string(), cell.id.clone(), cell.outcome.to_owned(), run.axes.attacks[at].clone()];
+        let own = [
+            (at + 1).to_string(),
+            cell.id.clone(),
+            cell.outcome.to_owned(),
+            run.axes.attacks[at].clone(),
+        ];
         table.row(own.into_iter().chain(paths.iter().map(|c| run.axes.rows[at][*c].clone())));
     }
     format!("## Cells\n\n{}", table.render("No cell has been run yet."))

@@ -15,7 +15,9 @@ pub(super) fn failures(run: &Run) -> String {
             None => reasons.push((reason, vec![at + 1])),
         }
     }
-    reasons.into_iter().for_each(|((what, why), cells)| table.row([ranges(&cells), what.to_owned(), why]));
+    reasons
+        .into_iter()
+        .for_each(|((what, why), cells)| table.row([ranges(&cells), what.to_owned(), why]));
     format!("## Failed and not applicable\n\n{}", table.render("None."))
 }
 

@@ -1,4 +1,5 @@
-//! How good the reconstructions are: means with intervals, and success rates, null baselines beside the attacks.
+//! How good the reconstructions are: means with intervals, and success rates, null baselines beside
+//! the attacks.
 
 use super::{key, keyed, mean_ci, n, null_key, rate};
 use crate::markdown::NONE;
@@ -9,8 +10,9 @@ use std::collections::BTreeMap;
 
 pub(super) fn quality(run: &Run) -> String {
     let metrics: Vec<Metric> = metrics(run).iter().map(|m| Metric::of(m)).collect();
-    let columns =
-        metrics.iter().map(|m| format!("{} {}", m.label(), if m.higher_is_better { "↑" } else { "↓" }));
+    let columns = metrics
+        .iter()
+        .map(|m| format!("{} {}", m.label(), if m.higher_is_better { "↑" } else { "↓" }));
     let head = ["n".to_owned()].into_iter().chain(columns).chain(["PSNR median (sd)".to_owned()]);
     let mut table = keyed(run, head);
     for world in run.worlds() {
@@ -22,8 +24,11 @@ pub(super) fn quality(run: &Run) -> String {
         }
     }
     let lead = format!(
-        "Mean over images with its {:.0} % interval (percentile bootstrap over images, {BOOTSTRAP_RESAMPLES} resamples; images of one batch or aggregate share a capture, so there it is too narrow). Arrows point to where \
-         the attacker got more. PSNR above {} dB, also infinite, enters at that value and is counted as capped. Rows *null: ...* are \
+        "Mean over images with its {:.0} % interval (percentile bootstrap over images, \
+         {BOOTSTRAP_RESAMPLES} resamples; images of one batch or aggregate share a capture, so \
+         there it is too narrow). Arrows point to where \
+         the attacker got more. PSNR above {} dB, also infinite, enters at that value and is \
+         counted as capped. Rows *null: ...* are \
          pictures made without attacking anything.\n\n",
         100.0 * CONFIDENCE,
         crate::metrics::PSNR_CAP_DB
@@ -69,16 +74,22 @@ pub(super) fn success(run: &Run) -> String {
         for &at in &world {
             let cell = &run.cells[at];
             let rates = labels.iter().map(|l| rate(cell.success.get(l)));
-            let guessed =
-                if cell.labels_known { "known".to_owned() } else { rate(cell.label_accuracy.as_ref()) };
+            let guessed = if cell.labels_known {
+                "known".to_owned()
+            } else {
+                rate(cell.label_accuracy.as_ref())
+            };
             table.row(key(run, at).into_iter().chain(rates).chain([guessed]));
         }
         for (name, rates) in world_nulls(run, &world, |c| &c.baseline_success) {
             let rates = labels.iter().map(|l| rate(rates.get(l)));
-            table.row(null_key(run, world[0], name).into_iter().chain(rates).chain([NONE.to_owned()]));
+            table.row(
+                null_key(run, world[0], name).into_iter().chain(rates).chain([NONE.to_owned()]),
+            );
         }
     }
-    let lead = "Share of images (count) with Wilson's interval in percent. A failed attack counts as tried without success; \
+    let lead = "Share of images (count) with Wilson's interval in percent. A failed attack counts \
+        as tried without success; \
                 \"known\" labels were told to the attacker.\n\n";
     format!(
         "## Success rates\n\n{lead}{}",

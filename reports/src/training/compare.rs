@@ -6,13 +6,15 @@ use crate::store::write_whole;
 use crate::{ReportError, figures};
 use std::path::{Path, PathBuf};
 
-/// Writes `out/comparison.md` on the trainings in `runs`, given as (label, folder), with figures that overlay them, and returns its path.
+/// Writes `out/comparison.md` on the trainings in `runs`, given as (label, folder), with figures
+/// that overlay them, and returns its path.
 ///
 /// The labels name rows and curves; equal ones get a number.
 ///
 /// # Errors
-/// [`ReportError::NothingToCompare`]; [`ReportError::NotATraining`] for a folder without `records.csv`; [`ReportError::Malformed`] where
-/// that file is no record of rounds; [`ReportError::Io`].
+/// [`ReportError::NothingToCompare`]; [`ReportError::NotATraining`] for a folder without
+/// `records.csv`; [`ReportError::Malformed`] where that file is no record of rounds;
+/// [`ReportError::Io`].
 pub fn compare_trainings(runs: &[(String, PathBuf)], out: &Path) -> Result<PathBuf, ReportError> {
     if runs.is_empty() {
         return Err(ReportError::NothingToCompare);
@@ -21,8 +23,11 @@ pub fn compare_trainings(runs: &[(String, PathBuf)], out: &Path) -> Result<PathB
     let (read, labels) = (read?, labels(runs));
     let named: Vec<(&str, &[RoundRecord])> =
         labels.iter().map(String::as_str).zip(read.iter().map(Vec::as_slice)).collect();
-    let text =
-        format!("# Trainings compared\n\n{}{}", table(&named), figures::training::overlay(out, &named)?);
+    let text = format!(
+        "# Trainings compared\n\n{}{}",
+        table(&named),
+        figures::training::overlay(out, &named)?
+    );
     let path = out.join("comparison.md");
     write_whole(&path, text.as_bytes())?;
     Ok(path)
@@ -44,20 +49,23 @@ fn labels(runs: &[(String, PathBuf)]) -> Vec<String> {
 fn table(runs: &[(&str, &[RoundRecord])]) -> String {
     let metrics = metric_names(runs.iter().flat_map(|r| r.1));
     let fixed = ["training", "rounds"].map(String::from).into_iter();
-    let rest = ["bytes up", "bytes down", "bytes a round", "seconds a round", "epsilon", "failures"]
-        .map(String::from);
+    let rest =
+        ["bytes up", "bytes down", "bytes a round", "seconds a round", "epsilon", "failures"]
+            .map(String::from);
     let mut table = Table::new(fixed.chain(metrics.iter().map(|m| title(m))).chain(rest));
     for (label, rounds) in runs {
         table.row(row(label, rounds, &metrics));
     }
-    let lead = "Scores are those of the last round that has them; bytes are those of all clients.\n\n";
+    let lead =
+        "Scores are those of the last round that has them; bytes are those of all clients.\n\n";
     format!("{lead}{}", table.without_empty_columns().render(""))
 }
 
 fn row(label: &str, rounds: &[RoundRecord], metrics: &[String]) -> Vec<String> {
     let (totals, done) = (Totals::of(rounds), rounds.iter().map(|r| r.round).max().unwrap_or(0));
-    let last =
-        |name: &String| last_and_best(rounds, name).map_or(NONE.into(), |[last, _]| significant(last.1));
+    let last = |name: &String| {
+        last_and_best(rounds, name).map_or(NONE.into(), |[last, _]| significant(last.1))
+    };
     let each = done.max(1) as u64;
     let epsilon = rounds.iter().rev().find_map(|r| r.epsilon);
     let failures: usize = rounds.iter().map(|r| r.failures.len()).sum();

@@ -24,7 +24,8 @@ pub struct RoundRecord {
     pub clients: usize,
     /// Clients whose update entered the aggregate.
     pub survivors: usize,
-    /// Scores on held-out examples by name: `accuracy`, `macro_f1`, `auc` in [0, 1], `loss`, and others; empty where not evaluated.
+    /// Scores on held-out examples by name: `accuracy`, `macro_f1`, `auc` in [0, 1], `loss`, and
+    /// others; empty where not evaluated.
     #[serde(with = "number::map")]
     pub metrics: BTreeMap<String, f64>,
     /// Mean loss of the local steps; `None` where nobody trained.
@@ -55,9 +56,11 @@ pub struct TrainingInfo {
     pub title: String,
     /// The command that runs it again.
     pub command: String,
-    /// Facts in the order of reading, as (what, value): task, model, clients, local training, defences with their claims, device, seed.
+    /// Facts in the order of reading, as (what, value): task, model, clients, local training,
+    /// defences with their claims, device, seed.
     pub facts: Vec<(String, String)>,
-    /// Accuracy on spoilt test examples, as (corruption, strength, accuracy in [0, 1], accuracy relative to that on clean examples).
+    /// Accuracy on spoilt test examples, as (corruption, strength, accuracy in [0, 1], accuracy
+    /// relative to that on clean examples).
     pub robustness: Vec<(String, f64, f64, f64)>,
     /// Remarks in words.
     pub notes: Vec<String>,
@@ -83,7 +86,9 @@ impl Totals {
 
 /// Whether more of the metric `name` is worse.
 pub(crate) fn lower_is_better(name: &str) -> bool {
-    ["loss", "error", "mae", "mse"].iter().any(|part| name.split(['_', '-']).any(|word| word == *part))
+    ["loss", "error", "mae", "mse"]
+        .iter()
+        .any(|part| name.split(['_', '-']).any(|word| word == *part))
 }
 
 /// The metric `name` as a reader knows it.
@@ -98,7 +103,8 @@ pub(crate) fn title(name: &str) -> String {
 /// The metrics of any round, the usual ones first.
 pub(crate) fn metric_names<'a>(rounds: impl IntoIterator<Item = &'a RoundRecord>) -> Vec<String> {
     const FIRST: [&str; 4] = ["accuracy", "macro_f1", "auc", "loss"];
-    let mut names: Vec<String> = rounds.into_iter().flat_map(|r| r.metrics.keys().cloned()).collect();
+    let mut names: Vec<String> =
+        rounds.into_iter().flat_map(|r| r.metrics.keys().cloned()).collect();
     let place = |name: &str| FIRST.iter().position(|f| *f == name).unwrap_or(FIRST.len());
     names.sort_by(|a, b| place(a).cmp(&place(b)).then(a.cmp(b)));
     names.dedup();
@@ -129,11 +135,17 @@ mod tests {
     fn the_best_round_knows_the_metric() {
         let round = |round, accuracy, loss| RoundRecord {
             round,
-            metrics: [("accuracy", accuracy), ("loss", loss)].map(|(k, v)| (k.to_owned(), v)).into(),
+            metrics: [("accuracy", accuracy), ("loss", loss)]
+                .map(|(k, v)| (k.to_owned(), v))
+                .into(),
             ..Default::default()
         };
-        let rounds =
-            [round(1, 0.5, 0.9), round(2, f64::NAN, 0.4), round(3, 0.7, 0.5), round(4, 0.6, f64::NAN)];
+        let rounds = [
+            round(1, 0.5, 0.9),
+            round(2, f64::NAN, 0.4),
+            round(3, 0.7, 0.5),
+            round(4, 0.6, f64::NAN),
+        ];
         let numbers = |name| last_and_best(&rounds, name).unwrap().map(|(r, _)| r.round);
         assert_eq!((numbers("accuracy"), numbers("loss")), ([4, 3], [4, 2]));
         assert!(last_and_best(&rounds, "auc").is_none());

@@ -71,8 +71,8 @@ fn reached(rounds: &[RoundRecord]) -> String {
         let (last, best) = (last.round.to_string(), best.round.to_string());
         table.row([title(&name), significant(value), last, significant(top), best]);
     }
-    let lead =
-        "On held-out examples. The best round was picked by looking at these examples: quote the last.\n\n";
+    let lead = "On held-out examples. The best round was picked by looking at these examples: \
+        quote the last.\n\n";
     format!("## Reached\n\n{lead}{}", table.render("No round has been evaluated yet."))
 }
 
@@ -134,7 +134,8 @@ fn row(round: &RoundRecord, metrics: &[String]) -> Vec<String> {
     head.into_iter().chain(scores).chain(rest).collect()
 }
 
-/// The evaluated rounds if these are fewer than all, evenly thinned, the last one always among them.
+/// The evaluated rounds if these are fewer than all, evenly thinned, the last one always among
+/// them.
 fn thinned(rounds: &[RoundRecord]) -> Vec<&RoundRecord> {
     if rounds.len() <= ROWS {
         return rounds.iter().collect();
@@ -164,8 +165,12 @@ fn failures(rounds: &[RoundRecord]) -> String {
     }
     let left = by_text.len().saturating_sub(FAILURES);
     let mut table = Table::new(["rounds", "failure"]);
-    by_text.iter().take(FAILURES).for_each(|(text, at)| table.row([ranges(at), (*text).to_owned()]));
-    let more = if left > 0 { format!("{left} more kinds are in records.csv.\n\n") } else { String::new() };
+    by_text
+        .iter()
+        .take(FAILURES)
+        .for_each(|(text, at)| table.row([ranges(at), (*text).to_owned()]));
+    let more =
+        if left > 0 { format!("{left} more kinds are in records.csv.\n\n") } else { String::new() };
     format!("## Failures\n\n{}{more}", table.render(""))
 }
 

@@ -26,17 +26,20 @@ const REMEDY: &str = "mend the line or train again; the file is written by `benc
 
 /// Writes `rounds` to `path` as CSV, whole or not at all.
 ///
-/// The columns are the fields of [`RoundRecord`], `failures` as a JSON list, then the metrics sorted by name; an empty cell is `None` or not
-/// measured. [`read_rounds`] gives the same records back, bit for bit but for NaN's payload.
+/// The columns are the fields of [`RoundRecord`], `failures` as a JSON list, then the metrics
+/// sorted by name; an empty cell is `None` or not measured. [`read_rounds`] gives the same records
+/// back, bit for bit but for NaN's payload.
 ///
 /// # Errors
 /// [`ReportError::Io`]; [`ReportError::Column`] where a metric has the name of another column.
 pub fn write_rounds(path: &Path, rounds: &[RoundRecord]) -> Result<(), ReportError> {
-    let metrics: BTreeSet<&str> = rounds.iter().flat_map(|r| r.metrics.keys().map(String::as_str)).collect();
+    let metrics: BTreeSet<&str> =
+        rounds.iter().flat_map(|r| r.metrics.keys().map(String::as_str)).collect();
     if let Some(taken) = metrics.iter().find(|m| FIXED.contains(m) || m.trim().is_empty()) {
         return Err(ReportError::Column { path: path.into(), name: (*taken).to_owned() });
     }
-    let fault = |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
+    let fault =
+        |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(FIXED.iter().chain(&metrics)).map_err(fault)?;
     for round in rounds {
@@ -72,7 +75,9 @@ fn shown(value: Option<f64>) -> String {
     match value {
         None => String::new(),
         Some(v) if v.is_nan() => "nan".into(),
-        Some(v) if v != 0.0 && v.is_finite() && !(1e-5..1e16).contains(&v.abs()) => format!("{v:e}"),
+        Some(v) if v != 0.0 && v.is_finite() && !(1e-5..1e16).contains(&v.abs()) => {
+            format!("{v:e}")
+        }
         Some(v) => v.to_string(),
     }
 }
@@ -80,7 +85,8 @@ fn shown(value: Option<f64>) -> String {
 /// Reads what [`write_rounds`] wrote; columns that are no field of [`RoundRecord`] are metrics.
 ///
 /// # Errors
-/// [`ReportError::Io`], or [`ReportError::Malformed`] with line and column where a cell does not hold what it should.
+/// [`ReportError::Io`], or [`ReportError::Malformed`] with line and column where a cell does not
+/// hold what it should.
 pub fn read_rounds(path: &Path) -> Result<Vec<RoundRecord>, ReportError> {
     let bytes = std::fs::read(path).map_err(ReportError::io("read", path))?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
@@ -120,7 +126,12 @@ impl Columns {
     fn of(path: &Path, head: &StringRecord) -> Result<Self, ReportError> {
         let mut seen = BTreeSet::new();
         if let Some(twice) = head.iter().position(|name| !seen.insert(name)) {
-            return Err(malformed(path, 1, twice + 1, format!("a second column `{}`", &head[twice])));
+            return Err(malformed(
+                path,
+                1,
+                twice + 1,
+                format!("a second column `{}`", &head[twice]),
+            ));
         }
         if let Some(blank) = head.iter().position(|name| name.trim().is_empty()) {
             return Err(malformed(path, 1, blank + 1, "a column without a name".into()));
@@ -134,7 +145,8 @@ impl Columns {
     }
 
     fn round(&self, row: &Row) -> Result<RoundRecord, ReportError> {
-        let [round, clients, survivors, lr, loss, up, down, seconds, epsilon, delta, failures] = self.fixed;
+        let [round, clients, survivors, lr, loss, up, down, seconds, epsilon, delta, failures] =
+            self.fixed;
         let metric = |at: &usize| {
             let value = row.optional(*at)?;
             Ok(value.map(|v| (row.head[*at].to_owned(), v)))
@@ -234,10 +246,16 @@ mod tests {
             read_rounds(&path).unwrap_err().to_string()
         };
         let cases = [
-            (format!("{head}\n1,5,4,0.1,,many,0,1.5,,,\n"), ":2:6: bytes_up: `many` is not a number"),
+            (
+                format!("{head}\n1,5,4,0.1,,many,0,1.5,,,\n"),
+                ":2:6: bytes_up: `many` is not a number",
+            ),
             (format!("{head}\n-1,5,4,0.1,,0,0,1.5,,,\n"), ":2:1: round: `-1` is not a number"),
             (format!("{head}\n1,5,4\n"), ":2:0: 3 cells where the head has 11"),
-            (format!("{head}\n1,5,4,0.1,,0,0,1.5,,,oops\n"), ":2:11: failures: `oops` is not a JSON list"),
+            (
+                format!("{head}\n1,5,4,0.1,,0,0,1.5,,,oops\n"),
+                ":2:11: failures: `oops` is not a JSON list",
+            ),
             (format!("{head},loss,loss\n"), ":1:13: a second column `loss`"),
             ("round,clients\n".to_owned(), ":1:0: no column `survivors`"),
             (String::new(), ":1:0: no column `round`"),
@@ -268,17 +286,19 @@ mod tests {
             prop::collection::vec(".{0,9}", 0..3),
         )
             .prop_map(
-                |(metrics, train_loss, lr, (bytes_up, bytes_down), seconds, epsilon, failures)| RoundRecord {
-                    round: bytes_up as usize,
-                    metrics,
-                    train_loss,
-                    lr,
-                    bytes_up,
-                    bytes_down,
-                    seconds,
-                    epsilon,
-                    failures,
-                    ..Default::default()
+                |(metrics, train_loss, lr, (bytes_up, bytes_down), seconds, epsilon, failures)| {
+                    RoundRecord {
+                        round: bytes_up as usize,
+                        metrics,
+                        train_loss,
+                        lr,
+                        bytes_up,
+                        bytes_down,
+                        seconds,
+                        epsilon,
+                        failures,
+                        ..Default::default()
+                    }
                 },
             )
     }

@@ -1,4 +1,5 @@
-//! A synthetic run with everything that a report can show: two attacks, an epsilon grid, several clients, failures, pictures.
+//! A synthetic run with everything that a report can show: two attacks, an epsilon grid, several
+//! clients, failures, pictures.
 
 use super::{from_spec, info};
 use image::{Rgb, RgbImage};
@@ -34,7 +35,9 @@ pub fn write(dir: &Path) {
 
 fn records() -> Vec<CellRecord> {
     let mut out = Vec::new();
-    for (attack, strength) in [("fl-attack", 21.0), ("feature-inversion", 32.0), ("noise-guess", 12.0)] {
+    for (attack, strength) in
+        [("fl-attack", 21.0), ("feature-inversion", 32.0), ("noise-guess", 12.0)]
+    {
         for epsilon in [None, Some(1.0), Some(8.0), Some(50.0), Some(200.0)] {
             out.push(cell(attack, strength, epsilon));
         }
@@ -55,8 +58,10 @@ fn cell(attack: &str, strength: f64, epsilon: Option<f64>) -> CellRecord {
     spec.trials = 8;
     spec.attack = Named::new(attack).with("iterations", 3000).with("tv_weight", 1e-5);
     let kept = epsilon.map_or(1.0, |e| e / (e + 20.0));
-    spec.defenses =
-        epsilon.iter().map(|e| Named::new("dp-gaussian").with("epsilon", *e).with("delta", 1e-5)).collect();
+    spec.defenses = epsilon
+        .iter()
+        .map(|e| Named::new("dp-gaussian").with("epsilon", *e).with("delta", 1e-5))
+        .collect();
     let key = format!("{attack} {epsilon:?}");
     let mut record = from_spec(spec, &spread(&key, 8, 6.0 + (strength - 6.0) * kept, 3.0 * kept));
     measured(&mut record, &key, kept);
@@ -74,7 +79,9 @@ fn measured(record: &mut CellRecord, key: &str, kept: f64) {
     let wobble = spread(&format!("{key} lpips"), record.images.len(), 0.0, 0.08);
     for (image, off) in record.images.iter_mut().zip(wobble) {
         let psnr = image.scores["psnr"].unwrap();
-        image.scores.insert("lpips-squeeze".into(), Some((0.9 - psnr / 40.0 + off).clamp(0.0, 1.0)));
+        image
+            .scores
+            .insert("lpips-squeeze".into(), Some((0.9 - psnr / 40.0 + off).clamp(0.0, 1.0)));
         let right = kept > 0.3 || image.index % 2 == 0;
         image.scores.insert("label_match".into(), Some(f64::from(u8::from(right))));
         image.guessed_label = Some(if right { image.label } else { 0 });
@@ -129,8 +136,9 @@ fn not_applicable() -> CellRecord {
     let mut spec = CellSpec::new("photos", "simple-cnn", "needs-labels");
     spec.trials = 8;
     let mut record = from_spec(spec, &[]);
-    record.outcome =
-        Outcome::NotApplicable { why: "the attack needs the labels, which this threat withholds".into() };
+    record.outcome = Outcome::NotApplicable {
+        why: "the attack needs the labels, which this threat withholds".into(),
+    };
     record.baselines.clear();
     record
 }
@@ -150,7 +158,9 @@ fn clients() -> CellRecord {
     let mut record = from_spec(spec, &psnrs);
     measured(&mut record, "clients", 1.0);
     record.threat =
-        "Five clients send their gradients to an honest-but-curious server that was told the labels.".into();
+        "Five clients send their gradients to an honest-but-curious server that was told the \
+         labels."
+            .into();
     record.trace = trace("clients", 30, 0.5);
     record
 }
@@ -160,12 +170,15 @@ fn pictures(dir: &Path, record: &mut CellRecord) {
     let folder = format!("artifacts/{}", record.id);
     for (at, image) in record.images.iter_mut().enumerate() {
         let truth = scene(at);
-        let amplitude = 255.0 * 10f64.powf(-image.scores["psnr"].unwrap().min(90.0) / 20.0) * 3f64.sqrt();
+        let amplitude =
+            255.0 * 10f64.powf(-image.scores["psnr"].unwrap().min(90.0) / 20.0) * 3f64.sqrt();
         let mut stream = rng::stream(1, record.id.as_str(), &format!("noise {at}"));
         let mut guess = truth.clone();
         for pixel in guess.pixels_mut() {
             let noisy = |v: u8| {
-                (f64::from(v) + amplitude * stream.random_range(-1.0..1.0)).round().clamp(0.0, 255.0) as u8
+                (f64::from(v) + amplitude * stream.random_range(-1.0..1.0))
+                    .round()
+                    .clamp(0.0, 255.0) as u8
             };
             pixel.0 = pixel.0.map(noisy);
         }

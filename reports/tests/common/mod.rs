@@ -7,7 +7,9 @@ pub mod nights;
 pub mod tasks;
 pub mod trainings;
 
-use reports::{CellRecord, Cost, ImageScore, Outcome, RunInfo, SCHEMA, Scores, SuiteInfo, TracePoint, Wall};
+use reports::{
+    CellRecord, Cost, ImageScore, Outcome, RunInfo, SCHEMA, Scores, SuiteInfo, TracePoint, Wall,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use suites::{CellSpec, Named};
@@ -38,7 +40,8 @@ pub fn info(text: &str) -> RunInfo {
 /// Scores of one image from its PSNR.
 pub fn scores(psnr: f64) -> Scores {
     let mse = 10f64.powf(-psnr / 10.0);
-    let pairs = [("psnr", psnr), ("mse", mse), ("ssim", (psnr / 40.0).min(1.0)), ("label_match", 1.0)];
+    let pairs =
+        [("psnr", psnr), ("mse", mse), ("ssim", (psnr / 40.0).min(1.0)), ("label_match", 1.0)];
     pairs
         .into_iter()
         .map(|(k, v)| (k.to_owned(), Some(v)))

@@ -1,4 +1,5 @@
-//! Synthetic nights: runs of attacks against defences over shared images, with numerical noise between two runs of one suite.
+//! Synthetic nights: runs of attacks against defences over shared images, with numerical noise
+//! between two runs of one suite.
 
 use super::{from_spec, info};
 use rand::Rng;
@@ -75,7 +76,8 @@ impl Night {
         let (draw, cell) = (self.draw * normal(&mut draw), 0.5 * normal(&mut own));
         let psnr = |_| {
             let image = 3.0 * normal(&mut shared) + normal(&mut own);
-            let between = self.noise * normal(&mut noise) + self.shared_noise * normal(&mut together);
+            let between =
+                self.noise * normal(&mut noise) + self.shared_noise * normal(&mut together);
             centre + image + draw + cell + between
         };
         let psnrs: Vec<f64> = (0..self.images).map(psnr).collect();

@@ -1,4 +1,5 @@
-//! A synthetic run of tasks x defences with federations trained, and of one attack along a training.
+//! A synthetic run of tasks x defences with federations trained, and of one attack along a
+//! training.
 
 use super::{from_spec, info};
 use reports::{CellRecord, DefenseNote, Outcome, RunStore};
@@ -27,7 +28,9 @@ pub fn write(dir: &Path) {
 
 /// Defence, what it leaves of the attack, and what it leaves of the accuracy.
 fn defences() -> Vec<(Option<Named>, f64, f64)> {
-    let dp = |name: &str, epsilon: f64| Some(Named::new(name).with("epsilon", epsilon).with("delta", 1e-5));
+    let dp = |name: &str, epsilon: f64| {
+        Some(Named::new(name).with("epsilon", epsilon).with("delta", 1e-5))
+    };
     vec![
         (None, 1.0, 1.0),
         (Some(Named::new("prune").with("fraction", 0.9)), 0.8, 0.99),
@@ -79,12 +82,13 @@ fn diverged(records: &mut [CellRecord]) {
     };
     for record in records.iter_mut().filter(of("wdbc", "prune")) {
         record.task.remove("trained_accuracy");
-        record
-            .notes
-            .push("utility not measured: training diverged in round 3 (NaN or infinite weights)".into());
+        record.notes.push(
+            "utility not measured: training diverged in round 3 (NaN or infinite weights)".into(),
+        );
     }
     for record in records.iter_mut().filter(of("digits", "ckks")) {
-        let stage = if record.spec.attack.name == "adaptive-matching" { "attack" } else { "capture" };
+        let stage =
+            if record.spec.attack.name == "adaptive-matching" { "attack" } else { "capture" };
         record.outcome = Outcome::Failed { stage: stage.into(), message: "out of memory".into() };
         record.images.clear();
     }

@@ -31,7 +31,11 @@ pub fn rounds(ceiling: f64, private: bool) -> Vec<RoundRecord> {
             seconds: if at == 0 { 0.0 } else { 2.25 },
             epsilon: (private && at > 0).then(|| 1.5 * (at as f64).sqrt()),
             delta: private.then_some(1e-5),
-            failures: if dropped { vec![format!("client {} dropped out", at % 4)] } else { Vec::new() },
+            failures: if dropped {
+                vec![format!("client {} dropped out", at % 4)]
+            } else {
+                Vec::new()
+            },
         }
     };
     (0..=12).map(round).collect()

@@ -1,4 +1,5 @@
-//! A headless Chromium driven through the DevTools protocol over two named pipes: keys and clicks are those of a person, not of a script.
+//! A headless Chromium driven through the DevTools protocol over two named pipes: keys and clicks
+//! are those of a person, not of a script.
 
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -37,8 +38,10 @@ impl Browser {
         let pipes = ["in", "out"].map(|name| dir.path().join(name));
         assert!(Command::new("mkfifo").args(&pipes).status().unwrap().success());
         // The shell hands the pipes over as the descriptors 3 and 4 that the protocol asks for.
-        let script = "exec \"$1\" --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
-                      --user-data-dir=\"$2/profile\" --remote-debugging-pipe about:blank 3<\"$2/in\" 4>\"$2/out\"";
+        let script = "exec \"$1\" --headless --no-sandbox --disable-gpu --no-first-run \
+            --disable-background-networking \
+                      --user-data-dir=\"$2/profile\" --remote-debugging-pipe about:blank \
+                      3<\"$2/in\" 4>\"$2/out\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
             .args([chrome, dir.path()])
@@ -54,8 +57,15 @@ impl Browser {
                 let _ = send.send(serde_json::from_slice(&message).unwrap_or(Value::Null));
             }
         });
-        let mut browser =
-            Browser { child, to, from, session: Value::Null, last: 0, events: VecDeque::new(), _dir: dir };
+        let mut browser = Browser {
+            child,
+            to,
+            from,
+            session: Value::Null,
+            last: 0,
+            events: VecDeque::new(),
+            _dir: dir,
+        };
         let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": page["targetId"], "flatten": true });
         browser.session = browser.call("Target.attachToTarget", attach)["sessionId"].clone();
@@ -68,7 +78,8 @@ impl Browser {
 
     /// A window of `width` pixels.
     pub fn resize(&mut self, width: u32) {
-        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
+        let size =
+            json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
@@ -94,7 +105,8 @@ impl Browser {
         self.from.recv_timeout(Duration::from_secs(120)).expect("the browser fell silent")
     }
 
-    /// Opens a file, at `fragment`, and waits until it is drawn; returns everything the console, the policy and the network had to say.
+    /// Opens a file, at `fragment`, and waits until it is drawn; returns everything the console,
+    /// the policy and the network had to say.
     pub fn open(&mut self, file: &Path, fragment: &str) -> Vec<String> {
         // From a fragment to another of the same file would be no load.
         self.load("about:blank");
@@ -119,7 +131,9 @@ impl Browser {
             let url = e["params"]["request"]["url"].as_str().unwrap_or_default();
             match e["method"].as_str().unwrap_or_default() {
                 "Runtime.exceptionThrown" | "Runtime.consoleAPICalled" | "Log.entryAdded" => true,
-                "Network.requestWillBeSent" => !url.starts_with("file:") && !url.starts_with("data:"),
+                "Network.requestWillBeSent" => {
+                    !url.starts_with("file:") && !url.starts_with("data:")
+                }
                 _ => false,
             }
         };
@@ -130,7 +144,11 @@ impl Browser {
     pub fn eval(&mut self, expression: &str) -> Value {
         let ask = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let answer = self.call("Runtime.evaluate", ask);
-        assert!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
+        assert!(
+            answer["exceptionDetails"].is_null(),
+            "{expression}: {}",
+            answer["exceptionDetails"]
+        );
         answer["result"]["value"].clone()
     }
 

@@ -56,7 +56,9 @@ fn check_setting(column: &str, rest: &str) -> Result<(), SpecError> {
     match check_path(column) {
         Ok(()) => Ok(()),
         Err(_) if rest.is_empty() => Err(SpecError::unknown_name("column", column, known())),
-        Err(SpecError::UnknownKey { .. }) => Err(SpecError::unknown_name("column", column, known())),
+        Err(SpecError::UnknownKey { .. }) => {
+            Err(SpecError::unknown_name("column", column, known()))
+        }
         Err(other) => Err(other),
     }
 }

@@ -52,15 +52,21 @@ impl FigureKind {
     pub fn keys(self) -> &'static [&'static str] {
         match self {
             FigureKind::Grid => &["rows", "y", "images", "transpose"],
-            FigureKind::MetricVsParameter => &["x", "y", "rows", "columns", "colour", "log", "log_y"],
+            FigureKind::MetricVsParameter => {
+                &["x", "y", "rows", "columns", "colour", "log", "log_y"]
+            }
             FigureKind::Bar => &["x", "y", "rows", "columns", "colour", "null"],
             FigureKind::Box => &["x", "y", "rows", "columns", "colour", "null", "log_y"],
             FigureKind::Scatter => &["x", "y", "rows", "columns", "colour", "per", "log", "log_y"],
             FigureKind::Frontier => &["x", "y", "rows", "columns", "colour"],
             FigureKind::HeatMap => &["rows", "columns", "y"],
             FigureKind::Roc => &["y", "rows", "columns", "colour", "null", "from"],
-            FigureKind::LearningCurve => &["x", "y", "rows", "columns", "colour", "from", "log", "log_y"],
-            FigureKind::SuccessVsBudget => &["x", "y", "rows", "columns", "colour", "threshold", "log"],
+            FigureKind::LearningCurve => {
+                &["x", "y", "rows", "columns", "colour", "from", "log", "log_y"]
+            }
+            FigureKind::SuccessVsBudget => {
+                &["x", "y", "rows", "columns", "colour", "threshold", "log"]
+            }
             FigureKind::Montage => &["y", "top", "per_row"],
         }
     }

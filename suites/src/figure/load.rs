@@ -24,10 +24,12 @@ pub struct Declared {
     pub tables: Vec<(String, Result<TableSpec, SpecError>)>,
 }
 
-/// The figures and tables that the TOML `text` declares; `file` names it in errors. Cells and all else that a suite holds may be there or not.
+/// The figures and tables that the TOML `text` declares; `file` names it in errors. Cells and all
+/// else that a suite holds may be there or not.
 ///
 /// # Errors
-/// Text that is not TOML, keys that no suite has, `figure` or `table` that are no tables. What is wrong within one of them is its own result.
+/// Text that is not TOML, keys that no suite has, `figure` or `table` that are no tables. What is
+/// wrong within one of them is its own result.
 pub fn declared(file: &str, text: &str) -> Result<Declared, SpecError> {
     let document = Document::parse(file, text)?;
     document.only(&document.root, "", &KEYS)?;
@@ -139,7 +141,11 @@ impl Several {
     }
 }
 
-fn figure(document: &Document, key: &str, table: &Map<String, Value>) -> Result<FigureSpec, SpecError> {
+fn figure(
+    document: &Document,
+    key: &str,
+    table: &Map<String, Value>,
+) -> Result<FigureSpec, SpecError> {
     let place = place(document, key, table);
     let blame = |at: &str, error| place.blame(at, error);
     let kind: Option<Result<FigureKind, SpecError>> =
@@ -152,7 +158,10 @@ fn figure(document: &Document, key: &str, table: &Map<String, Value>) -> Result<
     kebab(&raw.name).map_err(|error| blame("name", error))?;
     for (at, number) in [("top", raw.top), ("per_row", raw.per_row), ("images", raw.images)] {
         if number == Some(0) {
-            return Err(blame(at, SpecError::value(at, "0 pictures would be shown", "write at least 1")));
+            return Err(blame(
+                at,
+                SpecError::value(at, "0 pictures would be shown", "write at least 1"),
+            ));
         }
     }
     let spec = FigureSpec {
@@ -206,7 +215,11 @@ struct RawTable {
     summary: bool,
 }
 
-fn table(document: &Document, key: &str, table: &Map<String, Value>) -> Result<TableSpec, SpecError> {
+fn table(
+    document: &Document,
+    key: &str,
+    table: &Map<String, Value>,
+) -> Result<TableSpec, SpecError> {
     let place = place(document, key, table);
     let raw: RawTable = parsed("table", table, &place)?;
     kebab(&raw.name).map_err(|error| place.blame("name", error))?;
@@ -215,7 +228,10 @@ fn table(document: &Document, key: &str, table: &Map<String, Value>) -> Result<T
             let error = SpecError::value(at, "the list is empty", "name at least one column");
             return Err(place.blame(at, error));
         }
-        columns.iter().try_for_each(|c| column::check(c)).map_err(|error| place.blame(at, error))?;
+        columns
+            .iter()
+            .try_for_each(|c| column::check(c))
+            .map_err(|error| place.blame(at, error))?;
     }
     let filter = condition::leaves(&raw.filter);
     check_filter(&filter, &place)?;
@@ -257,13 +273,16 @@ fn place(document: &Document, key: &str, table: &Map<String, Value>) -> Place {
     if let Some(Value::Object(filter)) = table.get("filter") {
         let leaves = condition::leaves(filter);
         lines.extend(
-            leaves.into_iter().map(|(path, _)| (format!("filter.{path}"), line(&join("filter", &path)))),
+            leaves
+                .into_iter()
+                .map(|(path, _)| (format!("filter.{path}"), line(&join("filter", &path)))),
         );
     }
     Place { file: document.file.clone(), line: document.line(key), lines }
 }
 
-/// A key that does nothing for its kind is a mistake, and one that is missing leaves it without a meaning.
+/// A key that does nothing for its kind is a mistake, and one that is missing leaves it without a
+/// meaning.
 fn own_keys(table: &Map<String, Value>, kind: FigureKind) -> Result<(), (&str, SpecError)> {
     let known = || COMMON.iter().chain(kind.keys()).copied();
     if let Some(key) = table.keys().find(|k| !known().any(|own| own == k.as_str())) {
@@ -274,15 +293,19 @@ fn own_keys(table: &Map<String, Value>, kind: FigureKind) -> Result<(), (&str, S
         None => Ok(()),
         Some(key) => {
             let problem = format!("a figure of kind {kind} needs it");
-            Err(("kind", SpecError::value(*key, problem, format!("write such as {key} = \"psnr\""))))
+            Err((
+                "kind",
+                SpecError::value(*key, problem, format!("write such as {key} = \"psnr\"")),
+            ))
         }
     }
 }
 
 /// Names become files.
 fn kebab(name: &str) -> Result<(), SpecError> {
-    let word =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
     match name.len() <= 80 && name.split('-').all(word) {
         true => Ok(()),
         false => Err(SpecError::value(
@@ -298,7 +321,8 @@ fn check_filter(filter: &[(String, Value)], place: &Place) -> Result<(), SpecErr
         let blame = |error| place.blame(&format!("filter.{path}"), error);
         column::check(path).map_err(blame)?;
         if wanted.as_array().is_some_and(Vec::is_empty) {
-            let error = SpecError::value(path, "an empty list matches nothing", "list at least one value");
+            let error =
+                SpecError::value(path, "an empty list matches nothing", "list at least one value");
             return Err(blame(error));
         }
     }

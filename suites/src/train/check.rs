@@ -39,11 +39,19 @@ impl ClientsSpec {
         }
         if self.sampling == ClientSampling::Poisson && self.per_round.is_none() {
             let problem = "is \"poisson\", but every client takes part in every round";
-            return fail("clients.sampling", problem, "set `clients.per_round` to the mean size of a round");
+            return fail(
+                "clients.sampling",
+                problem,
+                "set `clients.per_round` to the mean size of a round",
+            );
         }
         if regime == Regime::SingleClient && self.total == 1 {
             let problem = "is 1: the single client would hold everything";
-            return fail("clients.total", problem, "write regime = \"centralised\", or more clients");
+            return fail(
+                "clients.total",
+                problem,
+                "write regime = \"centralised\", or more clients",
+            );
         }
         let chance = (0.0..1.0).contains(&self.dropout);
         range("clients.dropout", self.dropout, chance, "at least 0 and below 1", "0.1")?;
@@ -61,13 +69,23 @@ impl LocalSpec {
             let good = (0.0..1.0).contains(&value);
             range(&format!("local.{name}"), value, good, "at least 0 and below 1", "0.9")?;
         }
-        range("local.weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0", "0.0005")?;
+        range(
+            "local.weight_decay",
+            self.weight_decay,
+            self.weight_decay >= 0.0,
+            "at least 0",
+            "0.0005",
+        )?;
         range("local.prox", self.prox, self.prox >= 0.0, "at least 0", "0.01")?;
         match self.schedule {
             Schedule::Constant => Ok(()),
-            Schedule::Cosine { least, .. } => {
-                range("local.schedule.least", least, (0.0..=1.0).contains(&least), "in [0, 1]", "0.01")
-            }
+            Schedule::Cosine { least, .. } => range(
+                "local.schedule.least",
+                least,
+                (0.0..=1.0).contains(&least),
+                "in [0, 1]",
+                "0.01",
+            ),
             Schedule::Step { every, factor } => {
                 at_least_one("local.schedule.every", Some(every))?;
                 let good = factor > 0.0 && factor <= 1.0;
@@ -95,7 +113,12 @@ impl RobustnessSpec {
     fn check(&self) -> Checked {
         at_least_one("robustness.pgd_steps", Some(self.pgd_steps))?;
         at_least_one("robustness.examples", Some(self.examples))?;
-        let lists = [("noise", &self.noise), ("blur", &self.blur), ("fgsm", &self.fgsm), ("pgd", &self.pgd)];
+        let lists = [
+            ("noise", &self.noise),
+            ("blur", &self.blur),
+            ("fgsm", &self.fgsm),
+            ("pgd", &self.pgd),
+        ];
         for (name, strengths) in lists {
             for value in strengths {
                 range(&format!("robustness.{name}"), *value, *value > 0.0, "above 0", "0.1")?;
@@ -123,7 +146,9 @@ mod tests {
             ("local.lr: ", |s| s.local.lr = f64::NAN),
             ("local.beta2: ", |s| s.local.beta2 = 1.0),
             ("local.prox: ", |s| s.local.prox = -1.0),
-            ("local.schedule.least: ", |s| s.local.schedule = Schedule::Cosine { least: 2.0, warmup: 0 }),
+            ("local.schedule.least: ", |s| {
+                s.local.schedule = Schedule::Cosine { least: 2.0, warmup: 0 }
+            }),
             ("server.tau: ", |s| {
                 s.server = ServerSpec::Fedadam { lr: 1.0, beta1: 0.9, beta2: 0.9, tau: 0.0 }
             }),
@@ -138,7 +163,10 @@ mod tests {
             spec.check().unwrap();
             spoil(&mut spec);
             let line = spec.check().unwrap_err().to_string();
-            assert!(line.starts_with(path) && line.contains("; ") && !line.contains('\n'), "{line}");
+            assert!(
+                line.starts_with(path) && line.contains("; ") && !line.contains('\n'),
+                "{line}"
+            );
         }
     }
 }

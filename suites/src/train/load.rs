@@ -17,15 +17,18 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
 
 /// Name and one line of every task that ships with the project.
 pub fn describe() -> Vec<(&'static str, String)> {
-    let line =
-        |text: &str| Document::parse("task", text).ok()?.root.get("description")?.as_str().map(str::to_owned);
+    let line = |text: &str| {
+        Document::parse("task", text).ok()?.root.get("description")?.as_str().map(str::to_owned)
+    };
     names().iter().map(|(name, text)| (*name, line(text).unwrap_or_default())).collect()
 }
 
-/// Loads a task that ships with the project by its name, or any other by its path; overrides are dotted paths, written last.
+/// Loads a task that ships with the project by its name, or any other by its path; overrides are
+/// dotted paths, written last.
 ///
 /// # Errors
-/// One line with file and line: unreadable or invalid TOML, unknown keys, names and values out of range.
+/// One line with file and line: unreadable or invalid TOML, unknown keys, names and values out of
+/// range.
 pub fn load(
     name_or_path: &str,
     profile: Option<&str>,
@@ -38,7 +41,11 @@ pub fn load(
             (name_or_path.to_string(), crate::suite::read_file(name_or_path)?)
         }
         None => {
-            return Err(SpecError::unknown_name("task", name_or_path, names().iter().map(|(name, _)| *name)));
+            return Err(SpecError::unknown_name(
+                "task",
+                name_or_path,
+                names().iter().map(|(name, _)| *name),
+            ));
         }
     };
     let document = Document::parse(&file, &text)?;
@@ -68,11 +75,13 @@ fn layered(document: &Document, profile: Option<&str>) -> Result<Value, SpecErro
     }
 }
 
-/// Tables that are one choice with its own parameters: written whole, or as the bare name under this key.
+/// Tables that are one choice with its own parameters: written whole, or as the bare name under
+/// this key.
 const CHOICES: [(&str, &str); 3] =
     [("local.schedule", "kind"), ("server", "kind"), ("clients.partition", "kind")];
 
-/// Writes `written` over `value`, table by table. `path` is the place in the spec, `key` the one in the file.
+/// Writes `written` over `value`, table by table. `path` is the place in the spec, `key` the one in
+/// the file.
 fn merge(
     document: &Document,
     value: &mut Value,
@@ -103,10 +112,13 @@ fn merge(
                         map.insert(name.clone(), inner.clone());
                     }
                     None => {
-                        let place =
-                            path.strip_suffix(name.as_str()).unwrap_or_default().trim_end_matches('.');
+                        let place = path
+                            .strip_suffix(name.as_str())
+                            .unwrap_or_default()
+                            .trim_end_matches('.');
                         let place = if place.is_empty() { "task file" } else { place };
-                        let error = SpecError::unknown_key(place, name, map.keys().map(String::as_str));
+                        let error =
+                            SpecError::unknown_key(place, name, map.keys().map(String::as_str));
                         return Err(document.blame(&key, error));
                     }
                 }
@@ -143,9 +155,12 @@ fn finish(
         match path.strip_prefix("defenses.") {
             Some(within) => defense(&mut value["defenses"], within, wanted)?,
             None => {
-                let nested =
-                    path.split('.').rev().fold(wanted.clone(), |inner, segment| json!({ segment: inner }));
-                merge(&Document::default(), &mut value, &nested, "", "").map_err(SpecError::bare)?;
+                let nested = path
+                    .split('.')
+                    .rev()
+                    .fold(wanted.clone(), |inner, segment| json!({ segment: inner }));
+                merge(&Document::default(), &mut value, &nested, "", "")
+                    .map_err(SpecError::bare)?;
             }
         }
     }
@@ -219,7 +234,11 @@ mod tests {
             ..spec.clone()
         };
         let model = |name: &str| {
-            overridden(&deep, &[("model.name".to_string(), json!(name))]).unwrap().model.params.len()
+            overridden(&deep, &[("model.name".to_string(), json!(name))])
+                .unwrap()
+                .model
+                .params
+                .len()
         };
         assert_eq!((model("mlp"), model("logistic")), (1, 0), "parameters are the model's own");
         assert_eq!(set("defenses", json!("secagg")).unwrap().defenses[0].name, "secagg");
@@ -239,7 +258,10 @@ mod tests {
     fn mistakes_in_a_file_have_their_line() {
         let document = Document::parse("t.toml", "name = \"t\"\n[clients]\ntotl = 3\n").unwrap();
         let line = layered(&document, None).unwrap_err().to_string();
-        assert!(line.starts_with("t.toml:3: clients: unknown key `totl` (did you mean `total`?)"), "{line}");
+        assert!(
+            line.starts_with("t.toml:3: clients: unknown key `totl` (did you mean `total`?)"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The language of tasks: a training, centralised or federated, fully spelled out ([`TrainSpec`]), read from a TOML file.
+//! The language of tasks: a training, centralised or federated, fully spelled out ([`TrainSpec`]),
+//! read from a TOML file.
 
 mod check;
 mod library;
@@ -7,6 +8,6 @@ mod spec;
 
 pub use load::{describe, load, names, overridden};
 pub use spec::{
-    ClientSampling, ClientsSpec, EvaluationSpec, LocalSpec, Optimizer, Regime, RobustnessSpec, Schedule,
-    ServerSpec, TrainSpec,
+    ClientSampling, ClientsSpec, EvaluationSpec, LocalSpec, Optimizer, Regime, RobustnessSpec,
+    Schedule, ServerSpec, TrainSpec,
 };

@@ -1,4 +1,5 @@
-//! One training: who holds what, how clients and server step, what defends the updates, and how the model is judged.
+//! One training: who holds what, how clients and server step, what defends the updates, and how the
+//! model is judged.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ pub struct TrainSpec {
     pub model: ModelSpec,
     /// Who trains.
     pub regime: Regime,
-    /// Communication rounds (passes of `local.epochs` epochs each, where nobody communicates); at least 1.
+    /// Communication rounds (passes of `local.epochs` epochs each, where nobody communicates); at
+    /// least 1.
     pub rounds: usize,
     /// The clients and what they hold.
     pub clients: ClientsSpec,
@@ -42,9 +44,11 @@ pub struct TrainSpec {
 pub enum Regime {
     /// `"federated"`: `clients.total` clients and a server.
     Federated,
-    /// `"centralised"`: one party that holds all examples; optimiser state lasts from round to round.
+    /// `"centralised"`: one party that holds all examples; optimiser state lasts from round to
+    /// round.
     Centralised,
-    /// `"single-client"`: one of the `clients.total` clients on its own part; optimiser state lasts from round to round.
+    /// `"single-client"`: one of the `clients.total` clients on its own part; optimiser state lasts
+    /// from round to round.
     SingleClient,
 }
 words!(
@@ -78,7 +82,8 @@ pub struct ClientsSpec {
 pub enum ClientSampling {
     /// `"uniform"`: exactly `per_round`, without replacement.
     Uniform,
-    /// `"poisson"`: each with probability `per_round / total`, which is what privacy amplification by sampling supposes.
+    /// `"poisson"`: each with probability `per_round / total`, which is what privacy amplification
+    /// by sampling supposes.
     Poisson,
 }
 words!(ClientSampling, "client sampling", Uniform = "uniform", Poisson = "poisson");
@@ -127,7 +132,8 @@ words!(Optimizer, "optimizer", Sgd = "sgd", Adam = "adam");
 pub enum Schedule {
     /// The same throughout.
     Constant,
-    /// Half a cosine from `lr` to `least * lr` (Loshchilov and Hutter, 2017), after `warmup` rounds of linear rise.
+    /// Half a cosine from `lr` to `least * lr` (Loshchilov and Hutter, 2017), after `warmup` rounds
+    /// of linear rise.
     Cosine {
         /// Share of `lr` at the end, in [0, 1].
         #[serde(default)]
@@ -151,7 +157,9 @@ impl Schedule {
         match *self {
             Schedule::Constant => 1.0,
             Schedule::Step { every, factor } => factor.powi((number / every.max(1)) as i32),
-            Schedule::Cosine { warmup, .. } if number < warmup => (number + 1) as f64 / (warmup + 1) as f64,
+            Schedule::Cosine { warmup, .. } if number < warmup => {
+                (number + 1) as f64 / (warmup + 1) as f64
+            }
             Schedule::Cosine { least, warmup } => {
                 let past = (number - warmup) as f64 / (rounds.saturating_sub(warmup)).max(1) as f64;
                 least + (1.0 - least) * 0.5 * (1.0 + (std::f64::consts::PI * past).cos())
@@ -212,7 +220,8 @@ pub struct EvaluationSpec {
     pub examples: Option<usize>,
 }
 
-/// Strengths at which accuracy is measured again, each list empty where it is not wanted. Pixels lie in [0, 1].
+/// Strengths at which accuracy is measured again, each list empty where it is not wanted. Pixels
+/// lie in [0, 1].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct RobustnessSpec {
@@ -284,8 +293,13 @@ impl Default for RobustnessSpec {
 impl TrainSpec {
     /// Ten rounds of FedAvg among five clients, with these three names.
     pub fn new(name: &str, dataset: &str, model: &str) -> TrainSpec {
-        let task =
-            TaskSpec { dataset: dataset.into(), split: Split::Train, label: None, size: None, limit: None };
+        let task = TaskSpec {
+            dataset: dataset.into(),
+            split: Split::Train,
+            label: None,
+            size: None,
+            limit: None,
+        };
         TrainSpec {
             name: name.into(),
             description: String::new(),
@@ -317,7 +331,8 @@ impl TrainSpec {
         }
     }
 
-    /// Hash of everything but the description: two trainings with the same digest are the same experiment.
+    /// Hash of everything but the description: two trainings with the same digest are the same
+    /// experiment.
     pub fn digest(&self) -> String {
         let bare = TrainSpec { description: String::new(), ..self.clone() };
         let value = serde_json::to_value(bare).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The simulated local training beside the real one, in f64 so that nothing but the mathematics differs.
+//! The simulated local training beside the real one, in f64 so that nothing but the mathematics
+//! differs.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use super::super::{Setting, signal};
 
 const EXAMPLES: i64 = 3;
 
-/// What `clients` clients sent after training on `EXAMPLES` examples each, `[2 signals]`, and the true batches.
+/// What `clients` clients sent after training on `EXAMPLES` examples each, `[2 signals]`, and the
+/// true batches.
 struct Capture {
     seen: Observation,
     truth: Tensor,
@@ -34,13 +36,18 @@ fn local(epochs: usize) -> LocalTraining {
 fn capture(local: LocalTraining, clients: i64) -> Capture {
     let net = network();
     let mut rng = rng::stream(5, "unroll", "all");
-    let weights = init::fresh(net.layout(), Init::DlgUniform, &mut rng).to(Device::Cpu, Kind::Double);
+    let weights =
+        init::fresh(net.layout(), Init::DlgUniform, &mut rng).to(Device::Cpu, Kind::Double);
     let all = 2 * clients;
-    let pixels = noise::uniform(&mut rng, &[all, EXAMPLES, 1, 8, 8], 0.0, 1.0).to_kind(Kind::Double);
-    let labels =
-        Tensor::arange(all * EXAMPLES, (Kind::Int64, Device::Cpu)).remainder(4).reshape([all, EXAMPLES]);
-    let mut rngs: Vec<_> = (0..all).map(|c| rng::stream(5, "unroll", &format!("client {c}"))).collect();
-    let trained = train(&net, &weights, &pixels, &labels, &local, &Rules::default(), Mode::Train, &mut rngs);
+    let pixels =
+        noise::uniform(&mut rng, &[all, EXAMPLES, 1, 8, 8], 0.0, 1.0).to_kind(Kind::Double);
+    let labels = Tensor::arange(all * EXAMPLES, (Kind::Int64, Device::Cpu))
+        .remainder(4)
+        .reshape([all, EXAMPLES]);
+    let mut rngs: Vec<_> =
+        (0..all).map(|c| rng::stream(5, "unroll", &format!("client {c}"))).collect();
+    let trained =
+        train(&net, &weights, &pixels, &labels, &local, &Rules::default(), Mode::Train, &mut rngs);
     let delta = trained.sub(&weights).map(|t| {
         let size = [&[2, clients], &t.size()[1..]].concat();
         t.reshape(size).mean_dim(1, false, None::<Kind>)
@@ -53,20 +60,23 @@ fn capture(local: LocalTraining, clients: i64) -> Capture {
         contributors: clients,
         ..Known::default()
     };
-    let seen = Observation { net, weights, signal: Signal::Update(delta), mode: Mode::Train, known };
+    let seen =
+        Observation { net, weights, signal: Signal::Update(delta), mode: Mode::Train, known };
     let batch = EXAMPLES * clients;
     Capture { seen, truth: pixels.reshape([2, batch, 1, 8, 8]), labels: labels.reshape([2, batch]) }
 }
 
 impl Capture {
-    /// The objective over the captured gradient's squared norm, `[T]`, at images in `[0, 1]` (`[T, B, ...]`, two or more a signal).
+    /// The objective over the captured gradient's squared norm, `[T]`, at images in `[0, 1]` (`[T,
+    /// B, ...]`, two or more a signal).
     fn relative(&self, images: &Tensor, unroll: bool) -> Tensor {
         let gradient = signal::gradient(&self.seen).unwrap();
         let tensors: Vec<Tensor> = gradient.trainable().map(Tensor::shallow_clone).collect();
         let ones = tensors.iter().map(|_| Tensor::ones([2], (Kind::Double, Device::Cpu))).collect();
         let each = images.size()[0] / 2;
         let setting = Setting { unroll, ..Setting::default() };
-        let local = self.seen.known.local.as_ref().map(|l| (l, signal::step_scale(&self.seen).unwrap()));
+        let local =
+            self.seen.known.local.as_ref().map(|l| (l, signal::step_scale(&self.seen).unwrap()));
         let mut problem = Problem {
             seen: &self.seen,
             setting: &setting,
@@ -86,7 +96,8 @@ impl Capture {
 
     fn noise(&self) -> Tensor {
         let size = [&[4], &self.truth.size()[1..]].concat();
-        noise::uniform(&mut rng::stream(6, "unroll", "dummy"), &size, 0.0, 1.0).to_kind(Kind::Double)
+        noise::uniform(&mut rng::stream(6, "unroll", "dummy"), &size, 0.0, 1.0)
+            .to_kind(Kind::Double)
     }
 }
 
@@ -100,8 +111,12 @@ fn one_step_is_the_approximation() {
         let c = capture(local(1), clients);
         let x = c.noise();
         let (unrolled, read) = (c.relative(&x, true), c.relative(&x, false));
-        // One client: the same sum divided by the step size again. Two: the mean of two gradients is that of the joint batch.
-        assert!(largest(&(&unrolled / &read - 1.0)) < 1e-12, "{clients} clients: {unrolled:?} {read:?}");
+        // One client: the same sum divided by the step size again. Two: the mean of two gradients
+        // is that of the joint batch.
+        assert!(
+            largest(&(&unrolled / &read - 1.0)) < 1e-12,
+            "{clients} clients: {unrolled:?} {read:?}"
+        );
         assert!(largest(&c.relative(&c.truth, true)) < 1e-20);
     }
 }
@@ -122,7 +137,8 @@ fn the_approximation_allows_for_momentum() {
     let heavy = LocalTraining { momentum: 0.9, lr: 0.01, ..local(5) };
     let c = capture(heavy, 1);
     assert!(largest(&c.relative(&c.truth, false)) < 0.05, "{:?}", c.relative(&c.truth, false));
-    // Dividing by the number of steps alone is off by the velocities' sum: 1 + 1.9 + 2.71 + 3.439 + 4.0951 for 5.
+    // Dividing by the number of steps alone is off by the velocities' sum: 1 + 1.9 + 2.71 + 3.439 +
+    // 4.0951 for 5.
     let scale = signal::step_scale(&c.seen).unwrap();
     assert!((scale - 0.01 * 13.1441).abs() < 1e-12, "{scale}");
 }
@@ -144,7 +160,8 @@ fn one_step_with_weight_decay_is_the_exact_gradient() {
     assert!(error < 1e-12, "{error:e}");
 }
 
-/// Unequal batches within an epoch: three examples as two and one, in the order that the simulation takes.
+/// Unequal batches within an epoch: three examples as two and one, in the order that the simulation
+/// takes.
 #[test]
 fn the_last_batch_of_an_epoch_may_be_smaller() {
     let mut c = capture(LocalTraining { batch_size: 2, ..local(2) }, 1);
@@ -153,7 +170,15 @@ fn the_last_batch_of_an_epoch_may_be_smaller() {
     for _ in 0..2 {
         for (from, len) in [(0, 2), (2, 1)] {
             let (x, y) = (c.truth.narrow(1, from, len), c.labels.narrow(1, from, len));
-            let g = batch_gradient(&c.seen.net, &weights, &x, &y, &Rules::default(), Mode::Train, &mut []);
+            let g = batch_gradient(
+                &c.seen.net,
+                &weights,
+                &x,
+                &y,
+                &Rules::default(),
+                Mode::Train,
+                &mut [],
+            );
             weights = weights.zip(&g, |w, g| w - g * setting.lr);
         }
     }
@@ -161,7 +186,8 @@ fn the_last_batch_of_an_epoch_may_be_smaller() {
     assert!(largest(&c.relative(&c.truth, true)) < 1e-20, "{:?}", c.relative(&c.truth, true));
 }
 
-/// The engine's own path: an attack that starts anywhere reports the objective of the simulated steps.
+/// The engine's own path: an attack that starts anywhere reports the objective of the simulated
+/// steps.
 #[test]
 fn the_engine_recovers_more_through_the_steps_than_by_the_approximation() {
     let c = capture(LocalTraining { lr: 1.0, ..local(4) }, 1);
@@ -176,12 +202,19 @@ fn the_engine_recovers_more_through_the_steps_than_by_the_approximation() {
             ..Setting::default()
         };
         let mut seen = c.seen.clone();
-        seen.signal = Signal::Update(seen.signal.params().map(|t: &Tensor| t.narrow(0, 0, 1)) as Params);
+        seen.signal =
+            Signal::Update(seen.signal.params().map(|t: &Tensor| t.narrow(0, 0, 1)) as Params);
         seen.known.labels = Some(c.labels.narrow(0, 0, 1));
         let cancel = std::sync::atomic::AtomicBool::new(false);
-        let run =
-            crate::Run { seed: 1, key: "unroll", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
-        let found = crate::Attack::reconstruct(&super::super::Matching { setting }, &seen, &run).unwrap();
+        let run = crate::Run {
+            seed: 1,
+            key: "unroll",
+            device: Device::Cpu,
+            cancel: &cancel,
+            progress: &|_| (),
+        };
+        let found =
+            crate::Attack::reconstruct(&super::super::Matching { setting }, &seen, &run).unwrap();
         found.objective[0]
     };
     let (unrolled, read) = (attack(true), attack(false));

@@ -6,11 +6,12 @@ use tch::Tensor;
 /// Below this s.y a pair says nothing reliable about curvature; torch's constant.
 const LEAST_CURVATURE: f64 = 1e-10;
 
-/// The last pairs (s, y) of changes in x and in the gradient of each of T trials. Trials may hold different
-/// numbers of them.
+/// The last pairs (s, y) of changes in x and in the gradient of each of T trials. Trials may hold
+/// different numbers of them.
 pub struct Memory {
     capacity: usize,
-    /// `[C, T, N]`, C growing up to the capacity; trial t's pair number p lies in slot p modulo the capacity.
+    /// `[C, T, N]`, C growing up to the capacity; trial t's pair number p lies in slot p modulo the
+    /// capacity.
     s: Tensor,
     y: Tensor,
     curves: Vec<Curve>,
@@ -36,10 +37,12 @@ impl Memory {
         Memory { capacity, s: empty(), y: empty(), curves: vec![curve; t as usize] }
     }
 
-    /// Stores the changes `s`, `y` `[R, N]` of the trials `rows`, as far as they show positive curvature.
+    /// Stores the changes `s`, `y` `[R, N]` of the trials `rows`, as far as they show positive
+    /// curvature.
     pub fn store(&mut self, rows: &Rows, s: &Tensor, y: &Tensor) {
         let numbers = rows::to_host(&[&rows::dot(y, s), &rows::dot(y, y)]);
-        let good: Vec<usize> = (0..rows.list.len()).filter(|&r| numbers[0][r] > LEAST_CURVATURE).collect();
+        let good: Vec<usize> =
+            (0..rows.list.len()).filter(|&r| numbers[0][r] > LEAST_CURVATURE).collect();
         if good.is_empty() {
             return;
         }
@@ -57,8 +60,8 @@ impl Memory {
         }
     }
 
-    /// The direction -H g `[R, N]` of the trials `rows` for their gradients `g [R, N]`, by the two-loop
-    /// recursion (Nocedal and Wright, 2006, algorithm 7.4); for a trial without pairs -g.
+    /// The direction -H g `[R, N]` of the trials `rows` for their gradients `g [R, N]`, by the
+    /// two-loop recursion (Nocedal and Wright, 2006, algorithm 7.4); for a trial without pairs -g.
     pub fn direction(&self, rows: &Rows, g: &Tensor) -> Tensor {
         let held = |&t: &usize| self.curves[t].pairs.min(self.capacity);
         let depth = rows.list.iter().map(held).max().unwrap_or(0);
@@ -79,9 +82,14 @@ impl Memory {
         r
     }
 
-    /// The pairs of `rows` from the newest back, `depth` of them: s `[R, N]`, y `[R, N]`, -1 / s.y `[R, 1]`
-    /// (0 where a trial has fewer).
-    fn newest_first(&self, rows: &Rows, depth: usize, like: &Tensor) -> Vec<(Tensor, Tensor, Tensor)> {
+    /// The pairs of `rows` from the newest back, `depth` of them: s `[R, N]`, y `[R, N]`, -1 / s.y
+    /// `[R, 1]` (0 where a trial has fewer).
+    fn newest_first(
+        &self,
+        rows: &Rows,
+        depth: usize,
+        like: &Tensor,
+    ) -> Vec<(Tensor, Tensor, Tensor)> {
         if depth == 0 {
             return Vec::new();
         }
@@ -92,8 +100,14 @@ impl Memory {
         (0..depth).map(|age| (s(age), y(age), inverses.get(age as i64))).collect()
     }
 
-    /// The rows of `of [C, T, N]` by age: without a copy where all trials go in step, else gathered at once.
-    fn ordered<'a>(&'a self, of: &'a Tensor, rows: &Rows, depth: usize) -> Box<dyn Fn(usize) -> Tensor + 'a> {
+    /// The rows of `of [C, T, N]` by age: without a copy where all trials go in step, else gathered
+    /// at once.
+    fn ordered<'a>(
+        &'a self,
+        of: &'a Tensor,
+        rows: &Rows,
+        depth: usize,
+    ) -> Box<dyn Fn(usize) -> Tensor + 'a> {
         let first = &self.curves[rows.list[0]];
         if rows.all() && self.curves.iter().all(|c| c.pairs == first.pairs) {
             return Box::new(move |age| of.get(((first.pairs - 1 - age) % self.capacity) as i64));
@@ -108,9 +122,14 @@ impl Memory {
         Box::new(move |age| gathered.get(age as i64))
     }
 
-    /// A value for each age (outer) and row (inner), given the row's curve and the slot of its pair of that
-    /// age, if it has one.
-    fn by_age<V>(&self, rows: &Rows, depth: usize, value: impl Fn(&Curve, Option<usize>) -> V) -> Vec<V> {
+    /// A value for each age (outer) and row (inner), given the row's curve and the slot of its pair
+    /// of that age, if it has one.
+    fn by_age<V>(
+        &self,
+        rows: &Rows,
+        depth: usize,
+        value: impl Fn(&Curve, Option<usize>) -> V,
+    ) -> Vec<V> {
         let one = |age: usize, t: usize| {
             let curve = &self.curves[t];
             let held = age < curve.pairs.min(self.capacity);
@@ -151,7 +170,8 @@ impl Curve {
 
 /// Writes `values [R, N]` over the rows `places` of `into [C, T, N]` seen as `[C * T, N]`.
 fn write(into: &Tensor, places: &[usize], values: &Tensor) {
-    let _ = into.view([-1, into.size()[2]]).index_copy_(0, &rows::index(places, into.device()), values);
+    let _ =
+        into.view([-1, into.size()[2]]).index_copy_(0, &rows::index(places, into.device()), values);
 }
 
 #[cfg(test)]
@@ -165,7 +185,8 @@ mod tests {
 
     fn direction(memory: &Memory, list: Vec<usize>, g: &Tensor, total: usize) -> Vec<f64> {
         let rows = Rows::new(list, total, Device::Cpu);
-        Vec::try_from(memory.direction(&rows, &rows.pick(g)).to_kind(Kind::Double).view(-1)).unwrap()
+        Vec::try_from(memory.direction(&rows, &rows.pick(g)).to_kind(Kind::Double).view(-1))
+            .unwrap()
     }
 
     /// With as many independent exact pairs as variables, the direction is Newton's.
@@ -181,7 +202,8 @@ mod tests {
         assert!((d[0] + 2.0).abs() < 1e-12 && (d[1] + 1.0).abs() < 1e-12, "{d:?}");
     }
 
-    /// Trials that hold different numbers of pairs, beyond the capacity too, are what each is alone.
+    /// Trials that hold different numbers of pairs, beyond the capacity too, are what each is
+    /// alone.
     #[test]
     fn trials_out_of_step_do_not_mix() {
         let (mut both, mut alone) =
@@ -189,10 +211,15 @@ mod tests {
         let one = Rows::new(vec![0], 1, Device::Cpu);
         for k in 0..5 {
             let s = matrix(&[[1.0 + k as f64, 0.5], [0.3, 1.0 - 0.1 * k as f64]]);
-            let y = matrix(&[[2.0 - 0.2 * k as f64, 0.1], [if k % 2 == 0 { 0.7 } else { -9.0 }, 1.0]]);
+            let y =
+                matrix(&[[2.0 - 0.2 * k as f64, 0.1], [if k % 2 == 0 { 0.7 } else { -9.0 }, 1.0]]);
             both.store(&Rows::new(vec![0, 1], 2, Device::Cpu), &s, &y);
             alone.store(&one, &s.narrow(0, 1, 1), &y.narrow(0, 1, 1));
-            both.store(&Rows::new(vec![0], 2, Device::Cpu), &s.narrow(0, 0, 1), &(y.narrow(0, 0, 1) * 3.0));
+            both.store(
+                &Rows::new(vec![0], 2, Device::Cpu),
+                &s.narrow(0, 0, 1),
+                &(y.narrow(0, 0, 1) * 3.0),
+            );
         }
         assert_eq!((both.curves[0].pairs, both.curves[1].pairs, alone.curves[0].pairs), (10, 3, 3));
         let g = matrix(&[[1.0, -2.0], [0.5, 3.0]]);

@@ -1,8 +1,9 @@
-//! The strong Wolfe line search of one trial, as a state machine that asks for one evaluation at a time.
+//! The strong Wolfe line search of one trial, as a state machine that asks for one evaluation at a
+//! time.
 //!
 //! Many trials can then search at once, their points evaluated as one batch. The steps are those of
-//! `torch.optim.LBFGS`: bracket, then zoom, with cubic interpolation (Nocedal and Wright, 2006, algorithms
-//! 3.5 and 3.6; safeguards as in minFunc).
+//! `torch.optim.LBFGS`: bracket, then zoom, with cubic interpolation (Nocedal and Wright, 2006,
+//! algorithms 3.5 and 3.6; safeguards as in minFunc).
 
 const ARMIJO: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
@@ -51,8 +52,8 @@ enum Stage<G> {
 
 impl<G: Clone> Search<G> {
     /// A search from `start` (t = 0, negative slope) along a direction whose largest magnitude is
-    /// `direction_size`. It ends when an interval changes no variable by `tolerance`, or after `max_tries`
-    /// points beyond the first.
+    /// `direction_size`. It ends when an interval changes no variable by `tolerance`, or after
+    /// `max_tries` points beyond the first.
     pub fn new(start: Point<G>, direction_size: f64, tolerance: f64, max_tries: usize) -> Self {
         let stage = Stage::Bracket(start.clone());
         Search { start, direction_size, tolerance, max_tries, tries: 0, stage }
@@ -159,8 +160,8 @@ fn lower<G>(ends: &[Point<G>; 2]) -> usize {
     usize::from(ends[0].f > ends[1].f)
 }
 
-/// The minimiser of the cubic through two points with their slopes, kept within the bounds; their middle
-/// where there is none.
+/// The minimiser of the cubic through two points with their slopes, kept within the bounds; their
+/// middle where there is none.
 fn interpolate<G>(a: &Point<G>, b: &Point<G>, least: f64, most: f64) -> f64 {
     let d1 = a.slope + b.slope - 3.0 * (a.f - b.f) / (a.t - b.t);
     let d2 = (d1 * d1 - a.slope * b.slope).sqrt();
@@ -179,11 +180,22 @@ mod tests {
 
     fn point(t: f64, (f, slope): (f64, f64)) -> Point<()> {
         let finite = f.is_finite() && slope.is_finite();
-        Point { t, f: if finite { f } else { f64::INFINITY }, slope, steepest: slope.abs(), gradient: () }
+        Point {
+            t,
+            f: if finite { f } else { f64::INFINITY },
+            slope,
+            steepest: slope.abs(),
+            gradient: (),
+        }
     }
 
-    /// Searches `line` (t -> value, slope) from a first step; the point chosen and the number of evaluations.
-    fn search(line: impl Fn(f64) -> (f64, f64), first: f64, max_tries: usize) -> (Point<()>, usize) {
+    /// Searches `line` (t -> value, slope) from a first step; the point chosen and the number of
+    /// evaluations.
+    fn search(
+        line: impl Fn(f64) -> (f64, f64),
+        first: f64,
+        max_tries: usize,
+    ) -> (Point<()>, usize) {
         let mut search = Search::new(point(0.0, line(0.0)), 1.0, 1e-9, max_tries);
         let mut next = search.feed(point(first, line(first)));
         let mut evaluations = 1;
@@ -201,8 +213,8 @@ mod tests {
         p.f <= f + ARMIJO * p.t * slope && p.slope.abs() <= -CURVATURE * slope
     }
 
-    /// Golden points from torch's own search: the same ones after as many evaluations, be they good or the
-    /// best 26 could find.
+    /// Golden points from torch's own search: the same ones after as many evaluations, be they good
+    /// or the best 26 could find.
     #[test]
     fn takes_the_points_torch_takes() {
         let lines: [fn(f64) -> (f64, f64); 3] = [
@@ -227,8 +239,9 @@ mod tests {
 
     #[test]
     fn comes_back_from_where_the_objective_is_not_finite() {
-        let line =
-            |t: f64| if t < 1.0 { (-t, -1.0 + 2.0 * (t - 0.4).max(0.0)) } else { (f64::NAN, f64::NAN) };
+        let line = |t: f64| {
+            if t < 1.0 { (-t, -1.0 + 2.0 * (t - 0.4).max(0.0)) } else { (f64::NAN, f64::NAN) }
+        };
         let (p, evaluations) = search(line, 64.0, 25);
         assert!(p.t > 0.0 && p.t < 1.0 && p.f < 0.0 && evaluations <= 26, "{p:?}");
     }

@@ -40,7 +40,8 @@ fn glasses(face: &Face, p: Point, under: Rgb) -> Rgb {
 fn glass(face: &Face, p: Point, under: Rgb) -> Rgb {
     let streak = smooth(0.06, 0.0, (p.s.abs() * 0.8 + p.t - 0.16).abs());
     if face.person.sunglasses {
-        let dark = mix([0.05, 0.05, 0.06], [0.24, 0.22, 0.22], smooth(EYES - 0.2, EYES + 0.25, p.t));
+        let dark =
+            mix([0.05, 0.05, 0.06], [0.24, 0.22, 0.22], smooth(EYES - 0.2, EYES + 0.25, p.t));
         return mix(mix(under, dark, 0.90), [0.8, 0.85, 0.9], 0.22 * streak);
     }
     mix(under, [0.92, 0.96, 1.0], 0.05 + 0.16 * streak)

@@ -13,7 +13,8 @@ const HEAD: f32 = 0.66;
 /// A point of the picture in all the coordinates that painting needs.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
-    /// On the picture plane, seen from the head: x right, y down, the head reaching from -1 to 1 in y.
+    /// On the picture plane, seen from the head: x right, y down, the head reaching from -1 to 1 in
+    /// y.
     pub u: f32,
     pub v: f32,
     /// On the face, as if it looked straight at the viewer.

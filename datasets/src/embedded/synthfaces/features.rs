@@ -1,4 +1,5 @@
-//! What is on the face: eyes, brows, nose, mouth, cheeks, lines and stubble. All in the face's own coordinates `(s, t)`.
+//! What is on the face: eyes, brows, nose, mouth, cheeks, lines and stubble. All in the face's own
+//! coordinates `(s, t)`.
 
 use super::face::{Face, Point};
 use super::hair;
@@ -35,13 +36,20 @@ fn modelling(face: &Face, p: Point, skin: Rgb) -> Rgb {
     c = darken(c, 0.20 * bump(a - who.eye_gap * 0.92, p.t - EYES + 0.05, 0.30, 0.20));
     c = darken(c, 0.14 * bump(p.s, p.t - mouth - 0.19, 0.26, 0.08));
     c = darken(c, 0.16 * smooth(0.86, 1.04, p.v));
-    c = scale(c, 1.0 + 0.10 * bump(p.s, p.t + 0.45, 0.40, 0.26) + 0.05 * bump(p.s, p.t - 0.88, 0.2, 0.14));
-    let fold = segment(a, p.t, (0.16 * who.nose_width, who.nose_length), (who.mouth_width + 0.05, mouth));
+    c = scale(
+        c,
+        1.0 + 0.10 * bump(p.s, p.t + 0.45, 0.40, 0.26) + 0.05 * bump(p.s, p.t - 0.88, 0.2, 0.14),
+    );
+    let fold =
+        segment(a, p.t, (0.16 * who.nose_width, who.nose_length), (who.mouth_width + 0.05, mouth));
     let depth = (0.30 * who.lines + 0.14 * face.shot.smile.max(0.0)).min(0.4);
     c = darken(c, depth * smooth(0.07, 0.0, fold));
     let brow = bump(p.s, p.t + 0.47, 0.45, 0.16);
-    let wrinkle =
-        if brow > 0.0 { brow * smooth(0.8, 1.0, libm::sinf(42.0 * p.t + 2.0 * p.s * p.s)) } else { 0.0 };
+    let wrinkle = if brow > 0.0 {
+        brow * smooth(0.8, 1.0, libm::sinf(42.0 * p.t + 2.0 * p.s * p.s))
+    } else {
+        0.0
+    };
     let bag = bump(a - who.eye_gap, p.t - EYES - 0.16, 0.16, 0.07);
     darken(c, who.lines * (0.35 * wrinkle + 0.3 * bag))
 }
@@ -80,7 +88,8 @@ fn mouth(face: &Face, p: Point, under: Rgb) -> Rgb {
     let top = line - 0.35 * gap - who.lip * 0.72 * bow * arch;
     let bottom = line + 0.65 * gap + who.lip * arch.sqrt() * arch.sqrt();
     let lips = (top - p.t).max(p.t - bottom);
-    let round = 1.0 - 0.18 * smooth(line, top, p.t) + 0.12 * bump(x, p.t - bottom + 0.4 * who.lip, 0.5, 0.05);
+    let round = 1.0 - 0.18 * smooth(line, top, p.t)
+        + 0.12 * bump(x, p.t - bottom + 0.4 * who.lip, 0.5, 0.05);
     let lip = scale(who.lip_colour, p.lit.min(1.15) * round);
     let mut c = mix(under, lip, 0.9 * cover(lips, p.px));
     let inside = (line - 0.35 * gap - p.t).max(p.t - line - 0.65 * gap);
@@ -90,7 +99,11 @@ fn mouth(face: &Face, p: Point, under: Rgb) -> Rgb {
         c = mix(c, mix([0.28, 0.08, 0.08], white, teeth), cover(inside, p.px));
     } else {
         let seam = (p.t - line).abs() - 0.012;
-        c = mix(c, scale(who.lip_colour, 0.38), 0.8 * cover(seam, p.px) * smooth(1.06, 0.9, x.abs()));
+        c = mix(
+            c,
+            scale(who.lip_colour, 0.38),
+            0.8 * cover(seam, p.px) * smooth(1.06, 0.9, x.abs()),
+        );
     }
     let corner = bump(p.s.abs() - width, p.t - line + 0.01, 0.05, 0.045);
     darken(c, 0.30 * corner)
@@ -123,9 +136,12 @@ fn ball(face: &Face, p: Point, x: f32, y: f32, upper: f32, side: f32, px: f32) -
     let (gx, gy) = face.shot.gaze;
     let (dx, dy) = (x - side * gx, y + 0.06 - gy);
     let r = (dx * dx + dy * dy).sqrt();
-    let white =
-        scale([0.93, 0.91, 0.89], p.lit.clamp(0.55, 1.05) * (1.0 - 0.25 * bump(0.0, y - upper, 1.0, 0.3)));
-    let ring = mix(scale(face.person.iris, 1.35), scale(face.person.iris, 0.55), smooth(0.15, 0.46, r));
+    let white = scale(
+        [0.93, 0.91, 0.89],
+        p.lit.clamp(0.55, 1.05) * (1.0 - 0.25 * bump(0.0, y - upper, 1.0, 0.3)),
+    );
+    let ring =
+        mix(scale(face.person.iris, 1.35), scale(face.person.iris, 0.55), smooth(0.15, 0.46, r));
     let mut c = mix(white, ring, cover(r - 0.45, px));
     c = mix(c, [0.02, 0.02, 0.02], cover(r - 0.20, px));
     let spark = ((dx * side + 0.16).powi(2) + (dy + 0.17).powi(2)).sqrt() - 0.10;
@@ -139,7 +155,8 @@ fn brow(face: &Face, p: Point, under: Rgb, side: f32) -> Rgb {
         return under;
     }
     let raise = 0.02 * face.shot.smile.max(0.0);
-    let line = EYES - who.brow_height - raise - who.brow_arch * (1.0 - (x - 0.3) * (x - 0.3)) + 0.02 * x;
+    let line =
+        EYES - who.brow_height - raise - who.brow_arch * (1.0 - (x - 0.3) * (x - 0.3)) + 0.02 * x;
     let half = who.brow_weight * (0.55 + 0.45 * smooth(1.1, -0.6, x)) * smooth(1.08, 0.8, x.abs());
     let d = (p.t - line).abs() - half;
     let tone = mix(scale(who.hair, 0.62), [0.12, 0.08, 0.06], 0.35);

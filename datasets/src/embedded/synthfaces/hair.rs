@@ -4,7 +4,8 @@ use super::face::{Face, Point};
 use super::paint::{Rgb, bump, cover, ellipse, mix, scale, smooth};
 use super::traits::{Beard, Style};
 
-/// Hair colour at a point: light from the shot, strands along the fall of the hair, a sheen on the crown.
+/// Hair colour at a point: light from the shot, strands along the fall of the hair, a sheen on the
+/// crown.
 fn tone(face: &Face, p: Point) -> Rgb {
     let who = face.person;
     let curl = if who.style == Style::Curly { 9.0 } else { 1.6 };

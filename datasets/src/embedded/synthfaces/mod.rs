@@ -1,8 +1,11 @@
-//! Procedural portraits: any number of colour faces, each the same for the same seed on every machine.
+//! Procedural portraits: any number of colour faces, each the same for the same seed on every
+//! machine.
 //!
-//! A person (shape of face, skin, hair, eyes, nose, mouth, beard, ...) appears in five pictures that differ in pose, light, expression, glasses,
-//! hat, clothes and background. Persons never appear in two splits, unless they are the classes (`label = "identity"`): then val and test are
-//! further pictures of the persons of train. Nothing is stored: a picture is painted when it is asked for.
+//! A person (shape of face, skin, hair, eyes, nose, mouth, beard, ...) appears in five pictures
+//! that differ in pose, light, expression, glasses, hat, clothes and background. Persons never
+//! appear in two splits, unless they are the classes (`label = "identity"`): then val and test are
+//! further pictures of the persons of train. Nothing is stored: a picture is painted when it is
+//! asked for.
 
 mod accessories;
 mod face;
@@ -37,7 +40,8 @@ const SIDES: std::ops::RangeInclusive<usize> = 8..=1024;
 /// Registry line.
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: NAME,
-    summary: "procedural colour portraits, any number and size, labelled by one of eight attributes, by all or by person",
+    summary: "procedural colour portraits, any number and size, labelled by one of eight \
+        attributes, by all or by person",
     reference: REFERENCE,
     licence: LICENCE,
     open,
@@ -56,7 +60,10 @@ static ATTRIBUTES: [Attribute; 8] = [
     Attribute { name: "glasses", holds: |_, shot| shot.glasses },
     Attribute { name: "smiling", holds: |_, shot| shot.smiling() },
     Attribute { name: "hat", holds: |_, shot| shot.hat.is_some() },
-    Attribute { name: "beard", holds: |who, _| matches!(who.beard, Beard::Full | Beard::Moustache) },
+    Attribute {
+        name: "beard",
+        holds: |who, _| matches!(who.beard, Beard::Full | Beard::Moustache),
+    },
     Attribute { name: "long-hair", holds: |who, _| who.style == Style::Long },
     Attribute { name: "fair-hair", holds: |who, _| who.fair && who.style != Style::Bald },
     Attribute { name: "facing-left", holds: |_, shot| shot.yaw < 0.0 },
@@ -111,7 +118,11 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     let side = req.size.unwrap_or(DEFAULT_SIDE);
     if !SIDES.contains(&side) {
         let (low, high) = SIDES.into_inner();
-        return Err(DatasetError::request(NAME, format!("size {side}"), format!("ask for {low} to {high}")));
+        return Err(DatasetError::request(
+            NAME,
+            format!("size {side}"),
+            format!("ask for {low} to {high}"),
+        ));
     }
     let sizes = match label {
         Label::Unseen => [0, 0, req.limit.unwrap_or(UNSEEN_SIZE)],
@@ -157,8 +168,11 @@ impl SynthFaces {
     /// `i64 [B]`, or `f32 [B, 8]` of all attributes.
     fn targets(&self, split: Split, ids: &[usize]) -> Result<Tensor, DatasetError> {
         if let Label::All = self.label {
-            let ones: Vec<f32> =
-                ids.iter().flat_map(|&id| self.marks(split, id)).map(|m| f32::from(u8::from(m))).collect();
+            let ones: Vec<f32> = ids
+                .iter()
+                .flat_map(|&id| self.marks(split, id))
+                .map(|m| f32::from(u8::from(m)))
+                .collect();
             return Ok(Tensor::from_slice(&ones).view([ids.len() as i64, ATTRIBUTES.len() as i64]));
         }
         let labels = ids.iter().map(|&id| self.label(split, id)).collect::<Result<Vec<_>, _>>()?;
@@ -210,13 +224,16 @@ fn card(side: usize, label: Label, sizes: [usize; 3]) -> Card {
     let numbered = |pictures| (0..persons(pictures)).map(|p| format!("person {p}")).collect();
     let disjoint = format!("{PER_PERSON} pictures a person; no person is in two splits");
     let (what, class_names, note): (_, Vec<String>, _) = match label {
-        Label::One(a) => (format!("`{}`", a.name), vec![format!("no {}", a.name), a.name.into()], disjoint),
+        Label::One(a) => {
+            (format!("`{}`", a.name), vec![format!("no {}", a.name), a.name.into()], disjoint)
+        }
         Label::All => ("attributes".into(), attributes().map(String::from).collect(), disjoint),
         Label::Identity => (
             "person".into(),
             numbered(sizes[0]),
             format!(
-                "classes are the persons of train, {PER_PERSON} pictures each; val and test are other pictures of the same persons; other persons: label = \"{UNSEEN}\""
+                "classes are the persons of train, {PER_PERSON} pictures each; val and test are \
+                 other pictures of the same persons; other persons: label = \"{UNSEEN}\""
             ),
         ),
         Label::Unseen => (

@@ -1,7 +1,7 @@
 //! Colours, distances and coverage: the few primitives that the face is painted with.
 //!
-//! Anti-aliasing is analytic: a shape gives its signed distance at the pixel's centre (negative inside), and the pixel takes the share of its
-//! width that the edge leaves covered.
+//! Anti-aliasing is analytic: a shape gives its signed distance at the pixel's centre (negative
+//! inside), and the pixel takes the share of its width that the edge leaves covered.
 
 /// Linear red, green, blue; 0 is black, 1 white.
 pub(super) type Rgb = [f32; 3];

@@ -1,4 +1,5 @@
-//! Determinism, identities, attributes. What faces look like is seen with `cargo run --release -p datasets --example contact-sheet`.
+//! Determinism, identities, attributes. What faces look like is seen with `cargo run --release -p
+//! datasets --example contact-sheet`.
 
 use std::collections::BTreeMap;
 
@@ -41,11 +42,16 @@ fn pictures_of_one_person_are_nearer_than_those_of_others() {
     let ids: Vec<usize> = (0..200).collect();
     let x = data.batch(Split::Train, &ids).unwrap().x.slice(3, 20, 44, 1).slice(2, 20, 48, 1);
     let means: Vec<Vec<f64>> = (0..200)
-        .map(|i| Vec::try_from(x.get(i).mean_dim([1i64, 2].as_slice(), false, tch::Kind::Double)).unwrap())
+        .map(|i| {
+            Vec::try_from(x.get(i).mean_dim([1i64, 2].as_slice(), false, tch::Kind::Double))
+                .unwrap()
+        })
         .collect();
-    let distance =
-        |a: usize, b: usize| means[a].iter().zip(&means[b]).map(|(p, q)| (p - q).powi(2)).sum::<f64>();
-    let average = |step: usize| (0..200 - step).step_by(5).map(|i| distance(i, i + step)).sum::<f64>() / 40.0;
+    let distance = |a: usize, b: usize| {
+        means[a].iter().zip(&means[b]).map(|(p, q)| (p - q).powi(2)).sum::<f64>()
+    };
+    let average =
+        |step: usize| (0..200 - step).step_by(5).map(|i| distance(i, i + step)).sum::<f64>() / 40.0;
     assert!(average(1) < 0.5 * average(25), "{} {}", average(1), average(25));
 }
 
@@ -54,9 +60,11 @@ fn every_attribute_occurs_and_is_absent() {
     for (index, name) in attributes().enumerate() {
         let req = Request { label: Some(name), limit: Some(1000), ..Request::default() };
         let data = open(&req).unwrap();
-        let share = (0..1000).map(|id| data.label(Split::Train, id).unwrap()).sum::<i64>() as f64 / 1000.0;
+        let share =
+            (0..1000).map(|id| data.label(Split::Train, id).unwrap()).sum::<i64>() as f64 / 1000.0;
         assert!((0.1..0.7).contains(&share), "{name}: {share}");
-        let (person, shot) = (super::Person::new(0, 0), super::Shot::new(0, 0, &super::Person::new(0, 0)));
+        let (person, shot) =
+            (super::Person::new(0, 0), super::Shot::new(0, 0, &super::Person::new(0, 0)));
         assert_eq!(
             i64::from((ATTRIBUTES[index].holds)(&person, &shot)),
             data.label(Split::Train, 0).unwrap()
@@ -67,7 +75,8 @@ fn every_attribute_occurs_and_is_absent() {
 #[test]
 fn any_size_shows_the_same_picture() {
     let at = |size| {
-        let data = open(&Request { size: Some(size), limit: Some(8), ..Request::default() }).unwrap();
+        let data =
+            open(&Request { size: Some(size), limit: Some(8), ..Request::default() }).unwrap();
         data.batch(Split::Test, &(0..8).collect::<Vec<_>>()).unwrap().x
     };
     let shrunk = at(128).avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>);
@@ -86,14 +95,19 @@ fn wrong_requests_name_the_remedy() {
 
 #[test]
 fn all_attributes_are_the_single_ones_side_by_side() {
-    let with = |label| open(&Request { label: Some(label), limit: Some(6), ..Request::default() }).unwrap();
+    let with = |label| {
+        open(&Request { label: Some(label), limit: Some(6), ..Request::default() }).unwrap()
+    };
     let all = with("attributes");
     assert_eq!((all.card().classes, all.card().labels), (8, crate::LabelKind::MultiLabel));
     let marks = all.batch(Split::Val, &[3, 5]).unwrap().y;
     assert_eq!(marks.size(), [2, 8]);
     for (k, name) in attributes().enumerate() {
         assert_eq!(all.card().class_names[k], name);
-        assert_eq!(marks.double_value(&[1, k as i64]) as i64, with(name).label(Split::Val, 5).unwrap());
+        assert_eq!(
+            marks.double_value(&[1, k as i64]) as i64,
+            with(name).label(Split::Val, 5).unwrap()
+        );
     }
     let first = (0..8).find(|&k| marks.double_value(&[0, k]) == 1.0).unwrap_or(-1);
     assert_eq!(all.label(Split::Val, 3).unwrap(), first);
@@ -101,7 +115,8 @@ fn all_attributes_are_the_single_ones_side_by_side() {
 
 #[test]
 fn persons_of_train_are_classes_in_every_split_and_others_are_unseen() {
-    let with = |label, limit| open(&Request { label: Some(label), limit, ..Request::default() }).unwrap();
+    let with =
+        |label, limit| open(&Request { label: Some(label), limit, ..Request::default() }).unwrap();
     let data = with("identity", Some(23));
     assert_eq!((data.card().classes, data.len(Split::Test)), (5, 23));
     for split in SPLITS {
@@ -113,10 +128,14 @@ fn persons_of_train_are_classes_in_every_split_and_others_are_unseen() {
     let (a, b) = (data.label(Split::Train, 7).unwrap(), data.label(Split::Test, 6).unwrap());
     assert_eq!((a, b, data.identity(Split::Train, 7)), (1, 1, data.identity(Split::Test, 6)));
     let x = |split, id| data.batch(split, &[id]).unwrap().x;
-    assert!(!x(Split::Train, 6).equal(&x(Split::Test, 6)) && !x(Split::Val, 6).equal(&x(Split::Test, 6)));
+    assert!(
+        !x(Split::Train, 6).equal(&x(Split::Test, 6))
+            && !x(Split::Val, 6).equal(&x(Split::Test, 6))
+    );
     let other = with("unseen", None);
     assert_eq!(SPLITS.map(|s| other.len(s)), [0, 0, 2500]);
     assert_eq!((other.card().classes, other.label(Split::Test, 2499).unwrap()), (500, 499));
-    let seen: std::collections::BTreeSet<_> = (0..23).map(|id| data.identity(Split::Train, id)).collect();
+    let seen: std::collections::BTreeSet<_> =
+        (0..23).map(|id| data.identity(Split::Train, id)).collect();
     assert!((0..2500).all(|id| !seen.contains(&other.identity(Split::Test, id))));
 }

@@ -73,7 +73,8 @@ pub(super) struct Shot {
     pub roll: f32,
     pub yaw: f32,
     pub pitch: f32,
-    /// Unit vector towards the light (x right, y down, z to the viewer), its strength and the light from everywhere.
+    /// Unit vector towards the light (x right, y down, z to the viewer), its strength and the light
+    /// from everywhere.
     pub light: [f32; 3],
     pub strength: f32,
     pub ambient: f32,
@@ -111,10 +112,20 @@ const SKINS: [Rgb; 7] = [
     [0.35, 0.22, 0.15],
 ];
 const DARK_HAIR: [Rgb; 3] = [[0.07, 0.06, 0.06], [0.16, 0.10, 0.07], [0.26, 0.16, 0.10]];
-const FAIR_HAIR: [Rgb; 5] =
-    [[0.50, 0.24, 0.12], [0.66, 0.48, 0.27], [0.83, 0.68, 0.42], [0.90, 0.80, 0.58], [0.66, 0.65, 0.64]];
-const IRISES: [Rgb; 5] =
-    [[0.20, 0.12, 0.07], [0.33, 0.20, 0.10], [0.42, 0.36, 0.18], [0.30, 0.45, 0.33], [0.30, 0.48, 0.66]];
+const FAIR_HAIR: [Rgb; 5] = [
+    [0.50, 0.24, 0.12],
+    [0.66, 0.48, 0.27],
+    [0.83, 0.68, 0.42],
+    [0.90, 0.80, 0.58],
+    [0.66, 0.65, 0.64],
+];
+const IRISES: [Rgb; 5] = [
+    [0.20, 0.12, 0.07],
+    [0.33, 0.20, 0.10],
+    [0.42, 0.36, 0.18],
+    [0.30, 0.45, 0.33],
+    [0.30, 0.48, 0.66],
+];
 
 fn between(rng: &mut ChaCha12Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * rng.random::<f32>()
@@ -129,7 +140,8 @@ fn pick<T: Copy>(rng: &mut ChaCha12Rng, from: &[T]) -> T {
     from[rng.random_range(0..from.len())]
 }
 
-/// A colour of some brightness and at most `chroma` away from grey: rooms and clothes are seldom vivid.
+/// A colour of some brightness and at most `chroma` away from grey: rooms and clothes are seldom
+/// vivid.
 fn colour(rng: &mut ChaCha12Rng, low: f32, high: f32, chroma: f32) -> Rgb {
     let grey = between(rng, low, high);
     [0, 1, 2].map(|_| (grey + chroma * centred(rng)).clamp(0.02, 0.98))
@@ -153,7 +165,11 @@ impl Person {
             skin,
             hair: scale(hair, between(rng, 0.85, 1.15)),
             style,
-            volume: if style == Style::Curly { between(rng, 0.22, 0.36) } else { between(rng, 0.08, 0.18) },
+            volume: if style == Style::Curly {
+                between(rng, 0.22, 0.36)
+            } else {
+                between(rng, 0.08, 0.18)
+            },
             hairline: between(rng, -0.68, -0.50),
             beard: beard(rng, beardy),
             iris: if fair { pick(rng, &IRISES[1..]) } else { pick(rng, &IRISES[..3]) },
@@ -162,7 +178,11 @@ impl Person {
             eye_open: between(rng, 0.42, 0.66),
             eye_tilt: 0.16 * centred(rng),
             brow_height: between(rng, 0.22, 0.31),
-            brow_weight: if beardy { between(rng, 0.045, 0.075) } else { between(rng, 0.028, 0.05) },
+            brow_weight: if beardy {
+                between(rng, 0.045, 0.075)
+            } else {
+                between(rng, 0.028, 0.05)
+            },
             brow_arch: between(rng, 0.01, 0.09),
             nose_width: between(rng, 0.75, 1.35),
             nose_length: between(rng, 0.36, 0.46),
@@ -229,7 +249,8 @@ impl Shot {
             lids: if smiling { between(rng, 0.7, 0.95) } else { between(rng, 0.85, 1.05) },
             gaze: (0.22 * centred(rng), 0.08 * centred(rng)),
             glasses,
-            hat: hat.then(|| Hat { brim: rng.random_bool(0.5), colour: colour(rng, 0.08, 0.75, 0.40) }),
+            hat: hat
+                .then(|| Hat { brim: rng.random_bool(0.5), colour: colour(rng, 0.08, 0.75, 0.40) }),
             clothes: colour(rng, 0.08, 0.85, 0.35),
             collar: between(rng, 0.0, 0.45),
             back: [back, mix(back, colour(rng, 0.05, 0.95, 0.3), between(rng, 0.2, 0.7))],
@@ -251,5 +272,10 @@ fn towards(azimuth: f32, height: f32) -> [f32; 3] {
 }
 
 fn spot(rng: &mut ChaCha12Rng) -> (f32, f32, f32, Rgb) {
-    (between(rng, -1.0, 1.0), between(rng, -1.0, 1.0), between(rng, 0.15, 0.7), colour(rng, 0.05, 1.0, 0.35))
+    (
+        between(rng, -1.0, 1.0),
+        between(rng, -1.0, 1.0),
+        between(rng, 0.15, 0.7),
+        colour(rng, 0.05, 1.0, 0.35),
+    )
 }

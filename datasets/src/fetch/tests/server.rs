@@ -55,14 +55,20 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, data: &[u8], act: Act, log: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    data: &[u8],
+    act: Act,
+    log: &Mutex<Vec<Seen>>,
+) -> std::io::Result<()> {
     let (path, range) = request(&stream)?;
     log.lock().unwrap().push((path, range));
     let start = if matches!(act, Act::Whole) { 0 } else { range.unwrap_or(0) };
     if start >= data.len() && start > 0 {
         return write!(
             stream,
-            "HTTP/1.1 416 No\r\nContent-Range: bytes */{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 416 No\r\nContent-Range: bytes */{}\r\nContent-Length: 0\r\nConnection: \
+             close\r\n\r\n",
             data.len()
         );
     }
@@ -74,7 +80,9 @@ fn answer(mut stream: TcpStream, data: &[u8], act: Act, log: &Mutex<Vec<Seen>>) 
         }
         Act::OtherRange => respond(&mut stream, data.len(), start + 1, rest.len() - 1, &rest[1..]),
         Act::Boast(more) => respond(&mut stream, data.len() + more, start, rest.len() + more, rest),
-        Act::Chatty => respond(&mut stream, data.len(), start, rest.len(), &[rest, b"garbage"].concat()),
+        Act::Chatty => {
+            respond(&mut stream, data.len(), start, rest.len(), &[rest, b"garbage"].concat())
+        }
         Act::Overlong => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
             stream.write_all(rest)?;
@@ -94,8 +102,12 @@ fn respond(
     body: &[u8],
 ) -> std::io::Result<()> {
     let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", total.saturating_sub(1));
-    let (status, range) = if start == 0 { ("200 OK", "") } else { ("206 Partial Content", range.as_str()) };
-    write!(to, "HTTP/1.1 {status}\r\n{range}Content-Length: {length}\r\nConnection: close\r\n\r\n")?;
+    let (status, range) =
+        if start == 0 { ("200 OK", "") } else { ("206 Partial Content", range.as_str()) };
+    write!(
+        to,
+        "HTTP/1.1 {status}\r\n{range}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    )?;
     to.write_all(body)
 }
 

@@ -1,4 +1,5 @@
-//! What MXNet's `recordio.pack` puts before an image: flag, label, two numbers, and possibly more labels.
+//! What MXNet's `recordio.pack` puts before an image: flag, label, two numbers, and possibly more
+//! labels.
 
 use super::super::{AGAIN, FormatError};
 
@@ -33,7 +34,8 @@ pub fn unpack(bytes: &[u8]) -> Result<(Header, usize), FormatError> {
         return Err(fault(format!("{} bytes, a record's header alone takes {FIXED}", bytes.len())));
     };
     let flag = labels_in(fixed);
-    let number = |at: usize| fixed[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    let number =
+        |at: usize| fixed[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
     let end = (flag as usize).checked_mul(4).and_then(|n| n.checked_add(FIXED));
     let Some(more) = end.and_then(|end| bytes.get(FIXED..end)) else {
         return Err(fault(format!("{flag} labels are announced, more than the record holds")));

@@ -1,8 +1,10 @@
 //! MXNet's RecordIO: a run of records, each of one or several parts, and the text files beside it.
 //!
-//! A part is the magic number, a word of three bits of flag (whole, begin, middle, end) and 29 bits of length, then the bytes,
-//! padded to a multiple of four (dmlc-core, `recordio.h`). Where a record's own bytes hold the magic number at a multiple of four, the writer
-//! leaves it out and begins a new part; the reader puts it back. So the magic number at a multiple of four always begins a part.
+//! A part is the magic number, a word of three bits of flag (whole, begin, middle, end) and 29 bits
+//! of length, then the bytes, padded to a multiple of four (dmlc-core, `recordio.h`). Where a
+//! record's own bytes hold the magic number at a multiple of four, the writer leaves it out and
+//! begins a new part; the reader puts it back. So the magic number at a multiple of four always
+//! begins a part.
 
 mod header;
 mod text;
@@ -22,7 +24,8 @@ use super::{AGAIN, FormatError, one_line};
 pub const MAGIC: u32 = 0xced7_230a;
 /// Bytes of a part before its data: magic, flag and length.
 const HEAD: u64 = 8;
-/// Bytes looked at to find a record's header and its image's kind, where it has no vector of labels.
+/// Bytes looked at to find a record's header and its image's kind, where it has no vector of
+/// labels.
 const GLANCE: u64 = 64;
 
 /// Bytes that can be read at any place by several threads at once.
@@ -134,7 +137,8 @@ impl<S: ReadAt> Records<S> {
     /// The record that begins at byte `at`.
     ///
     /// # Errors
-    /// No magic number there, parts out of order, a length beyond the file's end, a header cut short, or bytes that cannot be read.
+    /// No magic number there, parts out of order, a length beyond the file's end, a header cut
+    /// short, or bytes that cannot be read.
     pub fn read(&self, at: u64) -> Result<Record, FormatError> {
         let (mut bytes, end) = self.joined(at)?;
         let (header, used) = unpack(&bytes).map_err(|e| placed(e, at))?;
@@ -142,7 +146,8 @@ impl<S: ReadAt> Records<S> {
         Ok(Record { header, payload: bytes, end })
     }
 
-    /// Header, length and both ends of the record that begins at byte `at`, mostly without reading all of it.
+    /// Header, length and both ends of the record that begins at byte `at`, mostly without reading
+    /// all of it.
     ///
     /// # Errors
     /// As [`Records::read`].
@@ -171,7 +176,8 @@ impl<S: ReadAt> Records<S> {
         Ok(Glance { header: whole.header, start: whole.payload, tail, length, end: whole.end })
     }
 
-    /// The first place after byte `at` where a record can begin: the magic number at a multiple of four, with a sensible flag and length.
+    /// The first place after byte `at` where a record can begin: the magic number at a multiple of
+    /// four, with a sensible flag and length.
     pub fn next_after(&self, at: u64) -> Option<u64> {
         const BLOCK: usize = 1 << 16;
         if at >= self.size {
@@ -229,7 +235,10 @@ impl<S: ReadAt> Records<S> {
         self.append(at, HEAD, &mut head)?;
         let word = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
         if word(0) != MAGIC {
-            return Err(fault(at, &format!("0x{:08x} where a record's magic number is due", word(0))));
+            return Err(fault(
+                at,
+                &format!("0x{:08x} where a record's magic number is due", word(0)),
+            ));
         }
         let length = u64::from(word(4) & 0x1fff_ffff);
         let flag = match word(4) >> 29 {
@@ -240,7 +249,10 @@ impl<S: ReadAt> Records<S> {
             other => return Err(fault(at, &format!("unknown part flag {other}"))),
         };
         match at + HEAD + length > self.size {
-            true => Err(fault(at, &format!("{length} bytes are declared, {} follow", self.size - at - HEAD))),
+            true => Err(fault(
+                at,
+                &format!("{length} bytes are declared, {} follow", self.size - at - HEAD),
+            )),
             false => Ok(Part { flag, length }),
         }
     }

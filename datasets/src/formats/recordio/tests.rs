@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Writes one record as dmlc-core does: magic numbers at multiples of four are left out and part the record.
+/// Writes one record as dmlc-core does: magic numbers at multiples of four are left out and part
+/// the record.
 fn write(out: &mut Vec<u8>, bytes: &[u8]) {
     let aligned = bytes.len() / 4 * 4;
     let cuts: Vec<usize> =
@@ -45,7 +46,10 @@ fn vectors_of_labels_and_empty_payloads_are_read() {
     let first = sound.read(0).unwrap();
     assert_eq!((first.header.labels.as_slice(), first.payload.len()), (&[5.0, 7.0][..], 0));
     let second = sound.read(first.end).unwrap();
-    assert_eq!((second.header.id, second.header.labels[0], &second.payload[..]), (9, 3.0, &b"abc"[..]));
+    assert_eq!(
+        (second.header.id, second.header.labels[0], &second.payload[..]),
+        (9, 3.0, &b"abc"[..])
+    );
     assert_eq!(second.end, sound.size());
 }
 
@@ -73,7 +77,10 @@ fn faults_name_their_byte() {
     assert!(at(&bytes, bytes.len() as u64).problem.contains("ends"));
     bytes[second + 7] = 3 << 5;
     let later = at(&bytes, second as u64);
-    assert_eq!((later.place, later.problem.contains("later part")), (format!("byte {second}"), true));
+    assert_eq!(
+        (later.place, later.problem.contains("later part")),
+        (format!("byte {second}"), true)
+    );
     bytes[7] = 1 << 5;
     bytes[second + 7] = 0;
     assert!(at(&bytes, 0).problem.contains("due"));

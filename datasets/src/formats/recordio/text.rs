@@ -48,8 +48,8 @@ pub fn parse_index(bytes: &[u8]) -> Result<Vec<(u64, u64)>, FormatError> {
     }
 }
 
-/// Keys, labels and paths. Understood are MXNet's `key TAB label ... TAB path` and InsightFace's `aligned TAB path TAB label ...`, whose keys are the
-/// numbers of its lines, counted from 1.
+/// Keys, labels and paths. Understood are MXNet's `key TAB label ... TAB path` and InsightFace's
+/// `aligned TAB path TAB label ...`, whose keys are the numbers of its lines, counted from 1.
 ///
 /// # Errors
 /// Lines of neither form, labels that are no numbers, or no lines at all.
@@ -62,7 +62,9 @@ pub fn parse_list(bytes: &[u8]) -> Result<Vec<ListRow<'_>>, FormatError> {
             [key, first, .., path] if label(first).is_some() => {
                 key.parse().ok().zip(label(first)).map(|(key, label)| ListRow { key, label, path })
             }
-            [_, path, third, ..] => label(third).map(|label| ListRow { key: number as u64, label, path }),
+            [_, path, third, ..] => {
+                label(third).map(|label| ListRow { key: number as u64, label, path })
+            }
             _ => None,
         };
         row.ok_or((remedy, line))

@@ -16,9 +16,14 @@ impl SecretKey {
     /// Encrypts `query` for a gallery of `shape`.
     ///
     /// # Errors
-    /// Another number of values than the gallery's rows have, a value that is not finite, a norm above the shape's bound, parameters
-    /// without room, or a key that is only a share.
-    pub fn ask(&self, shape: &Shape, query: &[f32], rng: &mut impl RngCore) -> Result<Query, ProtocolError> {
+    /// Another number of values than the gallery's rows have, a value that is not finite, a norm
+    /// above the shape's bound, parameters without room, or a key that is only a share.
+    pub fn ask(
+        &self,
+        shape: &Shape,
+        query: &[f32],
+        rng: &mut impl RngCore,
+    ) -> Result<Query, ProtocolError> {
         self.whole()?;
         let plan = Plan::new(&self.context, *shape)?;
         check(shape, query)?;
@@ -43,19 +48,26 @@ impl SecretKey {
     fn encode(&self, plan: &Plan, values: &[f32]) -> Poly {
         let scale = 2f64.powi(plan.query_bits);
         let mut coefficients = Zeroizing::new(vec![0.0; self.context.degree()]);
-        coefficients.iter_mut().zip(values).for_each(|(c, v)| *c = (f64::from(*v) * scale).round_ties_even());
+        coefficients
+            .iter_mut()
+            .zip(values)
+            .for_each(|(c, v)| *c = (f64::from(*v) * scale).round_ties_even());
         self.context.lift_float(&coefficients)
     }
 
     /// The scores of an answer to `query`, row by row.
     ///
     /// # Errors
-    /// An answer under another key, to another query or of another gallery, or a key that is only a share.
+    /// An answer under another key, to another query or of another gallery, or a key that is only a
+    /// share.
     pub fn scores(&self, query: &Query, answer: &Answer) -> Result<Vec<f64>, ProtocolError> {
         self.whole()?;
         if self.key != answer.key {
-            let problem =
-                format!("is under key {}, not under the key given, {}", hex(&answer.key), hex(&self.key));
+            let problem = format!(
+                "is under key {}, not under the key given, {}",
+                hex(&answer.key),
+                hex(&self.key)
+            );
             return Err(malformed("answer", problem));
         }
         if answer.tag != query.tag() || answer.plan != query.plan {
@@ -93,7 +105,8 @@ impl SecretKey {
 
 fn check(shape: &Shape, query: &[f32]) -> Result<(), ProtocolError> {
     if query.len() != shape.dimension {
-        let problem = format!("has {} values where the gallery's rows have {}", query.len(), shape.dimension);
+        let problem =
+            format!("has {} values where the gallery's rows have {}", query.len(), shape.dimension);
         return Err(malformed("query", problem));
     }
     if let Some(at) = query.iter().position(|v| !v.is_finite()) {

@@ -7,15 +7,16 @@ use zeroize::Zeroizing;
 use crate::ckks::bytes::malformed;
 use crate::protocol::ProtocolError;
 
-/// ChaCha12 from 256 bits of the operating system, for keys, queries and answers that are to hide something: two queries from one stream that
-/// was started twice would show their difference.
+/// ChaCha12 from 256 bits of the operating system, for keys, queries and answers that are to hide
+/// something: two queries from one stream that was started twice would show their difference.
 ///
 /// # Errors
 /// A system without randomness.
 pub fn coins() -> Result<ChaCha12Rng, ProtocolError> {
     let mut seed = Zeroizing::new([0u8; 32]);
-    getrandom::fill(seed.as_mut())
-        .map_err(|e| malformed("coins", format!("the operating system gives no randomness: {e}")))?;
+    getrandom::fill(seed.as_mut()).map_err(|e| {
+        malformed("coins", format!("the operating system gives no randomness: {e}"))
+    })?;
     Ok(ChaCha12Rng::from_seed(*seed))
 }
 

@@ -1,4 +1,5 @@
-//! How a scoring is laid out and scaled, how much noise hides it, and how far off its scores can be.
+//! How a scoring is laid out and scaled, how much noise hides it, and how far off its scores can
+//! be.
 
 use serde::Serialize;
 use suites::SpecError;
@@ -11,13 +12,15 @@ use crate::ckks::sample::SIGMA;
 const DEVIATIONS: f64 = 6.0;
 /// Largest error that a plan may have, as a share of the range of scores.
 const TOLERANCE: f64 = 1e-5;
-/// Most bits of an encoded row's norm and of an encoded query's: within what an `i64` and an `i128` hold.
+/// Most bits of an encoded row's norm and of an encoded query's: within what an `i64` and an `i128`
+/// hold.
 const ROW_BITS: i32 = 44;
 const QUERY_BITS: i32 = 118;
 /// What a score in units of the ring stays below, flooding apart: within an `i128`.
 const WIDEST: f64 = (1u128 << 124) as f64;
 
-/// The layout, scales, noise and error of one scoring; both sides derive it from the parameters and the [`Shape`].
+/// The layout, scales, noise and error of one scoring; both sides derive it from the parameters and
+/// the [`Shape`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// What it is for.
@@ -72,7 +75,8 @@ impl Plan {
             plan.scaled(context)
         };
         let most = ROW_BITS - shape.row_norm.log2().ceil() as i32;
-        let best = (most - ROW_BITS..=most).filter_map(plan).min_by(|a, b| a.error.total_cmp(&b.error));
+        let best =
+            (most - ROW_BITS..=most).filter_map(plan).min_by(|a, b| a.error.total_cmp(&b.error));
         let bits = context.params().modulus_bits();
         match best {
             Some(plan) if plan.error <= TOLERANCE * shape.range() => Ok(plan.shortened(context)),
@@ -89,7 +93,8 @@ impl Plan {
         }
     }
 
-    /// With the largest scale of the query that the modulus has room for, and the error that this leaves.
+    /// With the largest scale of the query that the modulus has room for, and the error that this
+    /// leaves.
     fn scaled(mut self, context: &Context) -> Option<Plan> {
         let half = context.moduli.iter().map(|m| m.q as f64).product::<f64>() / 2.0;
         let hidden = self.hidden(context);
@@ -108,8 +113,9 @@ impl Plan {
         Some(self)
     }
 
-    /// Standard deviation of a score's noise before flooding: `SIGMA^2` times the squared norm of all the rows of a block (the query's
-    /// errors times the rows), and `4/3 N SIGMA^2` of the encryption of zero.
+    /// Standard deviation of a score's noise before flooding: `SIGMA^2` times the squared norm of
+    /// all the rows of a block (the query's errors times the rows), and `4/3 N SIGMA^2` of the
+    /// encryption of zero.
     fn hidden(&self, context: &Context) -> f64 {
         let row = self.row_length();
         let rows = self.rows_per_block.min(self.shape.rows) as f64;
@@ -118,7 +124,8 @@ impl Plan {
 
     /// Bound on the norm of an encoded row.
     fn row_length(&self) -> f64 {
-        self.shape.row_norm * SLACK * 2f64.powi(self.row_bits) + (self.shape.dimension as f64).sqrt() / 2.0
+        self.shape.row_norm * SLACK * 2f64.powi(self.row_bits)
+            + (self.shape.dimension as f64).sqrt() / 2.0
     }
 
     /// What a score is multiplied by.
@@ -131,17 +138,19 @@ impl Plan {
         self.flooding * self.scale()
     }
 
-    /// Bound on what rounding the rows, the query and the offset does to a score (Cauchy and Schwarz), with `2^-45` of the range for
-    /// decoding in 64-bit floating point.
+    /// Bound on what rounding the rows, the query and the offset does to a score (Cauchy and
+    /// Schwarz), with `2^-45` of the range for decoding in 64-bit floating point.
     fn roundings(&self) -> f64 {
         let half = (self.shape.dimension as f64).sqrt() / 2.0;
         let of_rows = self.shape.query_norm * SLACK * half * 2f64.powi(-self.row_bits);
-        let of_query = self.row_length() * 2f64.powi(-self.row_bits) * half * 2f64.powi(-self.query_bits);
+        let of_query =
+            self.row_length() * 2f64.powi(-self.row_bits) * half * 2f64.powi(-self.query_bits);
         of_rows + of_query + 0.5 / self.scale() + self.shape.range() * 2f64.powi(-45)
     }
 
-    /// With as few primes in the answer as add at most an eighth to the error: dropping them rounds `c0` and `c1` to whole numbers at the
-    /// scale that is left, whose deviation in a score is `sqrt((1 + 2/3 N) / 12)`.
+    /// With as few primes in the answer as add at most an eighth to the error: dropping them rounds
+    /// `c0` and `c1` to whole numbers at the scale that is left, whose deviation in a score is
+    /// `sqrt((1 + 2/3 N) / 12)`.
     fn shortened(mut self, context: &Context) -> Plan {
         let rounding = ((1.0 + 2.0 / 3.0 * context.degree() as f64) / 12.0).sqrt();
         for level in 1..context.moduli.len() {
@@ -168,16 +177,17 @@ impl Plan {
     }
 }
 
-/// Number of pieces and their width for the fewest bytes: a piece goes up at full modulus, a block comes down with, as a rule, the
-/// first prime alone.
+/// Number of pieces and their width for the fewest bytes: a piece goes up at full modulus, a block
+/// comes down with, as a rule, the first prime alone.
 fn layout(context: &Context, shape: &Shape) -> (usize, usize) {
     let (up, down) = (context.packed_len(context.moduli.len()), context.packed_len(1));
     let bytes = |&(pieces, width): &(usize, usize)| {
         pieces * up + shape.rows.div_ceil(context.degree() / width) * down
     };
     let widths = (1..=shape.dimension).map(|pieces| (pieces, shape.dimension.div_ceil(pieces)));
-    let fit = widths
-        .filter(|&(pieces, width)| width <= context.degree() && shape.dimension.div_ceil(width) == pieces);
+    let fit = widths.filter(|&(pieces, width)| {
+        width <= context.degree() && shape.dimension.div_ceil(width) == pieces
+    });
     fit.min_by_key(bytes).unwrap_or((shape.dimension, 1))
 }
 
@@ -205,7 +215,9 @@ mod tests {
     fn places_are_disjoint_and_hold_whole_products() {
         for (rows, dimension) in [(1, 1), (1, 30), (3, 4096), (777, 100), (5000, 2), (2, 5000)] {
             let plan = plan("fedavg", Shape::unit(rows, dimension)).unwrap();
-            assert!(plan.width * plan.rows_per_block <= 4096 && plan.width * plan.pieces >= dimension);
+            assert!(
+                plan.width * plan.rows_per_block <= 4096 && plan.width * plan.pieces >= dimension
+            );
             let mut places: Vec<_> = (0..rows).map(|row| plan.place(row)).collect();
             assert!(places.iter().enumerate().all(|(row, (block, at))| {
                 plan.rows_of(*block).contains(&row) && *at < 4096 && *at >= plan.width - 1
@@ -220,7 +232,8 @@ mod tests {
         let line = plan("compact", Shape::unit(10, 512)).unwrap_err().to_string();
         assert_eq!(
             line,
-            "parameters: 2048/54/40 (54 modulus bits) leave no room for scores of 10 rows hidden to 2^-40; use fedavg \
+            "parameters: 2048/54/40 (54 modulus bits) leave no room for scores of 10 rows hidden \
+             to 2^-40; use fedavg \
              (100 bits at degree 4096), or a larger set such as 8192/60,60,60/40"
         );
         let hard = Shape { hiding_bits: 64, ..Shape::unit(1 << 20, 512) };

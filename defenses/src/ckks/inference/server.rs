@@ -1,4 +1,5 @@
-//! The server: multiplies an encrypted query by its rows, and hides everything of them but the scores.
+//! The server: multiplies an encrypted query by its rows, and hides everything of them but the
+//! scores.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::ckks::ring::Poly;
 use crate::ckks::sample::{self, Seed};
 use crate::protocol::ProtocolError;
 
-/// A server's rows, encoded and transformed for products with queries: 8 bytes a value and prime of the modulus.
+/// A server's rows, encoded and transformed for products with queries: 8 bytes a value and prime of
+/// the modulus.
 pub struct Gallery {
     context: Arc<Context>,
     plan: Plan,
@@ -27,10 +29,12 @@ pub struct Gallery {
 }
 
 impl Gallery {
-    /// Prepares `shape.rows` rows of `shape.dimension` values each, with `offsets` added to their scores (one a row, or none).
+    /// Prepares `shape.rows` rows of `shape.dimension` values each, with `offsets` added to their
+    /// scores (one a row, or none).
     ///
     /// # Errors
-    /// Another number of values than the shape says, one that is not finite or beyond its bound, parameters without room.
+    /// Another number of values than the shape says, one that is not finite or beyond its bound,
+    /// parameters without room.
     pub fn new(
         context: &Arc<Context>,
         shape: Shape,
@@ -40,9 +44,11 @@ impl Gallery {
         let plan = Plan::new(context, shape)?;
         check(&shape, rows, offsets)?;
         let scale = plan.scale();
-        let offsets = offsets.iter().map(|v| (f64::from(*v) * scale).round_ties_even() as i128).collect();
-        let block =
-            |block| (0..plan.pieces).map(|piece| encode(context, &plan, rows, block, piece)).collect();
+        let offsets =
+            offsets.iter().map(|v| (f64::from(*v) * scale).round_ties_even() as i128).collect();
+        let block = |block| {
+            (0..plan.pieces).map(|piece| encode(context, &plan, rows, block, piece)).collect()
+        };
         let rows = (0..plan.blocks).into_par_iter().map(block).collect();
         Ok(Gallery { context: context.clone(), plan, rows, offsets })
     }
@@ -57,10 +63,12 @@ impl Gallery {
         &self.plan
     }
 
-    /// Scores every row against the query. `rng` hides the rows: never hand in a stream that was used before.
+    /// Scores every row against the query. `rng` hides the rows: never hand in a stream that was
+    /// used before.
     ///
     /// # Errors
-    /// A query for another gallery or under another key than `public`, or a key shared among several.
+    /// A query for another gallery or under another key than `public`, or a key shared among
+    /// several.
     pub fn score(
         &self,
         public: &PublicKey,
@@ -68,11 +76,13 @@ impl Gallery {
         rng: &mut impl RngCore,
     ) -> Result<Answer, ProtocolError> {
         self.accepts(public, query)?;
-        let uniform = |piece| self.context.uniform(&query.seed, piece as u64, self.context.moduli.len());
+        let uniform =
+            |piece| self.context.uniform(&query.seed, piece as u64, self.context.moduli.len());
         let c1: Vec<Poly> = (0..self.plan.pieces).into_par_iter().map(uniform).collect();
         let seed = sample::seed(rng);
         let blocks = (0..self.plan.blocks).into_par_iter();
-        let parts: Vec<[Poly; 2]> = blocks.map(|b| self.block(public, [&query.c0, &c1], &seed, b)).collect();
+        let parts: Vec<[Poly; 2]> =
+            blocks.map(|b| self.block(public, [&query.c0, &c1], &seed, b)).collect();
         let level = self.plan.level;
         let (rows, n) = (self.plan.shape.rows, self.context.degree());
         let mut scores = Vec::with_capacity(level * rows);
@@ -92,7 +102,8 @@ impl Gallery {
         self.context.expect("public key", public.context.params())?;
         self.context.expect("query", query.context.params())?;
         if public.parties != 1 {
-            let problem = format!("is shared among {}; answers need the key of one client", public.parties);
+            let problem =
+                format!("is shared among {}; answers need the key of one client", public.parties);
             return Err(malformed("public key", problem));
         }
         if public.key != query.key {
@@ -112,15 +123,22 @@ impl Gallery {
                     s.query_norm, s.row_norm, s.offset
                 )
             };
-            let problem = format!("is for a gallery of {}, but this one has {}", what(asked), what(is));
+            let problem =
+                format!("is for a gallery of {}, but this one has {}", what(asked), what(is));
             return Err(malformed("query", problem));
         }
         Ok(())
     }
 
-    /// The sum of the pieces' products with a block's rows, over a fresh encryption of zero, flooded; in coefficients at the primes that
-    /// are kept.
-    fn block(&self, public: &PublicKey, query: [&[Poly]; 2], seed: &Seed, block: usize) -> [Poly; 2] {
+    /// The sum of the pieces' products with a block's rows, over a fresh encryption of zero,
+    /// flooded; in coefficients at the primes that are kept.
+    fn block(
+        &self,
+        public: &PublicKey,
+        query: [&[Poly]; 2],
+        seed: &Seed,
+        block: usize,
+    ) -> [Poly; 2] {
         let context = &self.context;
         let mut rng = sample::expand(seed, block as u64);
         let mut v = context.lift(&sample::ternary(&mut rng, context.degree()));
@@ -129,10 +147,14 @@ impl Gallery {
         context.mul_add(&mut c0, &public.b, &v);
         context.mul_add(&mut c1, &public.a, &v);
         for (acc, pieces) in [&mut c0, &mut c1].into_iter().zip(query) {
-            pieces.iter().zip(&self.rows[block]).for_each(|(piece, rows)| context.mul_add(acc, piece, rows));
+            pieces
+                .iter()
+                .zip(&self.rows[block])
+                .for_each(|(piece, rows)| context.mul_add(acc, piece, rows));
             context.inverse(acc);
         }
-        context.add(&mut c0, &context.lift_wide(&self.added(&mut rng, block), context.moduli.len()));
+        context
+            .add(&mut c0, &context.lift_wide(&self.added(&mut rng, block), context.moduli.len()));
         for part in [&mut c0, &mut c1] {
             while context.level(part).len() > self.plan.level {
                 context.drop_last(part);
@@ -153,7 +175,8 @@ impl Gallery {
     }
 }
 
-/// `sum_r sum_i round(2^row_bits g_(r,i)) X^(r w + w - 1 - i)` over the rows of a block, the values being those of a piece; transformed.
+/// `sum_r sum_i round(2^row_bits g_(r,i)) X^(r w + w - 1 - i)` over the rows of a block, the values
+/// being those of a piece; transformed.
 fn encode(context: &Context, plan: &Plan, rows: &[f32], block: usize, piece: usize) -> Poly {
     let (scale, dimension) = (2f64.powi(plan.row_bits), plan.shape.dimension);
     let mut coefficients = vec![0i64; context.degree()];
@@ -172,10 +195,16 @@ fn encode(context: &Context, plan: &Plan, rows: &[f32], block: usize, piece: usi
 fn check(shape: &Shape, rows: &[f32], offsets: &[f32]) -> Result<(), ProtocolError> {
     if rows.len() != shape.rows * shape.dimension {
         let (found, asked) = (rows.len(), shape.rows * shape.dimension);
-        return Err(malformed("gallery", format!("has {found} values where its shape asks for {asked}")));
+        return Err(malformed(
+            "gallery",
+            format!("has {found} values where its shape asks for {asked}"),
+        ));
     }
     if !offsets.is_empty() && offsets.len() != shape.rows {
-        return Err(malformed("gallery", format!("has {} offsets for {} rows", offsets.len(), shape.rows)));
+        return Err(malformed(
+            "gallery",
+            format!("has {} offsets for {} rows", offsets.len(), shape.rows),
+        ));
     }
     for (index, row) in rows.chunks_exact(shape.dimension).enumerate() {
         let norm = norm(row);
@@ -187,9 +216,10 @@ fn check(shape: &Shape, rows: &[f32], offsets: &[f32]) -> Result<(), ProtocolErr
         }
     }
     match offsets.iter().position(|v| v.is_nan() || f64::from(v.abs()) > shape.offset * SLACK) {
-        Some(at) => {
-            Err(malformed("gallery", format!("offset {at} is {}, bound {}", offsets[at], shape.offset)))
-        }
+        Some(at) => Err(malformed(
+            "gallery",
+            format!("offset {at} is {}, bound {}", offsets[at], shape.offset),
+        )),
         None => Ok(()),
     }
 }

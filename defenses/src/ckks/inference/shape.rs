@@ -24,23 +24,27 @@ pub struct Shape {
     pub row_norm: f64,
     /// Bound on the magnitude of what is added to a score; 0 where nothing is.
     pub offset: f64,
-    /// The answer is within total variation `2^-hiding_bits` of one whose noise does not depend on the rows: 20 to 64.
+    /// The answer is within total variation `2^-hiding_bits` of one whose noise does not depend on
+    /// the rows: 20 to 64.
     pub hiding_bits: u32,
 }
 
 impl Shape {
-    /// `rows` unit vectors of `dimension` values, scored against a unit vector: cosines, hidden to `2^-40`.
+    /// `rows` unit vectors of `dimension` values, scored against a unit vector: cosines, hidden to
+    /// `2^-40`.
     pub fn unit(rows: usize, dimension: usize) -> Shape {
         Shape { rows, dimension, query_norm: 1.0, row_norm: 1.0, offset: 0.0, hiding_bits: 40 }
     }
 
-    /// The shape of a linear layer: `weights` row by row, `dimension` values each, plus `offsets` (one a row, or none), for queries
-    /// of norm `query_norm`. Bounds are the next powers of two, so that they say no more of the weights than their size.
+    /// The shape of a linear layer: `weights` row by row, `dimension` values each, plus `offsets`
+    /// (one a row, or none), for queries of norm `query_norm`. Bounds are the next powers of two,
+    /// so that they say no more of the weights than their size.
     pub fn linear(weights: &[f32], dimension: usize, offsets: &[f32], query_norm: f64) -> Shape {
         let rows = weights.chunks(dimension.max(1));
         let largest = rows.clone().map(norm).fold(0.0, f64::max);
         let offset = offsets.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
-        let (row_norm, offset) = (power_above(largest), if offset > 0.0 { power_above(offset) } else { 0.0 });
+        let (row_norm, offset) =
+            (power_above(largest), if offset > 0.0 { power_above(offset) } else { 0.0 });
         Shape { rows: rows.len(), dimension, query_norm, row_norm, offset, hiding_bits: 40 }
     }
 
@@ -52,7 +56,8 @@ impl Shape {
     /// # Errors
     /// Sizes or bounds out of range.
     pub(super) fn check(&self) -> Result<(), SpecError> {
-        let refuse = |problem: String, remedy: &str| Err(SpecError::value("gallery", problem, remedy));
+        let refuse =
+            |problem: String, remedy: &str| Err(SpecError::value("gallery", problem, remedy));
         if self.rows == 0 || self.dimension == 0 {
             return refuse(
                 format!("{} rows of {} values", self.rows, self.dimension),
@@ -83,7 +88,9 @@ impl Shape {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut out = (self.rows as u32).to_le_bytes().to_vec();
         out.extend((self.dimension as u32).to_le_bytes());
-        [self.query_norm, self.row_norm, self.offset].iter().for_each(|v| out.extend(v.to_le_bytes()));
+        [self.query_norm, self.row_norm, self.offset]
+            .iter()
+            .for_each(|v| out.extend(v.to_le_bytes()));
         out.push(self.hiding_bits as u8);
         out
     }

@@ -42,7 +42,8 @@ impl Setting {
     }
 }
 
-/// Chi-square of residues over 64 equal buckets, less its 63 degrees of freedom, in its standard deviations.
+/// Chi-square of residues over 64 equal buckets, less its 63 degrees of freedom, in its standard
+/// deviations.
 fn unevenness(residues: &[u64], q: u64) -> f64 {
     let mut counts = [0f64; 64];
     residues.iter().for_each(|r| counts[(u128::from(*r) * 64 / u128::from(q)) as usize] += 1.0);
@@ -51,14 +52,16 @@ fn unevenness(residues: &[u64], q: u64) -> f64 {
     (chi - 63.0) / 126f64.sqrt()
 }
 
-/// The half that is sent whole is uniform, for either gallery, times the secret too (all that a client computes of the coefficients that
-/// are not sent), and so is the difference of two answers whose server drew the same coins: none of it says which gallery it was.
+/// The half that is sent whole is uniform, for either gallery, times the secret too (all that a
+/// client computes of the coefficients that are not sent), and so is the difference of two answers
+/// whose server drew the same coins: none of it says which gallery it was.
 #[test]
 fn coefficients_without_scores_are_uniform() {
     let setting = setting();
     let context = &setting.secret.context;
     let q = context.moduli[0].q;
-    let answers = [0, 1].map(|gallery| setting.answer(gallery, &mut stream(2, "inference", "server")));
+    let answers =
+        [0, 1].map(|gallery| setting.answer(gallery, &mut stream(2, "inference", "server")));
     let mut views: Vec<Vec<u64>> = answers.iter().map(|a| a.c1.concat()).collect();
     let mut difference = views[0].clone();
     context.moduli[0].sub(&mut difference, &views[1]);
@@ -98,8 +101,8 @@ fn answers_hold_one_coefficient_a_row() {
     assert_eq!(answer.to_bytes().len(), head + uniform + ROWS * 7);
 }
 
-/// The noise of decrypted scores is the flooding noise that the plan promises: its deviation within 4 %, normal to the fourth moment, and
-/// 2^39 sqrt(rows) times what it hides.
+/// The noise of decrypted scores is the flooding noise that the plan promises: its deviation within
+/// 4 %, normal to the fourth moment, and 2^39 sqrt(rows) times what it hides.
 #[test]
 fn flooding_has_the_size_that_hides() {
     let setting = setting();
@@ -110,12 +113,15 @@ fn flooding_has_the_size_that_hides() {
         let scores = setting.secret.scores(&setting.query, &answer).unwrap();
         let exact = |row: usize| -> f64 {
             let encoded = |v: f32| {
-                (f64::from(v) * 2f64.powi(plan.row_bits)).round_ties_even() / 2f64.powi(plan.row_bits)
+                (f64::from(v) * 2f64.powi(plan.row_bits)).round_ties_even()
+                    / 2f64.powi(plan.row_bits)
             };
             let values = &setting.rows[0][row * DIMENSION..][..DIMENSION / 2];
             values.iter().map(|v| encoded(*v) * f64::from(0.17f32)).sum()
         };
-        errors.extend(scores.iter().enumerate().map(|(row, score)| (score - exact(row)) / plan.flooding));
+        errors.extend(
+            scores.iter().enumerate().map(|(row, score)| (score - exact(row)) / plan.flooding),
+        );
     }
     let moment = |k: i32| errors.iter().map(|e| e.powi(k)).sum::<f64>() / errors.len() as f64;
     assert!((moment(2).sqrt() - 1.0).abs() < 0.04, "{}", moment(2).sqrt());

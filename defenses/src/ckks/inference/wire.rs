@@ -28,7 +28,8 @@ pub struct Query {
     pub(super) c0: Vec<Poly>,
 }
 
-/// Encrypted scores: the uniform half of every block, and of the other half the coefficients that hold scores.
+/// Encrypted scores: the uniform half of every block, and of the other half the coefficients that
+/// hold scores.
 pub struct Answer {
     pub(super) context: Arc<Context>,
     pub(super) key: Fingerprint,
@@ -71,18 +72,22 @@ impl Query {
     /// Reads what [`Query::to_bytes`] wrote.
     ///
     /// # Errors
-    /// Bytes of something else, of other parameters, of a shape that they leave no room for, truncated or altered.
+    /// Bytes of something else, of other parameters, of a shape that they leave no room for,
+    /// truncated or altered.
     pub fn from_bytes(context: &Arc<Context>, bytes: &[u8]) -> Result<Query, ProtocolError> {
         let message = open(bytes, &[Kind::Query])?;
         context.expect("query", &message.params)?;
         let mut rest = message.payload;
         let plan = read_plan(context, "query", &mut rest)?;
         let level = context.moduli.len();
-        let whole = plan.pieces.saturating_mul(context.packed_len(level)).saturating_add(size_of::<Seed>());
+        let whole =
+            plan.pieces.saturating_mul(context.packed_len(level)).saturating_add(size_of::<Seed>());
         exact("query", rest.len(), whole)?;
         let mut read = || {
             let seed = take(&mut rest, size_of::<Seed>())?.try_into().ok()?;
-            let c0 = (0..plan.pieces).map(|_| context.unpack(&mut rest, level)).collect::<Option<_>>()?;
+            let c0 = (0..plan.pieces)
+                .map(|_| context.unpack(&mut rest, level))
+                .collect::<Option<_>>()?;
             Some(Query { context: context.clone(), key: message.key, plan: plan.clone(), seed, c0 })
         };
         read().ok_or_else(|| malformed("query", "does not hold residues of its moduli"))
@@ -95,13 +100,18 @@ impl Answer {
         &self.plan
     }
 
-    /// Serialised: shape, the query's tag, packed residues of each block, the coefficients that hold scores.
+    /// Serialised: shape, the query's tag, packed residues of each block, the coefficients that
+    /// hold scores.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut payload = self.plan.shape.to_bytes();
         payload.extend_from_slice(&self.tag);
         self.c1.iter().for_each(|c1| self.context.pack(c1, &mut payload));
-        for (modulus, scores) in self.kept().iter().zip(self.scores.chunks_exact(self.plan.shape.rows)) {
-            scores.iter().for_each(|score| payload.extend_from_slice(&score.to_le_bytes()[..width(modulus)]));
+        for (modulus, scores) in
+            self.kept().iter().zip(self.scores.chunks_exact(self.plan.shape.rows))
+        {
+            scores.iter().for_each(|score| {
+                payload.extend_from_slice(&score.to_le_bytes()[..width(modulus)])
+            });
         }
         seal(Kind::Answer, self.context.params(), self.key, &payload)
     }
@@ -121,13 +131,22 @@ impl Answer {
         exact("answer", rest.len(), blocks.saturating_add(scores + size_of::<Tag>()))?;
         let mut read = || {
             let tag = take(&mut rest, size_of::<Tag>())?.try_into().ok()?;
-            let c1 =
-                (0..plan.blocks).map(|_| context.unpack(&mut rest, plan.level)).collect::<Option<_>>()?;
+            let c1 = (0..plan.blocks)
+                .map(|_| context.unpack(&mut rest, plan.level))
+                .collect::<Option<_>>()?;
             let mut scores = Vec::with_capacity(plan.level * plan.shape.rows);
             for modulus in kept {
-                scores.extend(residues(modulus, take(&mut rest, width(modulus) * plan.shape.rows)?)?);
+                scores
+                    .extend(residues(modulus, take(&mut rest, width(modulus) * plan.shape.rows)?)?);
             }
-            Some(Answer { context: context.clone(), key: message.key, tag, plan: plan.clone(), c1, scores })
+            Some(Answer {
+                context: context.clone(),
+                key: message.key,
+                tag,
+                plan: plan.clone(),
+                c1,
+                scores,
+            })
         };
         read().ok_or_else(|| malformed("answer", "does not hold residues of its moduli"))
     }
@@ -145,7 +164,10 @@ fn width(modulus: &Modulus) -> usize {
 /// Single residues; `None` where one is not below its prime.
 fn residues(modulus: &Modulus, bytes: &[u8]) -> Option<Vec<u64>> {
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    bytes.chunks_exact(width(modulus)).map(|bytes| Some(word(bytes)).filter(|r| *r < modulus.q)).collect()
+    bytes
+        .chunks_exact(width(modulus))
+        .map(|bytes| Some(word(bytes)).filter(|r| *r < modulus.q))
+        .collect()
 }
 
 fn read_plan(context: &Context, what: &str, rest: &mut &[u8]) -> Result<Plan, ProtocolError> {
@@ -157,6 +179,8 @@ fn read_plan(context: &Context, what: &str, rest: &mut &[u8]) -> Result<Plan, Pr
 fn exact(what: &str, found: usize, expected: usize) -> Result<(), ProtocolError> {
     match found == expected {
         true => Ok(()),
-        false => Err(malformed(what, format!("holds {found} bytes where its shape asks for {expected}"))),
+        false => {
+            Err(malformed(what, format!("holds {found} bytes where its shape asks for {expected}")))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Noise that clients add in shares, on the integers that secure aggregation sums.
 //!
-//! Everything here is in units of the integer grid: a value `x` is sent as `x/gamma`, stochastically rounded.
+//! Everything here is in units of the integer grid: a value `x` is sent as `x/gamma`,
+//! stochastically rounded.
 
 use std::f64::consts::PI;
 
@@ -11,10 +12,12 @@ use super::{check_delta, rdp};
 /// Below this standard deviation of a client's share the discrete Gaussian's bound is not proved.
 pub const SMALLEST_SHARE: f64 = 0.5;
 
-/// L2 norm of a vector of `dim` coordinates after stochastic rounding that is drawn again until the norm meets the bound, where the norm was
-/// at most `l2` before. `beta` in [0, 1) is the bias the caller allows: 0 never draws again.
+/// L2 norm of a vector of `dim` coordinates after stochastic rounding that is drawn again until the
+/// norm meets the bound, where the norm was at most `l2` before. `beta` in [0, 1) is the bias the
+/// caller allows: 0 never draws again.
 ///
-/// `min(l2 + sqrt(d), sqrt(l2^2 + d/4 + sqrt(2 log(1/beta)) (l2 + sqrt(d)/2)))` (Kairouz, Liu, Steinke 2021, theorem 1, with gamma = 1).
+/// `min(l2 + sqrt(d), sqrt(l2^2 + d/4 + sqrt(2 log(1/beta)) (l2 + sqrt(d)/2)))` (Kairouz, Liu,
+/// Steinke 2021, theorem 1, with gamma = 1).
 pub fn rounded_l2(l2: f64, dim: usize, beta: f64) -> f64 {
     let d = dim as f64;
     let always = l2 + d.sqrt();
@@ -37,11 +40,13 @@ pub fn discrete_gaussian_gap(sigma: f64, clients: usize) -> f64 {
     10.0 * (1..clients).map(term).sum::<f64>()
 }
 
-/// RDP at order `alpha > 1` of a sum to which each of `clients` clients adds `N_Z(0, sigma^2)`, `sigma >= 0.5`, on each of `dim` coordinates.
+/// RDP at order `alpha > 1` of a sum to which each of `clients` clients adds `N_Z(0, sigma^2)`,
+/// `sigma >= 0.5`, on each of `dim` coordinates.
 ///
-/// With `s = l2/(sqrt(n) sigma)` and `tau` of [`discrete_gaussian_gap`], the least of `alpha s^2/2 + tau d`,
-/// `alpha/2 (s^2 + 2 tau l1/(sqrt(n) sigma) + tau^2 d)` and `alpha/2 (s + tau sqrt(d))^2` (Kairouz, Liu, Steinke 2021, proposition 14), with
-/// `l1` bounded by [`rounded_l1`]. Infinite where `sigma` is below [`SMALLEST_SHARE`].
+/// With `s = l2/(sqrt(n) sigma)` and `tau` of [`discrete_gaussian_gap`], the least of `alpha s^2/2
+/// + tau d`, `alpha/2 (s^2 + 2 tau l1/(sqrt(n) sigma) + tau^2 d)` and `alpha/2 (s + tau sqrt(d))^2`
+/// (Kairouz, Liu, Steinke 2021, proposition 14), with `l1` bounded by [`rounded_l1`]. Infinite
+/// where `sigma` is below [`SMALLEST_SHARE`].
 pub fn rdp_discrete_gaussian(alpha: f64, l2: f64, sigma: f64, clients: usize, dim: usize) -> f64 {
     if sigma.is_nan() || sigma < SMALLEST_SHARE {
         return f64::INFINITY;
@@ -55,18 +60,19 @@ pub fn rdp_discrete_gaussian(alpha: f64, l2: f64, sigma: f64, clients: usize, di
     additive.min(mixed).min(joint)
 }
 
-/// RDP at the whole order `alpha >= 2` of a sum with Skellam noise of total variance `variance` on each coordinate.
+/// RDP at the whole order `alpha >= 2` of a sum with Skellam noise of total variance `variance` on
+/// each coordinate.
 ///
-/// `alpha l2^2/(2 mu) + min(((2 alpha - 1) l2^2 + 6 l1)/(4 mu^2), 3 l1/(2 mu))` (Agarwal, Kairouz, Liu 2021, theorem 3.5). Shares add up
-/// exactly: `n` clients of variance `v` give `mu = n v`.
+/// `alpha l2^2/(2 mu) + min(((2 alpha - 1) l2^2 + 6 l1)/(4 mu^2), 3 l1/(2 mu))` (Agarwal, Kairouz,
+/// Liu 2021, theorem 3.5). Shares add up exactly: `n` clients of variance `v` give `mu = n v`.
 pub fn rdp_skellam(alpha: f64, l1: f64, l2: f64, variance: f64) -> f64 {
     let mu = variance;
     let correction = ((2.0 * alpha - 1.0) * l2 * l2 + 6.0 * l1) / (4.0 * mu * mu);
     0.5 * alpha * l2 * l2 / mu + correction.min(1.5 * l1 / mu)
 }
 
-/// Epsilon at `delta` of `rounds` releases whose RDP at the whole order `alpha >= 2` is `rdp(alpha)`, and the order it was found at.
-/// Infinite (at order NaN) where the curve is.
+/// Epsilon at `delta` of `rounds` releases whose RDP at the whole order `alpha >= 2` is
+/// `rdp(alpha)`, and the order it was found at. Infinite (at order NaN) where the curve is.
 ///
 /// # Errors
 /// `delta` outside (0, 1) or no `rounds`.
@@ -114,8 +120,10 @@ mod tests {
         for (sigma, clients) in [(0.5, 2), (0.5, 5), (0.8, 4), (2.0, 3)] {
             let mass = summed(&discrete_gaussian(sigma), clients);
             for alpha in [1.5, 2.0, 5.0] {
-                let (true_value, bound) =
-                    (divergence(&mass, 1, alpha), rdp_discrete_gaussian(alpha, 1.0, sigma, clients, 1));
+                let (true_value, bound) = (
+                    divergence(&mass, 1, alpha),
+                    rdp_discrete_gaussian(alpha, 1.0, sigma, clients, 1),
+                );
                 assert!(
                     true_value <= bound * (1.0 + 1e-9),
                     "{sigma} {clients} {alpha}: {true_value} {bound}"
@@ -131,7 +139,8 @@ mod tests {
     /// `Poisson(mu/2) - Poisson(mu/2)`.
     fn skellam(mu: f64) -> Vec<f64> {
         let top = (0.5 * mu + 14.0 * mu.sqrt() + 30.0) as usize;
-        let poisson = |k: usize| (k as f64 * (0.5 * mu).ln() - 0.5 * mu - libm::lgamma(k as f64 + 1.0)).exp();
+        let poisson =
+            |k: usize| (k as f64 * (0.5 * mu).ln() - 0.5 * mu - libm::lgamma(k as f64 + 1.0)).exp();
         let one: Vec<f64> = (0..=top).map(poisson).collect();
         let at = |d: i64| {
             let from = d.max(0) as usize..=(top as i64 + d.min(0)) as usize;
@@ -145,9 +154,13 @@ mod tests {
         for (mu, shift) in [(4.0, 1), (20.0, 2), (100.0, 5)] {
             let (mass, l) = (skellam(mu), shift as f64);
             for alpha in [2.0, 4.0, 8.0] {
-                let (true_value, bound) = (divergence(&mass, shift, alpha), rdp_skellam(alpha, l, l, mu));
+                let (true_value, bound) =
+                    (divergence(&mass, shift, alpha), rdp_skellam(alpha, l, l, mu));
                 assert!(true_value <= bound, "{mu} {alpha}: {true_value} {bound}");
-                assert!(mu < 50.0 || bound / true_value < 1.05, "{mu} {alpha}: {true_value} {bound}");
+                assert!(
+                    mu < 50.0 || bound / true_value < 1.05,
+                    "{mu} {alpha}: {true_value} {bound}"
+                );
             }
         }
     }
@@ -158,9 +171,12 @@ mod tests {
         let (clip, clients, dim) = (1e4, 10usize, 1000);
         let l2 = rounded_l2(clip, dim, (-0.5f64).exp());
         let share = 2.0 * clip / (clients as f64).sqrt();
-        let discrete = epsilon(|a| rdp_discrete_gaussian(a, l2, share, clients, dim), 50, 1e-5).unwrap().0;
+        let discrete =
+            epsilon(|a| rdp_discrete_gaussian(a, l2, share, clients, dim), 50, 1e-5).unwrap().0;
         let skellam =
-            epsilon(|a| rdp_skellam(a, rounded_l1(l2, dim), l2, 4.0 * clip * clip), 50, 1e-5).unwrap().0;
+            epsilon(|a| rdp_skellam(a, rounded_l1(l2, dim), l2, 4.0 * clip * clip), 50, 1e-5)
+                .unwrap()
+                .0;
         let gaussian = epsilon(|a| 0.5 * a / 4.0, 50, 1e-5).unwrap().0;
         assert!(discrete >= gaussian && discrete / gaussian < 1.01, "{discrete} {gaussian}");
         assert!(skellam >= gaussian && skellam / gaussian < 1.01, "{skellam} {gaussian}");

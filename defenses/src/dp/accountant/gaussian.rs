@@ -1,4 +1,5 @@
-//! One Gaussian release of sensitivity 1, exactly (Balle and Wang 2018, theorem 8), at every epsilon however large.
+//! One Gaussian release of sensitivity 1, exactly (Balle and Wang 2018, theorem 8), at every
+//! epsilon however large.
 
 /// Logarithm of the upper tail of the standard normal distribution at `z`.
 fn log_tail(z: f64) -> f64 {
@@ -32,7 +33,8 @@ pub fn epsilon(sigma: f64, target: f64) -> f64 {
     smallest(0.0, high, |e| delta(sigma, e) <= target)
 }
 
-/// The smallest sigma that is `(epsilon, target)`-DP, for `epsilon > 0` and `0 < target < 1`, to 13 digits.
+/// The smallest sigma that is `(epsilon, target)`-DP, for `epsilon > 0` and `0 < target < 1`, to 13
+/// digits.
 pub fn sigma(epsilon: f64, target: f64) -> f64 {
     let (mut low, mut high) = (1.0, 1.0);
     while delta(high, epsilon) > target {

@@ -1,10 +1,12 @@
-//! The Laplace mechanism over many releases (Dwork and Roth 2014; its Renyi curve: Mironov 2017, proposition 6).
+//! The Laplace mechanism over many releases (Dwork and Roth 2014; its Renyi curve: Mironov 2017,
+//! proposition 6).
 
 use suites::SpecError;
 
 use super::{check_delta, check_sampling, positive, rdp};
 
-/// Epsilon of `steps` releases with noise of scale `scale` times the L1 sensitivity: `(steps/scale, 0)`-DP.
+/// Epsilon of `steps` releases with noise of scale `scale` times the L1 sensitivity: `(steps/scale,
+/// 0)`-DP.
 pub fn pure(scale: f64, steps: u64) -> f64 {
     steps as f64 / scale
 }

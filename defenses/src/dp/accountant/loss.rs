@@ -1,8 +1,9 @@
 //! The privacy loss of one subsampled Gaussian step, put on a grid from above.
 //!
-//! Each cell of the grid hands its mass to its two ends so that both `P` and `Q` keep theirs. The hockey-stick curve of the result is the
-//! chord of the true one between grid points, hence above it everywhere and so after composition as well (Doroshenko, Ghazi, Kamath,
-//! Kumar, Manurangsi 2022, "Connect the Dots").
+//! Each cell of the grid hands its mass to its two ends so that both `P` and `Q` keep theirs. The
+//! hockey-stick curve of the result is the chord of the true one between grid points, hence above
+//! it everywhere and so after composition as well (Doroshenko, Ghazi, Kamath, Kumar, Manurangsi
+//! 2022, "Connect the Dots").
 
 use super::rdp::log_mixture;
 
@@ -15,7 +16,8 @@ pub enum Direction {
     Add,
 }
 
-/// Cells grow with the loss: their width is at most this part of it, which moves epsilon by less than a millionth of itself.
+/// Cells grow with the loss: their width is at most this part of it, which moves epsilon by less
+/// than a millionth of itself.
 const RELATIVE_WIDTH: i64 = 2000;
 
 /// Losses are counted in steps up to here.
@@ -93,14 +95,16 @@ impl Pair {
         }
     }
 
-    /// The loss on multiples of `step`; at most `tail` of the probability becomes an infinite loss. `None` where the multiples are too large
-    /// to be counted exactly.
+    /// The loss on multiples of `step`; at most `tail` of the probability becomes an infinite loss.
+    /// `None` where the multiples are too large to be counted exactly.
     pub fn grid(&self, step: f64, tail: f64) -> Option<Grid> {
         let z = normal_quantile(tail);
         let low = -z * self.sigma;
         let high = z * self.sigma + if self.direction == Direction::Remove { 1.0 } else { 0.0 };
         let (first, last) = ((self.loss(low) / step).floor(), (self.loss(high) / step).ceil());
-        if !(-LARGEST_INDEX..LARGEST_INDEX).contains(&first) || !(first..LARGEST_INDEX).contains(&last) {
+        if !(-LARGEST_INDEX..LARGEST_INDEX).contains(&first)
+            || !(first..LARGEST_INDEX).contains(&last)
+        {
             return None;
         }
         let index = points(first as i64, last as i64);
@@ -110,8 +114,11 @@ impl Pair {
         let mut left = low;
         for cell in 0..grid.index.len() - 1 {
             let end = cell + 2 == grid.index.len();
-            let right =
-                if end { high } else { self.output(grid.index[cell + 1] as f64 * step).clamp(left, high) };
+            let right = if end {
+                high
+            } else {
+                self.output(grid.index[cell + 1] as f64 * step).clamp(left, high)
+            };
             self.share(&mut grid, cell, step, (left, right));
             left = right;
         }

@@ -1,7 +1,9 @@
-//! Accountants: the `(epsilon, delta)` of many Poisson-subsampled Gaussian releases, add/remove neighbouring.
+//! Accountants: the `(epsilon, delta)` of many Poisson-subsampled Gaussian releases, add/remove
+//! neighbouring.
 //!
-//! Two are run and the tighter is reported: Renyi DP ([`rdp`]) and numerical composition of the privacy loss ([`prv`]). Both are upper
-//! bounds. Without sampling the composition is one Gaussian and exact ([`gaussian`]).
+//! Two are run and the tighter is reported: Renyi DP ([`rdp`]) and numerical composition of the
+//! privacy loss ([`prv`]). Both are upper bounds. Without sampling the composition is one Gaussian
+//! and exact ([`gaussian`]).
 
 pub mod distributed;
 pub mod gaussian;
@@ -15,7 +17,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use suites::SpecError;
 
-/// Steps of one kind: `steps` releases with noise `noise_multiplier` times the sensitivity, each unit in a step with probability `rate`.
+/// Steps of one kind: `steps` releases with noise `noise_multiplier` times the sensitivity, each
+/// unit in a step with probability `rate`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Phase {
     /// Standard deviation of the noise over the sensitivity, at least 1e-6.
@@ -65,7 +68,12 @@ static ANSWERS: LazyLock<Mutex<HashMap<Key, Answer>>> = LazyLock::new(Mutex::def
 ///
 /// # Errors
 /// `noise_multiplier` below 1e-6, `rate` outside (0, 1], no `steps`, or `delta` outside (0, 1).
-pub fn epsilon(noise_multiplier: f64, rate: f64, steps: u64, delta: f64) -> Result<Answer, SpecError> {
+pub fn epsilon(
+    noise_multiplier: f64,
+    rate: f64,
+    steps: u64,
+    delta: f64,
+) -> Result<Answer, SpecError> {
     let key = [noise_multiplier.to_bits(), rate.to_bits(), steps, delta.to_bits()];
     if let Some(known) = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
         return Ok(*known);
@@ -107,7 +115,8 @@ pub(super) fn by_rdp(phases: &[Phase], delta: f64) -> (f64, f64) {
 fn exact(phases: &[Phase], delta: f64) -> Option<f64> {
     let precision = |p: &Phase| p.steps as f64 / p.noise_multiplier.powi(2);
     let sampled = phases.iter().any(|p| p.rate < 1.0);
-    (!sampled).then(|| gaussian::epsilon(phases.iter().map(precision).sum::<f64>().sqrt().recip(), delta))
+    (!sampled)
+        .then(|| gaussian::epsilon(phases.iter().map(precision).sum::<f64>().sqrt().recip(), delta))
 }
 
 fn check(phases: &[Phase], delta: f64) -> Result<(), SpecError> {
@@ -140,14 +149,17 @@ fn check_sigma(sigma: f64) -> Result<(), SpecError> {
 pub(super) fn positive(name: &str, value: f64) -> Result<(), SpecError> {
     match value > 0.0 && value.is_finite() {
         true => Ok(()),
-        false => Err(SpecError::value(name, format!("is {value}"), "write a finite number above 0")),
+        false => {
+            Err(SpecError::value(name, format!("is {value}"), "write a finite number above 0"))
+        }
     }
 }
 
 /// The sampling rate and the number of releases.
 pub(super) fn check_sampling(rate: f64, steps: u64) -> Result<(), SpecError> {
     if !(rate > 0.0 && rate <= 1.0) {
-        let remedy = "write the probability that a unit takes part in a step, above 0 and at most 1";
+        let remedy =
+            "write the probability that a unit takes part in a step, above 0 and at most 1";
         return Err(SpecError::value("rate", format!("is {rate}"), remedy));
     }
     match steps {

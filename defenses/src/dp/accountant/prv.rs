@@ -1,7 +1,9 @@
-//! Privacy-loss accounting by FFT (Gopi, Lee, Wutschitz 2021; Koskela, Jalkoe, Honkela 2020), every error on the safe side.
+//! Privacy-loss accounting by FFT (Gopi, Lee, Wutschitz 2021; Koskela, Jalkoe, Honkela 2020), every
+//! error on the safe side.
 //!
-//! The grid of one step ([`super::loss`]) is tilted by `e^(lambda l)` with lambda near the saddle point before it is composed, so that the
-//! transform's rounding is relative to delta itself and not to 1.
+//! The grid of one step ([`super::loss`]) is tilted by `e^(lambda l)` with lambda near the saddle
+//! point before it is composed, so that the transform's rounding is relative to delta itself and
+//! not to 1.
 
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
@@ -37,17 +39,20 @@ pub struct Hint {
     pub order: f64,
 }
 
-/// Upper bound of epsilon at `delta`, in both directions; `None` where no grid of acceptable size covers the question.
+/// Upper bound of epsilon at `delta`, in both directions; `None` where no grid of acceptable size
+/// covers the question.
 pub fn epsilon(phases: &[Phase], delta: f64, hint: Hint, effort: Effort) -> Option<f64> {
     if !hint.epsilon.is_finite() {
         return None;
     }
     let mut scale = hint.epsilon.max(1e-9);
     let mut found = f64::INFINITY;
-    // Where the Renyi bound is far off, its grid is too coarse: again, with the grid of what was found.
+    // Where the Renyi bound is far off, its grid is too coarse: again, with the grid of what was
+    // found.
     for _ in 0..4 {
         let one = |direction| direction_epsilon(phases, delta, (hint, scale), effort, direction);
-        let Some(better) = one(Direction::Remove).and_then(|r| Some(r.max(one(Direction::Add)?))) else {
+        let Some(better) = one(Direction::Remove).and_then(|r| Some(r.max(one(Direction::Add)?)))
+        else {
             break;
         };
         found = found.min(better);
@@ -133,19 +138,23 @@ impl Tilted {
     }
 }
 
-/// Losses between which the tilted sum falls but for [`OUTSIDE`] on either side: Chernoff's bound, and the range of the steps.
+/// Losses between which the tilted sum falls but for [`OUTSIDE`] on either side: Chernoff's bound,
+/// and the range of the steps.
 fn window(tilted: &[Tilted], step: f64) -> Option<(f64, f64)> {
-    let total =
-        |value: &dyn Fn(&Tilted) -> f64| tilted.iter().map(|t| t.steps as f64 * value(t)).sum::<f64>();
+    let total = |value: &dyn Fn(&Tilted) -> f64| {
+        tilted.iter().map(|t| t.steps as f64 * value(t)).sum::<f64>()
+    };
     let (least, most) = (total(&|t| t.ends(step).0), total(&|t| t.ends(step).1));
     let cost = -OUTSIDE.ln();
     let bound = |theta: f64| (total(&|t| t.log_mgf(theta, step)) + cost) / theta;
     // From what suits a normal sum down to what suits the widest step.
     let normal = (2.0 * cost / total(&|t| t.variance(step)).max(step * step)).sqrt();
-    let widest = tilted.iter().map(|t| t.ends(step)).fold(step, |w, (low, high)| w.max(high).max(-low));
+    let widest =
+        tilted.iter().map(|t| t.ends(step)).fold(step, |w, (low, high)| w.max(high).max(-low));
     let smallest = (1.0 / widest).min(normal / 16.0);
-    let thetas =
-        || (0..40).map(|k| 2.0 * normal * (-0.7 * f64::from(k)).exp2()).take_while(|t| *t > smallest);
+    let thetas = || {
+        (0..40).map(|k| 2.0 * normal * (-0.7 * f64::from(k)).exp2()).take_while(|t| *t > smallest)
+    };
     let finite = |v: &f64| v.is_finite();
     let high = thetas().map(bound).filter(finite).fold(most, f64::min);
     let low = thetas().map(|t| bound(-t)).filter(finite).fold(least, f64::max);
@@ -209,7 +218,8 @@ impl Sum {
         let (mut above, mut discounted) = (0.0, 0.0);
         for i in (0..self.mass.len()).rev() {
             let (here, upper) = (at(i).max(0.0), at(i + 1));
-            // delta(epsilon) = above - e^(epsilon - upper) discounted for every epsilon of this cell
+            // delta(epsilon) = above - e^(epsilon - upper) discounted for every epsilon of this
+            // cell
             if above - discounted * (here - upper).exp() >= target {
                 return Some((upper + ((above - target) / discounted).ln()).clamp(here, upper));
             }

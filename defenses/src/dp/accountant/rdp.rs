@@ -1,13 +1,16 @@
-//! Renyi differential privacy of the Poisson-subsampled Gaussian (Mironov, Talwar, Zhang 2019), add/remove neighbouring.
+//! Renyi differential privacy of the Poisson-subsampled Gaussian (Mironov, Talwar, Zhang 2019),
+//! add/remove neighbouring.
 //!
 //! With `mu0 = N(0, sigma^2)` and `mu = (1 - q) N(0, sigma^2) + q N(1, sigma^2)`, one step has
-//! `RDP(alpha) = log A(alpha) / (alpha - 1)`, `A(alpha) = E_{mu0} (mu/mu0)^alpha`, which bounds both directions (their theorem 5).
+//! `RDP(alpha) = log A(alpha) / (alpha - 1)`, `A(alpha) = E_{mu0} (mu/mu0)^alpha`, which bounds
+//! both directions (their theorem 5).
 
 use std::sync::LazyLock;
 
 /// Largest fractional order; above it all orders are whole.
 const LAST_FRACTION: f64 = 10.9;
-/// Below this noise multiplier fractional orders are bounded by interpolation: quadrature would need too many nodes.
+/// Below this noise multiplier fractional orders are bounded by interpolation: quadrature would
+/// need too many nodes.
 const QUADRATURE_FROM: f64 = 0.01;
 /// Largest order.
 const LAST_ORDER: usize = 16_384;
@@ -58,8 +61,9 @@ pub fn curve(sigma: f64, rate: f64) -> Vec<f64> {
 
 /// The smallest epsilon at `delta` over a curve of `(order, RDP)`, and its order.
 ///
-/// `epsilon = RDP(alpha) + log((alpha - 1)/alpha) - (log delta + log alpha)/(alpha - 1)`
-/// (Canonne, Kamath, Steinke 2020, proposition 12; Balle et al. 2020, theorem 21). Never below 0; infinite for an empty or infinite curve.
+/// `epsilon = RDP(alpha) + log((alpha - 1)/alpha) - (log delta + log alpha)/(alpha - 1)` (Canonne,
+/// Kamath, Steinke 2020, proposition 12; Balle et al. 2020, theorem 21). Never below 0; infinite
+/// for an empty or infinite curve.
 pub fn convert(curve: impl IntoIterator<Item = (f64, f64)>, delta: f64) -> (f64, f64) {
     let mut best = (f64::INFINITY, f64::NAN);
     for (alpha, rdp) in curve {
@@ -71,16 +75,21 @@ pub fn convert(curve: impl IntoIterator<Item = (f64, f64)>, delta: f64) -> (f64,
     (best.0.max(0.0), best.1)
 }
 
-/// `log A` at a whole order: `A - 1 = sum_{k >= 2} C(alpha, k) (1-q)^(alpha-k) q^k (e^((k^2-k)/(2 sigma^2)) - 1)`.
+/// `log A` at a whole order: `A - 1 = sum_{k >= 2} C(alpha, k) (1-q)^(alpha-k) q^k (e^((k^2-k)/(2
+/// sigma^2)) - 1)`.
 ///
-/// Every term is positive, so nothing cancels however small the loss; all in logarithms, so nothing overflows.
+/// Every term is positive, so nothing cancels however small the loss; all in logarithms, so nothing
+/// overflows.
 fn log_moment_integer(alpha: usize, sigma: f64, rate: f64) -> f64 {
     let (log_rate, log_rest) = (rate.ln(), (-rate).ln_1p());
     let lf = &*LOG_FACTORIALS;
     let term = |k: usize| {
         let growth = (k as f64) * (k as f64 - 1.0) / (2.0 * sigma * sigma);
         let log_growth = if growth > 40.0 { growth } else { growth.exp_m1().ln() };
-        lf[alpha] - lf[k] - lf[alpha - k] + (alpha - k) as f64 * log_rest + k as f64 * log_rate + log_growth
+        lf[alpha] - lf[k] - lf[alpha - k]
+            + (alpha - k) as f64 * log_rest
+            + k as f64 * log_rate
+            + log_growth
     };
     let terms: Vec<f64> = (2..=alpha).map(term).collect();
     softplus(log_sum_exp(&terms))
@@ -109,8 +118,9 @@ struct Nodes {
 const MARGIN: f64 = 12.0;
 
 impl Nodes {
-    /// The integrand is analytic but for `mu/mu0 = 0`, at imaginary part `pi sigma`, and grows like `e^(y^2/2)` off the axis: a rule of
-    /// step `h` errs by `e^(y^2/2 - 2 pi y/h)` for every `y` below that.
+    /// The integrand is analytic but for `mu/mu0 = 0`, at imaginary part `pi sigma`, and grows like
+    /// `e^(y^2/2)` off the axis: a rule of step `h` errs by `e^(y^2/2 - 2 pi y/h)` for every `y`
+    /// below that.
     fn new(sigma: f64, rate: f64) -> Nodes {
         let y = (0.999 * std::f64::consts::PI * sigma).min(8.0);
         let step = std::f64::consts::TAU * y / (46.0 + 0.5 * y * y);
@@ -127,7 +137,8 @@ impl Nodes {
         nodes
     }
 
-    /// Nodes around the two peaks, `t = 0` and `t = alpha/sigma`: `(a + b)^alpha <= 2^alpha max(a^alpha, b^alpha)` leaves nothing elsewhere.
+    /// Nodes around the two peaks, `t = 0` and `t = alpha/sigma`: `(a + b)^alpha <= 2^alpha
+    /// max(a^alpha, b^alpha)` leaves nothing elsewhere.
     fn peaks(&self, alpha: f64) -> impl Iterator<Item = usize> + use<> {
         let index = |t: f64| ((t + MARGIN) / self.step).max(0.0) as usize;
         let (second, last) = (alpha / self.sigma, self.loss.len());
@@ -137,12 +148,14 @@ impl Nodes {
     }
 
     fn log_moment(&self, alpha: f64) -> f64 {
-        let terms: Vec<f64> = self.peaks(alpha).map(|i| self.log_weight[i] + alpha * self.loss[i]).collect();
+        let terms: Vec<f64> =
+            self.peaks(alpha).map(|i| self.log_weight[i] + alpha * self.loss[i]).collect();
         let log_moment = log_sum_exp(&terms);
         if log_moment > 0.1 { log_moment } else { self.excess_moment(alpha).ln_1p() }
     }
 
-    /// `A - 1`, as `E[r^alpha - 1 - alpha (r - 1)]` since `E r = 1`: keeps its digits where `A` is close to 1.
+    /// `A - 1`, as `E[r^alpha - 1 - alpha (r - 1)]` since `E r = 1`: keeps its digits where `A` is
+    /// close to 1.
     fn excess_moment(&self, alpha: f64) -> f64 {
         let term = |i: usize| {
             let (w, l) = (self.log_weight[i], self.loss[i]);

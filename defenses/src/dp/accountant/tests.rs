@@ -1,4 +1,5 @@
-//! Against the peers' values, against direct quadrature, and properties that every accountant must have.
+//! Against the peers' values, against direct quadrature, and properties that every accountant must
+//! have.
 
 use proptest::prelude::*;
 
@@ -24,7 +25,12 @@ fn agrees_with_opacus_and_dp_accounting() {
         assert!(v[12] < prv && prv < v[14], "{place:?}: {prv} outside {}..{}", v[12], v[14]);
         if v[1] == 1.0 {
             assert!((prv - v[16]).abs() < 2e-4 && prv >= v[16]);
-            assert!((answer.best - v[16]).abs() < 1e-9, "{place:?}: {} against {}", answer.best, v[16]);
+            assert!(
+                (answer.best - v[16]).abs() < 1e-9,
+                "{place:?}: {} against {}",
+                answer.best,
+                v[16]
+            );
         }
         assert!(answer.best <= prv && prv < answer.rdp);
     }
@@ -71,7 +77,10 @@ fn one_step_agrees_with_direct_integration() {
             let prv = epsilon(sigma, rate, 1, target).unwrap().prv.unwrap();
             if prv > 0.0 {
                 let delta = direct_delta(sigma, rate, prv);
-                assert!((delta / target - 1.0).abs() < 2e-3, "{sigma} {rate}: {delta} against {target}");
+                assert!(
+                    (delta / target - 1.0).abs() < 2e-3,
+                    "{sigma} {rate}: {delta} against {target}"
+                );
             }
         }
     }
@@ -82,7 +91,9 @@ fn a_split_phase_is_the_same_and_mixed_ones_lie_between() {
     let phase = |noise_multiplier, rate, steps| Phase { noise_multiplier, rate, steps };
     let whole = composed(&[phase(1.0, 0.02, 300)], 1e-5).unwrap();
     let split = composed(&[phase(1.0, 0.02, 100), phase(1.0, 0.02, 200)], 1e-5).unwrap();
-    assert!((whole.best / split.best - 1.0).abs() < 1e-4 && (whole.rdp / split.rdp - 1.0).abs() < 1e-12);
+    assert!(
+        (whole.best / split.best - 1.0).abs() < 1e-4 && (whole.rdp / split.rdp - 1.0).abs() < 1e-12
+    );
     let less = epsilon(2.0, 0.02, 300, 1e-5).unwrap().best;
     let mixed = composed(&[phase(1.0, 0.02, 100), phase(2.0, 0.02, 200)], 1e-5).unwrap().best;
     assert!(less < mixed && mixed < whole.best, "{less} {mixed} {}", whole.best);
@@ -168,7 +179,8 @@ fn bad_input_is_one_line_that_names_it() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Epsilon falls with sigma and delta, and grows with the steps and the rate, by each accountant.
+    /// Epsilon falls with sigma and delta, and grows with the steps and the rate, by each
+    /// accountant.
     #[test]
     fn epsilon_is_monotone(
         sigma in 0.4f64..5.0, rate in 0.001f64..0.6, steps in 1u64..2000, power in 3.0f64..9.0, more in 1.02f64..2.0,

@@ -1,6 +1,8 @@
-//! A public random rotation that spreads an update's norm evenly over its coordinates: signs, then Walsh-Hadamard transforms of blocks.
+//! A public random rotation that spreads an update's norm evenly over its coordinates: signs, then
+//! Walsh-Hadamard transforms of blocks.
 //!
-//! The number of values is cut into blocks of powers of two (the binary digits of the number), so that nothing is padded.
+//! The number of values is cut into blocks of powers of two (the binary digits of the number), so
+//! that nothing is padded.
 
 use std::sync::Arc;
 
@@ -20,7 +22,8 @@ pub fn params(rows: &Tensor, layout: &Arc<Layout>) -> Params {
     let mut from = 0;
     let tensors = layout.specs().iter().map(|spec| {
         let n = spec.shape.iter().product::<i64>();
-        let size: Vec<i64> = std::iter::once(rows.size()[0]).chain(spec.shape.iter().copied()).collect();
+        let size: Vec<i64> =
+            std::iter::once(rows.size()[0]).chain(spec.shape.iter().copied()).collect();
         from += n;
         rows.narrow(1, from - n, n).reshape(size)
     });

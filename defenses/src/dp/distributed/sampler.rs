@@ -4,8 +4,8 @@ use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, Poisson};
 
-/// Discrete Gaussian with `P(k) ~ exp(-k^2 / (2 sigma^2))`, by rejection from a discrete Laplace (Canonne, Kamath, Steinke 2020,
-/// algorithm 3; probabilities in 64-bit floats).
+/// Discrete Gaussian with `P(k) ~ exp(-k^2 / (2 sigma^2))`, by rejection from a discrete Laplace
+/// (Canonne, Kamath, Steinke 2020, algorithm 3; probabilities in 64-bit floats).
 pub struct DiscreteGaussian {
     sigma: f64,
     /// Scale of the discrete Laplace, `floor(sigma) + 1`.
@@ -42,7 +42,8 @@ impl DiscreteGaussian {
     }
 }
 
-/// `n` draws of a Skellam variable of that variance: the difference of two Poissons of half of it each.
+/// `n` draws of a Skellam variable of that variance: the difference of two Poissons of half of it
+/// each.
 ///
 /// # Errors
 /// A variance beyond what a Poisson sampler takes.

@@ -4,14 +4,20 @@ use crate::testing::{deployment, in_turn, streams, update};
 fn sum_of(dp: &Distributed, values: f64) -> (Params, f64) {
     let deployment = deployment(1);
     let mut memory = BTreeMap::new();
-    let released =
-        in_turn(&deployment, &mut streams(4), &mut memory, |t| dp.release(update(4, 4096, values), t))
-            .unwrap();
+    let released = in_turn(&deployment, &mut streams(4), &mut memory, |t| {
+        dp.release(update(4, 4096, values), t)
+    })
+    .unwrap();
     let grid = released.grid.unwrap();
     let whole = &released.update.tensors[0] / grid;
-    assert_eq!((&whole - whole.round()).abs().max().double_value(&[]), 0.0, "whole multiples of the grid");
+    assert_eq!(
+        (&whole - whole.round()).abs().max().double_value(&[]),
+        0.0,
+        "whole multiples of the grid"
+    );
     let mean = released.update.map(|t| t.mean_dim(0, true, None::<Kind>));
-    let out = in_turn(&deployment, &mut streams(1), &mut memory, |t| dp.aggregate(mean, t)).unwrap();
+    let out =
+        in_turn(&deployment, &mut streams(1), &mut memory, |t| dp.aggregate(mean, t)).unwrap();
     (out.update, out.values["sigma"])
 }
 

@@ -40,7 +40,10 @@ fn laplace_clips_the_sum_of_magnitudes() {
 #[test]
 fn more_rounds_need_more_noise() {
     let dp = Local::default();
-    assert!((dp.scale(4) / dp.scale(1) - 2.0).abs() < 1e-12, "Gaussian releases compose as a square root");
+    assert!(
+        (dp.scale(4) / dp.scale(1) - 2.0).abs() < 1e-12,
+        "Gaussian releases compose as a square root"
+    );
     let laplace = Local { mechanism: Mechanism::Laplace, ..dp };
     assert_eq!(laplace.scale(4), 4.0 * laplace.scale(1));
 }
@@ -69,7 +72,9 @@ fn the_classical_formula_is_refused_above_one() {
 
 #[test]
 fn bad_parameters_are_one_line() {
-    for (key, value) in [("epsilon", 0.0), ("epsilon", -1.0), ("delta", 0.0), ("delta", 1.0), ("clip", 0.0)] {
+    for (key, value) in
+        [("epsilon", 0.0), ("epsilon", -1.0), ("delta", 0.0), ("delta", 1.0), ("clip", 0.0)]
+    {
         let map = Map::from_iter([(key.to_string(), Value::from(value))]);
         let message = (ENTRY.build)(&map).err().expect("refused").to_string();
         assert!(message.contains(key) && !message.contains('\n'), "{message}");

@@ -41,8 +41,8 @@ pub fn sharpness(image: &Image, factor: f64) -> Image {
         for y in 1..h.saturating_sub(1) {
             for x in 1..w.saturating_sub(1) {
                 let around = (y - 1..=y + 1).flat_map(|v| (x - 1..=x + 1).map(move |u| v * w + u));
-                let sum: u32 =
-                    around.map(|i| u32::from(plane[i])).sum::<u32>() + 4 * u32::from(plane[y * w + x]);
+                let sum: u32 = around.map(|i| u32::from(plane[i])).sum::<u32>()
+                    + 4 * u32::from(plane[y * w + x]);
                 out[y * w + x] = (f64::from(sum) / 13.0 + 0.5) as u8;
             }
         }
@@ -59,8 +59,9 @@ pub fn posterise(image: &Image, bits: u32) -> Image {
 
 /// Inverts values of at least `threshold`.
 pub fn solarise(image: &Image, threshold: f64) -> Image {
-    image
-        .by_plane(|plane| plane.iter().map(|&v| if f64::from(v) < threshold { v } else { 255 - v }).collect())
+    image.by_plane(|plane| {
+        plane.iter().map(|&v| if f64::from(v) < threshold { v } else { 255 - v }).collect()
+    })
 }
 
 /// The negative.

@@ -8,7 +8,9 @@ const GREY: u8 = 128;
 /// The output pixel at `(x, y)` of each plane is what `source` finds in the plane, or `fill`.
 fn remapped(image: &Image, fill: u8, source: impl Fn(&[u8], usize, usize) -> Option<u8>) -> Image {
     let w = image.width;
-    image.by_plane(|plane| (0..plane.len()).map(|i| source(plane, i % w, i / w).unwrap_or(fill)).collect())
+    image.by_plane(|plane| {
+        (0..plane.len()).map(|i| source(plane, i % w, i / w).unwrap_or(fill)).collect()
+    })
 }
 
 /// The pixel that holds a coordinate, where the image has one.
@@ -25,7 +27,8 @@ pub fn translate(image: &Image, dx: f64, dy: f64) -> Image {
     })
 }
 
-/// Turns counter-clockwise by `degrees` about the centre, nearest pixel, in PIL's fixed point of 16 bits.
+/// Turns counter-clockwise by `degrees` about the centre, nearest pixel, in PIL's fixed point of 16
+/// bits.
 pub fn rotate(image: &Image, degrees: f64) -> Image {
     let (w, h) = (image.width as f64, image.height as f64);
     let (sin, cos) = (-degrees.to_radians()).sin_cos();

@@ -35,8 +35,9 @@ impl Image {
             return self.data.clone();
         }
         let (n, d) = (self.plane(), &self.data);
-        let mixed =
-            |i: usize| 19595 * u32::from(d[i]) + 38470 * u32::from(d[n + i]) + 7471 * u32::from(d[2 * n + i]);
+        let mixed = |i: usize| {
+            19595 * u32::from(d[i]) + 38470 * u32::from(d[n + i]) + 7471 * u32::from(d[2 * n + i])
+        };
         (0..n).map(|i| ((mixed(i) + 0x8000) >> 16) as u8).collect()
     }
 }

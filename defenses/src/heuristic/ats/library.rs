@@ -52,9 +52,10 @@ impl Transformation {
             Operation::Rotate => (0.0, 30.0),
             Operation::Posterise => (8.0, 4.0),
             Operation::Solarise => (256.0, 0.0),
-            Operation::Colour | Operation::Contrast | Operation::Sharpness | Operation::Brightness => {
-                (0.0, 0.5)
-            }
+            Operation::Colour
+            | Operation::Contrast
+            | Operation::Sharpness
+            | Operation::Brightness => (0.0, 0.5),
             Operation::AutoContrast | Operation::Equalise | Operation::Invert => (0.0, 0.0),
         };
         from + f64::from(self.step) * (to - from) / 9.0
@@ -65,7 +66,9 @@ impl Transformation {
         let m = self.magnitude();
         match self.operation {
             Operation::TranslateX => geometry::translate(image, sign * m * image.width as f64, 0.0),
-            Operation::TranslateY => geometry::translate(image, 0.0, sign * m * image.height as f64),
+            Operation::TranslateY => {
+                geometry::translate(image, 0.0, sign * m * image.height as f64)
+            }
             Operation::ShearY => geometry::shear_y(image, sign * m),
             Operation::Rotate => geometry::rotate(image, m),
             Operation::Colour => colour::saturation(image, 1.0 + sign * m),
@@ -86,8 +89,8 @@ const fn t(operation: Operation, step: u8) -> Transformation {
 }
 
 use Operation::{
-    AutoContrast, Brightness, Colour, Contrast, Equalise, Invert, Posterise, Rotate, Sharpness, ShearY,
-    Solarise, TranslateX, TranslateY,
+    AutoContrast, Brightness, Colour, Contrast, Equalise, Invert, Posterise, Rotate, Sharpness,
+    ShearY, Solarise, TranslateX, TranslateY,
 };
 
 /// Number `i` of a policy is `LIBRARY[i]`.

@@ -14,8 +14,8 @@ fn defense(policy: &str) -> Ats {
 
 fn image(fields: &[&str]) -> Image {
     let number = |i: usize| fields[i].parse::<usize>().unwrap();
-    let data =
-        (0..fields[6].len() / 2).map(|i| u8::from_str_radix(&fields[6][2 * i..2 * i + 2], 16).unwrap());
+    let data = (0..fields[6].len() / 2)
+        .map(|i| u8::from_str_radix(&fields[6][2 * i..2 * i + 2], 16).unwrap());
     Image { channels: number(3), height: number(4), width: number(5), data: data.collect() }
 }
 
@@ -62,15 +62,23 @@ fn transformations_are_pils() {
     );
 }
 
-/// 3-1-7: a shift along x by 150/331, contrast by a third, a shift along y by a tenth; 43-18-18: a shift along y, contrast twice.
+/// 3-1-7: a shift along x by 150/331, contrast by a third, a shift along y by a tenth; 43-18-18: a
+/// shift along y, contrast twice.
 #[test]
 fn the_default_is_the_published_policy() {
     let ats = (ENTRY.build)(&Map::new()).unwrap();
     assert_eq!(ats.spelled_out()["policy"], "3-1-7+43-18-18");
-    let operations = |policy: &[usize]| policy.iter().map(|&i| LIBRARY[i].operation).collect::<Vec<_>>();
+    let operations =
+        |policy: &[usize]| policy.iter().map(|&i| LIBRARY[i].operation).collect::<Vec<_>>();
     let policies = parse("3-1-7+43-18-18").unwrap();
-    assert_eq!(operations(&policies[0]), [Operation::TranslateX, Operation::Contrast, Operation::TranslateY]);
-    assert_eq!(operations(&policies[1]), [Operation::TranslateY, Operation::Contrast, Operation::Contrast]);
+    assert_eq!(
+        operations(&policies[0]),
+        [Operation::TranslateX, Operation::Contrast, Operation::TranslateY]
+    );
+    assert_eq!(
+        operations(&policies[1]),
+        [Operation::TranslateY, Operation::Contrast, Operation::Contrast]
+    );
 }
 
 #[test]
@@ -81,7 +89,9 @@ fn each_image_draws_its_policy_and_directions() {
     given.labels = given.labels.repeat([1, 200]);
     // 29 inverts, 28 solarises at 256, which changes nothing.
     let first = (given.pixels.get(0).get(0) * 255.0).round() / 255.0;
-    let out = in_turn_of(&net, None, &mut streams(1), |turn| defense("29+28").examples(given, turn)).unwrap();
+    let out =
+        in_turn_of(&net, None, &mut streams(1), |turn| defense("29+28").examples(given, turn))
+            .unwrap();
     let inverted = (0..200).filter(|&i| {
         let image = out.pixels.get(0).get(i);
         let same = (&image - &first).abs().max().double_value(&[]) < 1e-6;
@@ -97,8 +107,10 @@ fn clients_side_by_side_are_clients_alone() {
         let net = net(channels);
         let given = examples(&net, 3, 4);
         let run = |given: Examples, rngs: &mut [ChaCha12Rng]| {
-            in_turn_of(&net, None, rngs, |turn| defense("3-1-7+43-18-18+2-6-12").examples(given, turn))
-                .unwrap()
+            in_turn_of(&net, None, rngs, |turn| {
+                defense("3-1-7+43-18-18+2-6-12").examples(given, turn)
+            })
+            .unwrap()
         };
         let all = run(examples(&net, 3, 4), &mut streams(3));
         for t in 0..3 {
@@ -112,9 +124,10 @@ fn clients_side_by_side_are_clients_alone() {
 fn tables_and_unknown_numbers_are_refused_in_one_line() {
     let net = network("mlp", serde_json::json!({ "hidden": [8] }), vec![3]);
     let given = examples(&net, 1, 2);
-    let message = in_turn_of(&net, None, &mut streams(1), |turn| defense("1").examples(given, turn))
-        .expect_err("refused")
-        .to_string();
+    let message =
+        in_turn_of(&net, None, &mut streams(1), |turn| defense("1").examples(given, turn))
+            .expect_err("refused")
+            .to_string();
     assert!(message.contains("channels") && !message.contains('\n'), "{message}");
     bad(&ENTRY, "policy", "3-50");
     bad(&ENTRY, "policy", "");

@@ -1,8 +1,10 @@
-//! Learned perceptual image patch similarity, version 0.1 (Zhang, Isola, Efros, Shechtman and Wang 2018).
+//! Learned perceptual image patch similarity, version 0.1 (Zhang, Isola, Efros, Shechtman and Wang
+//! 2018).
 //!
-//! Features of both images at several depths of an ImageNet network are normalised across channels; their squared
-//! differences, weighted by a learned head, are averaged over positions and added over depths. The heads ship with
-//! this crate (`assets/lpips`, BSD); the networks are torchvision's and are looked for under `<data root>/lpips/`.
+//! Features of both images at several depths of an ImageNet network are normalised across channels;
+//! their squared differences, weighted by a learned head, are averaged over positions and added
+//! over depths. The heads ship with this crate (`assets/lpips`, BSD); the networks are
+//! torchvision's and are looked for under `<data root>/lpips/`.
 
 mod nets;
 mod weights;
@@ -88,7 +90,8 @@ impl Metric for Lpips {
             unit: "",
             range: (0.0, f64::INFINITY),
             higher_is_better: false,
-            reference: "Zhang et al. 2018, The unreasonable effectiveness of deep features; version 0.1",
+            reference: "Zhang et al. 2018, The unreasonable effectiveness of deep features; \
+                version 0.1",
         }
     }
 
@@ -101,15 +104,19 @@ impl Metric for Lpips {
         for start in (0..n).step_by(CHUNK as usize) {
             let rows = CHUNK.min(n - start);
             let part = |t: &Tensor| input(&t.narrow(0, start, rows), self.device);
-            let distance =
-                tch::no_grad(|| distance(self.net, &state, &part(&ready.guess), &part(&ready.truth)));
-            scores.extend(Vec::<f64>::try_from(distance.to_device(Device::Cpu).to_kind(Kind::Double))?);
+            let distance = tch::no_grad(|| {
+                distance(self.net, &state, &part(&ready.guess), &part(&ready.truth))
+            });
+            scores.extend(Vec::<f64>::try_from(
+                distance.to_device(Device::Cpu).to_kind(Kind::Double),
+            )?);
         }
         Ok(scores)
     }
 }
 
-/// Pixels `[n, 1 or 3, H, W]` in `[0, 1]` as the networks take them: grey repeated, then `(2x - 1 - shift) / scale`.
+/// Pixels `[n, 1 or 3, H, W]` in `[0, 1]` as the networks take them: grey repeated, then `(2x - 1 -
+/// shift) / scale`.
 fn input(pixels: &Tensor, device: Device) -> Tensor {
     let pixels = pixels.to_device(device).to_kind(Kind::Float);
     let rgb = if pixels.size()[1] == 1 { pixels.repeat([1, 3, 1, 1]) } else { pixels };

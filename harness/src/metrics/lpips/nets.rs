@@ -68,7 +68,8 @@ fn pool(x: &Tensor, kernel: i64, ceil: bool) -> Tensor {
     x.max_pool2d([kernel, kernel], [2, 2], [0, 0], [1, 1], ceil)
 }
 
-/// Position, input, squeezed and expanded channels (of each of the two branches) of the fire modules.
+/// Position, input, squeezed and expanded channels (of each of the two branches) of the fire
+/// modules.
 const FIRES: [(usize, i64, i64, i64); 8] = [
     (3, 64, 16, 64),
     (4, 128, 16, 64),
@@ -91,7 +92,8 @@ fn squeeze_layout() -> Vec<(String, [i64; 4])> {
 }
 
 fn fire(w: &Weights, at: usize, x: &Tensor) -> Tensor {
-    let branch = |name: &str, x: &Tensor, padding| conv(w, &format!("features.{at}.{name}"), x, 1, padding);
+    let branch =
+        |name: &str, x: &Tensor, padding| conv(w, &format!("features.{at}.{name}"), x, 1, padding);
     let x = branch("squeeze", x, 0);
     Tensor::cat(&[branch("expand1x1", &x, 0), branch("expand3x3", &x, 1)], 1)
 }
@@ -137,8 +139,13 @@ fn alex_features(w: &Weights, x: &Tensor) -> Vec<Tensor> {
 }
 
 /// The five stages: positions of their convolutions and output channels.
-const VGG_STAGES: [(&[usize], i64); 5] =
-    [(&[0, 2], 64), (&[5, 7], 128), (&[10, 12, 14], 256), (&[17, 19, 21], 512), (&[24, 26, 28], 512)];
+const VGG_STAGES: [(&[usize], i64); 5] = [
+    (&[0, 2], 64),
+    (&[5, 7], 128),
+    (&[10, 12, 14], 256),
+    (&[17, 19, 21], 512),
+    (&[24, 26, 28], 512),
+];
 
 fn vgg_layout() -> Vec<(String, [i64; 4])> {
     let mut layout = Vec::new();

@@ -1,4 +1,5 @@
-//! The three networks with weights made by a formula, against the `lpips` package with the same weights.
+//! The three networks with weights made by a formula, against the `lpips` package with the same
+//! weights.
 
 use super::super::tests::{formula_image, golden, int, uniform};
 use super::*;
@@ -12,7 +13,8 @@ fn net_named(name: &str) -> &'static Net {
     }
 }
 
-/// The golden script's weights: tensor `k` of the layout uniform in +-sqrt(6 / fan in), biases in +-0.05.
+/// The golden script's weights: tensor `k` of the layout uniform in +-sqrt(6 / fan in), biases in
+/// +-0.05.
 fn formula_weights(net: &Net) -> Weights {
     let values = |k: u32, n: i64, bound: f64| -> Vec<f32> {
         uniform(k, n as usize).map(|u| ((2.0 * u - 1.0) * bound) as f32).collect()
@@ -22,7 +24,8 @@ fn formula_weights(net: &Net) -> Weights {
         let fan_in = shape[1..].iter().product::<i64>();
         let weight = values(2 * k, shape[0] * fan_in, (6.0 / fan_in as f64).sqrt());
         weights.insert(format!("{name}.weight"), Tensor::from_slice(&weight).view(shape));
-        weights.insert(format!("{name}.bias"), Tensor::from_slice(&values(2 * k + 1, shape[0], 0.05)));
+        weights
+            .insert(format!("{name}.bias"), Tensor::from_slice(&values(2 * k + 1, shape[0], 0.05)));
     }
     weights
 }
@@ -42,7 +45,8 @@ fn every_network_scores_as_the_package_does() {
         for case in cases.iter().filter(|case| case["net"] == net) {
             let [k, h, w, c] = ["k", "height", "width", "channels"].map(|key| int(case, key));
             let [truth, guess] = [0, 1].map(|i| formula_image(k as u32 + i, h, w, c));
-            let (got, want) = (metric.score(&guess, &truth).unwrap()[0], case["score"].as_f64().unwrap());
+            let (got, want) =
+                (metric.score(&guess, &truth).unwrap()[0], case["score"].as_f64().unwrap());
             assert!((got - want).abs() < 1e-5, "{net} {h}x{w}x{c}: {got}, not {want}");
         }
     }
@@ -55,7 +59,8 @@ fn identity_symmetry_and_batches() {
     let all = Tensor::cat(&images, 0);
     assert!(metric.score(&all, &all).unwrap().iter().all(|d| d.abs() < 1e-9));
     let turned = all.flip([0]);
-    let (there, back) = (metric.score(&turned, &all).unwrap(), metric.score(&all, &turned).unwrap());
+    let (there, back) =
+        (metric.score(&turned, &all).unwrap(), metric.score(&all, &turned).unwrap());
     let alone = metric.score(&images[0], &images[19]).unwrap()[0];
     assert!(there.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-6));
     assert!((there[19] - alone).abs() < 1e-6, "{} alone, {} in a batch", alone, there[19]);
@@ -81,7 +86,10 @@ fn backbones_are_found_under_torchvisions_names_and_checked() {
     let setup = Setup { data_root: Some(root.path()), device: Device::Cpu };
     let build = || (SQUEEZE.build)(&setup).err().map(|e| e.to_string());
     let absent = build().unwrap();
-    assert!(absent.contains("squeezenet1_1") && absent.contains("download.pytorch.org"), "{absent}");
+    assert!(
+        absent.contains("squeezenet1_1") && absent.contains("download.pytorch.org"),
+        "{absent}"
+    );
     let mut list: Vec<_> = formula_weights(&nets::SQUEEZE).into_iter().collect();
     let path = folder.join("squeezenet1_1-0123abcd.pth");
     learning::checkpoint::save_safetensors(&path, &list).unwrap();

@@ -10,7 +10,8 @@ use tch::{Kind, Tensor};
 /// Tensors by torchvision's names.
 pub(super) type Weights = BTreeMap<String, Tensor>;
 
-/// The heads of all three networks, version 0.1 (made by `assets/lpips/make.py`; licence beside it).
+/// The heads of all three networks, version 0.1 (made by `assets/lpips/make.py`; licence beside
+/// it).
 static HEADS: &[u8] = include_bytes!("../../../assets/lpips/heads_v0.1.safetensors");
 
 /// One `[1, C, 1, 1]` a depth.
@@ -21,7 +22,9 @@ pub(super) fn heads(net: &Net) -> Result<Vec<Tensor>, MetricError> {
         let name = format!("{}.{depth}", net.heads);
         match all.get(&name) {
             Some(t) if t.size() == [*channels] => Ok(t.view([1, *channels, 1, 1])),
-            _ => Err(MetricError::Weights { path: origin.into(), what: format!("no head `{name}`") }),
+            _ => {
+                Err(MetricError::Weights { path: origin.into(), what: format!("no head `{name}`") })
+            }
         }
     };
     net.channels.iter().enumerate().map(head).collect()
@@ -51,11 +54,15 @@ fn absent(net: &Net, folder: Option<&Path>) -> MetricError {
     MetricError::Absent { metric: net.metric, why, remedy }
 }
 
-/// `<stem>_features.safetensors`, `<stem>.safetensors`, `<stem>.pth`, or else the first `<stem>-*` in the order of names.
+/// `<stem>_features.safetensors`, `<stem>.safetensors`, `<stem>.pth`, or else the first `<stem>-*`
+/// in the order of names.
 fn find(net: &Net, folder: &Path) -> Option<PathBuf> {
     let stem = net.stem;
-    let exact =
-        [format!("{stem}_features.safetensors"), format!("{stem}.safetensors"), format!("{stem}.pth")];
+    let exact = [
+        format!("{stem}_features.safetensors"),
+        format!("{stem}.safetensors"),
+        format!("{stem}.pth"),
+    ];
     let exact = exact.iter().map(|name| folder.join(name)).find(|path| path.is_file());
     exact.or_else(|| {
         let entries = std::fs::read_dir(folder).ok()?;
@@ -78,7 +85,9 @@ fn is_checkpoint(path: &Path, prefix: &str) -> bool {
 pub(super) fn check(net: &Net, mut found: Weights, path: &Path) -> Result<Weights, MetricError> {
     let mut checked = Weights::new();
     for (name, shape) in (net.layout)() {
-        for (name, shape) in [(format!("{name}.weight"), &shape[..]), (format!("{name}.bias"), &shape[..1])] {
+        for (name, shape) in
+            [(format!("{name}.weight"), &shape[..]), (format!("{name}.bias"), &shape[..1])]
+        {
             let wrong = |what: String| MetricError::Weights {
                 path: path.into(),
                 what: format!("`{name}` {what}; torchvision's {} is needed", net.stem),

@@ -1,5 +1,6 @@
-//! The protocol of Labelled Faces in the Wild (Huang et al. 2007, the image-restricted setting): each fold is judged at the threshold that does best on
-//! all others; reported are the mean over the folds and its standard error.
+//! The protocol of Labelled Faces in the Wild (Huang et al. 2007, the image-restricted setting):
+//! each fold is judged at the threshold that does best on all others; reported are the mean over
+//! the folds and its standard error.
 
 use serde::Serialize;
 
@@ -21,7 +22,8 @@ pub struct Fold {
 pub struct Folds {
     /// Mean of the folds' accuracies, in `[0, 1]`.
     pub accuracy: f64,
-    /// Standard error of that mean: the folds' standard deviation (with n - 1) over the square root of their number.
+    /// Standard error of that mean: the folds' standard deviation (with n - 1) over the square root
+    /// of their number.
     pub standard_error: f64,
     /// Each fold.
     pub folds: Vec<Fold>,
@@ -30,13 +32,17 @@ pub struct Folds {
 /// Judges pairs fold by fold; `fold` numbers each pair's from 0.
 ///
 /// # Errors
-/// Scores that are not finite, pairs of one kind alone, fewer than two folds or one without pairs, and folds without which one kind is absent.
+/// Scores that are not finite, pairs of one kind alone, fewer than two folds or one without pairs,
+/// and folds without which one kind is absent.
 pub fn folds(scores: &[f64], same: &[bool], fold: &[usize]) -> Result<Folds, VerificationError> {
     check(scores, same)?;
     let count = fold.iter().max().map_or(0, |most| most + 1);
     if count < 2 || fold.len() != scores.len() {
         let problem = format!("{} pairs in {count} folds", fold.len());
-        return Err(VerificationError::new(problem, "use two folds or more, and one for each pair"));
+        return Err(VerificationError::new(
+            problem,
+            "use two folds or more, and one for each pair",
+        ));
     }
     let mut judged = Vec::with_capacity(count);
     for one in 0..count {
@@ -65,8 +71,8 @@ pub fn accuracy(scores: &[f64], same: &[bool], threshold: f64) -> f64 {
     right as f64 / scores.len() as f64
 }
 
-/// The threshold that decides most pairs rightly, of the midpoints between neighbouring scores and the two that accept all and none; of
-/// several that are as good, the middle one.
+/// The threshold that decides most pairs rightly, of the midpoints between neighbouring scores and
+/// the two that accept all and none; of several that are as good, the middle one.
 ///
 /// # Errors
 /// Scores that are not finite, or pairs of one kind alone.
@@ -90,7 +96,8 @@ pub fn best_threshold(scores: &[f64], same: &[bool]) -> Result<f64, Verification
     Ok(best[best.len() / 2])
 }
 
-/// The midpoint of two scores, or the higher one where it rounds to the lower: the threshold must refuse that.
+/// The midpoint of two scores, or the higher one where it rounds to the lower: the threshold must
+/// refuse that.
 fn between(low: f64, high: f64) -> f64 {
     let middle = low + (high - low) / 2.0;
     if middle > low { middle } else { high }

@@ -1,6 +1,8 @@
-//! Face verification: are two images of the same person? Pairs of images have a score (higher is more alike), and a threshold decides.
+//! Face verification: are two images of the same person? Pairs of images have a score (higher is
+//! more alike), and a threshold decides.
 //!
-//! [`pairs`] makes them, [`folds`] judges by the protocol of Labelled Faces in the Wild, [`roc`] by all thresholds at once.
+//! [`pairs`] makes them, [`folds`] judges by the protocol of Labelled Faces in the Wild, [`roc`] by
+//! all thresholds at once.
 
 mod folds;
 mod lists;
@@ -33,7 +35,8 @@ impl VerificationError {
     }
 }
 
-/// Checks that scores are finite and that pairs of both kinds are among them; returns how many of the same person and how many of two there are.
+/// Checks that scores are finite and that pairs of both kinds are among them; returns how many of
+/// the same person and how many of two there are.
 ///
 /// # Errors
 /// Lists of different length, a score that is NaN or infinite, pairs of one kind alone.
@@ -44,12 +47,20 @@ fn check(scores: &[f64], same: &[bool]) -> Result<(usize, usize), VerificationEr
     }
     if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
         let problem = format!("the score of pair {} is {}", at + 1, scores[at]);
-        return Err(VerificationError::new(problem, "the model's embeddings are not finite: train it again"));
+        return Err(VerificationError::new(
+            problem,
+            "the model's embeddings are not finite: train it again",
+        ));
     }
     let genuine = same.iter().filter(|&&s| s).count();
     match (genuine, same.len() - genuine) {
-        (0, _) => Err(VerificationError::new("no pair of the same person", "add some: two images of one")),
-        (_, 0) => Err(VerificationError::new("no pair of different persons", "add images of another person")),
+        (0, _) => {
+            Err(VerificationError::new("no pair of the same person", "add some: two images of one"))
+        }
+        (_, 0) => Err(VerificationError::new(
+            "no pair of different persons",
+            "add images of another person",
+        )),
         counts => Ok(counts),
     }
 }

@@ -1,4 +1,5 @@
-//! Pairs drawn from images whose persons are known: half of the same person, half of two, in folds that share no person where that can be.
+//! Pairs drawn from images whose persons are known: half of the same person, half of two, in folds
+//! that share no person where that can be.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,7 +24,8 @@ pub struct Pair {
 /// What was drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawn {
-    /// The pairs, fold after fold, all different, as many of the same person as of two in each fold.
+    /// The pairs, fold after fold, all different, as many of the same person as of two in each
+    /// fold.
     pub pairs: Vec<Pair>,
     /// Whether no person is in two folds.
     pub disjoint: bool,
@@ -32,10 +34,11 @@ pub struct Drawn {
 /// The images of each person.
 type People = Vec<Vec<usize>>;
 
-/// Draws about `n` pairs in `folds` folds of images whose persons are `identities`; fewer where the images make no more.
+/// Draws about `n` pairs in `folds` folds of images whose persons are `identities`; fewer where the
+/// images make no more.
 ///
-/// A person is drawn first and then two of their images (or two persons, and an image of each), so that persons with many images do not
-/// prevail.
+/// A person is drawn first and then two of their images (or two persons, and an image of each), so
+/// that persons with many images do not prevail.
 ///
 /// # Errors
 /// Fewer than two pairs a fold asked for, fewer than two persons, or too few with two images.
@@ -54,8 +57,12 @@ pub fn pairs<R: Rng + ?Sized>(
     let mut people: People = images.into_values().collect();
     let several = people.iter().filter(|p| p.len() > 1).count();
     if people.len() < 2 || several == 0 {
-        let problem = format!("{} persons, {several} of them with two images or more", people.len());
-        return Err(VerificationError::new(problem, "pairs take two persons, and two images of one of them"));
+        let problem =
+            format!("{} persons, {several} of them with two images or more", people.len());
+        return Err(VerificationError::new(
+            problem,
+            "pairs take two persons, and two images of one of them",
+        ));
     }
     people.shuffle(rng);
     // Those with several images first, so that dealing them in turn gives each fold its share.
@@ -73,8 +80,10 @@ pub fn pairs<R: Rng + ?Sized>(
     } else {
         let drawn: Vec<_> = draw(&people, n / 2, rng).collect();
         if drawn.len() < 2 * folds {
-            let problem =
-                format!("the images make {} pairs of each kind, {folds} folds need more", drawn.len() / 2);
+            let problem = format!(
+                "the images make {} pairs of each kind, {folds} folds need more",
+                drawn.len() / 2
+            );
             return Err(VerificationError::new(problem, "add images or persons"));
         }
         // Both kinds alternate, two pairs a fold in turn.
@@ -95,14 +104,25 @@ fn draw<R: Rng + ?Sized>(
     wanted: usize,
     rng: &mut R,
 ) -> impl Iterator<Item = (usize, usize, bool)> + use<R> {
-    let genuine =
-        distinct(wanted, same_available(people), rng, |rng| same_person(people, rng), || all_same(people));
-    let impostor =
-        distinct(wanted, other_available(people), rng, |rng| two_persons(people, rng), || all_other(people));
+    let genuine = distinct(
+        wanted,
+        same_available(people),
+        rng,
+        |rng| same_person(people, rng),
+        || all_same(people),
+    );
+    let impostor = distinct(
+        wanted,
+        other_available(people),
+        rng,
+        |rng| two_persons(people, rng),
+        || all_other(people),
+    );
     genuine.into_iter().zip(impostor).flat_map(|(g, i)| [(g.0, g.1, true), (i.0, i.1, false)])
 }
 
-/// `wanted` different pairs: drawn one by one where there are many more, else all there are in random order.
+/// `wanted` different pairs: drawn one by one where there are many more, else all there are in
+/// random order.
 fn distinct<R: Rng + ?Sized>(
     wanted: usize,
     available: usize,
@@ -116,7 +136,8 @@ fn distinct<R: Rng + ?Sized>(
         every.truncate(wanted);
         return every;
     }
-    // Persons are drawn evenly, so one with few images among many can be used up: after a while the rest is taken from all.
+    // Persons are drawn evenly, so one with few images among many can be used up: after a while the
+    // rest is taken from all.
     let (mut found, mut known, mut tries) = (Vec::with_capacity(wanted), HashSet::new(), 0);
     while found.len() < wanted && tries < 50 * wanted {
         let pair = one(rng);
@@ -173,7 +194,9 @@ fn all_other(people: &People) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for q in 1..people.len() {
         for p in 0..q {
-            found.extend(people[p].iter().flat_map(|&a| people[q].iter().map(move |&b| ordered(a, b))));
+            found.extend(
+                people[p].iter().flat_map(|&a| people[q].iter().map(move |&b| ordered(a, b))),
+            );
         }
     }
     found

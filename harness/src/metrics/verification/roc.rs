@@ -1,4 +1,5 @@
-//! The receiver operating characteristic: how many pairs of the same person are accepted (TAR) for how many of two persons (FAR).
+//! The receiver operating characteristic: how many pairs of the same person are accepted (TAR) for
+//! how many of two persons (FAR).
 
 use serde::Serialize;
 
@@ -20,7 +21,8 @@ pub struct Point {
 pub struct TarAtFar {
     /// The false acceptance rate that was allowed.
     pub far: f64,
-    /// The greatest true acceptance rate of a threshold that keeps to it; `None` where too few pairs can tell.
+    /// The greatest true acceptance rate of a threshold that keeps to it; `None` where too few
+    /// pairs can tell.
     pub tar: Option<f64>,
     /// That threshold.
     pub threshold: Option<f64>,
@@ -44,19 +46,22 @@ pub fn roc(scores: &[f64], same: &[bool]) -> Result<Vec<Point>, VerificationErro
             false => false_accepts += 1,
         }
         if order.get(i + 1).is_none_or(|next| next.0 != score) {
-            let (far, tar) = (false_accepts as f64 / impostor as f64, true_accepts as f64 / genuine as f64);
+            let (far, tar) =
+                (false_accepts as f64 / impostor as f64, true_accepts as f64 / genuine as f64);
             points.push(Point { threshold: score, far, tar });
         }
     }
     Ok(points)
 }
 
-/// Area under the curve, in `[0, 1]`: the chance that a pair of the same person scores above one of two, ties counted half.
+/// Area under the curve, in `[0, 1]`: the chance that a pair of the same person scores above one of
+/// two, ties counted half.
 pub fn auc(roc: &[Point]) -> f64 {
     roc.windows(2).map(|w| (w[1].far - w[0].far) * (w[1].tar + w[0].tar) / 2.0).sum()
 }
 
-/// The rate at which as many pairs of the same person are refused as pairs of two are accepted, on straight lines between the points.
+/// The rate at which as many pairs of the same person are refused as pairs of two are accepted, on
+/// straight lines between the points.
 pub fn equal_error_rate(roc: &[Point]) -> f64 {
     let gap = |p: &Point| p.far + p.tar - 1.0;
     for w in roc.windows(2) {
@@ -69,8 +74,8 @@ pub fn equal_error_rate(roc: &[Point]) -> f64 {
     1.0
 }
 
-/// The greatest TAR among thresholds whose FAR is at most `far`, without interpolation. A `far` of less than one accepted pair among
-/// all `impostors` cannot be told from zero, so none is given.
+/// The greatest TAR among thresholds whose FAR is at most `far`, without interpolation. A `far` of
+/// less than one accepted pair among all `impostors` cannot be told from zero, so none is given.
 pub fn tar_at_far(roc: &[Point], far: f64, impostors: usize) -> TarAtFar {
     if far * (impostors as f64) < 1.0 {
         let needed = (1.0 / far).ceil();

@@ -33,7 +33,11 @@ fn curves_agree_with_scikit_learn() {
             assert_eq!(point.threshold, row[0].as_f64().unwrap_or(f64::INFINITY));
         }
         assert!((auc(&points) - case["auc"].as_f64().unwrap()).abs() < 1e-12);
-        assert!((equal_error_rate(&points) - case["eer"].as_f64().unwrap()).abs() < 1e-9, "{}", case["name"]);
+        assert!(
+            (equal_error_rate(&points) - case["eer"].as_f64().unwrap()).abs() < 1e-9,
+            "{}",
+            case["name"]
+        );
         let impostors = same.iter().filter(|s| !**s).count();
         for row in case["tar_at_far"].as_array().unwrap() {
             let found = tar_at_far(&points, row[0].as_f64().unwrap(), impostors);
@@ -51,10 +55,15 @@ fn folds_agree_with_a_plain_loop() {
         assert_eq!(thresholds, floats(&case["thresholds"]), "{}", case["name"]);
         let near = |a: f64, b: &Value| (a - b.as_f64().unwrap()).abs() < 1e-12;
         assert!(
-            found.folds.iter().zip(case["accuracies"].as_array().unwrap()).all(|(f, a)| near(f.accuracy, a))
+            found
+                .folds
+                .iter()
+                .zip(case["accuracies"].as_array().unwrap())
+                .all(|(f, a)| near(f.accuracy, a))
         );
         assert!(
-            near(found.accuracy, &case["accuracy"]) && near(found.standard_error, &case["standard_error"])
+            near(found.accuracy, &case["accuracy"])
+                && near(found.standard_error, &case["standard_error"])
         );
     }
 }
@@ -114,8 +123,9 @@ fn few_persons_still_make_pairs_and_none_is_said_to_be_disjoint() {
     assert!(!drawn.disjoint);
     assert_eq!((drawn.pairs.len(), drawn.pairs.iter().filter(|p| p.same).count()), (24, 12));
     assert_eq!(drawn.pairs.iter().map(|p| p.fold).collect::<BTreeSet<_>>().len(), 6);
-    let fails =
-        |identities: &[u64], n, folds| pairs(identities, n, folds, &mut rng(3)).unwrap_err().to_string();
+    let fails = |identities: &[u64], n, folds| {
+        pairs(identities, n, folds, &mut rng(3)).unwrap_err().to_string()
+    };
     assert!(fails(&[1, 1], 20, 2).contains("1 persons"));
     assert!(fails(&[1, 2, 3], 20, 2).contains("0 of them"));
     assert!(fails(&[1, 1, 2], 3, 2).contains("two pairs a fold"));
@@ -184,8 +194,9 @@ fn lists_of_both_forms_are_read() {
 
 #[test]
 fn short_lists_are_dealt_over_fewer_folds_and_the_caller_may_choose() {
-    let list =
-        |same: usize, different: usize| "a.png b.png 1\n".repeat(same) + &"a.png c.png 0\n".repeat(different);
+    let list = |same: usize, different: usize| {
+        "a.png b.png 1\n".repeat(same) + &"a.png c.png 0\n".repeat(different)
+    };
     let dealt = |text: &str, folds| {
         let found = parse_pairs(text, folds).map_err(|e| e.to_string())?;
         let count = found.iter().map(|p| p.fold).max().unwrap() + 1;

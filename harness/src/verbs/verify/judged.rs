@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::sources::Work;
 use crate::HarnessError;
 use crate::metrics::verification::{
-    Folds, Point, TarAtFar, VerificationError, auc, best_threshold, equal_error_rate, folds, roc, tar_at_far,
+    Folds, Point, TarAtFar, VerificationError, auc, best_threshold, equal_error_rate, folds, roc,
+    tar_at_far,
 };
 
 /// The false acceptance rates that are usual.
@@ -32,7 +33,11 @@ impl Judged {
     ///
     /// # Errors
     /// Scores that are not finite, pairs of one kind alone, too few folds.
-    pub(super) fn of(scores: &[f64], same: &[bool], fold: &[usize]) -> Result<Self, VerificationError> {
+    pub(super) fn of(
+        scores: &[f64],
+        same: &[bool],
+        fold: &[usize],
+    ) -> Result<Self, VerificationError> {
         let curve = roc(scores, same)?;
         let genuine = same.iter().filter(|s| **s).count();
         let impostor = same.len() - genuine;
@@ -57,7 +62,8 @@ impl Judged {
             work.of
         );
         out += &format!(
-            "accuracy {:.4} +- {:.4} (mean of {} folds, each at the threshold of the others, and its standard error)\n",
+            "accuracy {:.4} +- {:.4} (mean of {} folds, each at the threshold of the others, and \
+             its standard error)\n",
             self.folds.accuracy,
             self.folds.standard_error,
             self.folds.folds.len()

@@ -53,7 +53,10 @@ pub(super) fn listed(list: &Path, folder: &Path, folds: Option<usize>) -> Result
     let text = std::fs::read_to_string(list).with_context(place)?;
     let listed = parse_pairs(&text, folds).with_context(place)?;
     if !folder.is_dir() {
-        bail!("--images {}: no such folder; give the one that the list's files lie in", folder.display());
+        bail!(
+            "--images {}: no such folder; give the one that the list's files lie in",
+            folder.display()
+        );
     }
     let (mut numbers, mut paths, mut absent) = (HashMap::new(), Vec::new(), Vec::new());
     let mut pairs = Vec::with_capacity(listed.len());
@@ -72,7 +75,8 @@ pub(super) fn listed(list: &Path, folder: &Path, folds: Option<usize>) -> Result
     }
     if let Some((line, path)) = absent.first() {
         bail!(
-            "{}: line {line}: {} is not there ({} of {} files are missing); correct --images, or put them there",
+            "{}: line {line}: {} is not there ({} of {} files are missing); correct --images, or \
+             put them there",
             list.display(),
             path.display(),
             absent.len(),
@@ -136,14 +140,17 @@ pub(super) fn drawn(
     let data = match unseen {
         true => opened?,
         // Tables and sets of one size cannot serve the model's.
-        false => opened
-            .with_context(|| format!("the model works on pictures of {0}x{0} pixels", saved.card.height))?,
+        false => opened.with_context(|| {
+            format!("the model works on pictures of {0}x{0} pixels", saved.card.height)
+        })?,
     };
     let card = data.card();
-    if (card.channels, card.height, card.width) != (saved.card.channels, saved.card.height, saved.card.width)
+    if (card.channels, card.height, card.width)
+        != (saved.card.channels, saved.card.height, saved.card.width)
     {
         bail!(
-            "{name}: its examples are {}x{}x{}, the model works on {}x{}x{}; give a data set of such pictures",
+            "{name}: its examples are {}x{}x{}, the model works on {}x{}x{}; give a data set of \
+             such pictures",
             card.channels,
             card.height,
             card.width,
@@ -158,17 +165,22 @@ pub(super) fn drawn(
     let drawn = pairs(&persons, wanted, args.folds.unwrap_or(FOLDS) as usize, rng)
         .with_context(|| name.to_string())?;
     if drawn.pairs.len() < wanted / 2 * 2 {
-        notes.push(format!("{wanted} pairs were asked for, the pictures make {}", drawn.pairs.len()));
+        notes.push(format!(
+            "{wanted} pairs were asked for, the pictures make {}",
+            drawn.pairs.len()
+        ));
     }
     if !drawn.disjoint {
         notes.push(
-            "too few persons for folds of their own: folds share persons, and are not independent".into(),
+            "too few persons for folds of their own: folds share persons, and are not independent"
+                .into(),
         );
     }
     let used: BTreeSet<usize> = drawn.pairs.iter().flat_map(|p| [p.a, p.b]).collect();
     let ids: Vec<usize> = used.into_iter().collect();
     let row: HashMap<usize, usize> = ids.iter().enumerate().map(|(row, id)| (*id, row)).collect();
-    let rows = embedder.all(ids.len(), |from, to| Ok(data.batch(Split::Test, &ids[from..to])?.x))?;
+    let rows =
+        embedder.all(ids.len(), |from, to| Ok(data.batch(Split::Test, &ids[from..to])?.x))?;
     let names: Vec<String> = ids.iter().map(|id| format!("{name}/test/{id}")).collect();
     Ok(Work {
         rows: unit(&rows, |at| names[at].clone())?,
@@ -181,18 +193,24 @@ pub(super) fn drawn(
     })
 }
 
-/// Who is in each picture of the test split; a set that does not know has its classes taken for persons.
-fn persons(data: &dyn Dataset, name: &str, unseen: bool) -> Result<(Vec<u64>, Vec<String>), HarnessError> {
+/// Who is in each picture of the test split; a set that does not know has its classes taken for
+/// persons.
+fn persons(
+    data: &dyn Dataset,
+    name: &str,
+    unseen: bool,
+) -> Result<(Vec<u64>, Vec<String>), HarnessError> {
     let count = data.len(Split::Test);
     let known: Option<Vec<u64>> = (0..count).map(|id| data.identity(Split::Test, id)).collect();
     if let Some(known) = known.filter(|_| count > 0) {
-        let note =
-            (!unseen).then(|| "whether the model was trained on these persons is not known".to_string());
+        let note = (!unseen)
+            .then(|| "whether the model was trained on these persons is not known".to_string());
         return Ok((known, note.into_iter().collect()));
     }
     let classes = (0..count).map(|id| Ok(data.label(Split::Test, id)? as u64));
     let note = format!(
-        "{name} does not say who is in its pictures: classes are taken for persons, and the model may have been trained on them"
+        "{name} does not say who is in its pictures: classes are taken for persons, and the model \
+         may have been trained on them"
     );
     Ok((classes.collect::<Result<_, HarnessError>>()?, vec![note]))
 }

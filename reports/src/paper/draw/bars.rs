@@ -21,14 +21,20 @@ struct Plotted<'a> {
 
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<Bars>], style: &Style, width: f64) -> Canvas {
-    let lying =
-        Slots::lie(facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())), style, width);
+    let lying = Slots::lie(
+        facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())),
+        style,
+        width,
+    );
     let plotted = |facet: &'_ Facet<Bars>| -> Slots {
         Slots { categories: facet.plot.categories.len(), series: facet.plot.series.len(), lying }
     };
     let facets: Vec<Facet<Plotted>> = facets
         .iter()
-        .map(|f| Facet { title: f.title.clone(), plot: Plotted { bars: &f.plot, slots: plotted(f) } })
+        .map(|f| Facet {
+            title: f.title.clone(),
+            plot: Plotted { bars: &f.plot, slots: plotted(f) },
+        })
         .collect();
     layout::draw(&facets, style, width)
 }
@@ -37,7 +43,8 @@ impl Plot for Plotted<'_> {
     fn sides(&self) -> (Want, Want) {
         let heights = self.bars.series.iter().flat_map(|s| s.values.iter().flatten());
         let ends = |h: &Height| [Some(h.value), h.interval.map(|i| i.0), h.interval.map(|i| i.1)];
-        let references = self.bars.references.iter().flat_map(Reference::values).map(|(_, value)| value);
+        let references =
+            self.bars.references.iter().flat_map(Reference::values).map(|(_, value)| value);
         let values = heights.flat_map(ends).flatten().chain(references).collect();
         self.slots.sides(&self.bars.value, values, &self.bars.categories, true)
     }
@@ -47,7 +54,8 @@ impl Plot for Plotted<'_> {
     }
 
     fn keys(&self, names: &Names) -> Vec<Key> {
-        let area = |s: &BarSeries| Key { name: s.name.clone(), sign: Sign::Area(names.at(&s.name)) };
+        let area =
+            |s: &BarSeries| Key { name: s.name.clone(), sign: Sign::Area(names.at(&s.name)) };
         self.bars.series.iter().map(area).chain(references(&self.bars.references)).collect()
     }
 

@@ -1,4 +1,5 @@
-//! Groups of boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges (Tukey, 1977), values beyond as dots.
+//! Groups of boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges (Tukey,
+//! 1977), values beyond as dots.
 
 use super::bars::{mark_references, references};
 use super::layout::{self, Names, Plot};
@@ -24,22 +25,30 @@ struct Plotted<'a> {
 
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<Boxes>], style: &Style, width: f64) -> Canvas {
-    let lying =
-        Slots::lie(facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())), style, width);
+    let lying = Slots::lie(
+        facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())),
+        style,
+        width,
+    );
     let plotted = |f: &'_ Facet<Boxes>| -> Slots {
         Slots { categories: f.plot.categories.len(), series: f.plot.series.len(), lying }
     };
     let facets: Vec<Facet<Plotted>> = facets
         .iter()
-        .map(|f| Facet { title: f.title.clone(), plot: Plotted { boxes: &f.plot, slots: plotted(f) } })
+        .map(|f| Facet {
+            title: f.title.clone(),
+            plot: Plotted { boxes: &f.plot, slots: plotted(f) },
+        })
         .collect();
     layout::draw(&facets, style, width)
 }
 
 impl Plot for Plotted<'_> {
     fn sides(&self) -> (Want, Want) {
-        let values = self.boxes.series.iter().flat_map(|(_, groups)| groups.iter().flatten().copied());
-        let references = self.boxes.references.iter().flat_map(Reference::values).map(|(_, value)| value);
+        let values =
+            self.boxes.series.iter().flat_map(|(_, groups)| groups.iter().flatten().copied());
+        let references =
+            self.boxes.references.iter().flat_map(Reference::values).map(|(_, value)| value);
         let values = values.chain(references).collect();
         self.slots.sides(&self.boxes.value, values, &self.boxes.categories, false)
     }
@@ -49,7 +58,8 @@ impl Plot for Plotted<'_> {
     }
 
     fn keys(&self, names: &Names) -> Vec<Key> {
-        let area = |(name, _): &(String, _)| Key { name: name.clone(), sign: Sign::Area(names.at(name)) };
+        let area =
+            |(name, _): &(String, _)| Key { name: name.clone(), sign: Sign::Area(names.at(name)) };
         self.boxes.series.iter().map(area).chain(references(&self.boxes.references)).collect()
     }
 
@@ -62,7 +72,11 @@ impl Plot for Plotted<'_> {
         mark_references(canvas, panel, &self.slots, &self.boxes.references, style);
         for (at, (name, groups)) in self.boxes.series.iter().enumerate() {
             for (category, values) in groups.iter().enumerate() {
-                let place = Place { slots: &self.slots, edges: self.slots.edges(panel, category, at), panel };
+                let place = Place {
+                    slots: &self.slots,
+                    edges: self.slots.edges(panel, category, at),
+                    panel,
+                };
                 one(canvas, &place, values, names.at(name), style);
             }
         }
@@ -91,7 +105,9 @@ fn one(canvas: &mut Canvas, place: &Place, values: &[f64], colour: usize, style:
         return;
     }
     let quartile = |q| quantile_sorted(&values, q);
-    let (Some(q1), Some(q2), Some(q3)) = (quartile(0.25), quartile(0.5), quartile(0.75)) else { return };
+    let (Some(q1), Some(q2), Some(q3)) = (quartile(0.25), quartile(0.5), quartile(0.75)) else {
+        return;
+    };
     let reach = 1.5 * (q3 - q1);
     let inside = |v: &&f64| **v >= q1 - reach && **v <= q3 + reach;
     let low = values.iter().find(inside).copied().unwrap_or(q1);

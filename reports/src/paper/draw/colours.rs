@@ -1,7 +1,8 @@
-//! A colour map from light to dark: lightness falls evenly, so the order survives grey print and colour blindness.
+//! A colour map from light to dark: lightness falls evenly, so the order survives grey print and
+//! colour blindness.
 //!
-//! Colours are laid in OKLab (Ottosson, 2020): from a pale yellow over green and blue to a dark violet, each hue as strong as
-//! sRGB allows at its lightness.
+//! Colours are laid in OKLab (Ottosson, 2020): from a pale yellow over green and blue to a dark
+//! violet, each hue as strong as sRGB allows at its lightness.
 
 use crate::ink::canvas::Colour;
 use crate::ink::palette::{INK, PAPER};
@@ -23,7 +24,9 @@ pub(super) fn colour(place: f64) -> Colour {
     // Less chroma until sRGB has the colour.
     let tries = (0..=20).map(|less| 1.0 - f64::from(less) / 20.0);
     let mut fitting = tries.map(|share| linear(l, a * share, b * share));
-    let rgb = fitting.find(|rgb| rgb.iter().all(|v| (-1e-4..=1.0 + 1e-4).contains(v))).unwrap_or([0.0; 3]);
+    let rgb = fitting
+        .find(|rgb| rgb.iter().all(|v| (-1e-4..=1.0 + 1e-4).contains(v)))
+        .unwrap_or([0.0; 3]);
     let [r, g, b] = rgb.map(|v| (encode(v.clamp(0.0, 1.0)) * 255.0).round() as u8);
     Colour(r, g, b, 1.0)
 }

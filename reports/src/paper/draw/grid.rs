@@ -36,9 +36,11 @@ struct Sheet {
     pictures: Vec<Vec<Option<RgbImage>>>,
 }
 
-/// Draws the grid in a figure of this width, in several bands where its columns would be too narrow.
+/// Draws the grid in a figure of this width, in several bands where its columns would be too
+/// narrow.
 pub(super) fn draw(grid: &Grid, style: &Style, width: f64) -> Canvas {
-    let columns = grid.heads.len().max(grid.rows.iter().map(|r| r.cells.len()).max().unwrap_or(0)).max(1);
+    let columns =
+        grid.heads.len().max(grid.rows.iter().map(|r| r.cells.len()).max().unwrap_or(0)).max(1);
     let splits = (1..=columns).map(|bands| columns.div_ceil(bands));
     let wide = |each: &usize| Sheet::of(&cut(grid, 0, *each), style, width, *each).side >= SMALLEST;
     let each = splits.into_iter().find(wide).unwrap_or(columns);
@@ -97,14 +99,20 @@ fn snap(length: f64) -> f64 {
 impl Sheet {
     fn of(grid: &Grid, style: &Style, width: f64, columns: usize) -> Self {
         let load = |cell: &Option<GridCell>| load(&cell.as_ref()?.file);
-        let pictures: Vec<Vec<_>> = grid.rows.iter().map(|r| r.cells.iter().map(load).collect()).collect();
+        let pictures: Vec<Vec<_>> =
+            grid.rows.iter().map(|r| r.cells.iter().map(load).collect()).collect();
         let label = label(grid, style, width);
         let free = (width - label - GAP * (columns as f64 - 1.0)) / columns as f64;
         let side = side(&pictures, free.min(LARGEST));
         let all = label + columns as f64 * (side + GAP) - GAP;
         let left = snap(((width - all) / 2.0).max(0.0) + label);
         let most = |row: &GridRow| {
-            row.cells.iter().flatten().map(|c| caption(&c.caption, style, side).len()).max().unwrap_or(0)
+            row.cells
+                .iter()
+                .flatten()
+                .map(|c| caption(&c.caption, style, side).len())
+                .max()
+                .unwrap_or(0)
         };
         Sheet { left, side, label, captions: grid.rows.iter().map(most).collect(), pictures }
     }
@@ -125,8 +133,9 @@ impl Sheet {
     /// Heads in lines; reading upwards where one of them has no room otherwise.
     fn heads(&self, grid: &Grid, style: &Style) -> (Vec<Vec<String>>, bool) {
         let room = self.side + GAP - 2.0;
-        let lines =
-            |head: &String| if head.is_empty() { Some(Vec::new()) } else { whole(head, style.tick, room) };
+        let lines = |head: &String| {
+            if head.is_empty() { Some(Vec::new()) } else { whole(head, style.tick, room) }
+        };
         match grid.heads.iter().map(lines).collect() {
             Some(heads) => (heads, false),
             None => (upward(&grid.heads, style.tick, self.side + GAP), true),
@@ -135,7 +144,8 @@ impl Sheet {
 
     fn head_room(&self, heads: &[Vec<String>], upwards: bool, style: &Style) -> f64 {
         let lines = heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
-        let longest = heads.iter().flatten().map(|l| font::width(l, style.tick)).fold(0.0, f64::max);
+        let longest =
+            heads.iter().flatten().map(|l| font::width(l, style.tick)).fold(0.0, f64::max);
         match (lines > 0.0, upwards) {
             (false, _) => 0.0,
             (true, true) => snap(longest + 4.0),
@@ -151,7 +161,8 @@ impl Sheet {
         (column, top): (usize, f64),
         upwards: bool,
     ) {
-        let (x, size, last) = (self.x(column) + self.side / 2.0, style.tick, lines.len() as f64 - 1.0);
+        let (x, size, last) =
+            (self.x(column) + self.side / 2.0, style.tick, lines.len() as f64 - 1.0);
         for (row, line) in lines.iter().enumerate() {
             let text = match upwards {
                 true => plain(
@@ -160,9 +171,12 @@ impl Sheet {
                     Align::Start,
                     line,
                 ),
-                false => {
-                    plain((x, top - 3.5 - (last - row as f64) * LEADING * size), size, Align::Middle, line)
-                }
+                false => plain(
+                    (x, top - 3.5 - (last - row as f64) * LEADING * size),
+                    size,
+                    Align::Middle,
+                    line,
+                ),
             };
             canvas.write(Text { upwards, ..text });
         }
@@ -183,7 +197,12 @@ impl Sheet {
             }
             for (line, text) in caption(&cell.caption, style, self.side).iter().enumerate() {
                 let base = top + self.side + 1.0 + style.tick * (0.9 + LEADING * line as f64);
-                canvas.text((place.0 + self.side / 2.0, base), style.tick, Align::Middle, text.clone());
+                canvas.text(
+                    (place.0 + self.side / 2.0, base),
+                    style.tick,
+                    Align::Middle,
+                    text.clone(),
+                );
             }
         }
     }
@@ -199,17 +218,23 @@ fn load(file: &Path) -> Option<RgbImage> {
 }
 
 fn caption(caption: &str, style: &Style, side: f64) -> Vec<String> {
-    if caption.is_empty() { Vec::new() } else { font::wrap(caption, style.tick, side + GAP - 1.0, CAPTION) }
+    if caption.is_empty() {
+        Vec::new()
+    } else {
+        font::wrap(caption, style.tick, side + GAP - 1.0, CAPTION)
+    }
 }
 
-/// The largest side up to `most` points at which a pixel of the most frequent picture has a whole number of dots; where pixels
-/// are smaller than dots, a whole number of dots.
+/// The largest side up to `most` points at which a pixel of the most frequent picture has a whole
+/// number of dots; where pixels are smaller than dots, a whole number of dots.
 fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
     let mut sizes: Vec<u32> =
         pictures.iter().flatten().flatten().map(|p| p.width().max(p.height())).collect();
     sizes.sort_unstable();
     let dots = (most * DOTS).floor().max(1.0);
-    let Some(pixels) = sizes.get(sizes.len() / 2).map(|n| f64::from(*n)) else { return dots / DOTS };
+    let Some(pixels) = sizes.get(sizes.len() / 2).map(|n| f64::from(*n)) else {
+        return dots / DOTS;
+    };
     if dots >= pixels { (dots / pixels).floor() * pixels / DOTS } else { dots / DOTS }
 }
 
@@ -217,6 +242,7 @@ fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
 fn missing(canvas: &mut Canvas, style: &Style, (x, y): Point, side: f64) {
     let corners = [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)];
     canvas.line(&corners, Stroke::solid(FAINT, 0.7));
-    let text = plain((x + side / 2.0, y + side / 2.0 + style.tick * 0.35), style.tick, Align::Middle, "–");
+    let text =
+        plain((x + side / 2.0, y + side / 2.0 + style.tick * 0.35), style.tick, Align::Middle, "–");
     canvas.write(Text { colour: MARK, ..text });
 }

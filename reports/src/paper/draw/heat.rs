@@ -63,7 +63,8 @@ pub(super) fn draw(facets: &[Facet<HeatMap>], style: &Style, width: f64) -> Canv
             }
             left += wide + BETWEEN;
         }
-        top += sheet.head + most * sheet.field.1 + sheet.foot + if together { 4.0 } else { bar_room };
+        top +=
+            sheet.head + most * sheet.field.1 + sheet.foot + if together { 4.0 } else { bar_room };
     }
     if let (true, Some(first)) = (together, facets.first()) {
         let long = (width * 0.5).min(150.0);
@@ -116,7 +117,8 @@ impl Sheet {
             let free = width - labels - BETWEEN * (columns as f64 - 1.0) - 2.0;
             (free / (columns as f64 * most)).min(FIELD)
         };
-        let beside = (1..=facets.len().max(1)).rev().find(|n| field(*n) >= widest + 4.0).unwrap_or(1);
+        let beside =
+            (1..=facets.len().max(1)).rev().find(|n| field(*n) >= widest + 4.0).unwrap_or(1);
         let columns = facets.len().max(1).div_ceil(facets.len().max(1).div_ceil(beside));
         let wide = field(columns).max(2.0);
         let written = match wide {
@@ -125,7 +127,9 @@ impl Sheet {
             _ => Written::Nowhere,
         };
         let lines = facets.iter().flat_map(|f| &f.plot.rows);
-        let lines = lines.map(|l| font::wrap(l, style.tick, label - 5.0, 3).len()).max().unwrap_or(1) as f64;
+        let lines =
+            lines.map(|l| font::wrap(l, style.tick, label - 5.0, 3).len()).max().unwrap_or(1)
+                as f64;
         let high = match written {
             Written::Across => (wide * 0.6).clamp(12.0, 18.0),
             Written::Upwards => widest + 4.0,
@@ -136,8 +140,11 @@ impl Sheet {
             Sheet { columns, label, field: (wide, high), written, same_rows, head: 0.0, foot: 0.0 };
         let heads = facets.iter().map(|f| sheet.title(f, style).len()).max().unwrap_or(0) as f64;
         sheet.head = if heads > 0.0 { heads * LEADING * style.title + 4.0 } else { 1.0 };
-        sheet.foot =
-            facets.iter().map(|f| sheet.below(&f.plot, style).reach(style, true)).fold(0.0, f64::max) + 4.0;
+        sheet.foot = facets
+            .iter()
+            .map(|f| sheet.below(&f.plot, style).reach(style, true))
+            .fold(0.0, f64::max)
+            + 4.0;
         sheet
     }
 
@@ -229,7 +236,14 @@ impl Sheet {
         self.write(canvas, style, middle, number(map, value), colours::letters(ground));
     }
 
-    fn write(&self, canvas: &mut Canvas, style: &Style, (x, y): Point, text: String, colour: Colour) {
+    fn write(
+        &self,
+        canvas: &mut Canvas,
+        style: &Style,
+        (x, y): Point,
+        text: String,
+        colour: Colour,
+    ) {
         let upwards = self.written == Written::Upwards;
         let at = if upwards { (x + style.tick * 0.35, y) } else { (x, y + style.tick * 0.35) };
         if self.written != Written::Nowhere {
@@ -245,7 +259,14 @@ fn shade(map: &HeatMap, ruler: &Ruler, value: f64) -> Colour {
 }
 
 /// The bar of shades with its ticks and title.
-fn bar(canvas: &mut Canvas, style: &Style, map: &HeatMap, ruler: &Ruler, (x, y): Point, length: f64) {
+fn bar(
+    canvas: &mut Canvas,
+    style: &Style,
+    map: &HeatMap,
+    ruler: &Ruler,
+    (x, y): Point,
+    length: f64,
+) {
     // Each shade reaches to the end and is painted over, so that no seam shows between two.
     for step in 0..SHADES {
         let from = x + length * step as f64 / SHADES as f64;

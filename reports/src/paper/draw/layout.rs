@@ -115,7 +115,8 @@ impl Sheet {
             head: 0.0,
             foot: 0.0,
         };
-        // Labels depend on the panels' size and that on the labels' room: twice is enough for both to settle.
+        // Labels depend on the panels' size and that on the labels' room: twice is enough for both
+        // to settle.
         for _ in 0..2 {
             sheet.settle(facets, style, width);
         }
@@ -126,13 +127,16 @@ impl Sheet {
         let title = |want: &Want| font::wrap(&want.title, style.label, self.panel.1 + 8.0, 2).len();
         self.title_lines = self.beside.iter().map(title).max().unwrap_or(1);
         let titled = self.beside.iter().any(|w| !w.title.is_empty());
-        let title_room = if titled { self.title_lines as f64 * LEADING * style.label + 3.0 } else { EDGE };
+        let title_room =
+            if titled { self.title_lines as f64 * LEADING * style.label + 3.0 } else { EDGE };
         let reach = |column: usize| {
             let own = (0..facets.len()).filter(|at| at % self.columns == column);
-            own.map(|at| self.beside(at, style, width).reach(style, false)).fold(0.0, f64::max) + title_room
+            own.map(|at| self.beside(at, style, width).reach(style, false)).fold(0.0, f64::max)
+                + title_room
         };
-        self.margins =
-            (0..self.columns).map(|c| if c == 0 || !self.same.1 { reach(c) } else { 0.0 }).collect();
+        self.margins = (0..self.columns)
+            .map(|c| if c == 0 || !self.same.1 { reach(c) } else { 0.0 })
+            .collect();
         let overhang = (0..facets.len())
             .map(|at| Side::below(&self.below[at], style, self.panel.0).overhang(self.panel.0))
             .fold(0.0, f64::max);
@@ -206,8 +210,11 @@ impl Sheet {
 
     fn titles(&self, canvas: &mut Canvas, style: &Style, title: &str, panel: &Panel, at: usize) {
         let middle = panel.left + panel.width / 2.0;
-        let heads =
-            if title.is_empty() { Vec::new() } else { font::wrap(title, style.title, panel.width, 2) };
+        let heads = if title.is_empty() {
+            Vec::new()
+        } else {
+            font::wrap(title, style.title, panel.width, 2)
+        };
         for (row, line) in heads.iter().rev().enumerate() {
             let base = panel.top - 5.0 - row as f64 * LEADING * style.title;
             canvas.text((middle, base), style.title, Align::Middle, line.clone());

@@ -38,7 +38,8 @@ pub(super) struct Legend {
 }
 
 impl Legend {
-    /// As many columns as fit; a single series needs no legend, and one without a name has no entry.
+    /// As many columns as fit; a single series needs no legend, and one without a name has no
+    /// entry.
     pub fn of(keys: Vec<Key>, style: &Style, width: f64) -> Self {
         let keys: Vec<Key> = keys.into_iter().filter(|key| !key.name.is_empty()).collect();
         let marks = keys.iter().any(|key| matches!(key.sign, Sign::Dashed(..)));
@@ -103,7 +104,8 @@ fn columns(keys: &[(Key, Vec<String>)], columns: usize, style: &Style) -> Vec<f6
 fn sign(canvas: &mut Canvas, style: &Style, sign: Sign, (x, y): Point) {
     match sign {
         Sign::Curve(at, marked) => {
-            let stroke = Stroke { colour: palette::colour(at), width: style.line, dash: palette::dash(at) };
+            let stroke =
+                Stroke { colour: palette::colour(at), width: style.line, dash: palette::dash(at) };
             canvas.line(&[(x - 6.5, y), (x + 6.5, y)], stroke);
             if marked {
                 palette::marker(canvas, at, (x, y), style.marker);

@@ -27,7 +27,10 @@ impl Plot for Lines {
         let up = |m: &Mark| [Some(m.y), m.y_interval.map(|i| i.0), m.y_interval.map(|i| i.1)];
         let levels = self.series.iter().filter_map(|s| s.level);
         let ys = marks().flat_map(up).flatten().chain(levels).collect();
-        (Want::numbers(&self.x, marks().map(|m| m.x).collect(), false), Want::numbers(&self.y, ys, false))
+        (
+            Want::numbers(&self.x, marks().map(|m| m.x).collect(), false),
+            Want::numbers(&self.y, ys, false),
+        )
     }
 
     fn series(&self) -> Vec<String> {
@@ -76,7 +79,8 @@ impl Plot for Lines {
             band(canvas, panel, series, palette::colour(names.at(&series.name)));
         }
         let several = self.series.len() as f64 - 1.0;
-        let barred = |s: &Series| !s.steps && !dense(s) && s.marks.iter().any(|m| m.y_interval.is_some());
+        let barred =
+            |s: &Series| !s.steps && !dense(s) && s.marks.iter().any(|m| m.y_interval.is_some());
         for (at, series) in self.series.iter().enumerate() {
             let dodge = if barred(series) { DODGE * (at as f64 - several / 2.0) } else { 0.0 };
             curve(canvas, panel, (series, self.joined), names.at(&series.name), dodge, style);
@@ -113,7 +117,8 @@ fn curve(
     dodge: f64,
     style: &Style,
 ) {
-    let finite: Vec<&Mark> = series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()).collect();
+    let finite: Vec<&Mark> =
+        series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()).collect();
     let place = |m: &&Mark| {
         let (x, y) = panel.place(m.x, m.y);
         (x + dodge, y)
@@ -129,7 +134,12 @@ fn curve(
         for (mark, point) in finite.iter().zip(&points) {
             if let Some(interval) = mark.y_interval {
                 let ends = [interval.0, interval.1].map(|v| panel.place(mark.x, v).1);
-                bar(canvas, (point.0, ends[0]), (point.0, ends[1]), Stroke::solid(colour, style.thin));
+                bar(
+                    canvas,
+                    (point.0, ends[0]),
+                    (point.0, ends[1]),
+                    Stroke::solid(colour, style.thin),
+                );
             }
         }
     }

@@ -100,7 +100,12 @@ impl Panel {
             let y = level(ruler.place(tick.value));
             canvas.line(&[(self.left - 2.5, y), (self.left, y)], ink);
             if self.labelled {
-                canvas.write(label(&tick, style, (self.left - 4.0, y + style.tick * 0.35), Align::End));
+                canvas.write(label(
+                    &tick,
+                    style,
+                    (self.left - 4.0, y + style.tick * 0.35),
+                    Align::End,
+                ));
             }
         }
         for place in ruler.between() {
@@ -112,7 +117,13 @@ impl Panel {
         }
     }
 
-    fn names_below(&self, canvas: &mut Canvas, style: &Style, names: &[Vec<String>], upwards: bool) {
+    fn names_below(
+        &self,
+        canvas: &mut Canvas,
+        style: &Style,
+        names: &[Vec<String>],
+        upwards: bool,
+    ) {
         for (at, lines) in names.iter().enumerate() {
             let x = self.left + self.width * self.x.place(at as f64);
             below(canvas, style, lines, (x, self.bottom() + 3.5), upwards);
@@ -147,7 +158,13 @@ pub(super) fn plain(at: Point, size: f64, align: Align, text: &str) -> Text {
 }
 
 /// A name in lines that begin at a height, centred or reading upwards to it.
-pub(super) fn below(canvas: &mut Canvas, style: &Style, lines: &[String], (x, y): Point, upwards: bool) {
+pub(super) fn below(
+    canvas: &mut Canvas,
+    style: &Style,
+    lines: &[String],
+    (x, y): Point,
+    upwards: bool,
+) {
     let size = style.tick;
     for (row, line) in lines.iter().enumerate() {
         let text = match upwards {

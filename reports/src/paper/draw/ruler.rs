@@ -23,7 +23,11 @@ impl Ruler {
     pub fn of(scale: &Scale, values: &[f64], grounded: bool, most: usize) -> Self {
         let values: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         let log = scale.log && values.iter().all(|v| *v >= 0.0) && values.iter().any(|v| *v > 0.0);
-        if log { Self::log(&values, scale.range) } else { Self::linear(&values, scale.range, grounded, most) }
+        if log {
+            Self::log(&values, scale.range)
+        } else {
+            Self::linear(&values, scale.range, grounded, most)
+        }
     }
 
     fn log(values: &[f64], range: Option<(f64, f64)>) -> Self {
@@ -70,7 +74,8 @@ impl Ruler {
     /// Ticks in ascending order.
     pub fn ticks(&self) -> Vec<Tick> {
         let zero = self.zero.then(|| Tick { value: 0.0, label: "0".into(), raised: String::new() });
-        let mut ticks: Vec<Tick> = zero.into_iter().chain(self.axis.ticks.iter().cloned()).collect();
+        let mut ticks: Vec<Tick> =
+            zero.into_iter().chain(self.axis.ticks.iter().cloned()).collect();
         ticks.sort_by(|a, b| a.value.total_cmp(&b.value));
         ticks
     }
@@ -85,7 +90,9 @@ impl Ruler {
             return Vec::new();
         }
         let all = decades.flat_map(|d| (2..10).map(move |s| f64::from(s) * 10f64.powi(d)));
-        all.filter(|v| (self.axis.low..=self.axis.high).contains(v)).map(|v| self.place(v)).collect()
+        all.filter(|v| (self.axis.low..=self.axis.high).contains(v))
+            .map(|v| self.place(v))
+            .collect()
     }
 
     /// Where a scale with a place for 0 is broken.
@@ -103,7 +110,8 @@ impl Ruler {
     }
 }
 
-/// A linear axis over `ends` with as many round ticks as may be, at most `most`, between `from` and `to`.
+/// A linear axis over `ends` with as many round ticks as may be, at most `most`, between `from` and
+/// `to`.
 fn within(ends: (f64, f64), (from, to): (f64, f64), most: usize) -> Axis {
     let plain = Axis::linear("", ends.0, ends.1, most);
     let slack = 1e-9 * (to - from);

@@ -3,8 +3,13 @@
 use crate::paper::chart::*;
 use std::path::Path;
 
-pub(super) const ATTACKS: [&str; 5] =
-    ["dlg", "inverting-gradients (tv_weight = 0.0001)", "gradinversion", "robbing-the-fed", "label-counts"];
+pub(super) const ATTACKS: [&str; 5] = [
+    "dlg",
+    "inverting-gradients (tv_weight = 0.0001)",
+    "gradinversion",
+    "robbing-the-fed",
+    "label-counts",
+];
 pub(super) const DEFENCES: [&str; 6] = [
     "none",
     "dp-gaussian (ε\u{a0}=\u{a0}1)",
@@ -93,7 +98,11 @@ fn roc() -> Body {
     Body::Lines(one(Lines {
         x: rates("false positive rate"),
         y: rates("true positive rate"),
-        series: vec![curve("loss threshold", 0.4), curve("gradient norm", 0.6), curve("shadow models", 0.25)],
+        series: vec![
+            curve("loss threshold", 0.4),
+            curve("gradient norm", 0.6),
+            curve("shadow models", 0.25),
+        ],
         diagonal: true,
         joined: true,
     }))
@@ -105,7 +114,8 @@ fn words() -> Body {
         words: strings(&["1 local step", "2 local steps", "5 local steps"]),
         ..scale("client's training")
     };
-    let marks = |up: f64| (0..3).map(|i| mark(f64::from(i), up - 3.0 * f64::from(i), 1.0)).collect();
+    let marks =
+        |up: f64| (0..3).map(|i| mark(f64::from(i), up - 3.0 * f64::from(i), 1.0)).collect();
     let series = vec![series("dlg", marks(20.0)), series("gradinversion", marks(24.0))];
     Body::Lines(one(Lines { x, y: scale("PSNR (dB)"), series, diagonal: false, joined: false }))
 }
@@ -148,7 +158,9 @@ fn boxes(categories: &[&str], names: &[&str]) -> Body {
         references: vec![
             reference(
                 "null: mean",
-                Level::Each((0..categories.len()).map(|at| (at != 1).then_some(9.0 + at as f64)).collect()),
+                Level::Each(
+                    (0..categories.len()).map(|at| (at != 1).then_some(9.0 + at as f64)).collect(),
+                ),
             ),
             reference(
                 "null: nearest",
@@ -165,8 +177,17 @@ fn frontier() -> Body {
         x_interval: Some((x - 1.2, x + 1.5)),
         y_interval: Some((y - 0.02, y + 0.015)),
     };
-    let names =
-        ["none", "dp-gaussian", "prune", "quantise", "precode", "soteria", "mixup", "instahide", "ats"];
+    let names = [
+        "none",
+        "dp-gaussian",
+        "prune",
+        "quantise",
+        "precode",
+        "soteria",
+        "mixup",
+        "instahide",
+        "ats",
+    ];
     let one = |(i, name): (usize, &&str)| {
         let at = i as f64;
         series(
@@ -193,7 +214,12 @@ fn cloud() -> Body {
         let point = |i: usize| {
             let a = ((i * 7919 + seed * 104_729) % 1000) as f64 / 1000.0;
             let b = ((i * 6101 + seed * 15_485) % 997) as f64 / 997.0;
-            Mark { x: 8.0 + 20.0 * a, y: 0.8 - 0.6 * a + 0.15 * b, x_interval: None, y_interval: None }
+            Mark {
+                x: 8.0 + 20.0 * a,
+                y: 0.8 - 0.6 * a + 0.15 * b,
+                x_interval: None,
+                y_interval: None,
+            }
         };
         (0..90).map(point).collect::<Vec<Mark>>()
     };
@@ -248,13 +274,15 @@ fn grid(dir: &Path, heads: usize) -> Body {
         label: ATTACKS[r % 5].into(),
         cells: (0..heads).map(|c| picture(r, c)).collect(),
     };
-    let names = (0..heads).map(|c| if c == 0 { "truth".into() } else { DEFENCES[(c - 1) % 6].to_owned() });
+    let names =
+        (0..heads).map(|c| if c == 0 { "truth".into() } else { DEFENCES[(c - 1) % 6].to_owned() });
     Body::Grid(Grid { heads: names.collect(), rows: (0..3).map(row).collect() })
 }
 
 /// Every kind, by name, at both widths.
 pub(super) fn all(dir: &Path) -> Vec<Chart> {
-    let named = |name: &str| Facet { title: name.into(), plot: bars(&DEFENCES, &["dlg", "gradinversion"]) };
+    let named =
+        |name: &str| Facet { title: name.into(), plot: bars(&DEFENCES, &["dlg", "gradinversion"]) };
     let bodies = [
         ("sweep", sweep()),
         ("learning", learning()),

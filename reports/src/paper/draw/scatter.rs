@@ -34,7 +34,10 @@ impl Plot for Scatter {
         let cloud = |name: &String| Key { name: name.clone(), sign: Sign::Marker(names.at(name)) };
         let mut keys: Vec<Key> = self.series().iter().map(cloud).collect();
         if self.frontier.len() > 1 {
-            keys.push(Key { name: "Pareto frontier".into(), sign: Sign::Dashed(FRONTIER.0, FRONTIER.1) });
+            keys.push(Key {
+                name: "Pareto frontier".into(),
+                sign: Sign::Dashed(FRONTIER.0, FRONTIER.1),
+            });
         }
         keys
     }
@@ -50,18 +53,27 @@ impl Plot for Scatter {
         let radius = if points > MANY { style.marker * 0.6 } else { style.marker };
         for series in &self.series {
             let colour = palette::colour(names.at(&series.name)).fade(0.55);
-            series.marks.iter().for_each(|m| cross(canvas, panel, m, Stroke::solid(colour, style.thin)));
+            series
+                .marks
+                .iter()
+                .for_each(|m| cross(canvas, panel, m, Stroke::solid(colour, style.thin)));
         }
         for series in &self.series {
             for mark in series.marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()) {
-                palette::marker(canvas, names.at(&series.name), panel.place(mark.x, mark.y), radius);
+                palette::marker(
+                    canvas,
+                    names.at(&series.name),
+                    panel.place(mark.x, mark.y),
+                    radius,
+                );
             }
         }
         panel.frame(canvas, style);
     }
 }
 
-/// A scale that ends near its values: from 0 to 1 the accuracies of a frontier would lie on one line.
+/// A scale that ends near its values: from 0 to 1 the accuracies of a frontier would lie on one
+/// line.
 fn near(scale: &Scale) -> Scale {
     Scale { range: None, ..scale.clone() }
 }

@@ -86,10 +86,13 @@ impl Side {
             }
             Kind::Names(names) => {
                 let slot = length / names.len().max(1) as f64 - 3.0;
-                let whole: Option<Vec<_>> = names.iter().map(|n| whole(n, style.tick, slot)).collect();
+                let whole: Option<Vec<_>> =
+                    names.iter().map(|n| whole(n, style.tick, slot)).collect();
                 match whole {
                     Some(lines) => Side::Names { lines, upwards: false },
-                    None => Side::Names { lines: upward(names, style.tick, slot + 3.0), upwards: true },
+                    None => {
+                        Side::Names { lines: upward(names, style.tick, slot + 3.0), upwards: true }
+                    }
                 }
             }
         }
@@ -135,8 +138,9 @@ impl Side {
     /// How far the last label reaches beyond the right end of a panel of this width.
     pub fn overhang(&self, length: f64) -> f64 {
         let Side::Numbers(ruler) = self else { return 0.0 };
-        let beyond =
-            |tick: &crate::ink::axis::Tick| (ruler.place(tick.value) - 1.0) * length + tick.width() / 2.0;
+        let beyond = |tick: &crate::ink::axis::Tick| {
+            (ruler.place(tick.value) - 1.0) * length + tick.width() / 2.0
+        };
         ruler.ticks().iter().map(beyond).fold(0.0, f64::max)
     }
 }

@@ -1,4 +1,5 @@
-//! Groups of bars or boxes: one slot a category, upright where the names find room below, else lying.
+//! Groups of bars or boxes: one slot a category, upright where the names find room below, else
+//! lying.
 
 use super::panel::Panel;
 use super::side::{Want, whole};
@@ -26,7 +27,11 @@ pub(super) struct Slots {
 
 impl Slots {
     /// Upright where every facet's names find room below panels of `width` points.
-    pub fn lie<'a>(plots: impl Iterator<Item = (&'a [String], usize)>, style: &Style, width: f64) -> bool {
+    pub fn lie<'a>(
+        plots: impl Iterator<Item = (&'a [String], usize)>,
+        style: &Style,
+        width: f64,
+    ) -> bool {
         let plots: Vec<(&[String], usize)> = plots.collect();
         let many = plots.len() > 1;
         let lies = |(names, series): &(&[String], usize)| {
@@ -38,7 +43,13 @@ impl Slots {
     }
 
     /// Sides below and beside: the value on one, the names on the other.
-    pub fn sides(&self, scale: &Scale, values: Vec<f64>, names: &[String], grounded: bool) -> (Want, Want) {
+    pub fn sides(
+        &self,
+        scale: &Scale,
+        values: Vec<f64>,
+        names: &[String],
+        grounded: bool,
+    ) -> (Want, Want) {
         let (value, names) = (Want::numbers(scale, values, grounded), Want::names(names));
         if self.lying { (value, names) } else { (names, value) }
     }
@@ -53,7 +64,8 @@ impl Slots {
         slot * self.categories as f64
     }
 
-    /// Where bar `series` of slot `category` lies: its two edges on the names' side, from 0 on in slots.
+    /// Where bar `series` of slot `category` lies: its two edges on the names' side, from 0 on in
+    /// slots.
     pub fn edges(&self, panel: &Panel, category: usize, series: usize) -> (f64, f64) {
         let length = if self.lying { panel.height } else { panel.width };
         let slot = length / self.categories.max(1) as f64;
@@ -68,13 +80,25 @@ impl Slots {
     }
 
     /// The left top corner and the size of the area between two corners.
-    pub fn area(&self, panel: &Panel, edges: (f64, f64), values: (f64, f64)) -> (Point, (f64, f64)) {
+    pub fn area(
+        &self,
+        panel: &Panel,
+        edges: (f64, f64),
+        values: (f64, f64),
+    ) -> (Point, (f64, f64)) {
         let (a, b) = (self.place(panel, edges.0, values.0), self.place(panel, edges.1, values.1));
         ((a.0.min(b.0), a.1.min(b.1)), ((a.0 - b.0).abs(), (a.1 - b.1).abs()))
     }
 
     /// An error bar at `slot`, edged in white so that it shows on dark areas.
-    pub fn whisker(&self, canvas: &mut Canvas, panel: &Panel, slot: f64, (low, high): (f64, f64), thin: f64) {
+    pub fn whisker(
+        &self,
+        canvas: &mut Canvas,
+        panel: &Panel,
+        slot: f64,
+        (low, high): (f64, f64),
+        thin: f64,
+    ) {
         let (a, b) = (self.place(panel, slot, low), self.place(panel, slot, high));
         for stroke in [Stroke::solid(PAPER, thin + 1.0), Stroke::solid(INK, thin + 0.1)] {
             super::lines::bar(canvas, a, b, stroke);

@@ -1,4 +1,5 @@
-//! Every kind in every style: nothing overlaps, nothing is cut off, and files are the same each time.
+//! Every kind in every style: nothing overlaps, nothing is cut off, and files are the same each
+//! time.
 
 use super::{draw, sample};
 use crate::ink::canvas::{Canvas, Text};
@@ -44,7 +45,8 @@ fn nothing_overlaps_or_is_cut_off() {
                 assert!((7.0..=9.0).contains(&text.size), "{place}: {} pt", text.size);
                 if l < -0.01 || t < -0.01 || r > width + 0.01 || d > height + 0.01 {
                     wrong.push(format!(
-                        "{place} leaves the page: {l:.1} {t:.1} {r:.1} {d:.1} of {width:.1} x {height:.1}"
+                        "{place} leaves the page: {l:.1} {t:.1} {r:.1} {d:.1} of {width:.1} x \
+                         {height:.1}"
                     ));
                 }
                 let others = letters[..at].iter().filter(|other| overlap(other, text));
@@ -60,7 +62,9 @@ fn the_same_figure_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let style = Style::of(StyleName::Acm);
     let first = sample::all(dir.path());
-    for (a, b) in first.iter().zip(&sample::all(dir.path())).filter(|(a, _)| a.width == Width::Column) {
+    for (a, b) in
+        first.iter().zip(&sample::all(dir.path())).filter(|(a, _)| a.width == Width::Column)
+    {
         let (a, b) = (draw(a, &style), draw(b, &style));
         assert_eq!(a.pdf().unwrap(), b.pdf().unwrap());
         assert_eq!(a.svg().unwrap(), b.svg().unwrap());
@@ -77,12 +81,21 @@ fn a_pdf_has_the_page_the_face_and_no_date() {
     let text = String::from_utf8_lossy(&pdf);
     assert!(text.starts_with("%PDF-1.5"));
     let (width, height) = canvas.size();
-    let page = text.split("/MediaBox").nth(1).and_then(|t| t.split(['[', ']']).nth(1)).expect("a page box");
+    let page = text
+        .split("/MediaBox")
+        .nth(1)
+        .and_then(|t| t.split(['[', ']']).nth(1))
+        .expect("a page box");
     let page: Vec<f64> = page.split_whitespace().map(|v| v.parse().unwrap()).collect();
     assert!((page[2] - width).abs() < 1e-3 && (page[3] - height).abs() < 1e-3, "{page:?}");
-    assert!(text.contains("BenchSans") && text.contains("/FontFile") && text.contains("/ToUnicode"));
     assert!(
-        canvas.svg().unwrap().contains("@font-face{font-family:'Bench Sans';src:url(data:font/ttf;base64,")
+        text.contains("BenchSans") && text.contains("/FontFile") && text.contains("/ToUnicode")
+    );
+    assert!(
+        canvas
+            .svg()
+            .unwrap()
+            .contains("@font-face{font-family:'Bench Sans';src:url(data:font/ttf;base64,")
     );
     assert!(!text.contains("CreationDate") && !text.contains("ModDate"));
 }
@@ -99,9 +112,13 @@ fn pdf_and_png_show_the_same() {
         let canvas = draw(chart, &style);
         let ours = image::load_from_memory(&canvas.png().unwrap()).unwrap().to_luma8();
         let theirs = poppler(dir.path(), &canvas.pdf().unwrap());
-        assert!(ours.width().abs_diff(theirs.width()) <= 1 && ours.height().abs_diff(theirs.height()) <= 1);
+        assert!(
+            ours.width().abs_diff(theirs.width()) <= 1
+                && ours.height().abs_diff(theirs.height()) <= 1
+        );
         let (a, b) = (blurred(&ours), blurred(&theirs));
-        let far = a.iter().zip(&b).filter(|(a, b)| (**a - **b).abs() > 60.0).count() as f64 / a.len() as f64;
+        let far = a.iter().zip(&b).filter(|(a, b)| (**a - **b).abs() > 60.0).count() as f64
+            / a.len() as f64;
         assert!(far < 0.01, "{}: {far} of the figure differ", chart.name);
     }
 }
@@ -109,8 +126,11 @@ fn pdf_and_png_show_the_same() {
 fn poppler(dir: &Path, pdf: &[u8]) -> image::GrayImage {
     let (from, to) = (dir.join("one.pdf"), dir.join("one"));
     std::fs::write(&from, pdf).unwrap();
-    let done =
-        Command::new("pdftoppm").args(["-r", "300", "-png", "-singlefile"]).arg(&from).arg(&to).status();
+    let done = Command::new("pdftoppm")
+        .args(["-r", "300", "-png", "-singlefile"])
+        .arg(&from)
+        .arg(&to)
+        .status();
     assert!(done.unwrap().success());
     image::open(dir.join("one.png")).unwrap().to_luma8()
 }
@@ -128,13 +148,23 @@ fn blurred(picture: &image::GrayImage) -> Vec<f64> {
 
 #[test]
 fn odd_values_do_not_stop_the_drawing() {
-    let mark =
-        |x: f64, y: f64| Mark { x, y, x_interval: Some((f64::NAN, x)), y_interval: Some((y, f64::INFINITY)) };
-    let marks = vec![mark(f64::NAN, 1.0), mark(1.0, f64::INFINITY), mark(-1.0, 0.0), mark(0.0, -5.0)];
+    let mark = |x: f64, y: f64| Mark {
+        x,
+        y,
+        x_interval: Some((f64::NAN, x)),
+        y_interval: Some((y, f64::INFINITY)),
+    };
+    let marks =
+        vec![mark(f64::NAN, 1.0), mark(1.0, f64::INFINITY), mark(-1.0, 0.0), mark(0.0, -5.0)];
     let series = vec![Series { name: "odd".into(), marks, level: Some(f64::NAN), steps: true }];
     let log = Scale { log: true, ..Scale::default() };
-    let lines =
-        |series: Vec<Series>| Lines { x: log.clone(), y: log.clone(), series, diagonal: false, joined: true };
+    let lines = |series: Vec<Series>| Lines {
+        x: log.clone(),
+        y: log.clone(),
+        series,
+        diagonal: false,
+        joined: true,
+    };
     for facets in [vec![lines(series)], vec![lines(Vec::new())], Vec::new()] {
         let facets = facets.into_iter().map(|plot| Facet { title: String::new(), plot }).collect();
         let chart = Chart {
@@ -163,15 +193,19 @@ fn marks(points: &[(f64, f64)]) -> Vec<Mark> {
 #[test]
 fn ties_of_a_roc_curve_are_slopes() {
     let curve = |points: &[(f64, f64)]| {
-        let series = vec![Series { name: "a".into(), marks: marks(points), level: None, steps: true }];
+        let series =
+            vec![Series { name: "a".into(), marks: marks(points), level: None, steps: true }];
         let rate = || Scale { range: Some((0.0, 1.0)), ..Scale::default() };
         let plot = Lines { x: rate(), y: rate(), series, diagonal: false, joined: true };
         alone(Body::Lines(vec![Facet { title: String::new(), plot }])).png().unwrap()
     };
     let pixels = |png: Vec<u8>| image::load_from_memory(&png).unwrap().to_luma8();
-    let (tie, slope) =
-        (pixels(curve(&[(0.0, 0.0), (1.0, 1.0)])), pixels(curve(&[(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])));
-    let apart = tie.pixels().zip(slope.pixels()).filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 64).count();
+    let (tie, slope) = (
+        pixels(curve(&[(0.0, 0.0), (1.0, 1.0)])),
+        pixels(curve(&[(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])),
+    );
+    let apart =
+        tie.pixels().zip(slope.pixels()).filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 64).count();
     assert!(apart < 40, "{apart} dots differ");
 }
 
@@ -191,7 +225,10 @@ fn scatter_plots_end_near_their_points() {
     // A constant number of bytes does not count in halves.
     let ticks = plot(&[(35_000_000.0, 0.93), (35_000_000.0, 0.95)]);
     let far = |t: &&String| t.parse::<f64>().is_ok_and(|v| v > 1e7 && (v % 1e6 == 0.0));
-    assert!(ticks.iter().filter(far).count() >= 2 && !ticks.contains(&"35000001".to_owned()), "{ticks:?}");
+    assert!(
+        ticks.iter().filter(far).count() >= 2 && !ticks.contains(&"35000001".to_owned()),
+        "{ticks:?}"
+    );
 }
 
 #[test]

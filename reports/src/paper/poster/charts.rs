@@ -43,12 +43,16 @@ pub(super) fn all(run: &Run) -> (Vec<Block>, Vec<String>) {
         match drawn {
             Some((title, caption, spec, chart)) => {
                 let remarks = upper(&chart.remarks.join("; "));
-                let mut caption =
-                    if remarks.is_empty() { caption.clone() } else { format!("{caption} {remarks}.") };
+                let mut caption = if remarks.is_empty() {
+                    caption.clone()
+                } else {
+                    format!("{caption} {remarks}.")
+                };
                 let shown = of(spec).records.len();
                 if shown < run.records.len() {
                     caption += &format!(
-                        " The {shown} of {} cells that differ in attack and defence alone; the others have other settings.",
+                        " The {shown} of {} cells that differ in attack and defence alone; the \
+                         others have other settings.",
                         run.records.len()
                     );
                 }
@@ -60,14 +64,16 @@ pub(super) fn all(run: &Run) -> (Vec<Block>, Vec<String>) {
     (blocks, lacking)
 }
 
-/// The run without the cells that would blur a mean over its setting: of those that differ in attack, defences and seed alone the largest
-/// set, and of each attack the parameters that most of these have. `None` where nothing is left out, or no defence tells cells apart.
+/// The run without the cells that would blur a mean over its setting: of those that differ in
+/// attack, defences and seed alone the largest set, and of each attack the parameters that most of
+/// these have. `None` where nothing is left out, or no defence tells cells apart.
 fn alike(run: &Run) -> Option<Run> {
     if !run.attacked().into_iter().any(|at| run.defended(at)) {
         return None;
     }
     let setting = |r: &CellRecord| {
-        let spec = CellSpec { attack: Named::new(""), defenses: Vec::new(), seed: 0, ..r.spec.clone() };
+        let spec =
+            CellSpec { attack: Named::new(""), defenses: Vec::new(), seed: 0, ..r.spec.clone() };
         spec.id().to_string()
     };
     let mut kept = most(run.records.iter().collect(), setting);
@@ -144,9 +150,12 @@ fn scatters(run: &Run, by_defence: bool) -> Vec<Try> {
 }
 
 fn frontier() -> Try {
-    let spec =
-        FigureSpec { colour: Some("defenses.name".into()), ..FigureSpec::new("frontier", K::Frontier) };
-    let caption = "What each defence leaves of the task and to the strongest attack tried; up and to the left is better.";
+    let spec = FigureSpec {
+        colour: Some("defenses.name".into()),
+        ..FigureSpec::new("frontier", K::Frontier)
+    };
+    let caption = "What each defence leaves of the task and to the strongest attack tried; up and \
+        to the left is better.";
     ("Privacy against utility".into(), caption.into(), spec)
 }
 
@@ -163,14 +172,17 @@ fn heat(by_defence: bool) -> Try {
 
 /// Whether the task was trained under the defences, so that its accuracy is known.
 fn budgeted(run: &Run) -> bool {
-    run.records.iter().any(|r| r.task.contains_key("trained_accuracy") && acting(&r.spec).next().is_some())
+    run.records
+        .iter()
+        .any(|r| r.task.contains_key("trained_accuracy") && acting(&r.spec).next().is_some())
 }
 
 /// A metric near to what people see: LPIPS where it was measured, else SSIM.
 fn perceived(run: &Run) -> String {
     let names = run.records.iter().flat_map(|r| r.metrics());
     let measured = |name: &&str| {
-        name.starts_with("lpips-") && run.records.iter().any(|r| r.scores(name).iter().any(Option::is_some))
+        name.starts_with("lpips-")
+            && run.records.iter().any(|r| r.scores(name).iter().any(Option::is_some))
     };
     let mut lpips: Vec<&str> = names.filter(measured).collect();
     lpips.sort_unstable();

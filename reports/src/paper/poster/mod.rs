@@ -1,4 +1,5 @@
-//! One page that tells a run: headline numbers, pictures, charts, the threat model in words, costs, and how to run it again.
+//! One page that tells a run: headline numbers, pictures, charts, the threat model in words, costs,
+//! and how to run it again.
 
 mod charts;
 mod flow;
@@ -26,12 +27,15 @@ const DPI: f64 = 200.0;
 /// Margins and the gap between columns, in points.
 const MARGIN: f64 = 30.0;
 const GUTTER: f64 = 18.0;
-/// Widths, against A4, that the page is set at until everything has room; wider means smaller when printed. At 1.4 letters of 7 pt are 5 pt on A4, the least.
+/// Widths, against A4, that the page is set at until everything has room; wider means smaller when
+/// printed. At 1.4 letters of 7 pt are 5 pt on A4, the least.
 const WIDTHS: [f64; 9] = [0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2, 1.3, 1.4];
 
-/// Writes `poster.pdf` (A4), `poster-a1.pdf` and `poster.png` of the run in folder `run` below `out`, and returns the first.
+/// Writes `poster.pdf` (A4), `poster-a1.pdf` and `poster.png` of the run in folder `run` below
+/// `out`, and returns the first.
 ///
-/// Charts that the run has no data for are left out and named at the foot of the page. The same records give the same bytes.
+/// Charts that the run has no data for are left out and named at the foot of the page. The same
+/// records give the same bytes.
 ///
 /// # Errors
 /// [`ReportError`] where the run folder cannot be read or `out` cannot be written.
@@ -58,8 +62,10 @@ pub(super) fn files(run: &Run) -> Result<[(&'static str, Vec<u8>); 3], String> {
 pub(crate) fn poster(run: &Run) -> Canvas {
     let (blocks, lacking) = charts::all(run);
     let sections = [words::threats(run), words::costs(run)].into_iter().flatten();
-    let parts =
-        blocks.into_iter().map(Part::Chart).chain(sections.map(|(title, told)| Part::Words(title, told)));
+    let parts = blocks
+        .into_iter()
+        .map(Part::Chart)
+        .chain(sections.map(|(title, told)| Part::Words(title, told)));
     fit(run, parts.collect(), lacking)
 }
 
@@ -79,19 +85,23 @@ impl Part {
     }
 }
 
-/// The page with as many of `parts` as have room in letters that can be read; the others, charts from the last on before words, are named at the foot.
+/// The page with as many of `parts` as have room in letters that can be read; the others, charts
+/// from the last on before words, are named at the foot.
 fn fit(run: &Run, mut parts: Vec<Part>, mut lacking: Vec<String>) -> Canvas {
     let mut out = Canvas::sized(A4.0, A4.1);
     loop {
         for wider in WIDTHS {
             let page = set(run, (&parts[..], &lacking[..]), A4.0 * wider);
-            if page.size().1 <= A4.1 * wider || (parts.is_empty() && wider == WIDTHS[WIDTHS.len() - 1]) {
+            if page.size().1 <= A4.1 * wider
+                || (parts.is_empty() && wider == WIDTHS[WIDTHS.len() - 1])
+            {
                 let scale = (1.0 / wider).min(A4.1 / page.size().1);
                 out.lay(&page, ((A4.0 - page.size().0 * scale) / 2.0, 0.0), scale);
                 return out;
             }
         }
-        let last = parts.iter().rposition(|p| matches!(p, Part::Chart(_))).unwrap_or(parts.len() - 1);
+        let last =
+            parts.iter().rposition(|p| matches!(p, Part::Chart(_))).unwrap_or(parts.len() - 1);
         lacking.push(format!("{} (no room)", parts.remove(last).title().to_lowercase()));
     }
 }
@@ -107,7 +117,8 @@ fn set(run: &Run, (parts, lacking): (&[Part], &[String]), width: f64) -> Canvas 
     let column = (inner - GUTTER) / 2.0;
     let mut columns = [0.0, column + GUTTER].map(|x| Flow::new(MARGIN + x, head.y + 8.0, column));
     for part in parts {
-        let flow = if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
+        let flow =
+            if columns[1].y < columns[0].y - 1.0 { &mut columns[1] } else { &mut columns[0] };
         match part {
             Part::Chart(block) => place(&mut canvas, flow, block, &style),
             Part::Words(title, told) => flow.section(&mut canvas, title, told),

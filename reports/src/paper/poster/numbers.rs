@@ -22,8 +22,14 @@ struct Tile {
 
 /// Draws the tiles in one row.
 pub(super) fn tiles(canvas: &mut Canvas, flow: &mut Flow, run: &Run) {
-    let tiles =
-        [Some(cells(run)), Some(images(run)), strongest(run), success(run), null(run), Some(hours(run))];
+    let tiles = [
+        Some(cells(run)),
+        Some(images(run)),
+        strongest(run),
+        success(run),
+        null(run),
+        Some(hours(run)),
+    ];
     let tiles: Vec<Tile> = tiles.into_iter().flatten().collect();
     let wide = (flow.width - GAP * (tiles.len() as f64 - 1.0)) / tiles.len() as f64;
     let mut deepest = flow.y;
@@ -51,7 +57,8 @@ pub(super) fn tiles(canvas: &mut Canvas, flow: &mut Flow, run: &Run) {
 }
 
 fn cells(run: &Run) -> Tile {
-    let count = |wanted: fn(&Outcome) -> bool| run.records.iter().filter(|r| wanted(&r.outcome)).count();
+    let count =
+        |wanted: fn(&Outcome) -> bool| run.records.iter().filter(|r| wanted(&r.outcome)).count();
     let done = count(|o| matches!(o, Outcome::Done));
     let failed = count(|o| matches!(o, Outcome::Failed { .. }));
     let vain = count(|o| matches!(o, Outcome::NotApplicable { .. }));
@@ -67,7 +74,8 @@ fn cells(run: &Run) -> Tile {
 fn images(run: &Run) -> Tile {
     let (scored, lost) =
         run.records.iter().fold((0, 0), |(s, l), r| (s + r.images.len(), l + r.lost_images()));
-    let lost = if lost > 0 { format!(", {lost} more lost to failed attacks") } else { String::new() };
+    let lost =
+        if lost > 0 { format!(", {lost} more lost to failed attacks") } else { String::new() };
     Tile { number: scored.to_string(), meaning: format!("reconstructions scored{lost}") }
 }
 
@@ -79,17 +87,20 @@ fn label(run: &Run, at: usize) -> String {
 
 fn strongest(run: &Run) -> Option<Tile> {
     let means = run.attacked().into_iter().filter_map(|at| Some((at, run.cells[at].mean("psnr")?)));
-    let (at, mean) = means.filter(|(_, m)| m.is_finite()).reduce(|a, b| if b.1 > a.1 { b } else { a })?;
+    let (at, mean) =
+        means.filter(|(_, m)| m.is_finite()).reduce(|a, b| if b.1 > a.1 { b } else { a })?;
     let shown = format!("{mean:.1} {}", Metric::of("psnr").unit);
     Some(Tile { number: shown, meaning: format!("highest mean PSNR: {}", label(run, at)) })
 }
 
 fn success(run: &Run) -> Option<Tile> {
     let name = success_label();
-    let rates = run.attacked().into_iter().filter_map(|at| Some((at, *run.cells[at].success.get(&name)?)));
+    let rates =
+        run.attacked().into_iter().filter_map(|at| Some((at, *run.cells[at].success.get(&name)?)));
     let (at, rate) = rates.reduce(|a, b| if b.1.rate > a.1.rate { b } else { a })?;
     let range = format!("{:.0}–{:.0} %", 100.0 * rate.ci.low, 100.0 * rate.ci.high);
-    let whose = if rate.successes > 0 { format!(": {}", label(run, at)) } else { ", of any cell".into() };
+    let whose =
+        if rate.successes > 0 { format!(": {}", label(run, at)) } else { ", of any cell".into() };
     Some(Tile {
         number: format!("{:.0} %", 100.0 * rate.rate),
         meaning: format!("highest share with {name} ({range}){whose}"),
@@ -99,7 +110,10 @@ fn success(run: &Run) -> Option<Tile> {
 fn null(run: &Run) -> Option<Tile> {
     let best = run.cells.iter().filter_map(|c| c.best_null_psnr()).max_by(f64::total_cmp)?;
     let shown = format!("{best:.1} {}", Metric::of("psnr").unit);
-    Some(Tile { number: shown, meaning: "the strongest null baseline, which attacks nothing".into() })
+    Some(Tile {
+        number: shown,
+        meaning: "the strongest null baseline, which attacks nothing".into(),
+    })
 }
 
 fn hours(run: &Run) -> Tile {

@@ -37,7 +37,8 @@ fn nothing_on_the_page_overlaps() {
 fn the_same_run_gives_the_same_poster() {
     for dir in runs() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let keep = std::env::var_os("BENCH_DRAWN").map(|d| PathBuf::from(d).join(dir.file_name().unwrap()));
+        let keep = std::env::var_os("BENCH_DRAWN")
+            .map(|d| PathBuf::from(d).join(dir.file_name().unwrap()));
         write_poster(&dir, a.path()).unwrap();
         write_poster(&dir, b.path()).unwrap();
         for name in ["poster.pdf", "poster-a1.pdf", "poster.png"] {
@@ -67,10 +68,14 @@ fn what_has_no_room_is_named_and_letters_stay_large_enough() {
         elsewhere: Vec::new(),
     };
     let run = Run::new(PathBuf::new(), info, Vec::new());
-    let told = vec!["A `code` of many words that go on until the line ends and then some. ".repeat(4); 30];
+    let told =
+        vec!["A `code` of many words that go on until the line ends and then some. ".repeat(4); 30];
     let parts = (0..6).map(|at| Part::Words(format!("Part {at}"), told.clone())).collect();
     let page = fit(&run, parts, vec!["heat map (no cells)".into()]);
     let said = page.letters().iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(" ");
-    assert!(said.contains("part 5 (no room)") && said.contains("Part 0") && !said.contains('`'), "{said}");
+    assert!(
+        said.contains("part 5 (no room)") && said.contains("Part 0") && !said.contains('`'),
+        "{said}"
+    );
     assert!(page.letters().iter().all(|t| t.size >= 5.0 - 1e-9 && font::bounds(t).3 <= A4.1));
 }

@@ -50,7 +50,8 @@ fn adversary(threat: &str) -> String {
     format!("{}{}", &threat[..from], &threat[to..])
 }
 
-/// Who attacked, what was seen and what was known: each threat model with its number of cells, commonest first.
+/// Who attacked, what was seen and what was known: each threat model with its number of cells,
+/// commonest first.
 pub(super) fn threats(run: &Run) -> Option<Section> {
     let mut groups = group(run.attacked(), |at| adversary(&run.records[at].threat));
     groups.sort_by_key(|cells| std::cmp::Reverse(cells.len()));
@@ -86,13 +87,15 @@ fn cost(run: &Run, cells: &[usize]) -> String {
     if n == 0 {
         return format!("{name}: failed in all {of} of its cells");
     }
-    let mean = |value: &dyn Fn(&CellRecord) -> f64| done.iter().map(|r| value(r)).sum::<f64>() / n as f64;
+    let mean =
+        |value: &dyn Fn(&CellRecord) -> f64| done.iter().map(|r| value(r)).sum::<f64>() / n as f64;
     let seconds = mean(&|r| r.wall.attack_seconds / r.spec.trials.max(1) as f64);
     let gradients = mean(&|r| r.cost.gradient_evaluations as f64).round() as u64;
     let up = mean(&|r| r.cost.bytes_up as f64).round() as u64;
     let failed = if n < of { format!("; {} failed", of - n) } else { String::new() };
     format!(
-        "{name}: {seconds:.1} s and {} gradient evaluations a trial; a client sends {} a round (means over {n} {}{failed})",
+        "{name}: {seconds:.1} s and {} gradient evaluations a trial; a client sends {} a round \
+         (means over {n} {}{failed})",
         count(gradients),
         bytes(up),
         if n == 1 { "cell" } else { "cells" }
@@ -108,7 +111,8 @@ pub(super) fn reproducibility(run: &Run) -> Vec<String> {
         n => format!("; parts on {n} other machine{}", if n == 1 { "" } else { "s" }),
     };
     vec![format!(
-        "{}  ·  bench {}, libtorch {}, {}, {}{shard}{elsewhere}. Every random number derives from the seeds in the suite; every figure \
+        "{}  ·  bench {}, libtorch {}, {}, {}{shard}{elsewhere}. Every random number derives from \
+         the seeds in the suite; every figure \
          is drawn from the run's records.",
         info.command, info.bench_version, info.libtorch, info.device, info.machine
     )]
@@ -135,7 +139,10 @@ mod tests {
             record.cost.gradient_evaluations = 0;
         }
         let some = told(&records);
-        assert!(some.contains(" 1,001 gradient evaluations") && some.contains("; 6 failed)"), "{some}");
+        assert!(
+            some.contains(" 1,001 gradient evaluations") && some.contains("; 6 failed)"),
+            "{some}"
+        );
         records[0].outcome = records[1].outcome.clone();
         assert!(told(&records).contains("failed in all 7"));
     }

@@ -32,7 +32,12 @@ impl Layout {
             let found = groups::part(work.run, setting, &work.picked).len();
             work.refuse_many("colour", setting, found, SERIES, "series")?;
         }
-        Ok(Layout { measure, categories: parts.into_iter().map(|(key, _)| key).collect(), category, colour })
+        Ok(Layout {
+            measure,
+            categories: parts.into_iter().map(|(key, _)| key).collect(),
+            category,
+            colour,
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -42,8 +47,9 @@ impl Layout {
     /// The cells of each category.
     fn split(&self, work: &Work, picked: &[Picked]) -> Vec<Vec<Picked>> {
         let parts = groups::part(work.run, &self.category, picked);
-        let of =
-            |key: &Key| parts.iter().find(|(k, _)| k == key).map_or(Vec::new(), |(_, cells)| cells.clone());
+        let of = |key: &Key| {
+            parts.iter().find(|(k, _)| k == key).map_or(Vec::new(), |(_, cells)| cells.clone())
+        };
         self.categories.iter().map(of).collect()
     }
 
@@ -69,9 +75,13 @@ pub(super) fn bars(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         let seen = series.iter().flat_map(|s| &s.values).flatten().map(|h| h.value);
         // Bars start at zero: a logarithmic scale has none.
         let value = work.scale(&layout.measure, &seen.collect::<Vec<_>>(), Some(false));
-        facets.push(Facet { title, plot: Bars { value, categories: layout.names(), series, references } });
+        facets.push(Facet {
+            title,
+            plot: Bars { value, categories: layout.names(), series, references },
+        });
     }
-    let any = facets.iter().flat_map(|f| &f.plot.series).flat_map(|s| &s.values).any(Option::is_some);
+    let any =
+        facets.iter().flat_map(|f| &f.plot.series).flat_map(|s| &s.values).any(Option::is_some);
     Ok((Body::Bars(facets), if any { sheet } else { Sheet::default() }))
 }
 
@@ -119,7 +129,10 @@ pub(super) fn boxes(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let layout = Layout::of(work)?;
     if matches!(layout.measure, Measure::Success(..)) {
         let problem = "a share has no spread over images";
-        return Err(work.spec.place.blame("y", SpecError::value("y", problem, "use kind = \"bar\"")));
+        return Err(work
+            .spec
+            .place
+            .blame("y", SpecError::value("y", problem, "use kind = \"bar\"")));
     }
     let mut sheet = Sheet::new(["plot", "series", "category", "cell", "image", "value"]);
     let mut facets = Vec::new();
@@ -130,7 +143,8 @@ pub(super) fn boxes(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             for (key, picked) in layout.categories.iter().zip(layout.split(work, &cells)) {
                 let values = spread(work, &layout.measure, &picked);
                 for (cell, image, value) in &values {
-                    let head = [title.clone(), name.clone(), key.label(), cell.clone(), image.clone()];
+                    let head =
+                        [title.clone(), name.clone(), key.label(), cell.clone(), image.clone()];
                     sheet.push(head.into_iter().chain([shown(Some(*value))]));
                 }
                 columns.push(values.into_iter().map(|(.., v)| v).collect());
@@ -141,10 +155,15 @@ pub(super) fn boxes(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         if !sheet.is_empty() {
             note_references(&mut sheet, &layout, &title, &references);
         }
-        let seen: Vec<f64> =
-            series.iter().flat_map(|(_, c): &(String, Vec<Vec<f64>>)| c.iter().flatten().copied()).collect();
+        let seen: Vec<f64> = series
+            .iter()
+            .flat_map(|(_, c): &(String, Vec<Vec<f64>>)| c.iter().flatten().copied())
+            .collect();
         let value = work.scale(&layout.measure, &seen, work.spec.log_y);
-        facets.push(Facet { title, plot: Boxes { value, categories: layout.names(), series, references } });
+        facets.push(Facet {
+            title,
+            plot: Boxes { value, categories: layout.names(), series, references },
+        });
     }
     Ok((Body::Boxes(facets), sheet))
 }

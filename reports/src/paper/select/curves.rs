@@ -58,7 +58,9 @@ impl Across {
         match self {
             Across::Setting(setting) => groups::part(run, setting, picked),
             Across::Measure(measure) => {
-                let value = |cell: &Picked| measure.of_cell(&run.records[cell.at]).filter(|v| v.is_finite());
+                let value = |cell: &Picked| {
+                    measure.of_cell(&run.records[cell.at]).filter(|v| v.is_finite())
+                };
                 let mut parts: Vec<(Key, Vec<Picked>)> = Vec::new();
                 for cell in picked {
                     let key = value(cell).map_or(Key::None, Key::Number);
@@ -100,7 +102,8 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             plots.push((title, curves));
         }
     }
-    let mut sheet = Sheet::new(["plot", "series", "what", "x"].into_iter().chain(ESTIMATE).chain(["cells"]));
+    let mut sheet =
+        Sheet::new(["plot", "series", "what", "x"].into_iter().chain(ESTIMATE).chain(["cells"]));
     for (title, curve) in plots.iter().flat_map(|(t, curves)| curves.iter().map(move |c| (t, c))) {
         let mut row = |what: &str, x: String, e: &Estimate| {
             let head = [title.clone(), curve.name.clone(), what.to_owned(), x];
@@ -115,12 +118,15 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
 /// The measure; success has its threshold apart.
 fn vertical(work: &Work) -> Result<Measure, SpecError> {
     if work.spec.kind != FigureKind::SuccessVsBudget {
-        let default = if work.spec.kind == FigureKind::LearningCurve { "task.accuracy" } else { "psnr" };
+        let default =
+            if work.spec.kind == FigureKind::LearningCurve { "task.accuracy" } else { "psnr" };
         return work.measure("y", default);
     }
     match (work.measure("y", "psnr")?, work.spec.threshold) {
         (Measure::Metric(metric), Some(bound)) => Ok(Measure::Success(metric, bound)),
-        (Measure::Metric(metric), None) if metric == Metric::of("psnr") => Ok(Measure::Success(metric, 20.0)),
+        (Measure::Metric(metric), None) if metric == Metric::of("psnr") => {
+            Ok(Measure::Success(metric, 20.0))
+        }
         (own @ Measure::Success(..), None) => Ok(own),
         (other, _) => {
             let problem = format!("{} and this threshold make no success rate", other.title());
@@ -141,7 +147,9 @@ fn curve(
     let mut placeless = 0;
     for (key, cells) in across.part(work.run, &picked) {
         // Without a defence there is no place along its parameter: that is the level.
-        let bare = |p: &Picked| across.of_defence() && acting(&work.run.records[p.at].spec).next().is_none();
+        let bare = |p: &Picked| {
+            across.of_defence() && acting(&work.run.records[p.at].spec).next().is_none()
+        };
         let cells: Vec<Picked> = cells.into_iter().filter(|p| !bare(p)).collect();
         if key == Key::None || cells.is_empty() {
             placeless += cells.len();
@@ -164,8 +172,9 @@ fn curve(
     Ok(Curve { name, points, level })
 }
 
-/// The value without a defence: of the cells that differ from those of the points in the defence alone, cut to images as the series is. Of series
-/// that are defences only that of none has it, from what the points of its plot differ from.
+/// The value without a defence: of the cells that differ from those of the points in the defence
+/// alone, cut to images as the series is. Of series that are defences only that of none has it,
+/// from what the points of its plot differ from.
 fn level(
     work: &mut Work,
     (across, measure): (&Across, &Measure),
@@ -182,11 +191,13 @@ fn level(
         true => picked.iter().filter(bare).filter(twin).cloned().collect(),
         false => cut(work, work.picked.iter().filter(twin).cloned().collect(), picked)?,
     };
-    let alone: BTreeSet<usize> = picked.iter().filter(bare).filter(|p| !twin(p)).map(|p| p.at).collect();
+    let alone: BTreeSet<usize> =
+        picked.iter().filter(bare).filter(|p| !twin(p)).map(|p| p.at).collect();
     if !alone.is_empty() {
         let cells = cells_in_words(alone.len());
         work.remark(format!(
-            "{cells} without defence left out: no point differs from such a cell in the defence alone"
+            "{cells} without defence left out: no point differs from such a cell in the defence \
+             alone"
         ));
     }
     if cells.is_empty() {
@@ -197,7 +208,8 @@ fn level(
     Ok(value.value.is_some().then_some(value))
 }
 
-/// The undefended cells that differ in the defence alone from cells that have a place along the axis.
+/// The undefended cells that differ in the defence alone from cells that have a place along the
+/// axis.
 fn twins(run: &Run, across: &Across, picked: &[Picked]) -> BTreeSet<usize> {
     let placed = across.part(run, picked).into_iter().filter(|(key, _)| *key != Key::None);
     let cells: BTreeSet<usize> = placed.flat_map(|(_, cells)| cells).map(|p| p.at).collect();
@@ -210,7 +222,10 @@ fn cut(work: &Work, mut cells: Vec<Picked>, series: &[Picked]) -> Result<Vec<Pic
         let Some(setting) = work.setting(key, None)?.filter(Setting::of_image) else { continue };
         let own = groups::part(work.run, &setting, series).into_iter().next().map(|(key, _)| key);
         let parts = groups::part(work.run, &setting, &cells).into_iter();
-        cells = parts.filter(|(key, _)| Some(key) == own.as_ref()).flat_map(|(_, cells)| cells).collect();
+        cells = parts
+            .filter(|(key, _)| Some(key) == own.as_ref())
+            .flat_map(|(_, cells)| cells)
+            .collect();
     }
     Ok(cells)
 }
@@ -256,7 +271,12 @@ fn drawn(
     let series = |c: &Curve| {
         let mut marks: Vec<Mark> = c.points.iter().filter_map(mark).collect();
         marks.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Series { name: c.name.clone(), marks, level: c.level.as_ref().and_then(|e| e.value), steps: false }
+        Series {
+            name: c.name.clone(),
+            marks,
+            level: c.level.as_ref().and_then(|e| e.value),
+            steps: false,
+        }
     };
     let plot = |(title, curves): &(String, Vec<Curve>)| Facet {
         title: title.clone(),

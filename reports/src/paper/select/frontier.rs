@@ -55,11 +55,13 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let leak = work.measure("x", "psnr")?;
     if !leak.leaks() {
         let remedy = "name a score of images, such as `psnr` or `success.psnr-25`";
-        let error = SpecError::value("x", format!("{} says nothing of what leaked", leak.title()), remedy);
+        let error =
+            SpecError::value("x", format!("{} says nothing of what leaked", leak.title()), remedy);
         return Err(work.spec.place.blame("x", error));
     }
     let trained = work.run.records.iter().any(|r| r.task.contains_key("trained_accuracy"));
-    let worth = work.measure("y", if trained { "task.trained_accuracy" } else { "task.accuracy" })?;
+    let worth =
+        work.measure("y", if trained { "task.trained_accuracy" } else { "task.accuracy" })?;
     let colour = work.setting("colour", None)?;
     let mut sheet = Sheet::new(HEAD);
     let mut facets = Vec::new();
@@ -76,12 +78,15 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     }
     let drawn = facets.iter().flat_map(|f| &f.plot.series).any(|s| !s.marks.is_empty());
     work.remark(
-        "what leaked is what the strongest attack on each defence got, over all adversaries; its interval holds for the strongest of the k attacks tried (each at 1 - 0.05/k)".into(),
+        "what leaked is what the strongest attack on each defence got, over all adversaries; its \
+         interval holds for the strongest of the k attacks tried (each at 1 - 0.05/k)"
+            .into(),
     );
     Ok((Body::Scatter(facets), if drawn { sheet } else { Sheet::default() }))
 }
 
-/// The strongest attack on one defence. The interval is that of the largest of all means (Bonferroni), since it was chosen for being so.
+/// The strongest attack on one defence. The interval is that of the largest of all means
+/// (Bonferroni), since it was chosen for being so.
 fn point(
     work: &mut Work,
     leak: &Measure,
@@ -117,7 +122,8 @@ fn point(
     Point { series, defence, adversary, attack, leak: leaked, worth: worth_of }
 }
 
-/// The attacks on one defence that were scored: a crash says nothing of what the defence holds back.
+/// The attacks on one defence that were scored: a crash says nothing of what the defence holds
+/// back.
 fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Vec<Try> {
     let adversaries = adversaries(work.run, cells);
     let all: Vec<(String, String, Vec<Picked>)> = adversaries
@@ -138,7 +144,9 @@ fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Ve
         } else {
             work.used.extend(&found.cells);
             let by = if adversary.is_empty() { adversary } else { format!(" ({adversary})") };
-            work.remark(format!("{attack}{by} on {defence} has no image with a score and enters nothing"));
+            work.remark(format!(
+                "{attack}{by} on {defence} has no image with a score and enters nothing"
+            ));
         }
     }
     scored
@@ -147,18 +155,22 @@ fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Ve
 /// Says between what the worst case was taken.
 fn worst_case(work: &mut Work, all: &[(String, String, Vec<Picked>)]) {
     let firsts: Vec<usize> = all.iter().filter_map(|(.., cells)| Some(cells.first()?.at)).collect();
-    let of_adversary =
-        |path: &String| !path.starts_with("attack") && path != "seed" && !path.starts_with("defenses");
-    let differ: Vec<String> = groups::differing(work.run, &firsts).into_iter().filter(of_adversary).collect();
+    let of_adversary = |path: &String| {
+        !path.starts_with("attack") && path != "seed" && !path.starts_with("defenses")
+    };
+    let differ: Vec<String> =
+        groups::differing(work.run, &firsts).into_iter().filter(of_adversary).collect();
     if !differ.is_empty() {
         work.remark(format!(
-            "a point is the worst case over adversaries or settings that differ in {}, no mean over them",
+            "a point is the worst case over adversaries or settings that differ in {}, no mean \
+             over them",
             differ.join(", ")
         ));
     }
 }
 
-/// Cells by what the adversary faces, sees and knows, with what tells these apart: one that sees more is another threat. Seeds are repetitions.
+/// Cells by what the adversary faces, sees and knows, with what tells these apart: one that sees
+/// more is another threat. Seeds are repetitions.
 fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
     let key = |at: usize| {
         let spec = &run.records[at].spec;
@@ -171,7 +183,8 @@ fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
     let firsts: Vec<usize> = all.iter().map(|g| cells[g[0]].at).collect();
     let telling = run.axes.telling(&firsts, &["attack", "defenses", "seed"]);
     let name = |at: usize| run.axes.label(at, &telling, &[]);
-    let of = |g: Vec<usize>| (name(cells[g[0]].at), g.into_iter().map(|i| cells[i].clone()).collect());
+    let of =
+        |g: Vec<usize>| (name(cells[g[0]].at), g.into_iter().map(|i| cells[i].clone()).collect());
     all.into_iter().map(of).collect()
 }
 
@@ -205,30 +218,45 @@ fn optimal(points: &[Point], leak: &Measure, floor: Option<f64>) -> Vec<bool> {
     };
     let places: Vec<Option<(f64, f64)>> = points.iter().map(place).collect();
     let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 >= b.1 && (a.0 < b.0 || a.1 > b.1);
-    let best =
-        |own: &Option<(f64, f64)>| own.is_some_and(|own| !places.iter().flatten().any(|p| beats(*p, own)));
+    let best = |own: &Option<(f64, f64)>| {
+        own.is_some_and(|own| !places.iter().flatten().any(|p| beats(*p, own)))
+    };
     places.iter().map(best).collect()
 }
 
 fn row(title: &str, p: &Point, best: bool) -> Vec<String> {
     let ends = |e: &Estimate| [shown(e.interval.map(|i| i.0)), shown(e.interval.map(|i| i.1))];
-    let words =
-        [title.to_owned(), p.series.clone(), p.defence.clone(), p.adversary.clone(), p.attack.clone()];
+    let words = [
+        title.to_owned(),
+        p.series.clone(),
+        p.defence.clone(),
+        p.adversary.clone(),
+        p.attack.clone(),
+    ];
     let across = [shown(p.leak.value)].into_iter().chain(ends(&p.leak));
     let up = [shown(p.worth.value)].into_iter().chain(ends(&p.worth));
     words.into_iter().chain(across).chain(up).chain([best.to_string()]).collect()
 }
 
-fn plot(work: &Work, leak: &Measure, worth: &Measure, points: &[Point], optimal: &[bool]) -> Scatter {
+fn plot(
+    work: &Work,
+    leak: &Measure,
+    worth: &Measure,
+    points: &[Point],
+    optimal: &[bool],
+) -> Scatter {
     let mut series: Vec<Series> = Vec::new();
     for p in points {
         let Some((x, y)) = p.place() else { continue };
         let mark = Mark { x, y, x_interval: p.leak.interval, y_interval: p.worth.interval };
         match series.iter_mut().find(|s| s.name == p.series) {
             Some(own) => own.marks.push(mark),
-            None => {
-                series.push(Series { name: p.series.clone(), marks: vec![mark], level: None, steps: false })
-            }
+            None => series.push(Series {
+                name: p.series.clone(),
+                marks: vec![mark],
+                level: None,
+                steps: false,
+            }),
         }
     }
     let best = points.iter().zip(optimal).filter(|(_, best)| **best).filter_map(|(p, _)| p.place());

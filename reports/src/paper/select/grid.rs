@@ -29,7 +29,8 @@ struct Image {
 
 pub(super) fn grid(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let Measure::Metric(metric) = work.measure("y", "psnr")? else {
-        let error = SpecError::value("y", "is no score of images", "name one, such as `psnr` or `ssim`");
+        let error =
+            SpecError::value("y", "is no score of images", "name one, such as `psnr` or `ssim`");
         return Err(work.spec.place.blame("y", error));
     };
     let setting = work.setting("rows", Some("cell"))?.unwrap_or(Setting::Cell);
@@ -89,7 +90,15 @@ fn truths(work: &mut Work, images: &[Image], sheet: &mut Sheet) -> GridRow {
         let record = &work.run.records[image.at];
         let own = &record.images[image.place];
         let file = own.truth_png.clone();
-        sheet.push(sheet_row("truth", column, record.id.as_str(), own.id, "", None, file.as_deref()));
+        sheet.push(sheet_row(
+            "truth",
+            column,
+            record.id.as_str(),
+            own.id,
+            "",
+            None,
+            file.as_deref(),
+        ));
         cells.push(Some(framed(work, file.as_deref(), String::new())));
     }
     GridRow { label: "truth".into(), cells }
@@ -117,14 +126,16 @@ fn guesses(
         let all: Vec<(usize, usize)> = cells.iter().flat_map(own).collect();
         if all.len() > 1 {
             work.remark(format!(
-                "{label}: several reconstructions of one image; the first in the suite's order is shown"
+                "{label}: several reconstructions of one image; the first in the suite's order is \
+                 shown"
             ));
         }
         let Some(&(at, place)) = all.first() else {
             let lost: usize = cells.iter().map(|c| c.lost).sum();
             work.remark(match lost {
                 0 => format!(
-                    "{label}: not every image of the other rows was attacked; its place is left blank"
+                    "{label}: not every image of the other rows was attacked; its place is left \
+                     blank"
                 ),
                 _ => format!(
                     "{label}: {} lost to failed attacks; their places are left blank",
@@ -179,7 +190,10 @@ fn sheet_row(
     file: Option<&str>,
 ) -> Vec<String> {
     let words = [label.to_owned(), (column + 1).to_string(), cell.to_owned(), image.to_string()];
-    words.into_iter().chain([metric.to_owned(), shown(value), file.unwrap_or_default().to_owned()]).collect()
+    words
+        .into_iter()
+        .chain([metric.to_owned(), shown(value), file.unwrap_or_default().to_owned()])
+        .collect()
 }
 
 /// One column per setting instead of one row.

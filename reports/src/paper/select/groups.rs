@@ -15,8 +15,13 @@ pub(super) const SERIES: usize = 7;
 /// Plots of one figure that can still be read.
 const PLOTS: usize = 9;
 
-/// The parts of `picked` by their values of `setting`: in the suite's order, numbers ascending, cells without a value last.
-pub(in crate::paper) fn part(run: &Run, setting: &Setting, picked: &[Picked]) -> Vec<(Key, Vec<Picked>)> {
+/// The parts of `picked` by their values of `setting`: in the suite's order, numbers ascending,
+/// cells without a value last.
+pub(in crate::paper) fn part(
+    run: &Run,
+    setting: &Setting,
+    picked: &[Picked],
+) -> Vec<(Key, Vec<Picked>)> {
     let mut parts: Vec<(Key, Vec<Picked>)> = Vec::new();
     for cell in picked {
         for (key, piece) in pieces(run, setting, cell) {
@@ -92,17 +97,26 @@ impl Work<'_> {
             "" => setting.spoken(key),
             title => format!("{title} · {}", setting.spoken(key)),
         };
-        part(self.run, setting, &picked).into_iter().map(|(key, cells)| (name(&key), cells)).collect()
+        part(self.run, setting, &picked)
+            .into_iter()
+            .map(|(key, cells)| (name(&key), cells))
+            .collect()
     }
 
-    /// The series of a plot by `colour`, in the order of the whole figure, so that every plot has the same colours.
-    pub(super) fn series(&self, colour: Option<&Setting>, picked: &[Picked]) -> Result<Vec<Part>, SpecError> {
+    /// The series of a plot by `colour`, in the order of the whole figure, so that every plot has
+    /// the same colours.
+    pub(super) fn series(
+        &self,
+        colour: Option<&Setting>,
+        picked: &[Picked],
+    ) -> Result<Vec<Part>, SpecError> {
         let Some(setting) = colour else { return Ok(vec![(String::new(), picked.to_vec())]) };
         let all = part(self.run, setting, &self.picked);
         self.refuse_many("colour", setting, all.len(), SERIES, "series")?;
         let own = part(self.run, setting, picked);
-        let of =
-            |key: &Key| own.iter().find(|(k, _)| k == key).map_or(Vec::new(), |(_, cells)| cells.clone());
+        let of = |key: &Key| {
+            own.iter().find(|(k, _)| k == key).map_or(Vec::new(), |(_, cells)| cells.clone())
+        };
         Ok(all.iter().map(|(key, _)| (setting.spoken(key), of(key))).collect())
     }
 
@@ -118,15 +132,17 @@ impl Work<'_> {
             return Ok(());
         }
         let column = self.named(key).map_or_else(|| setting.title(), str::to_owned);
-        let problem =
-            format!("`{column}` has {found} values here, more than the {most} {what} that can be told apart");
+        let problem = format!(
+            "`{column}` has {found} values here, more than the {most} {what} that can be told apart"
+        );
         let remedy = format!("leave some out by filter = {{ \"{column}\" = [...] }}");
         Err(self.spec.place.blame(key, SpecError::value(key, problem, remedy)))
     }
 
     /// The vertical scale of `measure`.
     pub(super) fn scale(&self, measure: &Measure, values: &[f64], asked: Option<bool>) -> Scale {
-        // Decibels are logarithms already, and likeness and shares are read on their own range; errors and costs span decades.
+        // Decibels are logarithms already, and likeness and shares are read on their own range;
+        // errors and costs span decades.
         let linear = match measure {
             Measure::Metric(metric) | Measure::Null(_, metric) => metric.name != "mse",
             other => other.range().is_some(),
@@ -142,7 +158,8 @@ fn positive(values: &[f64]) -> bool {
 
 /// Whether positive values span more than two decades.
 pub(super) fn spans(values: &[f64]) -> bool {
-    let ends = values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
+    let ends =
+        values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
     positive(values) && ends.1 > 100.0 * ends.0
 }
 

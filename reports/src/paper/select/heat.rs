@@ -26,8 +26,11 @@ pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         let parts = groups::part(work.run, &columns, cells);
         let mut line = Vec::new();
         for (column, _) in &across {
-            let cells = parts.iter().find(|(key, _)| key == column).map(|(_, cells)| cells.as_slice());
-            line.push(cells.and_then(|cells| field(work, &measure, (row, column), cells, &mut sheet)));
+            let cells =
+                parts.iter().find(|(key, _)| key == column).map(|(_, cells)| cells.as_slice());
+            line.push(
+                cells.and_then(|cells| field(work, &measure, (row, column), cells, &mut sheet)),
+            );
         }
         values.push(line);
     }
@@ -44,9 +47,11 @@ pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     Ok((Body::HeatMap(vec![facet]), if any { sheet } else { Sheet::default() }))
 }
 
-/// As few decimals, up to the measure's own, as leave no value zero and show a spread of two digits; powers of ten where all are too few.
+/// As few decimals, up to the measure's own, as leave no value zero and show a spread of two
+/// digits; powers of ten where all are too few.
 fn notation(most: usize, values: &[Vec<Option<f64>>]) -> Notation {
-    let finite: Vec<f64> = values.iter().flatten().flatten().copied().filter(|v| v.is_finite()).collect();
+    let finite: Vec<f64> =
+        values.iter().flatten().flatten().copied().filter(|v| v.is_finite()).collect();
     let fold = |pick: fn(f64, f64) -> f64, from: f64| finite.iter().copied().fold(from, pick);
     let (low, high) = (fold(f64::min, f64::INFINITY), fold(f64::max, f64::NEG_INFINITY));
     let least = finite.iter().map(|v| v.abs()).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
@@ -73,7 +78,10 @@ fn field(
         work.remark(format!("no value for {} against {}", row.label(), column.label()));
     }
     sheet.push(
-        [row.label(), column.label()].into_iter().chain(of_estimate(&e)).chain([ids(work.run, &e.cells)]),
+        [row.label(), column.label()]
+            .into_iter()
+            .chain(of_estimate(&e))
+            .chain([ids(work.run, &e.cells)]),
     );
     e.value
 }

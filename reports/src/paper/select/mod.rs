@@ -72,7 +72,8 @@ struct Counts {
 /// Chooses and reduces what `spec` asks of `run`.
 ///
 /// # Errors
-/// One line with file and line: unknown columns, a filter that matches nothing, too many series, nothing measured.
+/// One line with file and line: unknown columns, a filter that matches nothing, too many series,
+/// nothing measured.
 pub(super) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError> {
     let reads_files = !spec.from.is_empty();
     let left = match reads_files {
@@ -110,7 +111,8 @@ pub(super) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError
     };
     let sources = std::mem::take(&mut work.sources);
     let (remarks, cells) = work.finish();
-    let chart = Chart { name: spec.name.clone(), caption: spec.caption.clone(), width, body, remarks };
+    let chart =
+        Chart { name: spec.name.clone(), caption: spec.caption.clone(), width, body, remarks };
     Ok(Selected { chart, sheet, cells, sources })
 }
 
@@ -123,7 +125,11 @@ impl Work<'_> {
     }
 
     /// The setting of a key of the figure, or of `default` where it has none.
-    fn setting(&self, key: &'static str, default: Option<&str>) -> Result<Option<Setting>, SpecError> {
+    fn setting(
+        &self,
+        key: &'static str,
+        default: Option<&str>,
+    ) -> Result<Option<Setting>, SpecError> {
         let Some(name) = self.named(key).or(default) else { return Ok(None) };
         columns::setting(self.run, name).map(Some).map_err(|e| self.spec.place.blame(key, e))
     }
@@ -181,11 +187,17 @@ impl Work<'_> {
         };
         say(
             c.failed,
-            format!("{} without a usable value (failed attacks among them) are in no mean", images(c.failed)),
+            format!(
+                "{} without a usable value (failed attacks among them) are in no mean",
+                images(c.failed)
+            ),
         );
         say(
             c.tried,
-            format!("{} of failed or diverged attacks count as tries without success", images(c.tried)),
+            format!(
+                "{} of failed or diverged attacks count as tries without success",
+                images(c.tried)
+            ),
         );
         say(c.missing, format!("{} not measured", values(c.missing)));
         say(c.capped, format!("{} above the metric's cap entered at the cap", values(c.capped)));
@@ -195,7 +207,8 @@ impl Work<'_> {
             say(
                 c.shared,
                 format!(
-                    "one value of what attacks share (of the task, of a round or of a defence) is the mean of up to {}, which differ in {differ}",
+                    "one value of what attacks share (of the task, of a round or of a defence) is \
+                     the mean of up to {}, which differ in {differ}",
                     c.shared
                 ),
             );
@@ -216,7 +229,10 @@ impl Work<'_> {
                 _ => "value",
             };
             let what = named(c.differ);
-            say(c.pooled, format!("one {one} pools up to {} cells, which differ in {what}{how}", c.pooled));
+            say(
+                c.pooled,
+                format!("one {one} pools up to {} cells, which differ in {what}{how}", c.pooled),
+            );
         }
         c.how.into_iter().for_each(|how| say(1, how.into()));
         (self.remarks, self.used.into_iter().collect())
@@ -224,20 +240,24 @@ impl Work<'_> {
 
     /// Why there is nothing to draw.
     fn nothing(&self) -> SpecError {
-        let said =
-            if self.remarks.is_empty() { String::new() } else { format!(" ({})", self.remarks.join("; ")) };
+        let said = if self.remarks.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.remarks.join("; "))
+        };
         let problem = format!(
             "nothing that this figure shows was measured in its {}{said}",
             filter::cells_in_words(self.picked.len())
         );
-        self.spec
-            .place
-            .blame("y", SpecError::value(&self.spec.name, problem, "choose another column or filter"))
+        self.spec.place.blame(
+            "y",
+            SpecError::value(&self.spec.name, problem, "choose another column or filter"),
+        )
     }
 }
 
-/// Whether a measure that attacks share can differ with the setting at `path`: the adversary has no part in it, and what it watches none in
-/// training.
+/// Whether a measure that attacks share can differ with the setting at `path`: the adversary has no
+/// part in it, and what it watches none in training.
 fn depends(measure: &Measure, path: &str) -> bool {
     let training = matches!(measure, Measure::Task(_));
     match path.split('.').next().unwrap_or(path) {

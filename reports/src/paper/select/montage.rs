@@ -23,7 +23,8 @@ struct Ranked {
 
 pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let Measure::Metric(metric) = work.measure("y", "psnr")? else {
-        let error = SpecError::value("y", "is no score of images", "name one, such as `psnr` or `ssim`");
+        let error =
+            SpecError::value("y", "is no score of images", "name one, such as `psnr` or `ssim`");
         return Err(work.spec.place.blame("y", error));
     };
     let mut all = ranked(work, &metric);
@@ -32,7 +33,8 @@ pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     work.remark(format!("the best {} of {found} reconstructions by {}", all.len(), metric.title));
     let default = if work.spec.width == FigureWidth::Page { 6 } else { 4 };
     let per_row = work.spec.per_row.unwrap_or(default).min(all.len().max(1));
-    let mut sheet = Sheet::new(["rank", "cell", "setting", "image", "metric", "score", "truth", "guess"]);
+    let mut sheet =
+        Sheet::new(["rank", "cell", "setting", "image", "metric", "score", "truth", "guess"]);
     let mut rows = Vec::new();
     for (block, chunk) in all.chunks(per_row).enumerate() {
         let (mut truths, mut guesses) = (Vec::new(), Vec::new());
@@ -109,7 +111,8 @@ pub(super) fn score(metric: &crate::metrics::Metric, value: f64) -> String {
     }
 }
 
-/// The picture `file`, relative to the run folder, where it is there; records may come from elsewhere, so nothing outside is opened.
+/// The picture `file`, relative to the run folder, where it is there; records may come from
+/// elsewhere, so nothing outside is opened.
 pub(super) fn picture(work: &mut Work, file: Option<&str>, caption: String) -> Option<GridCell> {
     let own = file.filter(|f| inside(Path::new(f)));
     let there = own.map(|f| work.run.dir.join(f)).filter(|path: &PathBuf| path.is_file());

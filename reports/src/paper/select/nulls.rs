@@ -13,7 +13,8 @@ use suites::SpecError;
 type Worlds = BTreeMap<String, Vec<usize>>;
 
 impl Work<'_> {
-    /// The null baselines asked for, as (name, value of `measure`); the strongest where nothing is said.
+    /// The null baselines asked for, as (name, value of `measure`); the strongest where nothing is
+    /// said.
     pub(super) fn references(
         &self,
         measure: &Measure,
@@ -23,7 +24,8 @@ impl Work<'_> {
         if !matches!(measure, Measure::Metric(_) | Measure::Success(..)) {
             return Ok(Vec::new());
         }
-        let valued = names.iter().filter_map(|name| Some((name.clone(), self.null(name, measure, picked)?)));
+        let valued =
+            names.iter().filter_map(|name| Some((name.clone(), self.null(name, measure, picked)?)));
         let mut found: Vec<(String, f64)> = valued.collect();
         if self.strongest_only() {
             found = self.strongest(measure, found).into_iter().collect();
@@ -31,9 +33,11 @@ impl Work<'_> {
         Ok(found.into_iter().map(|(name, value)| (format!("null: {name}"), value)).collect())
     }
 
-    /// The null baselines asked for of cells in categories: one line where all categories have the same worlds, else a value for each.
+    /// The null baselines asked for of cells in categories: one line where all categories have the
+    /// same worlds, else a value for each.
     ///
-    /// `parts` are the cells of `picked` by category; `by_image` says that categories part the images of cells.
+    /// `parts` are the cells of `picked` by category; `by_image` says that categories part the
+    /// images of cells.
     pub(super) fn levels(
         &mut self,
         measure: &Measure,
@@ -56,7 +60,8 @@ impl Work<'_> {
         let most = worlds.iter().rev().max_by_key(|w| w.len());
         if let (Some(most), false) = (most.filter(|w| w.len() > 1), found.is_empty()) {
             self.remark(format!(
-                "a null baseline is the mean over up to {} sets of images attacked, which differ in {}",
+                "a null baseline is the mean over up to {} sets of images attacked, which differ \
+                 in {}",
                 most.len(),
                 self.parted(most)
             ));
@@ -76,14 +81,20 @@ impl Work<'_> {
             return Ok(Vec::new());
         }
         let of = |part: &Vec<Picked>| -> Vec<(String, f64)> {
-            let valued =
-                names.iter().filter_map(|name| Some((name.clone(), self.null(name, measure, part)?)));
+            let valued = names
+                .iter()
+                .filter_map(|name| Some((name.clone(), self.null(name, measure, part)?)));
             let all: Vec<_> = valued.collect();
-            if self.strongest_only() { self.strongest(measure, all).into_iter().collect() } else { all }
+            if self.strongest_only() {
+                self.strongest(measure, all).into_iter().collect()
+            } else {
+                all
+            }
         };
         let found: Vec<Vec<(String, f64)>> = parts.iter().map(of).collect();
         let level = |name: &String| {
-            let value = |own: &Vec<(String, f64)>| own.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+            let value =
+                |own: &Vec<(String, f64)>| own.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
             let values: Vec<Option<f64>> = found.iter().map(value).collect();
             let any = values.iter().any(Option::is_some);
             any.then(|| Reference { name: format!("null: {name}"), level: Level::Each(values) })
@@ -103,13 +114,19 @@ impl Work<'_> {
     /// The settings that tell worlds apart: those of which two worlds share no value.
     fn parted(&self, worlds: &Worlds) -> String {
         let values = |path: &str| -> Vec<BTreeSet<Option<&str>>> {
-            worlds.values().map(|w| w.iter().map(|at| self.run.axes.value(*at, path)).collect()).collect()
+            worlds
+                .values()
+                .map(|w| w.iter().map(|at| self.run.axes.value(*at, path)).collect())
+                .collect()
         };
         let parts = |path: &&String| {
             let sets = values(path);
-            sets.iter().enumerate().any(|(at, set)| sets[..at].iter().any(|other| set.is_disjoint(other)))
+            sets.iter()
+                .enumerate()
+                .any(|(at, set)| sets[..at].iter().any(|other| set.is_disjoint(other)))
         };
-        let paths: Vec<&str> = self.run.axes.paths.iter().filter(parts).map(String::as_str).collect();
+        let paths: Vec<&str> =
+            self.run.axes.paths.iter().filter(parts).map(String::as_str).collect();
         if paths.is_empty() { "nothing named".into() } else { paths.join(", ") }
     }
 
@@ -125,12 +142,15 @@ impl Work<'_> {
         }
         let names = self.null_names(&self.picked)?;
         let measure = Measure::Metric(metric.clone());
-        let valued =
-            names.iter().filter_map(|name| Some((name.clone(), self.null(name, &measure, &self.picked)?)));
+        let valued = names
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.null(name, &measure, &self.picked)?)));
         let found = self.strongest(&measure, valued.collect());
         found.map(|(name, _)| name).ok_or_else(|| {
             let problem = format!("no null baseline of these cells has a {}", metric.title);
-            self.spec.place.blame("null", SpecError::value("null", problem, "choose another metric"))
+            self.spec
+                .place
+                .blame("null", SpecError::value("null", problem, "choose another metric"))
         })
     }
 
@@ -159,7 +179,10 @@ impl Work<'_> {
             None => Ok(self.spec.null.clone()),
             Some(name) => {
                 let known = all().into_iter().chain(["strongest", "all", "none"].map(String::from));
-                Err(self.spec.place.blame("null", SpecError::unknown_name("null baseline", name, known)))
+                Err(self
+                    .spec
+                    .place
+                    .blame("null", SpecError::unknown_name("null baseline", name, known)))
             }
         }
     }
@@ -184,7 +207,8 @@ impl Work<'_> {
         let mut out = Vec::new();
         for cell in one_a_world(self.run, name, picked) {
             let scores = &self.run.records[cell.at].baselines[name];
-            let of = |i: &usize| scores.get(*i).and_then(|s| s.get(&metric.name).copied().flatten());
+            let of =
+                |i: &usize| scores.get(*i).and_then(|s| s.get(&metric.name).copied().flatten());
             out.extend(cell.images.iter().filter_map(of));
         }
         out

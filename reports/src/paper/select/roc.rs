@@ -1,4 +1,5 @@
-//! How well a score tells reconstructions from null baselines; and curves of a verification, from its file.
+//! How well a score tells reconstructions from null baselines; and curves of a verification, from
+//! its file.
 
 use super::grid::image_key;
 use super::{Work, images};
@@ -12,10 +13,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use suites::SpecError;
 
-/// Corners of a ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1), and the area under it.
+/// Corners of a ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1), and
+/// the area under it.
 ///
-/// `positives` and `negatives` are scores of which more means positive; -inf is accepted last. A threshold accepts what is at least as high, so equal
-/// scores are accepted together and count half in the area (Fawcett, 2006). Empty where there are no positives or no negatives.
+/// `positives` and `negatives` are scores of which more means positive; -inf is accepted last. A
+/// threshold accepts what is at least as high, so equal scores are accepted together and count half
+/// in the area (Fawcett, 2006). Empty where there are no positives or no negatives.
 pub(in crate::paper) fn roc_curve(positives: &[f64], negatives: &[f64]) -> (Vec<(f64, f64)>, f64) {
     if positives.is_empty() || negatives.is_empty() {
         return (Vec::new(), f64::NAN);
@@ -24,8 +27,9 @@ pub(in crate::paper) fn roc_curve(positives: &[f64], negatives: &[f64]) -> (Vec<
     all.extend(negatives.iter().map(|v| (*v, false)));
     all.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut tp, mut fp) = (0, 0);
-    let share =
-        |tp: usize, fp: usize| (fp as f64 / negatives.len() as f64, tp as f64 / positives.len() as f64);
+    let share = |tp: usize, fp: usize| {
+        (fp as f64 / negatives.len() as f64, tp as f64 / positives.len() as f64)
+    };
     let mut corners = vec![(0.0, 0.0)];
     for (at, (score, positive)) in all.iter().enumerate() {
         if *positive {
@@ -57,8 +61,11 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         return Ok((Body::Lines(vec![facet]), sheet));
     }
     let Measure::Metric(metric) = work.measure("y", "psnr")? else {
-        let error =
-            SpecError::value("y", "is no score of images", "name one, such as `psnr` or `lpips-squeeze`");
+        let error = SpecError::value(
+            "y",
+            "is no score of images",
+            "name one, such as `psnr` or `lpips-squeeze`",
+        );
         return Err(work.spec.place.blame("y", error));
     };
     let opponent = work.opponent(&metric)?;
@@ -71,7 +78,9 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             let negatives = oriented(&metric, work.null_scores(&opponent, &metric, &cells));
             let (corners, auc) = roc_curve(&positives, &negatives);
             if corners.is_empty() {
-                work.remark(format!("no curve for {name}: nothing to tell apart").replace("  ", " "));
+                work.remark(
+                    format!("no curve for {name}: nothing to tell apart").replace("  ", " "),
+                );
                 continue;
             }
             corners.iter().for_each(|(x, y)| {
@@ -79,7 +88,8 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
                 let numbers = [*x, *y, auc].map(|v| v.to_string());
                 sheet.push([title.clone(), name.clone()].into_iter().chain(numbers).chain(counts));
             });
-            let counted = Estimate { cells: cells.iter().map(|c| c.at).collect(), ..Estimate::default() };
+            let counted =
+                Estimate { cells: cells.iter().map(|c| c.at).collect(), ..Estimate::default() };
             work.count(&Measure::Metric(metric.clone()), &counted);
             series.push(curve(&name, auc, corners, Some(distinct(work, &cells))));
         }
@@ -92,7 +102,11 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             ),
         });
     }
-    work.remark(format!("a threshold on {} accepts what is at least as good; false positives are images of the null baseline `{opponent}`", metric.title));
+    work.remark(format!(
+        "a threshold on {} accepts what is at least as good; false positives are \
+        images of the null baseline `{opponent}`",
+        metric.title
+    ));
     Ok((Body::Lines(facets), sheet))
 }
 
@@ -110,8 +124,10 @@ fn recovered(work: &mut Work, metric: &Metric, cells: &[Picked]) -> Vec<f64> {
         let record = &work.run.records[cell.at];
         work.used.insert(cell.at);
         lost += cell.lost;
-        for (i, score) in
-            cell.images.iter().map(|i| (*i, record.images[*i].scores.get(&metric.name).copied().flatten()))
+        for (i, score) in cell
+            .images
+            .iter()
+            .map(|i| (*i, record.images[*i].scores.get(&metric.name).copied().flatten()))
         {
             let fell = record.images[i].flags.iter().any(|f| f == NON_FINITE);
             match score {
@@ -123,7 +139,10 @@ fn recovered(work: &mut Work, metric: &Metric, cells: &[Picked]) -> Vec<f64> {
     }
     scores.extend(std::iter::repeat_n(f64::NEG_INFINITY, lost));
     if lost > 0 {
-        work.remark(format!("{} lost to failed or diverged attacks count as not recovered", images(lost)));
+        work.remark(format!(
+            "{} lost to failed or diverged attacks count as not recovered",
+            images(lost)
+        ));
     }
     if missing > 0 {
         work.remark(format!("{} without a {} left out", images(missing), metric.title));
@@ -131,14 +150,16 @@ fn recovered(work: &mut Work, metric: &Metric, cells: &[Picked]) -> Vec<f64> {
     scores
 }
 
-/// Images attacked, each once however many cells attacked it; at least those of one cell with what that lost, which has no name.
+/// Images attacked, each once however many cells attacked it; at least those of one cell with what
+/// that lost, which has no name.
 fn distinct(work: &Work, cells: &[Picked]) -> usize {
     let keys = cells.iter().flat_map(|c| c.images.iter().map(|i| image_key(work.run, c.at, *i)));
     let named = keys.collect::<BTreeSet<String>>().len();
     cells.iter().map(|c| c.images.len() + c.lost).max().unwrap_or(0).max(named)
 }
 
-/// A curve named with its area; `images` is how many distinct images were to be told apart, where that is known.
+/// A curve named with its area; `images` is how many distinct images were to be told apart, where
+/// that is known.
 fn curve(name: &str, auc: f64, corners: Vec<(f64, f64)>, images: Option<usize>) -> Series {
     // A file of corners does not say how many scores made it, but at least one each.
     let decimals = if images.unwrap_or(corners.len()) < 100 { 2 } else { 3 };
@@ -159,15 +180,22 @@ fn verification(work: &mut Work, sheet: &mut Sheet) -> Result<Facet<Lines>, Spec
     for from in &work.spec.from {
         let path = work.source(from, "")?;
         let fault = |problem: String| {
-            let remedy = "name a `roc.csv` that `bench verify --out` wrote, relative to the run folder";
+            let remedy =
+                "name a `roc.csv` that `bench verify --out` wrote, relative to the run folder";
             work.spec.place.blame("from", SpecError::value(from, problem, remedy))
         };
         let corners = read(&path).map_err(fault)?;
-        let auc: f64 = corners.windows(2).map(|w| (w[1].0 - w[0].0) * (w[1].1 + w[0].1) / 2.0).sum();
-        let folder =
-            Path::new(from).parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
-        let name =
-            if work.spec.from.len() > 1 { folder.unwrap_or_else(|| from.clone()) } else { String::new() };
+        let auc: f64 =
+            corners.windows(2).map(|w| (w[1].0 - w[0].0) * (w[1].1 + w[0].1) / 2.0).sum();
+        let folder = Path::new(from)
+            .parent()
+            .and_then(Path::file_name)
+            .map(|n| n.to_string_lossy().into_owned());
+        let name = if work.spec.from.len() > 1 {
+            folder.unwrap_or_else(|| from.clone())
+        } else {
+            String::new()
+        };
         for (x, y) in &corners {
             let numbers = [*x, *y, auc].map(|v| v.to_string());
             sheet.push(
@@ -187,7 +215,8 @@ fn verification(work: &mut Work, sheet: &mut Sheet) -> Result<Facet<Lines>, Spec
 fn read(path: &Path) -> Result<Vec<(f64, f64)>, String> {
     let mut reader = csv::Reader::from_path(path).map_err(|e| format!("cannot be read: {e}"))?;
     let head = reader.headers().map_err(|e| format!("is no CSV: {e}"))?.clone();
-    let column = |name: &str| head.iter().position(|h| h == name).ok_or(format!("has no column `{name}`"));
+    let column =
+        |name: &str| head.iter().position(|h| h == name).ok_or(format!("has no column `{name}`"));
     let (far, tar) = (column("far")?, column("tar")?);
     let mut corners = Vec::new();
     for (at, row) in reader.records().enumerate() {
@@ -226,7 +255,8 @@ mod tests {
 
     #[test]
     fn agrees_with_scikit_learn() {
-        let golden: Value = serde_json::from_str(include_str!("../../../tests/golden/roc.json")).unwrap();
+        let golden: Value =
+            serde_json::from_str(include_str!("../../../tests/golden/roc.json")).unwrap();
         let cases = golden["cases"].as_array().unwrap();
         assert!(cases.len() >= 10);
         for case in cases {

@@ -38,7 +38,8 @@ pub(super) fn scatter(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             };
             for (cell, image, m) in &points {
                 let ends = |i: Option<(f64, f64)>| [i.map(|i| i.0), i.map(|i| i.1)].map(shown);
-                let head = [title.clone(), name.clone(), cell.clone(), image.clone(), shown(Some(m.x))];
+                let head =
+                    [title.clone(), name.clone(), cell.clone(), image.clone(), shown(Some(m.x))];
                 let middle = ends(m.x_interval).into_iter().chain([shown(Some(m.y))]);
                 sheet.push(head.into_iter().chain(middle).chain(ends(m.y_interval)));
             }
@@ -51,7 +52,8 @@ pub(super) fn scatter(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
 }
 
 fn plot(work: &Work, x: &Measure, y: &Measure, series: Vec<Series>) -> Scatter {
-    let values = |pick: fn(&Mark) -> f64| series.iter().flat_map(|s| &s.marks).map(pick).collect::<Vec<_>>();
+    let values =
+        |pick: fn(&Mark) -> f64| series.iter().flat_map(|s| &s.marks).map(pick).collect::<Vec<_>>();
     let (xs, ys) = (values(|m| m.x), values(|m| m.y));
     let across = work.scale(x, &xs, work.spec.log);
     let across = Scale { log: across.log && logarithmic(&xs, Some(true)), ..across };

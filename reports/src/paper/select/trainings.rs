@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use suites::SpecError;
 use suites::figure::{FigureKind, FigureSpec};
 
-/// A file that a figure was drawn from: its path in the run folder, and the BLAKE3 hash of its bytes.
+/// A file that a figure was drawn from: its path in the run folder, and the BLAKE3 hash of its
+/// bytes.
 pub(in crate::paper) type Source = (String, String);
 
 /// Refuses keys that choose among the run's cells in a figure that is drawn from files.
@@ -21,18 +22,25 @@ pub(in crate::paper) type Source = (String, String);
 /// One line with file and line.
 pub(super) fn alone(spec: &FigureSpec) -> Result<(), SpecError> {
     let of_training = spec.kind == FigureKind::LearningCurve;
-    let columns =
-        spec.named_columns().map(|(key, _)| key).filter(|key| !of_training || !["x", "y"].contains(key));
-    let others =
-        [("filter", !spec.filter.is_empty()), ("null", !spec.null.is_empty()), ("log", spec.log.is_some())];
+    let columns = spec
+        .named_columns()
+        .map(|(key, _)| key)
+        .filter(|key| !of_training || !["x", "y"].contains(key));
+    let others = [
+        ("filter", !spec.filter.is_empty()),
+        ("null", !spec.null.is_empty()),
+        ("log", spec.log.is_some()),
+    ];
     let given = others.into_iter().filter_map(|(key, given)| given.then_some(key));
     let Some(key) = columns.chain(given).next() else { return Ok(()) };
-    let problem = "chooses among the run's cells, and this figure is drawn from the files that `from` names";
+    let problem =
+        "chooses among the run's cells, and this figure is drawn from the files that `from` names";
     Err(spec.place.blame(key, SpecError::value(key, problem, format!("drop `{key}`, or `from`"))))
 }
 
 impl Work<'_> {
-    /// The path of `file` in the folder `from`, or of `from` itself where `file` is empty; takes its hash for the manifest.
+    /// The path of `file` in the folder `from`, or of `from` itself where `file` is empty; takes
+    /// its hash for the manifest.
     ///
     /// # Errors
     /// One line with file and line where `from` leads out of the run folder.
@@ -46,7 +54,8 @@ impl Work<'_> {
         let path = self.run.dir.join(&below);
         // What cannot be read is told by whoever reads it.
         if let Ok(bytes) = std::fs::read(&path) {
-            self.sources.push((below.display().to_string(), blake3::hash(&bytes).to_hex().to_string()));
+            self.sources
+                .push((below.display().to_string(), blake3::hash(&bytes).to_hex().to_string()));
         }
         Ok(path)
     }
@@ -55,8 +64,10 @@ impl Work<'_> {
 pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let blame = |key: &str, error| work.spec.place.blame(key, error);
     if work.spec.from.len() > SERIES {
-        let problem =
-            format!("{} folders, more than the {SERIES} curves that can be told apart", work.spec.from.len());
+        let problem = format!(
+            "{} folders, more than the {SERIES} curves that can be told apart",
+            work.spec.from.len()
+        );
         return Err(blame("from", SpecError::value("from", problem, "name fewer")));
     }
     if let Some(x) = work.spec.x.as_deref().filter(|x| *x != "round") {
@@ -70,10 +81,12 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         let path = work.source(from, ROUNDS)?;
         // The run folder may lie anywhere, and what is written must not tell where.
         let bare = |e: ReportError| e.to_string().replace(&path.display().to_string(), ROUNDS);
-        let rounds = read_rounds(&path).map_err(|e| blame("from", SpecError::form(from, bare(e))))?;
+        let rounds =
+            read_rounds(&path).map_err(|e| blame("from", SpecError::form(from, bare(e))))?;
         known.extend(rounds.iter().flat_map(columns));
         let marks: Vec<Mark> = rounds.iter().filter_map(|r| mark(r, &y)).collect();
-        let name = Path::new(from).file_name().map_or(from.clone(), |n| n.to_string_lossy().into_owned());
+        let name =
+            Path::new(from).file_name().map_or(from.clone(), |n| n.to_string_lossy().into_owned());
         marks.iter().for_each(|m| sheet.push([name.clone(), m.x.to_string(), shown(Some(m.y))]));
         series.push(Series { name, marks, level: None, steps: false });
     }
@@ -93,7 +106,12 @@ fn plot(work: &Work, y: &str, series: Vec<Series>) -> Lines {
     let share = ["accuracy", "macro_f1", "auc"].contains(&y);
     let x = Scale { title: "round".into(), ..Scale::default() };
     let log = !share && logarithmic(&values, work.spec.log_y);
-    let y = Scale { title: y.replace('_', " "), log, range: share.then_some((0.0, 1.0)), words: Vec::new() };
+    let y = Scale {
+        title: y.replace('_', " "),
+        log,
+        range: share.then_some((0.0, 1.0)),
+        words: Vec::new(),
+    };
     Lines { x, y, series, diagonal: false, joined: true }
 }
 
