@@ -1,15 +1,9 @@
-//! What clients, protocols and servers do to protect an update. One defence a file; hooks default
-//! to "undefended".
+//! What clients and servers do to protect an update; how it travels is in `protocols`. One defence
+//! a file; hooks default to "undefended".
 
-pub mod ckks;
 mod defense;
 pub mod dp;
 pub mod heuristic;
-pub mod keys;
-pub mod paillier;
-pub mod protocol;
-pub mod secagg;
-pub mod signatures;
 #[cfg(test)]
 mod testing;
 
@@ -17,10 +11,9 @@ pub use defense::{
     CapturedRound, Defense, DefenseError, Deployment, Examples, Released, Stage, Turn,
 };
 pub use dp::Budget;
-pub use protocol::{PROTOCOLS, Protocol, ProtocolError, Transcript};
 use suites::Entry;
 
-/// All defences beside the protocols; an empty list in a suite is "none".
+/// All defences (protocols have a list of their own); an empty list in a suite is "none".
 pub static ENTRIES: &[&Entry<dyn Defense>] = &[
     &dp::local::ENTRY,
     &dp::central::ENTRY,

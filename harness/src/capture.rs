@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use attacks::Progress;
-use defenses::{CapturedRound, Deployment, Stage, Transcript};
+use defenses::{CapturedRound, Deployment, Stage};
 use learning::client::LocalTraining;
 use learning::{Known, Observation, Params, PublicDefense, Signal};
+use protocols::Transcript;
 use suites::{Fact, Source};
 use tch::{Device, Kind, Tensor};
 

@@ -97,7 +97,7 @@ fn uncovered(defense: &dyn Defense, trial: &Trial, captured: &Captured) -> Optio
 }
 
 fn is_protocol(named: &Named) -> bool {
-    defenses::PROTOCOLS.iter().any(|e| e.name == named.name)
+    protocols::PROTOCOLS.iter().any(|e| e.name == named.name)
 }
 
 fn protocol(named: &Named, trial: &Trial, captured: &Captured) -> DefenseNote {

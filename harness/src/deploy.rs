@@ -1,8 +1,8 @@
 //! The federation that a cell's guarantees are about, and what can be refused before it runs.
 
-use defenses::protocol::{Exposure, Federation};
 use defenses::{Budget, CapturedRound, Defense, Deployment, Stage};
 use learning::{Mode, Network, client};
+use protocols::{Exposure, Federation};
 use suites::{Source, SpecError, UtilitySpec};
 
 use crate::HarnessError;
@@ -195,7 +195,7 @@ pub fn estimate(trial: &Trial) -> Option<String> {
     let rounds = (spec.trials + spec.training.rounds_before) as f64;
     let seconds = rounds * captured + others;
     let name =
-        spec.defenses.iter().find(|d| defenses::PROTOCOLS.iter().any(|e| e.name == d.name))?;
+        spec.defenses.iter().find(|d| protocols::PROTOCOLS.iter().any(|e| e.name == d.name))?;
     (seconds > LONG).then(|| {
         format!(
             "{}: {values} values a client, about {captured:.0} s a round and {seconds:.0} s for \

@@ -22,7 +22,7 @@ pub enum HarnessError {
     Defense(#[from] defenses::DefenseError),
     /// From a protocol.
     #[error(transparent)]
-    Protocol(#[from] defenses::ProtocolError),
+    Protocol(#[from] protocols::ProtocolError),
     /// From an attack.
     #[error(transparent)]
     Attack(#[from] attacks::AttackError),

@@ -1,7 +1,7 @@
 //! The line of a cell's defences: which are there, in which order, and the one protocol among them.
 
-use defenses::protocol::{Exposure, Plain};
-use defenses::{Defense, PROTOCOLS, Protocol, Stage};
+use defenses::{Defense, Stage};
+use protocols::{Exposure, PROTOCOLS, Plain, Protocol};
 use serde_json::{Map, Value};
 use suites::{Entry, Named, SpecError};
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use attacks::Attack;
 use datasets::{Card, Dataset, LabelKind, Request};
-use defenses::{Defense, Protocol};
+use defenses::Defense;
 use learning::client::LocalTraining;
 use learning::models::Shape;
 use learning::{Mode, Network};
+use protocols::Protocol;
 use suites::{BatchNorm, CellSpec, Fact, ModelSpec, Source, SpecError};
 
 use crate::round::Terms;

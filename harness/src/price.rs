@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use defenses::Transcript;
-use defenses::protocol::Exposure;
 use learning::Network;
+use protocols::{Exposure, Transcript};
 
 use crate::round::Terms;
 

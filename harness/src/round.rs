@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use attacks::Progress;
-use defenses::protocol::Round;
-use defenses::{Defense, Deployment, Examples, Protocol, Stage, Transcript, Turn};
+use defenses::{Defense, Deployment, Examples, Stage, Turn};
 use learning::client::{self, LocalTraining, Rules, State};
 use learning::{Mode, Network, Params};
+use protocols::{Protocol, Round, Transcript};
 use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 use tch::Tensor;

@@ -1,7 +1,6 @@
 //! Who takes part in a captured round, who looks, and what that leaves to be attacked.
 
-use defenses::Transcript;
-use defenses::protocol::Exposure;
+use protocols::{Exposure, Transcript};
 use suites::{Source, Vantage};
 
 use crate::plan::Trial;

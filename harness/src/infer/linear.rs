@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use defenses::ckks::inference::Shape;
+use protocols::ckks::inference::Shape;
 use serde::Serialize;
 use tch::{Kind, Tensor};
 

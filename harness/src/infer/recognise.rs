@@ -1,7 +1,7 @@
 //! One picture among many: its embedding scored against a gallery under encryption, ranked beside
 //! the plain ranking, accepted or not.
 
-use defenses::ckks::inference::Shape;
+use protocols::ckks::inference::Shape;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 

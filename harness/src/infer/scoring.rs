@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use defenses::ProtocolError;
-use defenses::ckks::ParameterSet;
-use defenses::ckks::inference::{Answer, Gallery, Plan, Query, Shape, coins};
-use defenses::ckks::keys::{PublicKey, SecretKey, generate};
+use protocols::ProtocolError;
+use protocols::ckks::ParameterSet;
+use protocols::ckks::inference::{Answer, Gallery, Plan, Query, Shape, coins};
+use protocols::ckks::keys::{PublicKey, SecretKey, generate};
 use serde::Serialize;
 
 use crate::HarnessError;

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datasets::{Card, Dataset, Request};
-use defenses::protocol::{self, Exposure};
-use defenses::{Budget, CapturedRound, Defense, Deployment, Protocol};
+use defenses::{Budget, CapturedRound, Defense, Deployment};
 use learning::client::{self, LocalTraining, StepRule};
 use learning::server::ServerRule;
 use learning::{Mode, Network};
+use protocols::{Exposure, Protocol};
 use suites::rng::stream;
 use suites::train::{ClientSampling, Optimizer, Regime, ServerSpec};
 use suites::{BatchNorm, SpecError, TrainSpec};
@@ -271,7 +271,7 @@ impl Federation {
         let sizes: Vec<usize> = self.parts.iter().map(Vec::len).collect();
         let max_weight = round::weights(&self.defenses, &sizes).into_iter().max().unwrap_or(1);
         let (clients, values) = (self.deployment.clients, self.deployment.values);
-        self.protocol.check(&protocol::Federation { clients, values, max_weight })?;
+        self.protocol.check(&protocols::Federation { clients, values, max_weight })?;
         let mode = self.mode();
         for defense in &self.defenses {
             if defense.gradient_rule(&self.deployment)?.is_some() {

@@ -3,10 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use defenses::Transcript;
 use learning::client::{LocalTraining, State};
 use learning::server::ServerState;
 use learning::{Mode, Params};
+use protocols::Transcript;
 use tch::Kind;
 
 use super::cohort::Cohort;
@@ -265,7 +265,7 @@ impl Round<'_> {
             Ok(transcript) => transcript,
             // A round that aborts by the protocol's own rules is a result: nothing is learnt from
             // it.
-            Err(HarnessError::Protocol(error @ defenses::ProtocolError::Aborted { .. })) => {
+            Err(HarnessError::Protocol(error @ protocols::ProtocolError::Aborted { .. })) => {
                 account.failures.push(format!(
                     "{error}; the weights stay, and what was sent until then is not in the bytes"
                 ));

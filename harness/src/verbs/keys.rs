@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
-use defenses::keys::{self, Inspection, KeyError, KeyRequest, KeyScheme};
+use protocols::keys::{self, Inspection, KeyError, KeyRequest, KeyScheme};
 use serde_json::{Value, json};
 
 use crate::settings::Settings;

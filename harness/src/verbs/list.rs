@@ -98,7 +98,7 @@ fn rows_json(what: What) -> Value {
 fn rows(what: What) -> Vec<Row> {
     match what {
         What::Attacks => entries(attacks::ENTRIES),
-        What::Defenses => [entries(defenses::ENTRIES), entries(defenses::PROTOCOLS)].concat(),
+        What::Defenses => [entries(defenses::ENTRIES), entries(protocols::PROTOCOLS)].concat(),
         What::Tasks => {
             let one = |(name, line): &(&str, String)| {
                 row(name, line, &format!("suites/tasks/{name}.toml"))

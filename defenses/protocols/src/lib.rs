@@ -1,0 +1,22 @@
+//! How updates travel from clients to the server, and what each party gets to see of them.
+//!
+//! A [`Protocol`] carries one round of flat updates and leaves a [`Transcript`]. It knows nothing
+//! of models or tensors.
+
+pub mod ckks;
+pub mod keys;
+pub mod paillier;
+mod plain;
+mod protocol;
+pub mod secagg;
+pub mod signatures;
+mod wire;
+
+pub use plain::Plain;
+pub use protocol::{Exposure, Failure, Federation, Protocol, ProtocolError, Round, Transcript};
+use suites::Entry;
+pub use wire::Wire;
+
+/// All protocols; a cell that names none uses [`Plain`].
+pub static PROTOCOLS: &[&Entry<dyn Protocol>] =
+    &[&plain::ENTRY, &secagg::ENTRY, &secagg::PLUS, &ckks::ENTRY, &paillier::ENTRY];
