@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attacks::{AttackError, Progress, Reconstruction, Run};
+use metrics::Panel;
 use reports::{CellRecord, Cost, Outcome, TracePoint, Wall};
 use suites::CellSpec;
 use tch::Device;
 
 use crate::capture::{self, Captured};
-use crate::metrics::Panel;
 use crate::plan::{self, Trial};
 use crate::score::{self, CellScores};
 use crate::world::{self, Cache};

@@ -28,7 +28,7 @@ pub enum HarnessError {
     Attack(#[from] attacks::AttackError),
     /// From a metric.
     #[error(transparent)]
-    Metric(#[from] crate::metrics::MetricError),
+    Metric(#[from] metrics::MetricError),
     /// From the run store or the report.
     #[error(transparent)]
     Report(#[from] reports::ReportError),

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use attacks::Progress;
+use metrics::{Panel, Setup};
 use reports::{CellRecord, RunStore};
 use suites::CellSpec;
 use tch::Device;
 
 use crate::HarnessError;
 use crate::cell::{self, Context};
-use crate::metrics::{Panel, Setup};
-use crate::progress::Display;
 use crate::world::Cache;
 
 /// How a run is carried out; none of it changes a result on the CPU but `threads`.
@@ -42,6 +41,24 @@ pub struct Tally {
     pub stopped: bool,
 }
 
+/// Who is told how a run goes on. All methods may be called from any worker.
+pub trait Monitor: Sync {
+    /// A run of `open` cells begins; `settled` were there already.
+    fn begin(&self, open: usize, settled: usize);
+    /// A worker takes up a cell.
+    fn started(&self, worker: usize, spec: &CellSpec);
+    /// An attack reports.
+    fn progress(&self, worker: usize, progress: Progress);
+    /// A cell ended.
+    fn finished(&self, record: &CellRecord);
+    /// Something a user should know before it happens, such as how long an encryption will take.
+    fn say(&self, text: &str);
+    /// A worker has nothing left to do.
+    fn idle(&self, worker: usize);
+    /// The run is over.
+    fn end(&self);
+}
+
 /// Runs every cell that the store has not settled, appending each record as its cell ends.
 ///
 /// # Errors
@@ -51,19 +68,19 @@ pub fn run(
     cells: &[CellSpec],
     store: &mut RunStore,
     schedule: &Schedule,
-    display: &Display,
+    monitor: &dyn Monitor,
     cancel: &AtomicBool,
 ) -> Result<Tally, HarnessError> {
     let open: Vec<&CellSpec> = cells.iter().filter(|c| !store.done().contains(&c.id())).collect();
     let mut tally = Tally { skipped: cells.len() - open.len(), ..Tally::default() };
     let (next, dir, cache) = (AtomicUsize::new(0), store.dir().to_path_buf(), Cache::default());
     let (sender, receiver) = mpsc::channel::<Result<CellRecord, HarnessError>>();
-    display.begin(open.len(), tally.skipped);
+    monitor.begin(open.len(), tally.skipped);
     std::thread::scope(|scope| {
         for worker in 0..schedule.jobs.min(open.len()).max(1) {
             let (sender, open, next, dir, cache) = (sender.clone(), &open, &next, &dir, &cache);
             scope.spawn(move || {
-                work(worker, open, next, dir, cache, schedule, display, cancel, &sender)
+                work(worker, open, next, dir, cache, schedule, monitor, cancel, &sender)
             });
         }
         drop(sender);
@@ -72,14 +89,14 @@ pub fn run(
             store.append(&record)?;
             tally.done += 1;
             tally.failed += usize::from(matches!(record.outcome, reports::Outcome::Failed { .. }));
-            display.finished(&record);
+            monitor.finished(&record);
             Ok(())
         });
         // The other workers have nowhere to put their records.
         if stored.is_err() {
             cancel.store(true, Ordering::Relaxed);
         }
-        display.end();
+        monitor.end();
         stored
     })?;
     tally.stopped = cancel.load(Ordering::Relaxed);
@@ -94,13 +111,13 @@ fn work(
     dir: &Path,
     cache: &Cache,
     schedule: &Schedule,
-    display: &Display,
+    monitor: &dyn Monitor,
     cancel: &AtomicBool,
     sender: &mpsc::Sender<Result<CellRecord, HarnessError>>,
 ) {
     tch::set_num_threads(schedule.threads.max(1) as i32);
     let panel = Panel::open(&Setup { data_root: schedule.data_root, device: schedule.device });
-    let report = |p: Progress| display.progress(worker, p);
+    let report = |p: Progress| monitor.progress(worker, p);
     let context = Context {
         data_root: schedule.data_root,
         run_dir: Some(dir),
@@ -109,15 +126,15 @@ fn work(
         cache,
         cancel,
         progress: &report,
-        say: &|text| display.say(text),
+        say: &|text| monitor.say(text),
     };
     while !cancel.load(Ordering::Relaxed) {
         let Some(spec) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-        display.started(worker, spec);
+        monitor.started(worker, spec);
         let Some(record) = cell::run(spec, &context).transpose() else { break };
         if sender.send(record).is_err() {
             break;
         }
     }
-    display.idle(worker);
+    monitor.idle(worker);
 }

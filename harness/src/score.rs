@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use attacks::Reconstruction;
+use metrics::baselines::{self, Pool};
+use metrics::{MetricError, Panel, label_match, pairing};
 use reports::{ImageScore, Scores};
 use suites::rng::stream;
 use tch::{Kind, Tensor};
 
 use crate::HarnessError;
 use crate::artifacts;
-use crate::metrics::baselines::{self, Pool};
-use crate::metrics::{MetricError, Panel, label_match, pairing};
 use crate::plan::Trial;
 use crate::world::{Truth, public_split};
 

@@ -1,6 +1,6 @@
 """Training throughput beside plain PyTorch: the same network, batches, optimiser and number of images, same machine, same run, interleaved.
 
-Run: cargo build --release -p harness --bin bench
+Run: cargo build --release -p cli --bin bench
      python learning/benches/round_compare.py --data DIR [--repeats 3]
 
 Needs torch 2.11 and MNIST below DIR. Two cases of seed 003's network (241,546 parameters, dropout 0.5), SGD with momentum, batch 32:

@@ -1,0 +1,34 @@
+//! The command line of `bench`: one verb a file, and what only verbs need.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+
+pub mod cli;
+mod clock;
+pub mod device;
+pub mod infer;
+pub mod invert;
+pub mod machine;
+pub mod progress;
+pub mod score_files;
+pub mod settings;
+pub mod verbs;
+
+/// Does what the process's arguments ask for and says how it ended; `bench --help` lists the codes.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(cli::refuse(&error)),
+    };
+    harness::cell::quiet_panics();
+    match verbs::dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {}", verbs::one_line(&error));
+            ExitCode::from(verbs::exit_code(&error))
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The `bench` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

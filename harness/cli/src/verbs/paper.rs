@@ -1,0 +1,54 @@
+//! `bench paper`: the figures and tables that a suite declares, at the width of a venue's column.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use reports::StyleName;
+use serde_json::json;
+
+use crate::settings::Settings;
+
+/// Arguments.
+#[derive(ClapArgs, Debug)]
+pub struct Args {
+    /// Run folder
+    run: PathBuf,
+    /// neurips, ieee, acm or thesis
+    #[arg(long, default_value = "neurips")]
+    style: StyleName,
+    /// Where the files go [default: RUN/paper-<style>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// File with [[figure]] and [[table]] to use instead of the suite's
+    #[arg(long, value_name = "FILE")]
+    figures: Option<PathBuf>,
+}
+
+/// Writes figures, tables, their data, the manifest, the reproducibility paragraph and the poster.
+///
+/// # Errors
+/// A folder that holds no run, or one that cannot be written. What is wrong with a single figure is
+/// told, the others are written, and the exit code is 2.
+pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
+    let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("paper-{}", args.style)));
+    let paper = reports::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;
+    for line in paper.errors.iter().chain(&paper.remarks) {
+        eprintln!("bench: {line}");
+    }
+    match settings.json {
+        true => println!(
+            "{}",
+            json!({
+                "paper": out, "figures": paper.figures, "tables": paper.tables,
+                "poster": paper.poster, "errors": paper.errors,
+            })
+        ),
+        false => {
+            println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display());
+            paper.poster.iter().for_each(|path| println!("poster: {}", path.display()));
+        }
+    }
+    Ok(ExitCode::from(if paper.errors.is_empty() { 0 } else { 2 }))
+}

@@ -1,0 +1,177 @@
+//! `bench run`: one cell from flags. `docs/from-fl-attack.md` lists which flag of the fl-attack
+//! sandbox each stands for.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args as ClapArgs;
+use harness::{plan, world};
+use serde_json::{Value, json};
+use suites::{CellSpec, Fact, Named, Suite};
+
+use super::suite::{self, Execution};
+use crate::settings::Settings;
+
+/// Arguments.
+#[derive(ClapArgs, Debug)]
+pub struct Args {
+    /// Data set
+    #[arg(long, default_value = "photos")]
+    dataset: String,
+    /// Attribute to predict, where the data set has several
+    #[arg(long)]
+    label: Option<String>,
+    /// Side of the square images in pixels
+    #[arg(long)]
+    size: Option<usize>,
+    /// Split the clients hold: train, val or test
+    #[arg(long, default_value = "test")]
+    split: String,
+    /// Use only the first so many examples of each split
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Model
+    #[arg(long, default_value = "simple-cnn")]
+    model: String,
+    /// Initial weights: pytorch or dlg-uniform
+    #[arg(long, default_value = "pytorch")]
+    init: String,
+    /// Checkpoint to attack instead of fresh weights
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Captured signal: gradients, one_step_update, local_update or agg_update
+    #[arg(long, default_value = "gradients")]
+    source: String,
+    /// Who looks: server, aggregate, ...
+    #[arg(long, default_value = "server")]
+    vantage: String,
+    /// Facts granted to the adversary
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "batch-size,local-steps,learning-rate,normalisation"
+    )]
+    facts: Vec<String>,
+    /// Clients
+    #[arg(long, default_value_t = 1)]
+    clients: usize,
+    /// Partition among clients: iid, by-identity, or JSON such as {"kind":"dirichlet","alpha":0.5}
+    #[arg(long, default_value = "iid")]
+    partition: String,
+    /// Examples an SGD step
+    #[arg(long, default_value_t = 1)]
+    batch_size: usize,
+    /// Local epochs
+    #[arg(long, default_value_t = 1)]
+    local_epochs: usize,
+    /// Examples a client holds [default: one batch]
+    #[arg(long)]
+    local_examples: Option<usize>,
+    /// Learning rate of the clients
+    #[arg(long, default_value_t = 0.01)]
+    client_lr: f64,
+    /// Momentum of the clients
+    #[arg(long, default_value_t = 0.0)]
+    client_momentum: f64,
+    /// Weight decay of the clients
+    #[arg(long, default_value_t = 0.0)]
+    client_weight_decay: f64,
+    /// Federated rounds trained before the captured one
+    #[arg(long, default_value_t = 0)]
+    capture_round: usize,
+    /// BatchNorm on the clients: train or eval
+    #[arg(long, default_value = "train")]
+    batch_norm: String,
+    /// A defence, repeatable and composed in order: NAME or NAME:key=value,key=value
+    #[arg(long, value_name = "DEFENCE")]
+    defense: Vec<String>,
+    /// Attack
+    #[arg(long, default_value = "fl-attack")]
+    attack: String,
+    /// Set a parameter of the attack: --set iterations=500
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Captures attacked side by side
+    #[arg(long, default_value_t = 1)]
+    trials: usize,
+    /// Seed of everything
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    execution: Execution,
+}
+
+/// Runs the cell in a run folder of its own and writes its report.
+///
+/// # Errors
+/// Bad input, or a run folder that cannot be used.
+pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
+    let mut spec = spec(args)?;
+    plan::spell_out(&mut spec)?;
+    // Unlike in a suite, one cell that cannot be built is an error before anything is stored.
+    let trial = plan::build(&spec, settings.data.as_deref())?;
+    if trial.not_applicable().is_none() {
+        world::check(&trial)?;
+    }
+    let suite = Suite::single("run", spec)?;
+    let command: Vec<String> = std::env::args().skip(1).map(|a| suite::quote(&a)).collect();
+    suite::execute(
+        &suite,
+        Vec::new(),
+        &args.execution,
+        settings,
+        &format!("bench {}", command.join(" ")),
+        None,
+    )
+}
+
+fn spec(args: &Args) -> Result<CellSpec> {
+    let mut spec = CellSpec::new(&args.dataset, &args.model, &args.attack);
+    spec.task.label = args.label.clone();
+    spec.task.size = args.size;
+    spec.task.limit = args.limit;
+    spec.task.split = word("--split", &args.split)?;
+    spec.model.init = word("--init", &args.init)?;
+    spec.model.weights = args.weights.clone();
+    spec.model.batch_norm = word("--batch-norm", &args.batch_norm)?;
+    spec.source = word("--source", &args.source)?;
+    spec.vantage = word("--vantage", &args.vantage)?;
+    spec.facts = args.facts.iter().map(|f| word::<Fact>("--facts", f)).collect::<Result<_>>()?;
+    let t = &mut spec.training;
+    (t.clients, t.batch_size, t.local_epochs) = (args.clients, args.batch_size, args.local_epochs);
+    (t.local_examples, t.rounds_before) = (args.local_examples, args.capture_round);
+    (t.lr, t.momentum, t.weight_decay) =
+        (args.client_lr, args.client_momentum, args.client_weight_decay);
+    t.partition = word("--partition", &args.partition)?;
+    spec.attack.params = super::attack::parameters(&args.set)?;
+    spec.defenses = args.defense.iter().map(|d| defense(d)).collect::<Result<_>>()?;
+    (spec.trials, spec.seed) = (args.trials, args.seed);
+    spec.check()?;
+    Ok(spec)
+}
+
+/// A word (or JSON) as the spec's own type reads it.
+fn word<T: serde::de::DeserializeOwned>(flag: &str, text: &str) -> Result<T> {
+    let value: Value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+    serde_json::from_value(value).map_err(|e| anyhow!("{flag} {text}: {e}"))
+}
+
+/// `NAME` or `NAME:key=value,key=value`.
+///
+/// # Errors
+/// A pair without `=`.
+pub fn defense(text: &str) -> Result<Named> {
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    let mut pairs: Vec<String> = Vec::new();
+    for part in rest.split(',').filter(|p| !p.is_empty()) {
+        match pairs.last_mut() {
+            // A comma inside a value, such as that of a list of moduli.
+            Some(last) if !part.contains('=') => *last = format!("{last},{part}"),
+            _ => pairs.push(part.into()),
+        }
+    }
+    let mut named = Named::new(name);
+    named.params = super::attack::parameters(&pairs)?;
+    Ok(named)
+}

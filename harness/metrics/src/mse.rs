@@ -1,0 +1,44 @@
+//! Mean squared error.
+
+use crate::images::pixels;
+use crate::{Metric, MetricCard, MetricEntry, MetricError};
+use tch::Tensor;
+
+/// The registry's entry.
+pub static ENTRY: MetricEntry = MetricEntry {
+    name: "mse",
+    summary: "mean squared error over pixels and channels",
+    build: |_| Ok(Box::new(Mse)),
+};
+
+struct Mse;
+
+impl Metric for Mse {
+    fn card(&self) -> MetricCard {
+        MetricCard {
+            name: ENTRY.name,
+            unit: "",
+            range: (0.0, 1.0),
+            higher_is_better: false,
+            reference: "mean of squared differences of pixels in [0, 1]",
+        }
+    }
+
+    fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
+        mse(guess, truth)
+    }
+}
+
+/// Mean squared error of each image over all its channels and pixels, in `[0, 1]`.
+///
+/// # Errors
+/// As [`prepare`](super::images::prepare).
+pub fn mse(guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
+    let (guess, truth) = pixels(guess, truth)?;
+    Ok(guess.images().zip(truth.images()).map(|(g, t)| mean_squared(g, t)).collect())
+}
+
+fn mean_squared(a: &[f64], b: &[f64]) -> f64 {
+    let sum: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    sum / a.len() as f64
+}

@@ -1,0 +1,116 @@
+//! All metrics of a run, built once and applied to batch after batch.
+
+use crate::images::{Prepared, prepare};
+use crate::{CAP_DB, ENTRIES, Metric, MetricEntry, MetricError, Setup, find};
+use std::collections::BTreeMap;
+use tch::Tensor;
+
+/// Scores of one image by metric name; `None` means not measured, with the reason in a note.
+pub type Scores = BTreeMap<String, Option<f64>>;
+
+/// The reconstruction held NaN or infinity and was scored as the grey image.
+pub const NON_FINITE: &str = "non-finite";
+
+/// The reconstruction's PSNR is infinite or above [`CAP_DB`], at which it enters means.
+pub const PSNR_CAPPED: &str = "psnr-capped";
+
+/// What the metrics say of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageScores {
+    /// One value a metric of the panel.
+    pub scores: Scores,
+    /// [`NON_FINITE`], [`PSNR_CAPPED`].
+    pub flags: Vec<String>,
+}
+
+/// What the metrics say of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// In the order of the truth.
+    pub images: Vec<ImageScores>,
+    /// Why a metric is missing, one line each.
+    pub notes: Vec<String>,
+}
+
+/// The metrics that could be built, and the reasons for the others.
+pub struct Panel {
+    metrics: Vec<Box<dyn Metric>>,
+    absent: Vec<(&'static str, String)>,
+}
+
+impl Panel {
+    /// Builds every metric of the registry. Those whose weights are missing or unusable will score
+    /// `None`.
+    pub fn open(setup: &Setup) -> Self {
+        Panel::build(ENTRIES, setup)
+    }
+
+    /// Builds the named metrics.
+    ///
+    /// # Errors
+    /// [`MetricError::UnknownName`].
+    pub fn with(names: &[&str], setup: &Setup) -> Result<Self, MetricError> {
+        let entries: Result<Vec<_>, _> = names.iter().map(|name| find(name)).collect();
+        Ok(Panel::build(&entries?, setup))
+    }
+
+    fn build(entries: &[&'static MetricEntry], setup: &Setup) -> Self {
+        let mut panel = Panel { metrics: Vec::new(), absent: Vec::new() };
+        for entry in entries {
+            match (entry.build)(setup) {
+                Ok(metric) => panel.metrics.push(metric),
+                Err(error) => panel.absent.push((entry.name, error.to_string())),
+            }
+        }
+        panel
+    }
+
+    /// Why metrics are missing on this machine and how to get them, one line each; to be said once
+    /// a run.
+    pub fn notes(&self) -> Vec<String> {
+        self.absent.iter().map(|(_, why)| why.clone()).collect()
+    }
+
+    /// Scores images `[N, C, H, W]` or table rows `[N, F]` in `[0, 1]`, guess `i` belonging to
+    /// truth `i`. A metric that cannot compare these images (too small, wrong channels) scores
+    /// `None` with a note.
+    ///
+    /// # Errors
+    /// [`MetricError`] for shapes that differ and for a truth that is not pixels.
+    pub fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Scored, MetricError> {
+        let ready = prepare(guess, truth)?;
+        let mut scored = self.blank(&ready);
+        for metric in &self.metrics {
+            let name = metric.card().name;
+            match metric.score(&ready.guess, &ready.truth) {
+                Ok(values) => fill(&mut scored.images, name, values),
+                Err(error @ MetricError::Unsuited { .. }) => {
+                    for image in &mut scored.images {
+                        image.scores.insert(name.into(), None);
+                    }
+                    scored.notes.push(error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(scored)
+    }
+
+    /// One entry an image, with the flags and the metrics that are absent here.
+    fn blank(&self, ready: &Prepared) -> Scored {
+        let absent: Scores = self.absent.iter().map(|(name, _)| (name.to_string(), None)).collect();
+        let flags = |ok: bool| if ok { vec![] } else { vec![NON_FINITE.to_string()] };
+        let image = |ok: &bool| ImageScores { scores: absent.clone(), flags: flags(*ok) };
+        Scored { images: ready.finite.iter().map(image).collect(), notes: self.notes() }
+    }
+}
+
+fn fill(images: &mut [ImageScores], name: &str, values: Vec<f64>) {
+    for (image, value) in images.iter_mut().zip(values) {
+        if name == "psnr" && value > CAP_DB {
+            image.flags.push(PSNR_CAPPED.into());
+        }
+        // A metric that overflows inside (LPIPS on strange weights) has not measured anything.
+        image.scores.insert(name.into(), (!value.is_nan()).then_some(value));
+    }
+}
