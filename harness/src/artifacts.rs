@@ -95,7 +95,7 @@ pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
         image::ImageFormat::Png,
     )
     .map_err(|e| failed(std::io::Error::other(e)))?;
-    reports::write_whole(path, png.get_ref())?;
+    record::write_whole(path, png.get_ref())?;
     Ok(())
 }
 

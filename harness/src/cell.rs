@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attacks::{AttackError, Progress, Reconstruction, Run};
 use metrics::Panel;
-use reports::{CellRecord, Cost, Outcome, TracePoint, Wall};
+use record::{CellRecord, Cost, Outcome, TracePoint, Wall};
 use suites::CellSpec;
 use tch::Device;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use defenses::{Budget, Defense, Stage};
-use reports::{CellRecord, DefenseNote};
+use record::{CellRecord, DefenseNote};
 use suites::Named;
 
 use crate::HarnessError;

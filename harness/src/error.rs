@@ -29,7 +29,10 @@ pub enum HarnessError {
     /// From a metric.
     #[error(transparent)]
     Metric(#[from] metrics::MetricError),
-    /// From the run store or the report.
+    /// From the run store or a training's folder.
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
+    /// From a report.
     #[error(transparent)]
     Report(#[from] reports::ReportError),
     /// A file that could not be read or written.
@@ -57,11 +60,11 @@ impl HarnessError {
     /// Whether the system refused a file.
     pub fn is_io(&self) -> bool {
         use learning::checkpoint::CheckpointError;
-        matches!(
-            self,
-            Self::Io { .. }
-                | Self::Report(reports::ReportError::Io { .. })
-                | Self::Checkpoint(CheckpointError::Io { .. })
-        )
+        match self {
+            Self::Io { .. } | Self::Checkpoint(CheckpointError::Io { .. }) => true,
+            Self::Record(error) => error.is_io(),
+            Self::Report(error) => error.is_io(),
+            _ => false,
+        }
     }
 }

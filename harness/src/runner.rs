@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use attacks::Progress;
 use metrics::{Panel, Setup};
-use reports::{CellRecord, RunStore};
+use record::{CellRecord, RunStore};
 use suites::CellSpec;
 use tch::Device;
 
@@ -88,7 +88,7 @@ pub fn run(
             let record = record?;
             store.append(&record)?;
             tally.done += 1;
-            tally.failed += usize::from(matches!(record.outcome, reports::Outcome::Failed { .. }));
+            tally.failed += usize::from(matches!(record.outcome, record::Outcome::Failed { .. }));
             monitor.finished(&record);
             Ok(())
         });

@@ -6,7 +6,7 @@ use std::path::Path;
 use attacks::Reconstruction;
 use metrics::baselines::{self, Pool};
 use metrics::{MetricError, Panel, label_match, pairing};
-use reports::{ImageScore, Scores};
+use record::{ImageScore, Scores};
 use suites::rng::stream;
 use tch::{Kind, Tensor};
 

@@ -1,14 +1,15 @@
 //! Privacy against utility: what the strongest attack got through each defence, and what the task
 //! was worth trained with it.
 
-mod worst;
+mod worst_case;
 
-pub(crate) use worst::{JOINT, Worst};
+pub(crate) use worst_case::{JOINT, WorstCase};
 
-use crate::axes::acting;
-use crate::metrics::{Metric, THRESHOLDS};
-use crate::run::{Run, group};
-use crate::utility::{self, Share};
+use record::axes::acting;
+use record::metrics::{Metric, THRESHOLDS};
+use record::run::{Run, group};
+
+use record::utility::{self, Share};
 
 /// What the interval of an accuracy is about, for captions and tables.
 pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one \
@@ -35,7 +36,7 @@ pub(crate) struct Point {
     /// The defences by name: what shares a colour.
     pub family: String,
     pub undefended: bool,
-    pub worst: Worst,
+    pub worst: WorstCase,
     pub accuracy: Accuracy,
 }
 
@@ -79,8 +80,8 @@ impl Point {
             acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
         let undefended = family.is_empty();
         let label =
-            if undefended { "no defence".into() } else { crate::axes::defence_label(run, at) };
-        let worst = Worst::of(run, &rivals, &success_label());
+            if undefended { "no defence".into() } else { record::axes::defence_label(run, at) };
+        let worst = WorstCase::of(run, &rivals, &success_label());
         Point { accuracy: accuracy(run, &rivals), rivals, label, family, undefended, worst }
     }
 
@@ -108,7 +109,7 @@ fn accuracy(run: &Run, rivals: &[usize]) -> Accuracy {
     let notes = rivals.iter().flat_map(|at| &run.records[*at].notes);
     let told = notes.filter_map(|n| n.strip_prefix("utility not measured: ")).next();
     let failed = rivals.iter().find_map(|at| match &run.records[*at].outcome {
-        crate::Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
+        record::Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
         _ => None,
     });
     Accuracy::Lost(told.map(str::to_owned).or(failed).unwrap_or("training diverged".into()))
@@ -124,9 +125,9 @@ pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     let groups: Vec<Vec<usize>> =
         groups.into_iter().filter(|g| g.iter().any(|at| run.defended(*at))).collect();
     let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();
-    let telling = run.axes.telling(&firsts, &["attack", "defenses"]);
+    let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses"]);
     let panel = |cells: Vec<usize>| Panel {
-        name: run.axes.label(cells[0], &telling, &[]),
+        name: run.axes.label(cells[0], &distinguishing, &[]),
         null: cells.iter().find_map(|at| run.cells[*at].best_null_psnr()),
         points: points(run, cells),
     };

@@ -1,7 +1,7 @@
 //! Leakage against training progress: cells that differ only in the rounds trained before the
 //! capture.
 
-use crate::run::{Run, group};
+use record::run::{Run, group};
 use suites::{BatchNorm, Named};
 
 /// Cells that share everything but attack, mode of BatchNorm and progress.
@@ -42,10 +42,10 @@ pub(crate) fn courses(run: &Run) -> Vec<Course> {
         spec.id().to_string()
     });
     let firsts: Vec<usize> = courses.iter().map(|c| lines[c[0]][0]).collect();
-    let between = run.axes.telling(&firsts, &IGNORED);
+    let between = run.axes.distinguishing(&firsts, &IGNORED);
     let course = |members: &Vec<usize>| {
         let own: Vec<usize> = members.iter().map(|line| lines[*line][0]).collect();
-        let within = run.axes.telling(&own, &["training.rounds_before"]);
+        let within = run.axes.distinguishing(&own, &["training.rounds_before"]);
         let line = |line: &usize| {
             let cells = lines[*line].clone();
             let name = run.axes.label(cells[0], &within, &[]);

@@ -1,8 +1,8 @@
 //! `report/`: Markdown, figures, CSV and JSON of a run folder.
 
-use crate::run::Run;
-use crate::store::write_whole;
 use crate::{ReportError, export, figures, html, tables};
+use record::run::Run;
+use record::store::write_whole;
 use std::path::{Path, PathBuf};
 
 /// Writes `report/` of the run in `run_dir` and returns the path of its `report.md`.

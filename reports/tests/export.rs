@@ -2,11 +2,13 @@
 
 mod common;
 
-use common::{from_spec, gallery};
+use common::gallery;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
-use reports::store::read_records;
-use reports::{CellRecord, ExportFormat, Outcome, RunStore, export};
+use record::store::read_records;
+use record::testing::from_spec;
+use record::{CellRecord, Outcome, RunStore};
+use reports::{ExportFormat, export};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -193,7 +195,7 @@ fn mistakes_are_one_line() {
 #[test]
 fn an_empty_run_has_a_header() {
     let dir = tempfile::tempdir().unwrap();
-    drop(RunStore::create(dir.path(), common::info("[suite]\n")).unwrap());
+    drop(RunStore::create(dir.path(), record::testing::info("[suite]\n")).unwrap());
     let rows = ["csv", "jsonl", "parquet"].map(|format| exported(dir.path(), format).1);
     assert_eq!(rows, [0, 0, 0]);
     let header = std::fs::read_to_string(dir.path().join("out/table.csv")).unwrap();

@@ -73,7 +73,7 @@ fn gallery() -> PathBuf {
 fn the_gallery_is_what_the_run_gives() {
     let run = gallery();
     let docs = folder("../docs");
-    let info = reports::RunInfo::read(&run).unwrap();
+    let info = record::RunInfo::read(&run).unwrap();
     let figures = declarations(&info.suite.text);
     let out = tempfile::tempdir().unwrap();
     let summary = write_paper(&run, out.path(), StyleName::Acm, None).unwrap();

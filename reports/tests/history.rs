@@ -1,9 +1,7 @@
 //! Runs found below a folder, followed from night to night.
 
-mod common;
-
-use common::nights::{Night, rescore, write, write_as};
-use reports::history::write_history;
+use record::testing::nights::{Night, rescore, write, write_as};
+use reports::write_history;
 use std::path::Path;
 
 /// Four nights of one suite, the third with a weakened attack, and folders of other kinds.

@@ -2,12 +2,11 @@
 
 #[path = "html/browser.rs"]
 mod browser;
-mod common;
-
 use browser::Browser;
-use common::{from_spec, info, record};
 use image::{Rgb, RgbImage};
-use reports::{CellRecord, DefenseNote, Outcome, RunStore, write_report};
+use record::testing::{from_spec, info, record};
+use record::{CellRecord, DefenseNote, Outcome, RunStore};
+use reports::write_report;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named, Suite};

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{from_spec, gallery, info, record};
-use reports::{
-    CellRecord, CellSummary, Outcome, PaperSummary, RunStore, StyleName, stats, write_paper,
-};
+use common::gallery;
+use record::testing::{from_spec, info, record};
+use record::{CellRecord, CellSummary, Outcome, RunStore, stats};
+use reports::{PaperSummary, StyleName, write_paper};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named, Source, UtilitySpec, Vantage};

@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{from_spec, info, record};
 use image::{Rgb, RgbImage};
-use reports::{CellRecord, Outcome, PaperSummary, RunStore, StyleName, write_paper};
+use record::testing::{from_spec, info, record};
+use record::{CellRecord, Outcome, RunStore};
+use reports::{PaperSummary, StyleName, write_paper};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named};
@@ -115,7 +116,7 @@ fn bold_is_per_group_and_nulls_have_none() {
         .iter()
         .map(|(attack, seed, psnr)| {
             let mut one = record(attack, *seed, &[*psnr, *psnr]);
-            let null = common::scores(if *seed == 0 { 5.0 } else { 6.0 });
+            let null = record::testing::scores(if *seed == 0 { 5.0 } else { 6.0 });
             one.baselines.insert("grey".into(), vec![null.clone(), null]);
             one
         })

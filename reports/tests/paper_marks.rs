@@ -1,10 +1,9 @@
 //! What marks beside the values of a figure stand for: null baselines by category, levels without
 //! defence, frames of lost pictures, legends.
 
-mod common;
-
-use common::{from_spec, info, scores};
-use reports::{CellRecord, PaperSummary, RunStore, StyleName, write_paper};
+use record::testing::{from_spec, info, scores};
+use record::{CellRecord, RunStore};
+use reports::{PaperSummary, StyleName, write_paper};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named};

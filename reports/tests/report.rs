@@ -4,9 +4,11 @@
 
 mod common;
 
-use common::{gallery, golden, info, record, tasks};
-use reports::store::{CELLS, RUN};
-use reports::{ReportError, RunStore, write_report};
+use common::{gallery, golden, tasks};
+use record::store::{CELLS, RUN};
+use record::testing::{info, record};
+use record::{RecordError, RunStore};
+use reports::{ReportError, write_report};
 use std::path::Path;
 
 fn read(path: &Path) -> String {
@@ -184,8 +186,11 @@ fn figures_survive_odd_numbers() {
 #[test]
 fn what_is_no_run_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(write_report(dir.path()), Err(ReportError::NotARun(_))));
+    assert!(matches!(write_report(dir.path()), Err(ReportError::Record(RecordError::NotARun(_)))));
     std::fs::write(dir.path().join(RUN), "{\"schema\": \"9.1\"}").unwrap();
-    assert!(matches!(write_report(dir.path()), Err(ReportError::Schema { newer: true, .. })));
+    assert!(matches!(
+        write_report(dir.path()),
+        Err(ReportError::Record(RecordError::Schema { newer: true, .. }))
+    ));
     assert!(!dir.path().join("report").exists());
 }

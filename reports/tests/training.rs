@@ -6,7 +6,8 @@
 mod common;
 
 use common::{golden, trainings};
-use reports::{ReportError, RoundRecord, TrainingInfo, compare_trainings, write_training_report};
+use record::{RoundRecord, TrainingInfo};
+use reports::{ReportError, compare_trainings, write_training_report};
 use std::path::Path;
 
 fn read(path: &Path) -> String {

@@ -8,7 +8,7 @@ use attacks::Progress;
 use harness::runner::Monitor;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use metrics::CAP_DB;
-use reports::{CellRecord, Outcome};
+use record::{CellRecord, Outcome};
 use serde_json::json;
 use suites::CellSpec;
 

@@ -272,9 +272,9 @@ fn an_impossible_combination_is_not_applicable() {
     let done = desk.bench(&with(&CELL, &["--set", "labels=known", "--out", "run"])).ok();
     let why = "needs labels, which the threat model withholds";
     assert!(done.err.contains("not applicable") && done.err.contains(why), "{done:#?}");
-    let records = reports::store::read_records(&desk.path("run")).unwrap();
+    let records = record::store::read_records(&desk.path("run")).unwrap();
     assert!(
-        matches!(&records[0].outcome, reports::Outcome::NotApplicable { why: w } if w.contains(why))
+        matches!(&records[0].outcome, record::Outcome::NotApplicable { why: w } if w.contains(why))
     );
     let report = std::fs::read_to_string(desk.path("run/report/report.md")).unwrap();
     assert!(report.contains("withholds"), "the report gives the reason");
@@ -408,8 +408,8 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
             assert!(done.err.contains(&format!("--out {out}")), "{done:#?}");
         }
         desk.bench(&args).ok();
-        let records = reports::store::read_records(&desk.path(out)).unwrap();
-        assert!(records.len() == 3 && records.iter().all(|r| r.outcome == reports::Outcome::Done));
+        let records = record::store::read_records(&desk.path(out)).unwrap();
+        assert!(records.len() == 3 && records.iter().all(|r| r.outcome == record::Outcome::Done));
     }
     let half: Vec<String> = desk.files().into_iter().filter(|f| f.ends_with(".tmp")).collect();
     assert!(half.is_empty(), "{half:?}");
@@ -548,8 +548,8 @@ fn values_beyond_the_fixed_point_range_fail_by_name() {
         let out = format!("run-{at}");
         let done = desk.bench(&with(&with(&CELL, &SUM), &["--defense", defense, "--out", &out]));
         assert_eq!(done.code, Some(1), "{done:#?}");
-        let records = reports::store::read_records(&desk.path(&out)).unwrap();
-        let reports::Outcome::Failed { stage, message } = &records[0].outcome else {
+        let records = record::store::read_records(&desk.path(&out)).unwrap();
+        let record::Outcome::Failed { stage, message } = &records[0].outcome else {
             panic!("{defense}: {:?}", records[0].outcome)
         };
         assert!(stage == "capture" && !message.contains('\n'), "{message}");

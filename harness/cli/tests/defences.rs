@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Desk;
-use reports::{CellRecord, DefenseNote, Outcome};
+use record::{CellRecord, DefenseNote, Outcome};
 
 const HEAD: &str = r#"[suite]
 name = "defences"
@@ -34,7 +34,7 @@ fn run(desk: &Desk, out: &str, defaults: &str, lists: &[&str], code: i32) -> Vec
     let args = ["suite", "defences.toml", "--device", "cpu", "--jobs", "1", "--json", "--out", out];
     let done = desk.bench(&args);
     assert_eq!(done.code, Some(code), "{done:#?}");
-    let records = reports::store::read_records(&desk.path(out)).unwrap();
+    let records = record::store::read_records(&desk.path(out)).unwrap();
     assert_eq!(records.len(), lists.len());
     records
 }
@@ -367,7 +367,7 @@ fn an_epsilon_grid_is_one_line() {
     desk.write("grid.toml", format!("{HEAD}{QUICK}training = {{ clients = 2, lr = 0.1 }}\n{grid}"));
     desk.bench(&["suite", "grid.toml", "--device", "cpu", "--json", "--jobs", "1", "--out", "run"])
         .ok();
-    let records = reports::store::read_records(&desk.path("run")).unwrap();
+    let records = record::store::read_records(&desk.path("run")).unwrap();
     assert_eq!(records.len(), 6);
     for name in ["dp-local", "dp-sgd"] {
         let notes = records.iter().filter_map(|r| r.defenses.iter().find(|d| d.name == name));
@@ -414,7 +414,7 @@ fn the_same_seed_gives_the_same_records() {
     let (first, second) = (once("first", "seed = 7", &lists), once("second", "seed = 7", &lists));
     for (a, b) in first.iter().zip(&second) {
         let name = &a.spec.defenses[0].name;
-        let print = |r: &CellRecord| reports::fingerprint(std::slice::from_ref(r)).unwrap();
+        let print = |r: &CellRecord| record::fingerprint(std::slice::from_ref(r)).unwrap();
         assert_eq!(a.outcome, Outcome::Done, "{name}");
         assert!(print(a) == print(b), "{name}: two runs differ");
     }

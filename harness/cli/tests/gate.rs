@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::{Desk, Done};
-use reports::store::read_records;
-use reports::{CellRecord, RunInfo, RunStore};
+use record::store::read_records;
+use record::{CellRecord, RunInfo, RunStore};
 use serde_json::Value;
 
 /// Two attacks with and without noise, each on `images` images.

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Desk, Done};
-use reports::store::{RunInfo, RunStore, read_records};
+use record::store::{RunInfo, RunStore, read_records};
 
 /// 16 images: fewer could not show a difference beside the other hypotheses.
 const SUITE: &str = r#"

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Desk, Done, contents};
 use rand::Rng;
-use reports::{CellRecord, Outcome};
+use record::{CellRecord, Outcome};
 
 /// Three attacks on two sources, with noise from a defence in half of the cells; and one cell that
 /// cannot be allocated.
@@ -53,9 +53,9 @@ struct Finished {
 }
 
 fn finished(dir: &Path) -> Finished {
-    let records = reports::store::read_records(dir).unwrap();
+    let records = record::store::read_records(dir).unwrap();
     Finished {
-        fingerprint: reports::fingerprint(&records).unwrap(),
+        fingerprint: record::fingerprint(&records).unwrap(),
         artifacts: contents(&dir.join("artifacts")),
         records,
     }
@@ -142,7 +142,7 @@ fn jobs_and_shards_change_nothing_and_a_cell_that_breaks_is_failed() {
         1,
         "one of the shards holds the cell that fails: {codes:?}"
     );
-    assert_eq!(reports::merge(&dirs, &desk.path("merged")).unwrap(), 14);
+    assert_eq!(record::merge(&dirs, &desk.path("merged")).unwrap(), 14);
     same(calm, &finished(&desk.path("merged")), "two shards");
 }
 
@@ -166,7 +166,7 @@ fn killed_at_any_moment_the_records_are_the_same() {
                 break;
             }
             left -= 1;
-            stored = reports::store::read_records(&desk.path(&out)).map_or(0, |r| r.len());
+            stored = record::store::read_records(&desk.path(&out)).map_or(0, |r| r.len());
             println!(
                 "{out}: killed after {moment:?} with {stored} records stored, {left} kills left"
             );
@@ -201,7 +201,7 @@ fn stopped_by_the_user_the_run_says_how_to_go_on() {
     let (calm, _) = undisturbed();
     let args = arguments("suite.toml", "stopped", &["--jobs", "1"]);
     let child = desk.command(&args).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    while reports::store::read_records(&desk.path("stopped")).map_or(0, |r| r.len()) < 3 {
+    while record::store::read_records(&desk.path("stopped")).map_or(0, |r| r.len()) < 3 {
         std::thread::sleep(Duration::from_millis(5));
     }
     let id = child.id().to_string();

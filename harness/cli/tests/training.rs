@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{Desk, Done};
-use reports::training::{RoundRecord, read_rounds};
+use record::{RoundRecord, read_rounds};
 
 /// Three small clients and one that holds fewer examples; a CNN with dropout, so that every stream
 /// is drawn from.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::Desk;
-use reports::{CellRecord, Outcome};
+use record::{CellRecord, Outcome};
 
 /// PSNR above which the report no longer tells reconstructions apart.
 const CAP: f64 = 100.0;
@@ -54,7 +54,7 @@ attack = {attack}
         "run",
     ])
     .ok();
-    let records = reports::store::read_records(&desk.path("run")).unwrap();
+    let records = record::store::read_records(&desk.path("run")).unwrap();
     assert_eq!(records.len(), rows.len());
     for (record, (defenses, source, vantage)) in records.iter().zip(rows) {
         assert_eq!(record.spec.source.to_string(), *source);

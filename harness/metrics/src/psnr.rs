@@ -12,7 +12,7 @@ pub static ENTRY: MetricEntry = MetricEntry {
 
 /// Where PSNR enters means, in dB, when it is above: an exact reconstruction is infinitely good and
 /// would make every mean infinite. Records keep the raw value.
-pub const CAP_DB: f64 = reports::metrics::PSNR_CAP_DB;
+pub const CAP_DB: f64 = record::metrics::PSNR_CAP_DB;
 
 struct Psnr;
 

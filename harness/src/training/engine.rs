@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use reports::training::RoundRecord;
+use record::RoundRecord;
 use tch::{Device, Kind};
 
 use super::examples::Examples;
@@ -58,10 +58,7 @@ pub fn train(
     let (mut standing, mut rounds) = match folder.stored(federation, execution.device)? {
         Some((standing, rounds)) => {
             // The process may have died between the two files.
-            reports::training::write_rounds(
-                &folder.dir().join(reports::training::ROUNDS),
-                &rounds,
-            )?;
+            record::write_rounds(&folder.dir().join(record::rounds::ROUNDS), &rounds)?;
             (standing, rounds)
         }
         None => begin(federation, folder, execution)?,

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use learning::client::State;
 use learning::server::ServerState;
 use learning::{Params, checkpoint};
-use reports::training::{ROUNDS, RoundRecord, write_rounds};
+use record::rounds::ROUNDS;
+use record::{RoundRecord, write_rounds};
 use serde::{Deserialize, Serialize};
 use suites::TrainSpec;
 use tch::{Device, Kind, Tensor};
@@ -80,20 +81,20 @@ impl Folder {
         };
         let occupied = || std::fs::read_dir(dir).is_ok_and(|mut entries| entries.any(visible));
         if !path.exists() && occupied() {
-            return Err(reports::ReportError::NotEmpty(dir.into()).into());
+            return Err(record::RecordError::NotEmpty(dir.into()).into());
         }
         std::fs::create_dir_all(dir).map_err(io("create folder", dir))?;
         let locked = dir.join(LOCK);
         let lock = File::create(&locked).map_err(io("create", &locked))?;
         if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-            return Err(reports::ReportError::Busy(dir.into()).into());
+            return Err(record::RecordError::Busy(dir.into()).into());
         }
         if path.exists() {
             same(&path, &header)?;
         } else {
             let text = serde_json::to_string_pretty(&header)
                 .map_err(|e| HarnessError::Weights(e.to_string()))?;
-            reports::write_whole(&path, text.as_bytes())?;
+            record::write_whole(&path, text.as_bytes())?;
         }
         Ok(Folder { dir: dir.into(), header, _lock: lock })
     }

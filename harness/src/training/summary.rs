@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use reports::training::{ROUNDS, TrainingInfo, read_rounds, write_training_report};
+use record::rounds::ROUNDS;
+use record::{TrainingInfo, read_rounds};
+use reports::write_training_report;
 use suites::train::{Optimizer, Regime};
 
 use super::{Federation, Folder, TRAINING};
@@ -31,7 +33,7 @@ pub fn describe(
     };
     let text =
         serde_json::to_string_pretty(&about).map_err(|e| HarnessError::Weights(e.to_string()))?;
-    Ok(reports::write_whole(&folder.dir().join(ABOUT), text.as_bytes())?)
+    Ok(record::write_whole(&folder.dir().join(ABOUT), text.as_bytes())?)
 }
 
 /// Whether a folder is that of a training.

@@ -2,8 +2,8 @@
 //! not been run, is null throughout.
 
 use super::field::{Field, count, integer, natural, real, text};
-use crate::axes::{acting, defences};
-use crate::{CellRecord, ImageScore, Outcome, RunInfo};
+use record::axes::{acting, defences};
+use record::{CellRecord, ImageScore, Outcome, RunInfo};
 use serde::Serialize;
 use serde_json::{Value, json};
 use suites::{CellSpec, Named};

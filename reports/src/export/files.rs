@@ -1,16 +1,17 @@
 //! Machine-readable files beside the report: `records.csv`, `cells.csv`, `summary.json`.
 
-use crate::metrics::{Metric, THRESHOLDS, in_order};
-use crate::run::Run;
-use crate::stats::{Rate, Summary};
-use crate::{ImageScore, ReportError, Scores};
+use record::RecordError;
+use record::metrics::{Metric, THRESHOLDS, in_order};
+use record::run::Run;
+use record::stats::{Rate, Summary};
+use record::{ImageScore, Scores};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// One tidy row per image and metric, null baselines included.
 ///
 /// `value` is a number, `inf`, `-inf` or `nan`; empty where the metric was not measured.
-pub(crate) fn records_csv(run: &Run, path: &Path) -> Result<Vec<u8>, ReportError> {
+pub(crate) fn records_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let fixed = [
         "cell",
@@ -45,8 +46,8 @@ pub(crate) fn records_csv(run: &Run, path: &Path) -> Result<Vec<u8>, ReportError
     out.into_inner().map_err(|e| fault(path, &e.into_error().into()))
 }
 
-fn fault(path: &Path, error: &csv::Error) -> ReportError {
-    ReportError::io("write", path)(std::io::Error::other(error.to_string()))
+fn fault(path: &Path, error: &csv::Error) -> RecordError {
+    RecordError::io("write", path)(std::io::Error::other(error.to_string()))
 }
 
 /// The fixed columns, then one for each varying setting by its path.
@@ -91,7 +92,7 @@ fn shown(value: Option<f64>) -> String {
 }
 
 /// One row per cell.
-pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, ReportError> {
+pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> {
     let metrics = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
     let rates: Vec<String> = metrics.iter().flat_map(|m| threshold_labels(m)).collect();
     let tasks = in_order(run.records.iter().flat_map(|r| r.task.keys().cloned()));
@@ -164,7 +165,7 @@ fn summary_columns(summary: Option<&Summary>) -> [String; 9] {
     let s = summary.cloned().unwrap_or_default();
     let counts = [s.n, s.missing, s.capped, s.failed].map(|v| v.to_string());
     let [n, missing, capped, failed] = counts;
-    let end = |pick: fn(&crate::stats::Interval) -> f64| shown(s.ci.as_ref().map(pick));
+    let end = |pick: fn(&record::stats::Interval) -> f64| shown(s.ci.as_ref().map(pick));
     [
         n,
         missing,

@@ -11,8 +11,9 @@ mod text;
 pub(crate) use files::{cells_csv, records_csv, summary_json};
 
 use crate::ReportError;
-use crate::run::Run;
-use crate::store::{CELLS, RUN, write_streamed};
+use record::RecordError;
+use record::run::Run;
+use record::store::{CELLS, RUN, write_streamed};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -66,22 +67,23 @@ impl FromStr for ExportFormat {
 pub fn export(run: &Path, format: ExportFormat, out: &Path) -> Result<usize, ReportError> {
     let loaded = Run::load(run)?;
     refuse_own_files(run, out)?;
-    write_streamed(out, |file| match format {
+    let rows = write_streamed(out, |file| match format {
         ExportFormat::Csv => text::csv(&loaded, file),
         ExportFormat::Jsonl => text::jsonl(&loaded, file),
         ExportFormat::Parquet => parquet::write(&loaded, file),
-    })
+    })?;
+    Ok(rows)
 }
 
 /// Refuses to write over the records of the run at `run`, which would destroy them; a `run` that is
 /// a file, such as a baseline, is its own.
 ///
 /// # Errors
-/// [`ReportError::Io`] where `out` is one of the run's own files.
+/// [`RecordError::Io`] where `out` is one of the run's own files.
 pub fn refuse_own_files(run: &Path, out: &Path) -> Result<(), ReportError> {
     let real = |path: &Path| path.canonicalize().ok();
     let files = [run.join(CELLS), run.join(RUN), run.to_path_buf()];
     let own = files.iter().any(|file| real(out).is_some_and(|o| real(file) == Some(o)));
     let refusal = || std::io::Error::other("it is the run's own file; choose another name");
-    if own { Err(ReportError::io("write", out)(refusal())) } else { Ok(()) }
+    if own { Err(RecordError::io("write", out)(refusal()).into()) } else { Ok(()) }
 }

@@ -3,13 +3,13 @@
 
 use super::field::{Datum, Field, Kind};
 use super::rows;
-use crate::run::Run;
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::Type;
+use record::run::Run;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 
 use super::columns::{self, Cause};
 use super::field::{Field, Row};
-use crate::metrics::in_order;
-use crate::run::Run;
-use crate::{CellRecord, ImageScore, Outcome, Scores};
+use record::metrics::in_order;
+use record::run::Run;
+use record::{CellRecord, ImageScore, Outcome, Scores};
 use std::collections::HashSet;
 use std::io;
 

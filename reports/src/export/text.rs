@@ -2,7 +2,7 @@
 
 use super::field::{Datum, Field, word};
 use super::rows;
-use crate::run::Run;
+use record::run::Run;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

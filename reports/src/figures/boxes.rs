@@ -5,7 +5,7 @@ use super::canvas::{Align, COLUMN, Canvas, Stroke};
 use super::font;
 use super::palette::{self, INK};
 use super::panel::{FOOT, Panel, TITLE_ROOM, title};
-use crate::stats::{quantile_sorted, sorted};
+use record::stats::{quantile_sorted, sorted};
 
 const ROW: f64 = 13.0;
 const LINE: f64 = 8.2;

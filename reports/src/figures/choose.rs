@@ -2,13 +2,13 @@
 
 use super::bars::{Bar, draw};
 use super::{Figure, cell_name, page, page_slug, palette, slug};
-use crate::axes::Telling;
-use crate::markdown::significant;
-use crate::metrics::{Metric, THRESHOLDS, in_order};
-use crate::run::Run;
-use crate::stats::{Interval, Rate, Summary};
-use crate::summary::CellSummary;
-use crate::utility;
+use record::axes::Distinguishing;
+use record::markdown::significant;
+use record::metrics::{Metric, THRESHOLDS, in_order};
+use record::run::Run;
+use record::stats::{Interval, Rate, Summary};
+use record::summary::CellSummary;
+use record::utility;
 use std::collections::BTreeSet;
 
 /// Bars of one figure; more go on further pages.
@@ -173,12 +173,13 @@ fn collect(run: &Run, measure: &Measure, series: &[String]) -> Vec<Bar> {
         .into_iter()
         .filter(|at| !measure.once || seen.insert(run.round_key(*at)))
         .collect();
-    let telling = run.axes.telling(&all, if measure.once { &["attack"] } else { &[] });
+    let distinguishing =
+        run.axes.distinguishing(&all, if measure.once { &["attack"] } else { &[] });
     let mut out = Vec::new();
     for world in &worlds {
         let mut own: Vec<Bar> = Vec::new();
         for &at in world.iter().filter(|at| all.contains(at)) {
-            let bar = cell_bar(run, measure, series, at, &telling);
+            let bar = cell_bar(run, measure, series, at, &distinguishing);
             // Beside the last bar of the same name, so that the attacks on one setting stand
             // together.
             let place = own.iter().rposition(|b| b.name == bar.name).map_or(own.len(), |p| p + 1);
@@ -190,7 +191,13 @@ fn collect(run: &Run, measure: &Measure, series: &[String]) -> Vec<Bar> {
     out
 }
 
-fn cell_bar(run: &Run, measure: &Measure, series: &[String], at: usize, telling: &Telling) -> Bar {
+fn cell_bar(
+    run: &Run,
+    measure: &Measure,
+    series: &[String],
+    at: usize,
+    distinguishing: &Distinguishing,
+) -> Bar {
     let except: &[&str] = if series.is_empty() && !measure.once { &[] } else { &["attack"] };
     let value = (measure.cell)(at);
     let shown = match value {
@@ -200,7 +207,7 @@ fn cell_bar(run: &Run, measure: &Measure, series: &[String], at: usize, telling:
         None => "not measured".into(),
     };
     Bar {
-        name: cell_name(run, at, telling, except),
+        name: cell_name(run, at, distinguishing, except),
         series: Some(series.iter().position(|s| *s == run.axes.attacks[at]).unwrap_or(0)),
         value: value.map(|v| v.0),
         interval: value.and_then(|v| v.1).map(|ci| (ci.low, ci.high)),
@@ -242,7 +249,7 @@ fn null_bars(run: &Run, measure: &Measure, world: &[usize], several: bool) -> Ve
 /// defences'.
 fn world_name(run: &Run, world: &[usize]) -> String {
     let firsts: Vec<usize> = run.worlds().iter().map(|w| w[0]).collect();
-    run.axes.label(world[0], &run.axes.telling(&firsts, &["attack", "defenses"]), &[])
+    run.axes.label(world[0], &run.axes.distinguishing(&firsts, &["attack", "defenses"]), &[])
 }
 
 /// Cuts bars into pages without parting bars of one name.

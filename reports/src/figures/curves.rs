@@ -2,12 +2,12 @@
 
 use super::lines::{self, Curve, Mark, Trace};
 use super::{Figure, cell_name, page, page_slug, palette, slug};
-use crate::CellRecord;
-use crate::axes::acting;
-use crate::metrics::{Metric, in_order};
-use crate::run::{Run, group};
-use crate::stats::{quantile_sorted, sorted};
-use crate::utility;
+use record::CellRecord;
+use record::axes::acting;
+use record::metrics::{Metric, in_order};
+use record::run::{Run, group};
+use record::stats::{quantile_sorted, sorted};
+use record::utility;
 use std::collections::BTreeSet;
 
 /// Points of one curve; longer traces are thinned evenly.
@@ -130,7 +130,7 @@ fn family_name(run: &Run, families: &[Vec<usize>], at: usize) -> String {
     if families.len() == 1 {
         return own;
     }
-    let name = cell_name(run, at, &run.axes.telling(&firsts, &[]), &["defenses"]);
+    let name = cell_name(run, at, &run.axes.distinguishing(&firsts, &[]), &["defenses"]);
     if families.iter().all(|f| defences(f[0]) == own) { name } else { format!("{own} · {name}") }
 }
 
@@ -141,10 +141,11 @@ fn traces(run: &Run) -> Vec<Figure> {
         let attack = run.records[cells[0]].spec.attack.name.clone();
         let traced: Vec<usize> =
             cells.into_iter().filter(|at| points(&run.records[*at]).len() > 1).collect();
-        let telling = run.axes.telling(&traced, &[]);
+        let distinguishing = run.axes.distinguishing(&traced, &[]);
         let trace = |at: &usize| {
             let points = points(&run.records[*at]);
-            (points.len() > 1).then(|| Trace { name: cell_name(run, *at, &telling, &[]), points })
+            (points.len() > 1)
+                .then(|| Trace { name: cell_name(run, *at, &distinguishing, &[]), points })
         };
         let traces: Vec<Trace> = traced.iter().filter_map(trace).collect();
         let pages: Vec<&[Trace]> = traces.chunks(palette::SERIES - 1).collect();
@@ -166,7 +167,7 @@ fn points(record: &CellRecord) -> Vec<(f64, [f64; 3])> {
     let each = record.trace.len().div_ceil(POINTS).max(1);
     let last = record.trace.len().saturating_sub(1);
     let kept = record.trace.iter().enumerate().filter(|(at, _)| at % each == 0 || *at == last);
-    let point = |(_, point): (usize, &crate::TracePoint)| {
+    let point = |(_, point): (usize, &record::TracePoint)| {
         let values =
             point.objective.iter().copied().flatten().filter(|v| v.is_finite() && *v > 0.0);
         let values = sorted(&values.collect::<Vec<_>>());

@@ -3,9 +3,9 @@
 use super::boxes::{self, Row};
 use super::points::{self, Cloud};
 use super::{Figure, cell_name, page, page_slug};
-use crate::metrics::{Metric, PSNR_CAP_DB, in_order};
-use crate::run::{Run, group};
-use crate::{CellRecord, ImageScore, Scores};
+use record::metrics::{Metric, PSNR_CAP_DB, in_order};
+use record::run::{Run, group};
+use record::{CellRecord, ImageScore, Scores};
 use std::collections::BTreeSet;
 
 /// Rows of one figure.
@@ -43,8 +43,9 @@ fn value(scores: &Scores, metric: &Metric) -> Option<f64> {
 /// One box per cell with at least three images.
 fn by_cell(run: &Run) -> Vec<Figure> {
     let all = run.attacked();
-    let cell =
-        |at: &usize| row(cell_name(run, *at, &run.telling, &[]), run.records[*at].images.iter());
+    let cell = |at: &usize| {
+        row(cell_name(run, *at, &run.distinguishing, &[]), run.records[*at].images.iter())
+    };
     let rows: Vec<Row> = all.iter().map(cell).filter(|r| r.values.len() > 2).collect();
     if rows.is_empty() {
         return Vec::new();
@@ -88,7 +89,7 @@ fn within_cells(run: &Run) -> Vec<Figure> {
         let caption = format!(
             "Cell {}, {}: PSNR of the images of each {what}.{EXACT}",
             at + 1,
-            cell_name(run, at, &run.telling, &[])
+            cell_name(run, at, &run.distinguishing, &[])
         );
         let rows: Vec<Row> = rows.into_iter().filter(|r| !r.values.is_empty()).take(ROWS).collect();
         (!rows.is_empty()).then(|| {

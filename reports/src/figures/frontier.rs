@@ -6,8 +6,8 @@ use super::{Figure, page, page_slug, palette, short};
 use crate::frontier::{
     Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, UNSCORED, panels, success_label,
 };
-use crate::run::Run;
-use crate::stats::Interval;
+use record::run::Run;
+use record::stats::Interval;
 
 /// Panels of one figure.
 const PANELS: usize = 3;

@@ -5,7 +5,7 @@ use super::canvas::{Canvas, Colour, Stroke};
 use super::palette::{self, SERIES};
 use super::panel::{FOOT, Legend, Panel, TITLE_ROOM, title};
 use super::{Figure, page, page_slug, save_all, slug};
-use crate::ReportError;
+use record::RecordError;
 use std::path::Path;
 
 const PLOT: f64 = 110.0;
@@ -32,7 +32,7 @@ pub(crate) struct Plot {
 }
 
 /// Writes the plots below `dir/figures/` and returns the page's section.
-pub(crate) fn write(dir: &Path, plots: Vec<Plot>) -> Result<String, ReportError> {
+pub(crate) fn write(dir: &Path, plots: Vec<Plot>) -> Result<String, RecordError> {
     save_all(dir, plots.iter().flat_map(pages).collect(), "Nothing has been measured yet.")
 }
 

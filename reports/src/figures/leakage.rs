@@ -5,9 +5,9 @@ use super::lines::{Curve, Mark};
 use super::stacked::{self, Pane};
 use super::{Figure, page, page_slug, palette, slug, unbroken};
 use crate::leakage::{Course, Line, courses, rounds};
-use crate::metrics::Metric;
-use crate::run::Run;
-use crate::utility;
+use record::metrics::Metric;
+use record::run::Run;
+use record::utility;
 
 /// Attacks of one figure; the accuracy needs a colour, too.
 const LINES: usize = palette::SERIES - 2;

@@ -18,13 +18,13 @@ mod progress;
 mod stacked;
 pub(crate) mod training;
 
-use crate::ReportError;
-use crate::axes::Telling;
 use crate::ink::{axis, canvas, font, palette};
-use crate::markdown::escape;
-use crate::run::Run;
-use crate::store::write_whole;
 use canvas::Canvas;
+use record::RecordError;
+use record::axes::Distinguishing;
+use record::markdown::escape;
+use record::run::Run;
+use record::store::write_whole;
 use std::path::Path;
 
 /// A figure with its file name (without ending) and what it shows.
@@ -41,7 +41,7 @@ impl Figure {
 }
 
 /// Writes every figure the run has data for below `dir/figures/` and returns the report's section.
-pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, ReportError> {
+pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, RecordError> {
     let (grids, omitted) = pictures::grids(run);
     let drawn = frontier::all(run)
         .into_iter()
@@ -55,7 +55,7 @@ pub(crate) fn write(run: &Run, dir: &Path) -> Result<String, ReportError> {
 
 /// Writes the figures below `dir/figures/`, removes those of an earlier report, and returns the
 /// section that shows them.
-fn save_all(dir: &Path, figures: Vec<Figure>, otherwise: &str) -> Result<String, ReportError> {
+fn save_all(dir: &Path, figures: Vec<Figure>, otherwise: &str) -> Result<String, RecordError> {
     let folder = dir.join("figures");
     let (mut text, mut written) = (String::from("## Figures\n\n"), Vec::new());
     for figure in figures {
@@ -74,32 +74,32 @@ fn save_all(dir: &Path, figures: Vec<Figure>, otherwise: &str) -> Result<String,
     Ok(text)
 }
 
-fn save(folder: &Path, figure: &Figure) -> Result<(), ReportError> {
+fn save(folder: &Path, figure: &Figure) -> Result<(), RecordError> {
     let path = |ending: &str| folder.join(format!("{}.{ending}", figure.name));
     let failed = |ending: &str| {
         let path = path(ending);
-        move |message: String| ReportError::io("draw", &path)(std::io::Error::other(message))
+        move |message: String| RecordError::io("draw", &path)(std::io::Error::other(message))
     };
     write_whole(&path("png"), &figure.canvas.png().map_err(failed("png"))?)?;
     write_whole(&path("svg"), figure.canvas.svg().map_err(failed("svg"))?.as_bytes())
 }
 
 /// Removes figures of an earlier report that this one no longer has.
-fn remove_stale(folder: &Path, written: &[String]) -> Result<(), ReportError> {
+fn remove_stale(folder: &Path, written: &[String]) -> Result<(), RecordError> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     for path in entries.filter_map(|e| Some(e.ok()?.path())) {
         let ours = path.extension().is_some_and(|e| e == "png" || e == "svg");
         let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
         if ours && !written.iter().any(|name| name == stem) {
-            std::fs::remove_file(&path).map_err(ReportError::io("remove", &path))?;
+            std::fs::remove_file(&path).map_err(RecordError::io("remove", &path))?;
         }
     }
     Ok(())
 }
 
 /// What tells cell `at` from those it stands beside; its attack where nothing does.
-fn cell_name(run: &Run, at: usize, telling: &Telling, except: &[&str]) -> String {
-    let label = run.axes.label(at, telling, except);
+fn cell_name(run: &Run, at: usize, distinguishing: &Distinguishing, except: &[&str]) -> String {
+    let label = run.axes.label(at, distinguishing, except);
     let label = if label.is_empty() { run.axes.attacks[at].clone() } else { label };
     unbroken(&short(&label))
 }

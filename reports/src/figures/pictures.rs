@@ -2,10 +2,10 @@
 
 use super::grid::{BLACK_AT, Strip, Tile, difference, draw};
 use super::{Figure, cell_name, page, page_slug};
-use crate::ImageScore;
-use crate::metrics::{Metric, in_order};
-use crate::run::Run;
 use image::{ImageReader, Limits, RgbImage};
+use record::ImageScore;
+use record::metrics::{Metric, in_order};
+use record::run::Run;
 use std::path::{Component, Path};
 
 /// Pictures side by side.
@@ -70,7 +70,7 @@ fn cell(run: &Run, at: usize) -> Option<Figure> {
     } else {
         String::new()
     };
-    let name = cell_name(run, at, &run.telling, &[]);
+    let name = cell_name(run, at, &run.distinguishing, &[]);
     let caption = format!(
         "Cell {}, {name}{part}: truth, reconstruction, and absolute difference (mean over \
          colours; black is {BLACK_AT} of the range or more).",
@@ -144,7 +144,7 @@ fn comparison(run: &Run, cells: &[usize], shown: &[usize], (at, of): (usize, usi
         |i: &&ImageScore| Tile { picture: load(&run.dir, i.truth_png.as_ref()), below: Vec::new() };
     let truths = first.iter().map(truth).collect();
     let mut strips = vec![Strip { name: "truth".into(), tiles: truths, below: Vec::new() }];
-    let (psnr, telling) = (Metric::of("psnr"), run.axes.telling(cells, &[]));
+    let (psnr, distinguishing) = (Metric::of("psnr"), run.axes.distinguishing(cells, &[]));
     for &cell in shown {
         let tile = |like: &&ImageScore| {
             let place =
@@ -157,12 +157,15 @@ fn comparison(run: &Run, cells: &[usize], shown: &[usize], (at, of): (usize, usi
                 None => Tile { picture: None, below: vec!["–".into()] },
             }
         };
-        let (name, tiles) = (cell_name(run, cell, &telling, &[]), first.iter().map(tile).collect());
+        let (name, tiles) =
+            (cell_name(run, cell, &distinguishing, &[]), first.iter().map(tile).collect());
         strips.push(Strip { name, tiles, below: vec![psnr.label()] });
     }
     let numbers: Vec<usize> = shown.iter().map(|at| at + 1).collect();
-    let caption =
-        format!("The same images in cells {}, PSNR below each.", crate::markdown::ranges(&numbers));
+    let caption = format!(
+        "The same images in cells {}, PSNR below each.",
+        record::markdown::ranges(&numbers)
+    );
     let name = format!("compare-{}{}", run.records[cells[0]].spec.world_key(), page_slug(at));
     Figure::new(name, caption, draw(&format!("The same images{}", page(at, of)), &[strips]))
 }

@@ -4,9 +4,10 @@
 use super::bars::{self, Bar};
 use super::progress::{self, Ends, Progress};
 use super::{Figure, page, page_slug, palette, save_all, slug};
-use crate::ReportError;
-use crate::markdown::significant;
-use crate::training::{RoundRecord, lower_is_better, metric_names, title};
+use crate::training::{lower_is_better, metric_names, title};
+use record::RecordError;
+use record::RoundRecord;
+use record::markdown::significant;
 use std::path::Path;
 
 /// Points of one curve; more are thinned evenly.
@@ -30,7 +31,7 @@ pub(crate) fn write(
     dir: &Path,
     rounds: &[RoundRecord],
     robustness: &[(String, f64, f64, f64)],
-) -> Result<String, ReportError> {
+) -> Result<String, RecordError> {
     let one = [("", rounds)];
     let scores: Vec<Progress> =
         scores(&one).flat_map(|name| measured(&one, &name, &title(&name))).collect();
@@ -70,7 +71,7 @@ pub(crate) fn write(
 
 /// Writes the figures that overlay several trainings, one for each score, and returns the report's
 /// section.
-pub(crate) fn overlay(dir: &Path, runs: &[Named]) -> Result<String, ReportError> {
+pub(crate) fn overlay(dir: &Path, runs: &[Named]) -> Result<String, RecordError> {
     let score = |name: String| {
         let curves = runs.iter().flat_map(|run| measured(&[*run], &name, run.0)).collect();
         let ends = if lower_is_better(&name) { Ends::MaybeLog } else { Ends::Values };

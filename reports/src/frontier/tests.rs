@@ -1,8 +1,8 @@
 //! Points on and off the frontier.
 
 use super::*;
-use crate::{CellRecord, Outcome, RunInfo, SuiteInfo};
 use proptest::prelude::*;
+use record::{CellRecord, Outcome, RunInfo, SuiteInfo};
 use serde_json::json;
 use suites::{CellSpec, Named, UtilitySpec};
 
@@ -39,7 +39,7 @@ pub(super) fn run(records: Vec<CellRecord>) -> Run {
     let suite =
         SuiteInfo { cells: records.iter().map(|r| r.id.clone()).collect(), ..SuiteInfo::default() };
     let info = RunInfo {
-        schema: crate::SCHEMA.into(),
+        schema: record::SCHEMA.into(),
         bench_version: String::new(),
         suite,
         libtorch: String::new(),

@@ -1,11 +1,10 @@
 //! The page, the table and the curves of a history.
 
-use super::Night;
-use super::headline::Quantity;
-use crate::ReportError;
-use crate::compare::Verdict;
 use crate::figures::history::{Curve, Plot};
-use crate::markdown::{NONE, Table, escape, significant};
+use compare::Verdict;
+use compare::history::{Night, Quantity};
+use record::RecordError;
+use record::markdown::{NONE, Table, escape, significant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -51,9 +50,9 @@ fn curve(nights: &[Night], of: Quantity, series: &str) -> Curve {
 }
 
 /// One tidy row a run and headline.
-pub(super) fn csv(groups: &Groups, path: &Path) -> Result<Vec<u8>, ReportError> {
+pub(super) fn csv(groups: &Groups, path: &Path) -> Result<Vec<u8>, RecordError> {
     let fault =
-        |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
+        |e: csv::Error| RecordError::io("write", path)(std::io::Error::other(e.to_string()));
     let mut out = csv::Writer::from_writer(Vec::new());
     let head = [
         "suite",
@@ -157,7 +156,7 @@ fn row(nights: &[Night], at: usize) -> Vec<String> {
         (at + 1).to_string(),
         date(night.finished),
         night.name.clone(),
-        format!("{}{whole}", night.side.records.len()),
+        format!("{}{whole}", night.side.records().len()),
         value(Quantity::Failed),
         value(Quantity::Seconds),
         night.side.info().device.clone(),

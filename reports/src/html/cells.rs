@@ -2,12 +2,12 @@
 //! report's tables.
 
 use super::{Texts, toml};
-use crate::axes::defence_label;
-use crate::markdown::{NONE, bytes, count, significant};
-use crate::metrics::{Metric, THRESHOLDS, in_order};
-use crate::run::Run;
 use crate::tables::{mean_ci, n, rate, share};
-use crate::{CellRecord, DefenseNote, Outcome, utility};
+use record::axes::defence_label;
+use record::markdown::{NONE, bytes, count, significant};
+use record::metrics::{Metric, THRESHOLDS, in_order};
+use record::run::Run;
+use record::{CellRecord, DefenseNote, Outcome, utility};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 
@@ -292,7 +292,7 @@ fn claim(note: &DefenseNote) -> Value {
 /// Mean, its interval and the best null baseline, in dB, for the bars.
 fn psnr(run: &Run, at: usize) -> Option<Vec<Option<f64>>> {
     let summary = run.cells[at].metrics.get("psnr")?;
-    let ci = |pick: fn(&crate::stats::Interval) -> f64| summary.ci.as_ref().map(pick);
+    let ci = |pick: fn(&record::stats::Interval) -> f64| summary.ci.as_ref().map(pick);
     let all = [Some(summary.mean?), ci(|c| c.low), ci(|c| c.high), run.cells[at].best_null_psnr()];
     let rounded = |v: f64| (v.is_finite()).then(|| (v * 1e4).round() / 1e4);
     Some(all.iter().map(|v| v.and_then(rounded)).collect())

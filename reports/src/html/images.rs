@@ -1,10 +1,10 @@
 //! Every attacked image: its scores as a row, and its two pictures.
 
 use super::thumbnails::Thumbnails;
-use crate::ImageScore;
-use crate::markdown::NONE;
-use crate::metrics::{Metric, in_order};
-use crate::run::Run;
+use record::ImageScore;
+use record::markdown::NONE;
+use record::metrics::{Metric, in_order};
+use record::run::Run;
 use serde_json::{Value, json};
 
 /// Images listed in the page; all are in records.csv.

@@ -13,7 +13,7 @@ mod thumbnails;
 mod toml;
 mod trace;
 
-use crate::run::Run;
+use record::run::Run;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 

@@ -77,7 +77,7 @@ fn row(line: &str) -> Option<Vec<String>> {
     Some(cells.iter().map(|c| unescape(c.trim())).collect())
 }
 
-/// Undoes [`crate::markdown::escape`].
+/// Undoes [`record::markdown::escape`].
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -106,7 +106,7 @@ fn figures(text: &[String]) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::markdown::Table;
+    use record::markdown::Table;
 
     #[test]
     fn tables_come_back_as_they_were() {

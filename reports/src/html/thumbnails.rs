@@ -1,9 +1,9 @@
 //! Pictures small enough to travel inside the page, each once, up to a budget.
 
-use crate::inside::inside;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use record::safe_path;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -44,7 +44,7 @@ impl Thumbnails {
     pub fn add(&mut self, below: Option<&str>) -> Value {
         let Some(below) = below else { return json!("none") };
         // Records may come from elsewhere: nothing outside the run folder is opened.
-        if !inside(Path::new(below)) {
+        if !safe_path(Path::new(below)) {
             return json!("outside");
         }
         let path = self.dir.join(below);

@@ -1,6 +1,6 @@
 //! A cell as a suite of its own, so that exactly that cell can be run again.
 
-use crate::RunInfo;
+use record::RunInfo;
 use serde_json::{Map, Value};
 use suites::{CellSpec, Suite};
 

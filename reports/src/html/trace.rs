@@ -1,7 +1,7 @@
 //! Objective curves, thinned so that no run makes the page unwieldy; what was left out is said.
 
-use crate::CellRecord;
-use crate::run::Run;
+use record::CellRecord;
+use record::run::Run;
 use serde_json::{Value, json};
 
 /// Points of one curve.

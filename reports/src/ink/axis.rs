@@ -75,7 +75,7 @@ impl Axis {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(0.0, f64::max);
         let ticks =
-            values.iter().map(|v| Tick::plain(*v, crate::markdown::significant(*v))).collect();
+            values.iter().map(|v| Tick::plain(*v, record::markdown::significant(*v))).collect();
         Axis { ticks, ..Axis::log(title, low, high) }
     }
 
@@ -119,7 +119,7 @@ fn one_two_five(low: f64, high: f64) -> Vec<Tick> {
     let decades = low.log10().floor() as i32..=high.log10().floor() as i32;
     let all = decades.flat_map(|d| [1.0, 2.0, 5.0].map(|s| s * 10f64.powi(d)));
     let within = all.filter(|v| (low..=high).contains(v));
-    within.map(|v| Tick::plain(v, minus(crate::markdown::significant(v)))).collect()
+    within.map(|v| Tick::plain(v, minus(record::markdown::significant(v)))).collect()
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //! measure that has a value.
 
 use super::measure::Measure;
-use crate::axes::{acting, defences, plain};
-use crate::metrics::in_order;
-use crate::record::ImageScore;
-use crate::run::Run;
+use record::ImageScore;
+use record::axes::{acting, defences, plain};
+use record::metrics::in_order;
+use record::run::Run;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use suites::{SpecError, did_you_mean};
@@ -99,7 +99,7 @@ impl Setting {
         let spec = &run.records[at].spec;
         let whole = |n: Option<usize>| n.map_or(Key::None, |n| Key::Number(n as f64));
         match self {
-            Setting::Cell => match run.axes.label(at, &run.telling, &[]) {
+            Setting::Cell => match run.axes.label(at, &run.distinguishing, &[]) {
                 none if none.is_empty() => Key::Text(run.axes.attacks[at].clone()),
                 label => Key::Text(label),
             },

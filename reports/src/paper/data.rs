@@ -1,8 +1,8 @@
 //! The numbers behind a figure or table as CSV.
 
 use super::pool::Estimate;
-use crate::ReportError;
-use crate::run::Run;
+use record::RecordError;
+use record::run::Run;
 use std::path::Path;
 
 /// Rows of text under a head.
@@ -30,9 +30,9 @@ impl Sheet {
     }
 
     /// The bytes of the CSV file `path`.
-    pub fn csv(&self, path: &Path) -> Result<Vec<u8>, ReportError> {
+    pub fn csv(&self, path: &Path) -> Result<Vec<u8>, RecordError> {
         let fault =
-            |e: csv::Error| ReportError::io("write", path)(std::io::Error::other(e.to_string()));
+            |e: csv::Error| RecordError::io("write", path)(std::io::Error::other(e.to_string()));
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(&self.head).map_err(fault)?;
         self.rows.iter().try_for_each(|row| out.write_record(row)).map_err(fault)?;

@@ -3,7 +3,7 @@
 use super::columns::{Key, Setting};
 use super::filter::Picked;
 use super::select::part;
-use crate::run::Run;
+use record::run::Run;
 
 /// Series that can be told apart.
 const SERIES: usize = 7;

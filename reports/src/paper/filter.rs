@@ -1,9 +1,9 @@
 //! Which cells and images a figure is about.
 
 use super::columns::{self, Column, Key, Setting};
-use crate::Outcome;
-use crate::axes::acting;
-use crate::run::Run;
+use record::Outcome;
+use record::axes::acting;
+use record::run::Run;
 use serde_json::Value;
 use suites::figure::Place;
 use suites::{SpecError, did_you_mean};

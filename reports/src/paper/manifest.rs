@@ -1,7 +1,7 @@
 //! `manifest.json`: every file with its hash, what it was made of, and what must be said of it.
 
 use super::write::{Made, PaperSummary};
-use crate::run::Run;
+use record::run::Run;
 use serde_json::{Value, json};
 
 /// What the figures and tables of a paper came from.

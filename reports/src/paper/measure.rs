@@ -1,8 +1,8 @@
 //! Measures: what has a value per image, per cell or per round.
 
-use crate::metrics::{Metric, THRESHOLDS, Threshold, in_order};
-use crate::run::Run;
-use crate::{CellRecord, Outcome};
+use record::metrics::{Metric, THRESHOLDS, Threshold, in_order};
+use record::run::Run;
+use record::{CellRecord, Outcome};
 use std::collections::BTreeSet;
 
 /// Something with a value.

@@ -2,16 +2,16 @@
 
 use super::filter::Picked;
 use super::measure::Measure;
-use crate::axes::acting;
-use crate::metrics::{Metric, Threshold};
-use crate::record::ImageScore;
-use crate::run::Run;
-use crate::stats::{
+use rand::Rng;
+use record::ImageScore;
+use record::axes::acting;
+use record::metrics::{Metric, Threshold};
+use record::run::Run;
+use record::stats::{
     BOOTSTRAP_RESAMPLES, CONFIDENCE, Interval, bootstrap_ci_at, mean, quantile_sorted, sample_sd,
     sorted, wilson_at,
 };
-use crate::summary::BOOTSTRAP_SEED;
-use rand::Rng;
+use record::summary::BOOTSTRAP_SEED;
 use std::collections::{BTreeMap, BTreeSet};
 use suites::rng;
 

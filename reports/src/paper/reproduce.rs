@@ -1,9 +1,9 @@
 //! The paragraph on reproducibility.
 
 use super::latex;
-use crate::Outcome;
-use crate::run::Run;
-use crate::stats::BOOTSTRAP_RESAMPLES;
+use record::Outcome;
+use record::run::Run;
+use record::stats::BOOTSTRAP_RESAMPLES;
 use std::collections::BTreeSet;
 
 /// A piece of a sentence.

@@ -7,10 +7,12 @@ use super::manifest::{Origin, manifest};
 use super::select::{Selected, Source, select};
 use super::style::{Style, StyleName};
 use super::table::table;
-use super::{latex, poster, previous, reproduce};
-use crate::run::Run;
-use crate::store::{CELLS, write_whole};
-use crate::{CellRecord, ReportError};
+use super::{latex, poster, reproduce, stale_files};
+use crate::ReportError;
+use record::CellRecord;
+use record::RecordError;
+use record::run::Run;
+use record::store::{CELLS, write_whole};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -136,7 +138,7 @@ pub fn write_paper(
         one_poster(&loaded, &mut files, &mut summary)?;
     }
     let fresh: BTreeSet<&str> = files.files.iter().map(|(path, ..)| path.as_str()).collect();
-    summary.remarks.extend(previous::remove(out, &fresh)?);
+    summary.remarks.extend(stale_files::remove(out, &fresh)?);
     let text = manifest(&loaded, style.name(), &origin, &made, &files.files, &summary);
     files.write(MANIFEST, &text)?;
     summary.files = files.files.into_iter().map(|(path, ..)| path.into()).collect();
@@ -193,7 +195,7 @@ fn state(run: &Run) -> Result<Vec<String>, ReportError> {
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(ReportError::io("read", &path)(e)),
+        Err(e) => return Err(RecordError::io("read", &path)(e).into()),
     };
     let last = bytes.split_inclusive(|b| *b == b'\n').next_back();
     let torn = last

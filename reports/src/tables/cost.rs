@@ -1,11 +1,11 @@
 //! What the attack cost, what the round sent, and what the attacked model is worth.
 
 use super::{key, keyed, mean_ci};
-use crate::CellRecord;
-use crate::markdown::{NONE, bytes, count, significant};
-use crate::metrics::Metric;
-use crate::run::Run;
-use crate::utility;
+use record::CellRecord;
+use record::markdown::{NONE, bytes, count, significant};
+use record::metrics::Metric;
+use record::run::Run;
+use record::utility;
 use std::collections::BTreeSet;
 
 pub(super) fn cost(run: &Run) -> String {

@@ -1,14 +1,14 @@
 //! What defences promise, what they did, and what the strongest attack still got.
 
 use super::{interval, key, keyed, mean_ci, rate};
-use crate::axes::{acting, defence_label};
-use crate::markdown::{NONE, Table, significant};
-use crate::metrics::{Metric, THRESHOLDS};
-use crate::run::Run;
-use crate::stats::paired_difference;
-use crate::summary::BOOTSTRAP_SEED;
-use crate::utility;
-use crate::{DefenseNote, ImageScore};
+use record::axes::{acting, defence_label};
+use record::markdown::{NONE, Table, significant};
+use record::metrics::{Metric, THRESHOLDS};
+use record::run::Run;
+use record::stats::paired_difference;
+use record::summary::BOOTSTRAP_SEED;
+use record::utility;
+use record::{DefenseNote, ImageScore};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::rng;
 
@@ -109,7 +109,8 @@ pub(super) fn worst_case(run: &Run) -> String {
     ];
     let mut table = Table::new(head);
     let groups = run.rivals();
-    let telling = run.axes.telling(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
+    let distinguishing =
+        run.axes.distinguishing(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
     for rivals in groups {
         let strength = |at: &usize| run.cells[*at].mean("psnr").unwrap_or(f64::NEG_INFINITY);
         let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else {
@@ -118,7 +119,7 @@ pub(super) fn worst_case(run: &Run) -> String {
         let cell = &run.cells[worst];
         table.row([
             defence_label(run, worst),
-            run.axes.label(rivals[0], &telling, &["attack", "defenses"]),
+            run.axes.label(rivals[0], &distinguishing, &["attack", "defenses"]),
             rivals.len().to_string(),
             format!("{} (#{})", run.axes.attacks[worst], worst + 1),
             mean_ci(&psnr, cell.metrics.get("psnr")),
@@ -137,7 +138,7 @@ pub(super) fn worst_case(run: &Run) -> String {
 /// Whether the registered adaptive attack of each acting defence is among the rivals.
 pub(super) fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> String {
     adaptive_by(run, at, |name| {
-        let done = |r: &&usize| matches!(run.records[**r].outcome, crate::Outcome::Done);
+        let done = |r: &&usize| matches!(run.records[**r].outcome, record::Outcome::Done);
         let tried = rivals.iter().filter(done).any(|r| run.records[*r].spec.attack.name == name);
         if tried { "tried" } else { "**not tried**" }
     })

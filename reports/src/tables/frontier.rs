@@ -3,10 +3,10 @@
 use super::defences::adaptive_by;
 use super::{interval, rate};
 use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels, success_label};
-use crate::markdown::{NONE, Table, bytes, significant};
-use crate::metrics::Metric;
-use crate::run::Run;
-use crate::{CellRecord, utility};
+use record::markdown::{NONE, Table, bytes, significant};
+use record::metrics::Metric;
+use record::run::Run;
+use record::{CellRecord, utility};
 
 pub(super) fn frontier(run: &Run) -> String {
     let panels = panels(run);

@@ -4,10 +4,10 @@ use super::defences::{change, share};
 use super::{mean_ci, rate};
 use crate::frontier::success_label;
 use crate::leakage::{Line, courses, rounds};
-use crate::markdown::{NONE, Table};
-use crate::metrics::Metric;
-use crate::run::Run;
-use crate::utility;
+use record::markdown::{NONE, Table};
+use record::metrics::Metric;
+use record::run::Run;
+use record::utility;
 
 pub(super) fn leakage(run: &Run) -> String {
     let courses = courses(run);

@@ -11,10 +11,10 @@ mod quality;
 
 pub(crate) use defences::share;
 
-use crate::markdown::{NONE, Table};
-use crate::metrics::Metric;
-use crate::run::Run;
-use crate::stats::{Interval, Rate, Summary};
+use record::markdown::{NONE, Table};
+use record::metrics::Metric;
+use record::run::Run;
+use record::stats::{Interval, Rate, Summary};
 
 /// Every section with its tables, in reading order.
 pub(crate) fn sections(run: &Run) -> String {

@@ -1,9 +1,9 @@
 //! What was run, on what, how to run it again, and in which setting.
 
-use crate::markdown::{Table, count, escape, ranges};
-use crate::run::Run;
-use crate::store::Host;
-use crate::{Outcome, axes};
+use record::markdown::{Table, count, escape, ranges};
+use record::run::Run;
+use record::store::Host;
+use record::{Outcome, axes};
 use std::collections::HashSet;
 
 pub(super) fn overview(run: &Run) -> String {

@@ -1,8 +1,8 @@
 //! What went wrong, what is doubtful, and what was remarked.
 
-use crate::markdown::{Table, ranges};
-use crate::run::Run;
-use crate::{CellRecord, Outcome};
+use record::markdown::{Table, ranges};
+use record::run::Run;
+use record::{CellRecord, Outcome};
 use std::collections::BTreeMap;
 
 pub(super) fn failures(run: &Run) -> String {

@@ -1,10 +1,10 @@
 //! Values from the literature beside the measured ones.
 
 use super::{interval, key, keyed};
-use crate::markdown::{NONE, significant};
-use crate::metrics::Metric;
-use crate::run::Run;
-use crate::stats::Interval;
+use record::markdown::{NONE, significant};
+use record::metrics::Metric;
+use record::run::Run;
+use record::stats::Interval;
 use suites::Published;
 
 pub(super) fn published(run: &Run) -> String {

@@ -2,10 +2,10 @@
 //! the attacks.
 
 use super::{key, keyed, mean_ci, n, null_key, rate};
-use crate::markdown::NONE;
-use crate::metrics::{Metric, THRESHOLDS, in_order};
-use crate::run::Run;
-use crate::stats::{BOOTSTRAP_RESAMPLES, CONFIDENCE, Summary};
+use record::markdown::NONE;
+use record::metrics::{Metric, THRESHOLDS, in_order};
+use record::run::Run;
+use record::stats::{BOOTSTRAP_RESAMPLES, CONFIDENCE, Summary};
 use std::collections::BTreeMap;
 
 pub(super) fn quality(run: &Run) -> String {
@@ -31,7 +31,7 @@ pub(super) fn quality(run: &Run) -> String {
          counted as capped. Rows *null: ...* are \
          pictures made without attacking anything.\n\n",
         100.0 * CONFIDENCE,
-        crate::metrics::PSNR_CAP_DB
+        record::metrics::PSNR_CAP_DB
     );
     format!(
         "## Reconstruction\n\n{lead}{}",
@@ -61,7 +61,7 @@ fn metrics(run: &Run) -> Vec<String> {
 fn world_nulls<'a, T: 'a>(
     run: &'a Run,
     world: &[usize],
-    of: impl Fn(&'a crate::summary::CellSummary) -> &'a BTreeMap<String, T>,
+    of: impl Fn(&'a record::summary::CellSummary) -> &'a BTreeMap<String, T>,
 ) -> impl Iterator<Item = (&'a String, &'a T)> {
     let found = world.iter().map(|at| of(&run.cells[*at])).find(|nulls| !nulls.is_empty());
     found.into_iter().flatten()

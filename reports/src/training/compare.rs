@@ -1,9 +1,10 @@
 //! Several trainings side by side: what each reached and spent, their curves overlaid.
 
-use super::{ROUNDS, RoundRecord, Totals, last_and_best, metric_names, read_rounds, title};
-use crate::markdown::{NONE, Table, bytes, significant};
-use crate::store::write_whole;
+use super::{Totals, last_and_best, metric_names, title};
 use crate::{ReportError, figures};
+use record::markdown::{NONE, Table, bytes, significant};
+use record::rounds::ROUNDS;
+use record::{RoundRecord, read_rounds, write_whole};
 use std::path::{Path, PathBuf};
 
 /// Writes `out/comparison.md` on the trainings in `runs`, given as (label, folder), with figures
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`ReportError::NothingToCompare`]; [`ReportError::NotATraining`] for a folder without
-/// `records.csv`; [`ReportError::Malformed`] where that file is no record of rounds;
-/// [`ReportError::Io`].
+/// `records.csv`; [`record::RecordError::Malformed`] where that file is no record of rounds;
+/// [`record::RecordError::Io`].
 pub fn compare_trainings(runs: &[(String, PathBuf)], out: &Path) -> Result<PathBuf, ReportError> {
     if runs.is_empty() {
         return Err(ReportError::NothingToCompare);
@@ -35,7 +36,7 @@ pub fn compare_trainings(runs: &[(String, PathBuf)], out: &Path) -> Result<PathB
 
 fn rounds(dir: &Path) -> Result<Vec<RoundRecord>, ReportError> {
     let path = dir.join(ROUNDS);
-    if path.exists() { read_rounds(&path) } else { Err(ReportError::NotATraining(dir.into())) }
+    if path.exists() { Ok(read_rounds(&path)?) } else { Err(ReportError::NotATraining(dir.into())) }
 }
 
 fn labels(runs: &[(String, PathBuf)]) -> Vec<String> {

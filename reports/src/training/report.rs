@@ -1,9 +1,9 @@
 //! `report/` of a training: its facts, what it reached, its curves and its rounds.
 
-use super::{RoundRecord, Totals, TrainingInfo, last_and_best, metric_names, title};
-use crate::markdown::{NONE, Table, bytes, escape, ranges, significant};
-use crate::store::write_whole;
+use super::{Totals, last_and_best, metric_names, title};
 use crate::{ReportError, figures};
+use record::markdown::{NONE, Table, bytes, escape, ranges, significant};
+use record::{RoundRecord, TrainingInfo, write_whole};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ const FAILURES: usize = 50;
 /// Works on a training under way, too: the report is of the rounds given.
 ///
 /// # Errors
-/// [`ReportError::Io`] where the folder cannot be written.
+/// [`record::RecordError::Io`] where the folder cannot be written.
 pub fn write_training_report(
     dir: &Path,
     about: &TrainingInfo,

@@ -1,10 +1,10 @@
 //! A synthetic run with everything that a report can show: two attacks, an epsilon grid, several
 //! clients, failures, pictures.
 
-use super::{from_spec, info};
 use image::{Rgb, RgbImage};
 use rand::Rng;
-use reports::{CellRecord, DefenseNote, Outcome, RunStore, TracePoint};
+use record::testing::{from_spec, info};
+use record::{CellRecord, DefenseNote, Outcome, RunStore, TracePoint};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -188,7 +188,7 @@ fn pictures(dir: &Path, record: &mut CellRecord) {
             let below = format!("{folder}/{at}-{what}.png");
             let mut png = std::io::Cursor::new(Vec::new());
             picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
-            reports::write_whole(&dir.join(&below), png.get_ref()).unwrap();
+            record::write_whole(&dir.join(&below), png.get_ref()).unwrap();
             *slot = Some(below);
         }
     }

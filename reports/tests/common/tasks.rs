@@ -1,8 +1,8 @@
 //! A synthetic run of tasks x defences with federations trained, and of one attack along a
 //! training.
 
-use super::{from_spec, info};
-use reports::{CellRecord, DefenseNote, Outcome, RunStore};
+use record::testing::{from_spec, info};
+use record::{CellRecord, DefenseNote, Outcome, RunStore};
 use std::path::Path;
 use suites::{BatchNorm, CellSpec, Named, UtilitySpec};
 

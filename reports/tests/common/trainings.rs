@@ -1,6 +1,7 @@
 //! Synthetic trainings with everything that their report can show.
 
-use reports::{RoundRecord, TrainingInfo, training, write_rounds};
+use record::rounds::ROUNDS;
+use record::{RoundRecord, TrainingInfo, write_rounds};
 use std::path::Path;
 
 /// Twelve rounds, evaluated every second one, with privacy and a dropout where `private`.
@@ -65,5 +66,5 @@ pub fn about() -> TrainingInfo {
 
 /// Writes the rounds where a training has them.
 pub fn write(dir: &Path, rounds: &[RoundRecord]) {
-    write_rounds(&dir.join(training::ROUNDS), rounds).unwrap();
+    write_rounds(&dir.join(ROUNDS), rounds).unwrap();
 }

@@ -184,7 +184,7 @@ impl<'a> Document<'a> {
         seed: u64,
     ) -> Document<'a> {
         Document {
-            schema: reports::SCHEMA,
+            schema: record::SCHEMA,
             model: Which::of(&question.model),
             evaluator: question.evaluator.as_ref().map(Which::of),
             attack: attack.spelled_out(),
@@ -212,7 +212,7 @@ pub fn write(out: &Path, document: &Document) -> Result<Vec<PathBuf>, HarnessErr
     let mut files = Vec::new();
     for (name, text) in all {
         let path = out.join(name);
-        reports::write_whole(&path, text.as_bytes())?;
+        record::write_whole(&path, text.as_bytes())?;
         files.push(path);
     }
     Ok(files)

@@ -25,7 +25,7 @@ pub struct Args {
 /// A folder that holds no finished run, or a file that cannot be written.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     reports::refuse_own_files(&args.run, &args.output)?;
-    let written = reports::write_baseline(&args.run, &args.output)?;
+    let written = compare::write_baseline(&args.run, &args.output)?;
     if written.failed > 0 {
         eprintln!(
             "bench: {} of its cells failed; a comparison will not take their failure for news",

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use reports::{Pairing, Side};
+use compare::{Pairing, Side};
 
 use crate::settings::Settings;
 
@@ -58,13 +58,13 @@ fn compared(args: &Args, settings: &Settings) -> Result<ExitCode> {
         None => new.gate()?,
     };
     let pairing = if args.across_seeds { Pairing::AcrossSeeds } else { Pairing::SameSeed };
-    let comparison = reports::compare(&base, &new, &gate, pairing)?;
+    let comparison = compare::compare(&base, &new, &gate, pairing)?;
     let json = || serde_json::to_string_pretty(&comparison.json()).map(|text| text + "\n");
     if let Some(path) = &args.markdown {
-        reports::write_whole(path, comparison.markdown().as_bytes())?;
+        record::write_whole(path, comparison.markdown().as_bytes())?;
     }
     if let Some(path) = &args.json_out {
-        reports::write_whole(path, json()?.as_bytes())?;
+        record::write_whole(path, json()?.as_bytes())?;
     }
     match settings.json {
         true => print!("{}", json()?),

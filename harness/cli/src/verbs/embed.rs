@@ -64,7 +64,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
                 "csv" => as_csv(&paths, &values, width)?.into_bytes(),
                 _ => as_npy(&values, width),
             };
-            reports::write_whole(out, &bytes)?;
+            record::write_whole(out, &bytes)?;
             match settings.json {
                 true => println!("{}", json!({ "out": out, "images": paths, "dimensions": width })),
                 false => {

@@ -25,7 +25,7 @@ pub struct Args {
 /// # Errors
 /// Folders of different suites, or an `--out` that is not empty.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let cells = reports::merge(&args.runs, &args.out)?;
+    let cells = record::merge(&args.runs, &args.out)?;
     let report = reports::write_report(&args.out)?;
     match settings.json {
         true => println!("{}", json!({ "cells": cells, "report": report })),

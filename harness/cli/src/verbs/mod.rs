@@ -88,7 +88,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     let system = error.chain().any(|c| {
         c.downcast_ref::<std::io::Error>()
             .is_some_and(|e| !matches!(e.kind(), NotFound | InvalidData))
-            || matches!(c.downcast_ref(), Some(reports::ReportError::Io { .. }))
+            || c.downcast_ref().is_some_and(record::RecordError::is_io)
+            || c.downcast_ref().is_some_and(::compare::CompareError::is_io)
+            || c.downcast_ref().is_some_and(reports::ReportError::is_io)
     });
     if system { 3 } else { 2 }
 }

@@ -45,5 +45,5 @@ fn compared(trainings: &[PathBuf], out: &Path) -> Result<PathBuf> {
     };
     let named: Vec<(String, PathBuf)> =
         trainings.iter().map(|dir| (label(dir), dir.clone())).collect();
-    Ok(reports::training::compare_trainings(&named, out)?)
+    Ok(reports::compare_trainings(&named, out)?)
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
 use harness::plan;
 use harness::runner::{self, Schedule, Tally};
-use reports::{RunInfo, RunStore, SCHEMA, SuiteInfo};
+use record::{RunInfo, RunStore, SCHEMA, SuiteInfo};
 use serde_json::{Value, json};
 use suites::Suite;
 use tch::Device;

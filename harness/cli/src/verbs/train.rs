@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use harness::training::{self, Execution, Folder, Header};
 use indicatif::{ProgressBar, ProgressStyle};
-use reports::training::RoundRecord;
+use record::RoundRecord;
 use serde_json::{Value, json};
 use suites::train;
 
@@ -70,7 +70,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let federation = training::prepare(&spec, settings.data.as_deref())?;
     let dir = args.out.clone().unwrap_or_else(|| default_dir(&spec.name));
     let header = Header {
-        schema: reports::SCHEMA.into(),
+        schema: record::SCHEMA.into(),
         bench_version: env!("CARGO_PKG_VERSION").into(),
         digest: federation.spec.digest(),
         spec: federation.spec.clone(),

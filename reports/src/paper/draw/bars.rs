@@ -7,7 +7,8 @@ use super::panel::{Panel, plain};
 use super::side::Want;
 use super::slots::Slots;
 use crate::ink::canvas::{Align, Canvas, Stroke, Text};
-use crate::ink::palette::{self, INK};
+use crate::ink::palette;
+use crate::ink::palette::INK;
 use crate::paper::chart::{BarSeries, Bars, Facet, Height, Reference};
 use crate::paper::style::Style;
 

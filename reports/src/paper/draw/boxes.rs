@@ -8,10 +8,11 @@ use super::panel::Panel;
 use super::side::Want;
 use super::slots::Slots;
 use crate::ink::canvas::{Canvas, Stroke};
-use crate::ink::palette::{self, INK, PAPER};
+use crate::ink::palette;
+use crate::ink::palette::{INK, PAPER};
 use crate::paper::chart::{Boxes, Facet, Reference};
 use crate::paper::style::Style;
-use crate::stats::{quantile_sorted, sorted};
+use record::stats::{quantile_sorted, sorted};
 
 /// So few values are drawn themselves: quartiles of them say nothing.
 const FEW: usize = 5;

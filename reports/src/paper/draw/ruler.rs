@@ -1,6 +1,7 @@
 //! A scale of numbers: ends, ticks and places.
 
-use crate::ink::axis::{self, Axis, Tick};
+use crate::ink::axis;
+use crate::ink::axis::{Axis, Tick};
 use crate::paper::chart::Scale;
 
 /// Room beyond the outermost values, against the length of the scale.

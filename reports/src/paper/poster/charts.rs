@@ -1,11 +1,11 @@
 //! The charts of the page, chosen as a suite's figures are.
 
-use crate::CellRecord;
-use crate::axes::acting;
-use crate::metrics::Metric;
 use crate::paper::chart::Body;
 use crate::paper::select::select;
-use crate::run::{Run, group};
+use record::CellRecord;
+use record::axes::acting;
+use record::metrics::Metric;
+use record::run::{Run, group};
 use suites::figure::{FigureKind as K, FigureSpec};
 use suites::{CellSpec, Named};
 

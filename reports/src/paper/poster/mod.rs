@@ -10,10 +10,11 @@ use super::style::{Style, StyleName};
 use crate::ReportError;
 use crate::ink::canvas::{Canvas, Stroke};
 use crate::ink::palette;
-use crate::run::Run;
-use crate::store::write_whole;
 use charts::Block;
 use flow::{Flow, LEAD};
+use record::RecordError;
+use record::run::Run;
+use record::store::write_whole;
 use std::path::{Path, PathBuf};
 
 /// Width and height of A4 in points: 210 mm by 297 mm.
@@ -40,7 +41,7 @@ const WIDTHS: [f64; 9] = [0.82, 0.88, 0.94, 1.0, 1.06, 1.12, 1.2, 1.3, 1.4];
 /// # Errors
 /// [`ReportError`] where the run folder cannot be read or `out` cannot be written.
 pub fn write_poster(run: &Path, out: &Path) -> Result<PathBuf, ReportError> {
-    let failed = |message| ReportError::io("draw", &out.join(PDF))(std::io::Error::other(message));
+    let failed = |message| RecordError::io("draw", &out.join(PDF))(std::io::Error::other(message));
     for (name, bytes) in files(&Run::load(run)?).map_err(failed)? {
         write_whole(&out.join(name), &bytes)?;
     }

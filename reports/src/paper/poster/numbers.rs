@@ -1,12 +1,12 @@
 //! The headline numbers in a row of tiles.
 
 use super::flow::{ACCENT, Flow, LEAD};
-use crate::Outcome;
 use crate::frontier::success_label;
 use crate::ink::canvas::{Align, Canvas, Stroke, Text};
 use crate::ink::{font, palette};
-use crate::metrics::Metric;
-use crate::run::Run;
+use record::Outcome;
+use record::metrics::Metric;
+use record::run::Run;
 
 /// Letters of numbers and of what they mean, in points.
 const NUMBER: f64 = 17.0;
@@ -81,7 +81,7 @@ fn images(run: &Run) -> Tile {
 
 /// What tells a cell from the others, in one line.
 fn label(run: &Run, at: usize) -> String {
-    let label = run.axes.label(at, &run.telling, &[]);
+    let label = run.axes.label(at, &run.distinguishing, &[]);
     if label.is_empty() { run.axes.attacks[at].clone() } else { label }
 }
 

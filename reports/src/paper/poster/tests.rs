@@ -54,10 +54,10 @@ fn the_same_run_gives_the_same_poster() {
 
 #[test]
 fn what_has_no_room_is_named_and_letters_stay_large_enough() {
-    let info = crate::RunInfo {
-        schema: crate::SCHEMA.into(),
+    let info = record::RunInfo {
+        schema: record::SCHEMA.into(),
         bench_version: "0.1.0".into(),
-        suite: crate::SuiteInfo { name: "demo".into(), ..Default::default() },
+        suite: record::SuiteInfo { name: "demo".into(), ..Default::default() },
         libtorch: "2.11.0".into(),
         device: "cpu".into(),
         machine: "Linux".into(),

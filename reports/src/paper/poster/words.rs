@@ -3,9 +3,9 @@
 use super::flow::{ACCENT, Flow};
 use crate::ink::canvas::{Align, Canvas, Text};
 use crate::ink::font;
-use crate::markdown::{bytes, count};
-use crate::run::{Run, group};
-use crate::{CellRecord, Outcome};
+use record::markdown::{bytes, count};
+use record::run::{Run, group};
+use record::{CellRecord, Outcome};
 
 /// Threat models that are spelled out.
 const THREATS: usize = 4;
@@ -121,13 +121,13 @@ pub(super) fn reproducibility(run: &Run) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RunInfo;
+    use record::RunInfo;
     use std::path::Path;
 
     #[test]
     fn failed_attacks_cost_no_zeros() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gallery");
-        let mut records = crate::store::read_records(&dir).unwrap();
+        let mut records = record::store::read_records(&dir).unwrap();
         records.retain(|r| r.spec.attack.name == "fl-attack");
         let info = RunInfo::read(&dir).unwrap();
         let told = |records: &[CellRecord]| {

@@ -2,15 +2,16 @@
 
 use super::Work;
 use super::groups::{self, Part, logarithmic};
-use crate::axes::acting;
-use crate::metrics::Metric;
 use crate::paper::chart::{Body, Facet, Lines, Mark, Scale, Series};
-use crate::paper::columns::{self, Column, Key, Setting};
+use crate::paper::columns;
+use crate::paper::columns::{Column, Key, Setting};
 use crate::paper::data::{ESTIMATE, Sheet, ids, of_estimate};
 use crate::paper::filter::{Picked, cells_in_words};
 use crate::paper::measure::Measure;
 use crate::paper::pool::{Estimate, estimate};
-use crate::run::Run;
+use record::axes::acting;
+use record::metrics::Metric;
+use record::run::Run;
 use std::collections::BTreeSet;
 use suites::SpecError;
 use suites::figure::FigureKind;

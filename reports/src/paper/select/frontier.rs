@@ -2,15 +2,15 @@
 
 use super::Work;
 use super::groups;
-use crate::metrics::Metric;
 use crate::paper::chart::{Body, Facet, Mark, Scale, Scatter, Series};
 use crate::paper::columns::{Key, Setting};
 use crate::paper::data::{Sheet, shown};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
 use crate::paper::pool::{Estimate, estimate, estimate_at};
-use crate::run::{Run, group};
-use crate::stats::CONFIDENCE;
+use record::metrics::Metric;
+use record::run::{Run, group};
+use record::stats::CONFIDENCE;
 use suites::{CellSpec, SpecError};
 
 /// One defence.
@@ -181,8 +181,8 @@ fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
     };
     let all = group((0..cells.len()).collect(), |i| key(cells[i].at));
     let firsts: Vec<usize> = all.iter().map(|g| cells[g[0]].at).collect();
-    let telling = run.axes.telling(&firsts, &["attack", "defenses", "seed"]);
-    let name = |at: usize| run.axes.label(at, &telling, &[]);
+    let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses", "seed"]);
+    let name = |at: usize| run.axes.label(at, &distinguishing, &[]);
     let of =
         |g: Vec<usize>| (name(cells[g[0]].at), g.into_iter().map(|i| cells[i].clone()).collect());
     all.into_iter().map(of).collect()

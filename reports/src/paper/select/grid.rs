@@ -3,13 +3,13 @@
 use super::Work;
 use super::groups;
 use super::montage::{picture, score};
-use crate::metrics::Metric;
 use crate::paper::chart::{Body, Grid, GridCell, GridRow};
 use crate::paper::columns::{Key, Setting};
 use crate::paper::data::{Sheet, shown};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
-use crate::run::Run;
+use record::metrics::Metric;
+use record::run::Run;
 use std::path::PathBuf;
 use suites::SpecError;
 

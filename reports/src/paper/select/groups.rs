@@ -5,7 +5,7 @@ use crate::paper::chart::Scale;
 use crate::paper::columns::{Key, Setting};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
-use crate::run::Run;
+use record::run::Run;
 use std::collections::BTreeSet;
 use suites::SpecError;
 

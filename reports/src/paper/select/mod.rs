@@ -21,7 +21,7 @@ use super::data::Sheet;
 use super::filter::{self, Picked};
 use super::measure::Measure;
 use super::pool::Estimate;
-use crate::run::Run;
+use record::run::Run;
 use std::collections::BTreeSet;
 use suites::SpecError;
 use suites::figure::{FigureKind as K, FigureSpec, FigureWidth};

@@ -1,12 +1,12 @@
 //! The best reconstructions of the whole run, truth above guess.
 
 use super::Work;
-use crate::inside::inside;
 use crate::paper::chart::{Body, Grid, GridCell, GridRow};
 use crate::paper::columns::Setting;
 use crate::paper::data::{Sheet, shown};
 use crate::paper::measure::Measure;
 use crate::paper::pool::NON_FINITE;
+use record::safe_path;
 use std::path::{Path, PathBuf};
 use suites::SpecError;
 use suites::figure::FigureWidth;
@@ -54,7 +54,7 @@ pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
 }
 
 /// Every scored reconstruction, best first; equals in the suite's order.
-fn ranked(work: &mut Work, metric: &crate::metrics::Metric) -> Vec<Ranked> {
+fn ranked(work: &mut Work, metric: &record::metrics::Metric) -> Vec<Ranked> {
     let (mut all, mut diverged) = (Vec::new(), 0);
     for cell in &work.picked {
         let record = &work.run.records[cell.at];
@@ -80,7 +80,7 @@ fn pictures(
     work: &mut Work,
     item: &Ranked,
     rank: usize,
-    metric: &crate::metrics::Metric,
+    metric: &record::metrics::Metric,
 ) -> (Option<GridCell>, Option<GridCell>, Vec<String>) {
     let record = &work.run.records[item.at];
     let image = &record.images[item.image];
@@ -103,7 +103,7 @@ fn pictures(
 }
 
 /// A score below a picture: short, with its unit.
-pub(super) fn score(metric: &crate::metrics::Metric, value: f64) -> String {
+pub(super) fn score(metric: &record::metrics::Metric, value: f64) -> String {
     match metric.unit {
         "dB" if value.is_infinite() => "∞ dB".into(),
         "dB" => format!("{value:.1} dB"),
@@ -114,7 +114,7 @@ pub(super) fn score(metric: &crate::metrics::Metric, value: f64) -> String {
 /// The picture `file`, relative to the run folder, where it is there; records may come from
 /// elsewhere, so nothing outside is opened.
 pub(super) fn picture(work: &mut Work, file: Option<&str>, caption: String) -> Option<GridCell> {
-    let own = file.filter(|f| inside(Path::new(f)));
+    let own = file.filter(|f| safe_path(Path::new(f)));
     let there = own.map(|f| work.run.dir.join(f)).filter(|path: &PathBuf| path.is_file());
     if there.is_none() {
         let name = match (file, own) {

@@ -1,11 +1,11 @@
 //! Null baselines as references: what is worth nothing.
 
 use super::Work;
-use crate::metrics::{Metric, Threshold};
 use crate::paper::chart::{Level, Reference};
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
 use crate::paper::pool::{estimate, one_a_world};
+use record::metrics::{Metric, Threshold};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
 

@@ -3,12 +3,12 @@
 
 use super::grid::image_key;
 use super::{Work, images};
-use crate::metrics::Metric;
 use crate::paper::chart::{Body, Facet, Lines, Mark, Scale, Series};
 use crate::paper::data::Sheet;
 use crate::paper::filter::Picked;
 use crate::paper::measure::Measure;
 use crate::paper::pool::{Estimate, NON_FINITE};
+use record::metrics::Metric;
 use std::collections::BTreeSet;
 use std::path::Path;
 use suites::SpecError;

@@ -70,7 +70,7 @@ fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> 
         work.used.insert(cell.at);
         lost += cell.lost;
         for &i in &cell.images {
-            let of = |metric: &crate::metrics::Metric| {
+            let of = |metric: &record::metrics::Metric| {
                 let value = record.images[i].scores.get(&metric.name).copied().flatten()?;
                 Some((usable(value, metric)?, metric.cap.is_some_and(|cap| value > cap)))
             };

@@ -2,11 +2,12 @@
 
 use super::Work;
 use super::groups::{SERIES, logarithmic};
-use crate::inside::inside;
 use crate::paper::chart::{Body, Facet, Lines, Mark, Scale, Series};
 use crate::paper::data::{Sheet, shown};
-use crate::training::ROUNDS;
-use crate::{ReportError, RoundRecord, read_rounds};
+use record::RecordError;
+use record::rounds::ROUNDS;
+use record::safe_path;
+use record::{RoundRecord, read_rounds};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use suites::SpecError;
@@ -45,7 +46,7 @@ impl Work<'_> {
     /// # Errors
     /// One line with file and line where `from` leads out of the run folder.
     pub(super) fn source(&mut self, from: &str, file: &str) -> Result<PathBuf, SpecError> {
-        if from.is_empty() || !inside(Path::new(from)) {
+        if from.is_empty() || !safe_path(Path::new(from)) {
             let remedy = "copy it into the run folder and name it relative to that";
             let error = SpecError::value(from, "does not lie inside the run folder", remedy);
             return Err(self.spec.place.blame("from", error));
@@ -80,7 +81,7 @@ pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     for from in &work.spec.from {
         let path = work.source(from, ROUNDS)?;
         // The run folder may lie anywhere, and what is written must not tell where.
-        let bare = |e: ReportError| e.to_string().replace(&path.display().to_string(), ROUNDS);
+        let bare = |e: RecordError| e.to_string().replace(&path.display().to_string(), ROUNDS);
         let rounds =
             read_rounds(&path).map_err(|e| blame("from", SpecError::form(from, bare(e))))?;
         known.extend(rounds.iter().flat_map(columns));

@@ -114,7 +114,7 @@ pub(super) fn write(
     let mut written = Vec::new();
     for (name, bytes) in files {
         let path = out.join(name);
-        reports::write_whole(&path, &bytes)?;
+        record::write_whole(&path, &bytes)?;
         written.push(path.display().to_string());
     }
     Ok(written)

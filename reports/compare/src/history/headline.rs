@@ -1,0 +1,143 @@
+//! The few numbers of a run that are followed from night to night.
+
+use crate::Side;
+use record::axes::{acting, defences};
+use record::metrics::{Metric, THRESHOLDS};
+use record::stats::mean;
+use record::summary::NON_FINITE;
+use record::{CellRecord, ImageScore, Outcome, utility};
+use std::collections::BTreeMap;
+
+/// One number: what it is, of what, and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Headline {
+    /// What it is.
+    pub of: Quantity,
+    /// The attack or defence; empty where the run as a whole is meant.
+    pub series: String,
+    /// In the quantity's unit.
+    pub value: f64,
+}
+
+/// What is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quantity {
+    /// Mean PSNR of an attack without defences, in dB.
+    Psnr,
+    /// Share of images that an attack without defences reconstructs, in [0, 1].
+    Success,
+    /// Largest mean PSNR of any attack behind a defence, in dB.
+    WorstCase,
+    /// Mean test accuracy with a defence, in [0, 1].
+    Accuracy,
+    /// Seconds of all cells together.
+    Seconds,
+    /// Cells that failed.
+    Failed,
+}
+
+impl Quantity {
+    /// All of them, in the order of reading.
+    pub const ALL: [Quantity; 6] = [
+        Quantity::Psnr,
+        Quantity::Success,
+        Quantity::WorstCase,
+        Quantity::Accuracy,
+        Quantity::Seconds,
+        Quantity::Failed,
+    ];
+
+    /// Name in the CSV and of figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantity::Psnr => "undefended-psnr",
+            Quantity::Success => "undefended-success",
+            Quantity::WorstCase => "worst-case-psnr",
+            Quantity::Accuracy => "accuracy",
+            Quantity::Seconds => "seconds",
+            Quantity::Failed => "failed-cells",
+        }
+    }
+
+    /// Title with unit, as on an axis.
+    pub fn label(self) -> String {
+        match self {
+            Quantity::Psnr => "mean PSNR (dB)".into(),
+            Quantity::Success => format!("share of {}", THRESHOLDS[0].label(&Metric::of("psnr"))),
+            Quantity::WorstCase => "largest mean PSNR (dB)".into(),
+            Quantity::Accuracy => "test accuracy".into(),
+            Quantity::Seconds => "seconds, all cells".into(),
+            Quantity::Failed => "failed cells".into(),
+        }
+    }
+
+    /// What a figure of it shows.
+    pub fn caption(self) -> &'static str {
+        match self {
+            Quantity::Psnr => "Mean PSNR of each attack over the images of its undefended cells.",
+            Quantity::Success => {
+                "Share of images at 20 dB or better, of each attack without defences; images lost \
+                 to a failed attack count as failures."
+            }
+            Quantity::WorstCase => "The largest mean PSNR that any attack has behind each defence.",
+            Quantity::Accuracy => "Mean test accuracy over the cells of each defence.",
+            Quantity::Seconds => "Seconds of all cells together.",
+            Quantity::Failed => "Cells that failed.",
+        }
+    }
+}
+
+/// Every headline of a run.
+pub(crate) fn all(side: &Side) -> Vec<Headline> {
+    let records = &side.records;
+    let plain: Vec<&CellRecord> =
+        records.iter().filter(|r| acting(&r.spec).next().is_none()).collect();
+    let mut out = Vec::new();
+    let mut add = |of, series: &str, value: Option<f64>| {
+        out.extend(value.map(|value| Headline { of, series: series.into(), value }));
+    };
+    for (attack, cells) in by(plain.iter().copied(), |r| r.spec.attack.name.clone()) {
+        add(Quantity::Psnr, &attack, mean(&psnrs(&cells)));
+        add(Quantity::Success, &attack, success(&cells));
+    }
+    for (defence, cells) in by(records.iter(), |r| defences(&r.spec, |d| d.name.clone())) {
+        let attacks = by(cells.iter().copied(), |r| r.spec.attack.name.clone());
+        let means = attacks.values().filter_map(|cells| mean(&psnrs(cells)));
+        add(Quantity::WorstCase, &defence, means.max_by(f64::total_cmp));
+        let shares: Vec<f64> = cells.iter().filter_map(|r| Some(utility::accuracy(r)?.0)).collect();
+        add(Quantity::Accuracy, &defence, mean(&shares));
+    }
+    add(Quantity::Seconds, "", Some(records.iter().map(|r| r.wall.seconds).sum()));
+    let failed = records.iter().filter(|r| matches!(r.outcome, Outcome::Failed { .. })).count();
+    add(Quantity::Failed, "", Some(failed as f64));
+    out
+}
+
+fn by<'a>(
+    records: impl Iterator<Item = &'a CellRecord>,
+    key: impl Fn(&CellRecord) -> String,
+) -> BTreeMap<String, Vec<&'a CellRecord>> {
+    let mut groups: BTreeMap<String, Vec<&CellRecord>> = BTreeMap::new();
+    records.for_each(|record| groups.entry(key(record)).or_default().push(record));
+    groups
+}
+
+/// PSNR of every image that has one, capped.
+fn psnrs(cells: &[&CellRecord]) -> Vec<f64> {
+    let cap = record::metrics::PSNR_CAP_DB;
+    let all = cells.iter().flat_map(|r| r.scores("psnr")).flatten();
+    all.filter(|v| !v.is_nan()).map(|v| v.min(cap)).filter(|v| v.is_finite()).collect()
+}
+
+/// Share of successes over all images that the attack was let loose on.
+fn success(cells: &[&CellRecord]) -> Option<f64> {
+    let metric = Metric::of("psnr");
+    let met = |image: &ImageScore| {
+        let value = image.scores.get("psnr").copied().flatten();
+        let diverged = image.flags.iter().any(|f| f == NON_FINITE);
+        !diverged && value.is_some_and(|v| THRESHOLDS[0].met(&metric, v))
+    };
+    let tries: usize = cells.iter().map(|r| r.images.len() + r.lost_images()).sum();
+    let successes = cells.iter().flat_map(|r| &r.images).filter(|i| met(i)).count();
+    (tries > 0).then(|| successes as f64 / tries as f64)
+}

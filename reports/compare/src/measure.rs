@@ -1,0 +1,153 @@
+//! What is compared of each image: its metrics, and whether it is a success.
+
+use crate::effect::Scale;
+use record::metrics::{Metric, THRESHOLDS, Threshold, in_order};
+use record::summary::NON_FINITE;
+use record::{CellRecord, ImageScore};
+use suites::Gate;
+
+/// One quantity of an image.
+#[derive(Clone, Debug)]
+pub(crate) struct Measure {
+    /// Name in JSON and in tables.
+    pub title: String,
+    pub metric: Metric,
+    /// The bound that makes it a success; `None` where the metric itself is meant.
+    threshold: Option<Threshold>,
+    /// How far its mean may move; `None` where it never raises an alarm.
+    pub tolerance: Option<f64>,
+    /// Of its differences.
+    pub scale: Scale,
+    /// Whether it is the share of images that are not finite.
+    pub diverged: bool,
+}
+
+/// Whether the reconstruction held no numbers, and was scored as the grey image.
+pub(crate) fn diverged(image: &ImageScore) -> bool {
+    image.flags.iter().any(|f| f == NON_FINITE)
+}
+
+impl Measure {
+    /// Every metric of `records` in the order of reading, then the successes at the declared
+    /// thresholds, then the share of images that are not finite, where any is.
+    pub fn all<'a>(
+        records: impl Iterator<Item = &'a CellRecord> + Clone,
+        gate: &Gate,
+    ) -> Vec<Measure> {
+        let any = records.clone().flat_map(|r| &r.images).any(diverged);
+        let names = in_order(
+            records
+                .flat_map(|r| &r.images)
+                .flat_map(|i| i.scores.keys())
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .cloned(),
+        );
+        let metrics: Vec<Metric> = names.iter().map(|name| Metric::of(name)).collect();
+        let itself = |metric: &Metric| Measure {
+            title: metric.label(),
+            tolerance: gate.tolerance(&metric.name),
+            metric: metric.clone(),
+            threshold: None,
+            scale: Scale {
+                floor: gate.rounding(&metric.name),
+                binary: metric.name == "label_match",
+            },
+            diverged: false,
+        };
+        let success = |metric: &Metric| {
+            let judged = THRESHOLDS.iter().filter(|t| t.judges(&metric.name));
+            let one = |t: &Threshold| Measure {
+                title: format!("success {}", t.label(metric)),
+                metric: metric.clone(),
+                threshold: Some(*t),
+                tolerance: None,
+                scale: Scale { floor: 0.0, binary: true },
+                diverged: false,
+            };
+            judged.map(one).collect::<Vec<_>>()
+        };
+        let share = Measure {
+            title: "share of non-finite images".into(),
+            metric: Metric::of(NON_FINITE),
+            threshold: None,
+            tolerance: Some(0.0),
+            scale: Scale { floor: 0.0, binary: true },
+            diverged: true,
+        };
+        let scores = metrics.iter().map(itself).chain(metrics.iter().flat_map(success));
+        scores.chain(any.then_some(share)).collect()
+    }
+
+    /// Whether more of it means that the attack got more.
+    pub fn higher_is_better(&self) -> bool {
+        !self.diverged && (self.threshold.is_some() || self.metric.higher_is_better)
+    }
+
+    /// Whether it is the metric itself, not a success by it.
+    pub fn raw(&self) -> bool {
+        self.threshold.is_none() && !self.diverged
+    }
+
+    /// The values of one image before and after. A reconstruction that is not finite was scored as
+    /// the grey image, which may be the better one: it never counts as more than the one that is
+    /// finite. The rule is the same for both sides, so that the tests stay exact.
+    pub fn of_both(&self, before: &ImageScore, after: &ImageScore) -> (Option<f64>, Option<f64>) {
+        let (b, n) = (self.of(before), self.of(after));
+        let (Some(was), Some(is), true) = (b, n, self.raw()) else { return (b, n) };
+        match (diverged(before), diverged(after)) {
+            (false, true) => (b, Some(self.worse(was, is))),
+            (true, false) => (Some(self.worse(was, is)), n),
+            _ => (b, n),
+        }
+    }
+
+    /// The values of two records whose images are not paired: what is not finite counts as the
+    /// worst of both.
+    pub fn of_all(&self, base: &CellRecord, new: &CellRecord) -> (Vec<f64>, Vec<f64>) {
+        let every = base.images.iter().chain(&new.images).filter_map(|i| self.of(i));
+        let worst = every.reduce(|a, b| self.worse(a, b));
+        let value = |i: &ImageScore| {
+            let own = self.of(i);
+            if self.raw() && diverged(i) { own.and(worst) } else { own }
+        };
+        let side = |r: &CellRecord| r.images.iter().filter_map(value).collect();
+        (side(base), side(new))
+    }
+
+    fn worse(&self, a: f64, b: f64) -> f64 {
+        if self.metric.higher_is_better { a.min(b) } else { a.max(b) }
+    }
+
+    /// The value that enters means: capped; `None` where it was not measured or is no number. An
+    /// image that diverged is no success.
+    pub fn of(&self, image: &ImageScore) -> Option<f64> {
+        if self.diverged {
+            return Some(f64::from(u8::from(diverged(image))));
+        }
+        let value = image.scores.get(&self.metric.name).copied().flatten();
+        let Some(threshold) = self.threshold else {
+            let cap = self.metric.cap.unwrap_or(f64::INFINITY);
+            // The minimum of NaN and a cap would be the cap.
+            return value.filter(|v| !v.is_nan()).map(|v| v.min(cap)).filter(|v| v.is_finite());
+        };
+        let diverged = diverged(image);
+        match value {
+            None if !diverged => None,
+            value => Some(f64::from(u8::from(
+                !diverged && value.is_some_and(|v| threshold.met(&self.metric, v)),
+            ))),
+        }
+    }
+
+    /// A difference of it, with sign.
+    pub fn signed(&self, difference: f64) -> String {
+        let shown = if self.raw() {
+            self.metric.show(difference.abs())
+        } else {
+            format!("{:.3}", difference.abs())
+        };
+        let sign = if difference < 0.0 { "−" } else { "+" };
+        format!("{sign}{shown}")
+    }
+}

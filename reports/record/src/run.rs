@@ -1,0 +1,126 @@
+//! A run folder read for reporting: records in the suite's order, each with its statistics.
+
+use crate::axes::{Axes, Distinguishing, acting};
+use crate::store::read_records;
+use crate::summary::CellSummary;
+use crate::{CellRecord, Outcome, RecordError, RunInfo};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use suites::{CellSpec, Vantage};
+
+/// A run with what reports say of it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The run folder.
+    pub dir: PathBuf,
+    /// Its `run.json`.
+    pub info: RunInfo,
+    /// In the suite's order; a cell's number in the report is its place here, from 1.
+    pub records: Vec<CellRecord>,
+    /// Statistics, in the order of `records`.
+    pub cells: Vec<CellSummary>,
+    /// Which settings vary over the records.
+    pub axes: Axes,
+    /// What tells the cells apart.
+    pub distinguishing: Distinguishing,
+    /// Per cell, what tells it apart beside attack and defences; the table of cells has the rest.
+    pub settings: Vec<String>,
+}
+
+impl Run {
+    /// Reads the run folder `dir` without changing it.
+    ///
+    /// # Errors
+    /// As [`RunInfo::read`] and [`read_records`].
+    pub fn load(dir: &Path) -> Result<Self, RecordError> {
+        let info = RunInfo::read(dir)?;
+        Ok(Self::new(dir.into(), info, read_records(dir)?))
+    }
+
+    /// A run of records in memory; they are put in the suite's order.
+    pub fn new(dir: PathBuf, info: RunInfo, mut records: Vec<CellRecord>) -> Self {
+        let order: HashMap<_, _> =
+            info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
+        records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
+        let cells = records.iter().map(CellSummary::of).collect();
+        let axes = Axes::of(&records);
+        let places: Vec<usize> = (0..records.len()).collect();
+        let distinguishing = axes.distinguishing(&places, &[]);
+        let settings = places
+            .iter()
+            .map(|at| axes.label(*at, &distinguishing, &["attack", "defenses"]))
+            .collect();
+        Run { dir, info, records, cells, axes, distinguishing, settings }
+    }
+
+    /// Places of the cells whose attack ran or broke.
+    pub fn attacked(&self) -> Vec<usize> {
+        let applies =
+            |at: &usize| !matches!(self.records[*at].outcome, Outcome::NotApplicable { .. });
+        (0..self.records.len()).filter(applies).collect()
+    }
+
+    /// The attacked cells by world, worlds in the order they first appear: cells of one world saw
+    /// the same images.
+    pub fn worlds(&self) -> Vec<Vec<usize>> {
+        group(self.attacked(), |at| self.records[at].spec.world_key())
+    }
+
+    /// The attacked cells by world, adversary and defences: cells of one group differ only in the
+    /// attack.
+    pub fn rivals(&self) -> Vec<Vec<usize>> {
+        group(self.attacked(), |at| {
+            let spec = &self.records[at].spec;
+            format!(
+                "{} {} {:?} {:?}",
+                spec.world_key(),
+                spec.vantage,
+                spec.facts,
+                acting(spec).collect::<Vec<_>>()
+            )
+        })
+    }
+
+    /// What the federated round of cell `at` depends on: everything but the adversary.
+    pub fn round_key(&self, at: usize) -> String {
+        let spec = &self.records[at].spec;
+        format!("{} {:?}", spec.world_key(), acting(spec).collect::<Vec<_>>())
+    }
+
+    /// The cell that differs from `at` only in having no defence.
+    pub fn undefended(&self, at: usize) -> Option<usize> {
+        let spec = &self.records[at].spec;
+        let key = spec.attack_key();
+        let twins = self.attacked().into_iter().filter(|&other| {
+            let twin = &self.records[other].spec;
+            acting(twin).next().is_none() && twin.attack_key() == key && twin.facts == spec.facts
+        });
+        // In the plain every vantage that sees anything sees the same, but for the colluders' own
+        // share.
+        let colludes = |spec: &CellSpec| matches!(spec.vantage, Vantage::Colluding { .. });
+        let same = |other: &usize| self.records[*other].spec.vantage == spec.vantage;
+        twins
+            .filter(|other| {
+                same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec))
+            })
+            .min_by_key(|other| !same(other))
+    }
+
+    /// Whether the cell has a defence that acts.
+    pub fn defended(&self, at: usize) -> bool {
+        acting(&self.records[at].spec).next().is_some()
+    }
+}
+
+/// Groups places by a key, in the order the keys first appear.
+pub fn group(places: Vec<usize>, key: impl Fn(usize) -> String) -> Vec<Vec<usize>> {
+    let (mut groups, mut index) = (Vec::<Vec<usize>>::new(), HashMap::new());
+    for at in places {
+        let slot = *index.entry(key(at)).or_insert(groups.len());
+        match groups.get_mut(slot) {
+            Some(group) => group.push(at),
+            None => groups.push(vec![at]),
+        }
+    }
+    groups
+}

@@ -1,0 +1,197 @@
+//! `run.json`: what was run, by which program, on which machine.
+
+use super::{RUN, files, jsonl};
+use crate::RecordError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::Path;
+use suites::{CellId, Published, Suite};
+
+/// Schema of run folders: `major.minor`; another major cannot be read.
+pub const SCHEMA: &str = "1.0";
+
+/// The content of `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Schema of the folder, [`SCHEMA`] when written by this program.
+    pub schema: String,
+    /// Version of the program that started the run.
+    pub bench_version: String,
+    /// The suite.
+    pub suite: SuiteInfo,
+    /// libtorch's version and flavour, such as `2.11.0 (cpu)`.
+    pub libtorch: String,
+    /// Device in words, such as `cpu` or `cuda:0 (NVIDIA A100, 80 GiB)`.
+    pub device: String,
+    /// Operating system, processor and cores.
+    pub machine: String,
+    /// Values set on the command line, as (dotted path, value).
+    pub overrides: Vec<(String, Value)>,
+    /// The shard of the suite that this folder holds, such as `2/8`.
+    pub shard: Option<String>,
+    /// The command that makes this run again from nothing.
+    pub command: String,
+    /// The command that goes on with this folder.
+    pub resume: String,
+    /// Where parts of the run were made if not on the machine above: resumed elsewhere, or merged
+    /// from several.
+    pub elsewhere: Vec<Host>,
+}
+
+/// The suite as it was when the run started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SuiteInfo {
+    /// Its name.
+    pub name: String,
+    /// The profile chosen, if any.
+    pub profile: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// What it is for.
+    pub description: String,
+    /// The TOML.
+    pub text: String,
+    /// Cells that this folder should hold when finished, in the suite's order.
+    pub cells: Vec<CellId>,
+    /// Values from the literature to print beside the measured ones.
+    pub published: Vec<Published>,
+}
+
+/// A program on a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Version of the program.
+    pub bench_version: String,
+    /// libtorch's version and flavour.
+    pub libtorch: String,
+    /// Device in words.
+    pub device: String,
+    /// Operating system, processor and cores.
+    pub machine: String,
+}
+
+impl RunInfo {
+    /// The program and machine that started the run.
+    pub fn host(&self) -> Host {
+        Host {
+            bench_version: self.bench_version.clone(),
+            libtorch: self.libtorch.clone(),
+            device: self.device.clone(),
+            machine: self.machine.clone(),
+        }
+    }
+
+    /// Reads `run.json` of `dir`.
+    ///
+    /// # Errors
+    /// [`RecordError::NotARun`], [`RecordError::Schema`], [`RecordError::Malformed`],
+    /// [`RecordError::Io`].
+    pub fn read(dir: &Path) -> Result<Self, RecordError> {
+        let path = dir.join(RUN);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Err(RecordError::NotARun(dir.into()));
+            }
+            Err(e) => return Err(RecordError::io("read", &path)(e)),
+        };
+        let malformed = |e: serde_json::Error| RecordError::Malformed {
+            path: path.clone(),
+            line: e.line(),
+            column: e.column(),
+            message: jsonl::reason(&e),
+            remedy: "restore the file, or start a new run folder",
+        };
+        // The schema first: a newer file may not parse at all, and its user should hear why.
+        let schema: OnlySchema = serde_json::from_slice(&text).map_err(malformed)?;
+        check_schema(&schema.schema, SCHEMA, &path)?;
+        serde_json::from_slice(&text).map_err(malformed)
+    }
+
+    pub(super) fn write(&self, dir: &Path) -> Result<(), RecordError> {
+        let unwritable = |e: serde_json::Error| RecordError::Unwritable {
+            cell: RUN.into(),
+            message: e.to_string(),
+        };
+        let mut text = serde_json::to_vec_pretty(self).map_err(unwritable)?;
+        text.push(b'\n');
+        files::write_whole(&dir.join(RUN), &text)
+    }
+
+    /// Refuses `wanted` where it would put other cells into this folder.
+    pub(super) fn same_experiment(&self, wanted: &Self, path: &Path) -> Result<(), RecordError> {
+        let difference = if self.suite.text != wanted.suite.text {
+            "the suite's text"
+        } else if self.suite.profile != wanted.suite.profile {
+            "the profile"
+        } else if self.overrides != wanted.overrides {
+            "what the command line sets"
+        } else {
+            return Ok(());
+        };
+        let (found, wanted) = (self.suite.title(), wanted.suite.title());
+        Err(RecordError::OtherSuite { path: path.into(), found, wanted, difference })
+    }
+
+    /// Notes a host other than those known; says whether it was new.
+    pub(super) fn note_host(&mut self, host: Host) -> bool {
+        let new = host != self.host() && !self.elsewhere.contains(&host);
+        if new {
+            self.elsewhere.push(host);
+        }
+        new
+    }
+}
+
+impl SuiteInfo {
+    /// The suite as it is about to be run; call it after the suite was cut to a shard.
+    pub fn of(suite: &Suite) -> Self {
+        let cells: Vec<_> = suite.cells.iter().map(suites::CellSpec::id).collect();
+        // A suite built from flags has no file; its cells then say what it is.
+        let text = if suite.text.is_empty() {
+            cells.iter().map(|id| format!("{id}\n")).collect()
+        } else {
+            suite.text.clone()
+        };
+        SuiteInfo {
+            name: suite.name.clone(),
+            profile: suite.profile.clone(),
+            version: suite.version.clone(),
+            description: suite.description.clone(),
+            text,
+            cells,
+            published: suite.published.clone(),
+        }
+    }
+
+    /// Name and profile, such as "suite showcase (profile full)".
+    pub fn title(&self) -> String {
+        match &self.profile {
+            Some(profile) => format!("suite {} (profile {profile})", self.name),
+            None => format!("suite {}", self.name),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct OnlySchema {
+    schema: String,
+}
+
+/// Refuses a file whose schema has another major than `known`.
+///
+/// # Errors
+/// [`RecordError::Schema`], which says which of the two is newer.
+pub fn check_schema(found: &str, known: &'static str, path: &Path) -> Result<(), RecordError> {
+    let major = |schema: &str| schema.split('.').next().and_then(|m| m.parse::<u32>().ok());
+    let (theirs, ours) = (major(found), major(known));
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(RecordError::Schema { path: path.into(), found: found.into(), known, newer: theirs > ours })
+}

@@ -1,0 +1,77 @@
+//! What the task is worth with a cell's defences in the loop.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::CellRecord;
+use crate::axes::acting;
+use crate::stats::{Interval, wilson};
+
+/// A share with its interval, where the number of tries is known.
+pub type Share = (f64, Option<Interval>);
+
+/// Test accuracy after the utility federation, where the cell trained one, else of the attacked
+/// model; with its Wilson interval over the test examples. `None` where nothing was measured, such
+/// as after a training that diverged.
+pub fn accuracy(record: &CellRecord) -> Option<Share> {
+    of(&record.task)
+}
+
+/// Test accuracy of the attacked model, with its Wilson interval over the test examples.
+pub fn attacked(record: &CellRecord) -> Option<Share> {
+    named(&record.task, "accuracy")
+}
+
+fn of(task: &BTreeMap<String, f64>) -> Option<Share> {
+    named(task, if task.contains_key(ROUNDS) { "trained_accuracy" } else { "accuracy" })
+}
+
+fn named(task: &BTreeMap<String, f64>, name: &str) -> Option<Share> {
+    let share = task.get(name).copied().filter(|a| a.is_finite())?;
+    let tries = task.get("test_examples").copied().unwrap_or(0.0).max(0.0) as usize;
+    Some((share, wilson((share * tries as f64).round() as usize, tries).map(|rate| rate.ci)))
+}
+
+const ROUNDS: &str = "trained_rounds";
+
+/// Rounds that the cell trained with its defences in the loop, where it did.
+pub fn rounds(record: &CellRecord) -> Option<f64> {
+    record.task.get(ROUNDS).copied()
+}
+
+/// Seconds of the protocol's phases in one captured round.
+pub fn round_seconds(record: &CellRecord) -> f64 {
+    record.wall.rounds.values().sum()
+}
+
+/// The composed epsilon that a defence reports, else the one it was given.
+pub fn epsilon(record: &CellRecord) -> Option<f64> {
+    // A guarantee that does not cover the cell's adversary is no point on this axis.
+    if record.defenses.iter().any(|d| d.values.contains_key("epsilon_not_covering")) {
+        return None;
+    }
+    let noted = record.defenses.iter().find_map(|d| d.values.get("epsilon").copied());
+    let given =
+        || acting(&record.spec).find_map(|d| d.params.get("epsilon").and_then(Value::as_f64));
+    // Calibration ends a hair below what was asked: the round number is the better tick.
+    let near = |noted: f64| given().filter(|g| (noted / g - 1.0).abs() < 0.005).unwrap_or(noted);
+    noted.map(near).or_else(given).filter(|e| e.is_finite() && *e > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diverged_training_has_no_accuracy() {
+        let mut task: BTreeMap<String, f64> =
+            [("accuracy", 0.5), ("test_examples", 100.0)].map(|(k, v)| (k.to_string(), v)).into();
+        let (share, ci) = of(&task).unwrap();
+        assert!(share == 0.5 && ci.is_some_and(|ci| ci.low < 0.5 && ci.high > 0.5));
+        task.insert(ROUNDS.into(), 3.0);
+        assert!(of(&task).is_none());
+        task.insert("trained_accuracy".into(), 0.75);
+        assert_eq!(of(&task).unwrap().0, 0.75);
+    }
+}
