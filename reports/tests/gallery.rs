@@ -1,14 +1,19 @@
 //! The gallery of `docs/figures.md` is what the committed run gives: every picture pixel for pixel,
 //! every declaration word for word.
 //!
-//! `BENCH_BLESS=1` writes pictures and declarations anew; look at the difference before committing
-//! it.
+//! `cargo xtask gallery` writes pictures and declarations anew; look at the difference before you
+//! commit it.
 
 use reports::{StyleName, write_paper, write_poster};
 use std::path::{Path, PathBuf};
 
 fn folder(below: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(below)
+}
+
+/// Whether `cargo xtask gallery` asks for what is committed to be written over.
+fn drawn_anew() -> bool {
+    std::env::var_os("BENCH_DRAW_GALLERY").is_some()
 }
 
 /// The `[[figure]]` tables of a suite as written, with their names.
@@ -42,7 +47,7 @@ fn declared(document: &str, name: &str, block: &str) -> String {
 /// What the run gives and what is committed; writes the one over the other where that is asked for.
 fn compare(fresh: &Path, committed: &Path) {
     let made = std::fs::read(fresh).unwrap_or_else(|e| panic!("{}: {e}", fresh.display()));
-    if std::env::var_os("BENCH_BLESS").is_some() {
+    if drawn_anew() {
         std::fs::create_dir_all(committed.parent().unwrap()).unwrap();
         std::fs::write(committed, &made).unwrap();
     }
@@ -52,7 +57,7 @@ fn compare(fresh: &Path, committed: &Path) {
     let same = std::fs::read(committed).is_ok_and(|there| pixels(&there) == pixels(&made));
     assert!(
         same,
-        "{} is not what the run gives; BENCH_BLESS=1 writes it anew",
+        "{} is not what the run gives; cargo xtask gallery writes it anew",
         committed.display()
     );
 }
@@ -84,7 +89,7 @@ fn the_gallery_is_what_the_run_gives() {
     for (name, block) in &figures {
         let committed = format!("figures/{name}.png");
         compare(&out.path().join("figures").join(format!("{name}.png")), &docs.join(&committed));
-        if std::env::var_os("BENCH_BLESS").is_some() {
+        if drawn_anew() {
             text = declared(&text, name, block);
             std::fs::write(&page, &text).unwrap();
         }

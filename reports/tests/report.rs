@@ -1,10 +1,8 @@
-//! The report of a synthetic run, against its golden text, and of runs in a bad state.
-//!
-//! `BENCH_BLESS=1 cargo test --release -p reports --test report` writes the golden files anew.
+//! The report of a synthetic run, against its snapshots, and of runs in a bad state.
 
 mod common;
 
-use common::{gallery, golden, tasks};
+use common::{gallery, tasks};
 use record::store::{CELLS, RUN};
 use record::testing::{info, record};
 use record::{RecordError, RunStore};
@@ -21,9 +19,9 @@ fn the_whole_report() {
     gallery::write(dir.path());
     let report = write_report(dir.path()).unwrap();
     let (text, folder) = (read(&report), report.parent().unwrap());
-    golden("report.md", &text);
+    insta::assert_snapshot!("whole", text);
     let cells = read(&folder.join("cells.csv"));
-    golden("cells.csv", &cells);
+    insta::assert_snapshot!("cells", cells);
     every_figure_is_there(folder, &text);
     tidy(&read(&folder.join("records.csv")));
     let summary: serde_json::Value =
@@ -75,8 +73,8 @@ fn tasks_have_a_frontier_and_a_course() {
     tasks::write(dir.path());
     let text = read(&write_report(dir.path()).unwrap());
     let frontier = section(&text, "Privacy against utility");
-    golden("frontier.md", frontier);
-    golden("course.md", section(&text, "Leakage against training progress"));
+    insta::assert_snapshot!("frontier", frontier);
+    insta::assert_snapshot!("course", section(&text, "Leakage against training progress"));
     for name in ["frontier", "frontier-psnr", "training-"] {
         assert!(text.contains(&format!("![{name}")), "no figure {name}");
     }

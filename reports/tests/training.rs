@@ -1,11 +1,9 @@
-//! The report of a synthetic training against its golden text, trainings in a bad state, and
+//! The report of a synthetic training against its snapshot, trainings in a bad state, and
 //! trainings compared.
-//!
-//! `BENCH_BLESS=1 cargo test --release -p reports --test training` writes the golden files anew.
 
 mod common;
 
-use common::{golden, trainings};
+use common::trainings;
 use record::{RoundRecord, TrainingInfo};
 use reports::{ReportError, compare_trainings, write_training_report};
 use std::path::Path;
@@ -43,7 +41,7 @@ fn the_report_of_a_training() {
             .unwrap();
     assert_eq!(report, dir.path().join("report/report.md"));
     let text = read(&report);
-    golden("training.md", &text);
+    insta::assert_snapshot!("report", text);
     let shown = figures(&dir.path().join("report"), &text);
     assert_eq!(
         shown,
@@ -128,7 +126,7 @@ fn trainings_are_compared() {
     let runs: Vec<_> = labels.into_iter().zip(folders).collect();
     let out = dir.path().join("compared");
     let text = read(&compare_trainings(&runs, &out).unwrap());
-    golden("compared.md", &text);
+    insta::assert_snapshot!("compared", text);
     let shown = figures(&out, &text);
     for name in [
         "rounds-score-accuracy",
