@@ -1,0 +1,55 @@
+//! `cargo xtask check`: what every change must pass before its tests.
+
+use crate::allowed::Allowed;
+use crate::error::Error;
+use crate::{rules, tree};
+
+/// Formatting, rules of the text, lints.
+///
+/// # Errors
+/// The first step that fails; findings are printed.
+pub fn check() -> Result<(), Error> {
+    fast()?;
+    let clippy = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--quiet"];
+    tree::cargo(&[&clippy[..], &["--", "-D", "warnings"]].concat(), &[])
+}
+
+/// Formatting and rules of the text.
+///
+/// # Errors
+/// As [`check`].
+pub fn fast() -> Result<(), Error> {
+    tree::cargo(&["fmt", "--all", "--check"], &[])?;
+    let allowed = Allowed::read()?.unwrap_or_default();
+    only_shrinks(&allowed)?;
+    let wrong = allowed.compare(&rules::findings(&tree::files()?));
+    wrong.iter().for_each(|line| println!("{line}"));
+    match wrong.len() {
+        0 => Ok(()),
+        count => Err(Error::Findings(count)),
+    }
+}
+
+/// Writes the allow-list anew from what is found, where no rule finds more than it allowed.
+///
+/// # Errors
+/// [`Error::Allowed`] where a rule finds more than before; [`check`] lists what is new.
+pub fn shrink() -> Result<(), Error> {
+    let found = Allowed::of(&rules::findings(&tree::files()?));
+    if let Some(before) = Allowed::read()? {
+        found.no_larger_than(&before)?;
+    }
+    only_shrinks(&found)?;
+    found.write()
+}
+
+/// Holds a list against those of the last commit and the one before it: a checkout of one commit
+/// has only the first.
+fn only_shrinks(list: &Allowed) -> Result<(), Error> {
+    for commit in ["HEAD", "HEAD^"] {
+        if let Some(before) = Allowed::committed(commit)? {
+            list.no_larger_than(&before)?;
+        }
+    }
+    Ok(())
+}
