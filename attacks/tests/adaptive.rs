@@ -5,31 +5,52 @@ mod common;
 
 use std::sync::Arc;
 
+use attacks::AttackError;
 use attacks::adaptive::{Adapting, plan};
 use attacks::matching::adaptation::{Clip, Law, Values};
 use common::{attack, build, capture, digits, lenet, mse, network, weights};
 use learning::client::{LocalTraining, Rules, batch_gradient};
+use learning::effect::{
+    BucketNorm, ClipUnit, Coefficients, NoiseLaw, NoiseScale, Noised, Norm, Ranked,
+};
 use learning::models::{Bottleneck, Bottlenecked, ENTRIES, Shape, head};
-use learning::{Known, Mode, Network, Observation, PublicDefense, Signal, noise};
-use serde_json::{Map, Value, json};
+use learning::{Effect, Known, Mode, Network, Observation, Published, Signal, noise};
+use serde_json::{Map, json};
 use suites::{Init, rng};
 use tch::{Kind, Tensor};
 
-fn public(name: &str, params: Value, values: &[(&str, f64)]) -> PublicDefense {
-    let values = values.iter().map(|(name, value)| (name.to_string(), *value)).collect();
-    PublicDefense { name: name.into(), params: params.as_object().unwrap().clone(), values }
+/// What a defense of that name publishes.
+fn published(by: &str, effects: &[Effect]) -> Vec<Published> {
+    effects.iter().map(|effect| Published { by: by.into(), effect: effect.clone() }).collect()
+}
+
+fn zeroed(share: f64) -> Effect {
+    Effect::Zeroed { share, among: Ranked::Tensor }
+}
+
+fn noise_of(law: NoiseLaw, scale: f64, on: Noised) -> Effect {
+    Effect::Noise { law, scale: NoiseScale::Absolute(scale), on }
+}
+
+/// What a filter by percentile of the whole update publishes.
+fn clamped(share: f64, bound: f64) -> [Effect; 2] {
+    [Effect::Zeroed { share, among: Ranked::Update }, Effect::Clamped { bound }]
+}
+
+fn clip(norm: Norm, bound: f64, unit: ClipUnit) -> Effect {
+    Effect::Clip { norm, bound, unit, moving: false }
 }
 
 /// The observation after a defence that maps the i-th tensor by `act`.
 fn defended(
     seen: &Observation,
-    known: PublicDefense,
+    known: Vec<Published>,
     act: impl Fn(usize, &Tensor) -> Tensor,
 ) -> Observation {
     let mut out = seen.clone();
     let mut place = 0..;
     out.signal = Signal::Gradient(seen.signal.params().map(|t| act(place.next().unwrap(), t)));
-    out.known.defenses.push(known);
+    out.known.defenses.extend(known);
     out
 }
 
@@ -56,7 +77,7 @@ fn gains(margin: f64, iterations: usize, seen: &Observation, truth: &Tensor) {
         attack(build(name, json!({ "iterations": iterations })).as_ref(), seen, 1).unwrap()
     });
     let [before, after] = [&plain, &adaptive].map(|r| psnr(&r.pixels, truth));
-    let names: Vec<&str> = seen.known.defenses.iter().map(|d| d.name.as_str()).collect();
+    let names: Vec<&str> = seen.known.defenses.iter().map(|d| d.by.as_str()).collect();
     println!("{}: {before:.2} dB, adaptive {after:.2} dB", names.join(" + "));
     assert!(after > before + margin, "{names:?}: {before:.2} dB, adaptive {after:.2} dB");
     assert!(
@@ -111,7 +132,11 @@ fn where_nothing_is_known_it_is_the_plain_attack_to_the_bit() {
     };
     let plain = run("inverting-gradients", &seen);
     assert_eq!(plain, run("adaptive-matching", &seen));
-    seen.known.defenses.push(public("ats", json!({}), &[]));
+    // What says nothing of the matched values changes nothing.
+    seen.known.defenses = published("withhold-bn", &[Effect::WithheldStatistics]);
+    assert_eq!(plain, run("adaptive-matching", &seen));
+    // Nor does a clip, to an objective of directions.
+    seen.known.defenses = published("dp", &[clip(Norm::L2, 1.0, ClipUnit::Update)]);
     assert_eq!(plain, run("adaptive-matching", &seen));
 }
 
@@ -125,9 +150,7 @@ fn pruned_entries_are_left_out() {
     for (net, init, fraction, margin) in cases {
         let (seen, x) = world(&net, init);
         let seen =
-            defended(&seen, public("prune", json!({ "fraction": fraction }), &[]), |_, t| {
-                largest(t, fraction)
-            });
+            defended(&seen, published("prune", &[zeroed(fraction)]), |_, t| largest(t, fraction));
         gains(margin, 300, &seen, &x);
     }
 }
@@ -138,7 +161,8 @@ fn columns_that_soteria_masked_are_left_out() {
     let head = seen.signal.params().tensors.len() - 2;
     let fifth =
         |t: &Tensor| Tensor::arange(t.size()[2], (Kind::Int64, t.device())).remainder(5).eq(0);
-    let seen = defended(&seen, public("soteria", json!({ "percent": 80.0 }), &[]), |i, t| {
+    let masked = published("soteria", &[Effect::MaskedColumns { share: 0.8 }]);
+    let seen = defended(&seen, masked, |i, t| {
         if i == head { t * fifth(t).to_kind(Kind::Float) } else { t.shallow_clone() }
     });
     gains(10.0, 300, &seen, &x);
@@ -150,22 +174,25 @@ fn columns_that_soteria_masked_are_left_out() {
 fn the_likelihood_of_noise_is_better_than_the_cosine() {
     let (seen, x) = world(&mlp(), Init::Pytorch);
     let (std, b) = (rms(&seen), rms(&seen) / 2f64.sqrt());
-    let noisy = defended(&seen, public("gaussian-noise", json!({}), &[("scale", std)]), |i, t| {
-        t + normal(i, t) * std
-    });
+    let known = published("noise", &[noise_of(NoiseLaw::Gaussian, std, Noised::Update)]);
+    let noisy = defended(&seen, known, |i, t| t + normal(i, t) * std);
     gains(1.0, 400, &noisy, &x);
-    let noisy = defended(&seen, public("laplace-noise", json!({}), &[("scale", b)]), |i, t| {
-        t + laplace(i, t) * b
-    });
+    let known = published("noise", &[noise_of(NoiseLaw::Laplace, b, Noised::Update)]);
+    let noisy = defended(&seen, known, |i, t| t + laplace(i, t) * b);
     gains(2.5, 400, &noisy, &x);
     // A clip that binds leaves the direction alone, which the cosine matches too: nothing may be
     // lost then.
     let norms = seen.signal.params().norm();
-    let clip = norms.mean(Kind::Double).double_value(&[]) / 2.0;
-    let factor = (norms.reciprocal() * clip).clamp_max(1.0);
+    let bound = norms.mean(Kind::Double).double_value(&[]) / 2.0;
+    let factor = (norms.reciprocal() * bound).clamp_max(1.0);
     let scale = std / 2.0;
-    let known =
-        public("dp-local", json!({ "mechanism": "gaussian" }), &[("scale", scale), ("clip", clip)]);
+    let known = published(
+        "dp-local",
+        &[
+            clip(Norm::L2, bound, ClipUnit::Update),
+            noise_of(NoiseLaw::Gaussian, scale, Noised::Update),
+        ],
+    );
     let noisy = defended(&seen, known, |i, t| {
         let mut shape = vec![1; t.dim()];
         shape[0] = -1;
@@ -177,18 +204,16 @@ fn the_likelihood_of_noise_is_better_than_the_cosine() {
 #[test]
 fn signs_cells_and_bounds_are_all_that_is_matched() {
     let (seen, x) = world(&lenet(), Init::DlgUniform);
-    let signs = defended(&seen, public("sign", json!({ "scaled": false }), &[]), |_, t| {
-        t.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0
-    });
+    let known = published("sign", &[Effect::Signs { scaled: false }]);
+    let signs = defended(&seen, known, |_, t| t.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0);
     gains(5.0, 200, &signs, &x);
     let (seen, x) = world(&mlp(), Init::Pytorch);
-    let cells =
-        defended(&seen, public("quantise", json!({ "bits": 2 }), &[]), |_, t| quantised(t, 2));
+    let known = published("quantise", &[Effect::Cells { bits: 2 }]);
+    let cells = defended(&seen, known, |_, t| quantised(t, 2));
     gains(2.0, 400, &cells, &x);
     let bound = rms(&seen) / 2.0;
-    let filtered = defended(&seen, public("percentile", json!({}), &[("bound", bound)]), |_, t| {
-        largest(t, 0.1).clamp(-bound, bound)
-    });
+    let known = published("percentile", &clamped(0.1, bound));
+    let filtered = defended(&seen, known, |_, t| largest(t, 0.1).clamp(-bound, bound));
     gains(10.0, 400, &filtered, &x);
 }
 
@@ -208,7 +233,8 @@ fn mixtures_are_recovered_with_their_mixed_labels() {
     let mut seen = capture(&net, &w, &x, &y, false);
     seen.signal =
         Signal::Gradient(batch_gradient(&net, &w, &mixtures, &soft, &rules, Mode::Train, &mut []));
-    seen.known.defenses.push(public("mixup", json!({ "alpha": 1.0 }), &[]));
+    let mixed = Effect::Mixed { parts: 2, coefficients: Coefficients::Beta { alpha: 1.0 } };
+    seen.known.defenses = published("mixup", &[mixed]);
     gains(6.0, 250, &seen, &mixtures);
 }
 
@@ -234,7 +260,8 @@ fn random_inside(b: i64) -> (Observation, Tensor) {
         Mode::Train,
         &mut rngs,
     ));
-    seen.known.defenses.push(public("precode", json!({ "width": 16, "beta": 1e-3 }), &[]));
+    let bottleneck = Effect::RandomBottleneck { width: 16, beta: 1e-3 };
+    seen.known.defenses = published("precode", &[bottleneck]);
     (seen, x)
 }
 
@@ -261,11 +288,13 @@ fn expectations_over_draws_are_averages_paid_for_and_repeatable() {
 #[test]
 fn what_is_planned_follows_from_order_clients_and_steps() {
     let (mut seen, _) = world(&mlp(), Init::Pytorch);
-    let prune = public("prune", json!({ "fraction": 0.9 }), &[]);
-    let noise = |name, scale| {
-        public(name, json!({ "mechanism": "laplace" }), &[("scale", scale), ("clip", 2.0)])
-    };
-    seen.known.defenses = vec![prune.clone(), noise("dp-local", 0.01)];
+    let prune = published("prune", &[zeroed(0.9)]);
+    let laplace = [
+        Effect::WithheldStatistics,
+        clip(Norm::L1, 2.0, ClipUnit::Update),
+        noise_of(NoiseLaw::Laplace, 0.01, Noised::Update),
+    ];
+    seen.known.defenses = [prune.clone(), published("dp-local", &laplace)].concat();
     let planned = |seen: &Observation| plan(seen, &Adapting::default()).unwrap();
     let all = planned(&seen);
     let found = all.noise.unwrap();
@@ -297,17 +326,68 @@ fn what_is_planned_follows_from_order_clients_and_steps() {
         batch_size: Some(1),
         ..Known::default()
     };
-    for (name, expected) in [("dp-central", 0.01), ("dp-sgd", 0.01 / 2f64.sqrt())] {
-        seen.known.defenses = vec![public(name, json!({}), &[("scale", 0.01), ("clip", 1.0)])];
-        assert!((planned(&seen).noise.unwrap().scale - expected).abs() < 1e-12, "{name}");
+    for (on, expected) in [(Noised::Mean, 0.01), (Noised::Step, 0.01 / 2f64.sqrt())] {
+        seen.known.defenses = published("dp", &[noise_of(NoiseLaw::Gaussian, 0.01, on)]);
+        assert!((planned(&seen).noise.unwrap().scale - expected).abs() < 1e-12, "{on:?}");
     }
-    seen.known.defenses = vec![prune];
+    seen.known.defenses = prune;
     assert!(
         planned(&seen).kept && planned(&seen).values == Values::Exact,
         "no scale over two steps"
     );
-    seen.known.defenses = vec![public("instahide", json!({}), &[])];
-    assert!(planned(&seen).is_none());
+}
+
+/// What no gradient can be led through is refused in one line that names the effect and whose it
+/// is; nothing is passed over.
+#[test]
+fn effects_and_combinations_without_an_answer_are_refused() {
+    let (seen, _) = world(&mlp(), Init::Pytorch);
+    let noise = noise_of(NoiseLaw::Gaussian, 0.1, Noised::Update);
+    let bounded = clip(Norm::L2, 1.0, ClipUnit::Update);
+    let masked = Effect::MaskedColumns { share: 0.5 };
+    let (cells, signs) = (Effect::Cells { bits: 4 }, Effect::Signs { scaled: true });
+    let rounding = Effect::RandomRounding { levels: 7.0, bucket: 0, norm: BucketNorm::Max };
+    let transformed = Effect::TransformedInputs { policies: vec![vec![3, 1, 7]] };
+    let percentile = Effect::Zeroed { share: 0.5, among: Ranked::Update };
+    let cases: [(&[&Effect], i64); 14] = [
+        (&[&Effect::FlippedInputs], 1),
+        (&[&transformed], 1),
+        (&[&cells, &noise], 1),
+        (&[&signs, &noise], 1),
+        (&[&cells, &rounding], 1),
+        (&[&noise, &rounding], 1),
+        (&[&noise, &bounded], 1),
+        (&[&bounded, &bounded], 1),
+        (&[&percentile, &noise], 1),
+        (&[&masked, &noise], 1),
+        (&[&masked, &cells], 1),
+        (&[&zeroed(0.5), &signs], 1),
+        (&[&cells], 2),
+        (&[&Effect::Clamped { bound: 1.0 }], 2),
+    ];
+    for (effects, contributors) in cases {
+        let mut seen = seen.clone();
+        seen.known.contributors = contributors;
+        let effects: Vec<Effect> = effects.iter().copied().cloned().collect();
+        seen.known.defenses = published("somebody", &effects);
+        let refused = plan(&seen, &Adapting::default());
+        let Err(AttackError::NotApplicable(why)) = refused else {
+            panic!("{effects:?}: {refused:?}");
+        };
+        let last = effects.last().unwrap().to_string();
+        assert!(why.contains(&last) && why.contains("`somebody`"), "{effects:?}: {why}");
+        assert!(!why.contains('\n'), "{why}");
+    }
+}
+
+/// What was zeroed after noise is told by the zeros, whatever noise hid before.
+#[test]
+fn zeros_that_no_noise_followed_are_seen() {
+    let (mut seen, _) = world(&mlp(), Init::Pytorch);
+    let noise = noise_of(NoiseLaw::Gaussian, 0.1, Noised::Update);
+    seen.known.defenses = published("both", &[zeroed(0.5), noise, zeroed(0.9)]);
+    let planned = plan(&seen, &Adapting::default()).unwrap();
+    assert_eq!((planned.kept, planned.pruned), (true, None));
 }
 
 #[test]
@@ -318,22 +398,27 @@ fn no_defended_signal_upsets_an_attack() {
     let names =
         [("adaptive-matching", &quick), ("feature-inversion", &features), ("analytic", &json!({}))];
     type Act = fn(usize, &Tensor) -> Tensor;
-    type Case = (&'static str, Value, &'static [(&'static str, f64)], Act);
-    let acts: [Case; 6] = [
-        ("prune", json!({ "fraction": 0.999 }), &[], |_, t| largest(t, 0.999)),
-        ("percentile", json!({}), &[("bound", 1e-9)], |_, t| t.clamp(-1e-9, 1e-9)),
-        ("sign", json!({}), &[], |_, t| t.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0),
-        ("quantise", json!({ "bits": 1 }), &[], |_, t| t.zeros_like()),
-        ("qsgd", json!({ "bits": 2, "bucket": 512 }), &[("levels", 1.0)], |_, t| t.zeros_like()),
-        ("gaussian-noise", json!({}), &[("scale_over_rms", 1e3)], |i, t| normal(i, t) * 1e3),
+    let (law, scale) = (NoiseLaw::Gaussian, NoiseScale::TimesRms(1e3));
+    let rounding = Effect::RandomRounding { levels: 1.0, bucket: 512, norm: BucketNorm::L2 };
+    let acts: [(&str, Vec<Effect>, Act); 6] = [
+        ("prune", vec![zeroed(0.999)], |_, t| largest(t, 0.999)),
+        ("percentile", clamped(0.1, 1e-9).into(), |_, t| t.clamp(-1e-9, 1e-9)),
+        ("sign", vec![Effect::Signs { scaled: true }], |_, t| {
+            t.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0
+        }),
+        ("quantise", vec![Effect::Cells { bits: 1 }], |_, t| t.zeros_like()),
+        ("qsgd", vec![rounding], |_, t| t.zeros_like()),
+        ("noise", vec![Effect::Noise { law, scale, on: Noised::Update }], |i, t| {
+            normal(i, t) * 1e3
+        }),
     ];
     let small = network("simple-cnn", json!({}), &[3, 16, 16], 10);
     let (x, y) = (common::pixels(&[2, 1, 3, 16, 16], 1), common::counted_labels(&[2, 1], 10));
     let convolutional = capture(&small, &weights(&small, Init::Pytorch, 1), &x, &y, false);
     for seen in [world(&mlp(), Init::Pytorch).0, world(&lenet(), Init::DlgUniform).0, convolutional]
     {
-        for (defence, params, values, act) in &acts {
-            let seen = defended(&seen, public(defence, params.clone(), values), act);
+        for (defence, effects, act) in &acts {
+            let seen = defended(&seen, published(defence, effects), act);
             for (name, set) in names {
                 match attack(build(name, set.clone()).as_ref(), &seen, 1) {
                     Ok(found) => {
@@ -342,7 +427,7 @@ fn no_defended_signal_upsets_an_attack() {
                     }
                     Err(e) => {
                         assert!(
-                            matches!(e, attacks::AttackError::NotApplicable(_)),
+                            matches!(e, AttackError::NotApplicable(_)),
                             "{name}, {defence}: {e}"
                         )
                     }

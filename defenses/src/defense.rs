@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use learning::client::GradientRule;
-use learning::{Network, Params};
+use learning::{Effect, Network, Params};
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value};
 use tch::Tensor;
@@ -75,6 +75,8 @@ pub struct CapturedRound {
     pub steps: usize,
     /// Clients whose updates are averaged in the signal.
     pub clients: usize,
+    /// Whether the signal is the mean as the server releases it, with what the server adds.
+    pub released: bool,
 }
 
 impl Deployment {
@@ -247,11 +249,12 @@ pub trait Defense: Send + Sync {
         Ok(None)
     }
 
-    /// What an adversary who knows the defence and its parameters can compute of it, such as
-    /// `sigma`: never anything of an update.
-    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
-        BTreeMap::new()
-    }
+    /// What it does to the captured signal, in order, as its designer would publish it: it follows
+    /// from the parameters and the deployment, and never from an update.
+    ///
+    /// # Errors
+    /// Parameters for which the noise cannot be calibrated.
+    fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError>;
 
     /// Bits a parameter takes on the wire after this defence, where it changes that.
     fn bits_per_value(&self) -> Option<f64> {

@@ -20,7 +20,7 @@ pub fn deployment(rounds: usize) -> Deployment {
         batch_size: 1,
         examples: 1,
         client_rate: 1.0,
-        captured: CapturedRound { batch: 1, steps: 1, clients: 4 },
+        captured: CapturedRound { batch: 1, steps: 1, clients: 4, released: true },
         values: 4096,
         summed: false,
     }

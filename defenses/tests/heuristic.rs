@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use defenses::{Defense, Deployment, ENTRIES, Examples, Released, Stage, Turn};
 use learning::client::{self, LocalTraining, Rules};
+use learning::effect::BucketNorm;
 use learning::models::{self, Shape};
-use learning::{Mode, Network, Params, init, noise};
+use learning::{Effect, Mode, Network, Params, init, noise};
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use suites::rng::stream;
@@ -46,7 +47,12 @@ fn deployment(local_steps: usize) -> Deployment {
         batch_size: 2,
         examples: 2,
         client_rate: 1.0,
-        captured: defenses::CapturedRound { batch: 2, steps: local_steps, clients: 1 },
+        captured: defenses::CapturedRound {
+            batch: 2,
+            steps: local_steps,
+            clients: 1,
+            released: false,
+        },
         values: 0,
         summed: false,
     }
@@ -211,8 +217,10 @@ fn bits_on_the_wire_and_what_is_public_follow_from_the_parameters() {
     for name in ["soteria", "mixup", "instahide", "ats", "precode", "withhold-bn"] {
         assert_eq!(bits(name, json!({})), None, "{name}");
     }
-    assert_eq!(build("percentile", json!({})).public(&deployment(4))["bound"], 0.04);
-    assert_eq!(build("qsgd", json!({})).public(&deployment(1))["levels"], 7.0);
+    let effects = |name: &str| build(name, json!({})).effects(&deployment(4)).unwrap();
+    assert_eq!(effects("percentile")[1], Effect::Clamped { bound: 0.04 });
+    let rounding = Effect::RandomRounding { levels: 7.0, bucket: 512, norm: BucketNorm::L2 };
+    assert_eq!(effects("qsgd"), [rounding]);
 }
 
 /// The gradient on mixed examples is the mixture of the gradients for both labels, weighted by

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use attacks::Progress;
-use defenses::{CapturedRound, Deployment, Stage};
+use defenses::{CapturedRound, Deployment};
 use learning::client::LocalTraining;
-use learning::{Known, Observation, Params, PublicDefense, Signal};
+use learning::{Known, Observation, Params, Published, Signal};
 use protocols::Transcript;
 use suites::{Fact, Source};
 use tch::{Device, Kind, Tensor};
@@ -78,7 +78,7 @@ pub fn run(
     let signal = stack(&signals);
     Ok(Captured {
         flags: signals.iter().map(|s| doubts(trial, sight, s)).collect(),
-        observation: observe(trial, world, sight, &truth, behind[0].len(), signal),
+        observation: observe(trial, world, sight, &truth, behind[0].len(), signal)?,
         sight,
         truth,
         values: printed.means(),
@@ -175,6 +175,9 @@ fn doubts(trial: &Trial, sight: Sight, signal: &Params) -> Vec<String> {
 }
 
 /// Grants the facts of the spec, and nothing else of the truth.
+///
+/// # Errors
+/// What [`effects`] says.
 fn observe(
     trial: &Trial,
     world: &World,
@@ -182,7 +185,7 @@ fn observe(
     truth: &Truth,
     contributors: usize,
     signal: Params,
-) -> Observation {
+) -> Result<Observation, HarnessError> {
     let granted = |fact| trial.spec.facts.contains(&fact);
     let steps = granted(Fact::LocalSteps) && trial.spec.source != Source::Gradients;
     let behind = trial.local_examples() * contributors;
@@ -193,9 +196,9 @@ fn observe(
         lr: granted(Fact::LearningRate).then_some(trial.spec.training.lr),
         local_examples: granted(Fact::BatchSize).then_some(trial.local_examples()),
         contributors: contributors as i64,
-        defenses: public(trial, world, sight, contributors),
+        defenses: effects(trial, world, sight, contributors)?,
     };
-    Observation {
+    Ok(Observation {
         net: trial.net.clone(),
         weights: world.weights.clone(),
         signal: match trial.spec.source {
@@ -204,25 +207,29 @@ fn observe(
         },
         mode: trial.mode(),
         known,
-    }
+    })
 }
 
-/// What Kerckhoffs' adversary knows of the defences.
-fn public(trial: &Trial, world: &World, sight: Sight, contributors: usize) -> Vec<PublicDefense> {
-    let captured = CapturedRound { clients: contributors, ..world.deployment.captured };
+/// What Kerckhoffs' adversary knows of the defenses.
+///
+/// # Errors
+/// A defense whose noise cannot be calibrated.
+fn effects(
+    trial: &Trial,
+    world: &World,
+    sight: Sight,
+    contributors: usize,
+) -> Result<Vec<Published>, HarnessError> {
+    // What the server adds is not in what it, or who pools with it, has seen before.
+    let released = sight == Sight::Released;
+    let captured = CapturedRound { clients: contributors, released, ..world.deployment.captured };
     let deployment = Deployment { captured, ..world.deployment.clone() };
     let named =
         trial.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
-    named
-        .zip(&trial.defenses)
-        .map(|(named, defense)| PublicDefense {
-            name: named.name.clone(),
-            params: defense.spelled_out(),
-            // What the server adds is not in what it, or who pools with it, has seen before.
-            values: match defense.stage() {
-                Stage::Server if sight != Sight::Released => BTreeMap::new(),
-                _ => defense.public(&deployment),
-            },
-        })
-        .collect()
+    let mut all = Vec::new();
+    for (named, defense) in named.zip(&trial.defenses) {
+        let effects = defense.effects(&deployment)?;
+        all.extend(effects.into_iter().map(|effect| Published { by: named.name.clone(), effect }));
+    }
+    Ok(all)
 }

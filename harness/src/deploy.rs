@@ -68,7 +68,8 @@ fn captured(trial: &Trial) -> CapturedRound {
     };
     let clients =
         if trial.spec.source == Source::AggUpdate { trial.spec.training.clients } else { 1 };
-    CapturedRound { batch: trial.spec.training.batch_size.min(held), steps, clients }
+    let batch = trial.spec.training.batch_size.min(held);
+    CapturedRound { batch, steps, clients, released: true }
 }
 
 /// Examples of each client of the utility federation.

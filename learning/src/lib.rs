@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod client;
 mod conv;
+pub mod effect;
 mod error;
 pub mod gradients;
 pub mod init;
@@ -21,10 +22,11 @@ pub mod per_example;
 pub mod server;
 pub mod tape;
 
+pub use effect::{Effect, Published};
 pub use error::LearningError;
 pub use gradients::{Form, Gradients, gradients};
 pub use layer_grad::LayerGrad;
 pub use network::Network;
-pub use observation::{Known, Observation, PublicDefense, Signal};
+pub use observation::{Known, Observation, Signal};
 pub use params::{Layout, Params};
 pub use tape::Mode;

@@ -1,13 +1,12 @@
 //! What an adversary holds: the only thing that crosses from the federation to `attacks`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use suites::Fact;
 use tch::Tensor;
 
 use crate::client::LocalTraining;
+use crate::effect::Published;
 use crate::network::Network;
 use crate::params::Params;
 use crate::tape::Mode;
@@ -30,18 +29,6 @@ impl Signal {
     }
 }
 
-/// A defence as its designer publishes it: the adversary knows everything but the keys and the
-/// draws (Kerckhoffs' principle).
-#[derive(Clone, Debug, PartialEq)]
-pub struct PublicDefense {
-    /// Registry name.
-    pub name: String,
-    /// Its parameters, all spelled out.
-    pub params: Map<String, Value>,
-    /// What follows from them, such as `scale` of the noise; nothing of any update.
-    pub values: BTreeMap<String, f64>,
-}
-
 /// What else the threat model grants.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -57,8 +44,8 @@ pub struct Known {
     pub local_examples: Option<usize>,
     /// Clients whose updates the signal averages (0 counts as 1).
     pub contributors: i64,
-    /// The defences that the signal went through, in order.
-    pub defenses: Vec<PublicDefense>,
+    /// What the defenses did to the signal, in order, as their designers publish it.
+    pub defenses: Vec<Published>,
 }
 
 impl Clone for Known {

@@ -1,5 +1,5 @@
-//! Gradient matching by an adversary who knows the defences (Kerckhoffs' principle): names,
-//! parameters and public values, but no draw and nothing of an update.
+//! Gradient matching by an adversary who knows the effects that defenses publish (Kerckhoffs'
+//! principle), but no draw and nothing of an update.
 
 mod params;
 mod plan;
@@ -41,7 +41,7 @@ impl Attack for AdaptiveMatching {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
-        let adaptation = plan(seen, &self.adapting)?;
+        let adaptation = plan(seen, &self.adapting)?.for_objective(self.setting.objective);
         if let Some(found) = self.before_bottleneck(seen, &adaptation, run)? {
             return Ok(found);
         }
@@ -66,7 +66,8 @@ impl AdaptiveMatching {
         adaptation: &Adaptation,
         run: &Run,
     ) -> Result<Option<Reconstruction>, AttackError> {
-        if adaptation.draws == 0 || seen.known.defenses.len() > 1 {
+        let [only] = &seen.known.defenses[..] else { return Ok(None) };
+        if adaptation.draws == 0 {
             return Ok(None);
         }
         // Gradient matching would refine the image by a draw that is not the client's.
@@ -81,8 +82,9 @@ impl AdaptiveMatching {
                 Err(AttackError::NotApplicable(_)) => {}
                 Err(other) => return Err(other),
                 Ok(mut found) => {
-                    let note = "adapted: input of the layer before the draws of precode";
-                    found.flags.iter_mut().for_each(|flags| flags.push(note.into()));
+                    let note =
+                        format!("adapted: input of the layer before the draws of {}", only.by);
+                    found.flags.iter_mut().for_each(|flags| flags.push(note.clone()));
                     return Ok(Some(found));
                 }
             }

@@ -1,35 +1,24 @@
-//! From the defences that an adversary knows to what it does about them.
+//! From the effects that defenses publish to what an adversary does about them.
 
-use learning::{Observation, PublicDefense, Signal};
+use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm, Ranked};
+use learning::{Effect, Observation, Published, Signal};
 
 use super::params::Adapting;
 use crate::AttackError;
-use crate::matching::adaptation::{Adaptation, Clip, Law, Noise, Values};
+use crate::matching::adaptation::{Adaptation, Clip, Law, Masked, Noise, Values};
 use crate::matching::signal;
 
-/// Reads the defences in the order in which the signal went through them.
+/// Composes the effects in the order in which the signal went through them.
 ///
 /// # Errors
-/// Where an update cannot be read as a gradient because no learning rate is known.
+/// `NotApplicable` for an effect, or a combination of effects, that no candidate's gradient can be
+/// led through; and where an update cannot be read as a gradient because no learning rate is known.
 pub fn plan(seen: &Observation, adapting: &Adapting) -> Result<Adaptation, AttackError> {
-    let mut plan = Plan {
-        seen,
-        adapting,
-        unit: 1.0,
-        steps: 1,
-        all: Adaptation::default(),
-        variance: 0.0,
-        hidden: false,
-        laplace: false,
-    };
     if seen.known.defenses.is_empty() {
-        return Ok(plan.all);
+        return Ok(Adaptation::default());
     }
-    if matches!(seen.signal, Signal::Update(_)) {
-        plan.unit = 1.0 / signal::step_scale(seen)?;
-        plan.steps = seen.known.local.as_ref().map_or(1, |local| signal::local_steps(seen, local));
-    }
-    seen.known.defenses.iter().for_each(|defense| plan.add(defense));
+    let mut plan = Plan::new(seen, adapting)?;
+    seen.known.defenses.iter().try_for_each(|published| plan.add(published))?;
     Ok(plan.finish())
 }
 
@@ -43,38 +32,58 @@ struct Plan<'a> {
     all: Adaptation,
     /// Of all noise so far, on an entry of the gradient.
     variance: f64,
-    /// Whether noise came after what was left out.
-    hidden: bool,
     /// Whether the only noise so far is one client's Laplacian.
     laplace: bool,
+    /// How the entries were ranked that are zero in the signal, and who zeroed them.
+    zeroed: Option<(Ranked, &'a str)>,
+    /// Whether noise came after they were zeroed.
+    hidden: bool,
 }
 
-impl Plan<'_> {
-    fn add(&mut self, defense: &PublicDefense) {
-        match defense.name.as_str() {
-            "prune" => self.prune(defense),
-            "percentile" => self.percentile(defense),
-            "soteria" => self.soteria(),
-            "quantise" => self.quantise(defense),
-            "qsgd" => self.qsgd(defense),
-            "sign" => self.sign(),
-            "gaussian-noise" | "laplace-noise" | "dp-local" | "dp-central" | "dp-distributed"
-            | "dp-sgd" => {
-                self.noise(defense);
+/// Why an effect is refused.
+type Refused = Result<(), String>;
+
+impl<'a> Plan<'a> {
+    fn new(seen: &'a Observation, adapting: &'a Adapting) -> Result<Plan<'a>, AttackError> {
+        let (unit, steps) = match &seen.signal {
+            Signal::Gradient(_) => (1.0, 1),
+            Signal::Update(_) => {
+                let local = seen.known.local.as_ref();
+                let steps = local.map_or(1, |local| signal::local_steps(seen, local));
+                (1.0 / signal::step_scale(seen)?, steps)
             }
-            "mixup" => {
-                self.all.mixed = true;
-                self.note("mixed images with mixed labels for mixup".into());
-            }
-            "precode" => {
-                self.all.draws = self.adapting.draws;
-                self.note(format!(
-                    "expectation over {} draws of the bottleneck of precode",
-                    self.adapting.draws
-                ));
-            }
-            // What is not known to be answered is left as it is.
-            _ => {}
+        };
+        let all = Adaptation::default();
+        let (variance, laplace, zeroed, hidden) = (0.0, false, None, false);
+        Ok(Plan { seen, adapting, unit, steps, all, variance, laplace, zeroed, hidden })
+    }
+
+    fn add(&mut self, published: &'a Published) -> Result<(), AttackError> {
+        let (effect, by) = (&published.effect, published.by.as_str());
+        self.compose(effect, by).map_err(|why| {
+            AttackError::NotApplicable(format!(
+                "this attack adapts to what defenses publish, and has no answer to {effect} \
+                 (`{by}`){why}; run an attack that knows no defenses beside it"
+            ))
+        })
+    }
+
+    /// One arm an effect and no wildcard, so that no effect is passed over by mistake.
+    fn compose(&mut self, effect: &Effect, by: &'a str) -> Refused {
+        match *effect {
+            Effect::Clip { norm, bound, unit, moving } => self.clip(norm, bound, unit, moving),
+            Effect::Noise { law, scale, on } => self.noise(by, law, scale, on),
+            Effect::Zeroed { share, among } => self.zero(by, share, among),
+            Effect::Clamped { bound } => self.clamp(by, bound),
+            Effect::Cells { bits } => self.cells(by, bits),
+            Effect::RandomRounding { levels, bucket, norm: _ } => self.round(by, levels, bucket),
+            Effect::Signs { scaled: _ } => self.signs(by),
+            Effect::MaskedColumns { share: _ } => self.mask(by),
+            Effect::Mixed { parts: _, coefficients: _ } => self.mix(by),
+            Effect::RandomBottleneck { width: _, beta: _ } => self.draw(by),
+            // Only trainable values are matched.
+            Effect::WithheldStatistics => Ok(()),
+            Effect::FlippedInputs | Effect::TransformedInputs { .. } => Err(String::new()),
         }
     }
 
@@ -87,74 +96,154 @@ impl Plan<'_> {
         self.seen.known.contributors.max(1) as f64
     }
 
-    fn kept(&mut self, defense: &PublicDefense, fraction: Option<f64>) {
-        self.all.kept = true;
-        // Only one client's own entries can be told once noise fills them.
-        self.all.pruned = fraction.filter(|_| self.clients() == 1.0);
-        self.note(format!("kept entries of {}", defense.name));
+    /// Refuses what was done to each client's values where only their mean is seen.
+    fn of_one_client(&self) -> Refused {
+        if self.clients() == 1.0 {
+            return Ok(());
+        }
+        Err(format!(" in the mean over {} clients", self.clients()))
+    }
+
+    /// Refuses what changes values that no longer are the gradient's own.
+    fn of_values(&self) -> Refused {
+        let before = match self.all.values {
+            Values::Exact | Values::Largest => return Ok(()),
+            Values::Cells { .. } => "rounding to the nearest level",
+            Values::Rounded { .. } => "random rounding",
+            Values::Censored { .. } => "a clamp",
+            Values::Signs => "signs",
+        };
+        Err(format!(" after {before}"))
+    }
+
+    /// Refuses what fills or moves the zeros by which masked columns are told.
+    fn of_columns(&self) -> Refused {
+        if self.all.masked != Some(Masked::Columns) {
+            return Ok(());
+        }
+        Err(" after masked columns, which it hides (masked = \"layer\" leaves the whole layer out)"
+            .into())
+    }
+
+    /// Means of several clients, steps or examples were not clipped as one.
+    fn clip(&mut self, norm: Norm, bound: f64, unit: ClipUnit, moving: bool) -> Refused {
+        if self.variance > 0.0 {
+            return Err(" after noise".into());
+        }
+        if self.all.clip.is_some() {
+            return Err(" after another clip".into());
+        }
+        if matches!(self.all.values, Values::Censored { .. }) {
+            return Err(" after a clamp".into());
+        }
+        let batch = self.seen.known.batch_size.unwrap_or(1);
+        let (apart, factor) = match unit {
+            ClipUnit::Example => (batch > 1 || self.steps > 1, 1.0),
+            ClipUnit::Update => (self.clients() > 1.0 || moving, self.unit),
+        };
+        let at = bound * factor;
+        self.all.clip = Some(match (apart, norm) {
+            (true, _) => Clip::Unknown,
+            (false, Norm::L2) => Clip::L2 { at },
+            (false, Norm::L1) => Clip::L1 { at },
+        });
+        Ok(())
     }
 
     /// How large a zeroed entry can have been is only told where the gradient's own scale is: for
     /// one client's one step.
-    fn prune(&mut self, defense: &PublicDefense) {
-        self.kept(defense, number(defense, "fraction"));
-        if self.clients() == 1.0
-            && self.steps == 1
-            && self.all.values == Values::Exact
-            && self.variance == 0.0
-        {
+    fn zero(&mut self, by: &'a str, share: f64, among: Ranked) -> Refused {
+        let own = among == Ranked::Tensor && self.clients() == 1.0;
+        self.all.kept = true;
+        // Only one client's own entries can be told once noise fills them.
+        self.all.pruned = own.then_some(share);
+        (self.zeroed, self.hidden) = (Some((among, by)), false);
+        self.note(format!("kept entries of {by}"));
+        if own && self.steps == 1 && self.all.values == Values::Exact && self.variance == 0.0 {
             (self.all.kept, self.all.values) = (false, Values::Largest);
             self.note("the others no larger".into());
         }
+        Ok(())
     }
 
-    fn percentile(&mut self, defense: &PublicDefense) {
-        self.kept(defense, None);
-        if let Some(bound) = number(defense, "bound").filter(|_| self.clients() == 1.0) {
-            let at = bound * self.unit;
-            self.all.values = Values::Censored { at };
-            self.note(format!("at least {at:.3} where percentile clipped"));
+    fn clamp(&mut self, by: &str, bound: f64) -> Refused {
+        self.of_one_client()?;
+        self.of_values()?;
+        let at = bound * self.unit;
+        self.all.values = Values::Censored { at };
+        self.note(format!("at least {at:.3} where {by} clipped"));
+        Ok(())
+    }
+
+    fn cells(&mut self, by: &str, bits: u32) -> Refused {
+        self.of_one_client()?;
+        self.of_values()?;
+        self.of_columns()?;
+        self.all.kept |= self.all.values == Values::Largest;
+        self.all.values = Values::Cells { bits };
+        self.note(format!("cells of {bits} bits of {by}"));
+        Ok(())
+    }
+
+    fn round(&mut self, by: &str, levels: f64, bucket: i64) -> Refused {
+        self.of_one_client()?;
+        self.of_values()?;
+        if self.variance > 0.0 {
+            return Err(" after noise".into());
         }
+        self.all.values = Values::Rounded { levels, bucket };
+        // It rounds kept entries to zero too, and zeros stay.
+        self.all.kept = false;
+        self.note(format!("variance of each bucket's rounding by {by}"));
+        Ok(())
     }
 
-    fn soteria(&mut self) {
-        self.all.masked = Some(self.adapting.masked);
-        self.note("last layer without what soteria masked".into());
-    }
-
-    fn quantise(&mut self, defense: &PublicDefense) {
-        if let Some(bits) = number(defense, "bits").filter(|_| self.clients() == 1.0) {
-            self.all.kept |= self.all.values == Values::Largest;
-            self.all.values = Values::Cells { bits: bits as u32 };
-            self.note(format!("cells of {bits} bits of quantise"));
-        }
-    }
-
-    fn qsgd(&mut self, defense: &PublicDefense) {
-        let (levels, bucket) = (number(defense, "levels"), number(defense, "bucket"));
-        if let (Some(levels), Some(bucket), true) = (levels, bucket, self.clients() == 1.0) {
-            self.all.values = Values::Rounded { levels, bucket: bucket as i64 };
-            // It rounds kept entries to zero too, and zeros stay.
-            self.all.kept = false;
-            self.note("variance of each bucket's rounding by qsgd".into());
-        }
-    }
-
-    fn sign(&mut self) {
-        if self.clients() > 1.0 {
-            return;
+    fn signs(&mut self, by: &str) -> Refused {
+        self.of_one_client()?;
+        self.of_columns()?;
+        if self.zeroed.is_some() && !self.hidden {
+            return Err(" after zeroed entries, which count as positive".into());
         }
         self.all.values = Values::Signs;
-        // Zeros went out as positive; noise before it only flips signs.
-        (self.all.kept, self.all.pruned, self.all.clip) = (false, None, None);
+        // Noise before it only flips signs.
+        (self.all.pruned, self.all.clip, self.zeroed) = (None, None, None);
         (self.variance, self.laplace) = (0.0, false);
-        self.note("agreement of signs for sign".into());
+        self.note(format!("agreement of signs for {by}"));
+        Ok(())
     }
 
-    fn noise(&mut self, defense: &PublicDefense) {
-        let Some((law, scale)) = self.scale(defense) else { return };
-        self.hide();
-        self.clip(defense, law);
+    fn mask(&mut self, by: &str) -> Refused {
+        self.all.masked = Some(self.adapting.masked);
+        self.note(format!("last layer without what {by} masked"));
+        Ok(())
+    }
+
+    fn mix(&mut self, by: &str) -> Refused {
+        self.all.mixed = true;
+        self.note(format!("mixed images with mixed labels for {by}"));
+        Ok(())
+    }
+
+    fn draw(&mut self, by: &str) -> Refused {
+        self.all.draws = self.adapting.draws;
+        let draws = self.all.draws;
+        self.note(format!("expectation over {draws} draws of the bottleneck of {by}"));
+        Ok(())
+    }
+
+    fn noise(&mut self, by: &str, law: NoiseLaw, scale: NoiseScale, on: Noised) -> Refused {
+        let law = match law {
+            NoiseLaw::Laplace => Law::Laplace,
+            // Rotated back, an entry holds a sum of many discrete draws, which is all but normal.
+            NoiseLaw::Gaussian | NoiseLaw::DiscreteGaussian { .. } | NoiseLaw::Skellam { .. } => {
+                Law::Gaussian
+            }
+        };
+        let scale = self.scale(law, scale, on);
+        if !(scale > 0.0 && scale.is_finite()) {
+            return Ok(());
+        }
+        self.hide()?;
         let own = match law {
             Law::Gaussian => scale * scale,
             Law::Laplace => 2.0 * scale * scale,
@@ -163,34 +252,25 @@ impl Plan<'_> {
         self.laplace = law == Law::Laplace && self.variance == 0.0 && self.clients() == 1.0;
         self.variance += own;
         let word = if law == Law::Laplace { "laplace" } else { "gaussian" };
-        self.note(format!(
-            "likelihood of {word} noise of {}, scale {}",
-            defense.name,
-            short(scale)
-        ));
+        self.note(format!("likelihood of {word} noise of {by}, scale {}", short(scale)));
+        Ok(())
     }
 
-    /// Law and scale of the noise on an entry of the gradient that the signal stands for.
-    fn scale(&self, defense: &PublicDefense) -> Option<(Law, f64)> {
-        let laplace = defense.name == "laplace-noise"
-            || defense.params.get("mechanism").and_then(|m| m.as_str()) == Some("laplace");
-        let law = if laplace { Law::Laplace } else { Law::Gaussian };
-        let scale = match (number(defense, "scale"), number(defense, "scale_over_rms")) {
-            (Some(scale), _) => scale * self.spread(defense),
-            (None, Some(ratio)) => ratio * self.rms(law, ratio) / self.clients().sqrt(),
-            (None, None) => return None,
-        };
-        (scale > 0.0 && scale.is_finite()).then_some((law, scale))
+    /// Scale of the noise on an entry of the gradient that the signal stands for.
+    fn scale(&self, law: Law, scale: NoiseScale, on: Noised) -> f64 {
+        match scale {
+            NoiseScale::Absolute(scale) => scale * self.spread(on),
+            NoiseScale::TimesRms(ratio) => ratio * self.rms(law, ratio) / self.clients().sqrt(),
+        }
     }
 
-    /// What a scale is multiplied by: the client's noise is averaged with the others', that of a
-    /// step of `dp-sgd` (in the gradient) with that of the other steps, and central noise is on the
-    /// mean already.
-    fn spread(&self, defense: &PublicDefense) -> f64 {
-        match defense.name.as_str() {
-            "dp-central" | "dp-distributed" => self.unit,
-            "dp-sgd" => (self.steps as f64 * self.clients()).sqrt().recip(),
-            _ => self.unit / self.clients().sqrt(),
+    /// What a scale is multiplied by: a client's noise is averaged with the others', that of a
+    /// step (in the gradient) with that of the other steps, and that on the mean is there already.
+    fn spread(&self, on: Noised) -> f64 {
+        match on {
+            Noised::Mean => self.unit,
+            Noised::Step => (self.steps as f64 * self.clients()).sqrt().recip(),
+            Noised::Update => self.unit / self.clients().sqrt(),
         }
     }
 
@@ -204,42 +284,27 @@ impl Plan<'_> {
         self.unit * (square / (1.0 + variance)).sqrt()
     }
 
-    /// Noise hides which entries were kept and which cell a value was in.
-    fn hide(&mut self) {
-        if self.all.pruned.is_some() {
-            self.note("entries that prune would keep, since noise hides which".into());
+    /// Noise hides which entries were zeroed: the candidate's own smallest are then. In a mean over
+    /// clients any of them may have sent an entry, and none is taken as zeroed.
+    fn hide(&mut self) -> Refused {
+        self.of_values()?;
+        self.of_columns()?;
+        if let Some((Ranked::Update, _)) = self.zeroed.filter(|_| !self.hidden) {
+            return Err(" after entries of the whole update were zeroed, which it hides".into());
         }
-        self.hidden = true;
-        self.all.kept = false;
-        self.all.masked = None;
-        self.all.values = Values::Exact;
-    }
-
-    /// What was clipped before the noise. Means of several clients, steps or examples were not
-    /// clipped as one.
-    fn clip(&mut self, defense: &PublicDefense, law: Law) {
-        let Some(clip) = number(defense, "clip") else { return };
-        let batch = self.seen.known.batch_size.unwrap_or(1);
-        let mixed = match defense.name.as_str() {
-            "dp-sgd" => batch > 1 || self.steps > 1,
-            _ => {
-                self.clients() > 1.0
-                    || defense.params.get("adaptive").and_then(|a| a.as_bool()) == Some(true)
-            }
-        };
-        let unit = if defense.name == "dp-sgd" { 1.0 } else { self.unit };
-        self.all.clip = Some(match (mixed, law) {
-            (true, _) => Clip::Unknown,
-            (false, Law::Gaussian) => Clip::L2 { at: clip * unit },
-            (false, Law::Laplace) => Clip::L1 { at: clip * unit },
-        });
+        if let Some((_, by)) = self.zeroed.filter(|_| self.all.pruned.is_some()) {
+            self.note(format!("entries that {by} would keep, since noise hides which"));
+        }
+        (self.hidden, self.all.kept, self.all.values) = (true, false, Values::Exact);
+        Ok(())
     }
 
     fn finish(mut self) -> Adaptation {
         if self.variance > 0.0 {
-            let (law, scale) = match self.laplace {
-                true => (Law::Laplace, (self.variance / 2.0).sqrt()),
-                false => (Law::Gaussian, self.variance.sqrt()),
+            let (law, scale) = if self.laplace {
+                (Law::Laplace, (self.variance / 2.0).sqrt())
+            } else {
+                (Law::Gaussian, self.variance.sqrt())
             };
             self.all.noise = Some(Noise { law, scale, contrast: self.adapting.contrast });
         }
@@ -249,12 +314,6 @@ impl Plan<'_> {
         }
         self.all
     }
-}
-
-/// A published value of the defence, or else a parameter.
-fn number(defense: &PublicDefense, name: &str) -> Option<f64> {
-    let parameter = || defense.params.get(name).and_then(serde_json::Value::as_f64);
-    defense.values.get(name).copied().or_else(parameter).filter(|v| v.is_finite())
 }
 
 /// Three significant digits.

@@ -123,6 +123,21 @@ impl Adaptation {
         *self == Adaptation::default()
     }
 
+    /// The same for an attack of that objective: where nothing but a clip is known, one that
+    /// compares directions alone has nothing to allow for.
+    pub fn for_objective(mut self, own: Objective) -> Adaptation {
+        if self.noise.is_some() || self.clip.is_none() {
+            return self;
+        }
+        let distance = self.objective().unwrap_or(own);
+        if self.values == Values::Signs || distance.sees_directions_only() {
+            self.clip = None;
+        } else {
+            self.notes.push("clipped as the clients were".into());
+        }
+        self
+    }
+
     /// The matched parameters of the selected ones.
     ///
     /// # Errors

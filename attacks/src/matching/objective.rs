@@ -31,6 +31,11 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// Whether scaling a gradient changes nothing.
+    pub fn sees_directions_only(self) -> bool {
+        matches!(self, Objective::Cosine | Objective::Sim)
+    }
+
     /// Whether it can be computed from inner products and norms alone.
     pub fn is_factorable(self) -> bool {
         self != Objective::L1

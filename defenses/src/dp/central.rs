@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::{Effect, Params};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Kind;
 
-use super::common::{self, Norm};
+use super::common;
 use super::{Budget, Neighbouring, Unit, accountant, analytic, calibrate};
 use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 
@@ -121,6 +122,14 @@ impl Central {
         }
     }
 
+    /// Standard deviation of the noise on the captured mean, of the first round where the clip
+    /// moves.
+    fn noise_on_mean(&self, deployment: &Deployment) -> Result<f64, DefenseError> {
+        let z = self.multiplier(deployment)?;
+        let z = if self.adaptive { self.split(z, deployment.clients)?.0 } else { z };
+        Ok(z * self.clip / deployment.captured.clients.max(1) as f64)
+    }
+
     fn clip_now(&self, turn: &Turn) -> f64 {
         turn.memory.get(CLIP).copied().unwrap_or(self.clip)
     }
@@ -178,16 +187,19 @@ impl Defense for Central {
         Stage::Server
     }
 
-    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        let clients = deployment.captured.clients.max(1);
-        let Ok(z) = self.multiplier(deployment) else { return BTreeMap::new() };
-        let z = if self.adaptive {
-            self.split(z, deployment.clients).map_or(z, |(updates, _)| updates)
-        } else {
-            z
+    fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let clip = Effect::Clip {
+            norm: Norm::L2,
+            bound: self.clip,
+            unit: ClipUnit::Update,
+            moving: self.adaptive,
         };
-        let scale = z * self.clip / clients as f64;
-        BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), self.clip)])
+        let mut effects = vec![Effect::WithheldStatistics, clip];
+        if deployment.captured.released {
+            let scale = NoiseScale::Absolute(self.noise_on_mean(deployment)?);
+            effects.push(Effect::Noise { law: NoiseLaw::Gaussian, scale, on: Noised::Mean });
+        }
+        Ok(effects)
     }
 
     fn adaptive(&self) -> Option<&'static str> {

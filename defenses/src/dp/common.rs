@@ -1,6 +1,7 @@
 //! What the mechanisms share: checks of their parameters, clipping, and noise from each client's
 //! own stream.
 
+use learning::effect::{ClipUnit, Effect, Norm};
 use learning::{Params, noise};
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -8,15 +9,6 @@ use suites::SpecError;
 use tch::{Kind, Tensor};
 
 use crate::DefenseError;
-
-/// Which norm clipping bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// Sum of magnitudes (Laplace).
-    L1,
-    /// Euclidean (Gaussian).
-    L2,
-}
 
 /// Updates after clipping.
 pub struct Clipped {
@@ -76,6 +68,11 @@ pub fn clip(update: &Params, norm: Norm, clip: f64) -> Result<Clipped, DefenseEr
     let factor = (length.clamp_min(1e-30).reciprocal() * clip).clamp_max(1.0);
     let update = map_trainable(update, |t| scaled(t, &factor));
     Ok(Clipped { update, factor, norm: length })
+}
+
+/// What a clip to a fixed bound publishes.
+pub fn clip_effect(norm: Norm, bound: f64, unit: ClipUnit) -> Effect {
+    Effect::Clip { norm, bound, unit, moving: false }
 }
 
 /// Applies `f` to the trainable tensors and zeroes the rest.

@@ -6,7 +6,8 @@ mod sampler;
 
 use std::collections::BTreeMap;
 
-use learning::{Params, noise};
+use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::{Effect, Params, noise};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +15,7 @@ use suites::{Entry, SpecError};
 use tch::{Kind, Tensor};
 
 use super::accountant::distributed as account;
-use super::common::{self, Norm};
+use super::common;
 use super::{Budget, Neighbouring, Unit};
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
@@ -256,10 +257,20 @@ impl Defense for Distributed {
         rotation::params(&rotation::backward(&rotation::rows(&update)), update.layout())
     }
 
-    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        let Ok(scales) = self.scales(deployment.values, deployment) else { return BTreeMap::new() };
-        let scale = scales.sigma * scales.step / (deployment.captured.clients.max(1) as f64).sqrt();
-        BTreeMap::from([("clip".to_string(), self.clip), ("scale".to_string(), scale)])
+    /// The shares of the clients behind the signal are told as one noise on their mean.
+    fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let Scales { step, sigma, .. } = self.scales(deployment.values, deployment)?;
+        let scale = sigma * step / (deployment.captured.clients.max(1) as f64).sqrt();
+        let law = match self.mechanism {
+            Mechanism::DiscreteGaussian => NoiseLaw::DiscreteGaussian { step },
+            Mechanism::Skellam => NoiseLaw::Skellam { step },
+        };
+        let scale = NoiseScale::Absolute(scale);
+        Ok(vec![
+            Effect::WithheldStatistics,
+            common::clip_effect(Norm::L2, self.clip, ClipUnit::Update),
+            Effect::Noise { law, scale, on: Noised::Mean },
+        ])
     }
 
     fn equal_weights(&self) -> bool {

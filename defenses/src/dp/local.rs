@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
-use super::common::{self, Norm};
+use super::common;
 use super::{Budget, Neighbouring, Unit, accountant, analytic};
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
@@ -172,9 +173,17 @@ impl Defense for Local {
         Ok(Released { update: noised, values, grid: None })
     }
 
-    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        let (scale, clip) = (self.scale(deployment.rounds), self.clip);
-        BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), clip)])
+    fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let scale = NoiseScale::Absolute(self.scale(deployment.rounds));
+        let law = match self.mechanism {
+            Mechanism::Gaussian => NoiseLaw::Gaussian,
+            Mechanism::Laplace => NoiseLaw::Laplace,
+        };
+        Ok(vec![
+            Effect::WithheldStatistics,
+            common::clip_effect(self.norm(), self.clip, ClipUnit::Update),
+            Effect::Noise { law, scale, on: Noised::Update },
+        ])
     }
 
     fn adaptive(&self) -> Option<&'static str> {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
 use learning::client::GradientRule;
+use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
@@ -89,10 +90,14 @@ impl Defense for Sgd {
         Ok(Released { update, values, grid: None })
     }
 
-    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        let Ok(multiplier) = self.multiplier(deployment) else { return BTreeMap::new() };
+    fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let multiplier = self.multiplier(deployment)?;
         let scale = multiplier * self.clip / deployment.captured.batch.max(1) as f64;
-        BTreeMap::from([("scale".to_string(), scale), ("clip".to_string(), self.clip)])
+        let (law, scale) = (NoiseLaw::Gaussian, NoiseScale::Absolute(scale));
+        Ok(vec![
+            common::clip_effect(Norm::L2, self.clip, ClipUnit::Example),
+            Effect::Noise { law, scale, on: Noised::Step },
+        ])
     }
 
     fn adaptive(&self) -> Option<&'static str> {

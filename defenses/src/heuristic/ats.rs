@@ -1,5 +1,6 @@
 //! `ats`: every image goes through a published policy of transformations before it is trained on.
 
+use learning::Effect;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::{Kind, Tensor};
 
-use crate::{Defense, DefenseError, Examples, Stage, Turn};
+use crate::{Defense, DefenseError, Deployment, Examples, Stage, Turn};
 
 mod colour;
 mod geometry;
@@ -115,6 +116,10 @@ impl Defense for Ats {
         let pixels = Tensor::from_slice(&out).reshape(&size).to_kind(Kind::Float) / 255.0;
         let pixels = pixels.to_device(examples.pixels.device()).to_kind(examples.pixels.kind());
         Ok(Examples { pixels, ..examples })
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::TransformedInputs { policies: self.policies.clone() }])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

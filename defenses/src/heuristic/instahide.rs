@@ -1,7 +1,8 @@
 //! `instahide`: each image is mixed with others of the client, then every value's sign is flipped
 //! at random.
 
-use learning::Network;
+use learning::effect::Coefficients;
+use learning::{Effect, Network};
 use rand::Rng;
 use rand::seq::index;
 use rand_chacha::ChaCha12Rng;
@@ -13,7 +14,7 @@ use tch::Tensor;
 
 use super::mixing::{Mixture, mixed};
 use super::range;
-use crate::{Defense, DefenseError, Examples, Stage, Turn};
+use crate::{Defense, DefenseError, Deployment, Examples, Stage, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -122,6 +123,12 @@ impl Defense for InstaHide {
         let out =
             mixed("instahide", examples, turn.net, least, turn.rngs, |n, rng| self.draw(n, rng))?;
         Ok(Examples { pixels: flipped(&out.pixels, turn.net, turn.rngs), ..out })
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let coefficients = Coefficients::NormalMagnitudes { largest: self.largest };
+        let mixed = Effect::Mixed { parts: self.k as usize, coefficients };
+        Ok(vec![mixed, Effect::FlippedInputs])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

@@ -1,5 +1,7 @@
 //! `mixup`: the client trains on random convex combinations of pairs of its examples.
 
+use learning::Effect;
+use learning::effect::Coefficients;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Beta, Distribution};
@@ -9,7 +11,7 @@ use suites::Entry;
 
 use super::mixing::{Mixture, mixed};
 use super::range;
-use crate::{Defense, DefenseError, Examples, Stage, Turn};
+use crate::{Defense, DefenseError, Deployment, Examples, Stage, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -71,6 +73,11 @@ impl Defense for Mixup {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let coefficients = Coefficients::Beta { alpha: self.alpha };
+        Ok(vec![Effect::Mixed { parts: 2, coefficients }])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

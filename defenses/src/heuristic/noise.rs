@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::effect::{NoiseLaw, NoiseScale, Noised};
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
@@ -118,13 +119,17 @@ impl Defense for Noise {
         Ok(Released { update: noised, values, grid: None })
     }
 
-    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
-        let name = match self.unit {
-            Unit::Absolute => "scale",
-            // Times the root mean square of an update that nobody but the client has seen.
-            Unit::Rms => "scale_over_rms",
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let size = self.std * self.unit_scale();
+        let scale = match self.unit {
+            Unit::Absolute => NoiseScale::Absolute(size),
+            Unit::Rms => NoiseScale::TimesRms(size),
         };
-        BTreeMap::from([(name.to_string(), self.std * self.unit_scale())])
+        let law = match self.distribution {
+            Distribution::Gaussian => NoiseLaw::Gaussian,
+            Distribution::Laplace => NoiseLaw::Laplace,
+        };
+        Ok(vec![Effect::Noise { law, scale, on: Noised::Update }])
     }
 
     fn bits_per_value(&self) -> Option<f64> {
@@ -195,13 +200,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_public_follows_from_the_parameters() {
-        let public = |entry: &Entry<dyn Defense>, json: Value| {
-            (entry.build)(json.as_object().unwrap()).unwrap().public(&deployment(1))
+    fn what_is_published_follows_from_the_parameters() {
+        let effects = |entry: &Entry<dyn Defense>, json: Value| {
+            let defense = (entry.build)(json.as_object().unwrap()).unwrap();
+            defense.effects(&deployment(1)).unwrap()
         };
-        assert_eq!(public(&GAUSSIAN, json!({ "std": 0.5 }))["scale"], 0.5);
-        assert_eq!(public(&LAPLACE, json!({ "std": 2.0 }))["scale"], 2f64.sqrt());
-        assert!(public(&GAUSSIAN, json!({ "unit": "rms" })).contains_key("scale_over_rms"));
+        let noise = |law, scale| vec![Effect::Noise { law, scale, on: Noised::Update }];
+        let (gaussian, laplace) = (NoiseLaw::Gaussian, NoiseLaw::Laplace);
+        let expected = noise(gaussian, NoiseScale::Absolute(0.5));
+        assert_eq!(effects(&GAUSSIAN, json!({ "std": 0.5 })), expected);
+        let expected = noise(laplace, NoiseScale::Absolute(2f64.sqrt()));
+        assert_eq!(effects(&LAPLACE, json!({ "std": 2.0 })), expected);
+        let expected = noise(gaussian, NoiseScale::TimesRms(0.01));
+        assert_eq!(effects(&GAUSSIAN, json!({ "unit": "rms" })), expected);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::effect::Ranked;
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::Entry;
@@ -82,8 +83,10 @@ impl Defense for Percentile {
         Ok(Released { update: out, values, grid: None })
     }
 
-    fn public(&self, deployment: &Deployment) -> BTreeMap<String, f64> {
-        BTreeMap::from([("bound".to_string(), self.gamma * steps(deployment.captured.steps))])
+    fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let (share, among) = (self.percentile / 100.0, Ranked::Update);
+        let bound = self.gamma * steps(deployment.captured.steps);
+        Ok(vec![Effect::Zeroed { share, among }, Effect::Clamped { bound }])
     }
 
     fn bits_per_value(&self) -> Option<f64> {

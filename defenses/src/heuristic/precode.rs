@@ -1,10 +1,8 @@
 //! `precode`: a variational bottleneck before the last layer makes the gradient random from the
 //! inside.
 
-use std::collections::BTreeMap;
-
-use learning::Network;
 use learning::models::{Bottleneck, Bottlenecked, has_bottleneck, head};
+use learning::{Effect, Network};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::Entry;
@@ -79,8 +77,8 @@ impl Defense for Precode {
         Ok(net.map_model(|model| Box::new(Bottlenecked::new(model, bottleneck))))
     }
 
-    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
-        BTreeMap::from([("width".to_string(), self.width as f64), ("beta".to_string(), self.beta)])
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::RandomBottleneck { width: self.width, beta: self.beta }])
     }
 
     fn adaptive(&self) -> Option<&'static str> {

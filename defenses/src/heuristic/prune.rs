@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::effect::Ranked;
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
 use super::{finite, kept_share, relative_error};
-use crate::{Defense, DefenseError, Released, Turn};
+use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -63,6 +64,10 @@ impl Defense for Prune {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::Zeroed { share: self.fraction, among: Ranked::Tensor }])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use learning::{Params, noise};
+use learning::effect::BucketNorm;
+use learning::{Effect, Params, noise};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -105,8 +106,12 @@ impl Defense for Qsgd {
         Ok(Released { update: out.map(|t| t.to_kind(Kind::Float)), values, grid: None })
     }
 
-    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
-        BTreeMap::from([("levels".to_string(), self.levels())])
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        let norm = match self.scale {
+            Scale::L2 => BucketNorm::L2,
+            Scale::Max => BucketNorm::Max,
+        };
+        Ok(vec![Effect::RandomRounding { levels: self.levels(), bucket: self.bucket, norm }])
     }
 
     /// A fixed width of `bits`, and a 32-bit norm a bucket (none worth counting for a whole

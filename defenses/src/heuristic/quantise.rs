@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
@@ -57,8 +57,8 @@ impl Defense for Quantise {
         Some(self.bits as f64)
     }
 
-    fn public(&self, _deployment: &Deployment) -> BTreeMap<String, f64> {
-        BTreeMap::from([("levels".to_string(), 2f64.powi(self.bits as i32))])
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::Cells { bits: self.bits }])
     }
 
     fn adaptive(&self) -> Option<&'static str> {

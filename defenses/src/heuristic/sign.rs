@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::Entry;
 use tch::Tensor;
 
 use super::{finite, on_trainable, relative_error};
-use crate::{Defense, DefenseError, Released, Turn};
+use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -65,6 +65,10 @@ impl Defense for Sign {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::Signs { scaled: self.scaled }])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

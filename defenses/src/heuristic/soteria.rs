@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use learning::models::head;
 use learning::tape::{Tap, Tape};
-use learning::{Mode, Network, Params};
+use learning::{Effect, Mode, Network, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::Entry;
 use tch::{Kind, Tensor};
 
 use super::{percentile_of, range};
-use crate::{Defense, DefenseError, Examples, Released, Turn};
+use crate::{Defense, DefenseError, Deployment, Examples, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -151,6 +151,10 @@ impl Defense for Soteria {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::MaskedColumns { share: self.percent / 100.0 }])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use learning::Params;
+use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::Entry;
 
-use crate::{Defense, DefenseError, Released, Turn};
+use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -35,6 +35,10 @@ impl Defense for WithholdBn {
         });
         let values = BTreeMap::from([("tensors_withheld".to_string(), withheld)]);
         Ok(Released { update: out, values, grid: None })
+    }
+
+    fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
+        Ok(vec![Effect::WithheldStatistics])
     }
 
     fn spelled_out(&self) -> Map<String, Value> {

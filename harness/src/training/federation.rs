@@ -196,7 +196,12 @@ fn deployment(
             // A client drawn without replacement is supposed to be in every round: an upper bound.
             ClientSampling::Uniform => 1.0,
         },
-        captured: CapturedRound { batch: batch_size.min(least), steps: local_steps, clients },
+        captured: CapturedRound {
+            batch: batch_size.min(least),
+            steps: local_steps,
+            clients,
+            released: true,
+        },
         values: net.layout().len() as usize,
         summed: protocol.server_sees_update() != Exposure::Clear,
     }
