@@ -21,6 +21,12 @@ pub trait Attack: Send + Sync {
         true
     }
 
+    /// Whether it reads labels off the signal, or optimises them along, as those of a task with one
+    /// class an example, while these facts are granted.
+    fn infers_labels(&self, _granted: &[Fact]) -> bool {
+        false
+    }
+
     /// Its parameters, all spelled out, as a suite would write them.
     fn spelled_out(&self) -> Map<String, Value>;
 

@@ -159,8 +159,6 @@ fn what_an_attack_needs_is_refused_in_its_absence() {
                     Fact::BatchSize => seen.known.batch_size = None,
                     Fact::LearningRate => seen.known.lr = None,
                     Fact::LocalSteps => seen.known.local = None,
-                    // Always part of the model that the server sends.
-                    Fact::BnStatistics | Fact::Normalisation => continue,
                 }
                 let refused = matches!(run(attack.as_ref(), &seen, 1), Err(AttackError::Missing(m)) if m == fact.to_string());
                 let documented = NOT_APPLICABLE.contains(&(entry.name, world.model));

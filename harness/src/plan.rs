@@ -9,7 +9,7 @@ use learning::client::LocalTraining;
 use learning::models::Shape;
 use learning::{Mode, Network};
 use protocols::Protocol;
-use suites::{BatchNorm, CellSpec, Fact, ModelSpec, Source, SpecError};
+use suites::{BatchNorm, CellSpec, Fact, ModelSpec, Source, SpecError, Vantage};
 
 use crate::round::Terms;
 use crate::{HarnessError, line, vantage};
@@ -46,9 +46,11 @@ pub fn spell_out(spec: &mut CellSpec) -> Result<(), SpecError> {
 /// Builds everything a cell names.
 ///
 /// # Errors
-/// Unknown names, parameters out of range, absent data, a model that cannot take the data's shape.
+/// Unknown names, parameters out of range, absent data, a model that cannot take the data's shape,
+/// a vantage that no attack here can take.
 pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError> {
     let mut spec = spec.clone();
+    attacked_from(spec.vantage)?;
     spell_out(&mut spec)?;
     let data = open(&spec, root)?;
     let attack =
@@ -59,6 +61,15 @@ pub fn build(spec: &CellSpec, root: Option<&Path>) -> Result<Trial, HarnessError
         net = defense.model(net)?;
     }
     Ok(Trial { data, net: std::sync::Arc::new(net), defenses, protocol, attack, spec })
+}
+
+/// Refuses an adversary that changes the model it sends: every attack here only looks.
+fn attacked_from(vantage: Vantage) -> Result<(), SpecError> {
+    if vantage != Vantage::MaliciousServer {
+        return Ok(());
+    }
+    let problem = "is `malicious-server`, but no attack here alters the model that it sends";
+    Err(SpecError::value("vantage", problem, "write `server` for one that only looks"))
 }
 
 fn open(spec: &CellSpec, root: Option<&Path>) -> Result<Box<dyn Dataset>, HarnessError> {
@@ -121,12 +132,8 @@ impl Trial {
 
     /// Labels of a multi-label task cannot be read off a softmax gradient.
     fn multi_label_matched(&self) -> Option<String> {
-        let spec = &self.spec;
-        let labels = spec.attack.params.get("labels").and_then(|v| v.as_str());
-        let infers = matches!(labels, Some("idlg" | "joint"))
-            || (spec.attack.name == "feature-inversion" && !spec.facts.contains(&Fact::Labels));
         let multi = self.data.card().labels == LabelKind::MultiLabel;
-        (multi && infers).then(|| {
+        (multi && self.attack.infers_labels(&self.spec.facts)).then(|| {
             "label inference is defined for one class an image; on multi-label tasks grant the \
              fact `labels` (and set labels = \"known\" where the attack has it)"
                 .into()

@@ -87,7 +87,6 @@ impl Observation {
             Fact::BatchSize => self.known.batch_size.is_some(),
             Fact::LocalSteps => self.known.local.is_some(),
             Fact::LearningRate => self.known.lr.is_some(),
-            Fact::BnStatistics | Fact::Normalisation => true,
         }
     }
 }

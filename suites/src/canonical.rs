@@ -117,7 +117,7 @@ mod tests {
         spec.attack = Named::new("dlg").with("lr", 1.0);
         let expected = concat!(
             r#"{"attack":{"lr":1,"name":"dlg"},"defenses":[],"#,
-            r#""facts":["batch-size","local-steps","learning-rate","normalisation"],"#,
+            r#""facts":["batch-size","local-steps","learning-rate"],"#,
             r#""model":{"batch_norm":"train","init":"pytorch","name":"mlp","params":{},"weights":null},"#,
             r#""seed":0,"source":"gradients","#,
             r#""task":{"dataset":"photos","label":null,"limit":null,"size":null,"split":"train"},"#,

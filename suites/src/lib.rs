@@ -32,8 +32,8 @@ pub use expand::MAX_CELLS;
 pub use gate::Gate;
 pub use overrides::{parse_override, parse_pair};
 pub use spec::{
-    BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, Source, Split, TaskSpec,
-    TrainingSpec, UtilitySpec, Vantage,
+    BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, REMOVED_FACTS, Source,
+    Split, TaskSpec, TrainingSpec, UtilitySpec, Vantage,
 };
 pub use suite::{Published, Suite};
 pub use train::TrainSpec;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::SpecError;
@@ -40,6 +40,7 @@ pub struct CellSpec {
     /// Who looks.
     pub vantage: Vantage,
     /// What else the adversary knows.
+    #[serde(deserialize_with = "listed_facts")]
     pub facts: Vec<Fact>,
     /// The defences, composed in this order; empty means none.
     pub defenses: Vec<Named>,
@@ -298,10 +299,6 @@ pub enum Fact {
     LocalSteps,
     /// `"learning-rate"`: the clients' learning rate.
     LearningRate,
-    /// `"bn-statistics"`: the batch statistics of the clients' normalisation layers.
-    BnStatistics,
-    /// `"normalisation"`: mean and standard deviation applied to the pixels.
-    Normalisation,
 }
 words!(
     Fact,
@@ -310,9 +307,30 @@ words!(
     BatchSize = "batch-size",
     LocalSteps = "local-steps",
     LearningRate = "learning-rate",
-    BnStatistics = "bn-statistics",
-    Normalisation = "normalisation",
 );
+
+/// Facts of earlier versions that nothing granted or withheld: the broadcast model includes its
+/// normalisation and its running BatchNorm statistics, and no attack reads the statistics of a
+/// client's batch. Suites and records that list them are read, and the words dropped.
+pub const REMOVED_FACTS: [&str; 2] = ["bn-statistics", "normalisation"];
+
+/// A word of a list of facts; `None` where it is one of [`REMOVED_FACTS`].
+struct ListedFact(Option<Fact>);
+
+impl<'de> Deserialize<'de> for ListedFact {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(from)?;
+        if REMOVED_FACTS.contains(&word.as_str()) {
+            return Ok(ListedFact(None));
+        }
+        word.parse().map(|fact| ListedFact(Some(fact))).map_err(serde::de::Error::custom)
+    }
+}
+
+fn listed_facts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Fact>, D::Error> {
+    let listed = Vec::<ListedFact>::deserialize(from)?;
+    Ok(listed.into_iter().filter_map(|fact| fact.0).collect())
+}
 
 impl CellSpec {
     /// A cell with the defaults of every field but these three names: one client, batch 1, one
@@ -337,7 +355,7 @@ impl CellSpec {
             training: TrainingSpec::default(),
             source: Source::Gradients,
             vantage: Vantage::Server,
-            facts: vec![Fact::BatchSize, Fact::LocalSteps, Fact::LearningRate, Fact::Normalisation],
+            facts: vec![Fact::BatchSize, Fact::LocalSteps, Fact::LearningRate],
             defenses: Vec::new(),
             attack: Named::new(attack),
             utility: None,
@@ -378,5 +396,21 @@ impl Default for TrainingSpec {
             rounds_before: 0,
             partition: Partition::Iid,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_earlier_versions_are_read_and_dropped() {
+        let mut old = serde_json::to_value(CellSpec::new("photos", "mlp", "dlg")).unwrap();
+        old["facts"] = serde_json::json!(["normalisation", "labels", "bn-statistics"]);
+        let spec: CellSpec = serde_json::from_value(old.clone()).unwrap();
+        assert_eq!(spec.facts, [Fact::Labels]);
+        old["facts"] = serde_json::json!(["normalization"]);
+        assert!(serde_json::from_value::<CellSpec>(old).is_err(), "only those words are dropped");
+        assert!(REMOVED_FACTS.iter().all(|word| word.parse::<Fact>().is_err()));
     }
 }

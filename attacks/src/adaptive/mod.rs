@@ -36,6 +36,10 @@ impl Attack for AdaptiveMatching {
         self.base(false).needs()
     }
 
+    fn infers_labels(&self, granted: &[Fact]) -> bool {
+        self.base(false).infers_labels(granted)
+    }
+
     fn spelled_out(&self) -> Map<String, Value> {
         AdaptiveMatching::spelled_out(self)
     }

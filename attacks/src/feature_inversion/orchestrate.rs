@@ -44,6 +44,10 @@ impl Attack for FeatureInversion {
         vec![Fact::BatchSize]
     }
 
+    fn infers_labels(&self, granted: &[Fact]) -> bool {
+        !granted.contains(&Fact::Labels)
+    }
+
     fn spelled_out(&self) -> Map<String, Value> {
         FeatureInversion::spelled_out(self)
     }

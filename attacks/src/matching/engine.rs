@@ -46,6 +46,10 @@ impl Attack for Matching {
         needs
     }
 
+    fn infers_labels(&self, _granted: &[Fact]) -> bool {
+        self.setting.labels != Labels::Known
+    }
+
     fn spelled_out(&self) -> serde_json::Map<String, serde_json::Value> {
         self.setting.spelled_out()
     }

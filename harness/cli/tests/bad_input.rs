@@ -294,6 +294,7 @@ fn check_finds_what_only_the_data_tell() {
         ("training.clients=5000", "more clients than examples"),
         ("training.batch_size=5000", "5000 examples"),
         ("model.weights=absent.pt", "absent.pt"),
+        ("vantage=malicious-server", "no attack here alters the model that it sends"),
     ] {
         let done = desk.bench(&["check", "small.toml", "--set", set]);
         assert_eq!(done.code, Some(2), "{done:#?}");

@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "batch-size,local-steps,learning-rate,normalisation"
+        default_value = "batch-size,local-steps,learning-rate"
     )]
     facts: Vec<String>,
     /// Clients
