@@ -43,7 +43,7 @@ pub trait Attack: Send + Sync {
 pub struct Run<'a> {
     /// Seed of the suite.
     pub seed: u64,
-    /// Key of this experiment's attack streams (the same across defences, so that comparisons are
+    /// Key of this experiment's attack streams (the same across defenses, so that comparisons are
     /// paired).
     pub key: &'a str,
     /// Where tensors live.

@@ -1,4 +1,4 @@
-//! The adaptive attack against each defence that it knows, beside the same attack that does not;
+//! The adaptive attack against each defense that it knows, beside the same attack that does not;
 //! signals are defended by hand.
 
 mod common;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use attacks::AttackError;
 use attacks::adaptive::{Adapting, plan};
-use attacks::matching::adaptation::{Clip, Law, Values};
+use attacks::matching::defense_model::{Clip, Law, Values};
 use common::{attack, build, capture, digits, lenet, mse, network, weights};
 use learning::client::{LocalTraining, Rules, batch_gradient};
 use learning::effect::{
@@ -41,7 +41,7 @@ fn clip(norm: Norm, bound: f64, unit: ClipUnit) -> Effect {
     Effect::Clip { norm, bound, unit, moving: false }
 }
 
-/// The observation after a defence that maps the i-th tensor by `act`.
+/// The observation after a defense that maps the i-th tensor by `act`.
 fn defended(
     seen: &Observation,
     known: Vec<Published>,
@@ -417,18 +417,18 @@ fn no_defended_signal_upsets_an_attack() {
     let convolutional = capture(&small, &weights(&small, Init::Pytorch, 1), &x, &y, false);
     for seen in [world(&mlp(), Init::Pytorch).0, world(&lenet(), Init::DlgUniform).0, convolutional]
     {
-        for (defence, effects, act) in &acts {
-            let seen = defended(&seen, published(defence, effects), act);
+        for (defense, effects, act) in &acts {
+            let seen = defended(&seen, published(defense, effects), act);
             for (name, set) in names {
                 match attack(build(name, set.clone()).as_ref(), &seen, 1) {
                     Ok(found) => {
                         let inside = found.pixels.ge(0.0).logical_and(&found.pixels.le(1.0)).all();
-                        assert_eq!(inside.int64_value(&[]), 1, "{name} under {defence}");
+                        assert_eq!(inside.int64_value(&[]), 1, "{name} under {defense}");
                     }
                     Err(e) => {
                         assert!(
                             matches!(e, AttackError::NotApplicable(_)),
-                            "{name}, {defence}: {e}"
+                            "{name}, {defense}: {e}"
                         )
                     }
                 }

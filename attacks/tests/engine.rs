@@ -5,7 +5,7 @@ mod common;
 use attacks::matching::engine::Matching;
 use attacks::matching::init::Start;
 use attacks::matching::labels::{self, Labels};
-use attacks::matching::{Setting, init};
+use attacks::matching::{MatchingConfig, init};
 use attacks::optim::Decay;
 use attacks::{Attack, AttackError, Reconstruction};
 use common::{
@@ -16,12 +16,12 @@ use serde_json::json;
 use suites::{Init, rng};
 use tch::{Kind, Tensor};
 
-fn matching(setting: Setting) -> Matching {
-    Matching { setting }
+fn matching(config: MatchingConfig) -> Matching {
+    Matching { config }
 }
 
-fn few(iterations: usize) -> Setting {
-    Setting { iterations, labels: Labels::Known, ..Setting::default() }
+fn few(iterations: usize) -> MatchingConfig {
+    MatchingConfig { iterations, labels: Labels::Known, ..MatchingConfig::default() }
 }
 
 /// Two digits, one a signal, on the sigmoid LeNet, with their labels granted.
@@ -31,14 +31,15 @@ fn two() -> (learning::Observation, Tensor) {
     (capture(&net, &weights(&net, Init::DlgUniform, 1), &x, &y, true), x)
 }
 
-fn run(setting: Setting, seen: &learning::Observation) -> Reconstruction {
-    attack(&matching(setting), seen, 7).unwrap()
+fn run(config: MatchingConfig, seen: &learning::Observation) -> Reconstruction {
+    attack(&matching(config), seen, 7).unwrap()
 }
 
 #[test]
 fn lbfgs_recovers_every_digit_and_reports_what_it_spent() {
     let (seen, truth) = two();
-    let found = run(Setting { optimizer: "lbfgs".into(), lr: 1.0, restarts: 2, ..few(25) }, &seen);
+    let found =
+        run(MatchingConfig { optimizer: "lbfgs".into(), lr: 1.0, restarts: 2, ..few(25) }, &seen);
     assert_eq!(found.pixels.size(), [2, 1, 1, 8, 8]);
     assert!(mse(&found.pixels, &truth) < 1e-3, "{}", mse(&found.pixels, &truth));
     assert!(found.labels.is_none(), "granted labels are not guesses");
@@ -51,14 +52,15 @@ fn lbfgs_recovers_every_digit_and_reports_what_it_spent() {
 
 #[test]
 fn first_order_counts_one_evaluation_an_iteration_and_one_at_the_end() {
-    let found = run(Setting { restarts: 3, ..few(7) }, &two().0);
+    let found = run(MatchingConfig { restarts: 3, ..few(7) }, &two().0);
     assert_eq!((found.iterations, found.evaluations), (21, 24));
 }
 
 #[test]
 fn the_box_keeps_every_step_inside_and_binds() {
     let (mut seen, _) = two();
-    let big = |boxed| Setting { lr: 5.0, boxed, optimizer: "sgd".into(), signed: true, ..few(3) };
+    let big =
+        |boxed| MatchingConfig { lr: 5.0, boxed, optimizer: "sgd".into(), signed: true, ..few(3) };
     // Where pixels end up is only seen after the last clamp, so look at the start of a step: its
     // objective is that of the boxed point.
     let free = run(big(false), &seen);
@@ -77,7 +79,7 @@ fn the_box_keeps_every_step_inside_and_binds() {
 fn a_restart_does_not_depend_on_the_others_and_the_lowest_objective_wins() {
     let (seen, _) = two();
     let results: Vec<Reconstruction> =
-        (1..=4).map(|r| run(Setting { restarts: r, ..few(12) }, &seen)).collect();
+        (1..=4).map(|r| run(MatchingConfig { restarts: r, ..few(12) }, &seen)).collect();
     for n in 0..2 {
         let best: Vec<f64> = results.iter().map(|r| r.objective[n]).collect();
         // One more restart can only lower the winner's objective (to rounding: batches of other
@@ -101,11 +103,11 @@ fn a_restart_does_not_depend_on_the_others_and_the_lowest_objective_wins() {
 #[test]
 fn signals_are_attacked_independently() {
     let (seen, _) = two();
-    let both = run(Setting { restarts: 2, ..few(10) }, &seen);
+    let both = run(MatchingConfig { restarts: 2, ..few(10) }, &seen);
     let mut first = seen.clone();
     first.signal = Signal::Gradient(seen.signal.params().narrow(0, 1));
     first.known.labels = seen.known.labels.as_ref().map(|l| l.narrow(0, 0, 1));
-    let alone = run(Setting { restarts: 2, ..few(10) }, &first);
+    let alone = run(MatchingConfig { restarts: 2, ..few(10) }, &first);
     assert!(off(&both.pixels.narrow(0, 0, 1), &alone.pixels) < 1e-3);
 }
 
@@ -113,7 +115,8 @@ fn signals_are_attacked_independently() {
 fn a_stopped_trial_stays_where_it_was_best() {
     let (seen, _) = two();
     let patient = run(few(400), &seen);
-    let stopped = run(Setting { patience: Some(5), min_improvement: 1e9, ..few(400) }, &seen);
+    let stopped =
+        run(MatchingConfig { patience: Some(5), min_improvement: 1e9, ..few(400) }, &seen);
     // Nothing improves by 1e9 after the first look: stopped at iteration 6, noticed at the next
     // check.
     assert_eq!((stopped.iterations, stopped.evaluations), (50, 7));
@@ -123,7 +126,7 @@ fn a_stopped_trial_stays_where_it_was_best() {
 #[test]
 fn clipping_bounds_each_step_of_plain_descent() {
     let (seen, _) = two();
-    let sgd = |clip| Setting {
+    let sgd = |clip| MatchingConfig {
         optimizer: "sgd".into(),
         momentum: 0.0,
         lr: 1.0,
@@ -142,7 +145,7 @@ fn schedules_and_optimisers_all_run_in_both_precisions() {
     let (seen, truth) = two();
     for optimizer in ["adam", "adamw", "sgd", "lbfgs"] {
         for (double, signed) in [(false, false), (true, false), (false, true)] {
-            let setting = Setting {
+            let config = MatchingConfig {
                 optimizer: optimizer.into(),
                 double,
                 signed,
@@ -152,7 +155,7 @@ fn schedules_and_optimisers_all_run_in_both_precisions() {
                 l2_weight: 1e-6,
                 ..few(4)
             };
-            let found = run(setting, &seen);
+            let found = run(config, &seen);
             assert_eq!(found.pixels.kind(), Kind::Float);
             assert!(found.objective.iter().all(|o| o.is_finite()), "{optimizer}");
             assert_eq!(found.pixels.size(), truth.size());
@@ -179,7 +182,8 @@ fn f64_is_f64_all_the_way() {
     let expected: f64 = parts
         .map(|(g, t)| (g.to_dense() - t).get(0).square().sum(Kind::Double).double_value(&[]))
         .sum();
-    let first = |double| run(Setting { double, init: Start::Grey, ..few(1) }, &seen).trace[0].1[0];
+    let first =
+        |double| run(MatchingConfig { double, init: Start::Grey, ..few(1) }, &seen).trace[0].1[0];
     let error = |found: f64| (found - expected).abs() / expected;
     assert!(error(first(true)) < 1e-13, "{:e}", error(first(true)));
     assert!((1e-13..1e-5).contains(&error(first(false))), "{:e}", error(first(false)));
@@ -250,12 +254,12 @@ fn batches_with_joint_labels_run_and_keep_their_trials_apart() {
         let found = attack(dlg.as_ref(), &seen, 0).unwrap();
         assert_eq!((found.pixels.size(), found.labels.unwrap().size()), (x.size(), y.size()));
         // The second signal's result is the one it has alone from the same starts.
-        let zero = run(Setting { labels: Labels::Joint, restarts: 2, ..few(3) }, &seen);
+        let zero = run(MatchingConfig { labels: Labels::Joint, restarts: 2, ..few(3) }, &seen);
         let mut swapped = seen.clone();
         swapped.signal = Signal::Gradient(
             seen.signal.params().map(|t| Tensor::cat(&[t.narrow(0, 0, 1), t.narrow(0, 0, 1)], 0)),
         );
-        let same = run(Setting { labels: Labels::Joint, restarts: 2, ..few(3) }, &swapped);
+        let same = run(MatchingConfig { labels: Labels::Joint, restarts: 2, ..few(3) }, &swapped);
         assert!(
             off(&zero.pixels.get(0), &same.pixels.get(0)) < 1e-4,
             "the other signal does not matter"
@@ -321,8 +325,8 @@ fn the_fft_start_falls_as_one_over_f() {
 #[test]
 fn mistakes_are_one_clear_line() {
     let (seen, _) = two();
-    let said = |seen: &learning::Observation, setting: Setting| {
-        let error = attack(&matching(setting), seen, 0).unwrap_err().to_string();
+    let said = |seen: &learning::Observation, config: MatchingConfig| {
+        let error = attack(&matching(config), seen, 0).unwrap_err().to_string();
         assert_eq!(error.lines().count(), 1, "{error}");
         error
     };
@@ -342,8 +346,9 @@ fn mistakes_are_one_clear_line() {
     update.signal = Signal::Update(seen.signal.params().clone());
     assert!(said(&update, few(1)).contains("learning-rate"), "{}", said(&update, few(1)));
     update.known.lr = Some(0.1);
-    assert!(said(&update, Setting { unroll: true, ..few(1) }).contains("local"));
-    let named = Setting { layers: serde_json::from_value(json!(["conv9"])).unwrap(), ..few(1) };
+    assert!(said(&update, MatchingConfig { unroll: true, ..few(1) }).contains("local"));
+    let named =
+        MatchingConfig { layers: serde_json::from_value(json!(["conv9"])).unwrap(), ..few(1) };
     assert!(said(&seen, named).contains("conv9"));
     for (bad, says) in [
         (json!({ "iterations": 0 }), "attack.iterations"),

@@ -106,15 +106,17 @@ fn every_setting_raises_the_confidence() {
     let model = trained(&net, 0, 1);
     let start = confidence(&net, &model, &pixels(&[10, 1, 8, 8], 3));
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-    for setting in [
+    for config in [
         json!({ "loss": "confidence" }),
         json!({ "optimizer": "sgd", "lr": 1.0 }),
         json!({ "optimizer": "lbfgs", "lr": 1.0, "iterations": 5, "blur_every": 0 }),
         json!({ "tv": "anisotropic", "schedule": "constant" }),
-        json!({ "tv_weight": 0, "l2_weight": 0, "blur_every": 0, "boxed": false, "init": "uniform" }),
+        json!({
+            "tv_weight": 0, "l2_weight": 0, "blur_every": 0, "boxed": false, "init": "uniform"
+        }),
     ] {
         let mut all = json!({ "iterations": 60, "restarts": 2 });
-        all.as_object_mut().unwrap().extend(setting.as_object().unwrap().clone());
+        all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
         let found = invert(&net, &model, all.clone());
         let after = confidence(&net, &model, &found.pixels.get(0));
         assert!(mean(&after) > 0.7 && mean(&after) > mean(&start), "{all}: {after:?}");
@@ -137,7 +139,9 @@ fn priors_do_what_they_are_for() {
     let net = mlp();
     let model = trained(&net, 0, 1);
     let roughness = |params: Value| {
-        let mut all = json!({ "iterations": 100, "restarts": 1, "blur_every": 0, "tv_weight": 0, "l2_weight": 0 });
+        let mut all = json!({
+            "iterations": 100, "restarts": 1, "blur_every": 0, "tv_weight": 0, "l2_weight": 0
+        });
         all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
         let images = invert(&net, &model, all).pixels;
         let along = images.narrow(4, 1, 7) - images.narrow(4, 0, 7);

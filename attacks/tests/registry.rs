@@ -160,7 +160,9 @@ fn what_an_attack_needs_is_refused_in_its_absence() {
                     Fact::LearningRate => seen.known.lr = None,
                     Fact::LocalSteps => seen.known.local = None,
                 }
-                let refused = matches!(run(attack.as_ref(), &seen, 1), Err(AttackError::Missing(m)) if m == fact.to_string());
+                let found = run(attack.as_ref(), &seen, 1);
+                let refused =
+                    matches!(found, Err(AttackError::Missing(m)) if m == fact.to_string());
                 let documented = NOT_APPLICABLE.contains(&(entry.name, world.model));
                 assert!(refused || documented, "{} on {} without {fact}", entry.name, world.model);
             }

@@ -1,4 +1,4 @@
-//! The hooks of a defence, in the order in which a round calls them, and what it may know of the
+//! The hooks of a defense, in the order in which a round calls them, and what it may know of the
 //! deployment.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use thiserror::Error;
 
 use crate::dp::Budget;
 
-/// Why a defence could not act.
+/// Why a defense could not act.
 #[derive(Debug, Error)]
 pub enum DefenseError {
     /// The update cannot be protected.
     #[error("the update {0}")]
     BadUpdate(String),
-    /// The defence does not fit this model, task or federation.
+    /// The defense does not fit this model, task or federation.
     #[error("{0}")]
     Unfit(String),
     /// From the specification.
@@ -26,7 +26,7 @@ pub enum DefenseError {
     Spec(#[from] suites::SpecError),
 }
 
-/// Where in a round a defence acts. In a suite's list, defences stand in this order, the protocol
+/// Where in a round a defense acts. In a suite's list, defenses stand in this order, the protocol
 /// between `Client` and `Server`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -103,7 +103,7 @@ pub struct Examples {
     pub soft: bool,
 }
 
-/// What a defence may use in one round, beside the value it transforms.
+/// What a defense may use in one round, beside the value it transforms.
 pub struct Turn<'a> {
     /// Number of the round, from 0.
     pub round: usize,
@@ -121,7 +121,7 @@ pub struct Turn<'a> {
     pub weights: &'a Params,
     /// What the clients trained on, as their own code sees it; `None` at the server.
     pub examples: Option<&'a Examples>,
-    /// What the defence remembers from round to round, such as an adaptive clipping norm.
+    /// What the defense remembers from round to round, such as an adaptive clipping norm.
     pub memory: &'a mut BTreeMap<String, f64>,
 }
 
@@ -144,7 +144,7 @@ impl Released {
     }
 }
 
-/// A defence with its parameters fixed.
+/// A defense with its parameters fixed.
 pub trait Defense: Send + Sync {
     /// Where it acts first.
     fn stage(&self) -> Stage {
@@ -256,7 +256,7 @@ pub trait Defense: Send + Sync {
     /// Parameters for which the noise cannot be calibrated.
     fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError>;
 
-    /// Bits a parameter takes on the wire after this defence, where it changes that.
+    /// Bits a parameter takes on the wire after this defense, where it changes that.
     fn bits_per_value(&self) -> Option<f64> {
         None
     }

@@ -1,9 +1,9 @@
-//! What clients and servers do to protect an update; how it travels is in `protocols`. One defence
+//! What clients and servers do to protect an update; how it travels is in `protocols`. One defense
 //! a file; hooks default to "undefended".
 
 mod defense;
 pub mod dp;
-pub mod heuristic;
+pub mod perturbation;
 #[cfg(test)]
 mod testing;
 
@@ -13,23 +13,23 @@ pub use defense::{
 pub use dp::Budget;
 use suites::Entry;
 
-/// All defences (protocols have a list of their own); an empty list in a suite is "none".
+/// All defenses (protocols have a list of their own); an empty list in a suite is "none".
 pub static ENTRIES: &[&Entry<dyn Defense>] = &[
     &dp::local::ENTRY,
     &dp::central::ENTRY,
     &dp::sgd::ENTRY,
     &dp::distributed::ENTRY,
-    &heuristic::prune::ENTRY,
-    &heuristic::percentile::ENTRY,
-    &heuristic::quantise::ENTRY,
-    &heuristic::qsgd::ENTRY,
-    &heuristic::sign::ENTRY,
-    &heuristic::noise::GAUSSIAN,
-    &heuristic::noise::LAPLACE,
-    &heuristic::soteria::ENTRY,
-    &heuristic::mixup::ENTRY,
-    &heuristic::instahide::ENTRY,
-    &heuristic::ats::ENTRY,
-    &heuristic::precode::ENTRY,
-    &heuristic::withhold_bn::ENTRY,
+    &perturbation::prune::ENTRY,
+    &perturbation::percentile::ENTRY,
+    &perturbation::quantise::ENTRY,
+    &perturbation::qsgd::ENTRY,
+    &perturbation::sign::ENTRY,
+    &perturbation::noise::GAUSSIAN,
+    &perturbation::noise::LAPLACE,
+    &perturbation::soteria::ENTRY,
+    &perturbation::mixup::ENTRY,
+    &perturbation::instahide::ENTRY,
+    &perturbation::ats::ENTRY,
+    &perturbation::precode::ENTRY,
+    &perturbation::withhold_bn::ENTRY,
 ];

@@ -1,4 +1,4 @@
-//! What unit tests of defences share: a one-tensor model and a turn around it.
+//! What unit tests of defenses share: a one-tensor model and a turn around it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -65,7 +65,7 @@ impl LocalTraining {
     }
 }
 
-/// What a defence changes in local training. The default is plain SGD on hard labels.
+/// What a defense changes in local training. The default is plain SGD on hard labels.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Labels are class probabilities `[T, E, K]` (MixUp).

@@ -147,7 +147,8 @@ fn a_deep_network_draws_in_train_mode() {
     tch::set_num_threads(1);
     let x = hashed(&[2, 2, 3, 32, 32], 900, Kind::Float);
     for (rates, random) in [((0.0, 0.2), true), ((0.3, 0.0), true), ((0.0, 0.0), false)] {
-        let model = json!({"name": "efficientnet-b2", "norm": "group", "dropout": rates.0, "stochastic_depth": rates.1});
+        let mut model = json!({"name": "efficientnet-b2", "norm": "group", "dropout": rates.0});
+        model["stochastic_depth"] = json!(rates.1);
         let net = network(&model, &[3, 32, 32], 5);
         let params = hashed_params(&net, 1, 10, Kind::Float);
         let drawn = net.refresh(params.clone(), &mut rngs(0, 2));

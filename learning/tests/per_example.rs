@@ -22,7 +22,10 @@ fn cases() -> Vec<(Value, Vec<i64>, i64)> {
         (json!({"name": "simple-cnn"}), vec![3, 16, 16], 3),
         (json!({"name": "mnist-cnn"}), vec![2, 18, 19], 3),
         (
-            json!({"name": "mobilefacenet", "norm": "group", "embedding": 256, "head": "arcface", "scale": 4.0}),
+            json!({
+                "name": "mobilefacenet", "norm": "group", "embedding": 256, "head": "arcface",
+                "scale": 4.0
+            }),
             vec![3, 32, 32],
             2,
         ),
@@ -220,7 +223,12 @@ proptest! {
     /// clipping norm.
     #[test]
     fn one_example_moves_the_sum_by_at_most_the_norm(
-        which in 0..3usize, batch in 2..7i64, gone in 0..7i64, key in 0..1000u32, size in -3.0..3.0f64, clip in -3.0..2.0f64,
+        which in 0..3usize,
+        batch in 2..7i64,
+        gone in 0..7i64,
+        key in 0..1000u32,
+        size in -3.0..3.0f64,
+        clip in -3.0..2.0f64,
     ) {
         let (model, input) = [
             (json!({"name": "lenet-zhu"}), vec![3, 8, 8]),

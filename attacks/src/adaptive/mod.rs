@@ -15,16 +15,16 @@ use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
 use crate::matching::labels::Labels;
-use crate::matching::{Adaptation, Matching, Setting};
+use crate::matching::{DefenseModel, Matching, MatchingConfig};
 use crate::{Attack, AttackError};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "adaptive-matching",
-    summary: "inverting-gradients with each candidate's gradient led through the known defences: \
+    summary: "inverting-gradients with each candidate's gradient led through the known defenses: \
         kept entries, cells, signs, likelihood of noise, expectation over draws",
     reference: "Balunović, Dimitrov, Staab, Vechev: Bayesian Framework for Gradient Leakage, ICLR \
-        2022; as Tramèr et al., NeurIPS 2020, ask of every defence's evaluation",
+        2022; as Tramèr et al., NeurIPS 2020, ask of every defense's evaluation",
     build: |map| Ok(Box::new(AdaptiveMatching::new(map)?)),
 };
 
@@ -45,14 +45,14 @@ impl Attack for AdaptiveMatching {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
-        let adaptation = plan(seen, &self.adapting)?.for_objective(self.setting.objective);
-        if let Some(found) = self.before_bottleneck(seen, &adaptation, run)? {
+        let defense_model = plan(seen, &self.adapting)?.for_objective(self.config.objective);
+        if let Some(found) = self.before_bottleneck(seen, &defense_model, run)? {
             return Ok(found);
         }
         let mut found =
-            self.base(adaptation.mixed).reconstruct_through(seen, &adaptation, None, run)?;
-        if !adaptation.notes.is_empty() {
-            let adapted = format!("adapted: {}", adaptation.notes.join("; "));
+            self.base(defense_model.mixed).reconstruct_through(seen, &defense_model, None, run)?;
+        if !defense_model.notes.is_empty() {
+            let adapted = format!("adapted: {}", defense_model.notes.join("; "));
             found.flags.iter_mut().for_each(|flags| flags.push(adapted.clone()));
         }
         Ok(found)
@@ -67,15 +67,15 @@ impl AdaptiveMatching {
     fn before_bottleneck(
         &self,
         seen: &Observation,
-        adaptation: &Adaptation,
+        defense_model: &DefenseModel,
         run: &Run,
     ) -> Result<Option<Reconstruction>, AttackError> {
         let [only] = &seen.known.defenses[..] else { return Ok(None) };
-        if adaptation.draws == 0 {
+        if defense_model.draws == 0 {
             return Ok(None);
         }
         // Gradient matching would refine the image by a draw that is not the client's.
-        let iterations = self.setting.iterations.min(FEATURE_ITERATIONS);
+        let iterations = self.config.iterations.min(FEATURE_ITERATIONS);
         let features = FeatureInversion {
             feature_iterations: iterations,
             refine_iterations: 0,
@@ -98,7 +98,7 @@ impl AdaptiveMatching {
 
     /// The engine; labels of mixtures are optimised along, for no hard label is theirs.
     fn base(&self, mixed: bool) -> Matching {
-        let labels = if mixed { Labels::Joint } else { self.setting.labels };
-        Matching { setting: Setting { labels, ..self.setting.clone() } }
+        let labels = if mixed { Labels::Joint } else { self.config.labels };
+        Matching { config: MatchingConfig { labels, ..self.config.clone() } }
     }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::SpecError;
 
-use crate::matching::Setting;
-use crate::matching::adaptation::Masked;
+use crate::matching::MatchingConfig;
+use crate::matching::defense_model::Masked;
 use crate::presets::inverting_gradients;
 
 /// How the attack adapts.
@@ -32,7 +32,7 @@ impl Default for Adapting {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdaptiveMatching {
     /// The match: [`inverting_gradients`] by default.
-    pub setting: Setting,
+    pub config: MatchingConfig,
     /// How it adapts.
     pub adapting: Adapting,
 }
@@ -44,7 +44,7 @@ impl AdaptiveMatching {
     /// Names the parameter, what is wrong and what to write instead.
     pub fn new(given: &Map<String, Value>) -> Result<AdaptiveMatching, SpecError> {
         let preset = "adaptive-matching";
-        let base = inverting_gradients::setting();
+        let base = inverting_gradients::config();
         let own = Adapting::default().spelled_out();
         let matching = base.spelled_out();
         if let Some(key) =
@@ -72,12 +72,15 @@ impl AdaptiveMatching {
                 "write a finite number above 0, e.g. 2.0",
             ));
         }
-        Ok(AdaptiveMatching { setting: Setting::overlay(preset, &base, &part(false))?, adapting })
+        Ok(AdaptiveMatching {
+            config: MatchingConfig::overlay(preset, &base, &part(false))?,
+            adapting,
+        })
     }
 
     /// All parameters as JSON.
     pub fn spelled_out(&self) -> Map<String, Value> {
-        let mut all = self.setting.spelled_out();
+        let mut all = self.config.spelled_out();
         all.extend(self.adapting.spelled_out());
         all
     }

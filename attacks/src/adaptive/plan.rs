@@ -5,7 +5,7 @@ use learning::{Effect, Observation, Published, Signal};
 
 use super::params::Adapting;
 use crate::AttackError;
-use crate::matching::adaptation::{Adaptation, Clip, Law, Masked, Noise, Values};
+use crate::matching::defense_model::{Clip, DefenseModel, Law, Masked, Noise, Values};
 use crate::matching::signal;
 
 /// Composes the effects in the order in which the signal went through them.
@@ -13,9 +13,9 @@ use crate::matching::signal;
 /// # Errors
 /// `NotApplicable` for an effect, or a combination of effects, that no candidate's gradient can be
 /// led through; and where an update cannot be read as a gradient because no learning rate is known.
-pub fn plan(seen: &Observation, adapting: &Adapting) -> Result<Adaptation, AttackError> {
+pub fn plan(seen: &Observation, adapting: &Adapting) -> Result<DefenseModel, AttackError> {
     if seen.known.defenses.is_empty() {
-        return Ok(Adaptation::default());
+        return Ok(DefenseModel::default());
     }
     let mut plan = Plan::new(seen, adapting)?;
     seen.known.defenses.iter().try_for_each(|published| plan.add(published))?;
@@ -29,7 +29,7 @@ struct Plan<'a> {
     unit: f64,
     /// SGD steps behind the signal.
     steps: usize,
-    all: Adaptation,
+    all: DefenseModel,
     /// Of all noise so far, on an entry of the gradient.
     variance: f64,
     /// Whether the only noise so far is one client's Laplacian.
@@ -53,7 +53,7 @@ impl<'a> Plan<'a> {
                 (1.0 / signal::step_scale(seen)?, steps)
             }
         };
-        let all = Adaptation::default();
+        let all = DefenseModel::default();
         let (variance, laplace, zeroed, hidden) = (0.0, false, None, false);
         Ok(Plan { seen, adapting, unit, steps, all, variance, laplace, zeroed, hidden })
     }
@@ -299,7 +299,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Adaptation {
+    fn finish(mut self) -> DefenseModel {
         if self.variance > 0.0 {
             let (law, scale) = if self.laplace {
                 (Law::Laplace, (self.variance / 2.0).sqrt())

@@ -1,5 +1,5 @@
 //! Networks that begin as `[3x3 convolution -> ReLU -> average pool by 2]^L -> fully connected`,
-//! which can be peeled.
+//! which can be recovered.
 //!
 //! With normalised pixels `u = a_0`:  `z_l = conv(W_l, a_{l-1}) + b_l`,  `m_l = [z_l > 0]`,  `a_l =
 //! pool2(m_l z_l)`.

@@ -5,7 +5,7 @@ use learning::tape::Tape;
 use learning::{Form, Mode, Network, Params};
 use tch::{Kind, Tensor};
 
-use super::meter::Meter;
+use super::budget::Budget;
 use super::precondition::Precondition;
 use crate::AttackError;
 use crate::matching::prior;
@@ -54,16 +54,23 @@ impl Inversion<'_> {
     ///
     /// # Errors
     /// When the user asked to stop.
-    pub fn run(&self, start: &Tensor, meter: &Meter) -> Result<Tensor, AttackError> {
+    pub fn run(&self, start: &Tensor, budget: &Budget) -> Result<Tensor, AttackError> {
         let start = start.to_kind(Kind::Float);
         let size = start.size();
         let target = self.target.to_kind(Kind::Float);
         let scale =
             target.square().sum_dim_intlist(1, false, None).clamp_min(1e-30).reciprocal() * SCALE;
         let filter = Precondition::new(size[2], size[3], Kind::Float, start.device());
-        meter.side_by_side(size[0]);
-        let mut objective =
-            FeatureDistance { inversion: self, start, target, scale, filter, meter, stopped: None };
+        budget.side_by_side(size[0]);
+        let mut objective = FeatureDistance {
+            inversion: self,
+            start,
+            target,
+            scale,
+            filter,
+            budget,
+            stopped: None,
+        };
         let mut theta = Tensor::zeros(
             [size[0], size[1..].iter().product()],
             (Kind::Float, objective.start.device()),
@@ -94,7 +101,7 @@ struct FeatureDistance<'a> {
     target: Tensor,
     scale: Tensor,
     filter: Precondition,
-    meter: &'a Meter<'a>,
+    budget: &'a Budget<'a>,
     stopped: Option<AttackError>,
 }
 
@@ -126,7 +133,7 @@ impl Objective for FeatureDistance<'_> {
         let gradient =
             Tensor::run_backward(&[value.sum(value.kind())], &[&theta], false, false).remove(0);
         let mean = value.mean(Kind::Double).double_value(&[]) / SCALE;
-        self.stopped = self.meter.tick(Some(mean)).err();
+        self.stopped = self.budget.tick(Some(mean)).err();
         (value.detach(), gradient)
     }
 }

@@ -2,10 +2,10 @@
 
 use tch::{Kind, Tensor};
 
+use super::budget::Budget;
 use super::chain::{Chain, pool2, up2};
-use super::meter::Meter;
-use super::peel::norm;
 use super::precondition::Precondition;
+use super::recursive_layer::norm;
 use crate::AttackError;
 
 /// How the iteration goes.
@@ -40,7 +40,7 @@ impl Smooth {
         chain: &Chain,
         target: &Tensor,
         start: &Tensor,
-        meter: &Meter,
+        budget: &Budget,
     ) -> Result<Tensor, AttackError> {
         let (target, mut u) = (target.to_kind(self.kind), start.to_kind(self.kind));
         let size = u.size();
@@ -64,7 +64,7 @@ impl Smooth {
                 filter: &filter,
                 power: self.power,
             };
-            u = &u + jacobian.least_squares(residual, self.inner, meter)?;
+            u = &u + jacobian.least_squares(residual, self.inner, budget)?;
         }
         Ok(kept.to_kind(Kind::Double))
     }
@@ -124,14 +124,14 @@ impl Jacobian<'_> {
         &self,
         mut r: Tensor,
         steps: usize,
-        meter: &Meter,
+        budget: &Budget,
     ) -> Result<Tensor, AttackError> {
         let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
         let q = self.adjoint(&r);
         let (mut y, mut p, mut gamma) = (q.zeros_like(), q.shallow_clone(), square(&q));
         let first = gamma;
         for _ in 0..steps {
-            meter.tick(None)?;
+            budget.tick(None)?;
             let jp = self.forward(&p);
             let curvature = square(&jp);
             if !(gamma > 1e-12 * first && curvature > 0.0 && curvature.is_finite()) {

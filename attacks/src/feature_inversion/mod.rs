@@ -6,18 +6,18 @@
 //! ReLU pattern and exact input from its weight gradient, (3) the image with that input, (4) the
 //! same one layer further down; elsewhere gradient matching from the image of stage 1.
 
+mod attack;
+mod budget;
 mod chain;
 mod features;
 mod gauss_newton;
-mod meter;
-mod orchestrate;
 mod params;
-mod peel;
 mod posterior;
 mod precondition;
+mod recursive_layer;
+mod refine;
 #[cfg(test)]
 mod tests;
-mod trial;
 
 pub use params::FeatureInversion;
 

@@ -18,8 +18,8 @@ pub struct FeatureInversion {
     pub retries: usize,
     /// Candidates tried for a better image once the last convolution's input is known.
     pub rounds: usize,
-    /// Iterations of gradient matching where layers cannot be peeled; 0 leaves the image of the
-    /// features.
+    /// Iterations of gradient matching where layers cannot be recovered in turn; 0 leaves the image
+    /// of the features.
     pub refine_iterations: usize,
     /// Weight of total variation while features are inverted, times their relative noise energy:
     /// exact gradients are not smoothed.

@@ -38,19 +38,19 @@ impl Attack for ModelInversion {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
-        let scene = Scene::new(self, seen, run)?;
-        let width = scene.width(self.restarts as i64);
+        let prepared = Prepared::new(self, seen, run)?;
+        let width = prepared.width(self.restarts as i64);
         let mut parts = Vec::new();
-        for from in (0..scene.groups()).step_by(width as usize) {
-            let groups = width.min(scene.groups() - from);
-            parts.push(self.invert(&scene, from, groups, run)?);
+        for from in (0..prepared.groups()).step_by(width as usize) {
+            let groups = width.min(prepared.groups() - from);
+            parts.push(self.invert(&prepared, from, groups, run)?);
         }
-        Ok(self.collect(seen, &scene, parts))
+        Ok(self.collect(seen, &prepared, parts))
     }
 }
 
 /// The model made ready, and the labels in groups: images whose objective is one.
-struct Scene<'a> {
+struct Prepared<'a> {
     seen: &'a Observation,
     /// On the device, f32.
     weights: Params,
@@ -71,12 +71,12 @@ struct Part {
     evaluations: u64,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Prepared<'a> {
     fn new(
         setting: &ModelInversion,
         seen: &'a Observation,
         run: &Run,
-    ) -> Result<Scene<'a>, AttackError> {
+    ) -> Result<Prepared<'a>, AttackError> {
         let labels = seen
             .known
             .labels
@@ -93,7 +93,7 @@ impl<'a> Scene<'a> {
             ));
         }
         let grouped = [&[size[0] * size[1] / batch, batch], &size[2..]].concat();
-        Ok(Scene {
+        Ok(Prepared {
             labels: labels.to_device(run.device).reshape(grouped),
             shape: [vec![batch], seen.net.input()].concat(),
             weights,
@@ -126,7 +126,7 @@ impl ModelInversion {
     /// `g * R + r`.
     fn invert(
         &self,
-        scene: &Scene,
+        prepared: &Prepared,
         from: i64,
         groups: i64,
         run: &Run,
@@ -134,13 +134,13 @@ impl ModelInversion {
         let repeat = |t: &Tensor| t.repeat_interleave_self_int(self.restarts as i64, 0, None);
         let mut problem = Problem {
             setting: self,
-            net: &scene.seen.net,
-            weights: &scene.weights,
-            labels: repeat(&scene.labels.narrow(0, from, groups)),
-            shape: scene.shape.clone(),
-            bounds: bounds(scene, run),
+            net: &prepared.seen.net,
+            weights: &prepared.weights,
+            labels: repeat(&prepared.labels.narrow(0, from, groups)),
+            shape: prepared.shape.clone(),
+            bounds: bounds(prepared, run),
         };
-        let mut x = problem.project(self.start(scene, from, groups, run));
+        let mut x = problem.project(self.start(prepared, from, groups, run));
         let mut stepper = self.optimizer()?.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
         let (last, _) = problem.evaluate(&x);
@@ -165,10 +165,10 @@ impl ModelInversion {
     }
 
     /// `[T, V]`: each restart draws from a stream of its own, whatever runs beside it.
-    fn start(&self, scene: &Scene, from: i64, groups: i64, run: &Run) -> Tensor {
+    fn start(&self, prepared: &Prepared, from: i64, groups: i64, run: &Run) -> Tensor {
         let one = |group: i64, restart: usize| {
             let mut rng = run.stream(&format!("model-inversion-{group}-{restart}"));
-            init::draw(self.init, &scene.shape, &mut rng).reshape([-1])
+            init::draw(self.init, &prepared.shape, &mut rng).reshape([-1])
         };
         let rows: Vec<Tensor> = (from..from + groups)
             .flat_map(|g| (0..self.restarts).map(move |r| one(g, r)))
@@ -227,9 +227,9 @@ impl ModelInversion {
     }
 
     /// Groups back to the signals' batches. A signal's objective is the mean over its groups.
-    fn collect(&self, seen: &Observation, scene: &Scene, parts: Vec<Part>) -> Reconstruction {
+    fn collect(&self, seen: &Observation, prepared: &Prepared, parts: Vec<Part>) -> Reconstruction {
         let n = seen.known.labels.as_ref().map_or(1, |l| l.size()[0]) as usize;
-        let each = (scene.groups() as usize / n).max(1);
+        let each = (prepared.groups() as usize / n).max(1);
         let images: Vec<&Tensor> = parts.iter().map(|p| &p.images).collect();
         let pixels =
             seen.net.to_pixels(&Tensor::cat(&images, 0)).nan_to_num(0.5, 1.0, 0.0).clamp(0.0, 1.0);
@@ -259,11 +259,11 @@ impl ModelInversion {
 }
 
 /// Normalised black and white, `[1, V]`.
-fn bounds(scene: &Scene, run: &Run) -> (Tensor, Tensor) {
-    let size = [&[1], &scene.shape[..]].concat();
+fn bounds(prepared: &Prepared, run: &Run) -> (Tensor, Tensor) {
+    let size = [&[1], &prepared.shape[..]].concat();
     let bound = |pixel: f64| {
         let image = Tensor::full(&size[..], pixel, (Kind::Float, run.device));
-        scene.seen.net.normalise(&image).reshape([1, -1])
+        prepared.seen.net.normalise(&image).reshape([1, -1])
     };
     (bound(0.0), bound(1.0))
 }

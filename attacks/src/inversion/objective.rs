@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::params::ModelInversion;
+use crate::matching::config::Tv;
 use crate::matching::prior;
-use crate::matching::setting::Tv;
 use crate::optim;
 
 /// How far the model is from answering with the class.
@@ -27,7 +27,7 @@ impl Loss {
     /// The loss of logits `[T, B, K]`, a mean over the batch: `[T]`. Labels are i64 `[T, B]`, or
     /// f32 `[T, B, K]` of zeros and ones for tasks with several labels an image, where `p` is each
     /// label's own probability.
-    pub fn of(self, logits: &Tensor, labels: &Tensor) -> Tensor {
+    pub fn value(self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match (self, labels.kind()) {
             (Loss::CrossEntropy, _) => task_loss(logits, labels),
             (Loss::Confidence, Kind::Int64) => {
@@ -94,7 +94,7 @@ impl Problem<'_> {
             false => Tape::new(self.weights, Mode::Eval),
         };
         let logits = self.net.forward_normalised(&mut tape, &images);
-        let mut value = setting.loss.of(&logits, &self.labels);
+        let mut value = setting.loss.value(&logits, &self.labels);
         if setting.tv_weight > 0.0 && self.has_neighbours() {
             let tv = match setting.tv {
                 Tv::Anisotropic => prior::tv_anisotropic(&images),

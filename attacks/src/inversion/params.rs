@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use suites::SpecError;
 
 use super::objective::{L2, Loss};
+use crate::matching::config::Tv;
 use crate::matching::init::Start;
-use crate::matching::setting::Tv;
 use crate::optim::{Decay, Optimizer, Schedule};
 
 /// The attack with its parameters.

@@ -69,7 +69,7 @@ fn losses_are_what_they_are_called() {
     let p = logits.softmax(-1, None::<Kind>);
     for t in 0..2 {
         let p = p.double_value(&[t, 0, labels.int64_value(&[t, 0])]);
-        let of = |loss: Loss| loss.of(&logits, &labels).double_value(&[t]);
+        let of = |loss: Loss| loss.value(&logits, &labels).double_value(&[t]);
         assert!((of(Loss::Confidence) - (1.0 - p)).abs() < 1e-12);
         assert!((of(Loss::CrossEntropy) + p.ln()).abs() < 1e-12);
     }
@@ -78,7 +78,7 @@ fn losses_are_what_they_are_called() {
         .abs()
         .mean(Kind::Double)
         .double_value(&[]);
-    let confidence = Loss::Confidence.of(&logits, &several).mean(Kind::Double).double_value(&[]);
+    let confidence = Loss::Confidence.value(&logits, &several).mean(Kind::Double).double_value(&[]);
     assert!((confidence - away).abs() < 1e-12);
 }
 

@@ -7,12 +7,12 @@ use rand_chacha::ChaCha12Rng;
 use suites::Fact;
 use tch::{Kind, Tensor};
 
-use super::adaptation::Adaptation;
-use super::channel::{self, Channel};
+use super::config::MatchingConfig;
+use super::defense_channel::{self, DefenseChannel};
+use super::defense_model::DefenseModel;
 use super::labels::{self, Labels};
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
-use super::setting::Setting;
 use super::{init, signal, weights};
 use crate::attack::{Progress, Reconstruction, Run};
 use crate::optim::{Objective as _, Stepper, Trials};
@@ -22,7 +22,7 @@ use crate::{Attack, AttackError};
 #[derive(Clone, Debug)]
 pub struct Matching {
     /// Its parameters.
-    pub setting: Setting,
+    pub config: MatchingConfig,
 }
 
 /// `(iteration, best objective so far of each signal)`.
@@ -37,21 +37,21 @@ const TRACE_POINTS: usize = 64;
 impl Attack for Matching {
     fn needs(&self) -> Vec<Fact> {
         let mut needs = vec![Fact::BatchSize];
-        if self.setting.labels == Labels::Known {
+        if self.config.labels == Labels::Known {
             needs.push(Fact::Labels);
         }
-        if self.setting.unroll {
+        if self.config.unroll {
             needs.push(Fact::LocalSteps);
         }
         needs
     }
 
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
-        self.setting.labels != Labels::Known
+        self.config.labels != Labels::Known
     }
 
     fn spelled_out(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.setting.spelled_out()
+        self.config.spelled_out()
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
@@ -72,7 +72,7 @@ impl Matching {
         initial: Option<&Tensor>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
-        self.reconstruct_through(seen, &Adaptation::default(), initial, run)
+        self.reconstruct_through(seen, &DefenseModel::default(), initial, run)
     }
 
     /// As [`Matching::reconstruct_from`], with every candidate's gradient led through what the
@@ -83,17 +83,17 @@ impl Matching {
     pub fn reconstruct_through(
         &self,
         seen: &Observation,
-        adaptation: &Adaptation,
+        defense_model: &DefenseModel,
         initial: Option<&Tensor>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
         let gradient = signal::gradient(seen)?;
-        let mut problem = self.problem(seen, &gradient, adaptation, run)?;
+        let mut problem = self.problem(seen, &gradient, defense_model, run)?;
         let mut x = match initial {
             None => self.start(seen, &problem, run),
             Some(pixels) => self.given(seen, &problem, pixels, run)?,
         };
-        let optimizer = self.setting.optimizer()?;
+        let optimizer = self.config.optimizer()?;
         let mut stepper = optimizer.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
         self.finish(&x, &mut problem, stepper.trials_mut(), trace)
@@ -114,18 +114,18 @@ impl Matching {
         }
         let rows =
             seen.net.normalise(&pixels.to_kind(self.kind()).to_device(run.device)).flatten(1, -1);
-        Ok(rows.repeat_interleave_self_int(self.setting.restarts as i64, 0, None))
+        Ok(rows.repeat_interleave_self_int(self.config.restarts as i64, 0, None))
     }
 
     fn kind(&self) -> Kind {
-        if self.setting.double { Kind::Double } else { Kind::Float }
+        if self.config.double { Kind::Double } else { Kind::Float }
     }
 
     fn problem<'a>(
         &'a self,
         seen: &'a Observation,
         gradient: &Params,
-        adaptation: &Adaptation,
+        defense_model: &DefenseModel,
         run: &Run,
     ) -> Result<Problem<'a>, AttackError> {
         let kind = self.kind();
@@ -134,28 +134,34 @@ impl Matching {
             .batch_size
             .ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
         let selected =
-            adaptation.select(seen, weights::select(seen.net.layout(), &self.setting.layers)?)?;
-        let all = if adaptation.is_none() { trainable(gradient) } else { channel::captured(seen)? };
+            defense_model.select(seen, weights::select(seen.net.layout(), &self.config.layers)?)?;
+        let all = if defense_model.is_none() {
+            trainable(gradient)
+        } else {
+            defense_channel::captured(seen)?
+        };
         let tensors: Vec<Tensor> =
             selected.iter().map(|&i| all[i].to_device(run.device).to_kind(kind)).collect();
-        let weights = self.setting.layer_weights.resolve(&tensors)?;
+        let weights = self.config.layer_weights.resolve(&tensors)?;
         let shape = [vec![batch], seen.net.input()].concat();
         let target = Target::new(tensors, selected, weights);
-        let objective = self.setting.objective;
-        let channel = (!adaptation.is_none())
-            .then(|| Channel::new(seen, adaptation, &target, objective, shape.iter().product()));
+        let objective = self.config.objective;
+        let channel = (!defense_model.is_none()).then(|| {
+            DefenseChannel::new(seen, defense_model, &target, objective, shape.iter().product())
+        });
         let factorable = channel.as_ref().map_or(objective, |c| c.objective).is_factorable();
-        let form = if factorable && !adaptation.needs_entries() { Form::Auto } else { Form::Dense };
+        let form =
+            if factorable && !defense_model.needs_entries() { Form::Auto } else { Form::Dense };
         Ok(Problem {
             seen,
-            setting: &self.setting,
+            config: &self.config,
             weights: seen.weights.to(run.device, kind),
-            labels: self.labels(seen, gradient, (batch, adaptation), run)?,
+            labels: self.labels(seen, gradient, (batch, defense_model), run)?,
             unroll: self.unroll(seen, batch)?,
-            bounds: self.setting.boxed.then(|| self.bounds(seen, &shape, run)),
+            bounds: self.config.boxed.then(|| self.bounds(seen, &shape, run)),
             draws: (
-                self.streams(if adaptation.draws > 0 { target.trials() } else { 0 }, run),
-                adaptation.draws,
+                self.streams(if defense_model.draws > 0 { target.trials() } else { 0 }, run),
+                defense_model.draws,
             ),
             target,
             channel,
@@ -167,7 +173,7 @@ impl Matching {
     /// A stream for the draws of each trial's random buffers.
     fn streams(&self, signals: i64, run: &Run) -> Vec<ChaCha12Rng> {
         let names = (0..signals)
-            .flat_map(|n| (0..self.setting.restarts).map(move |r| format!("draws-{n}-{r}")));
+            .flat_map(|n| (0..self.config.restarts).map(move |r| format!("draws-{n}-{r}")));
         names.map(|name| run.stream(&name)).collect()
     }
 
@@ -175,18 +181,18 @@ impl Matching {
         &self,
         seen: &Observation,
         gradient: &Params,
-        (batch, adaptation): (i64, &Adaptation),
+        (batch, defense_model): (i64, &DefenseModel),
         run: &Run,
     ) -> Result<DummyLabels, AttackError> {
-        let labels = match self.setting.labels {
+        let labels = match self.config.labels {
             Labels::Joint => return Ok(DummyLabels::Joint),
-            Labels::Idlg if adaptation.noise.is_some() && batch == 1 => {
+            Labels::Idlg if defense_model.noise.is_some() && batch == 1 => {
                 labels::read_through_noise(gradient, seen.net.classes())?
             }
             Labels::Idlg => labels::read_off(gradient, seen.net.classes(), batch)?,
             Labels::Known => labels::granted(seen, batch)?,
         };
-        let labels = labels.repeat_interleave_self_int(self.setting.restarts as i64, 0, None);
+        let labels = labels.repeat_interleave_self_int(self.config.restarts as i64, 0, None);
         Ok(DummyLabels::Fixed(labels.to_device(run.device)))
     }
 
@@ -195,14 +201,14 @@ impl Matching {
         let soft = problem.shape[0] * seen.net.classes();
         let one = |n: i64, r: usize| {
             let mut rng = run.stream(&format!("init-{n}-{r}"));
-            let images = init::draw(self.setting.init, &problem.shape, &mut rng).reshape([-1]);
+            let images = init::draw(self.config.init, &problem.shape, &mut rng).reshape([-1]);
             match problem.labels {
                 DummyLabels::Fixed(_) => images,
                 DummyLabels::Joint => Tensor::cat(&[images, noise::normal(&mut rng, &[soft])], 0),
             }
         };
         let rows: Vec<Tensor> = (0..problem.target.trials())
-            .flat_map(|n| (0..self.setting.restarts).map(move |r| (n, r)))
+            .flat_map(|n| (0..self.config.restarts).map(move |r| (n, r)))
             .map(|(n, r)| one(n, r))
             .collect();
         let x = Tensor::stack(&rows, 0).to_kind(self.kind()).to_device(run.device);
@@ -215,7 +221,7 @@ impl Matching {
         seen: &'a Observation,
         batch: i64,
     ) -> Result<Option<(&'a LocalTraining, f64)>, AttackError> {
-        if !self.setting.unroll || matches!(seen.signal, Signal::Gradient(_)) {
+        if !self.config.unroll || matches!(seen.signal, Signal::Gradient(_)) {
             return Ok(None);
         }
         let clients = seen.known.contributors.max(1);
@@ -236,7 +242,7 @@ impl Matching {
     /// labels are free.
     fn bounds(&self, seen: &Observation, shape: &[i64], run: &Run) -> (Tensor, Tensor) {
         let free =
-            if self.setting.labels == Labels::Joint { shape[0] * seen.net.classes() } else { 0 };
+            if self.config.labels == Labels::Joint { shape[0] * seen.net.classes() } else { 0 };
         let options = (self.kind(), run.device);
         let bound = |pixel: f64, label: f64| {
             let size = [&[1], shape].concat();
@@ -253,8 +259,8 @@ impl Matching {
         stepper: &mut dyn Stepper,
         run: &Run,
     ) -> Result<(Trace, usize), AttackError> {
-        let (schedule, total) = (self.setting.schedule(), self.setting.iterations);
-        let mut stopping = self.setting.patience().map(|p| p.start());
+        let (schedule, total) = (self.config.schedule(), self.config.iterations);
+        let mut stopping = self.config.patience().map(|p| p.start());
         let mut trace = Vec::new();
         let thin = total.div_ceil(TRACE_POINTS);
         let mut done = 0;
@@ -289,7 +295,7 @@ impl Matching {
     /// For each signal the restart with the lowest objective (as trial positions), and that
     /// objective.
     fn winners(&self, objective: &Tensor) -> (Vec<i64>, Vec<f64>) {
-        let restarts = self.setting.restarts as i64;
+        let restarts = self.config.restarts as i64;
         let flat: Vec<f64> =
             Vec::try_from(objective.to_kind(Kind::Double).to_device(tch::Device::Cpu))
                 .unwrap_or_default();
@@ -319,7 +325,7 @@ impl Matching {
             Vec::try_from(trials.evaluations().to_device(tch::Device::Cpu)).unwrap_or_default();
         let (images, soft) = problem.unpack(&chosen);
         let pixels = problem.seen.net.to_pixels(&images).clamp(0.0, 1.0);
-        let restarts = self.setting.restarts;
+        let restarts = self.config.restarts;
         Ok(Reconstruction {
             pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
             labels: self.guessed(problem, soft, &winners),
@@ -339,7 +345,7 @@ impl Matching {
         let rows = |t: &Tensor| {
             t.to_device(tch::Device::Cpu).index_select(0, &Tensor::from_slice(winners))
         };
-        match (&problem.labels, self.setting.labels, soft) {
+        match (&problem.labels, self.config.labels, soft) {
             (_, Labels::Known, _) => None,
             (DummyLabels::Fixed(labels), ..) => Some(rows(labels)),
             (DummyLabels::Joint, _, soft) => {

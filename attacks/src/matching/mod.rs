@@ -1,19 +1,19 @@
 //! One engine for every attack that matches gradients; the attacks themselves are presets over it.
 
-pub mod adaptation;
-mod channel;
+pub mod config;
+mod defense_channel;
+pub mod defense_model;
 pub mod engine;
+mod entry_constraint;
 pub mod init;
 pub mod labels;
 pub mod objective;
 pub mod prior;
 mod problem;
-pub mod setting;
 pub mod signal;
 mod unroll;
-mod ways;
 pub mod weights;
 
-pub use adaptation::Adaptation;
+pub use config::MatchingConfig;
+pub use defense_model::DefenseModel;
 pub use engine::Matching;
-pub use setting::Setting;

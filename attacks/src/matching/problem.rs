@@ -7,10 +7,10 @@ use learning::{Form, LayerGrad, Observation, Params, gradients};
 use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
-use super::channel::Channel;
+use super::config::{MatchingConfig, Tv};
+use super::defense_channel::DefenseChannel;
 use super::objective::Target;
 use super::prior;
-use super::setting::{Setting, Tv};
 use super::unroll;
 use crate::optim;
 
@@ -26,7 +26,7 @@ pub enum DummyLabels {
 /// normalised pixel space.
 pub struct Problem<'a> {
     pub seen: &'a Observation,
-    pub setting: &'a Setting,
+    pub config: &'a MatchingConfig,
     pub weights: Params,
     pub target: Target,
     pub labels: DummyLabels,
@@ -37,7 +37,7 @@ pub struct Problem<'a> {
     /// one batch's gradient.
     pub unroll: Option<(&'a LocalTraining, f64)>,
     /// What the captured gradient went through, where that is known and taken into account.
-    pub channel: Option<Channel>,
+    pub channel: Option<DefenseChannel>,
     /// Streams of the model's random buffers, one a trial, and how often an evaluation draws from
     /// them; 0 to leave them as broadcast.
     pub draws: (Vec<ChaCha12Rng>, usize),
@@ -100,8 +100,8 @@ impl Problem<'_> {
             None => gradients(net, weights, images, mode, form, true, |z| loss(z, 0)).layers,
         };
         match &self.channel {
-            Some(channel) => channel.distance(&self.target, self.setting.both_weight, layers),
-            None => self.target.distance(self.setting.objective, self.setting.both_weight, &layers),
+            Some(channel) => channel.distance(&self.target, self.config.both_weight, layers),
+            None => self.target.distance(self.config.objective, self.config.both_weight, &layers),
         }
     }
 
@@ -114,18 +114,18 @@ impl Problem<'_> {
         let mut parts = Vec::new();
         let like = images.flatten(1, -1).select(1, 0);
         let prior = self.channel.as_ref().and_then(|c| c.prior(&self.target, &like));
-        if (self.setting.tv_weight > 0.0 || prior.is_some()) && images.dim() == 5 {
-            let tv = match self.setting.tv {
+        if (self.config.tv_weight > 0.0 || prior.is_some()) && images.dim() == 5 {
+            let tv = match self.config.tv {
                 Tv::Anisotropic => prior::tv_anisotropic(images),
                 Tv::Isotropic => prior::tv_isotropic(images),
             };
             parts.push(match prior {
-                Some(weight) => tv * (weight + self.setting.tv_weight),
-                None => tv * self.setting.tv_weight,
+                Some(weight) => tv * (weight + self.config.tv_weight),
+                None => tv * self.config.tv_weight,
             });
         }
-        if self.setting.l2_weight > 0.0 {
-            parts.push(prior::l2(images) * self.setting.l2_weight);
+        if self.config.l2_weight > 0.0 {
+            parts.push(prior::l2(images) * self.config.l2_weight);
         }
         parts.into_iter().reduce(|a, b| a + b)
     }

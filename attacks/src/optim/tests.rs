@@ -242,7 +242,9 @@ fn a_trial_that_meets_nan_is_frozen_at_its_best_point_and_the_others_go_on() {
         // A rate at which each step flings x across the bowl and further out.
         let config = match config {
             "none" => {
-                serde_json::json!({ "name": "lbfgs", "line_search": "none", "lr": 3.0, "max_iter": 3 })
+                serde_json::json!({
+                    "name": "lbfgs", "line_search": "none", "lr": 3.0, "max_iter": 3
+                })
             }
             "sgd" => serde_json::json!({ "name": "sgd", "lr": 1.2 }),
             _ => serde_json::json!({ "name": "adam", "lr": 2.5 }),

@@ -4,7 +4,7 @@
 use suites::Entry;
 
 use crate::Attack;
-use crate::matching::{Matching, Setting};
+use crate::matching::{Matching, MatchingConfig};
 use crate::optim::Decay;
 
 /// Registry entry.
@@ -15,18 +15,18 @@ pub static ENTRY: Entry<dyn Attack> = Entry {
     reference: "fl-attack sandbox: gradient inversion on CelebA with DP and HE, \
         scripts/run_benchmark.sh",
     build: |map| {
-        Ok(Box::new(Matching { setting: Setting::overlay("fl-attack", &setting(), map)? }))
+        Ok(Box::new(Matching { config: MatchingConfig::overlay("fl-attack", &config(), map)? }))
     },
 };
 
 /// The preset: 3,000 iterations and 3 restarts, as its benchmark; its showcase asks for 4,500 and
 /// 5.
-pub fn setting() -> Setting {
-    Setting {
+pub fn config() -> MatchingConfig {
+    MatchingConfig {
         iterations: 3000,
         restarts: 3,
         schedule: Decay::Cosine,
         tv_weight: 1e-5,
-        ..Setting::default()
+        ..MatchingConfig::default()
     }
 }

@@ -5,7 +5,7 @@ use suites::Entry;
 
 use crate::Attack;
 use crate::matching::objective::Objective;
-use crate::matching::{Matching, Setting};
+use crate::matching::{Matching, MatchingConfig};
 use crate::optim::Decay;
 
 /// Registry entry.
@@ -15,20 +15,20 @@ pub static ENTRY: Entry<dyn Attack> = Entry {
     reference: "Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients, NeurIPS 2020",
     build: |map| {
         Ok(Box::new(Matching {
-            setting: Setting::overlay("inverting-gradients", &setting(), map)?,
+            config: MatchingConfig::overlay("inverting-gradients", &config(), map)?,
         }))
     },
 };
 
 /// The preset (4,800 iterations, learning rate 0.1, as the authors' default configuration).
-pub fn setting() -> Setting {
-    Setting {
+pub fn config() -> MatchingConfig {
+    MatchingConfig {
         iterations: 4800,
         objective: Objective::Cosine,
         signed: true,
         schedule: Decay::Step,
         tv_weight: 1e-4,
         boxed: true,
-        ..Setting::default()
+        ..MatchingConfig::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Published attacks as values of [`crate::matching::Setting`].
+//! Published attacks as values of [`crate::matching::MatchingConfig`].
 
 pub mod dlg;
 pub mod fl_attack;

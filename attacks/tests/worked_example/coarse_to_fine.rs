@@ -1,6 +1,6 @@
 //! Coarse to fine: a smooth picture first, then its details without the prior.
 
-use attacks::matching::{Matching, Setting};
+use attacks::matching::{Matching, MatchingConfig};
 use attacks::{Attack, AttackError, Reconstruction, Run};
 use learning::Observation;
 use serde::{Deserialize, Serialize};
@@ -63,11 +63,11 @@ impl Attack for CoarseToFine {
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
         let stage = |tv_weight| Matching {
-            setting: Setting {
+            config: MatchingConfig {
                 iterations: self.0.iterations,
                 tv_weight,
                 boxed: true,
-                ..Setting::default()
+                ..MatchingConfig::default()
             },
         };
         let coarse = stage(self.0.tv_weight).reconstruct(seen, run)?;

@@ -64,7 +64,7 @@ impl Default for Central {
     }
 }
 
-/// The current clipping norm in the defence's memory.
+/// The current clipping norm in the defense's memory.
 const CLIP: &str = "clip";
 /// How many clients of this round were within the norm.
 const WITHIN: &str = "within";

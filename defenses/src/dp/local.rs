@@ -191,7 +191,7 @@ impl Defense for Local {
     }
 
     fn bits_per_value(&self) -> Option<f64> {
-        // Noise fills in what an earlier defence left out or rounded.
+        // Noise fills in what an earlier defense left out or rounded.
         Some(32.0)
     }
 

@@ -31,12 +31,42 @@ fn real() -> impl Strategy<Value = Vec<u8>> {
 /// The opcodes that matter, so that random programs get somewhere.
 fn program() -> impl Strategy<Value = Vec<u8>> {
     let pieces: Vec<Vec<u8>> = [
-        &b"("[..], b")", b"]", b"}", b"t", b"a", b"e", b"s", b"u", b"0", b"q\x00", b"h\x00", b"N", b"K\x05", b"\x8a\x01\xff",
-        b"\x85", b"\x86", b"\x87", b"R", b"b", b"Q", b"\x94", b"\x93", b"\x88", b"J\xff\xff\xff\x7f", b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
-        b"U\x07storage", b"U\x010", b"U\x03cpu", b"ccollections\nOrderedDict\n", b"ctorch\nFloatStorage\n",
-        b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch._utils\n_rebuild_parameter\n",
+        &b"("[..],
+        b")",
+        b"]",
+        b"}",
+        b"t",
+        b"a",
+        b"e",
+        b"s",
+        b"u",
+        b"0",
+        b"q\x00",
+        b"h\x00",
+        b"N",
+        b"K\x05",
+        b"\x8a\x01\xff",
+        b"\x85",
+        b"\x86",
+        b"\x87",
+        b"R",
+        b"b",
+        b"Q",
+        b"\x94",
+        b"\x93",
+        b"\x88",
+        b"J\xff\xff\xff\x7f",
+        b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"U\x07storage",
+        b"U\x010",
+        b"U\x03cpu",
+        b"ccollections\nOrderedDict\n",
+        b"ctorch\nFloatStorage\n",
+        b"ctorch._utils\n_rebuild_tensor_v2\n",
+        b"ctorch._utils\n_rebuild_parameter\n",
         b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ",
-        b"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQK\x00K\x02\x85K\x01\x85tR",
+        b"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n\
+            U\x010U\x03cpuK\x02tQK\x00K\x02\x85K\x01\x85tR",
         b".",
     ]
     .iter()
@@ -58,11 +88,19 @@ fn legacy_around(program: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 600,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn random_bytes(head in prop::sample::select(vec![&b"PK\x03\x04"[..], b"\x80\x02", b"\x20\0\0\0\0\0\0\0{", b""]),
-                    tail in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes(
+        head in prop::sample::select(
+            vec![&b"PK\x03\x04"[..], b"\x80\x02", b"\x20\0\0\0\0\0\0\0{", b""],
+        ),
+        tail in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
         try_read(&[head, &tail].concat());
     }
 
@@ -72,7 +110,13 @@ proptest! {
     }
 
     #[test]
-    fn mutated_files(mut bytes in real(), edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..6)) {
+    fn mutated_files(
+        mut bytes in real(),
+        edits in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>(), 0..4u8),
+            1..6,
+        ),
+    ) {
         for (index, byte, edit) in edits {
             let at = index.index(bytes.len());
             match edit {
@@ -89,7 +133,9 @@ proptest! {
 /// Compresses nothing away: a header that promises a petabyte is refused before it is believed.
 #[test]
 fn declared_sizes_are_not_believed() {
-    let huge = b"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpu\x8a\x07\0\0\0\0\0\0\x04tQK\x00\x8a\x07\0\0\0\0\0\0\x04\x85K\x01\x85tR";
+    let huge = b"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n\
+        U\x010U\x03cpu\x8a\x07\0\0\0\0\0\0\x04tQK\x00\x8a\x07\0\0\0\0\0\0\x04\
+        \x85K\x01\x85tR";
     let program = [&b"\x80\x02}U\x01w"[..], huge, b"s"].concat();
     let error = from_bytes(&legacy_around(&program), Path::new("huge.pt")).unwrap_err();
     assert!(matches!(error, CheckpointError::Malformed { .. }), "{error}");

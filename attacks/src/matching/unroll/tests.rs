@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::super::objective::Target;
 use super::super::problem::{DummyLabels, Problem};
-use super::super::{Setting, signal};
+use super::super::{MatchingConfig, signal};
 
 const EXAMPLES: i64 = 3;
 
@@ -74,12 +74,12 @@ impl Capture {
         let tensors: Vec<Tensor> = gradient.trainable().map(Tensor::shallow_clone).collect();
         let ones = tensors.iter().map(|_| Tensor::ones([2], (Kind::Double, Device::Cpu))).collect();
         let each = images.size()[0] / 2;
-        let setting = Setting { unroll, ..Setting::default() };
+        let config = MatchingConfig { unroll, ..MatchingConfig::default() };
         let local =
             self.seen.known.local.as_ref().map(|l| (l, signal::step_scale(&self.seen).unwrap()));
         let mut problem = Problem {
             seen: &self.seen,
-            setting: &setting,
+            config: &config,
             weights: self.seen.weights.clone(),
             target: Target::new(tensors, (0..8).collect(), ones),
             labels: DummyLabels::Fixed(self.labels.repeat_interleave_self_int(each, 0, None)),
@@ -124,11 +124,11 @@ fn one_step_is_the_approximation() {
 #[test]
 fn several_steps_match_only_when_they_are_simulated() {
     let momentum = LocalTraining { momentum: 0.9, weight_decay: 0.05, ..local(3) };
-    for (setting, clients) in [(local(3), 1), (local(3), 2), (momentum.clone(), 1), (momentum, 2)] {
-        let c = capture(setting.clone(), clients);
+    for (config, clients) in [(local(3), 1), (local(3), 2), (momentum.clone(), 1), (momentum, 2)] {
+        let c = capture(config.clone(), clients);
         let (unrolled, read) = (c.relative(&c.truth, true), c.relative(&c.truth, false));
-        assert!(largest(&unrolled) < 1e-20, "{setting:?}, {clients}: {unrolled:?}");
-        assert!(read.min().double_value(&[]) > 1e-6, "{setting:?}, {clients}: {read:?}");
+        assert!(largest(&unrolled) < 1e-20, "{config:?}, {clients}: {unrolled:?}");
+        assert!(read.min().double_value(&[]) > 1e-6, "{config:?}, {clients}: {read:?}");
     }
 }
 
@@ -166,7 +166,7 @@ fn one_step_with_weight_decay_is_the_exact_gradient() {
 fn the_last_batch_of_an_epoch_may_be_smaller() {
     let mut c = capture(LocalTraining { batch_size: 2, ..local(2) }, 1);
     let mut weights = c.seen.weights.clone();
-    let setting = c.seen.known.local.clone().unwrap();
+    let config = c.seen.known.local.clone().unwrap();
     for _ in 0..2 {
         for (from, len) in [(0, 2), (2, 1)] {
             let (x, y) = (c.truth.narrow(1, from, len), c.labels.narrow(1, from, len));
@@ -179,7 +179,7 @@ fn the_last_batch_of_an_epoch_may_be_smaller() {
                 Mode::Train,
                 &mut [],
             );
-            weights = weights.zip(&g, |w, g| w - g * setting.lr);
+            weights = weights.zip(&g, |w, g| w - g * config.lr);
         }
     }
     c.seen.signal = Signal::Update(weights.sub(&c.seen.weights));
@@ -192,14 +192,14 @@ fn the_last_batch_of_an_epoch_may_be_smaller() {
 fn the_engine_recovers_more_through_the_steps_than_by_the_approximation() {
     let c = capture(LocalTraining { lr: 1.0, ..local(4) }, 1);
     let attack = |unroll| {
-        let setting = Setting {
+        let config = MatchingConfig {
             iterations: 20,
             optimizer: "lbfgs".into(),
             lr: 1.0,
             labels: super::super::labels::Labels::Known,
             double: true,
             unroll,
-            ..Setting::default()
+            ..MatchingConfig::default()
         };
         let mut seen = c.seen.clone();
         seen.signal =
@@ -214,7 +214,7 @@ fn the_engine_recovers_more_through_the_steps_than_by_the_approximation() {
             progress: &|_| (),
         };
         let found =
-            crate::Attack::reconstruct(&super::super::Matching { setting }, &seen, &run).unwrap();
+            crate::Attack::reconstruct(&super::super::Matching { config }, &seen, &run).unwrap();
         found.objective[0]
     };
     let (unrolled, read) = (attack(true), attack(false));

@@ -183,7 +183,11 @@ proptest! {
     /// accountant.
     #[test]
     fn epsilon_is_monotone(
-        sigma in 0.4f64..5.0, rate in 0.001f64..0.6, steps in 1u64..2000, power in 3.0f64..9.0, more in 1.02f64..2.0,
+        sigma in 0.4f64..5.0,
+        rate in 0.001f64..0.6,
+        steps in 1u64..2000,
+        power in 3.0f64..9.0,
+        more in 1.02f64..2.0,
     ) {
         let delta = 10f64.powf(-power);
         let base = epsilon(sigma, rate, steps, delta).unwrap();
@@ -196,7 +200,8 @@ proptest! {
         for other in worse {
             prop_assert!(other.rdp >= base.rdp * (1.0 - 1e-12));
             // Two grids differ by what each may add.
-            prop_assert!(other.prv.unwrap() >= base.prv.unwrap() * (1.0 - 2e-5), "{base:?} {other:?}");
+            let (least, prv) = (base.prv.unwrap() * (1.0 - 2e-5), other.prv.unwrap());
+            prop_assert!(prv >= least, "{base:?} {other:?}");
         }
         prop_assert!(base.best <= base.rdp && base.best >= 0.0);
     }

@@ -47,11 +47,7 @@ pub struct Args {
     #[arg(long, default_value = "server")]
     vantage: String,
     /// Facts granted to the adversary
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "batch-size,local-steps,learning-rate"
-    )]
+    #[arg(long, value_delimiter = ',', default_value = "batch-size,local-steps,learning-rate")]
     facts: Vec<String>,
     /// Clients
     #[arg(long, default_value_t = 1)]

@@ -49,7 +49,7 @@ impl Defense for WithholdBn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{in_turn_of, network};
+    use crate::perturbation::testing::{in_turn_of, network};
     use crate::testing::streams;
     use learning::init;
 

@@ -6,7 +6,7 @@ use learning::models::head;
 use learning::{Layout, Observation, Signal};
 use tch::{Kind, Tensor};
 
-use super::adaptation::{Adaptation, Masked, Values};
+use super::defense_model::{DefenseModel, Masked, Values};
 use super::objective::Target;
 
 /// Weight of a difference inside a cell of [`Values::Cells`].
@@ -14,7 +14,7 @@ const PULL: f64 = 0.2;
 
 /// What one parameter's gradient goes through.
 #[derive(Default)]
-pub struct Way {
+pub struct EntryConstraint {
     /// What local training adds to it (weight decay), `[1, ...]`.
     pub added: Option<Tensor>,
     /// Least and greatest values that give the captured one, `[N, ...]`.
@@ -26,8 +26,12 @@ pub struct Way {
     pub matched: Option<Tensor>,
 }
 
-/// One way for each matched parameter of `target`.
-pub fn ways(seen: &Observation, adaptation: &Adaptation, target: &Target) -> Vec<Way> {
+/// One for each matched parameter of `target`.
+pub fn constraints(
+    seen: &Observation,
+    defense_model: &DefenseModel,
+    target: &Target,
+) -> Vec<EntryConstraint> {
     let layout = seen.weights.layout();
     let decay = match (&seen.signal, &seen.known.local) {
         (Signal::Update(_), Some(LocalTraining { weight_decay, .. })) => *weight_decay,
@@ -41,25 +45,26 @@ pub fn ways(seen: &Observation, adaptation: &Adaptation, target: &Target) -> Vec
         let added = (decay != 0.0)
             .then(|| weight.to_device(captured.device()).to_kind(captured.kind()) * decay);
         let mut masks = Vec::new();
-        if adaptation.kept {
-            masks.push(kept(adaptation.values, captured));
+        if defense_model.kept {
+            masks.push(kept(defense_model.values, captured));
         }
-        if adaptation.masked == Some(Masked::Columns) && last.as_ref() == Some(&spec.name) {
+        if defense_model.masked == Some(Masked::Columns) && last.as_ref() == Some(&spec.name) {
             let held = captured.abs().amax([1], true).gt(0.0).to_kind(captured.kind());
             masks.push(held.expand(captured.size(), true));
         }
-        if let Values::Rounded { levels, bucket } = adaptation.values {
+        if let Values::Rounded { levels, bucket } = defense_model.values {
             masks.push(precision(captured, levels, bucket));
         }
-        let pull = if matches!(adaptation.values, Values::Cells { .. }) { PULL } else { 0.0 };
-        let cell = cell(adaptation.values, captured);
-        Way { added, cell, pull, matched: masks.into_iter().reduce(|a, b| a * b) }
+        let pull = if matches!(defense_model.values, Values::Cells { .. }) { PULL } else { 0.0 };
+        let cell = cell(defense_model.values, captured);
+        EntryConstraint { added, cell, pull, matched: masks.into_iter().reduce(|a, b| a * b) }
     };
-    let mut ways: Vec<Way> = target.selected().iter().enumerate().map(one).collect();
-    if matches!(adaptation.values, Values::Rounded { .. }) {
-        level(&mut ways);
+    let mut constraints: Vec<EntryConstraint> =
+        target.selected().iter().enumerate().map(one).collect();
+    if matches!(defense_model.values, Values::Rounded { .. }) {
+        level(&mut constraints);
     }
-    ways
+    constraints
 }
 
 /// Name of the weight that [`Masked`] speaks of.
@@ -90,15 +95,15 @@ fn precision(captured: &Tensor, levels: f64, bucket: i64) -> Tensor {
 }
 
 /// Scales the entries' precisions to a root mean square of 1 over all parameters of a signal.
-fn level(ways: &mut [Way]) {
-    let masks: Vec<&Tensor> = ways.iter().filter_map(|w| w.matched.as_ref()).collect();
+fn level(constraints: &mut [EntryConstraint]) {
+    let masks: Vec<&Tensor> = constraints.iter().filter_map(|w| w.matched.as_ref()).collect();
     let count: i64 = masks.iter().map(|m| m.numel() as i64 / m.size()[0]).sum();
     let Some(sum) = masks.iter().map(|m| sum_trials(&m.square())).reduce(|a, b| a + b) else {
         return;
     };
     let scale = (sum / count as f64).clamp_min(1e-30).sqrt().reciprocal();
-    for way in ways {
-        way.matched = way.matched.take().map(|m| {
+    for entry in constraints {
+        entry.matched = entry.matched.take().map(|m| {
             let mut shape = vec![1; m.dim()];
             shape[0] = -1;
             m * scale.reshape(shape)
@@ -155,7 +160,7 @@ fn cell(values: Values, captured: &Tensor) -> Option<[Tensor; 2]> {
     }
 }
 
-impl Way {
+impl EntryConstraint {
     /// `g` `[T, ...]` as it is compared with the captured tensor `[N, ...]`: anything inside a cell
     /// is the captured value, and what is not matched is zero, as there.
     pub fn through(&self, g: &Tensor, captured: &Tensor) -> Tensor {

@@ -139,7 +139,7 @@ impl Defense for InstaHide {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{bad, examples, in_turn_of, network, of_client, values};
+    use crate::perturbation::testing::{bad, examples, in_turn_of, network, of_client, values};
     use crate::testing::streams;
 
     fn net() -> Network {

@@ -1,6 +1,6 @@
 use super::library::{Operation, Transformation};
 use super::*;
-use crate::heuristic::testing::{bad, examples, in_turn_of, network, of_client, values};
+use crate::perturbation::testing::{bad, examples, in_turn_of, network, of_client, values};
 use crate::testing::streams;
 use learning::Network;
 

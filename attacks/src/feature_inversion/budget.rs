@@ -7,8 +7,8 @@ use crate::attack::{Progress, Run};
 
 /// Counts what one chunk of trials spends. An evaluation is one forward and one backward pass
 /// through the layers before the first fully connected one (a step of conjugate gradients is one as
-/// well: `J p` and `J^T r`; so is one step of a peel).
-pub struct Meter<'a> {
+/// well: `J p` and `J^T r`; so is one step of recovering a layer).
+pub struct Budget<'a> {
     run: &'a Run<'a>,
     done: Cell<usize>,
     total: usize,
@@ -16,10 +16,10 @@ pub struct Meter<'a> {
     spent: Cell<u64>,
 }
 
-impl<'a> Meter<'a> {
+impl<'a> Budget<'a> {
     /// `total` evaluations are planned.
-    pub fn new(run: &'a Run<'a>, total: usize) -> Meter<'a> {
-        Meter { run, done: Cell::new(0), total, trials: Cell::new(1), spent: Cell::new(0) }
+    pub fn new(run: &'a Run<'a>, total: usize) -> Budget<'a> {
+        Budget { run, done: Cell::new(0), total, trials: Cell::new(1), spent: Cell::new(0) }
     }
 
     /// From now on so many trials run side by side.

@@ -23,7 +23,7 @@ fn net() -> Network {
 }
 
 fn precode(net: Network) -> Result<Network, defenses::DefenseError> {
-    let entry = suites::find("defence", defenses::ENTRIES, "precode").unwrap();
+    let entry = suites::find("defense", defenses::ENTRIES, "precode").unwrap();
     (entry.build)(json!({ "width": 3, "beta": 0.05 }).as_object().unwrap()).unwrap().model(net)
 }
 

@@ -46,7 +46,7 @@ impl Default for Setting {
     }
 }
 
-/// The defence.
+/// The defense.
 #[derive(Clone, Debug)]
 pub struct Ats {
     setting: Setting,
@@ -92,7 +92,7 @@ impl Defense for Ats {
         let [_, each, channels @ (1 | 3), _, _] = size[..] else {
             return Err(DefenseError::Unfit(format!(
                 "`ats` transforms images of 1 or 3 channels, but the task's examples are {:?}; \
-                 choose another task or defence",
+                 choose another task or defense",
                 size.get(2..).unwrap_or_default()
             )));
         };

@@ -133,7 +133,7 @@ impl Defense for Qsgd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{bad, values};
+    use crate::perturbation::testing::{bad, values};
     use crate::testing::streams;
 
     fn tensor(v: &[f32]) -> Tensor {

@@ -1,19 +1,19 @@
-//! Stages 2 to 4 for one trial: layers peeled from the last convolution down.
+//! Stages 2 to 4 for one capture: layers recovered from the last convolution down.
 
 use tch::{Kind, Tensor};
 
+use super::attack::Prepared;
+use super::budget::Budget;
 use super::chain::{Chain, ConvLayer, up2};
 use super::features::Inversion;
 use super::gauss_newton::Smooth;
-use super::meter::Meter;
-use super::orchestrate::Scene;
 use super::params::FeatureInversion;
-use super::peel::{Layer, Peeled, Tuning, norm};
+use super::recursive_layer::{Layer, RecoveredLayer, Tuning, norm};
 use crate::AttackError;
 use crate::analytic::LayerInput;
 
-/// Largest relative residual of the last convolution's gradient at which a peel is believed (beyond
-/// the signal's own noise).
+/// Largest relative residual of the last convolution's gradient at which its recovery is believed
+/// (beyond the signal's own noise).
 const BELIEVED: f64 = 3e-2;
 
 /// Relative misfit of the first convolution's gradient below which nothing more can be gained in
@@ -23,8 +23,8 @@ const DONE: f64 = 1e-6;
 /// f32 arithmetic's share of noise in a gradient.
 const ARITHMETIC: f64 = 3e-7;
 
-/// One trial's image with the doubts about it.
-pub struct Refined {
+/// One capture's image with the doubts about it.
+pub struct Candidate {
     /// Normalised, `[1, C, H, W]`.
     pub image: Tensor,
     /// Misfit of the first convolution's gradient after stage 1 and at the end.
@@ -33,7 +33,7 @@ pub struct Refined {
     pub flags: Vec<String>,
 }
 
-impl Refined {
+impl Candidate {
     /// The flags, with one more where the image is not finite.
     pub fn doubts(mut self) -> Vec<String> {
         if self.image.isfinite().all().int64_value(&[]) == 0 {
@@ -42,8 +42,8 @@ impl Refined {
         self.flags
     }
 
-    pub fn new(image: &Tensor, objective: f64) -> Refined {
-        Refined { image: image.shallow_clone(), first: objective, objective, flags: Vec::new() }
+    pub fn new(image: &Tensor, objective: f64) -> Candidate {
+        Candidate { image: image.shallow_clone(), first: objective, objective, flags: Vec::new() }
     }
 
     /// Takes the candidate where its objective is lower.
@@ -56,9 +56,9 @@ impl Refined {
     }
 }
 
-/// Ways onwards from an image, each tried where the one before it led nowhere.
+/// Steps onwards from an image, each tried where the one before it led nowhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Step {
     /// Bits and input of the last convolution but one, and the image with that input.
     Below,
     /// Gauss-Newton to the last convolution's input.
@@ -67,10 +67,10 @@ enum Way {
     Descent,
 }
 
-/// One signal of a network that can be peeled.
-pub struct Trial<'a> {
+/// One signal of a network that can be recovered.
+pub struct Refinement<'a> {
     params: &'a FeatureInversion,
-    meter: &'a Meter<'a>,
+    budget: &'a Budget<'a>,
     single: &'a Chain,
     double: Chain,
     /// `D_l` of every convolution, f64, and its noise.
@@ -83,7 +83,7 @@ pub struct Trial<'a> {
     alive: Tensor,
 }
 
-impl<'a> Trial<'a> {
+impl<'a> Refinement<'a> {
     /// Evaluations planned beyond stage 1.
     pub fn planned(params: &FeatureInversion) -> usize {
         10 + 100 + 6 * 30 + params.rounds * 8 * 30
@@ -92,29 +92,30 @@ impl<'a> Trial<'a> {
     /// Reads signal `n`.
     pub fn new(
         params: &'a FeatureInversion,
-        scene: &Scene,
+        prepared: &Prepared,
         single: &'a Chain,
         input: &LayerInput,
         n: i64,
-        meter: &'a Meter<'a>,
-    ) -> Trial<'a> {
+        budget: &'a Budget<'a>,
+    ) -> Refinement<'a> {
         let double = single.to_kind(Kind::Double);
         let read = |i: usize| {
-            scene.gradient.tensors[i].get(n).to_device(scene.device).to_kind(Kind::Double)
+            prepared.gradient.tensors[i].get(n).to_device(prepared.device).to_kind(Kind::Double)
         };
         let gradients: Vec<Tensor> = double.layers.iter().map(|l| read(l.position)).collect();
-        let linear = scene.weights.tensors[scene.first.weight].get(0).to_kind(Kind::Double);
-        let excess = excess(input, &read(scene.first.weight), &linear, scene.scale);
+        let linear = prepared.weights.tensors[prepared.first.weight].get(0).to_kind(Kind::Double);
+        let excess = excess(input, &read(prepared.first.weight), &linear, prepared.scale);
         let noise = double.layers.iter().zip(&gradients);
-        let noise = noise.map(|(l, g)| rounding(&l.weight, g, scene.scale).hypot(excess)).collect();
+        let noise =
+            noise.map(|(l, g)| rounding(&l.weight, g, prepared.scale).hypot(excess)).collect();
         let shape = {
-            let size = scene.seen.net.input();
+            let size = prepared.seen.net.input();
             let depth = double.layers.len() as u32;
             [1, -1, size[1] / 2i64.pow(depth), size[2] / 2i64.pow(depth)]
         };
-        Trial {
+        Refinement {
             params,
-            meter,
+            budget,
             single,
             gradients,
             noise,
@@ -129,25 +130,25 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// When the user asked to stop.
-    pub fn refine(&self, image: &Tensor) -> Result<Refined, AttackError> {
-        let mut found = Refined::new(image, self.misfit(image)?);
+    pub fn refine(&self, image: &Tensor) -> Result<Candidate, AttackError> {
+        let mut found = Candidate::new(image, self.misfit(image)?);
         let top = self.double.layers.len();
-        let Some((image, peeled)) = self.peel_top(&mut found)? else {
+        let Some((image, recovered)) = self.recover_top(&mut found)? else {
             found.flags.push("peeling failed, features only".into());
             return Ok(found);
         };
         if top == 1 {
-            let image = peeled.input.unsqueeze(0);
+            let image = recovered.input.unsqueeze(0);
             let misfit = self.misfit(&image)?;
             found.offer(image, misfit);
             return Ok(found);
         }
-        let input = peeled.input.clamp_min(0.0).unsqueeze(0);
+        let input = recovered.input.clamp_min(0.0).unsqueeze(0);
         let near = self.invert(&image, &input, top - 1, 0.5, 30)?;
         let near = self.invert(&near, &input, top - 1, -1.0, 70)?;
         let misfit = self.misfit(&near)?;
         found.offer(near, misfit);
-        self.descend(&mut found, &peeled, &input)?;
+        self.descend(&mut found, &recovered, &input)?;
         if found.objective >= found.first {
             found.flags.push("peeling failed, features only".into());
         }
@@ -156,7 +157,10 @@ impl<'a> Trial<'a> {
 
     /// Stage 2, with the inversion of stage 1 continued until the last convolution's gradient
     /// confirms it.
-    fn peel_top(&self, found: &mut Refined) -> Result<Option<(Tensor, Peeled)>, AttackError> {
+    fn recover_top(
+        &self,
+        found: &mut Candidate,
+    ) -> Result<Option<(Tensor, RecoveredLayer)>, AttackError> {
         let top = self.double.layers.len();
         let mut image = found.image.shallow_clone();
         let delta = up2(&self.top_delta).get(0) / 4.0;
@@ -173,38 +177,38 @@ impl<'a> Trial<'a> {
                 found.offer(image.shallow_clone(), misfit);
             }
             let estimate = self.double.encode(&image.to_kind(Kind::Double), top - 1).get(0);
-            let peeled = layer.peel(&estimate, &tuning, self.meter)?;
-            if let Some(peeled) = peeled.filter(|p| p.residual < BELIEVED.max(floor)) {
-                return Ok(Some((image, peeled)));
+            let recovered = layer.recover(&estimate, &tuning, self.budget)?;
+            if let Some(recovered) = recovered.filter(|p| p.residual < BELIEVED.max(floor)) {
+                return Ok(Some((image, recovered)));
             }
         }
         Ok(None)
     }
 
-    /// Stage 4: each round tries one way onwards; candidates are judged by [`Trial::misfit`].
+    /// Stage 4: each round tries one step onwards; candidates are judged by [`Refinement::misfit`].
     fn descend(
         &self,
-        found: &mut Refined,
-        peeled: &Peeled,
+        found: &mut Candidate,
+        recovered: &RecoveredLayer,
         input: &Tensor,
     ) -> Result<(), AttackError> {
         let top = self.double.layers.len();
-        let passed = &peeled.on * up2(&self.top_delta).get(0) / 4.0;
+        let passed = &recovered.on * up2(&self.top_delta).get(0) / 4.0;
         let delta = up2(&self.double.layers[top - 1].adjoint(&passed.unsqueeze(0))).get(0) / 4.0;
         let threshold = 1e-5 * input.abs().mean(Kind::Double).double_value(&[]);
         let layer =
             self.layer(top - 1, delta, up2(&input.gt(threshold).to_kind(Kind::Double)).get(0));
-        let (mut error, mut way) = (2e-3, Way::Below);
+        let (mut error, mut step) = (2e-3, Step::Below);
         for round in 0..self.params.rounds {
             if found.objective < DONE {
                 break;
             }
             let last = round + 1 == self.params.rounds;
-            let candidate = match (way, &layer) {
-                (Way::Below, Some(layer)) => self.below(layer, found, error, last)?,
-                (Way::Below, None) => None,
-                (Way::Smooth, _) => Some(self.smooth(input, &found.image)?),
-                (Way::Descent, _) => Some(self.invert(&found.image, input, top - 1, -1.0, 100)?),
+            let candidate = match (step, &layer) {
+                (Step::Below, Some(layer)) => self.below(layer, found, error, last)?,
+                (Step::Below, None) => None,
+                (Step::Smooth, _) => Some(self.smooth(input, &found.image)?),
+                (Step::Descent, _) => Some(self.invert(&found.image, input, top - 1, -1.0, 100)?),
             };
             let better = match candidate {
                 Some(image) => {
@@ -213,14 +217,14 @@ impl<'a> Trial<'a> {
                 }
                 None => false,
             };
-            if better && way == Way::Below {
+            if better && step == Step::Below {
                 error = (error / 2.0).max(2e-5);
             }
-            way = match (better, way) {
-                (true, _) => Way::Below,
-                (false, Way::Below) => Way::Smooth,
-                (false, Way::Smooth) => Way::Descent,
-                (false, Way::Descent) => break,
+            step = match (better, step) {
+                (true, _) => Step::Below,
+                (false, Step::Below) => Step::Smooth,
+                (false, Step::Smooth) => Step::Descent,
+                (false, Step::Descent) => break,
             };
         }
         Ok(())
@@ -233,7 +237,7 @@ impl<'a> Trial<'a> {
             self.single,
             input,
             image,
-            self.meter,
+            self.budget,
         )
     }
 
@@ -242,15 +246,17 @@ impl<'a> Trial<'a> {
     fn below(
         &self,
         layer: &Layer,
-        found: &Refined,
+        found: &Candidate,
         error: f64,
         last: bool,
     ) -> Result<Option<Tensor>, AttackError> {
         let depth = self.double.layers.len() - 2;
         let tuning = Tuning { error, steps: 1, decay: 1.0, loose: 30.0, tolerance: 0.0, most: 64 };
         let estimate = self.double.encode(&found.image.to_kind(Kind::Double), depth).get(0);
-        let Some(peeled) = layer.peel(&estimate, &tuning, self.meter)? else { return Ok(None) };
-        let target = peeled.input.unsqueeze(0);
+        let Some(recovered) = layer.recover(&estimate, &tuning, self.budget)? else {
+            return Ok(None);
+        };
+        let target = recovered.input.unsqueeze(0);
         let image =
             if depth == 0 {
                 target
@@ -258,7 +264,7 @@ impl<'a> Trial<'a> {
                 let outer = if last { 16 } else { 8 };
                 let kind = Kind::Double;
                 Smooth { depth, outer, inner: 30, width: 48.0, power: -0.5, floor: 3e-6, kind }
-                    .solve(&self.double, &target, &found.image, self.meter)?
+                    .solve(&self.double, &target, &found.image, self.budget)?
             };
         Ok(Some(image))
     }
@@ -288,14 +294,14 @@ impl<'a> Trial<'a> {
         let encode = |u: &Tensor| self.single.encode(u, depth).flatten(1, -1);
         let target = target.flatten(1, -1);
         Inversion { encode: &encode, target: &target, power, evaluations, tv: None }
-            .run(start, self.meter)
+            .run(start, self.budget)
     }
 
     /// `|dW_1(u) - D_1| / |D_1|` of the first convolution, with everything above it recomputed from
     /// `u` and the known `g_L`. It sees every bit and, linearly, the image; no label and no truth
     /// enters. Not finite counts as infinite.
     fn misfit(&self, image: &Tensor) -> Result<f64, AttackError> {
-        self.meter.tick(None)?;
+        self.budget.tick(None)?;
         let u = image.to_kind(Kind::Float);
         let layers = &self.single.layers;
         let z = tch::no_grad(|| layers[0].apply(&u)).set_requires_grad(true);
@@ -333,7 +339,7 @@ fn rounding(weight: &Tensor, gradient: &Tensor, scale: Option<f64>) -> f64 {
     arithmetic.hypot(rms(&exponent.exp2()) / 12f64.sqrt() / scale)
 }
 
-/// Noise of the fully connected layer's gradient beyond rounding: a defence's, taken to be the same
+/// Noise of the fully connected layer's gradient beyond rounding: a defense's, taken to be the same
 /// in every layer.
 fn excess(input: &LayerInput, gradient: &Tensor, weight: &Tensor, scale: Option<f64>) -> f64 {
     let expected = rounding(weight, gradient, scale);

@@ -1,10 +1,10 @@
-//! What an adversary who knows the defences changes in the match.
+//! What an adversary who knows the defenses changes in the match.
 
 use learning::Observation;
 use serde::{Deserialize, Serialize};
 
+use super::entry_constraint::masked_weight;
 use super::objective::Objective;
-use super::ways::masked_weight;
 use crate::AttackError;
 
 /// How a candidate's gradient is led through what the captured one went through. The default
@@ -13,7 +13,7 @@ use crate::AttackError;
 /// All numbers are in the units of the gradient that the signal stands for: an update's are divided
 /// by its [`super::signal::step_scale`] first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Adaptation {
+pub struct DefenseModel {
     /// Only entries that the signal holds (are not zero in it) are matched.
     pub kept: bool,
     /// What of the last layer is left out.
@@ -117,15 +117,15 @@ pub struct Noise {
     pub contrast: f64,
 }
 
-impl Adaptation {
-    /// Whether nothing is to be done otherwise than without knowing the defences.
+impl DefenseModel {
+    /// Whether nothing is to be done otherwise than without knowing the defenses.
     pub fn is_none(&self) -> bool {
-        *self == Adaptation::default()
+        *self == DefenseModel::default()
     }
 
     /// The same for an attack of that objective: where nothing but a clip is known, one that
     /// compares directions alone has nothing to allow for.
-    pub fn for_objective(mut self, own: Objective) -> Adaptation {
+    pub fn for_objective(mut self, own: Objective) -> DefenseModel {
         if self.noise.is_some() || self.clip.is_none() {
             return self;
         }

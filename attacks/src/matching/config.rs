@@ -24,7 +24,7 @@ pub enum Tv {
 /// Everything that can be set; presets are values of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Setting {
+pub struct MatchingConfig {
     /// Optimiser steps of a restart, at least 1.
     pub iterations: usize,
     /// Independent starts; the one with the lowest objective is kept.
@@ -74,9 +74,9 @@ pub struct Setting {
     pub unroll: bool,
 }
 
-impl Default for Setting {
-    fn default() -> Setting {
-        Setting {
+impl Default for MatchingConfig {
+    fn default() -> MatchingConfig {
+        MatchingConfig {
             iterations: 1000,
             restarts: 1,
             optimizer: "adam".into(),
@@ -104,16 +104,16 @@ impl Default for Setting {
     }
 }
 
-impl Setting {
+impl MatchingConfig {
     /// Overlays a suite's parameters on a preset and checks every range.
     ///
     /// # Errors
     /// Names the parameter, what is wrong and what to write instead.
     pub fn overlay(
         preset: &str,
-        base: &Setting,
+        base: &MatchingConfig,
         given: &Map<String, Value>,
-    ) -> Result<Setting, SpecError> {
+    ) -> Result<MatchingConfig, SpecError> {
         let mut all = base.spelled_out();
         for (key, value) in given {
             if !all.contains_key(key) {
@@ -125,9 +125,9 @@ impl Setting {
             }
             all.insert(key.clone(), value.clone());
         }
-        let setting: Setting = suites::params(preset, &all)?;
-        setting.check()?;
-        Ok(setting)
+        let config: MatchingConfig = suites::params(preset, &all)?;
+        config.check()?;
+        Ok(config)
     }
 
     /// All parameters as JSON.
@@ -143,7 +143,12 @@ impl Setting {
     /// # Errors
     /// What the optimiser's own range checks say.
     pub fn optimizer(&self) -> Result<Optimizer, SpecError> {
-        let mut table = json!({ "name": self.optimizer, "lr": self.lr, "signed": self.signed, "clip": self.clip_grad });
+        let mut table = json!({
+            "name": self.optimizer,
+            "lr": self.lr,
+            "signed": self.signed,
+            "clip": self.clip_grad,
+        });
         if self.optimizer == "sgd" {
             table["momentum"] = json!(self.momentum);
         }

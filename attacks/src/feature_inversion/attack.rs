@@ -5,17 +5,17 @@ use serde_json::{Map, Value};
 use suites::Fact;
 use tch::{Device, Kind, Tensor};
 
+use super::budget::Budget;
 use super::chain::Chain;
 use super::features::{Encoder, Inversion};
-use super::meter::Meter;
 use super::params::FeatureInversion;
-use super::trial::{Refined, Trial};
+use super::refine::{Candidate, Refinement};
 use crate::analytic::{FirstLinear, LayerInput, double_device, first_linear, one_example};
 use crate::attack::{Reconstruction, Run};
 use crate::matching::init::{Start, draw};
 use crate::matching::labels::Labels;
 use crate::matching::objective::Objective;
-use crate::matching::{Matching, Setting, labels, signal};
+use crate::matching::{Matching, MatchingConfig, labels, signal};
 use crate::{Attack, AttackError};
 
 /// Trials inverted side by side: bounds memory.
@@ -28,7 +28,7 @@ const EXACT: f64 = 1e-9;
 const REFINE_LR: f64 = 0.01;
 
 /// The observation made ready.
-pub struct Scene<'a> {
+pub struct Prepared<'a> {
     pub seen: &'a Observation,
     pub first: FirstLinear,
     pub gradient: Params,
@@ -53,31 +53,36 @@ impl Attack for FeatureInversion {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
-        let scene = Scene::new(seen, run)?;
-        let chain = Chain::detect(seen, &scene.weights, &scene.first);
+        let prepared = Prepared::new(seen, run)?;
+        let chain = Chain::detect(seen, &prepared.weights, &prepared.first);
         let n = seen.trials();
-        let meter = Meter::new(run, n as usize * self.planned(chain.as_ref()));
+        let budget = Budget::new(run, n as usize * self.planned(chain.as_ref()));
         let mut refined = Vec::new();
         for from in (0..n).step_by(CHUNK as usize) {
             let inputs: Vec<LayerInput> = (from..n.min(from + CHUNK))
-                .map(|i| run.check().map(|()| scene.first.input(&scene.gradient, i, scene.device)))
+                .map(|i| {
+                    run.check()
+                        .map(|()| prepared.first.input(&prepared.gradient, i, prepared.device))
+                })
                 .collect::<Result<_, _>>()?;
             let (images, misfits) =
-                self.invert(&scene, chain.as_ref(), &inputs, from, run, &meter)?;
+                self.invert(&prepared, chain.as_ref(), &inputs, from, run, &budget)?;
             for (i, input) in inputs.iter().enumerate() {
-                let start =
-                    Refined::new(&images.narrow(0, i as i64, 1), misfits.double_value(&[i as i64]));
-                refined.push(self.one(
-                    &scene,
+                let start = Candidate::new(
+                    &images.narrow(0, i as i64, 1),
+                    misfits.double_value(&[i as i64]),
+                );
+                refined.push(self.refine_one(
+                    &prepared,
                     chain.as_ref(),
                     input,
                     start,
                     from + i as i64,
-                    &meter,
+                    &budget,
                 )?);
             }
         }
-        let found = self.collect(&scene, refined, &meter);
+        let found = self.collect(&prepared, refined, &budget);
         if chain.is_none() && self.refine_iterations > 0 {
             self.match_gradients(seen, found, run)
         } else {
@@ -86,8 +91,8 @@ impl Attack for FeatureInversion {
     }
 }
 
-impl<'a> Scene<'a> {
-    fn new(seen: &'a Observation, run: &Run) -> Result<Scene<'a>, AttackError> {
+impl<'a> Prepared<'a> {
+    fn new(seen: &'a Observation, run: &Run) -> Result<Prepared<'a>, AttackError> {
         let gradient = one_example(seen)?;
         let first = first_linear(seen)?;
         if first.sees_image || seen.net.input().len() != 3 {
@@ -102,7 +107,7 @@ impl<'a> Scene<'a> {
             Signal::Gradient(_) => None,
             Signal::Update(_) => Some(signal::step_scale(seen)?),
         };
-        Ok(Scene {
+        Ok(Prepared {
             seen,
             first,
             gradient,
@@ -116,25 +121,25 @@ impl<'a> Scene<'a> {
 impl FeatureInversion {
     /// Evaluations of a trial that needs no retry.
     fn planned(&self, chain: Option<&Chain>) -> usize {
-        self.feature_iterations * self.restarts + chain.map_or(0, |_| Trial::planned(self))
+        self.feature_iterations * self.restarts + chain.map_or(0, |_| Refinement::planned(self))
     }
 
     /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]` and the features' relative
     /// misfits `[T]`.
     fn invert(
         &self,
-        scene: &Scene,
+        prepared: &Prepared,
         chain: Option<&Chain>,
         inputs: &[LayerInput],
         from: i64,
         run: &Run,
-        meter: &Meter,
+        budget: &Budget,
     ) -> Result<(Tensor, Tensor), AttackError> {
         let encoder = Encoder {
-            net: &scene.seen.net,
-            weights: scene.weights.clone(),
-            mode: scene.seen.mode,
-            tap: scene.first.tap,
+            net: &prepared.seen.net,
+            weights: prepared.weights.clone(),
+            mode: prepared.seen.mode,
+            tap: prepared.first.tap,
         };
         let encode = |u: &Tensor| match chain {
             Some(chain) => chain.encode(u, chain.layers.len()).flatten(1, -1),
@@ -143,7 +148,7 @@ impl FeatureInversion {
         let target = Tensor::stack(&inputs.iter().map(|i| &i.features).collect::<Vec<_>>(), 0)
             .to_kind(Kind::Float);
         let noise: Vec<f64> = inputs.iter().map(|i| self.tv_weight * noise_energy(i)).collect();
-        let tv = Tensor::from_slice(&noise).to_kind(Kind::Float).to_device(scene.device);
+        let tv = Tensor::from_slice(&noise).to_kind(Kind::Float).to_device(prepared.device);
         let inversion = Inversion {
             encode: &encode,
             target: &target,
@@ -153,8 +158,8 @@ impl FeatureInversion {
         };
         let mut best: Option<(Tensor, Tensor)> = None;
         for restart in 0..self.restarts {
-            let start = self.start(scene, from, inputs.len(), restart, run);
-            let found = inversion.run(&start, meter)?;
+            let start = self.start(prepared, from, inputs.len(), restart, run);
+            let found = inversion.run(&start, budget)?;
             let misfit = tch::no_grad(|| {
                 (encode(&found) - &target).square().sum_dim_intlist(1, false, None)
             });
@@ -174,30 +179,37 @@ impl FeatureInversion {
     }
 
     /// Where restart `r` of the trials begins: `[T, C, H, W]`, normalised.
-    fn start(&self, scene: &Scene, from: i64, trials: usize, restart: usize, run: &Run) -> Tensor {
+    fn start(
+        &self,
+        prepared: &Prepared,
+        from: i64,
+        trials: usize,
+        restart: usize,
+        run: &Run,
+    ) -> Tensor {
         let kind = if restart == 0 { Start::Grey } else { Start::Fft };
-        let shape = [vec![1], scene.seen.net.input()].concat();
+        let shape = [vec![1], prepared.seen.net.input()].concat();
         let one = |n: i64| {
             draw(kind, &shape, &mut run.stream(&format!("feature-inversion-{n}-{restart}")))
         };
         let rows: Vec<Tensor> = (from..from + trials as i64).map(one).collect();
-        Tensor::cat(&rows, 0).to_device(scene.device)
+        Tensor::cat(&rows, 0).to_device(prepared.device)
     }
 
     /// What follows for one trial, from its image of stage 1.
-    fn one(
+    fn refine_one(
         &self,
-        scene: &Scene,
+        prepared: &Prepared,
         chain: Option<&Chain>,
         input: &LayerInput,
-        start: Refined,
+        start: Candidate,
         n: i64,
-        meter: &Meter,
-    ) -> Result<Refined, AttackError> {
-        meter.side_by_side(1);
+        budget: &Budget,
+    ) -> Result<Candidate, AttackError> {
+        budget.side_by_side(1);
         let mut refined = match chain {
             Some(chain) if !input.dead => {
-                Trial::new(self, scene, chain, input, n, meter).refine(&start.image)?
+                Refinement::new(self, prepared, chain, input, n, budget).refine(&start.image)?
             }
             _ => start,
         };
@@ -205,19 +217,24 @@ impl FeatureInversion {
         Ok(refined)
     }
 
-    fn collect(&self, scene: &Scene, refined: Vec<Refined>, meter: &Meter) -> Reconstruction {
+    fn collect(
+        &self,
+        prepared: &Prepared,
+        refined: Vec<Candidate>,
+        budget: &Budget,
+    ) -> Reconstruction {
         let images: Vec<Tensor> = refined.iter().map(|r| r.image.to_kind(Kind::Float)).collect();
-        let pixels = scene
+        let pixels = prepared
             .seen
             .net
             .to_pixels(&Tensor::stack(&images, 0))
             .nan_to_num(0.5, 1.0, 0.0)
             .clamp(0.0, 1.0);
-        let per_trial = meter.spent() / refined.len().max(1) as u64;
-        let of = |f: &dyn Fn(&Refined) -> f64| refined.iter().map(f).collect::<Vec<f64>>();
+        let per_trial = budget.spent() / refined.len().max(1) as u64;
+        let of = |f: &dyn Fn(&Candidate) -> f64| refined.iter().map(f).collect::<Vec<f64>>();
         Reconstruction {
             pixels: pixels.to_device(Device::Cpu).detach(),
-            labels: Some(labels::infer(&scene.gradient, 1)),
+            labels: Some(labels::infer(&prepared.gradient, 1)),
             objective: of(&|r| r.objective),
             trace: vec![
                 (self.feature_iterations as u64, of(&|r| r.first)),
@@ -226,7 +243,7 @@ impl FeatureInversion {
             evaluations: per_trial,
             iterations: per_trial,
             restarts: self.restarts,
-            flags: refined.into_iter().map(Refined::doubts).collect(),
+            flags: refined.into_iter().map(Candidate::doubts).collect(),
         }
     }
 
@@ -238,15 +255,15 @@ impl FeatureInversion {
         found: Reconstruction,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
-        let setting = Setting {
+        let config = MatchingConfig {
             iterations: self.refine_iterations,
             objective: Objective::Sim,
             lr: REFINE_LR,
             boxed: true,
             labels: if seen.known.labels.is_some() { Labels::Known } else { Labels::Idlg },
-            ..Setting::default()
+            ..MatchingConfig::default()
         };
-        let mut refined = Matching { setting }.reconstruct_from(seen, Some(&found.pixels), run)?;
+        let mut refined = Matching { config }.reconstruct_from(seen, Some(&found.pixels), run)?;
         refined.evaluations += found.evaluations;
         refined.iterations += found.iterations;
         refined.restarts = self.restarts;

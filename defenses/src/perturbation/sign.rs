@@ -79,7 +79,7 @@ impl Defense for Sign {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::values;
+    use crate::perturbation::testing::values;
 
     #[test]
     fn signs_times_the_mean_magnitude_of_each_client() {

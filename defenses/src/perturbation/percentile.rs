@@ -106,7 +106,7 @@ impl Defense for Percentile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{bad, two_tensors, values};
+    use crate::perturbation::testing::{bad, two_tensors, values};
 
     #[test]
     fn small_values_of_the_whole_update_go_and_large_ones_are_clipped() {

@@ -1,4 +1,4 @@
-//! Peeling one convolution: its bits and its exact input from its weight gradient.
+//! Recovering one convolution: its bits and its exact input from its weight gradient.
 //!
 //! Backwards, `d_l = m_l G_l` with `G_l = up2(g_l)/4` and `g_l = dL/da_l`; `g_{l-1} = conv^T(W_l,
 //! d_l)`. The weight gradient is `D_l[o,c,k] = sum_p d_l[o,p] a_{l-1}[c,p+k]`: linear in the input
@@ -6,8 +6,8 @@
 
 use tch::{Kind, Tensor};
 
+use super::budget::Budget;
 use super::chain::ConvLayer;
-use super::meter::Meter;
 use super::posterior::{Bits, Evidence, bits};
 use crate::AttackError;
 
@@ -24,7 +24,7 @@ pub struct Layer<'a> {
     pub on: Tensor,
 }
 
-/// How a peel goes.
+/// How a recovery goes.
 pub struct Tuning {
     /// Relative error of the first estimate.
     pub error: f64,
@@ -39,8 +39,8 @@ pub struct Tuning {
     pub most: i64,
 }
 
-/// The outcome of a peel.
-pub struct Peeled {
+/// The outcome of a recovery.
+pub struct RecoveredLayer {
     /// The layer's input, `[C, H, W]`.
     pub input: Tensor,
     /// Its bits, `[O, H, W]`.
@@ -58,15 +58,15 @@ impl Layer<'_> {
     ///
     /// # Errors
     /// When the user asked to stop.
-    pub fn peel(
+    pub fn recover(
         &self,
         estimate: &Tensor,
         tuning: &Tuning,
-        meter: &Meter,
-    ) -> Result<Option<Peeled>, AttackError> {
+        budget: &Budget,
+    ) -> Result<Option<RecoveredLayer>, AttackError> {
         let (mut input, mut error, mut last) = (estimate.shallow_clone(), tuning.error, None);
         for _ in 0..tuning.steps {
-            meter.tick(None)?;
+            budget.tick(None)?;
             let Some(next) = self.step(&input, error, tuning) else { return Ok(None) };
             let moved = norm(&(&next.input - &input)) / norm(&next.input).max(f64::MIN_POSITIVE);
             input = next.input.shallow_clone();
@@ -79,7 +79,7 @@ impl Layer<'_> {
         Ok(last)
     }
 
-    fn step(&self, input: &Tensor, error: f64, tuning: &Tuning) -> Option<Peeled> {
+    fn step(&self, input: &Tensor, error: f64, tuning: &Tuning) -> Option<RecoveredLayer> {
         let (o, n) = (self.delta.size()[0], self.delta.size()[1] * self.delta.size()[2]);
         let flat = |t: &Tensor| t.reshape([o, n]);
         let (delta, on) = (flat(&self.delta), flat(&self.on));
@@ -107,7 +107,13 @@ impl Layer<'_> {
 
     /// The input by ridge least squares around the estimate, `width` the prior's; one matrix serves
     /// all input channels.
-    fn solve(&self, input: &Tensor, bits: &Bits, e: &Evidence, width: f64) -> Option<Peeled> {
+    fn solve(
+        &self,
+        input: &Tensor,
+        bits: &Bits,
+        e: &Evidence,
+        width: f64,
+    ) -> Option<RecoveredLayer> {
         let size = self.delta.size();
         let (o, n) = (size[0], size[1] * size[2]);
         let (estimate, target) =
@@ -124,7 +130,7 @@ impl Layer<'_> {
         let found = estimate + change.transpose(0, 1);
         let misfit = norm(&(&target - matrix.matmul(&found.transpose(0, 1))));
         let relative = misfit / norm(&target).max(f64::MIN_POSITIVE);
-        (relative.is_finite() && crate::analytic::is_finite(&found)).then(|| Peeled {
+        (relative.is_finite() && crate::analytic::is_finite(&found)).then(|| RecoveredLayer {
             input: found.reshape(input.size()),
             on: bits.on.reshape(&size[..]),
             residual: relative,

@@ -16,7 +16,7 @@ pub struct Mixture {
 
 impl Mixture {
     /// `sum_j parts_j[e] * values[rows_j[e]]` for the values `[E, ...]` of one client.
-    fn of(&self, values: &Tensor) -> Tensor {
+    fn apply(&self, values: &Tensor) -> Tensor {
         let mut shape = vec![1; values.dim()];
         shape[0] = -1;
         let terms = self.rows.iter().zip(&self.parts).map(|(rows, parts)| {
@@ -53,7 +53,7 @@ pub fn mixed(
     let mixtures: Vec<Mixture> = rngs.iter_mut().map(|rng| draw(each as usize, rng)).collect();
     let apply = |values: &Tensor| {
         let rows: Vec<Tensor> =
-            mixtures.iter().zip(values.unbind(0)).map(|(m, v)| m.of(&v)).collect();
+            mixtures.iter().zip(values.unbind(0)).map(|(m, v)| m.apply(&v)).collect();
         Tensor::stack(&rows, 0)
     };
     Ok(Examples { pixels: apply(&examples.pixels), labels: apply(&labels), soft })

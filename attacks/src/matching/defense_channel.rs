@@ -1,32 +1,32 @@
-//! The way that the captured gradient took, applied to a candidate's: both are then compared as if
+//! What the captured gradient went through, applied to a candidate's: both are then compared as if
 //! nothing had happened to them.
 
 use learning::layer_grad::{LayerGrad, sum_trials};
 use learning::{Observation, Signal};
 use tch::Tensor;
 
-use super::adaptation::{Adaptation, Clip, Law, Values};
+use super::defense_model::{Clip, DefenseModel, Law, Values};
+use super::entry_constraint::{EntryConstraint, constraints};
 use super::objective::{Objective, Target};
 use super::signal;
-use super::ways::{Way, ways};
 use crate::AttackError;
 
-/// An [`Adaptation`] made ready for one observation.
-pub struct Channel {
+/// An [`DefenseModel`] made ready for one observation.
+pub struct DefenseChannel {
     clip: Option<Clip>,
     pruned: Option<f64>,
     signs: bool,
     /// The likelihood's distance, or the attack's own.
     pub objective: Objective,
     /// What each matched parameter goes through.
-    ways: Vec<Way>,
+    constraints: Vec<EntryConstraint>,
     /// What the distance is divided by, `[N]`, where it is the likelihood's.
     size: Option<Tensor>,
     /// Weight of total variation that balances prior and likelihood, `[N]`.
     prior: Option<Tensor>,
 }
 
-/// The trainable tensors of the signal in units of a gradient, weight decay left in: a defence
+/// The trainable tensors of the signal in units of a gradient, weight decay left in: a defense
 /// acted on them as they are.
 ///
 /// # Errors
@@ -40,23 +40,23 @@ pub fn captured(seen: &Observation) -> Result<Vec<Tensor>, AttackError> {
     Ok(seen.signal.params().trainable().map(|t| t * factor).collect())
 }
 
-impl Channel {
+impl DefenseChannel {
     /// For the `selected` parameters, whose captured tensors `[N, ...]` are `target`'s; `own` is
     /// the attack's objective and `values` the number of a batch's pixels.
     pub fn new(
         seen: &Observation,
-        adaptation: &Adaptation,
+        defense_model: &DefenseModel,
         target: &Target,
         own: Objective,
         values: i64,
-    ) -> Channel {
-        let objective = adaptation.objective();
-        let mut channel = Channel {
-            clip: adaptation.clip,
-            pruned: adaptation.pruned,
-            signs: adaptation.values == Values::Signs,
+    ) -> DefenseChannel {
+        let objective = defense_model.objective();
+        let mut channel = DefenseChannel {
+            clip: defense_model.clip,
+            pruned: defense_model.pruned,
+            signs: defense_model.values == Values::Signs,
             objective: objective.unwrap_or(own),
-            ways: ways(seen, adaptation, target),
+            constraints: constraints(seen, defense_model, target),
             size: None,
             prior: None,
         };
@@ -64,7 +64,7 @@ impl Channel {
             let size = channel.size_of(target, objective).clamp_min(1e-30);
             // -log p = |G - g|^2 / (2 s^2) + (values / d) tv, or |G - g|_1 / s + (values / d) tv;
             // times what makes the first term relative.
-            channel.prior = adaptation.noise.map(|noise| {
+            channel.prior = defense_model.noise.map(|noise| {
                 let spread = if noise.law == Law::Laplace {
                     noise.scale
                 } else {
@@ -78,16 +78,16 @@ impl Channel {
     }
 
     fn size_of(&self, target: &Target, objective: Objective) -> Tensor {
-        let one = |(i, way): (usize, &Way)| {
+        let one = |(i, entry): (usize, &EntryConstraint)| {
             let (captured, weight) = target.part(i);
-            let held = match &way.matched {
+            let held = match &entry.matched {
                 Some(mask) => captured * mask,
                 None => captured.shallow_clone(),
             };
             weight
                 * sum_trials(&if objective == Objective::L1 { held.abs() } else { held.square() })
         };
-        self.ways
+        self.constraints
             .iter()
             .enumerate()
             .map(one)
@@ -117,24 +117,24 @@ impl Channel {
     }
 
     fn pass(&self, target: &Target, mut layers: Vec<LayerGrad>) -> Vec<LayerGrad> {
-        for (&i, way) in target.selected().iter().zip(&self.ways) {
-            if let Some(added) = &way.added {
+        for (&i, entry) in target.selected().iter().zip(&self.constraints) {
+            if let Some(added) = &entry.added {
                 layers[i] = LayerGrad::Dense(layers[i].to_dense() + added);
             }
         }
         if let Some(factor) = self.factor(target, &layers) {
             layers = layers.iter().map(|g| scaled(g, &factor)).collect();
         }
-        for (place, (&i, way)) in target.selected().iter().zip(&self.ways).enumerate() {
+        for (place, (&i, entry)) in target.selected().iter().zip(&self.constraints).enumerate() {
             let pruned = self.pruned.filter(|_| !self.signs);
-            if way.cell.is_none() && way.matched.is_none() && pruned.is_none() {
+            if entry.cell.is_none() && entry.matched.is_none() && pruned.is_none() {
                 continue;
             }
             let mut g = layers[i].to_dense();
             if let Some(fraction) = pruned {
                 g = &g * largest(&g, fraction);
             }
-            layers[i] = LayerGrad::Dense(way.through(&g, target.part(place).0));
+            layers[i] = LayerGrad::Dense(entry.through(&g, target.part(place).0));
         }
         layers
     }

@@ -165,7 +165,7 @@ impl Defense for Soteria {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{
+    use crate::perturbation::testing::{
         bad, examples, in_turn_of, network, of_client, values, weights,
     };
     use crate::testing::streams;

@@ -31,7 +31,7 @@ const ALL: [(&str, Stage, bool); 13] = [
 ];
 
 fn build(name: &str, params: Value) -> Box<dyn Defense> {
-    let entry = suites::find("defence", ENTRIES, name).unwrap();
+    let entry = suites::find("defense", ENTRIES, name).unwrap();
     (entry.build)(params.as_object().unwrap()).unwrap()
 }
 
@@ -124,7 +124,7 @@ impl Round {
 #[test]
 fn none_has_a_guarantee_and_each_names_its_paper_and_its_adversary() {
     for (name, stage, adaptive) in ALL {
-        let entry = suites::find("defence", ENTRIES, name).unwrap();
+        let entry = suites::find("defense", ENTRIES, name).unwrap();
         let defense = build(name, json!({}));
         assert!(defense.privacy(&deployment(1)).unwrap().is_none(), "{name}");
         assert_eq!(defense.stage(), stage, "{name}");
@@ -143,7 +143,7 @@ fn parameters_are_spelled_out_and_read_back() {
         let spelled = build(name, json!({})).spelled_out();
         assert_eq!(build(name, Value::Object(spelled.clone())).spelled_out(), spelled, "{name}");
         let wrong = Map::from_iter([("no-such-key".to_string(), json!(1))]);
-        let entry = suites::find("defence", ENTRIES, name).unwrap();
+        let entry = suites::find("defense", ENTRIES, name).unwrap();
         let message = (entry.build)(&wrong).err().expect("refused").to_string();
         assert!(message.contains("no-such-key") && !message.contains('\n'), "{message}");
     }
@@ -169,7 +169,7 @@ fn clients_side_by_side_are_clients_alone_and_draw_the_same_again() {
     }
 }
 
-/// Each defence changes what is sent, keeps it finite and in shape, and says by numbers what it
+/// Each defense changes what is sent, keeps it finite and in shape, and says by numbers what it
 /// did.
 #[test]
 fn gradients_and_updates_are_changed_and_stay_finite() {
@@ -193,7 +193,7 @@ fn gradients_and_updates_are_changed_and_stay_finite() {
 
 /// Statistics of the batch are left to `withhold-bn` by all that speak of trainable values.
 #[test]
-fn only_whole_update_defences_touch_the_statistics() {
+fn only_whole_update_defenses_touch_the_statistics() {
     let round = round();
     for (name, defense) in on_update() {
         let out = round.release(defense.as_ref(), &round.update, 4, 0, 3).update;

@@ -18,7 +18,7 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
     name: "mixup",
     summary: "train on lambda x_i + (1 - lambda) x_j and labels mixed alike, lambda ~ Beta(alpha, \
         alpha), j from a random order of the client's own examples",
-    reference: "Zhang, Cisse, Dauphin, Lopez-Paz: mixup, ICLR 2018; as a defence: Huang, Gupta, \
+    reference: "Zhang, Cisse, Dauphin, Lopez-Paz: mixup, ICLR 2018; as a defense: Huang, Gupta, \
         Song, Li, Arora, NeurIPS 2021",
     build: |map| {
         let setting: Mixup = suites::params("mixup", map)?;
@@ -88,7 +88,7 @@ impl Defense for Mixup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heuristic::testing::{
+    use crate::perturbation::testing::{
         bad, examples, in_turn_of, network, of_client, values, weights,
     };
     use crate::testing::streams;
