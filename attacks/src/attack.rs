@@ -61,9 +61,9 @@ pub struct Progress {
     pub iteration: usize,
     /// Iterations planned.
     pub total: usize,
-    /// Trials that run side by side.
+    /// Lanes (captures times restarts) that run side by side.
     pub trials: i64,
-    /// Mean objective over the trials, where it was read.
+    /// Mean objective over the lanes, where it was read.
     pub objective: Option<f64>,
 }
 
@@ -90,16 +90,17 @@ pub struct Reconstruction {
     /// Guessed class indices `[N, B]` (i64), where the attack guesses them; `-1` where it could
     /// not.
     pub labels: Option<Tensor>,
-    /// Final objective of the chosen restart, one a trial (not comparable between attacks).
+    /// Final objective of the chosen restart, one a capture (not comparable between attacks).
     pub objective: Vec<f64>,
-    /// `(iteration, best objective so far of each trial)`, thinned.
+    /// `(iteration, best objective so far of each capture)`, thinned.
     pub trace: Vec<(u64, Vec<f64>)>,
-    /// Parameter-gradient (or feature-gradient) evaluations spent on one trial, restarts included.
+    /// Parameter-gradient (or feature-gradient) evaluations spent on one capture, restarts
+    /// included.
     pub evaluations: u64,
-    /// Optimiser iterations spent on one trial, restarts included.
+    /// Optimiser iterations spent on one capture, restarts included.
     pub iterations: u64,
     /// Restarts.
     pub restarts: usize,
-    /// Doubts about single trials, e.g. "non-finite objective".
+    /// Doubts about single captures, e.g. "non-finite objective".
     pub flags: Vec<Vec<String>>,
 }

@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::params::Params;
 use crate::tape::Mode;
 
-/// The captured signal of `N` independent trials, `[N, ...]` each.
+/// The signals of `N` independent captures, `[N, ...]`.
 #[derive(Clone, Debug)]
 pub enum Signal {
     /// A loss gradient of one batch.
@@ -75,7 +75,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Number of independent trials `N`.
+    /// Number of independent captures `N`.
     pub fn trials(&self) -> i64 {
         self.signal.params().trials()
     }
