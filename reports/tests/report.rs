@@ -5,7 +5,7 @@ mod common;
 use common::{gallery, tasks};
 use record::store::{CELLS, RUN};
 use record::testing::{info, record};
-use record::{RecordError, RunStore};
+use record::{RecordError, RunInfo, RunStore, merge};
 use reports::{ReportError, write_report};
 use std::path::Path;
 
@@ -191,4 +191,39 @@ fn what_is_no_run_is_refused() {
         Err(ReportError::Record(RecordError::Schema { newer: true, .. }))
     ));
     assert!(!dir.path().join("report").exists());
+}
+
+/// A run that another kind of machine goes on with, and one merged from two, say so in `run.json`
+/// and in the report; another machine of the same kind is no such mixture.
+#[test]
+fn kinds_of_machine_are_never_mixed_silently() {
+    let root = tempfile::tempdir().unwrap();
+    let on = |machine: &str, processor: &str| RunInfo {
+        machine: machine.into(),
+        processor: processor.into(),
+        ..info("a")
+    };
+    let report = |dir: &Path| {
+        let path = write_report(dir).unwrap();
+        read(&path.with_file_name("report.md"))
+    };
+    let (a, b) = (root.path().join("a"), root.path().join("b"));
+    drop(RunStore::create(&a, on("one", "family 25, AVX512")).unwrap());
+    let store = RunStore::resume(&a, on("two", "family 25, AVX512")).unwrap();
+    assert!(!store.info().is_mixed() && store.info().mixed().is_none());
+    drop(store);
+    assert!(report(&a).contains("made elsewhere**, on the same kind of machine"));
+    drop(RunStore::create(&b, on("three", "family 6, AVX2")).unwrap());
+    let merged = root.path().join("merged");
+    merge(&[a.clone(), b], &merged).unwrap();
+    drop(RunStore::resume(&a, on("three", "family 6, AVX2")).unwrap());
+    for dir in [a, merged] {
+        let info = RunInfo::read(&dir).unwrap();
+        assert_eq!((info.processor.as_str(), info.elsewhere.len()), ("family 25, AVX512", 2));
+        let note = info.mixed().unwrap();
+        assert!(note.contains("2 kinds of machine") && note.contains("AVX2"), "{note}");
+        assert!(!note.contains('\n'));
+        let text = report(&dir);
+        assert!(text.contains("made on other kinds of machine") && text.contains("family 6, AVX2"));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Desk, Done, contents};
 use rand::Rng;
-use record::{CellRecord, Outcome};
+use record::{CellRecord, Outcome, RunInfo};
 
 /// Three attacks on two sources, with noise from a defence in half of the cells; and one cell that
 /// cannot be allocated.
@@ -212,4 +212,32 @@ fn stopped_by_the_user_the_run_says_how_to_go_on() {
     assert!(last.contains("bench suite suite.toml") && last.contains("--out stopped"), "{done:#?}");
     run(&desk, "stopped", &[]);
     same(calm, &finished(&desk.path("stopped")), "stopped");
+}
+
+/// Another path of MKL stands for another processor: what is added to a folder on it, by going on
+/// or by merging, is noted in the run, in its report and on standard error.
+#[test]
+fn another_kind_of_processor_is_noted() {
+    let desk = desk();
+    let on = |path: &str, args: &[&str]| {
+        Done::from(desk.command(args).env("MKL_CBWR", path).output().unwrap())
+    };
+    let suite = |shard, out| arguments("suite.toml", out, &["--shard", shard]);
+    let begun = on("AVX2", &suite("1/14", "a"));
+    assert!(begun.code == Some(0) && !begun.err.contains("note:"), "{begun:#?}");
+    let other = on("COMPATIBLE", &suite("2/14", "b"));
+    assert!(other.code == Some(0) && !other.err.contains("note:"), "{other:#?}");
+    let merged = on("AVX2", &["merge", "a", "b", "--out", "both"]).ok();
+    let resumed = on("COMPATIBLE", &suite("1/14", "a")).ok();
+    for (done, out) in [(merged, "both"), (resumed, "a")] {
+        assert!(
+            done.err.contains("note: ") && done.err.contains("2 kinds of machine"),
+            "{done:#?}"
+        );
+        let info = RunInfo::read(&desk.path(out)).unwrap();
+        assert!(info.processor.contains("MKL_CBWR=AVX2"), "{}", info.processor);
+        assert!(info.elsewhere[0].processor.contains("MKL_CBWR=COMPATIBLE"));
+        let report = std::fs::read_to_string(desk.path(out).join("report/report.md")).unwrap();
+        assert!(report.contains("other kinds of machine") && report.contains("COMPATIBLE"));
+    }
 }

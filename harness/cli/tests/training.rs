@@ -147,6 +147,24 @@ fn another_training_in_the_same_folder_is_refused() {
     assert!(threads.err.contains("another --threads"), "{}", threads.err);
 }
 
+/// Another path of MKL stands for another processor.
+#[test]
+fn a_training_gone_on_with_on_another_processor_says_so() {
+    let desk = desk();
+    let on = |path: &str| {
+        let mut command = desk.command(&arguments("a", &["--rounds", "1"]));
+        Done::from(command.env("MKL_CBWR", path).output().unwrap()).ok()
+    };
+    assert!(!on("AVX2").err.contains("note:"));
+    assert!(!on("AVX2").err.contains("note:"), "the same kind");
+    let done = on("COMPATIBLE");
+    assert!(done.err.contains("note: this training began on another processor"), "{}", done.err);
+    let read = |name: &str| std::fs::read_to_string(desk.path("a").join(name)).unwrap();
+    assert!(read("training.json").contains("MKL_CBWR=COMPATIBLE"));
+    assert!(read("training.json").contains("MKL_CBWR=AVX2"), "where it began stays said");
+    assert!(read("report/report.md").contains("began on another processor"));
+}
+
 /// Encoded to 32 bits and summed in masks or ciphertext, updates lose almost nothing.
 #[test]
 fn protocols_end_where_plain_ends() {

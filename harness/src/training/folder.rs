@@ -45,10 +45,46 @@ pub struct Header {
     pub device: String,
     /// The machine in words.
     pub machine: String,
+    /// Kind of processor and the instructions taken, on which the last digits depend; empty where
+    /// the program that began did not record it.
+    #[serde(default)]
+    pub processor: String,
+    /// Other kinds of processor on which the training was gone on with.
+    #[serde(default)]
+    pub elsewhere: Vec<String>,
     /// libtorch threads of a lot: part of a result's last bits.
     pub threads: usize,
     /// The command that goes on with it.
     pub resume: String,
+}
+
+impl Header {
+    /// The header of this training when `now` goes on with it: where it began stays said, and
+    /// another kind of processor is noted.
+    fn gone_on_with(self, now: Header) -> Header {
+        let mut elsewhere = self.elsewhere;
+        if now.processor != self.processor && !elsewhere.contains(&now.processor) {
+            elsewhere.push(now.processor);
+        }
+        Header { machine: self.machine, processor: self.processor, elsewhere, ..now }
+    }
+
+    /// The processor on which the training began.
+    pub fn begun_on(&self) -> &str {
+        if self.processor.is_empty() { "unknown" } else { &self.processor }
+    }
+
+    /// One line for the user of a training that several kinds of processor took part in.
+    pub fn mixed(&self) -> Option<String> {
+        (!self.elsewhere.is_empty()).then(|| {
+            format!(
+                "this training began on another processor ({}) than it was gone on with ({}): \
+                 it is not bit by bit that of either; the training and its report say so",
+                self.begun_on(),
+                self.elsewhere.join("; ")
+            )
+        })
+    }
 }
 
 /// What is beside the tensors of a state.
@@ -89,13 +125,11 @@ impl Folder {
         if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return Err(record::RecordError::Busy(dir.into()).into());
         }
-        if path.exists() {
-            same(&path, &header)?;
-        } else {
-            let text = serde_json::to_string_pretty(&header)
-                .map_err(|e| HarnessError::Weights(e.to_string()))?;
-            record::write_whole(&path, text.as_bytes())?;
-        }
+        let header =
+            if path.exists() { begun(&path, &header)?.gone_on_with(header) } else { header };
+        let text = serde_json::to_string_pretty(&header)
+            .map_err(|e| HarnessError::Weights(e.to_string()))?;
+        record::write_whole(&path, text.as_bytes())?;
         Ok(Folder { dir: dir.into(), header, _lock: lock })
     }
 
@@ -206,8 +240,8 @@ fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> Harn
     move |source| HarnessError::Io { what, path: path.display().to_string(), source }
 }
 
-/// Refuses a folder whose training would not go on as this one.
-fn same(path: &Path, header: &Header) -> Result<(), HarnessError> {
+/// The header of the training in a folder; refuses one that would not go on as this one.
+fn begun(path: &Path, header: &Header) -> Result<Header, HarnessError> {
     let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
     let text = std::fs::read_to_string(path).map_err(io("read", path))?;
     let old: Header =
@@ -224,7 +258,7 @@ fn same(path: &Path, header: &Header) -> Result<(), HarnessError> {
             "was begun with another {what}; give another --out, or go on with `{}`",
             old.resume
         ))),
-        None => Ok(()),
+        None => Ok(old),
     }
 }
 

@@ -78,10 +78,12 @@ fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
     facts.extend([
         ("device", header.device.clone()),
         ("machine", header.machine.clone()),
+        ("processor", header.begun_on().to_string()),
         ("libtorch", format!("{}, {} thread(s) a lot", header.libtorch, header.threads)),
         ("seed", spec.seed.to_string()),
         ("digest", header.digest.clone()),
     ]);
+    facts.extend(header.mixed().map(|note| ("**note**", note)));
     facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect()
 }
 

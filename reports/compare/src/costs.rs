@@ -48,6 +48,9 @@ pub(crate) fn differing_hosts(base: &Side, new: &Side) -> Vec<String> {
         }
     };
     differ("machine", &b.machine, &n.machine);
+    if !b.processor.is_empty() && !n.processor.is_empty() {
+        differ("processor", &b.processor, &n.processor);
+    }
     differ("device", &b.device, &n.device);
     differ("libtorch", &b.libtorch, &n.libtorch);
     for flag in ["--threads", "--jobs"] {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use record::RecordError;
 use record::store::{CELLS, RUN, read_records};
 use record::testing::{info, record};
-use record::{CellRecord, Outcome, RunStore, fingerprint, merge, write_whole};
+use record::{CellRecord, Outcome, RunInfo, RunStore, fingerprint, merge, write_whole};
 use std::path::Path;
 
 fn three() -> Vec<CellRecord> {
@@ -108,6 +108,16 @@ fn another_suite_or_profile_is_refused() {
     let store = RunStore::resume(dir.path(), elsewhere).unwrap();
     assert_eq!(store.info().elsewhere.len(), 1);
     assert_eq!(store.info().device, "cpu");
+}
+
+/// Runs of programs that did not record the processor are read, and count as another kind.
+#[test]
+fn an_unknown_processor_is_another_kind() {
+    let mut old = serde_json::to_value(info("a")).unwrap();
+    old.as_object_mut().unwrap().remove("processor");
+    let mut old: RunInfo = serde_json::from_value(old).unwrap();
+    old.elsewhere.push(RunInfo { processor: "family 25, AVX512".into(), ..info("a") }.host());
+    assert!(old.mixed().unwrap().contains("unknown processor"));
 }
 
 #[test]

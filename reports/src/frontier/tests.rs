@@ -45,6 +45,7 @@ pub(super) fn run(records: Vec<CellRecord>) -> Run {
         libtorch: String::new(),
         device: String::new(),
         machine: String::new(),
+        processor: String::new(),
         overrides: Vec::new(),
         shard: None,
         command: String::new(),

@@ -14,6 +14,9 @@ pub(super) fn overview(run: &Run) -> String {
     row("cells", state(run));
     row("device", info.device.clone());
     row("machine", info.machine.clone());
+    if !info.processor.is_empty() {
+        row("processor", info.processor.clone());
+    }
     row(
         "versions",
         format!("bench {}, libtorch {}, schema {}", info.bench_version, info.libtorch, info.schema),
@@ -48,22 +51,21 @@ fn heading(run: &Run) -> String {
 }
 
 fn elsewhere(run: &Run) -> String {
-    let host = |h: &Host| {
-        format!(
-            "- {}, {}, bench {}, libtorch {}\n",
-            h.device, h.machine, h.bench_version, h.libtorch
-        )
-    };
-    match run.info.elsewhere.is_empty() {
-        true => String::new(),
-        false => {
-            let hosts: String = run.info.elsewhere.iter().map(host).collect();
-            format!(
-                "**Parts of this run were made elsewhere**, so that seconds (and on other devices \
-                 last digits) do not compare:\n\n{hosts}\n"
-            )
-        }
+    let host = |h: &Host| format!("- {}, {}, bench {}\n", h.machine, h.kind(), h.bench_version);
+    if run.info.elsewhere.is_empty() {
+        return String::new();
     }
+    let hosts: String = run.info.elsewhere.iter().map(host).collect();
+    let note = if run.info.is_mixed() {
+        "**Parts of this run were made on other kinds of machine.** Each cell is whole and as right \
+         as on one machine, but last digits, what attacks make of them, and seconds do not compare \
+         between:"
+    } else {
+        "**Parts of this run were made elsewhere**, on the same kind of machine, so that seconds \
+         do not compare:"
+    };
+    let first = host(&run.info.host());
+    format!("{note}\n\n{first}{hosts}\n")
 }
 
 fn state(run: &Run) -> String {

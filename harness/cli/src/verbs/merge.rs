@@ -26,6 +26,8 @@ pub struct Args {
 /// Folders of different suites, or an `--out` that is not empty.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let cells = record::merge(&args.runs, &args.out)?;
+    let info = record::RunInfo::read(&args.out)?;
+    info.mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let report = reports::write_report(&args.out)?;
     match settings.json {
         true => println!("{}", json!({ "cells": cells, "report": report })),

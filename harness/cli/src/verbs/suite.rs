@@ -123,6 +123,7 @@ pub fn execute(
         (command.to_string(), format!("{command}{out}"), shard);
     any_cell_builds(suite, settings)?;
     let mut store = RunStore::resume(&dir, info)?;
+    store.info().mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let schedule = schedule(execution, settings, device);
     let cancel = on_interrupt()?;
     let display = Display::new(settings.json);
@@ -216,6 +217,7 @@ fn info(
         libtorch: crate::machine::libtorch(),
         device: crate::machine::device(device),
         machine: crate::machine::describe(),
+        processor: crate::machine::processor(),
         overrides,
         shard: None,
         resume: String::new(),

@@ -77,10 +77,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         libtorch: machine::libtorch(),
         device: machine::device(device),
         machine: machine::describe(),
+        processor: machine::processor(),
+        elsewhere: Vec::new(),
         threads: args.threads.into(),
         resume: resume(args, &dir),
     };
     let folder = Folder::open(&dir, header)?;
+    folder.header().mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let cancel = on_interrupt()?;
     federation.notes.iter().for_each(|note| eprintln!("{note}"));
     let display = Display::new(settings.json, federation.spec.rounds);

@@ -25,6 +25,10 @@ pub struct RunInfo {
     pub device: String,
     /// Operating system, processor and cores.
     pub machine: String,
+    /// Kind of processor and the instructions taken, on which the last digits depend; empty where
+    /// the program that started the run did not record it.
+    #[serde(default)]
+    pub processor: String,
     /// Values set on the command line, as (dotted path, value).
     pub overrides: Vec<(String, Value)>,
     /// The shard of the suite that this folder holds, such as `2/8`.
@@ -68,6 +72,25 @@ pub struct Host {
     pub device: String,
     /// Operating system, processor and cores.
     pub machine: String,
+    /// Kind of processor and the instructions taken.
+    #[serde(default)]
+    pub processor: String,
+}
+
+impl Host {
+    /// Whether both give the same bits for the same cell: device, libtorch and processor are equal.
+    /// (The number of threads is, in all of a run folder.)
+    pub fn same_kind(&self, other: &Host) -> bool {
+        let kind = |h: &Host| [h.device.clone(), h.libtorch.clone(), h.processor.clone()];
+        kind(self) == kind(other)
+    }
+
+    /// Device, libtorch and processor in words.
+    pub fn kind(&self) -> String {
+        let unknown = "unknown processor".to_string();
+        let processor = if self.processor.is_empty() { &unknown } else { &self.processor };
+        format!("{}, libtorch {}, {processor}", self.device, self.libtorch)
+    }
 }
 
 impl RunInfo {
@@ -78,7 +101,29 @@ impl RunInfo {
             libtorch: self.libtorch.clone(),
             device: self.device.clone(),
             machine: self.machine.clone(),
+            processor: self.processor.clone(),
         }
+    }
+
+    /// Whether parts were made on machines of different kinds ([`Host::same_kind`]).
+    pub fn is_mixed(&self) -> bool {
+        self.elsewhere.iter().any(|host| !host.same_kind(&self.host()))
+    }
+
+    /// One line for the user of a run whose parts were made on machines of different kinds.
+    pub fn mixed(&self) -> Option<String> {
+        let mut kinds = vec![self.host().kind()];
+        kinds.extend(self.elsewhere.iter().map(Host::kind));
+        let mut seen = std::collections::BTreeSet::new();
+        kinds.retain(|kind| seen.insert(kind.clone()));
+        self.is_mixed().then(|| {
+            format!(
+                "the cells of this run were made on {} kinds of machine ({}): they agree to \
+                 rounding, not bit by bit; the run and its report say so",
+                kinds.len(),
+                kinds.join("; ")
+            )
+        })
     }
 
     /// Reads `run.json` of `dir`.

@@ -22,6 +22,7 @@ pub fn info(text: &str) -> RunInfo {
         libtorch: "2.11.0 (cpu)".into(),
         device: "cpu".into(),
         machine: "Linux, 2 cores".into(),
+        processor: String::new(),
         overrides: Vec::new(),
         shard: None,
         command: "bench suite demo".into(),

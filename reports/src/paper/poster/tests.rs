@@ -61,6 +61,7 @@ fn what_has_no_room_is_named_and_letters_stay_large_enough() {
         libtorch: "2.11.0".into(),
         device: "cpu".into(),
         machine: "Linux".into(),
+        processor: String::new(),
         overrides: Vec::new(),
         shard: None,
         command: "bench suite demo".into(),
