@@ -19,6 +19,6 @@ mod training;
 pub use error::ReportError;
 pub use export::{ExportFormat, export, refuse_own_files};
 pub use history::{HistorySummary, write_history};
-pub use paper::{PaperSummary, StyleName, write_paper, write_poster};
+pub use paper::{PaperSummary, StyleName, write_paper};
 pub use report::write_report;
 pub use training::{compare_trainings, write_training_report};

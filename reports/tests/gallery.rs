@@ -4,7 +4,7 @@
 //! `cargo xtask gallery` writes pictures and declarations anew; look at the difference before you
 //! commit it.
 
-use reports::{StyleName, write_paper, write_poster};
+use reports::{StyleName, write_paper};
 use std::path::{Path, PathBuf};
 
 fn folder(below: &str) -> PathBuf {
@@ -107,13 +107,4 @@ fn the_gallery_is_what_the_run_gives() {
         let shown = figures.iter().any(|(_, block)| block.contains(&format!("kind = \"{kind}\"")));
         assert!(shown, "the gallery has no {kind}");
     }
-}
-
-#[test]
-fn the_poster_is_what_the_run_gives() {
-    let run = gallery();
-    let out = tempfile::tempdir().unwrap();
-    let path = write_poster(&run, out.path()).unwrap();
-    assert!(std::fs::read(path).unwrap().starts_with(b"%PDF"));
-    compare(&out.path().join("poster.png"), &folder("../docs/figures/poster.png"));
 }

@@ -320,31 +320,6 @@ fn what_an_earlier_paper_left_is_removed_and_nothing_else() {
 }
 
 #[test]
-fn the_poster_is_listed_and_a_training_has_none() {
-    let dir = tempfile::tempdir().unwrap();
-    run(dir.path(), &[record("a", 0, &[10.0, 20.0])]);
-    let bars = "[[figure]]\nname = \"bars\"\nkind = \"bar\"\n";
-    let (summary, out) = paper(dir.path(), bars);
-    assert_eq!(summary.poster, Some(out.join("poster.pdf")));
-    let listed = |out: &Path| -> Vec<String> {
-        manifest(out)["files"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|f| f["path"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    for name in ["poster.pdf", "poster-a1.pdf", "poster.png"] {
-        assert!(listed(&out).iter().any(|f| f == name) && out.join(name).is_file());
-        assert!(summary.files.iter().any(|f| f == Path::new(name)));
-    }
-    std::fs::write(dir.path().join("training.json"), "{}").unwrap();
-    let (summary, out) = paper(dir.path(), bars);
-    assert!(summary.poster.is_none() && !out.join("poster.pdf").exists());
-    assert!(listed(&out).iter().all(|f| !f.starts_with("poster")));
-}
-
-#[test]
 fn latex_is_ascii_and_commands_are_whole() {
     let dir = tempfile::tempdir().unwrap();
     run_of(dir.path(), &[record("a", 0, &[10.0, 20.0])], "bench suite `demo` --set x=\"y\"");

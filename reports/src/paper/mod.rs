@@ -10,7 +10,6 @@ mod latex;
 mod manifest;
 mod measure;
 mod pool;
-mod poster;
 mod reproduce;
 mod select;
 mod stale_files;
@@ -18,6 +17,5 @@ pub(crate) mod style;
 mod table;
 mod write;
 
-pub use poster::write_poster;
 pub use style::StyleName;
 pub use write::{PaperSummary, write_paper};

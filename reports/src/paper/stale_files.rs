@@ -10,8 +10,8 @@ use std::path::{Component, Path};
 /// Removes what the manifest in `out` lists and is not among `fresh`, so that a figure that now
 /// fails leaves no old one behind; returns what must be said of it.
 ///
-/// Only files of the folders that papers are written to and posters are touched, and those whose
-/// bytes are still the listed ones: a file that someone changed is left and named.
+/// Only files of the folders that papers are written to are touched, and those whose bytes are still
+/// the listed ones: a file that someone changed is left and named.
 ///
 /// # Errors
 /// [`RecordError::Io`] where a file cannot be removed.
@@ -47,12 +47,7 @@ fn listed(out: &Path) -> Vec<(String, String)> {
 fn of_paper(name: &Path) -> bool {
     let parts: Vec<Component> = name.components().collect();
     let folder = parts.first().and_then(|c| c.as_os_str().to_str()).unwrap_or_default();
-    safe_path(name)
-        && match parts.len() {
-            1 => folder.starts_with("poster"),
-            2 => [FIGURES, DATA, TABLES].contains(&folder),
-            _ => false,
-        }
+    safe_path(name) && parts.len() == 2 && [FIGURES, DATA, TABLES].contains(&folder)
 }
 
 /// The bytes of a file that lies in the folder itself, not behind a link.

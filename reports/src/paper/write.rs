@@ -7,7 +7,7 @@ use super::manifest::{Origin, manifest};
 use super::select::{Selected, Source, select};
 use super::style::{Style, StyleName};
 use super::table::table;
-use super::{latex, poster, reproduce, stale_files};
+use super::{latex, reproduce, stale_files};
 use crate::ReportError;
 use record::CellRecord;
 use record::RecordError;
@@ -34,8 +34,6 @@ pub struct PaperSummary {
     pub remarks: Vec<String>,
     /// Where figures and tables were declared, in words.
     pub declared_by: String,
-    /// The poster at A4; `None` for the folder of a training, which has no attacks to tell of.
-    pub poster: Option<PathBuf>,
 }
 
 /// One figure or table as the manifest knows it.
@@ -59,9 +57,6 @@ pub(super) const DATA: &str = "data";
 pub(super) const TABLES: &str = "tables";
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// The description of a training, beside which there may be a run.
-const TRAINING: &str = "training.json";
-
 /// The files written so far, with their hashes.
 struct Out<'a> {
     dir: &'a Path,
@@ -76,8 +71,8 @@ impl Out<'_> {
     }
 }
 
-/// Writes figures, tables, the poster and all that goes with them of the run in `run` to the folder
-/// `out`, at the widths of `style`.
+/// Writes figures, tables and all that goes with them of the run in `run` to the folder `out`, at
+/// the widths of `style`.
 ///
 /// They are those that the file `figures` declares, else those of the run's suite, else what the
 /// run suggests. A figure that cannot be made leaves the others alone and is one line of
@@ -134,29 +129,12 @@ pub fn write_paper(
         .remarks
         .extend(latex::unknown_remark(&paragraph).map(|r| format!("reproducibility.tex: {r}")));
     files.write("reproducibility.tex", paragraph.as_bytes())?;
-    if !loaded.dir.join(TRAINING).is_file() {
-        one_poster(&loaded, &mut files, &mut summary)?;
-    }
     let fresh: BTreeSet<&str> = files.files.iter().map(|(path, ..)| path.as_str()).collect();
     summary.remarks.extend(stale_files::remove(out, &fresh)?);
     let text = manifest(&loaded, style.name(), &origin, &made, &files.files, &summary);
     files.write(MANIFEST, &text)?;
     summary.files = files.files.into_iter().map(|(path, ..)| path.into()).collect();
     Ok(summary)
-}
-
-/// The poster, listed as every other file.
-fn one_poster(run: &Run, files: &mut Out, summary: &mut PaperSummary) -> Result<(), ReportError> {
-    match poster::files(run) {
-        Ok(pages) => {
-            for (name, bytes) in &pages {
-                files.write(name, bytes)?;
-            }
-            summary.poster = Some(files.dir.join(pages[0].0));
-        }
-        Err(message) => summary.errors.push(format!("the poster cannot be drawn: {message}")),
-    }
-    Ok(())
 }
 
 /// What is to be drawn, and who says so.

@@ -26,7 +26,7 @@ pub struct Args {
     figures: Option<PathBuf>,
 }
 
-/// Writes figures, tables, their data, the manifest, the reproducibility paragraph and the poster.
+/// Writes figures, tables, their data, the manifest and the reproducibility paragraph.
 ///
 /// # Errors
 /// A folder that holds no run, or one that cannot be written. What is wrong with a single figure is
@@ -42,13 +42,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             "{}",
             json!({
                 "paper": out, "figures": paper.figures, "tables": paper.tables,
-                "poster": paper.poster, "errors": paper.errors,
+                "errors": paper.errors,
             })
         ),
-        false => {
-            println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display());
-            paper.poster.iter().for_each(|path| println!("poster: {}", path.display()));
-        }
+        false => println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display()),
     }
     Ok(ExitCode::from(if paper.errors.is_empty() { 0 } else { 2 }))
 }
