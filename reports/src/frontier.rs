@@ -8,15 +8,11 @@ pub(crate) use worst_case::{JOINT, WorstCase};
 use record::axes::acting;
 use record::metrics::{Metric, THRESHOLDS};
 use record::run::{Run, group};
-
 use record::utility::{self, Share};
 
 /// What the interval of an accuracy is about, for captions and tables.
 pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one \
     training; how much trainings differ from each other is not in them";
-
-/// Why a defence with an accuracy has no point.
-pub(crate) const UNSCORED: &str = "no attack on it was scored";
 
 /// One task under one adversary: its defences as points.
 pub(crate) struct Panel {
@@ -33,8 +29,6 @@ pub(crate) struct Point {
     pub rivals: Vec<usize>,
     /// The defences with what varies of their parameters.
     pub label: String,
-    /// The defences by name: what shares a colour.
-    pub family: String,
     pub undefended: bool,
     pub worst: WorstCase,
     pub accuracy: Accuracy,
@@ -76,13 +70,11 @@ pub(crate) fn success_label() -> String {
 impl Point {
     fn of(run: &Run, rivals: Vec<usize>) -> Self {
         let at = rivals[0];
-        let family =
-            acting(&run.records[at].spec).map(|d| d.name.clone()).collect::<Vec<_>>().join(" + ");
-        let undefended = family.is_empty();
+        let undefended = !run.defended(at);
         let label =
             if undefended { "no defence".into() } else { record::axes::defence_label(run, at) };
-        let worst = WorstCase::of(run, &rivals, &success_label());
-        Point { accuracy: accuracy(run, &rivals), rivals, label, family, undefended, worst }
+        let worst = WorstCase::of(run, &rivals);
+        Point { accuracy: accuracy(run, &rivals), rivals, label, undefended, worst }
     }
 
     /// Leak and accuracy where both were measured.

@@ -1,17 +1,17 @@
 //! Reports of finished runs and trainings: tables, figures, papers, histories and exports.
 //!
-//! [`write_report`] turns whatever is in a run folder into `report/report.md` and `report.html`;
-//! records are read by the crate `record`, and runs compared by the crate `compare`.
+//! [`write_report`] turns whatever is in a run folder into `report/report.md`, `report.html` and
+//! `report.tex`; records are read by the crate `record`, and runs compared by the crate `compare`.
 
 mod error;
 mod export;
-mod figures;
+mod figure;
 mod frontier;
 mod history;
 mod html;
-mod ink;
 mod leakage;
 mod paper;
+mod plot;
 mod report;
 mod tables;
 mod training;

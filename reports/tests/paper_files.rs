@@ -360,7 +360,7 @@ fn absent_columns_are_answered_with_what_was_meant() {
     (spec.trials, spec.defenses) = (2, vec![Named::new("dp-local").with("epsilon", 1.0)]);
     run(dir.path(), &[from_spec(spec, &[10.0, 20.0]), record("a", 0, &[10.0, 20.0])]);
     let asked = [
-        ("epsilon", Some("defenses.epsilon")),
+        ("epsilom", Some("epsilon")),
         ("acuracy", Some("task.accuracy")),
         ("defense", Some("defenses")),
         ("task.acuracy", Some("task.accuracy")),

@@ -16,7 +16,7 @@ fn read(path: &Path) -> String {
 fn figures(folder: &Path, text: &str) -> Vec<String> {
     let names: Vec<String> = text
         .lines()
-        .filter_map(|l| Some(l.strip_prefix("![")?.split(']').next()?.to_owned()))
+        .filter_map(|l| Some(l.strip_prefix("![")?.split(':').next()?.to_owned()))
         .collect();
     for name in &names {
         assert_eq!(

@@ -7,7 +7,8 @@ use std::time::Instant;
 use attacks::Progress;
 use harness::runner::Monitor;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use metrics::CAP_DB;
+use record::aggregate::mean_of;
+use record::metrics::Metric;
 use record::{CellRecord, Outcome};
 use serde_json::json;
 use suites::CellSpec;
@@ -179,13 +180,9 @@ pub fn label(spec: &CellSpec) -> String {
     )
 }
 
-/// Mean of a metric over the images that have it; an exact reconstruction counts as the PSNR cap,
-/// as in reports.
+/// Mean of a metric over the images of a cell, as in reports.
 pub fn mean(record: &CellRecord, metric: &str) -> Option<f64> {
-    let cap = if metric == "psnr" { CAP_DB } else { f64::INFINITY };
-    let values: Vec<f64> =
-        record.scores(metric).into_iter().flatten().map(|v| v.min(cap)).collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    mean_of(record.images.iter(), &Metric::of(metric))
 }
 
 fn summary(record: &CellRecord) -> String {

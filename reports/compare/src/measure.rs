@@ -1,8 +1,8 @@
 //! What is compared of each image: its metrics, and whether it is a success.
 
 use crate::effect::Scale;
+use record::aggregate::{Goal, NON_FINITE, diverged, usable};
 use record::metrics::{Metric, THRESHOLDS, Threshold, in_order};
-use record::summary::NON_FINITE;
 use record::{CellRecord, ImageScore};
 use suites::Gate;
 
@@ -20,11 +20,6 @@ pub(crate) struct Measure {
     pub scale: Scale,
     /// Whether it is the share of images that are not finite.
     pub diverged: bool,
-}
-
-/// Whether the reconstruction held no numbers, and was scored as the grey image.
-pub(crate) fn diverged(image: &ImageScore) -> bool {
-    image.flags.iter().any(|f| f == NON_FINITE)
 }
 
 impl Measure {
@@ -125,18 +120,12 @@ impl Measure {
         if self.diverged {
             return Some(f64::from(u8::from(diverged(image))));
         }
-        let value = image.scores.get(&self.metric.name).copied().flatten();
-        let Some(threshold) = self.threshold else {
-            let cap = self.metric.cap.unwrap_or(f64::INFINITY);
-            // The minimum of NaN and a cap would be the cap.
-            return value.filter(|v| !v.is_nan()).map(|v| v.min(cap)).filter(|v| v.is_finite());
-        };
-        let diverged = diverged(image);
-        match value {
-            None if !diverged => None,
-            value => Some(f64::from(u8::from(
-                !diverged && value.is_some_and(|v| threshold.met(&self.metric, v)),
-            ))),
+        match self.threshold {
+            None => usable(&image.scores, &self.metric),
+            Some(threshold) => {
+                let met = Goal::Reached(&self.metric, threshold).met(image, true)?;
+                Some(f64::from(u8::from(met)))
+            }
         }
     }
 

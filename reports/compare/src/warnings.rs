@@ -4,9 +4,10 @@
 use crate::costs::{self, Ran, ran};
 use crate::effect::{Judgement, Subject};
 use crate::findings::{Finding, Kind, Weight};
-use crate::measure::{Measure, diverged};
+use crate::measure::Measure;
 use crate::pairs::{Pair, State};
 use crate::{Comparison, Pairing, Side, behind};
+use record::aggregate::diverged;
 use record::metrics::{Metric, THRESHOLDS};
 use record::{CellRecord, ImageScore};
 use std::collections::{BTreeMap, HashMap};

@@ -5,6 +5,7 @@
 //! most the record being written; [`run::Run`] reads whatever is there, with its statistics. The
 //! folder of a training holds `records.csv` ([`RoundRecord`]) instead; see [`rounds`].
 
+pub mod aggregate;
 pub mod axes;
 mod cell;
 mod error;

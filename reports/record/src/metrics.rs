@@ -23,7 +23,8 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// The metric `name`; one that is not known is shown under its own name.
+    /// The metric `name`; one that is not known is shown under its own name, and less of it is
+    /// better where that names an error or a loss.
     pub fn of(name: &str) -> Self {
         let show = |title: &str, unit, decimals, higher, cap| Metric {
             name: name.into(),
@@ -34,15 +35,15 @@ impl Metric {
             cap,
         };
         match name {
-            "psnr" => show("PSNR", "dB", 2, true, Some(PSNR_CAP_DB)),
+            "psnr" => show("PSNR", "dB", 2, true, Some(psnr_cap())),
             "ssim" => show("SSIM", "", 3, true, None),
             "mse" => show("MSE", "", 5, false, None),
             "label_match" => show("label match", "", 2, true, None),
-            "fl-attack-psnr" => show("PSNR, range 4", "dB", 2, true, Some(PSNR_CAP_DB)),
+            "fl-attack-psnr" => show("PSNR, range 4", "dB", 2, true, Some(psnr_cap())),
             "fl-attack-ssim" => show("SSIM, one window", "", 3, true, None),
             _ => match name.strip_prefix("lpips-") {
                 Some(net) => show(&format!("LPIPS ({net})"), "", 3, false, None),
-                None => show(name, "", 4, true, None),
+                None => show(name, "", 4, !is_error(name), None),
             },
         }
     }
@@ -65,6 +66,21 @@ impl Metric {
         let zero = text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.');
         if zero { text.trim_start_matches('-').to_owned() } else { text }
     }
+}
+
+/// Whether a name is that of an error, such as `test_loss`.
+fn is_error(name: &str) -> bool {
+    let mut words = name.split(['_', '-', '.']);
+    words.any(|word| ["loss", "error", "mae", "mse"].contains(&word))
+}
+
+/// Where PSNR is capped; tests may put it elsewhere.
+fn psnr_cap() -> f64 {
+    #[cfg(feature = "testing")]
+    if let Some(cap) = crate::testing::psnr_cap() {
+        return cap;
+    }
+    PSNR_CAP_DB
 }
 
 /// When a reconstruction counts as a success.
@@ -142,6 +158,12 @@ mod tests {
         );
         assert_eq!(THRESHOLDS[1].label(&psnr), "PSNR ≥ 25 dB");
         assert_eq!(THRESHOLDS[4].label(&lpips), "LPIPS (vgg) ≤ 0.1");
+    }
+
+    #[test]
+    fn unknown_errors_are_no_gains() {
+        let higher = |name| Metric::of(name).higher_is_better;
+        assert!(!higher("test_loss") && !higher("loss") && !higher("mae") && higher("glossary"));
     }
 
     #[test]

@@ -1,16 +1,13 @@
 //! Every cell with its statistics: what tables, figures, `cells.csv` and `summary.json` are made
 //! of.
 
-use crate::metrics::{Metric, THRESHOLDS, in_order};
-use crate::stats::{Rate, Summary, summarise, wilson};
-use crate::{CellRecord, ImageScore, Outcome, Scores};
+use crate::aggregate::{Goal, cell_mean, cell_rate, null_mean, null_rate};
+use crate::metrics::{Metric, THRESHOLDS, Threshold, in_order};
+use crate::stats::{CONFIDENCE, Rate, Summary};
+use crate::{CellRecord, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use suites::{Fact, rng};
-
-/// Seed of every bootstrap; the stream's key is the cell, so that intervals do not depend on other
-/// cells.
-pub const BOOTSTRAP_SEED: u64 = 0;
+use suites::Fact;
 
 /// Statistics of one cell.
 #[derive(Clone, Debug, Serialize)]
@@ -38,30 +35,27 @@ pub struct CellSummary {
 impl CellSummary {
     /// Summarises one record.
     pub fn of(record: &CellRecord) -> Self {
-        let lost = record.lost_images();
-        let rows: Vec<&Scores> = record.images.iter().map(|i| &i.scores).collect();
-        let null = |f: &dyn Fn(&String, &[&Scores]) -> Stats| -> BTreeMap<String, Stats> {
-            let each = record.baselines.iter();
-            each.map(|(name, rows)| (name.clone(), f(name, &rows.iter().collect::<Vec<_>>())))
-                .collect()
-        };
-        let key = record.id.as_str();
-        let diverged: Vec<bool> =
-            record.images.iter().map(|i| i.flags.iter().any(|f| f == NON_FINITE)).collect();
-        let own = Stats::of(&rows, &diverged, lost, key);
-        let (mut baselines, mut baseline_success) = (BTreeMap::new(), BTreeMap::new());
-        for (name, stats) in null(&|name, rows| Stats::of(rows, &[], 0, &format!("{key}/{name}"))) {
-            baselines.insert(name.clone(), stats.metrics);
-            baseline_success.insert(name, stats.success);
+        let mut names = in_order(record.metrics().into_iter().map(str::to_owned));
+        if names.is_empty() && record.lost_images() > 0 {
+            names.push("psnr".into());
         }
-        let label_accuracy = label_accuracy(record, lost);
-        let labels_granted = record.spec.facts.contains(&Fact::Labels);
+        let (mut baselines, mut baseline_success) = (BTreeMap::new(), BTreeMap::new());
+        for (null, rows) in &record.baselines {
+            let names = in_order(rows.iter().flat_map(|scores| scores.keys().cloned()));
+            let mean = |name: &String| (name.clone(), null_mean(record, null, name));
+            baselines.insert(null.clone(), names.iter().map(mean).collect());
+            let rate = |m: &Metric, t| null_rate(rows.iter(), m, t, CONFIDENCE);
+            baseline_success.insert(null.clone(), rates(&names, rate));
+        }
+        let mean = |name: &String| (name.clone(), cell_mean(record, name, CONFIDENCE));
+        let success = |m: &Metric, t| cell_rate(record, &Goal::Reached(m, t), CONFIDENCE);
+        let label_accuracy = cell_rate(record, &Goal::Label, CONFIDENCE);
         CellSummary {
             id: record.id.to_string(),
             outcome: outcome(&record.outcome),
-            metrics: own.metrics,
-            success: own.success,
-            labels_known: labels_granted && label_accuracy.is_none(),
+            metrics: names.iter().map(mean).collect(),
+            success: rates(&names, success),
+            labels_known: record.spec.facts.contains(&Fact::Labels) && label_accuracy.is_none(),
             label_accuracy,
             baselines,
             baseline_success,
@@ -81,63 +75,17 @@ impl CellSummary {
     }
 }
 
-struct Stats {
-    metrics: BTreeMap<String, Summary>,
-    success: BTreeMap<String, Rate>,
-}
-
-impl Stats {
-    fn of(rows: &[&Scores], diverged: &[bool], lost: usize, key: &str) -> Self {
-        let mut out = Stats { metrics: BTreeMap::new(), success: BTreeMap::new() };
-        let mut names = in_order(rows.iter().flat_map(|scores| scores.keys().cloned()));
-        if names.is_empty() && lost > 0 {
-            names.push("psnr".into());
-        }
-        for name in names {
-            let metric = Metric::of(&name);
-            let values: Vec<_> =
-                rows.iter().map(|scores| scores.get(&name).copied().flatten()).collect();
-            let mut stream = rng::stream(BOOTSTRAP_SEED, key, &format!("bootstrap {name}"));
-            out.success.extend(success(&metric, &values, diverged, lost));
-            out.metrics.insert(name, summarise(&values, metric.cap, lost, &mut stream));
-        }
-        out
-    }
-}
-
-/// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
-pub const NON_FINITE: &str = "non-finite";
-
-/// Success rates: a failed attack and a diverged image (`diverged[i]`; missing means not) are tries
-/// without success, an unmeasured image is no try.
-fn success(
-    metric: &Metric,
-    values: &[Option<f64>],
-    diverged: &[bool],
-    lost: usize,
+/// The rate of success at each declared threshold, by its words.
+fn rates(
+    names: &[String],
+    rate: impl Fn(&Metric, Threshold) -> Option<Rate>,
 ) -> BTreeMap<String, Rate> {
-    let fell = |i: usize| diverged.get(i).copied().unwrap_or(false);
-    let measured: Vec<(usize, f64)> =
-        values.iter().enumerate().filter_map(|(i, v)| Some((i, (*v)?))).collect();
-    let judged = THRESHOLDS.iter().filter(|t| t.judges(&metric.name));
-    let rate = |t: &crate::metrics::Threshold| {
-        let successes = measured.iter().filter(|(i, v)| !fell(*i) && t.met(metric, *v)).count();
-        // A diverged image that this metric could not take is a try all the same, where the metric
-        // was measured at all.
-        let dropped = (0..values.len()).filter(|&i| fell(i) && values[i].is_none()).count();
-        let tries = if measured.is_empty() { lost } else { measured.len() + dropped + lost };
-        Some((t.label(metric), wilson(successes, tries)?))
+    let of = |name: &String| {
+        let metric = Metric::of(name);
+        let judged = THRESHOLDS.iter().filter(|t| t.judges(name));
+        judged.filter_map(|t| Some((t.label(&metric), rate(&metric, *t)?))).collect::<Vec<_>>()
     };
-    judged.filter_map(rate).collect()
-}
-
-fn label_accuracy(record: &CellRecord, lost: usize) -> Option<Rate> {
-    let told = |image: &ImageScore| image.scores.get("label_match").copied().flatten();
-    let matches: Vec<bool> =
-        record.images.iter().filter_map(told).map(|score| score >= 0.5).collect();
-    // Without a single guess the attack does not guess labels at all.
-    (!matches.is_empty())
-        .then(|| wilson(matches.iter().filter(|m| **m).count(), matches.len() + lost))?
+    names.iter().flat_map(of).collect()
 }
 
 fn outcome(outcome: &Outcome) -> &'static str {

@@ -1,12 +1,11 @@
 //! The worst case over the attacks on one defence, with intervals that hold for the largest of
 //! them.
 
-use record::metrics::Metric;
+use record::aggregate::{Goal, cell_mean, cell_rate};
+use record::metrics::{Metric, THRESHOLDS};
 use record::run::Run;
-use record::stats::{CONFIDENCE, Interval, Rate, bootstrap_ci_at, wilson_at};
-use record::summary::BOOTSTRAP_SEED;
+use record::stats::{CONFIDENCE, Interval, Rate};
 use record::{CellRecord, Outcome};
-use suites::rng;
 
 /// How the intervals of the worst case are to be read, for captions and tables.
 pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defence \
@@ -29,9 +28,8 @@ pub(crate) struct WorstCase {
 }
 
 impl WorstCase {
-    /// Of the cells `rivals`, which differ in the attack alone; success is by the threshold called
-    /// `threshold`.
-    pub fn of(run: &Run, rivals: &[usize], threshold: &str) -> Self {
+    /// Of the cells `rivals`, which differ in the attack alone.
+    pub fn of(run: &Run, rivals: &[usize]) -> Self {
         let with = |keep: fn(&CellRecord) -> bool| -> Vec<usize> {
             rivals.iter().copied().filter(|at| keep(&run.records[*at])).collect()
         };
@@ -40,7 +38,7 @@ impl WorstCase {
         let failed =
             rivals.iter().filter_map(|at| Some((*at, failure(&run.records[*at])?))).collect();
         WorstCase {
-            success: success(run, &scored, threshold, level),
+            success: success(run, &scored, level),
             psnr: psnr(run, &scored, level),
             tried,
             failed,
@@ -78,10 +76,10 @@ fn of_largest(intervals: impl IntoIterator<Item = Interval>) -> Option<Interval>
     intervals.into_iter().reduce(larger)
 }
 
-fn success(run: &Run, scored: &[usize], threshold: &str, level: f64) -> Option<(Rate, usize)> {
+fn success(run: &Run, scored: &[usize], level: f64) -> Option<(Rate, usize)> {
+    let psnr = Metric::of("psnr");
     let rate = |at: &usize| {
-        let rate = run.cells[*at].success.get(threshold)?;
-        Some((wilson_at(rate.successes, rate.tries, level)?, *at))
+        Some((cell_rate(&run.records[*at], &Goal::Reached(&psnr, THRESHOLDS[1]), level)?, *at))
     };
     let rates: Vec<(Rate, usize)> = scored.iter().filter_map(rate).collect();
     let ci = of_largest(rates.iter().map(|(rate, _)| rate.ci))?;
@@ -91,26 +89,16 @@ fn success(run: &Run, scored: &[usize], threshold: &str, level: f64) -> Option<(
 }
 
 fn psnr(run: &Run, scored: &[usize], level: f64) -> Option<(f64, Option<Interval>, usize)> {
-    let mean = |at: &usize| Some((run.cells[*at].mean("psnr")?, *at));
-    let means: Vec<(f64, usize)> = scored.iter().filter_map(mean).collect();
+    let mean = |at: &usize| {
+        let summary = cell_mean(&run.records[*at], "psnr", level);
+        Some((summary.mean?, summary.ci, *at))
+    };
+    let means: Vec<(f64, Option<Interval>, usize)> = scored.iter().filter_map(mean).collect();
     // An attack without an interval, with a single image, may be the largest: then there is none
     // for that, either.
-    let intervals: Option<Vec<Interval>> =
-        means.iter().map(|(_, at)| psnr_interval(&run.records[*at], level)).collect();
-    let (mean, at) = means.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let intervals: Option<Vec<Interval>> = means.iter().map(|(_, ci, _)| *ci).collect();
+    let (mean, _, at) = means.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0))?;
     Some((mean, intervals.and_then(of_largest), at))
-}
-
-/// From the resamples of the cell's own summary, at another level.
-fn psnr_interval(record: &CellRecord, level: f64) -> Option<Interval> {
-    let cap = Metric::of("psnr").cap.unwrap_or(f64::INFINITY);
-    let values = record.scores("psnr").into_iter().flatten().filter(|v| *v > f64::NEG_INFINITY);
-    let values: Vec<f64> = values.map(|v| v.min(cap)).collect();
-    bootstrap_ci_at(
-        &values,
-        level,
-        &mut rng::stream(BOOTSTRAP_SEED, record.id.as_str(), "bootstrap psnr"),
-    )
 }
 
 #[cfg(test)]
@@ -118,10 +106,11 @@ mod tests {
     use super::super::success_label;
     use super::*;
     use crate::frontier::tests::{cell, failed, run};
+    use record::stats::wilson_at;
 
     fn worst(records: Vec<CellRecord>) -> WorstCase {
         let run = run(records);
-        WorstCase::of(&run, &(0..run.records.len()).collect::<Vec<_>>(), &success_label())
+        WorstCase::of(&run, &(0..run.records.len()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -165,7 +154,7 @@ mod tests {
     fn intervals_widen_with_the_attacks_tried() {
         let psnrs = [30.0, 28.0, 26.0, 24.0, 22.0, 20.0];
         let alone = run(vec![cell("a", &psnrs)]);
-        let one = WorstCase::of(&alone, &[0], &success_label());
+        let one = WorstCase::of(&alone, &[0]);
         // One attack alone has the interval of its own summary.
         let (rate, _) = one.success.unwrap();
         let own = alone.cells[0].success[&success_label()];

@@ -3,7 +3,9 @@
 
 mod output;
 
-use crate::{ReportError, figures};
+use crate::ReportError;
+use crate::figure::files;
+use crate::report::markdown;
 use compare::history::History;
 use record::write_whole;
 use std::path::{Path, PathBuf};
@@ -36,12 +38,14 @@ pub fn write_history(
     gate: Option<&Gate>,
 ) -> Result<HistorySummary, ReportError> {
     let History { groups, skipped } = History::read(dir, gate)?;
-    let plots = groups.iter().flat_map(|(title, nights)| output::plots(title, nights)).collect();
-    let drawn = figures::history::write(out, plots)?;
+    let charts: Vec<_> =
+        groups.iter().flat_map(|(title, nights)| output::charts(title, nights)).collect();
+    files::write(out, &charts)?;
     let csv = out.join("history.csv");
     write_whole(&csv, &output::csv(&groups, &csv)?)?;
     let page = out.join("history.md");
-    write_whole(&page, output::page(&groups, &skipped, &drawn).as_bytes())?;
+    let report = output::page(&groups, &skipped, &charts);
+    write_whole(&page, markdown::render(&report).as_bytes())?;
     let nights = || groups.values().flatten();
     Ok(HistorySummary {
         runs: nights().count(),

@@ -1,52 +1,42 @@
 //! The page, the table and the curves of a history.
 
-use crate::figures::history::{Curve, Plot};
+use crate::figure::catalogue::history;
+use crate::figure::chart::{Chart, Mark, Series};
+use crate::report::model::{Cell, Report, Section, Table, Text, row};
 use compare::Verdict;
 use compare::history::{Night, Quantity};
 use record::RecordError;
-use record::markdown::{NONE, Table, escape, significant};
+use record::markdown::significant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 type Groups = BTreeMap<String, Vec<Night>>;
 
-/// One plot a quantity that varies or has something to say: all but failures where nothing ever
+/// The figures of each quantity that has something to say: all but failures where nothing ever
 /// failed.
-pub(super) fn plots(title: &str, nights: &[Night]) -> Vec<Plot> {
-    let marked: Vec<usize> = nights
-        .iter()
-        .enumerate()
-        .filter(|(_, n)| !n.regressions().is_empty())
-        .map(|(at, _)| at + 1)
-        .collect();
-    let plot = |of: Quantity| {
-        let names: BTreeSet<&str> = nights
-            .iter()
-            .flat_map(|n| &n.headlines)
-            .filter(|h| h.of == of)
-            .map(|h| h.series.as_str())
-            .collect();
-        let curves: Vec<Curve> = names.into_iter().map(|name| curve(nights, of, name)).collect();
-        Plot {
-            name: format!("{} {}", title, of.name()),
-            heading: title.trim_start_matches("suite ").to_owned(),
-            axis: of.label(),
-            caption: format!("{title}: {}", of.caption()),
-            runs: nights.len(),
-            marked: marked.clone(),
-            curves,
-        }
+pub(super) fn charts(title: &str, nights: &[Night]) -> Vec<Chart> {
+    let regressed =
+        |(at, night): (usize, &Night)| (!night.regressions().is_empty()).then_some(at + 1);
+    let marked: Vec<usize> = nights.iter().enumerate().filter_map(regressed).collect();
+    let of = |of: Quantity| {
+        let own = nights.iter().flat_map(|n| &n.headlines).filter(|h| h.of == of);
+        let names: BTreeSet<&str> = own.map(|h| h.series.as_str()).collect();
+        let series: Vec<Series> = names.into_iter().map(|name| curve(nights, of, name)).collect();
+        let silent = series.iter().flat_map(|s| &s.marks).all(|m| m.y == 0.0);
+        let (name, caption) =
+            (format!("{title} {}", of.name()), format!("{title}: {}", of.caption()));
+        let drawn = if silent { &[] } else { series.as_slice() };
+        history(&name, &of.label(), &caption, drawn, &marked)
     };
-    let silent = |p: &Plot| p.curves.iter().all(|c| c.points.iter().all(|(_, y)| *y == 0.0));
-    Quantity::ALL.into_iter().map(plot).filter(|p| !p.curves.is_empty() && !silent(p)).collect()
+    Quantity::ALL.into_iter().flat_map(of).collect()
 }
 
-fn curve(nights: &[Night], of: Quantity, series: &str) -> Curve {
+fn curve(nights: &[Night], of: Quantity, series: &str) -> Series {
     let value = |(at, night): (usize, &Night)| {
         let own = night.headlines.iter().find(|h| h.of == of && h.series == series)?;
-        Some((at + 1, own.value))
+        Some(Mark::at((at + 1) as f64, own.value))
     };
-    Curve { name: series.to_owned(), points: nights.iter().enumerate().filter_map(value).collect() }
+    Series::new(series, nights.iter().enumerate().filter_map(value).collect())
 }
 
 /// One tidy row a run and headline.
@@ -114,10 +104,8 @@ fn verdict(night: &Night) -> &'static str {
 const SHOWN: usize = 5;
 
 /// The page.
-pub(super) fn page(groups: &Groups, skipped: &[String], figures: &str) -> String {
-    let mut out = String::from("# History\n\n");
-    for (title, nights) in groups {
-        out.push_str(&format!("## {}\n\n", escape(title)));
+pub(super) fn page(groups: &Groups, skipped: &[String], charts: &[Chart]) -> Report {
+    let group = |(title, nights): (&String, &Vec<Night>)| {
         let mut table = Table::new([
             "no.",
             "finished (UTC)",
@@ -129,64 +117,56 @@ pub(super) fn page(groups: &Groups, skipped: &[String], figures: &str) -> String
             "against",
             "verdict",
         ]);
-        (0..nights.len()).for_each(|at| table.row(row(nights, at)));
-        out.push_str(&table.render(""));
-        for (at, night) in nights.iter().enumerate() {
-            out.push_str(&regressions(at, night));
-        }
-    }
-    out.push_str(figures);
+        (0..nights.len()).for_each(|at| table.push(values(nights, at)));
+        let section = Section::new(title).table(table, "");
+        nights.iter().enumerate().fold(section, |section, (at, night)| told(section, at, night))
+    };
+    let mut sections: Vec<Section> = groups.iter().map(group).collect();
+    sections.push(Section::figures(charts, Vec::new(), "Nothing has been measured yet."));
     if !skipped.is_empty() {
-        out.push_str("## Left out\n\n");
-        skipped.iter().for_each(|line| out.push_str(&format!("- {}\n", escape(line))));
+        let lines = skipped.iter().map(|line| line.as_str().into()).collect();
+        sections.push(Section::new("Left out").list(lines));
     }
-    out
+    Report { title: "History".into(), sections }
 }
 
-fn row(nights: &[Night], at: usize) -> Vec<String> {
+fn values(nights: &[Night], at: usize) -> Vec<Cell> {
     let night = &nights[at];
     let value = |of: Quantity| {
         let own = night.headlines.iter().find(|h| h.of == of && h.series.is_empty());
-        own.map_or(NONE.into(), |h| significant(h.value))
+        Cell::number(own.map(|h| significant(h.value)))
     };
-    let against =
-        night.against.as_ref().map_or(NONE.into(), |(before, _)| (before + 1).to_string());
+    let against = night.against.as_ref().map_or(Cell::None, |(before, _)| (before + 1).into());
     let whole = if night.side.unfinished().is_some() { " (not whole)" } else { "" };
-    vec![
-        (at + 1).to_string(),
+    row![
+        at + 1,
         date(night.finished),
-        night.name.clone(),
+        night.name.as_str(),
         format!("{}{whole}", night.side.records().len()),
         value(Quantity::Failed),
         value(Quantity::Seconds),
-        night.side.info().device.clone(),
+        night.side.info().device.as_str(),
         against,
-        verdict(night).to_owned(),
+        verdict(night),
     ]
 }
 
-fn regressions(at: usize, night: &Night) -> String {
-    let since = night
-        .first
-        .as_ref()
-        .map_or(String::new(), |(first, _)| format!(" since run {}", first + 1));
-    let told = |all: Vec<String>, since: &str| told(at, night, &all, since);
-    told(night.regressions(), "") + &told(night.slide(), &since)
-}
-
-fn told(at: usize, night: &Night, all: &[String], since: &str) -> String {
-    if all.is_empty() {
-        return String::new();
-    }
-    let lines: String =
-        all.iter().take(SHOWN).map(|line| format!("- {}\n", escape(line))).collect();
-    let rest = all.len().saturating_sub(SHOWN);
-    let more = if rest > 0 {
-        format!("- {rest} more; compare the two runs for them\n")
-    } else {
-        String::new()
-    };
-    format!("Run {} ({}) regressed{since}:\n\n{lines}{more}\n", at + 1, escape(&night.name))
+/// What regressed in a run, against the one before it and since the first.
+fn told(section: Section, at: usize, night: &Night) -> Section {
+    let since = |(first, _): &(usize, _)| format!(" since run {}", first + 1);
+    let since = night.first.as_ref().map_or(String::new(), since);
+    let all = [(night.regressions(), String::new()), (night.slide(), since)];
+    let regressed = all.into_iter().filter(|(lines, _)| !lines.is_empty());
+    regressed.fold(section, |section, (lines, since)| {
+        let rest = lines.len().saturating_sub(SHOWN);
+        let mut shown: Vec<Text> =
+            lines.iter().take(SHOWN).map(|line| line.as_str().into()).collect();
+        shown.extend(
+            (rest > 0).then(|| format!("{rest} more; compare the two runs for them").into()),
+        );
+        let head = format!("Run {} ({}) regressed{since}:", at + 1, night.name);
+        section.paragraph(head).list(shown)
+    })
 }
 
 /// Date and time of day in UTC, from seconds since 1970 (civil calendar from days: eras of 400

@@ -1,7 +1,8 @@
 //! Every cell: its row in the table of cells, and what its own view shows beside the rows of the
 //! report's tables.
 
-use super::{Texts, toml};
+use super::{Texts, suite};
+use crate::report::model::Cell;
 use crate::tables::{mean_ci, n, rate, share};
 use record::axes::defence_label;
 use record::markdown::{NONE, bytes, count, significant};
@@ -131,18 +132,9 @@ struct Column {
     cells: Vec<String>,
 }
 
-fn column(
-    run: &Run,
-    title: impl Into<String>,
-    main: bool,
-    cell: impl Fn(usize) -> String,
-) -> Column {
-    Column {
-        title: title.into(),
-        main,
-        always: false,
-        cells: (0..run.records.len()).map(cell).collect(),
-    }
+fn column(run: &Run, title: impl Into<String>, main: bool, cell: impl Fn(usize) -> Cell) -> Column {
+    let cells = (0..run.records.len()).map(|at| cell(at).marked()).collect();
+    Column { title: title.into(), main, always: false, cells }
 }
 
 fn identity(run: &Run) -> Vec<Column> {
@@ -150,17 +142,15 @@ fn identity(run: &Run) -> Vec<Column> {
         (0..run.axes.paths.len()).filter(|c| run.axes.paths[*c] != "attack").collect();
     paths.sort_by_key(|c| run.axes.paths[*c] != "defenses");
     let mut columns = vec![
-        column(run, "#", true, |at| (at + 1).to_string()),
+        column(run, "#", true, |at| (at + 1).into()),
         column(run, "outcome", true, |at| run.cells[at].outcome.into()),
-        column(run, "attack", true, |at| run.axes.attacks[at].clone()),
+        column(run, "attack", true, |at| run.axes.attacks[at].as_str().into()),
     ];
-    columns.extend(
-        paths
-            .iter()
-            .map(|c| column(run, &run.axes.titles[*c], true, |at| run.axes.rows[at][*c].clone())),
-    );
+    columns.extend(paths.iter().map(|c| {
+        column(run, &run.axes.titles[*c], true, |at| run.axes.rows[at][*c].as_str().into())
+    }));
     columns.iter_mut().for_each(|c| c.always = true);
-    columns.push(column(run, "id", false, |at| run.cells[at].id.clone()));
+    columns.push(column(run, "id", false, |at| run.cells[at].id.as_str().into()));
     columns
 }
 
@@ -178,7 +168,7 @@ fn scores(run: &Run) -> Vec<Column> {
             run,
             "n",
             true,
-            |at| if applies(run, at) { n(summary(at)) } else { NONE.into() },
+            |at| if applies(run, at) { n(summary(at)) } else { Cell::None },
         )];
     for metric in &metrics {
         let arrow = if metric.higher_is_better { "↑" } else { "↓" };
@@ -190,7 +180,7 @@ fn scores(run: &Run) -> Vec<Column> {
         }));
         if metric.name == "psnr" {
             let null =
-                |at: usize| run.cells[at].best_null_psnr().map_or(NONE.into(), |v| psnr.show(v));
+                |at: usize| Cell::number(run.cells[at].best_null_psnr().map(|v| psnr.show(v)));
             columns.push(column(run, "best null (dB)", true, null));
         }
     }
@@ -219,17 +209,17 @@ fn thresholds(metrics: &[Metric]) -> Vec<(String, bool)> {
 
 fn worth(run: &Run) -> Vec<Column> {
     let record = |at: usize| &run.records[at];
-    let sent = |v: u64| if v == 0 { NONE.into() } else { bytes(v) };
-    let some = |at: usize, text: String| if applies(run, at) { text } else { NONE.into() };
+    let sent = |v: u64| Cell::number((v > 0).then(|| bytes(v)));
+    let some = |at: usize, text: String| Cell::number(applies(run, at).then_some(text));
     let flags = |at: usize| {
         let all: Vec<_> = run.cells[at].flags.iter().map(|(f, n)| format!("{f} ({n})")).collect();
-        if all.is_empty() { NONE.into() } else { all.join(", ") }
+        if all.is_empty() { Cell::None } else { all.join(", ").into() }
     };
     let accuracies = worths(run).into_iter();
     let accuracies =
         accuracies.map(|(title, of)| column(run, title, true, |at| share(of(record(at)))));
     let costs = [
-        column(run, "ε", true, |at| utility::epsilon(record(at)).map_or(NONE.into(), significant)),
+        column(run, "ε", true, |at| Cell::number(utility::epsilon(record(at)).map(significant))),
         column(run, "bytes up a client", true, |at| sent(record(at).cost.bytes_up)),
         column(run, "bytes down a client", false, |at| sent(record(at).cost.bytes_down)),
         column(run, "bytes up in all", false, |at| sent(record(at).cost.bytes_up_all)),
@@ -246,9 +236,12 @@ fn worth(run: &Run) -> Vec<Column> {
 /// What the view of cell `at` needs beside the tables.
 pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
     let (record, cell) = (&run.records[at], &run.cells[at]);
-    let suite = toml::suite(&record.spec);
+    let suite = suite::suite(&record.spec);
     let lines =
         suite.as_ref().map(|s| s.lines().map(|line| texts.number(line)).collect::<Vec<_>>());
+    let spec =
+        serde_json::to_value(&record.spec).map_or(Value::Null, |spec| json!(format!("{spec:#}")));
+    let claims = record.defenses.iter().filter(|d| d.name != "none").map(claim);
     json!({
         "id": cell.id,
         "attack": run.axes.attacks[at],
@@ -259,15 +252,15 @@ pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
         "why": why(record),
         "threat": texts.number(&record.threat),
         "world": texts.number(&record.spec.world_key()),
-        "claims": record.defenses.iter().filter(|d| d.name != "none").map(claim).collect::<Vec<_>>(),
+        "claims": claims.collect::<Vec<_>>(),
         "psnr": psnr(run, at),
         "phases": seconds(&record.wall.phases),
         "rounds": seconds(&record.wall.rounds),
         "flags": cell.flags,
         "notes": record.notes.iter().map(|note| texts.number(note)).collect::<Vec<_>>(),
         "lost": record.lost_images(),
-        "toml": lines,
-        "spec": if suite.is_none() { serde_json::to_value(&record.spec).map_or(Value::Null, |v| json!(format!("{v:#}"))) } else { Value::Null },
+        "toml": &lines,
+        "spec": if lines.is_some() { Value::Null } else { spec },
     })
 }
 

@@ -1,8 +1,8 @@
 //! What is drawn of a run whose suite declares nothing: the same TOML that a suite could hold.
 
-use super::columns::{Key, Setting};
-use super::filter::Picked;
-use super::select::part;
+use crate::figure::columns::{Key, Setting};
+use crate::figure::filter::Picked;
+use crate::figure::select::part;
 use record::run::Run;
 
 /// Series that can be told apart.

@@ -1,21 +1,16 @@
 //! The paragraph on reproducibility.
 
-use super::latex;
+use crate::report::latex;
+use crate::report::model::{Section, Span, Text};
 use record::Outcome;
 use record::run::Run;
 use record::stats::BOOTSTRAP_RESAMPLES;
 use std::collections::BTreeSet;
 
-/// A piece of a sentence.
-enum Piece {
-    Words(String),
-    Code(String),
-}
-
 /// The facts in sentences, one piece after another.
-fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
-    let words = |text: String| vec![Piece::Words(text)];
-    let code = |text: &str| Piece::Code(text.to_owned());
+fn sentences(run: &Run, regenerate: &str) -> Vec<Text> {
+    let words = |text: String| Text::from(text);
+    let code = |text: &str| Span::Code(text.to_owned());
     let (info, suite) = (&run.info, &run.info.suite);
     let count =
         |keep: fn(&Outcome) -> bool| run.records.iter().filter(|r| keep(&r.outcome)).count();
@@ -55,13 +50,13 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
              gradients{uncounted}.",
             seconds / 3600.0
         )),
-        vec![
-            Piece::Words("The run is made again by ".into()),
+        Text(vec![
+            Span::Words("The run is made again by ".into()),
             code(&info.command),
-            Piece::Words(", and figures and tables by ".into()),
+            Span::Words(", and figures and tables by ".into()),
             code(regenerate),
-            Piece::Words(".".into()),
-        ],
+            Span::Words(".".into()),
+        ]),
         words(format!(
             "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples \
              over images, clustered by image where cells share images; shares have Wilson \
@@ -70,13 +65,11 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
         )),
     ];
     if !info.overrides.is_empty() {
-        let mut set = words("The command line set ".into());
-        for (at, (path, value)) in info.overrides.iter().enumerate() {
-            set.extend((at > 0).then(|| Piece::Words(", ".into())));
-            set.push(code(&format!("{path} = {value}")));
-        }
-        set.push(Piece::Words(".".into()));
-        out.insert(1, set);
+        let set =
+            info.overrides.iter().map(|(path, value)| Text::code(format!("{path} = {value}")));
+        let all =
+            [words("The command line set ".into()), Text::joined(set, ", "), words(".".into())];
+        out.insert(1, Text::joined(all, ""));
     }
     for host in &info.elsewhere {
         out.push(words(format!(
@@ -90,38 +83,14 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Vec<Piece>> {
     out
 }
 
-fn joined(
-    run: &Run,
-    regenerate: &str,
-    words: fn(&str) -> String,
-    code: fn(&str) -> String,
-) -> String {
-    let set = |piece: &Piece| match piece {
-        Piece::Words(text) => words(text),
-        Piece::Code(text) => code(text),
-    };
-    let sentences = sentences(run, regenerate);
-    sentences.iter().map(|s| s.iter().map(set).collect::<String>()).collect::<Vec<_>>().join(" ")
-}
-
-/// As Markdown.
-pub(super) fn markdown(run: &Run, regenerate: &str) -> String {
-    // Code that holds backticks stands between more of them.
-    let code = |text: &str| match text.contains('`') {
-        false => format!("`{text}`"),
-        true => {
-            let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-            let fence = "`".repeat(longest + 1);
-            format!("{fence} {text} {fence}")
-        }
-    };
-    format!("## Reproducibility\n\n{}\n", joined(run, regenerate, str::to_owned, code))
+/// The paragraph, for every renderer.
+pub(super) fn section(run: &Run, regenerate: &str) -> Section {
+    let paragraph = Text::joined(sentences(run, regenerate), " ");
+    Section::new("Reproducibility").paragraph(paragraph)
 }
 
 /// As LaTeX.
 pub(super) fn tex(run: &Run, regenerate: &str) -> String {
-    format!(
-        "\\paragraph{{Reproducibility.}} {}\n",
-        joined(run, regenerate, latex::escape, latex::code)
-    )
+    let paragraph = Text::joined(sentences(run, regenerate), " ");
+    format!("\\paragraph{{Reproducibility.}} {}\n", latex::line(&paragraph))
 }

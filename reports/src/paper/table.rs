@@ -1,12 +1,12 @@
 //! A table: measures over the values of settings, as LaTeX and CSV.
 
-use super::columns::{self, Key, Setting};
-use super::data::{ESTIMATE, Sheet, ids, of_estimate, shown};
-use super::filter::{self, Picked};
-use super::latex;
-use super::measure::Measure;
-use super::pool::{Estimate, estimate};
-use super::select::part;
+use crate::figure::columns::{self, Key, Setting};
+use crate::figure::data::{ESTIMATE, Sheet, ids, of_estimate, shown};
+use crate::figure::estimate::{Estimate, estimate};
+use crate::figure::filter::{self, Picked};
+use crate::figure::measure::Measure;
+use crate::figure::select::part;
+use crate::report::latex;
 use record::run::Run;
 use record::stats::{mean, sample_sd};
 use std::collections::BTreeSet;
@@ -97,12 +97,12 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
                 out.push(format!("{}: {count} {what}", measure.short_title()));
             }
         };
-        match measure {
-            Measure::Success(..) => say(
+        match measure.is_share() {
+            true => say(
                 sum(|e| e.failed),
                 "images of failed or diverged attacks count as tries without success",
             ),
-            _ => say(
+            false => say(
                 sum(|e| e.failed),
                 "images without a usable value (failed attacks among them) are in no mean",
             ),
@@ -131,7 +131,7 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
         .iter()
         .flat_map(|r| &r.values)
         .filter(pooled)
-        .flat_map(|e| super::select::differing(run, &e.cells))
+        .flat_map(|e| crate::figure::select::differing(run, &e.cells))
         .collect();
     if !differ.is_empty() {
         out.push(format!(

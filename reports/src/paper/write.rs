@@ -1,18 +1,18 @@
 //! Everything of a paper, written: figures, the numbers behind them, tables, LaTeX, the manifest.
 
-use super::chart::Chart;
 use super::defaults::defaults;
-use super::draw::draw;
 use super::manifest::{Origin, manifest};
-use super::select::{Selected, Source, select};
-use super::style::{Style, StyleName};
 use super::table::table;
-use super::{latex, reproduce, stale_files};
+use super::{reproduce, stale_files};
 use crate::ReportError;
-use record::CellRecord;
-use record::RecordError;
+use crate::figure::chart::Chart;
+use crate::figure::draw::draw;
+use crate::figure::select::{Selected, Source, select};
+use crate::figure::style::{Style, StyleName};
+use crate::report::{latex, markdown};
 use record::run::Run;
 use record::store::{CELLS, write_whole};
+use record::{CellRecord, RecordError};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,8 @@ pub fn write_paper(
             format!("bench paper RUN --style {} --figures {}", style.name(), file_name(path))
         }
     };
-    files.write("reproducibility.md", reproduce::markdown(&loaded, &regenerate).as_bytes())?;
+    let section = reproduce::section(&loaded, &regenerate);
+    files.write("reproducibility.md", markdown::section(&section).as_bytes())?;
     let paragraph = reproduce::tex(&loaded, &regenerate);
     summary
         .remarks

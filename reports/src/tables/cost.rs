@@ -1,14 +1,15 @@
 //! What the attack cost, what the round sent, and what the attacked model is worth.
 
-use super::{key, keyed, mean_ci};
+use super::{NOTHING, key, keyed, mean_ci};
+use crate::report::model::{Cell, Section};
 use record::CellRecord;
-use record::markdown::{NONE, bytes, count, significant};
+use record::markdown::{bytes, count, significant};
 use record::metrics::Metric;
 use record::run::Run;
 use record::utility;
 use std::collections::BTreeSet;
 
-pub(super) fn cost(run: &Run) -> String {
+pub(super) fn cost(run: &Run) -> Section {
     let measures: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
     let columns = ["PSNR (dB)", "best null (dB)"].map(String::from).into_iter();
     let task = measures.iter().map(|m| format!("task {}", m.replace('_', " ")));
@@ -27,42 +28,37 @@ pub(super) fn cost(run: &Run) -> String {
     ];
     let mut table = keyed(run, columns.chain(task).chain(rest.map(String::from)));
     for at in run.attacked() {
-        let task = measures
-            .iter()
-            .map(|m| run.records[at].task.get(*m).map_or(NONE.into(), |v| significant(*v)));
-        table.row(key(run, at).into_iter().chain(gain(run, at)).chain(task).chain(price(run, at)));
+        let task = |m: &&String| run.records[at].task.get(*m).map(|v| significant(*v));
+        let task = measures.iter().map(|m| Cell::number(task(m)));
+        table.push(key(run, at).into_iter().chain(gain(run, at)).chain(task).chain(price(run, at)));
     }
     let lead = "Gradient evaluations, iterations and bytes are those of one trial and its round; \
-        seconds are of the whole cell, those of the \
-                protocol a client's own work (mean) and the server's. The task's scores are on \
-                the test split: of the attacked model, and \
-                `trained` after the utility rounds with the defence in the loop. Accuracy lost is \
-                against the same cell without defence.\n\n";
-    format!(
-        "## Cost and utility\n\n{lead}{}",
-        table.without_empty_columns().render("No cell has been attacked yet.")
-    )
+        seconds are of the whole cell, those of the protocol a client's own work (mean) and the \
+        server's. The task's scores are on the test split: of the attacked model, and `trained` \
+        after the utility rounds with the defence in the loop. Accuracy lost is against the same \
+        cell without defence.";
+    Section::new("Cost and utility").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
-fn gain(run: &Run, at: usize) -> [String; 2] {
+fn gain(run: &Run, at: usize) -> [Cell; 2] {
     let psnr = Metric::of("psnr");
-    let null = run.cells[at].best_null_psnr().map_or(NONE.into(), |v| psnr.show(v));
-    [mean_ci(&psnr, run.cells[at].metrics.get("psnr")), null]
+    let null = run.cells[at].best_null_psnr().map(|v| psnr.show(v));
+    [mean_ci(&psnr, run.cells[at].metrics.get("psnr")), Cell::number(null)]
 }
 
-fn price(run: &Run, at: usize) -> [String; 11] {
+fn price(run: &Run, at: usize) -> [Cell; 11] {
     let record = &run.records[at];
     let (cost, wall) = (&record.cost, &record.wall);
     let each = wall.attack_seconds / record.spec.trials.max(1) as f64;
     [
         lost(run, at),
-        format!("{:.1}", wall.seconds),
-        significant(each),
-        count(cost.gradient_evaluations),
-        count(cost.iterations),
-        cost.restarts.to_string(),
-        bytes(cost.bytes_up),
-        bytes(cost.bytes_down),
+        Cell::Number(format!("{:.1}", wall.seconds)),
+        Cell::Number(significant(each)),
+        Cell::Number(count(cost.gradient_evaluations)),
+        Cell::Number(count(cost.iterations)),
+        cost.restarts.into(),
+        Cell::Number(bytes(cost.bytes_up)),
+        Cell::Number(bytes(cost.bytes_down)),
         all(cost.bytes_up_all),
         all(cost.bytes_down_all),
         protocol(record),
@@ -70,27 +66,25 @@ fn price(run: &Run, at: usize) -> [String; 11] {
 }
 
 /// Accuracy without the defence less accuracy with it, in percentage points.
-fn lost(run: &Run, at: usize) -> String {
+fn lost(run: &Run, at: usize) -> Cell {
     if !run.defended(at) || utility::rounds(&run.records[at]).is_none() {
-        return NONE.into();
+        return Cell::None;
     }
     let accuracy = |at: usize| utility::accuracy(&run.records[at]).map(|(share, _)| 100.0 * share);
     let twin = run.undefended(at).and_then(accuracy);
     match (twin, accuracy(at)) {
-        (Some(without), Some(with)) => format!("{:+.1} points", without - with),
+        (Some(without), Some(with)) => Cell::Number(format!("{:+.1} points", without - with)),
         (Some(_), None) => "all: training diverged".into(),
-        _ => NONE.into(),
+        _ => Cell::None,
     }
 }
 
 /// Records of older versions did not count all clients.
-fn all(count: u64) -> String {
-    if count == 0 { NONE.into() } else { bytes(count) }
+fn all(count: u64) -> Cell {
+    Cell::number((count > 0).then(|| bytes(count)))
 }
 
-fn protocol(record: &CellRecord) -> String {
-    match record.wall.rounds.is_empty() {
-        true => NONE.into(),
-        false => significant(utility::round_seconds(record)),
-    }
+fn protocol(record: &CellRecord) -> Cell {
+    let timed = !record.wall.rounds.is_empty();
+    Cell::number(timed.then(|| significant(utility::round_seconds(record))))
 }

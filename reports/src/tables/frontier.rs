@@ -1,17 +1,18 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
 use super::defences::adaptive_by;
-use super::{interval, rate};
+use super::{interval, rate, words};
 use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels, success_label};
-use record::markdown::{NONE, Table, bytes, significant};
+use crate::report::model::{Cell, Section, Span, Table, row};
+use record::markdown::{NONE, bytes, significant};
 use record::metrics::Metric;
 use record::run::Run;
 use record::{CellRecord, utility};
 
-pub(super) fn frontier(run: &Run) -> String {
+pub(super) fn frontier(run: &Run) -> Option<Section> {
     let panels = panels(run);
     if panels.is_empty() {
-        return String::new();
+        return None;
     }
     let success = format!("worst {}", success_label());
     let head = [
@@ -46,10 +47,11 @@ pub(super) fn frontier(run: &Run) -> String {
          Those of the accuracy are {ONE_TRAINING}. \
          An attack that failed counts as tried, its lost images as tries without success; a cell \
          that failed before its attack is no try; a defence on which no \
-         attack was scored has no worst case. Bytes and seconds are those of one round.\n\n",
+         attack was scored has no worst case. Bytes and seconds are those of one round.",
         success_label()
     );
-    format!("## Privacy against utility\n\n{lead}{}", table.without_empty_columns().render(""))
+    let table = table.without_empty_columns();
+    Some(Section::new("Privacy against utility").paragraph(lead).table(table, ""))
 }
 
 fn rows(run: &Run, panel: &Panel, table: &mut Table) {
@@ -62,12 +64,13 @@ fn rows(run: &Run, panel: &Panel, table: &mut Table) {
             (_, false) => "no",
         };
         let own = match (word(Leak::Success, &by_success), word(Leak::Psnr, &by_psnr)) {
-            (NONE, NONE) => NONE.into(),
-            (success, psnr) => format!("{success} ({psnr})"),
+            (NONE, NONE) => Cell::None,
+            (success, psnr) => format!("{success} ({psnr})").into(),
         };
         let cells =
             leak(run, point).into_iter().chain(worth(point, baseline)).chain(cost(run, point));
-        table.row([panel.name.clone(), point.label.clone()].into_iter().chain(cells).chain([own]));
+        let names = row![panel.name.as_str(), point.label.as_str()].into_iter();
+        table.push(names.chain(cells).chain([own]));
     }
 }
 
@@ -78,7 +81,7 @@ fn share(point: &Point) -> Option<f64> {
     }
 }
 
-fn leak(run: &Run, point: &Point) -> [String; 6] {
+fn leak(run: &Run, point: &Point) -> Vec<Cell> {
     let (worst, psnr) = (&point.worst, Metric::of("psnr"));
     let strongest = worst.psnr.map(|(.., at)| at);
     let names: Vec<usize> =
@@ -92,20 +95,24 @@ fn leak(run: &Run, point: &Point) -> [String; 6] {
     }
     let failed: Vec<String> =
         worst.failed.iter().map(|(at, why)| format!("{} {why}", shown(at))).collect();
-    [
-        worst.tried.len().to_string(),
-        if failed.is_empty() { NONE.into() } else { failed.join("; ") },
+    let listed = |list: Vec<String>, between: &str| match list.is_empty() {
+        true => Cell::None,
+        false => list.join(between).into(),
+    };
+    let shown =
+        worst.psnr.map(|(mean, ci, _)| format!("{}{}", psnr.show(mean), interval(&psnr, ci)));
+    row![
+        worst.tried.len(),
+        listed(failed, "; "),
         rate(worst.success.map(|(rate, _)| rate).as_ref()),
-        worst.psnr.map_or(NONE.into(), |(mean, ci, _)| {
-            format!("{}{}", psnr.show(mean), interval(&psnr, ci))
-        }),
-        if attacks.is_empty() { NONE.into() } else { attacks.join("; by PSNR ") },
+        Cell::number(shown),
+        listed(attacks, "; by PSNR "),
         adaptive(run, point),
     ]
 }
 
 /// Whether the registered adaptive attack of each defence was tried, and came back.
-fn adaptive(run: &Run, point: &Point) -> String {
+fn adaptive(run: &Run, point: &Point) -> Cell {
     let worst = &point.worst;
     adaptive_by(run, point.rivals[0], |name| {
         let mut own =
@@ -113,39 +120,38 @@ fn adaptive(run: &Run, point: &Point) -> String {
         let (tried, failed) =
             (own.peek().is_some(), |at| worst.failed.iter().any(|(f, _)| f == at));
         match (tried, own.all(failed)) {
-            (false, _) => "**not tried**",
-            (true, true) => "tried, **failed**",
-            (true, false) => "tried",
+            (false, _) => vec![Span::Strong("not tried".into())],
+            (true, true) => vec![words("tried, "), Span::Strong("failed".into())],
+            (true, false) => vec![words("tried")],
         }
     })
 }
 
-fn worth(point: &Point, baseline: Option<f64>) -> [String; 2] {
+fn worth(point: &Point, baseline: Option<f64>) -> [Cell; 2] {
     match &point.accuracy {
-        Accuracy::Lost(why) => [format!("not measured: {why}"), NONE.into()],
-        Accuracy::Measured((share, ci)) => {
-            let ci = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
+        Accuracy::Lost(why) => [format!("not measured: {why}").into(), Cell::None],
+        Accuracy::Measured(own) => {
             let lost = baseline.filter(|_| !point.undefended);
-            let lost = lost.map_or(NONE.into(), |b| format!("{:+.1} points", 100.0 * (b - share)));
-            [format!("{share:.3}{ci}"), lost]
+            let lost = lost.map(|b| format!("{:+.1} points", 100.0 * (b - own.0)));
+            [super::share(Some(*own)), Cell::number(lost)]
         }
     }
 }
 
 /// Of the first attack whose round was carried out; the round is the same for all.
-fn cost(run: &Run, point: &Point) -> [String; 5] {
+fn cost(run: &Run, point: &Point) -> [Cell; 5] {
     let carried = |record: &&CellRecord| record.cost.bytes_up > 0;
     let records = || point.rivals.iter().map(|at| &run.records[*at]);
     let Some(record) = records().find(carried).or_else(|| records().next()) else {
-        return std::array::from_fn(|_| NONE.into());
+        return std::array::from_fn(|_| Cell::None);
     };
-    let some = |v: u64| if v == 0 { NONE.into() } else { bytes(v) };
+    let some = |v: u64| Cell::number((v > 0).then(|| bytes(v)));
     let seconds = utility::round_seconds(record);
     [
-        utility::epsilon(record).map_or(NONE.into(), significant),
+        Cell::number(utility::epsilon(record).map(significant)),
         some(record.cost.bytes_up),
         some(record.cost.bytes_down),
         some(record.cost.bytes_up_all),
-        if seconds > 0.0 { significant(seconds) } else { NONE.into() },
+        Cell::number((seconds > 0.0).then(|| significant(seconds))),
     ]
 }

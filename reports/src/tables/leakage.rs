@@ -4,15 +4,15 @@ use super::defences::{change, share};
 use super::{mean_ci, rate};
 use crate::frontier::success_label;
 use crate::leakage::{Line, courses, rounds};
-use record::markdown::{NONE, Table};
+use crate::report::model::{Cell, Section, Table, row};
 use record::metrics::Metric;
 use record::run::Run;
 use record::utility;
 
-pub(super) fn leakage(run: &Run) -> String {
+pub(super) fn leakage(run: &Run) -> Option<Section> {
     let courses = courses(run);
     if courses.is_empty() {
-        return String::new();
+        return None;
     }
     let success = success_label();
     let head = [
@@ -31,12 +31,10 @@ pub(super) fn leakage(run: &Run) -> String {
         course.lines.iter().for_each(|line| rows(run, &course.name, line, &mut table));
     }
     let lead = "The same attack on the model after so many rounds of training. Changes are paired \
-        by image, where the captures hold the same \
-                images. The accuracy is that of the attacked model on the test split.\n\n";
-    format!(
-        "## Leakage against training progress\n\n{lead}{}",
-        table.without_empty_columns().render("")
-    )
+        by image, where the captures hold the same images. The accuracy is that of the attacked \
+        model on the test split.";
+    let table = table.without_empty_columns();
+    Some(Section::new("Leakage against training progress").paragraph(lead).table(table, ""))
 }
 
 fn rows(run: &Run, setting: &str, line: &Line, table: &mut Table) {
@@ -44,13 +42,13 @@ fn rows(run: &Run, setting: &str, line: &Line, table: &mut Table) {
     let first = line.cells[0];
     for &at in &line.cells {
         let cell = &run.cells[at];
-        table.row([
-            setting.to_owned(),
-            line.name.clone(),
-            rounds(run, at).to_string(),
-            (at + 1).to_string(),
+        table.push(row![
+            setting,
+            line.name.as_str(),
+            rounds(run, at),
+            at + 1,
             mean_ci(&psnr, cell.metrics.get("psnr")),
-            if at == first { NONE.into() } else { change(run, at, first) },
+            if at == first { Cell::None } else { change(run, at, first) },
             rate(cell.success.get(&success_label())),
             rate(cell.label_accuracy.as_ref()),
             share(utility::attacked(&run.records[at])),

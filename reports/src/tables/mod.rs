@@ -11,31 +11,43 @@ mod quality;
 
 pub(crate) use defences::share;
 
-use record::markdown::{NONE, Table};
+use crate::report::model::{Cell, Report, Span, Table, Text};
 use record::metrics::Metric;
 use record::run::Run;
 use record::stats::{Interval, Rate, Summary};
 
-/// Every section with its tables, in reading order.
-pub(crate) fn sections(run: &Run) -> String {
-    [
-        overview::overview(run),
-        overview::setting(run),
-        overview::cells(run),
-        overview::threats(run),
-        quality::quality(run),
-        quality::success(run),
-        cost::cost(run),
-        defences::defences(run),
-        defences::worst_case(run),
+/// The report with every section of tables, in reading order.
+pub(crate) fn report(run: &Run) -> Report {
+    let sections = [
+        Some(overview::overview(run)),
+        Some(overview::setting(run)),
+        Some(overview::cells(run)),
+        Some(overview::threats(run)),
+        Some(quality::quality(run)),
+        Some(quality::success(run)),
+        Some(cost::cost(run)),
+        Some(defences::defences(run)),
+        Some(defences::worst_case(run)),
         frontier::frontier(run),
         leakage::leakage(run),
         published::published(run),
-        problems::failures(run),
-        problems::flags(run),
-        problems::notes(run),
-    ]
-    .concat()
+        Some(problems::failures(run)),
+        Some(problems::flags(run)),
+        Some(problems::notes(run)),
+    ];
+    Report { title: overview::title(run), sections: sections.into_iter().flatten().collect() }
+}
+
+/// What stands where no cell has been attacked.
+const NOTHING: &str = "No cell has been attacked yet.";
+
+/// Pieces that make one line.
+fn line<const N: usize>(spans: [Span; N]) -> Text {
+    Text(spans.into())
+}
+
+fn words(text: impl Into<String>) -> Span {
+    Span::Words(text.into())
 }
 
 /// A table whose rows are cells: number, attack, defence, what else tells them apart, then
@@ -56,36 +68,33 @@ fn settings_vary(run: &Run) -> bool {
 }
 
 /// The key of the row of cell `at`.
-fn key(run: &Run, at: usize) -> Vec<String> {
+fn key(run: &Run, at: usize) -> Vec<Cell> {
+    let attack = run.axes.attacks[at].as_str();
     row_key(
         run,
         at,
-        (at + 1).to_string(),
-        run.axes.attacks[at].clone(),
+        (at + 1).into(),
+        attack.into(),
         run.axes.value(at, "defenses").unwrap_or_default(),
     )
 }
 
 /// The key of the row of a null baseline of the world of cell `at`.
-fn null_key(run: &Run, at: usize, name: &str) -> Vec<String> {
-    row_key(run, at, String::new(), format!("*null: {name}*"), "")
+fn null_key(run: &Run, at: usize, name: &str) -> Vec<Cell> {
+    let name = line([Span::Emphasis(format!("null: {name}"))]);
+    row_key(run, at, "".into(), name.into(), "")
 }
 
-fn row_key(run: &Run, at: usize, number: String, attack: String, defence: &str) -> Vec<String> {
-    let defence = varies(run, "defenses").then(|| defence.to_owned());
-    [number, attack]
-        .into_iter()
-        .chain(defence)
-        .chain(settings_vary(run).then(|| run.settings[at].clone()))
-        .collect()
+fn row_key(run: &Run, at: usize, number: Cell, attack: Cell, defence: &str) -> Vec<Cell> {
+    let defence = varies(run, "defenses").then(|| defence.into());
+    let setting = settings_vary(run).then(|| run.settings[at].as_str().into());
+    [number, attack].into_iter().chain(defence).chain(setting).collect()
 }
 
 /// "21.50 [20.10, 22.90]".
-pub(crate) fn mean_ci(metric: &Metric, summary: Option<&Summary>) -> String {
-    match summary.and_then(|s| Some((s.mean?, s.ci))) {
-        Some((mean, ci)) => format!("{}{}", metric.show(mean), interval(metric, ci)),
-        None => NONE.into(),
-    }
+pub(crate) fn mean_ci(metric: &Metric, summary: Option<&Summary>) -> Cell {
+    let mean = summary.and_then(|s| Some((s.mean?, s.ci)));
+    Cell::number(mean.map(|(mean, ci)| format!("{}{}", metric.show(mean), interval(metric, ci))))
 }
 
 fn interval(metric: &Metric, ci: Option<Interval>) -> String {
@@ -93,22 +102,25 @@ fn interval(metric: &Metric, ci: Option<Interval>) -> String {
 }
 
 /// "70 % (7/10) [40, 89]".
-pub(crate) fn rate(rate: Option<&Rate>) -> String {
+pub(crate) fn rate(rate: Option<&Rate>) -> Cell {
     let percent = |v: f64| format!("{:.0}", 100.0 * v);
-    rate.map_or(NONE.into(), |r| {
+    Cell::number(rate.map(|r| {
         let (low, high) = (percent(r.ci.low), percent(r.ci.high));
         format!("{} % ({}/{}) [{low}, {high}]", percent(r.rate), r.successes, r.tries)
-    })
+    }))
 }
 
 /// Images behind a row, with those that are not in the mean.
-pub(crate) fn n(summary: Option<&Summary>) -> String {
-    let Some(s) = summary else { return "0".into() };
+pub(crate) fn n(summary: Option<&Summary>) -> Cell {
+    let Some(s) = summary else { return 0.into() };
     let parts = [(s.capped, "capped"), (s.failed, "failed"), (s.missing, "missing")];
     let rest: Vec<_> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if rest.is_empty() { s.n.to_string() } else { format!("{} ({})", s.n, rest.join(", ")) }
+    Cell::Number(match rest.is_empty() {
+        true => s.n.to_string(),
+        false => format!("{} ({})", s.n, rest.join(", ")),
+    })
 }

@@ -1,15 +1,17 @@
 //! What was run, on what, how to run it again, and in which setting.
 
-use record::markdown::{Table, count, escape, ranges};
+use super::{NOTHING, line, words};
+use crate::report::model::{Cell, Section, Span, Table, Text, row};
+use record::markdown::{count, ranges};
 use record::run::Run;
 use record::store::Host;
 use record::{Outcome, axes};
 use std::collections::HashSet;
 
-pub(super) fn overview(run: &Run) -> String {
+pub(super) fn overview(run: &Run) -> Section {
     let info = &run.info;
     let mut table = Table::new(["", ""]);
-    let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
+    let mut row = |what: &str, value: String| table.push(row![what, value]);
     row("suite", format!("{}, version {}", info.suite.title(), info.suite.version));
     row("cells", state(run));
     row("device", info.device.clone());
@@ -27,21 +29,17 @@ pub(super) fn overview(run: &Run) -> String {
         row("set on the command line", set.collect::<Vec<_>>().join("; "));
     }
     info.shard.iter().for_each(|shard| row("shard", shard.clone()));
-    row("run again", format!("`{}`", info.command));
-    row("go on or repair", format!("`{}`", info.resume));
+    table.push(row!["run again", Text::code(&info.command)]);
+    table.push(row!["go on or repair", Text::code(&info.resume)]);
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).sum();
-    row("time", format!("{} s, all cells added up", count(seconds.round() as u64)));
-    let title = format!("# {}\n\n", escape(&heading(run)));
-    let description = format!("{}\n\n", escape(&info.suite.description));
-    format!(
-        "{title}{}{}{}",
-        if info.suite.description.is_empty() { "" } else { &description },
-        table.render(""),
-        elsewhere(run)
-    )
+    let time = format!("{} s, all cells added up", count(seconds.round() as u64));
+    table.push(row!["time", time]);
+    let own = Section::default().paragraph(info.suite.description.as_str()).table(table, "");
+    elsewhere(run, own)
 }
 
-fn heading(run: &Run) -> String {
+/// The heading of the report.
+pub(super) fn title(run: &Run) -> String {
     let title = run.info.suite.title();
     let mut letters = title.chars();
     letters
@@ -50,22 +48,27 @@ fn heading(run: &Run) -> String {
         .unwrap_or_default()
 }
 
-fn elsewhere(run: &Run) -> String {
-    let host = |h: &Host| format!("- {}, {}, bench {}\n", h.machine, h.kind(), h.bench_version);
+fn elsewhere(run: &Run, section: Section) -> Section {
     if run.info.elsewhere.is_empty() {
-        return String::new();
+        return section;
     }
-    let hosts: String = run.info.elsewhere.iter().map(host).collect();
-    let note = if run.info.is_mixed() {
-        "**Parts of this run were made on other kinds of machine.** Each cell is whole and as right \
-         as on one machine, but last digits, what attacks make of them, and seconds do not compare \
-         between:"
-    } else {
-        "**Parts of this run were made elsewhere**, on the same kind of machine, so that seconds \
-         do not compare:"
+    let host =
+        |h: &Host| Text::from(format!("{}, {}, bench {}", h.machine, h.kind(), h.bench_version));
+    let warning = match run.info.is_mixed() {
+        true => line([
+            Span::Strong("Parts of this run were made on other kinds of machine.".into()),
+            words(
+                " Each cell is whole and as right as on one machine, but last digits, what attacks \
+                 make of them, and seconds do not compare between:",
+            ),
+        ]),
+        false => line([
+            Span::Strong("Parts of this run were made elsewhere".into()),
+            words(", on the same kind of machine, so that seconds do not compare:"),
+        ]),
     };
-    let first = host(&run.info.host());
-    format!("{note}\n\n{first}{hosts}\n")
+    let hosts = std::iter::once(run.info.host()).chain(run.info.elsewhere.iter().cloned());
+    section.paragraph(warning).list(hosts.map(|h| host(&h)).collect())
 }
 
 fn state(run: &Run) -> String {
@@ -84,15 +87,16 @@ fn state(run: &Run) -> String {
     format!("{total}: {}", if shown.is_empty() { "none".into() } else { shown.join(", ") })
 }
 
-pub(super) fn setting(run: &Run) -> String {
+pub(super) fn setting(run: &Run) -> Section {
     let mut table = Table::new(["setting", "value"]);
-    run.axes.constant.iter().for_each(|(path, value)| table.row([path.clone(), value.clone()]));
-    let lead = "Equal in every cell; what varies keys the rows of the tables below.\n\n";
-    format!("## Setting\n\n{lead}{}", table.render("No cell has been run yet."))
+    let constant = run.axes.constant.iter();
+    constant.for_each(|(path, value)| table.push(row![path.as_str(), value.as_str()]));
+    let lead = "Equal in every cell; what varies keys the rows of the tables below.";
+    Section::new("Setting").paragraph(lead).table(table, "No cell has been run yet.")
 }
 
 /// Every cell with all that varies; the other tables name only what is needed to tell cells apart.
-pub(super) fn cells(run: &Run) -> String {
+pub(super) fn cells(run: &Run) -> Section {
     let mut paths: Vec<usize> =
         (0..run.axes.paths.len()).filter(|c| run.axes.paths[*c] != "attack").collect();
     paths.sort_by_key(|c| run.axes.paths[*c] != "defenses");
@@ -100,18 +104,14 @@ pub(super) fn cells(run: &Run) -> String {
     let head = ["#", "id", "outcome", "attack"].map(String::from);
     let mut table = Table::new(head.into_iter().chain(titles));
     for (at, cell) in run.cells.iter().enumerate() {
-        let own = [
-            (at + 1).to_string(),
-            cell.id.clone(),
-            cell.outcome.to_owned(),
-            run.axes.attacks[at].clone(),
-        ];
-        table.row(own.into_iter().chain(paths.iter().map(|c| run.axes.rows[at][*c].clone())));
+        let own = row![at + 1, cell.id.as_str(), cell.outcome, run.axes.attacks[at].as_str()];
+        let varying = paths.iter().map(|c| Cell::from(run.axes.rows[at][*c].as_str()));
+        table.push(own.into_iter().chain(varying));
     }
-    format!("## Cells\n\n{}", table.render("No cell has been run yet."))
+    Section::new("Cells").table(table, "No cell has been run yet.")
 }
 
-pub(super) fn threats(run: &Run) -> String {
+pub(super) fn threats(run: &Run) -> Section {
     let mut threats: Vec<(&str, Vec<usize>)> = Vec::new();
     for (at, record) in run.records.iter().enumerate() {
         if matches!(record.outcome, Outcome::NotApplicable { .. }) {
@@ -123,6 +123,6 @@ pub(super) fn threats(run: &Run) -> String {
         }
     }
     let mut table = Table::new(["cells", "who attacks, and what is seen and known"]);
-    threats.into_iter().for_each(|(text, cells)| table.row([ranges(&cells), text.to_owned()]));
-    format!("## Threat models\n\n{}", table.render("No cell has been attacked yet."))
+    threats.into_iter().for_each(|(text, cells)| table.push(row![ranges(&cells), text]));
+    Section::new("Threat models").table(table, NOTHING)
 }

@@ -1,11 +1,12 @@
 //! What went wrong, what is doubtful, and what was remarked.
 
-use record::markdown::{Table, ranges};
+use crate::report::model::{Section, Table, row};
+use record::markdown::ranges;
 use record::run::Run;
 use record::{CellRecord, Outcome};
 use std::collections::BTreeMap;
 
-pub(super) fn failures(run: &Run) -> String {
+pub(super) fn failures(run: &Run) -> Section {
     let mut table = Table::new(["cells", "outcome", "reason"]);
     let mut reasons: Vec<((&str, String), Vec<usize>)> = Vec::new();
     for (at, record) in run.records.iter().enumerate() {
@@ -17,8 +18,8 @@ pub(super) fn failures(run: &Run) -> String {
     }
     reasons
         .into_iter()
-        .for_each(|((what, why), cells)| table.row([ranges(&cells), what.to_owned(), why]));
-    format!("## Failed and not applicable\n\n{}", table.render("None."))
+        .for_each(|((what, why), cells)| table.push(row![ranges(&cells), what, why]));
+    Section::new("Failed and not applicable").table(table, "None.")
 }
 
 fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
@@ -29,7 +30,7 @@ fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
     }
 }
 
-pub(super) fn flags(run: &Run) -> String {
+pub(super) fn flags(run: &Run) -> Section {
     let mut table = Table::new(["flag", "cells (images)"]);
     let mut cells: BTreeMap<&String, Vec<String>> = BTreeMap::new();
     for (at, cell) in run.cells.iter().enumerate() {
@@ -37,16 +38,16 @@ pub(super) fn flags(run: &Run) -> String {
             cells.entry(flag).or_default().push(format!("{} ({images})", at + 1));
         }
     }
-    cells.into_iter().for_each(|(flag, list)| table.row([flag.clone(), list.join(", ")]));
-    format!("## Flags\n\n{}", table.render("None."))
+    cells.into_iter().for_each(|(flag, list)| table.push(row![flag.as_str(), list.join(", ")]));
+    Section::new("Flags").table(table, "None.")
 }
 
-pub(super) fn notes(run: &Run) -> String {
+pub(super) fn notes(run: &Run) -> Section {
     let mut cells: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
     for (at, record) in run.records.iter().enumerate() {
         record.notes.iter().for_each(|note| cells.entry(note).or_default().push(at + 1));
     }
     let mut table = Table::new(["cells", "note"]);
-    cells.into_iter().for_each(|(note, list)| table.row([ranges(&list), note.clone()]));
-    format!("## Notes\n\n{}", table.render("None."))
+    cells.into_iter().for_each(|(note, list)| table.push(row![ranges(&list), note.as_str()]));
+    Section::new("Notes").table(table, "None.")
 }

@@ -1,50 +1,49 @@
 //! Values from the literature beside the measured ones.
 
 use super::{interval, key, keyed};
-use record::markdown::{NONE, significant};
+use crate::report::model::{Cell, Section, row};
+use record::markdown::significant;
 use record::metrics::Metric;
 use record::run::Run;
 use record::stats::Interval;
 use suites::Published;
 
-pub(super) fn published(run: &Run) -> String {
+pub(super) fn published(run: &Run) -> Option<Section> {
     if run.info.suite.published.is_empty() {
-        return String::new();
+        return None;
     }
     let columns = ["metric", "published", "measured", "n", "difference", "agrees", "source"];
     let mut table = keyed(run, columns.map(String::from));
     for at in run.attacked() {
         for value in run.info.suite.published.iter().filter(|p| p.applies(&run.records[at].spec)) {
-            table.row(key(run, at).into_iter().chain(row(run, at, value)));
+            table.push(key(run, at).into_iter().chain(beside(run, at, value)));
         }
     }
-    let lead = "\"Agrees\" means within the tolerance that the suite states.\n\n";
-    format!(
-        "## Published values\n\n{lead}{}",
-        table.render("No cell that a published value speaks of has been run.")
-    )
+    let lead = "\"Agrees\" means within the tolerance that the suite states.";
+    let otherwise = "No cell that a published value speaks of has been run.";
+    Some(Section::new("Published values").paragraph(lead).table(table, otherwise))
 }
 
-fn row(run: &Run, at: usize, published: &Published) -> [String; 7] {
+fn beside(run: &Run, at: usize, published: &Published) -> Vec<Cell> {
     let metric = Metric::of(&published.metric);
     let measured = measured(run, at, &published.metric);
     let spread = published.spread.map(|s| format!(" ± {}", significant(s))).unwrap_or_default();
     let off = measured.map(|(mean, ..)| mean - published.value);
     let agrees = match (off, published.tolerance) {
-        (Some(off), Some(tolerance)) if off.abs() <= tolerance => "yes".to_owned(),
-        (Some(_), Some(tolerance)) => format!("no (± {})", significant(tolerance)),
-        _ => NONE.into(),
+        (Some(off), Some(tolerance)) if off.abs() <= tolerance => "yes".into(),
+        (Some(_), Some(tolerance)) => format!("no (± {})", significant(tolerance)).into(),
+        _ => Cell::None,
     };
-    [
+    row![
         metric.label(),
-        format!("{}{spread}", significant(published.value)),
+        Cell::Number(format!("{}{spread}", significant(published.value))),
         measured.map_or("not measured".into(), |(mean, ci, _)| {
-            format!("{}{}", metric.show(mean), interval(&metric, ci))
+            Cell::Number(format!("{}{}", metric.show(mean), interval(&metric, ci)))
         }),
-        measured.map_or(NONE.into(), |(_, _, n)| n.map_or(NONE.into(), |n| n.to_string())),
-        off.map_or(NONE.into(), |off| format!("{off:+.*}", metric.decimals)),
+        measured.and_then(|(_, _, n)| n).map_or(Cell::None, Cell::from),
+        Cell::number(off.map(|off| format!("{off:+.*}", metric.decimals))),
         agrees,
-        published.source.clone(),
+        published.source.as_str(),
     ]
 }
 

@@ -1,14 +1,14 @@
 //! How good the reconstructions are: means with intervals, and success rates, null baselines beside
 //! the attacks.
 
-use super::{key, keyed, mean_ci, n, null_key, rate};
-use record::markdown::NONE;
+use super::{NOTHING, key, keyed, line, mean_ci, n, null_key, rate, words};
+use crate::report::model::{Cell, Section, Span};
 use record::metrics::{Metric, THRESHOLDS, in_order};
 use record::run::Run;
 use record::stats::{BOOTSTRAP_RESAMPLES, CONFIDENCE, Summary};
 use std::collections::BTreeMap;
 
-pub(super) fn quality(run: &Run) -> String {
+pub(super) fn quality(run: &Run) -> Section {
     let metrics: Vec<Metric> = metrics(run).iter().map(|m| Metric::of(m)).collect();
     let columns = metrics
         .iter()
@@ -17,10 +17,10 @@ pub(super) fn quality(run: &Run) -> String {
     let mut table = keyed(run, head);
     for world in run.worlds() {
         for &at in &world {
-            table.row(key(run, at).into_iter().chain(row(&metrics, &run.cells[at].metrics)));
+            table.push(key(run, at).into_iter().chain(row(&metrics, &run.cells[at].metrics)));
         }
         for (name, scores) in world_nulls(run, &world, |c| &c.baselines) {
-            table.row(null_key(run, world[0], name).into_iter().chain(row(&metrics, scores)));
+            table.push(null_key(run, world[0], name).into_iter().chain(row(&metrics, scores)));
         }
     }
     let lead = format!(
@@ -28,25 +28,26 @@ pub(super) fn quality(run: &Run) -> String {
          {BOOTSTRAP_RESAMPLES} resamples; images of one batch or aggregate share a capture, so \
          there it is too narrow). Arrows point to where \
          the attacker got more. PSNR above {} dB, also infinite, enters at that value and is \
-         counted as capped. Rows *null: ...* are \
-         pictures made without attacking anything.\n\n",
+         counted as capped. Rows ",
         100.0 * CONFIDENCE,
-        record::metrics::PSNR_CAP_DB
+        Metric::of("psnr").cap.unwrap_or(f64::INFINITY)
     );
-    format!(
-        "## Reconstruction\n\n{lead}{}",
-        table.without_empty_columns().render("No cell has been attacked yet.")
-    )
+    let lead = line([
+        words(lead),
+        Span::Emphasis("null: ...".into()),
+        words(" are pictures made without attacking anything."),
+    ]);
+    Section::new("Reconstruction").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
-fn row(metrics: &[Metric], scores: &BTreeMap<String, Summary>) -> Vec<String> {
+fn row(metrics: &[Metric], scores: &BTreeMap<String, Summary>) -> Vec<Cell> {
     let means = metrics.iter().map(|m| mean_ci(m, scores.get(&m.name)));
     let psnr = scores.get("psnr");
     let spread = psnr.and_then(|s| Some((s.median?, s.sd)));
-    let spread = spread.map_or(NONE.into(), |(median, sd)| match sd {
+    let spread = Cell::number(spread.map(|(median, sd)| match sd {
         Some(sd) => format!("{median:.2} ({sd:.2})"),
         None => format!("{median:.2}"),
-    });
+    }));
     let counted = psnr.or_else(|| scores.values().next());
     [n(counted)].into_iter().chain(means).chain([spread]).collect()
 }
@@ -67,34 +68,26 @@ fn world_nulls<'a, T: 'a>(
     found.into_iter().flatten()
 }
 
-pub(super) fn success(run: &Run) -> String {
+pub(super) fn success(run: &Run) -> Section {
     let labels: Vec<String> = metrics(run).iter().flat_map(|name| threshold_labels(name)).collect();
     let mut table = keyed(run, labels.iter().cloned().chain(["label accuracy".to_owned()]));
     for world in run.worlds() {
         for &at in &world {
             let cell = &run.cells[at];
             let rates = labels.iter().map(|l| rate(cell.success.get(l)));
-            let guessed = if cell.labels_known {
-                "known".to_owned()
-            } else {
-                rate(cell.label_accuracy.as_ref())
-            };
-            table.row(key(run, at).into_iter().chain(rates).chain([guessed]));
+            let guessed =
+                if cell.labels_known { "known".into() } else { rate(cell.label_accuracy.as_ref()) };
+            table.push(key(run, at).into_iter().chain(rates).chain([guessed]));
         }
         for (name, rates) in world_nulls(run, &world, |c| &c.baseline_success) {
             let rates = labels.iter().map(|l| rate(rates.get(l)));
-            table.row(
-                null_key(run, world[0], name).into_iter().chain(rates).chain([NONE.to_owned()]),
-            );
+            let key = null_key(run, world[0], name).into_iter();
+            table.push(key.chain(rates).chain([Cell::None]));
         }
     }
     let lead = "Share of images (count) with Wilson's interval in percent. A failed attack counts \
-        as tried without success; \
-                \"known\" labels were told to the attacker.\n\n";
-    format!(
-        "## Success rates\n\n{lead}{}",
-        table.without_empty_columns().render("No cell has been attacked yet.")
-    )
+        as tried without success; \"known\" labels were told to the attacker.";
+    Section::new("Success rates").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
 fn threshold_labels(name: &str) -> Vec<String> {

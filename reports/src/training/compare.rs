@@ -1,10 +1,14 @@
 //! Several trainings side by side: what each reached and spent, their curves overlaid.
 
 use super::{Totals, last_and_best, metric_names, title};
-use crate::{ReportError, figures};
-use record::markdown::{NONE, Table, bytes, significant};
+use crate::ReportError;
+use crate::figure::{catalogue, files};
+use crate::report::markdown;
+use crate::report::model::{Cell, Report, Section, Table, row};
+use record::markdown::{bytes, significant};
 use record::rounds::ROUNDS;
-use record::{RoundRecord, read_rounds, write_whole};
+use record::write_whole;
+use record::{RoundRecord, read_rounds};
 use std::path::{Path, PathBuf};
 
 /// Writes `out/comparison.md` on the trainings in `runs`, given as (label, folder), with figures
@@ -24,13 +28,13 @@ pub fn compare_trainings(runs: &[(String, PathBuf)], out: &Path) -> Result<PathB
     let (read, labels) = (read?, labels(runs));
     let named: Vec<(&str, &[RoundRecord])> =
         labels.iter().map(String::as_str).zip(read.iter().map(Vec::as_slice)).collect();
-    let text = format!(
-        "# Trainings compared\n\n{}{}",
-        table(&named),
-        figures::training::overlay(out, &named)?
-    );
+    let charts = catalogue::of_trainings(&named);
+    files::write(out, &charts)?;
+    let nothing = "None of the trainings has measured anything yet.";
+    let sections = vec![table(&named), Section::figures(&charts, Vec::new(), nothing)];
+    let report = Report { title: "Trainings compared".into(), sections };
     let path = out.join("comparison.md");
-    write_whole(&path, text.as_bytes())?;
+    write_whole(&path, markdown::render(&report).as_bytes())?;
     Ok(path)
 }
 
@@ -47,7 +51,7 @@ fn labels(runs: &[(String, PathBuf)]) -> Vec<String> {
     runs.iter().enumerate().map(label).collect()
 }
 
-fn table(runs: &[(&str, &[RoundRecord])]) -> String {
+fn table(runs: &[(&str, &[RoundRecord])]) -> Section {
     let metrics = metric_names(runs.iter().flat_map(|r| r.1));
     let fixed = ["training", "rounds"].map(String::from).into_iter();
     let rest =
@@ -55,29 +59,27 @@ fn table(runs: &[(&str, &[RoundRecord])]) -> String {
             .map(String::from);
     let mut table = Table::new(fixed.chain(metrics.iter().map(|m| title(m))).chain(rest));
     for (label, rounds) in runs {
-        table.row(row(label, rounds, &metrics));
+        table.push(totals(label, rounds, &metrics));
     }
-    let lead =
-        "Scores are those of the last round that has them; bytes are those of all clients.\n\n";
-    format!("{lead}{}", table.without_empty_columns().render(""))
+    let lead = "Scores are those of the last round that has them; bytes are those of all clients.";
+    Section::default().paragraph(lead).table(table.without_empty_columns(), "")
 }
 
-fn row(label: &str, rounds: &[RoundRecord], metrics: &[String]) -> Vec<String> {
+fn totals(label: &str, rounds: &[RoundRecord], metrics: &[String]) -> Vec<Cell> {
     let (totals, done) = (Totals::of(rounds), rounds.iter().map(|r| r.round).max().unwrap_or(0));
     let last = |name: &String| {
-        last_and_best(rounds, name).map_or(NONE.into(), |[last, _]| significant(last.1))
+        Cell::number(last_and_best(rounds, name).map(|[last, _]| significant(last.1)))
     };
     let each = done.max(1) as u64;
     let epsilon = rounds.iter().rev().find_map(|r| r.epsilon);
     let failures: usize = rounds.iter().map(|r| r.failures.len()).sum();
     let rest = [
-        bytes(totals.up),
-        bytes(totals.down),
-        bytes(totals.up.saturating_add(totals.down) / each),
-        significant(totals.seconds / each as f64),
-        epsilon.map_or(NONE.into(), significant),
-        if failures == 0 { NONE.into() } else { failures.to_string() },
+        Cell::Number(bytes(totals.up)),
+        Cell::Number(bytes(totals.down)),
+        Cell::Number(bytes(totals.up.saturating_add(totals.down) / each)),
+        Cell::Number(significant(totals.seconds / each as f64)),
+        Cell::number(epsilon.map(significant)),
+        Cell::number((failures > 0).then(|| failures.to_string())),
     ];
-    let head = [label.to_owned(), done.to_string()];
-    head.into_iter().chain(metrics.iter().map(last)).chain(rest).collect()
+    row![label, done].into_iter().chain(metrics.iter().map(last)).chain(rest).collect()
 }

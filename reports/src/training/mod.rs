@@ -7,6 +7,7 @@ pub use compare::compare_trainings;
 pub use report::write_training_report;
 
 use record::RoundRecord;
+use record::metrics::Metric;
 
 /// Bytes up and down and seconds of all rounds together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,9 +29,7 @@ impl Totals {
 
 /// Whether more of the metric `name` is worse.
 pub(crate) fn lower_is_better(name: &str) -> bool {
-    ["loss", "error", "mae", "mse"]
-        .iter()
-        .any(|part| name.split(['_', '-']).any(|word| word == *part))
+    !Metric::of(name).higher_is_better
 }
 
 /// The metric `name` as a reader knows it.

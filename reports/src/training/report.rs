@@ -1,9 +1,13 @@
 //! `report/` of a training: its facts, what it reached, its curves and its rounds.
 
 use super::{Totals, last_and_best, metric_names, title};
-use crate::{ReportError, figures};
-use record::markdown::{NONE, Table, bytes, escape, ranges, significant};
-use record::{RoundRecord, TrainingInfo, write_whole};
+use crate::ReportError;
+use crate::figure::{catalogue, files};
+use crate::report::model::{Cell, Report, Section, Span, Table, Text, row};
+use crate::report::{latex, markdown};
+use record::markdown::{bytes, ranges, significant};
+use record::write_whole;
+use record::{RoundRecord, TrainingInfo};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +16,8 @@ const ROWS: usize = 30;
 /// Rows of the table of failures.
 const FAILURES: usize = 50;
 
-/// Writes `dir/report/report.md` with its figures (PNG and SVG) and returns its path.
+/// Writes `dir/report/report.md`, the same as LaTeX, and its figures (PNG and SVG); returns the path
+/// of the first.
 ///
 /// Works on a training under way, too: the report is of the rounds given.
 ///
@@ -24,38 +29,41 @@ pub fn write_training_report(
     rounds: &[RoundRecord],
 ) -> Result<PathBuf, ReportError> {
     let folder = dir.join("report");
-    let figures = figures::training::write(&folder, rounds, &about.robustness)?;
-    let text = [
-        overview(about, rounds),
-        reached(rounds),
+    let charts = catalogue::of_training(rounds, &about.robustness);
+    files::write(&folder, &charts)?;
+    let sections = [
+        Some(overview(about, rounds)),
+        Some(reached(rounds)),
         robustness(about),
-        table(rounds),
-        figures,
+        Some(table(rounds)),
+        Some(Section::figures(&charts, Vec::new(), "Nothing has been measured yet.")),
         failures(rounds),
         notes(about),
-    ]
-    .concat();
+    ];
+    let sections = sections.into_iter().flatten().collect();
+    let report = Report { title: about.title.clone(), sections };
     let path = folder.join("report.md");
-    write_whole(&path, text.as_bytes())?;
+    write_whole(&path, markdown::render(&report).as_bytes())?;
+    write_whole(&folder.join("report.tex"), latex::render(&report).as_bytes())?;
     Ok(path)
 }
 
-fn overview(about: &TrainingInfo, rounds: &[RoundRecord]) -> String {
+fn overview(about: &TrainingInfo, rounds: &[RoundRecord]) -> Section {
     let mut table = Table::new(["", ""]);
-    about.facts.iter().for_each(|(what, value)| table.row([what, value]));
+    about.facts.iter().for_each(|(what, value)| table.push(row![what.as_str(), value.as_str()]));
     if !about.command.is_empty() {
-        table.row(["run again", format!("`{}`", about.command).as_str()]);
+        table.push(row!["run again", Text::code(&about.command)]);
     }
     let totals = Totals::of(rounds);
     let done = rounds.iter().map(|r| r.round).max().unwrap_or(0);
-    table.row(["rounds", done.to_string().as_str()]);
-    table.row(["bytes sent, all clients", bytes(totals.up).as_str()]);
-    table.row(["bytes received, all clients", bytes(totals.down).as_str()]);
-    table.row(["seconds", format!("{:.1}", totals.seconds).as_str()]);
+    table.push(row!["rounds", done]);
+    table.push(row!["bytes sent, all clients", bytes(totals.up)]);
+    table.push(row!["bytes received, all clients", bytes(totals.down)]);
+    table.push(row!["seconds", format!("{:.1}", totals.seconds)]);
     if let Some(spent) = rounds.iter().rev().find_map(spent) {
-        table.row(["privacy spent", spent.as_str()]);
+        table.push(row!["privacy spent", spent]);
     }
-    format!("# {}\n\n{}", escape(&about.title), table.render(""))
+    Section::default().table(table, "")
 }
 
 fn spent(round: &RoundRecord) -> Option<String> {
@@ -64,71 +72,65 @@ fn spent(round: &RoundRecord) -> Option<String> {
 }
 
 /// The last and the best value of each metric.
-fn reached(rounds: &[RoundRecord]) -> String {
+fn reached(rounds: &[RoundRecord]) -> Section {
     let mut table = Table::new(["metric", "last", "round", "best", "round"]);
     for name in metric_names(rounds) {
         let Some([(last, value), (best, top)]) = last_and_best(rounds, &name) else { continue };
-        let (last, best) = (last.round.to_string(), best.round.to_string());
-        table.row([title(&name), significant(value), last, significant(top), best]);
+        let [value, top] = [value, top].map(|v| Cell::Number(significant(v)));
+        table.push(row![title(&name), value, last.round, top, best.round]);
     }
     let lead = "On held-out examples. The best round was picked by looking at these examples: \
-        quote the last.\n\n";
-    format!("## Reached\n\n{lead}{}", table.render("No round has been evaluated yet."))
+        quote the last.";
+    Section::new("Reached").paragraph(lead).table(table, "No round has been evaluated yet.")
 }
 
-fn robustness(about: &TrainingInfo) -> String {
-    if about.robustness.is_empty() {
-        return String::new();
-    }
+fn robustness(about: &TrainingInfo) -> Option<Section> {
     let mut table = Table::new(["corruption", "strength", "accuracy", "relative to clean"]);
     for (corruption, strength, accuracy, relative) in &about.robustness {
-        table.row([
-            corruption.clone(),
-            significant(*strength),
-            format!("{accuracy:.4}"),
-            format!("{relative:.4}"),
+        table.push(row![
+            corruption.as_str(),
+            Cell::Number(significant(*strength)),
+            Cell::Number(format!("{accuracy:.4}")),
+            Cell::Number(format!("{relative:.4}")),
         ]);
     }
-    format!("## Robustness\n\n{}", table.render(""))
+    (!about.robustness.is_empty()).then(|| Section::new("Robustness").table(table, ""))
 }
 
-fn table(rounds: &[RoundRecord]) -> String {
+fn table(rounds: &[RoundRecord]) -> Section {
     let metrics = metric_names(rounds);
     let fixed = ["round", "survivors", "training loss"].map(String::from).into_iter();
     let rest = ["lr", "bytes up", "bytes down", "seconds", "epsilon"].map(String::from);
     let mut table = Table::new(fixed.chain(metrics.iter().map(|m| title(m))).chain(rest));
     let shown = thinned(rounds);
     for round in &shown {
-        table.row(row(round, &metrics));
+        table.push(values(round, &metrics));
     }
     let part = match shown.len() < rounds.len() {
-        true => format!(
-            "{} of {} rounds; all are in [records.csv](../records.csv).\n\n",
-            shown.len(),
-            rounds.len()
-        ),
-        false => "Also in [records.csv](../records.csv).\n\n".into(),
+        true => format!("{} of {} rounds; all are in ", shown.len(), rounds.len()),
+        false => "Also in ".into(),
     };
-    let table = table.without_empty_columns();
-    format!(
-        "## Rounds\n\nBytes are those of all clients of the round. {part}{}",
-        table.render("No round yet.")
-    )
+    let lead = Text(vec![
+        Span::Words(format!("Bytes are those of all clients of the round. {part}")),
+        Span::Link("records.csv".into(), "../records.csv".into()),
+        Span::Words(".".into()),
+    ]);
+    Section::new("Rounds").paragraph(lead).table(table.without_empty_columns(), "No round yet.")
 }
 
-fn row(round: &RoundRecord, metrics: &[String]) -> Vec<String> {
-    let number = |v: Option<f64>| v.map_or(NONE.into(), significant);
+fn values(round: &RoundRecord, metrics: &[String]) -> Vec<Cell> {
+    let number = |v: Option<f64>| Cell::number(v.map(significant));
     let survivors = match round.clients {
-        0 => NONE.into(),
-        clients => format!("{} of {clients}", round.survivors),
+        0 => Cell::None,
+        clients => format!("{} of {clients}", round.survivors).into(),
     };
-    let head = [round.round.to_string(), survivors, number(round.train_loss)];
+    let head = row![round.round, survivors, number(round.train_loss)];
     let scores = metrics.iter().map(|m| number(round.metrics.get(m).copied()));
     let rest = [
         number(Some(round.lr)),
-        bytes(round.bytes_up),
-        bytes(round.bytes_down),
-        format!("{:.2}", round.seconds),
+        Cell::Number(bytes(round.bytes_up)),
+        Cell::Number(bytes(round.bytes_down)),
+        Cell::Number(format!("{:.2}", round.seconds)),
         number(round.epsilon),
     ];
     head.into_iter().chain(scores).chain(rest).collect()
@@ -141,8 +143,8 @@ fn thinned(rounds: &[RoundRecord]) -> Vec<&RoundRecord> {
         return rounds.iter().collect();
     }
     let last = rounds.len() - 1;
-    let telling = |at: usize| at == last || !rounds[at].metrics.is_empty();
-    let places: Vec<usize> = (0..rounds.len()).filter(|at| telling(*at)).collect();
+    let distinguishing = |at: usize| at == last || !rounds[at].metrics.is_empty();
+    let places: Vec<usize> = (0..rounds.len()).filter(|at| distinguishing(*at)).collect();
     let each = places.len().div_ceil(ROWS);
     let kept = places.iter().rev().step_by(each);
     let mut kept: Vec<&RoundRecord> = kept.map(|at| &rounds[*at]).collect();
@@ -151,7 +153,7 @@ fn thinned(rounds: &[RoundRecord]) -> Vec<&RoundRecord> {
 }
 
 /// What went wrong, with the rounds in which it did.
-fn failures(rounds: &[RoundRecord]) -> String {
+fn failures(rounds: &[RoundRecord]) -> Option<Section> {
     let (mut by_text, mut index) = (Vec::<(&str, Vec<usize>)>::new(), HashMap::new());
     for (round, text) in rounds.iter().flat_map(|r| r.failures.iter().map(|text| (r.round, text))) {
         let slot = *index.entry(text).or_insert(by_text.len());
@@ -160,24 +162,15 @@ fn failures(rounds: &[RoundRecord]) -> String {
             None => by_text.push((text, vec![round])),
         }
     }
-    if by_text.is_empty() {
-        return String::new();
-    }
     let left = by_text.len().saturating_sub(FAILURES);
     let mut table = Table::new(["rounds", "failure"]);
-    by_text
-        .iter()
-        .take(FAILURES)
-        .for_each(|(text, at)| table.row([ranges(at), (*text).to_owned()]));
+    by_text.iter().take(FAILURES).for_each(|(text, at)| table.push(row![ranges(at), *text]));
     let more =
-        if left > 0 { format!("{left} more kinds are in records.csv.\n\n") } else { String::new() };
-    format!("## Failures\n\n{}{more}", table.render(""))
+        if left > 0 { format!("{left} more kinds are in records.csv.") } else { String::new() };
+    (!by_text.is_empty()).then(|| Section::new("Failures").table(table, "").paragraph(more))
 }
 
-fn notes(about: &TrainingInfo) -> String {
-    if about.notes.is_empty() {
-        return String::new();
-    }
-    let lines = about.notes.iter().map(|note| format!("- {}\n", escape(note)));
-    format!("## Notes\n\n{}\n", lines.collect::<String>())
+fn notes(about: &TrainingInfo) -> Option<Section> {
+    let notes: Vec<Text> = about.notes.iter().map(|note| note.as_str().into()).collect();
+    (!notes.is_empty()).then(|| Section::new("Notes").list(notes))
 }

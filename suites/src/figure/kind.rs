@@ -53,16 +53,18 @@ impl FigureKind {
         match self {
             FigureKind::Grid => &["rows", "y", "images", "transpose"],
             FigureKind::MetricVsParameter => {
-                &["x", "y", "rows", "columns", "colour", "log", "log_y"]
+                &["x", "y", "rows", "columns", "colour", "null", "log", "log_y"]
             }
             FigureKind::Bar => &["x", "y", "rows", "columns", "colour", "null"],
             FigureKind::Box => &["x", "y", "rows", "columns", "colour", "null", "log_y"],
-            FigureKind::Scatter => &["x", "y", "rows", "columns", "colour", "per", "log", "log_y"],
-            FigureKind::Frontier => &["x", "y", "rows", "columns", "colour"],
+            FigureKind::Scatter => {
+                &["x", "y", "rows", "columns", "colour", "null", "per", "log", "log_y"]
+            }
+            FigureKind::Frontier => &["x", "y", "rows", "columns", "colour", "labels"],
             FigureKind::HeatMap => &["rows", "columns", "y"],
             FigureKind::Roc => &["y", "rows", "columns", "colour", "null", "from"],
             FigureKind::LearningCurve => {
-                &["x", "y", "rows", "columns", "colour", "from", "log", "log_y"]
+                &["x", "y", "rows", "columns", "colour", "null", "from", "log", "log_y"]
             }
             FigureKind::SuccessVsBudget => {
                 &["x", "y", "rows", "columns", "colour", "threshold", "log"]

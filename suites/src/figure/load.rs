@@ -115,6 +115,8 @@ struct RawFigure {
     #[serde(default)]
     transpose: bool,
     #[serde(default)]
+    labels: bool,
+    #[serde(default)]
     null: Several,
     #[serde(default)]
     from: Several,
@@ -182,6 +184,7 @@ fn figure(
         per_row: raw.per_row,
         images: raw.images,
         transpose: raw.transpose,
+        labels: raw.labels,
         null: raw.null.list(),
         from: raw.from.list(),
         per: raw.per,

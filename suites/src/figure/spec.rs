@@ -62,6 +62,8 @@ pub struct FigureSpec {
     pub images: Option<usize>,
     /// Whether a grid has one column per value instead of one row.
     pub transpose: bool,
+    /// Whether points are named where they stand.
+    pub labels: bool,
     /// Null baselines to show: names, `strongest`, `all` or `none`.
     pub null: Vec<String>,
     /// Files or folders that hold what is drawn, relative to the run folder.
@@ -95,6 +97,7 @@ impl FigureSpec {
             per_row: None,
             images: None,
             transpose: false,
+            labels: false,
             null: Vec::new(),
             from: Vec::new(),
             per: None,

@@ -1,11 +1,11 @@
 //! The few numbers of a run that are followed from night to night.
 
 use crate::Side;
+use record::aggregate::{Goal, Tally, mean_of};
 use record::axes::{acting, defences};
 use record::metrics::{Metric, THRESHOLDS};
-use record::stats::mean;
-use record::summary::NON_FINITE;
-use record::{CellRecord, ImageScore, Outcome, utility};
+use record::stats::{CONFIDENCE, mean};
+use record::{CellRecord, Outcome, utility};
 use std::collections::BTreeMap;
 
 /// One number: what it is, of what, and its value.
@@ -97,12 +97,12 @@ pub(crate) fn all(side: &Side) -> Vec<Headline> {
         out.extend(value.map(|value| Headline { of, series: series.into(), value }));
     };
     for (attack, cells) in by(plain.iter().copied(), |r| r.spec.attack.name.clone()) {
-        add(Quantity::Psnr, &attack, mean(&psnrs(&cells)));
+        add(Quantity::Psnr, &attack, psnr(&cells));
         add(Quantity::Success, &attack, success(&cells));
     }
     for (defence, cells) in by(records.iter(), |r| defences(&r.spec, |d| d.name.clone())) {
         let attacks = by(cells.iter().copied(), |r| r.spec.attack.name.clone());
-        let means = attacks.values().filter_map(|cells| mean(&psnrs(cells)));
+        let means = attacks.values().filter_map(|cells| psnr(cells));
         add(Quantity::WorstCase, &defence, means.max_by(f64::total_cmp));
         let shares: Vec<f64> = cells.iter().filter_map(|r| Some(utility::accuracy(r)?.0)).collect();
         add(Quantity::Accuracy, &defence, mean(&shares));
@@ -122,22 +122,19 @@ fn by<'a>(
     groups
 }
 
-/// PSNR of every image that has one, capped.
-fn psnrs(cells: &[&CellRecord]) -> Vec<f64> {
-    let cap = record::metrics::PSNR_CAP_DB;
-    let all = cells.iter().flat_map(|r| r.scores("psnr")).flatten();
-    all.filter(|v| !v.is_nan()).map(|v| v.min(cap)).filter(|v| v.is_finite()).collect()
+/// The mean PSNR over the images of these cells.
+fn psnr(cells: &[&CellRecord]) -> Option<f64> {
+    mean_of(cells.iter().flat_map(|r| &r.images), &Metric::of("psnr"))
 }
 
-/// Share of successes over all images that the attack was let loose on.
+/// The share of successes over all images that the attack was let loose on.
 fn success(cells: &[&CellRecord]) -> Option<f64> {
     let metric = Metric::of("psnr");
-    let met = |image: &ImageScore| {
-        let value = image.scores.get("psnr").copied().flatten();
-        let diverged = image.flags.iter().any(|f| f == NON_FINITE);
-        !diverged && value.is_some_and(|v| THRESHOLDS[0].met(&metric, v))
-    };
-    let tries: usize = cells.iter().map(|r| r.images.len() + r.lost_images()).sum();
-    let successes = cells.iter().flat_map(|r| &r.images).filter(|i| met(i)).count();
-    (tries > 0).then(|| successes as f64 / tries as f64)
+    let mut tally = Tally::default();
+    for record in cells {
+        let all: Vec<usize> = (0..record.images.len()).collect();
+        let goal = Goal::Reached(&metric, THRESHOLDS[0]);
+        tally.add(record, &all, record.lost_images(), &goal);
+    }
+    Some(tally.rate(CONFIDENCE)?.rate)
 }

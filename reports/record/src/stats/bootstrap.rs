@@ -12,26 +12,34 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Percentile bootstrap interval of the mean of `values` at [`CONFIDENCE`]; `None` below two
 /// values.
 pub fn bootstrap_ci<R: Rng>(values: &[f64], rng: &mut R) -> Option<Interval> {
-    bootstrap_ci_at(values, CONFIDENCE, rng)
+    bootstrap_clusters(&values.iter().map(|v| (*v, 1)).collect::<Vec<_>>(), CONFIDENCE, rng)
 }
 
-/// As [`bootstrap_ci`], at another `confidence` in (0, 1).
-pub fn bootstrap_ci_at<R: Rng>(values: &[f64], confidence: f64, rng: &mut R) -> Option<Interval> {
-    if values.len() < 2 {
+/// Percentile interval of the mean over all values, at a `confidence` in (0, 1), drawing whole
+/// clusters, each given by the sum and the number of its values (Davison and Hinkley, 1997, section
+/// 3.8); `None` below two clusters.
+pub fn bootstrap_clusters<R: Rng>(
+    clusters: &[(f64, usize)],
+    confidence: f64,
+    rng: &mut R,
+) -> Option<Interval> {
+    if clusters.len() < 2 {
         return None;
     }
-    let means =
-        sorted(&(0..BOOTSTRAP_RESAMPLES).map(|_| resampled_mean(values, rng)).collect::<Vec<_>>());
+    let mut draw = || {
+        let (mut sum, mut n) = (0.0, 0);
+        for _ in 0..clusters.len() {
+            let (s, k) = clusters[rng.random_range(0..clusters.len())];
+            (sum, n) = (sum + s, n + k);
+        }
+        sum / n as f64
+    };
+    let means = sorted(&(0..BOOTSTRAP_RESAMPLES).map(|_| draw()).collect::<Vec<_>>());
     let tail = (1.0 - confidence) / 2.0;
     Some(Interval {
         low: quantile_sorted(&means, tail)?,
         high: quantile_sorted(&means, 1.0 - tail)?,
     })
-}
-
-fn resampled_mean<R: Rng>(values: &[f64], rng: &mut R) -> f64 {
-    let sum: f64 = (0..values.len()).map(|_| values[rng.random_range(0..values.len())]).sum();
-    sum / values.len() as f64
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod resamples;
 mod sign;
 mod wilcoxon;
 
-pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci, bootstrap_ci_at};
+pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci, bootstrap_clusters};
 pub use holm::{holm, testable};
 pub use paired::{Paired, paired_difference};
 pub use rate::{Rate, wilson, wilson_at};
@@ -20,7 +20,6 @@ pub use resamples::Resamples;
 pub use sign::sign_test;
 pub use wilcoxon::{EXACT_UP_TO, SignedRank, wilcoxon};
 
-use rand::Rng;
 use serde::Serialize;
 
 /// A closed interval `[low, high]`.
@@ -85,79 +84,17 @@ pub struct Summary {
     pub sd: Option<f64>,
     /// Median.
     pub median: Option<f64>,
-    /// Percentile bootstrap interval of the mean at [`CONFIDENCE`]; `None` below two values.
+    /// Percentile bootstrap interval of the mean, at [`CONFIDENCE`] where nothing else is said;
+    /// `None` below two units.
     pub ci: Option<Interval>,
-}
-
-/// Summarises `values` (one per image, `None` = not measured).
-///
-/// Values above `cap` (also +inf) enter at `cap` and are counted; NaN and -inf are counted in
-/// `failed`, as are the `lost` images that never got a score. Without a cap, +inf counts as failed.
-pub fn summarise<R: Rng>(
-    values: &[Option<f64>],
-    cap: Option<f64>,
-    lost: usize,
-    rng: &mut R,
-) -> Summary {
-    let mut out = Summary { failed: lost, ..Summary::default() };
-    let mut kept = Vec::with_capacity(values.len());
-    for value in values {
-        match (value, cap) {
-            (None, _) => out.missing += 1,
-            (Some(v), Some(top)) if *v > top => {
-                out.capped += 1;
-                kept.push(top);
-            }
-            (Some(v), _) if v.is_finite() => kept.push(*v),
-            _ => out.failed += 1,
-        }
-    }
-    out.n = kept.len();
-    out.mean = mean(&kept);
-    out.sd = sample_sd(&kept);
-    out.median = median(&kept);
-    out.ci = bootstrap_ci(&kept, rng);
-    out
+    /// Whether values share units of independence, and were resampled as clusters.
+    #[serde(skip)]
+    pub clustered: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
-
-    fn rng() -> ChaCha12Rng {
-        ChaCha12Rng::seed_from_u64(7)
-    }
-
-    #[test]
-    fn nothing_is_dropped_silently() {
-        let values = [
-            Some(20.0),
-            None,
-            Some(f64::INFINITY),
-            Some(f64::NAN),
-            Some(30.0),
-            Some(f64::NEG_INFINITY),
-        ];
-        let s = summarise(&values, Some(100.0), 2, &mut rng());
-        assert_eq!((s.n, s.missing, s.capped, s.failed), (3, 1, 1, 4));
-        assert_eq!(s.mean, Some(50.0));
-        assert_eq!(s.median, Some(30.0));
-        assert_eq!(s.n + s.missing + s.failed, values.len() + 2);
-    }
-
-    #[test]
-    fn infinity_without_a_cap_is_a_failure() {
-        let s = summarise(&[Some(1.0), Some(f64::INFINITY)], None, 0, &mut rng());
-        assert_eq!((s.n, s.capped, s.failed), (1, 0, 1));
-        assert_eq!((s.sd, s.ci), (None, None));
-    }
-
-    #[test]
-    fn empty_has_no_mean() {
-        assert_eq!(summarise(&[], None, 0, &mut rng()), Summary::default());
-    }
 
     #[test]
     fn quantiles_interpolate() {
@@ -166,26 +103,5 @@ mod tests {
         assert_eq!(quantile_sorted(&v, 1.0), Some(4.0));
         assert_eq!(median(&[9.0, 1.0, 4.0]), Some(4.0));
         assert_eq!(sample_sd(&[2.0, 4.0]), Some(2f64.sqrt()));
-    }
-
-    proptest! {
-        #[test]
-        fn every_value_is_counted_once(
-            values in prop::collection::vec(prop::option::of(prop::num::f64::ANY), 0..40),
-            lost in 0usize..5,
-        ) {
-            let s = summarise(&values, Some(100.0), lost, &mut rng());
-            prop_assert_eq!(s.n + s.missing + s.failed, values.len() + lost);
-            prop_assert!(s.capped <= s.n);
-        }
-
-        #[test]
-        fn the_interval_holds_the_mean(values in prop::collection::vec(-50.0f64..50.0, 2..30)) {
-            let some: Vec<_> = values.iter().copied().map(Some).collect();
-            let s = summarise(&some, None, 0, &mut rng());
-            let (m, ci) = (s.mean.unwrap(), s.ci.unwrap());
-            let slack = 0.35 * s.sd.unwrap() + 1e-9;
-            prop_assert!(ci.low <= m + slack && m <= ci.high + slack && ci.low <= ci.high);
-        }
     }
 }

@@ -1,0 +1,127 @@
+//! The best reconstructions of the whole run, truth above guess.
+
+use super::Work;
+use crate::figure::chart::{Body, Grid, GridCell, GridRow, Picture};
+use crate::figure::columns::Setting;
+use crate::figure::data::{Sheet, shown};
+use crate::figure::measure::Measure;
+use record::safe_path;
+use std::path::{Path, PathBuf};
+use suites::SpecError;
+use suites::figure::FigureWidth;
+
+/// Reconstructions shown where nothing is said.
+const TOP: usize = 12;
+
+/// One image with its rank's score.
+struct Ranked {
+    at: usize,
+    image: usize,
+    score: f64,
+}
+
+pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
+    let Measure::Metric(metric) = work.measure("y", "psnr")? else {
+        let error =
+            SpecError::value("y", "is no score of images", "name one, such as `psnr` or `ssim`");
+        return Err(work.spec.place.blame("y", error));
+    };
+    let mut all = ranked(work, &metric);
+    let found = all.len();
+    all.truncate(work.spec.top.unwrap_or(TOP));
+    work.remark(format!("the best {} of {found} reconstructions by {}", all.len(), metric.title));
+    let default = if work.spec.width == FigureWidth::Page { 6 } else { 4 };
+    let per_row = work.spec.per_row.unwrap_or(default).min(all.len().max(1));
+    let mut sheet =
+        Sheet::new(["rank", "cell", "setting", "image", "metric", "score", "truth", "guess"]);
+    let mut rows = Vec::new();
+    for (block, chunk) in all.chunks(per_row).enumerate() {
+        let (mut truths, mut guesses) = (Vec::new(), Vec::new());
+        for (place, item) in chunk.iter().enumerate() {
+            let rank = block * per_row + place + 1;
+            let (truth, guess, row) = pictures(work, item, rank, &metric);
+            sheet.push(row);
+            truths.push(truth);
+            guesses.push(guess);
+        }
+        truths.resize_with(per_row, || None);
+        guesses.resize_with(per_row, || None);
+        rows.push(GridRow { label: "truth".into(), cells: truths });
+        rows.push(GridRow { label: "guess".into(), cells: guesses });
+    }
+    Ok((Body::Grid(Grid { heads: vec![String::new(); per_row], rows }), sheet))
+}
+
+/// Every scored reconstruction, best first; equals in the suite's order.
+fn ranked(work: &mut Work, metric: &record::metrics::Metric) -> Vec<Ranked> {
+    let (mut all, mut diverged) = (Vec::new(), 0);
+    for cell in &work.picked {
+        let record = &work.run.records[cell.at];
+        for &image in &cell.images {
+            let own = &record.images[image];
+            let score = own.scores.get(&metric.name).copied().flatten().filter(|s| !s.is_nan());
+            if record::aggregate::diverged(own) {
+                diverged += 1;
+            } else if let Some(score) = score {
+                all.push(Ranked { at: cell.at, image, score });
+            }
+        }
+    }
+    if diverged > 0 {
+        work.remark(format!("{} of diverged attacks left out", super::images(diverged)));
+    }
+    let sign = if metric.higher_is_better { -1.0 } else { 1.0 };
+    all.sort_by(|a, b| (sign * a.score).total_cmp(&(sign * b.score)));
+    all
+}
+
+fn pictures(
+    work: &mut Work,
+    item: &Ranked,
+    rank: usize,
+    metric: &record::metrics::Metric,
+) -> (Option<GridCell>, Option<GridCell>, Vec<String>) {
+    let record = &work.run.records[item.at];
+    let image = &record.images[item.image];
+    let label = Setting::Cell.key(work.run, item.at, None).label();
+    let score = score(metric, item.score);
+    work.used.insert(item.at);
+    let truth = picture(work, image.truth_png.as_deref(), format!("{rank}. {label}"));
+    let guess = picture(work, image.guess_png.as_deref(), score);
+    let row = vec![
+        rank.to_string(),
+        record.id.to_string(),
+        label,
+        image.id.to_string(),
+        metric.name.clone(),
+        shown(Some(item.score)),
+        image.truth_png.clone().unwrap_or_default(),
+        image.guess_png.clone().unwrap_or_default(),
+    ];
+    (truth, guess, row)
+}
+
+/// A score below a picture: short, with its unit.
+pub(super) fn score(metric: &record::metrics::Metric, value: f64) -> String {
+    match metric.unit {
+        "dB" if value.is_infinite() => "∞ dB".into(),
+        "dB" => format!("{value:.1} dB"),
+        _ => metric.show(value),
+    }
+}
+
+/// The picture `file`, relative to the run folder, where it is there; records may come from
+/// elsewhere, so nothing outside is opened.
+pub(super) fn picture(work: &mut Work, file: Option<&str>, caption: String) -> Option<GridCell> {
+    let own = file.filter(|f| safe_path(Path::new(f)));
+    let there = own.map(|f| work.run.dir.join(f)).filter(|path: &PathBuf| path.is_file());
+    if there.is_none() {
+        let name = match (file, own) {
+            (None, _) => "not kept by the run".into(),
+            (Some(f), None) => format!("outside the run folder: {f}"),
+            (Some(f), Some(_)) => format!("missing: {f}"),
+        };
+        work.remark(format!("picture {name}; its place is left blank"));
+    }
+    there.map(|file| GridCell { picture: Picture::File(file), caption })
+}

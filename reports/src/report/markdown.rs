@@ -1,0 +1,46 @@
+//! A report as GitHub-flavoured Markdown.
+
+use super::model::{Block, Cell, Report, Section, Table, Text};
+use record::markdown::{self, escape};
+
+/// The text of a report's Markdown file.
+pub(crate) fn render(report: &Report) -> String {
+    let title = format!("# {}\n\n", escape(&report.title));
+    std::iter::once(title).chain(report.sections.iter().map(section)).collect()
+}
+
+/// A section alone.
+pub(crate) fn section(section: &Section) -> String {
+    let head = match section.title.is_empty() {
+        true => String::new(),
+        false => format!("## {}\n\n", escape(&section.title)),
+    };
+    std::iter::once(head).chain(section.blocks.iter().map(block)).collect()
+}
+
+fn text(text: &Text) -> String {
+    escape(&text.marked())
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Paragraph(words) => format!("{}\n\n", text(words)),
+        Block::Table(own) => table(own),
+        Block::Figure(figure) => format!(
+            "![{}](figures/{name}.png)\n\n{} ([SVG](figures/{name}.svg))\n\n",
+            escape(&figure.alt).replace(['[', ']'], " "),
+            escape(&figure.caption),
+            name = figure.name
+        ),
+        Block::List(items) => {
+            let lines: String = items.iter().map(|item| format!("- {}\n", text(item))).collect();
+            format!("{lines}\n")
+        }
+    }
+}
+
+fn table(table: &Table) -> String {
+    let mut out = markdown::Table::new(table.head.clone());
+    table.rows.iter().for_each(|row| out.row(row.iter().map(Cell::marked)));
+    out.render("")
+}
