@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Mean per channel of colour photographs (ImageNet's).
+pub(crate) const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+/// Standard deviation per channel of colour photographs (ImageNet's).
+pub(crate) const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
+
 /// Pictures or rows of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -37,9 +42,10 @@ pub struct Column {
 impl Column {
     /// The scaled value; a column that is constant among the training rows becomes 0.
     pub fn scale(&self, value: f64) -> f32 {
-        match self.high > self.low {
-            true => ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0) as f32,
-            false => 0.0,
+        if self.high > self.low {
+            ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0) as f32
+        } else {
+            0.0
         }
     }
 }
@@ -80,4 +86,44 @@ pub struct Card {
     /// What is special about the copy that was opened, for instance images that are listed but
     /// absent.
     pub notes: Vec<String>,
+}
+
+impl Card {
+    /// A card of colour images with one label each, all values centred on 0.5. The loader adds
+    /// shape and classes.
+    pub(crate) fn new(
+        name: &str,
+        title: impl Into<String>,
+        licence: &str,
+        source: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            title: title.into(),
+            kind: Kind::Image,
+            channels: 3,
+            height: 0,
+            width: 0,
+            classes: 0,
+            labels: LabelKind::MultiClass,
+            mean: vec![0.5; 3],
+            std: vec![0.5; 3],
+            licence: licence.into(),
+            source: source.into(),
+            class_names: Vec::new(),
+            columns: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The same card for square images of `side` pixels.
+    pub(crate) fn square(self, side: usize) -> Self {
+        Self { height: side, width: side, ..self }
+    }
+
+    /// The same card with these classes, in the order of their numbers.
+    pub(crate) fn with_classes(self, names: impl IntoIterator<Item: Into<String>>) -> Self {
+        let class_names: Vec<String> = names.into_iter().map(Into::into).collect();
+        Self { classes: class_names.len(), class_names, ..self }
+    }
 }

@@ -1,7 +1,5 @@
 //! The trait every data set implements, and what goes in and out of it.
 
-use std::path::Path;
-
 use suites::Split;
 use tch::Tensor;
 
@@ -112,18 +110,3 @@ pub(crate) fn split_index(split: Split) -> usize {
 
 /// The three splits in order.
 pub(crate) const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
-
-/// How a data set is wanted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Request<'a> {
-    /// The data root; embedded sets need none.
-    pub root: Option<&'a Path>,
-    /// Side of the square images in pixels; `None` is the set's own.
-    pub size: Option<usize>,
-    /// Which attribute is the label (CelebA, synthetic faces); `None` is the set's own.
-    pub label: Option<&'a str>,
-    /// Keep only the first so many examples of every split.
-    pub limit: Option<usize>,
-    /// Seed of procedural data.
-    pub seed: u64,
-}

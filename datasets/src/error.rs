@@ -101,6 +101,19 @@ impl DatasetError {
         }
     }
 
+    /// Files that were looked for at `looked`.
+    pub(crate) fn missing(
+        what: impl Into<String>,
+        looked: &Path,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Missing {
+            what: what.into(),
+            looked: looked.display().to_string(),
+            remedy: remedy.into(),
+        }
+    }
+
     /// The single faults this error is made of.
     pub fn into_vec(self) -> Vec<DatasetError> {
         match self {

@@ -8,7 +8,10 @@
 mod card;
 mod dataset;
 mod error;
+mod in_memory;
 mod registry;
+mod request;
+mod tables;
 
 pub mod embedded;
 pub mod fetch;
@@ -18,10 +21,11 @@ pub mod partition;
 pub mod recordio;
 
 pub use card::{Card, Column, Kind, LabelKind};
-pub use dataset::{Batch, Dataset, Request};
+pub use dataset::{Batch, Dataset};
 pub use error::DatasetError;
 pub use loaders::knows_unseen;
 pub use registry::{
     DatasetEntry, ENTRIES, Presence, SplitCount, VerifyReport, entry, open, verify,
 };
+pub use request::Request;
 pub use suites::Split;

@@ -1,5 +1,6 @@
 //! All data sets by name: opening, presence, verification.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use suites::Split;
@@ -8,7 +9,7 @@ use crate::dataset::{SPLITS, check_ids};
 use crate::error::nearest;
 use crate::{Batch, Card, Dataset, DatasetError, Request, embedded, loaders};
 
-/// Where a data set stands on this machine.
+/// Whether a data set is available on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// Part of the program.
@@ -31,23 +32,36 @@ pub struct DatasetEntry {
     pub licence: &'static str,
     /// Opens it; reads lists and headers, no pixels.
     pub open: fn(&Request) -> Result<Box<dyn Dataset>, DatasetError>,
-    /// Looks whether its files are below a data root.
+    /// Reports whether its files are below a data root.
     pub present: fn(Option<&Path>) -> Presence,
     /// The name under which [`crate::fetch`] can download it, where it can.
     pub fetch: Option<&'static str>,
 }
 
+impl DatasetEntry {
+    /// A card under the entry's name, licence and reference.
+    pub(crate) fn card(&self, title: impl Into<String>) -> Card {
+        Card::new(self.name, title, self.licence, self.reference)
+    }
+}
+
 /// Every data set, embedded ones first.
 pub static ENTRIES: &[&DatasetEntry] = &ALL;
 
-const COUNT: usize = embedded::ENTRIES.len() + loaders::ENTRIES.len();
+/// The lists that [`ENTRIES`] joins, in its order.
+const LISTS: [&[&DatasetEntry]; 3] =
+    [embedded::ENTRIES, loaders::ENTRIES, loaders::MEDMNIST_ENTRIES];
+const COUNT: usize = LISTS[0].len() + LISTS[1].len() + LISTS[2].len();
+
 static ALL: [&DatasetEntry; COUNT] = {
-    let (first, then) = (embedded::ENTRIES, loaders::ENTRIES);
-    let mut all = [first[0]; COUNT];
-    let mut i = 0;
+    let mut all = [LISTS[0][0]; COUNT];
+    let (mut list, mut at, mut i) = (0, 0, 0);
     while i < COUNT {
-        all[i] = if i < first.len() { first[i] } else { then[i - first.len()] };
-        i += 1;
+        if at == LISTS[list].len() {
+            (list, at) = (list + 1, 0);
+        }
+        all[i] = LISTS[list][at];
+        (at, i) = (at + 1, i + 1);
     }
     all
 };
@@ -177,8 +191,8 @@ pub fn verify(name: &str, req: &Request) -> Result<VerifyReport, DatasetError> {
     for split in SPLITS {
         problems.extend(data.problems(split));
     }
-    let mut told = std::collections::HashSet::new();
-    problems.retain(|fault| told.insert(fault.to_string()));
+    let mut messages = HashSet::new();
+    problems.retain(|fault| messages.insert(fault.to_string()));
     Ok(VerifyReport { card: Some(data.card().clone()), splits, problems })
 }
 

@@ -3,18 +3,15 @@
 //! Sources and licences of the files are listed in `assets/*/SOURCES.md`.
 
 mod digits;
-mod memory;
 mod photos;
-mod stratified;
 pub mod synthfaces;
-mod table;
-mod wdbc;
 
 use crate::DatasetEntry;
+use crate::tables::wdbc;
 
 /// The embedded data sets' registry lines.
 pub static ENTRIES: &[&DatasetEntry] =
-    &[&photos::ENTRY, &digits::ENTRY, &wdbc::ENTRY, &synthfaces::ENTRY];
+    &[&photos::ENTRY, &digits::ENTRY, &wdbc::EMBEDDED, &synthfaces::ENTRY];
 
 #[cfg(test)]
 mod tests;

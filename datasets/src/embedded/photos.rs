@@ -5,23 +5,22 @@ use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
 use suites::Split;
 
+use crate::card::{IMAGENET_MEAN, IMAGENET_STD};
 use crate::dataset::split_index;
-use crate::embedded::memory::{Examples, InMemory, plain};
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request};
+use crate::in_memory::{Examples, InMemory};
+use crate::{Card, Dataset, DatasetEntry, DatasetError, Presence, Request};
 
 const NAME: &str = "photos";
 const SIDE: usize = 64;
-const LICENCE: &str = "public domain or CC0 1.0, picture by picture (assets/photos/SOURCES.md)";
-const REFERENCE: &str = "squares cut from pictures bundled with scikit-image 0.26: NASA, SpaceX, \
-    R. Michetti, S. van der Walt, L. Varshney, M. Haggstrom, A. Maier, P. Mueller, CC0Textures, \
-    linolafett";
 
 /// Registry line.
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: NAME,
     summary: "8 test and 12 train photographs of 64x64 colour pixels, embedded",
-    reference: REFERENCE,
-    licence: LICENCE,
+    reference: "squares cut from pictures bundled with scikit-image 0.26: NASA, SpaceX, \
+        R. Michetti, S. van der Walt, L. Varshney, M. Haggstrom, A. Maier, P. Mueller, \
+        CC0Textures, linolafett",
+    licence: "public domain or CC0 1.0, picture by picture (assets/photos/SOURCES.md)",
     open,
     present: |_| Presence::Embedded,
     fetch: None,
@@ -77,7 +76,7 @@ static PHOTOS: [Photo; 20] = [
 
 fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     let side = req.size.unwrap_or(SIDE);
-    plain(NAME, &Request { size: None, ..*req }, Some(SIDE))?;
+    req.refuse_label(NAME)?;
     if side == 0 || side > SIDE {
         return Err(DatasetError::request(
             NAME,
@@ -116,23 +115,12 @@ fn planes(picture: &RgbImage) -> impl Iterator<Item = f32> + '_ {
 
 fn card(side: usize) -> Card {
     Card {
-        name: NAME.into(),
-        title: "Public-domain and CC0 photographs".into(),
-        kind: Kind::Image,
-        channels: 3,
-        height: side,
-        width: side,
-        classes: CLASSES.len(),
-        labels: LabelKind::MultiClass,
-        // The customary normalisation of photographs (ImageNet's), not of these few.
-        mean: vec![0.485, 0.456, 0.406],
-        std: vec![0.229, 0.224, 0.225],
-        licence: LICENCE.into(),
-        source: REFERENCE.into(),
-        class_names: CLASSES.map(String::from).to_vec(),
-        columns: Vec::new(),
+        // The customary normalisation of photographs, not of these few.
+        mean: IMAGENET_MEAN.to_vec(),
+        std: IMAGENET_STD.to_vec(),
         notes: vec![
             "8 test pictures to attack, 12 train pictures as public data, no val split".into(),
         ],
+        ..ENTRY.card("Public-domain and CC0 photographs").square(side).with_classes(CLASSES)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use ureq::Agent;
 
-use super::http::{self, Answer, Reply, Trouble};
+use super::http::{self, Answer, HttpError, Reply};
 use super::items::Remote;
 use super::{FileState, Options, Outcome};
 use crate::DatasetError;
@@ -163,7 +163,7 @@ struct Transfer<'a> {
 
 /// How an attempt ended, short of success.
 enum Stop {
-    Trouble(Trouble),
+    Http(HttpError),
     Local(DatasetError),
 }
 
@@ -183,14 +183,14 @@ impl Transfer<'_> {
     }
 
     fn checked(&self, part: &mut Part, bar: &ProgressBar) -> Result<Outcome, DatasetError> {
-        let resumed = self.persist(part, bar)?;
+        let resumed = self.retry(part, bar)?;
         match self.sum(part)? {
             None => return Ok(Outcome::Downloaded { bytes: part.len()?, resumed }),
             // An old beginning may belong to another version of the file: once more from the start.
             Some(_) if resumed > 0 => part.cut(0)?,
             Some(found) => return self.reject(part, &found),
         }
-        self.persist(part, bar)?;
+        self.retry(part, bar)?;
         match self.sum(part)? {
             None => Ok(Outcome::Downloaded { bytes: part.len()?, resumed: 0 }),
             Some(found) => self.reject(part, &found),
@@ -212,28 +212,28 @@ impl Transfer<'_> {
 
     /// Attempts until the body is complete or there is no hope; returns how many bytes were there
     /// at first and stayed.
-    fn persist(&self, part: &mut Part, bar: &ProgressBar) -> Result<u64, DatasetError> {
+    fn retry(&self, part: &mut Part, bar: &ProgressBar) -> Result<u64, DatasetError> {
         let mut kept = part.len()?;
         let mut failures = 0;
         loop {
             let before = part.len()?;
-            let trouble = match self.attempt(part, &mut kept, bar) {
+            let error = match self.attempt(part, &mut kept, bar) {
                 Ok(()) => return Ok(kept),
                 Err(Stop::Local(fault)) => return Err(fault),
-                Err(Stop::Trouble(trouble)) => trouble,
+                Err(Stop::Http(error)) => error,
             };
-            let text = match trouble {
-                Trouble::Final(text) => {
+            let text = match error {
+                HttpError::Permanent(text) => {
                     return Err(
                         self.fault(text, "check the address, or give another with --mirror")
                     );
                 }
-                Trouble::Stale(text) => {
+                HttpError::Stale(text) => {
                     part.cut(0)?;
                     kept = 0;
                     text
                 }
-                Trouble::Passing(text) => text,
+                HttpError::Temporary(text) => text,
             };
             let gained = part.len()?.saturating_sub(before);
             failures = if gained >= PROGRESS { 1 } else { failures + 1 };
@@ -260,7 +260,7 @@ impl Transfer<'_> {
             part.cut(0)?;
         }
         let offset = part.len()?;
-        let answer = match http::ask(&self.agent, self.url, offset).map_err(Stop::Trouble)? {
+        let answer = match http::ask(&self.agent, self.url, offset).map_err(Stop::Http)? {
             Reply::Complete => return Ok(()),
             Reply::Body(answer) => answer,
         };
@@ -271,7 +271,7 @@ impl Transfer<'_> {
         bar.set_position(answer.start);
         let end = self.copy(answer.body, answer.start, part, bar)?;
         match answer.total.or(self.remote.size.exact()) {
-            Some(total) if end < total => Err(Stop::Trouble(Trouble::Passing(format!(
+            Some(total) if end < total => Err(Stop::Http(HttpError::Temporary(format!(
                 "the transfer broke off at {end} of {total} bytes"
             )))),
             _ => Ok(()),
@@ -280,7 +280,7 @@ impl Transfer<'_> {
 
     fn check_total(&self, answer: &Answer) -> Result<(), Stop> {
         match (answer.total, self.remote.size.exact()) {
-            (Some(total), Some(size)) if total != size => Err(Stop::Trouble(Trouble::Final(
+            (Some(total), Some(size)) if total != size => Err(Stop::Http(HttpError::Permanent(
                 format!("the server offers {total} bytes, the published file has {size}"),
             ))),
             _ => Ok(()),
@@ -303,7 +303,7 @@ impl Transfer<'_> {
                 Ok(read) => read,
                 Err(error) => {
                     let text = format!("the transfer broke off at {end} bytes ({error})");
-                    return Err(Stop::Trouble(Trouble::Passing(text)));
+                    return Err(Stop::Http(HttpError::Temporary(text)));
                 }
             };
             end += read as u64;
@@ -313,7 +313,7 @@ impl Transfer<'_> {
                     "the server sends more than the published {} bytes",
                     self.remote.size.about()
                 );
-                return Err(Stop::Trouble(Trouble::Final(text)));
+                return Err(Stop::Http(HttpError::Permanent(text)));
             }
             part.file.write_all(&buffer[..read]).map_err(|e| {
                 let problem = format!("cannot write {}: {e}", part.path.display());

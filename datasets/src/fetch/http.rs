@@ -8,11 +8,11 @@ use ureq::{Agent, Body};
 
 /// Why a request did not serve.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum HttpError {
     /// Asking again may help.
-    Passing(String),
+    Temporary(String),
     /// It will not.
-    Final(String),
+    Permanent(String),
     /// What was there so far does not belong to this file: start over.
     Stale(String),
 }
@@ -58,48 +58,50 @@ fn is_loopback(url: &str) -> bool {
 ///
 /// # Errors
 /// No connection, a status other than success, or a range other than the one asked for.
-pub(super) fn ask(agent: &Agent, url: &str, offset: u64) -> Result<Reply, Trouble> {
+pub(super) fn ask(agent: &Agent, url: &str, offset: u64) -> Result<Reply, HttpError> {
     let mut request = agent.get(url);
     if offset > 0 {
         request = request.header(header::RANGE, format!("bytes={offset}-"));
     }
-    let response = request.call().map_err(trouble)?;
+    let response = request.call().map_err(classify)?;
     match response.status().as_u16() {
         200 => Ok(Reply::Body(Answer { start: 0, total: length(&response), body: body(response) })),
         206 => partial(response, offset),
         416 if content_range(&response).is_some_and(|(_, total)| total == Some(offset)) => {
             Ok(Reply::Complete)
         }
-        416 => Err(Trouble::Stale("the server holds less than was downloaded before".into())),
+        416 => Err(HttpError::Stale("the server holds less than was downloaded before".into())),
         code @ (408 | 425 | 429 | 500..) => {
-            Err(Trouble::Passing(format!("the server answered {code}")))
+            Err(HttpError::Temporary(format!("the server answered {code}")))
         }
-        code @ (404 | 410) => Err(Trouble::Final(format!("the server has no such file ({code})"))),
-        code => Err(Trouble::Final(format!("the server answered {code}"))),
+        code @ (404 | 410) => {
+            Err(HttpError::Permanent(format!("the server has no such file ({code})")))
+        }
+        code => Err(HttpError::Permanent(format!("the server answered {code}"))),
     }
 }
 
-fn trouble(error: ureq::Error) -> Trouble {
+fn classify(error: ureq::Error) -> HttpError {
     use ureq::Error::{
         BadUri, ConnectionFailed, HostNotFound, Http, InvalidProxyUrl, TooManyRedirects,
     };
     match error {
-        HostNotFound | ConnectionFailed => Trouble::Final(format!("no connection ({error})")),
+        HostNotFound | ConnectionFailed => HttpError::Permanent(format!("no connection ({error})")),
         BadUri(_) | Http(_) | InvalidProxyUrl | TooManyRedirects => {
-            Trouble::Final(error.to_string())
+            HttpError::Permanent(error.to_string())
         }
-        other => Trouble::Passing(other.to_string()),
+        other => HttpError::Temporary(other.to_string()),
     }
 }
 
-fn partial(response: Response<Body>, offset: u64) -> Result<Reply, Trouble> {
+fn partial(response: Response<Body>, offset: u64) -> Result<Reply, HttpError> {
     match content_range(&response) {
         Some((Some(start), total)) if start == offset => {
             Ok(Reply::Body(Answer { start, total, body: body(response) }))
         }
-        _ => {
-            Err(Trouble::Stale("the server answered with another range than was asked for".into()))
-        }
+        _ => Err(HttpError::Stale(
+            "the server answered with another range than was asked for".into(),
+        )),
     }
 }
 

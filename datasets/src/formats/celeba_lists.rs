@@ -215,7 +215,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[0-9a-zA-Z,. \n-]{0,120}") {
+        fn never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            text in "[0-9a-zA-Z,. \n-]{0,120}",
+        ) {
             for hostile in [bytes.as_slice(), text.as_bytes()] {
                 let _ = attributes(hostile);
                 let _ = attribute(hostile, "Male");

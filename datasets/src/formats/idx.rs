@@ -147,7 +147,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), rank in 0usize..5) {
+        fn never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            rank in 0usize..5,
+        ) {
             let _ = parse(&bytes, rank);
             let mut nearly = file(&[2, 3], &bytes);
             nearly[3] = rank as u8;

@@ -102,9 +102,12 @@ mod tests {
         assert_eq!(decode(&encoded(grey, ImageFormat::Png)).unwrap().data, [42; 12]);
     }
 
+    const FORMATS: [ImageFormat; 4] =
+        [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Pnm];
+
     #[test]
     fn truncated_files_and_texts_are_refused() {
-        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Pnm] {
+        for format in FORMATS {
             let whole = encoded(rgb(64, 64), format);
             assert!(decode(&whole).is_ok(), "{format:?}");
             assert!(decode(&whole[..whole.len() * 2 / 3]).is_err(), "{format:?} truncated");
@@ -122,9 +125,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0usize..600, to: u8, cut in 0usize..900) {
+        fn never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            at in 0usize..600,
+            to: u8,
+            cut in 0usize..900,
+        ) {
             let _ = decode(&bytes);
-            for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Pnm] {
+            for format in FORMATS {
                 let mut hurt = encoded(rgb(16, 9), format);
                 if let Some(byte) = hurt.get_mut(at) { *byte = to; }
                 let _ = decode_square(&hurt, 8);

@@ -321,7 +321,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0usize..400, to: u8, header in "[{}':a-z0-9(), |<>]{0,80}") {
+        fn never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            at in 0usize..400,
+            to: u8,
+            header in "[{}':a-z0-9(), |<>]{0,80}",
+        ) {
             let read_all = |bytes: Vec<u8>| if let Ok(mut file) = Npz::open(Cursor::new(bytes)) {
                 for name in file.names() {
                     let _ = file.bytes(&name, Some(1));
@@ -329,7 +334,8 @@ mod tests {
                 }
             };
             read_all(bytes.clone());
-            let mut whole = npz(CompressionMethod::Deflated, &[("x", npy("|u1", "(3,)", &[1, 2, 3])), ("y", bytes)]);
+            let members = [("x", npy("|u1", "(3,)", &[1, 2, 3])), ("y", bytes)];
+            let mut whole = npz(CompressionMethod::Deflated, &members);
             if let Some(byte) = whole.get_mut(at) { *byte = to; }
             read_all(whole);
             let _ = dictionary(&header);

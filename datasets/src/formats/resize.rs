@@ -126,7 +126,11 @@ mod tests {
         }
 
         #[test]
-        fn values_stay_within_the_range_of_the_source(h in 1usize..30, w in 1usize..30, size in 1usize..40) {
+        fn values_stay_within_the_range_of_the_source(
+            h in 1usize..30,
+            w in 1usize..30,
+            size in 1usize..40,
+        ) {
             let image = noise(h, w, 3);
             let out = square(&image, size);
             prop_assert_eq!(out.data.len(), size * size * 3);

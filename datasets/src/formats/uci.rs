@@ -138,7 +138,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), value in "[0-9eE.+-]{0,8}") {
+        fn never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            value in "[0-9eE.+-]{0,8}",
+        ) {
             let _ = parse(&bytes);
             if let Ok(table) = parse(line("B", &value).as_bytes()) {
                 prop_assert_eq!(table.features.len(), FEATURES * table.labels.len());

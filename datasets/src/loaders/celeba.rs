@@ -9,14 +9,11 @@ use super::image_files::{ImageFiles, Item};
 use super::places;
 use crate::error::nearest;
 use crate::formats::celeba_lists;
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
+use crate::{Card, Dataset, DatasetEntry, DatasetError, LabelKind, Request};
 
 const REMEDY: &str = "put img_align_celeba/, list_attr_celeba.csv (or .txt) and \
     list_eval_partition.csv (or .txt) in celeba/ below the data folder; \
     see https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html or Kaggle's jessicali9530/celeba-dataset";
-const REFERENCE: &str =
-    "Z. Liu, P. Luo, X. Wang and X. Tang, Deep learning face attributes in the wild, ICCV 2015";
-const LICENCE: &str = "non-commercial research only";
 const SIDE: usize = 64;
 const LABEL: &str = "Male";
 /// The label that means all attributes at once.
@@ -25,20 +22,22 @@ const ATTRIBUTES_LABEL: &str = "attributes";
 /// The 40 attributes, in the order of the lists.
 #[rustfmt::skip]
 const ATTRIBUTES: [&str; 40] = [
-    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
-    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
-    "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache",
-    "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks",
-    "Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick",
-    "Wearing_Necklace", "Wearing_Necktie", "Young",
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs",
+    "Big_Lips", "Big_Nose", "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows",
+    "Chubby", "Double_Chin", "Eyeglasses", "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones",
+    "Male", "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin",
+    "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks", "Sideburns", "Smiling", "Straight_Hair",
+    "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick", "Wearing_Necklace",
+    "Wearing_Necktie", "Young",
 ];
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "celeba",
     summary: "celebrity faces, 64x64 colour, labelled by one of 40 attributes (Male), by all \
         (attributes) or by person (identity)",
-    reference: REFERENCE,
-    licence: LICENCE,
+    reference: "Z. Liu, P. Luo, X. Wang and X. Tang, Deep learning face attributes in the wild, \
+        ICCV 2015",
+    licence: "non-commercial research only",
     open,
     present: |root| places::presence(find(root).map(|f| f.images)),
     fetch: None,
@@ -57,13 +56,8 @@ fn find(root: Option<&Path>) -> Result<Files, DatasetError> {
     // The original distribution keeps its parts in Anno/, Eval/ and Img/.
     let below = |d: &PathBuf| [d.clone(), d.join("Anno"), d.join("Eval"), d.join("Img")];
     let dirs: Vec<PathBuf> = roots.iter().flat_map(below).collect();
-    let find = |what: &str, names: &[&str]| {
-        places::first(&dirs, names).ok_or_else(|| DatasetError::Missing {
-            what: format!("CelebA's {what}"),
-            looked: roots[0].display().to_string(),
-            remedy: REMEDY.into(),
-        })
-    };
+    let find =
+        |what, names: &[&str]| places::find(format!("CelebA's {what}"), &dirs, names, REMEDY);
     Ok(Files {
         images: find(
             "img_align_celeba/",
@@ -91,20 +85,18 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
             hint: nearest(label, known()),
         });
     }
-    let size = places::checked_size(ENTRY.name, req.size)?.unwrap_or(SIDE);
+    let size = req.checked_size(ENTRY.name)?.unwrap_or(SIDE);
     let files = find(req.root)?;
     let mut card = card(label, size);
     let splits = read_lists(&files, label, &mut card)?;
     if splits.iter().all(Vec::is_empty) {
-        return Err(DatasetError::Missing {
-            what: "every image that CelebA's lists name".into(),
-            looked: files.images.display().to_string(),
-            remedy: REMEDY.into(),
-        });
+        let what = "every image that CelebA's lists name";
+        return Err(DatasetError::missing(what, &files.images, REMEDY));
     }
-    let splits = match [IDENTITY, UNSEEN].contains(&label) {
-        true => by_person(&files, splits, label, req.limit, &mut card)?,
-        false => splits,
+    let splits = if [IDENTITY, UNSEEN].contains(&label) {
+        by_person(&files, splits, label, req.limit, &mut card)?
+    } else {
+        splits
     };
     Ok(Box::new(ImageFiles { card, dir: files.images, splits }))
 }
@@ -119,11 +111,10 @@ fn by_person(
     card: &mut Card,
 ) -> Result<[Vec<Item>; 3], DatasetError> {
     if files.identities.is_none() {
-        return Err(DatasetError::Missing {
-            what: "CelebA's identity_CelebA.txt, which says who is in which image,".into(),
-            looked: files.images.parent().unwrap_or(&files.images).display().to_string(),
-            remedy: format!("put it beside the other lists; {REMEDY}"),
-        });
+        let what = "CelebA's identity_CelebA.txt, which says who is in which image,";
+        let looked = files.images.parent().unwrap_or(&files.images);
+        let remedy = format!("put it beside the other lists; {REMEDY}");
+        return Err(DatasetError::missing(what, looked, remedy));
     }
     let (part, name) = if label == UNSEEN { (2, "test") } else { (0, "train") };
     let items = std::mem::take(&mut splits[part]);
@@ -146,8 +137,7 @@ fn by_person(
         }
         _ => format!("images of CelebA's train part alone; {CLOSED_NOTE} (CelebA's test part)"),
     });
-    card.class_names = dealt.persons.iter().map(ToString::to_string).collect();
-    card.classes = card.class_names.len();
+    *card = card.clone().with_classes(dealt.persons.iter().map(ToString::to_string));
     let take = |&(i, class): &(usize, u32)| Item { label: class as u16, ..items[i].clone() };
     Ok(dealt.splits.map(|part| part.iter().map(take).collect()))
 }
@@ -161,10 +151,8 @@ fn read_lists(files: &Files, label: &str, card: &mut Card) -> Result<[Vec<Item>;
         parsed(files, label, &attributes, &partition, identities.as_deref())?;
     if label == ATTRIBUTES_LABEL {
         let names = celeba_lists::attributes(&attributes).map_err(|e| e.at(&files.attributes))?;
-        card.class_names = names.into_iter().map(ToString::to_string).collect();
-        card.classes = card.class_names.len();
+        *card = card.clone().with_classes(names);
     }
-    let notes = &mut card.notes;
     let present: HashSet<String> = places::listing(&files.images)?.into_iter().collect();
     let mut splits: [Vec<Item>; 3] = Default::default();
     let (mut absent, mut unplaced) = (0usize, 0usize);
@@ -180,20 +168,17 @@ fn read_lists(files: &Files, label: &str, card: &mut Card) -> Result<[Vec<Item>;
             }),
         }
     }
-    let mut note = |count: usize, what: &str| {
-        if count > 0 {
-            notes.push(format!("{count} images {what}"));
-        }
-    };
     let used: usize = splits.iter().map(Vec::len).sum();
-    note(absent, "are listed but absent, and left out");
-    note(unplaced, "are in no part of the partition list, and left out");
-    note(
-        present.len().saturating_sub(used + unplaced),
-        "or other files lie in the folder but are not listed",
-    );
+    let unlisted = present.len().saturating_sub(used + unplaced);
+    let counts = [
+        (absent, "are listed but absent, and left out"),
+        (unplaced, "are in no part of the partition list, and left out"),
+        (unlisted, "or other files lie in the folder but are not listed"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    card.notes.extend(counts.map(|(count, what)| format!("{count} images {what}")));
     if files.identities.is_none() {
-        notes.push("no identity_CelebA.txt: identities are unknown".into());
+        card.notes.push("no identity_CelebA.txt: identities are unknown".into());
     }
     Ok(splits)
 }
@@ -208,9 +193,10 @@ fn parsed<'a>(
     partition: &'a [u8],
     identities: Option<&'a [u8]>,
 ) -> Result<Joined<'a>, DatasetError> {
-    let column = match ATTRIBUTES.contains(&label) {
-        true => celeba_lists::attribute(attributes, label),
-        false => celeba_lists::all_attributes(attributes),
+    let column = if ATTRIBUTES.contains(&label) {
+        celeba_lists::attribute(attributes, label)
+    } else {
+        celeba_lists::all_attributes(attributes)
     };
     let column = column.map_err(|e| e.at(&files.attributes));
     let parts = celeba_lists::partition(partition).map_err(|e| e.at(&files.partition));
@@ -223,26 +209,13 @@ fn parsed<'a>(
     Ok((column, parts.into_iter().collect(), persons.into_iter().collect()))
 }
 
-fn card(label: &str, size: usize) -> Card {
+fn card(label: &str, side: usize) -> Card {
+    let attributes = label == ATTRIBUTES_LABEL;
     Card {
-        name: ENTRY.name.into(),
-        title: format!("CelebA, {label}"),
-        kind: Kind::Image,
-        channels: 3,
-        height: size,
-        width: size,
-        classes: 2,
-        labels: if label == ATTRIBUTES_LABEL {
-            LabelKind::MultiLabel
-        } else {
-            LabelKind::MultiClass
-        },
-        mean: vec![0.5; 3],
-        std: vec![0.5; 3],
-        licence: LICENCE.into(),
-        source: REFERENCE.into(),
-        class_names: vec![format!("not {label}"), label.into()],
-        columns: Vec::new(),
-        notes: vec![],
+        labels: if attributes { LabelKind::MultiLabel } else { LabelKind::MultiClass },
+        ..ENTRY
+            .card(format!("CelebA, {label}"))
+            .square(side)
+            .with_classes([format!("not {label}"), label.into()])
     }
 }

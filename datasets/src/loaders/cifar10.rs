@@ -6,13 +6,10 @@ use super::lazy::Lazy;
 use super::packed::{Packed, Source, segments};
 use super::{folder, held_out, places};
 use crate::formats::cifar_bin;
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
+use crate::{Card, Dataset, DatasetEntry, DatasetError, Request};
 
 const REMEDY: &str = "run `bench data fetch cifar10`, or put data_batch_1.bin to data_batch_5.bin \
     and test_batch.bin in cifar10/ below the data folder";
-const REFERENCE: &str =
-    "A. Krizhevsky, Learning multiple layers of features from tiny images, 2009";
-const LICENCE: &str = "no licence stated; customary for research, with citation";
 const FOLDERS: [&str; 4] =
     ["cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin", "CIFAR10"];
 const CLASSES: [&str; 10] =
@@ -23,8 +20,8 @@ pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "cifar10",
     summary: "objects in ten classes, 32x32 colour, 50,000 train (the last 5,000 are val) and \
         10,000 test",
-    reference: REFERENCE,
-    licence: LICENCE,
+    reference: "A. Krizhevsky, Learning multiple layers of features from tiny images, 2009",
+    licence: "no licence stated; customary for research, with citation",
     open,
     present: |root| places::presence(find(root).map(|found| found.place())),
     fetch: Some("cifar10"),
@@ -61,17 +58,13 @@ fn find(root: Option<&Path>) -> Result<Found, DatasetError> {
         |d: &&PathBuf| [d.join("airplane"), d.join("train/airplane")].iter().any(|c| c.is_dir());
     match dirs.iter().find(has_classes) {
         Some(dir) => Ok(Found::Folders(dir.clone())),
-        None => Err(DatasetError::Missing {
-            what: "CIFAR-10's data_batch_*.bin".into(),
-            looked: dirs[0].display().to_string(),
-            remedy: REMEDY.into(),
-        }),
+        None => Err(DatasetError::missing("CIFAR-10's data_batch_*.bin", &dirs[0], REMEDY)),
     }
 }
 
 fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
-    places::no_label(ENTRY.name, req.label)?;
-    let size = places::checked_size(ENTRY.name, req.size)?;
+    req.refuse_label(ENTRY.name)?;
+    let size = req.checked_size(ENTRY.name)?;
     match find(req.root)? {
         Found::Binary { train, test } => binary(train, test, size),
         Found::Folders(dir) => {
@@ -155,21 +148,9 @@ fn interleave(planes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 
 fn card() -> Card {
     Card {
-        name: ENTRY.name.into(),
-        title: "CIFAR-10".into(),
-        kind: Kind::Image,
-        channels: 3,
-        height: SIDE,
-        width: SIDE,
-        classes: CLASSES.len(),
-        labels: LabelKind::MultiClass,
         mean: vec![0.4914, 0.4822, 0.4465],
         std: vec![0.2470, 0.2435, 0.2616],
-        licence: LICENCE.into(),
-        source: REFERENCE.into(),
-        class_names: CLASSES.map(Into::into).to_vec(),
-        columns: Vec::new(),
-        notes: vec![],
+        ..ENTRY.card("CIFAR-10").square(SIDE).with_classes(CLASSES)
     }
 }
 

@@ -4,35 +4,33 @@ use std::path::{Path, PathBuf};
 
 use super::image_files::{ImageFiles, Item};
 use super::{held_out, places};
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
+use crate::card::{IMAGENET_MEAN, IMAGENET_STD};
+use crate::{Card, Dataset, DatasetEntry, DatasetError, Request};
 
+const NAME: &str = "folder";
 const REMEDY: &str = "put one folder of images per class in folder/ below the data folder (or in \
     train/, val/ and test/ there), or name the place as `folder:PATH`";
-const LICENCE: &str = "that of your images";
+/// Side of the images where none is asked for, in pixels.
 const SIDE: usize = 64;
 /// Names of the three splits' folders.
 const SPLITS: [&[&str]; 3] = [&["train"], &["val", "valid", "validation"], &["test"]];
 const ENDINGS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "bmp", "ppm", "pgm", "pbm", "pnm"];
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
-    name: "folder",
+    name: NAME,
     summary: "your own images, a folder per class; `folder:PATH` names the place",
     reference: "the layout of torchvision's ImageFolder",
-    licence: LICENCE,
-    open: |req| open_in(find(req.root)?, ENTRY_NAME, req),
+    licence: "that of your images",
+    open: |req| open_in(find(req.root)?, NAME, req),
     present: |root| places::presence(find(root)),
     fetch: None,
 };
-const ENTRY_NAME: &str = "folder";
 
 fn find(root: Option<&Path>) -> Result<PathBuf, DatasetError> {
     let dirs = places::folders("class folders of images", root, &["folder"], REMEDY)?;
     let holds_images = |dir: &&PathBuf| classes_of(&first_split(dir)).is_ok_and(|c| !c.is_empty());
-    dirs.iter().find(holds_images).cloned().ok_or_else(|| DatasetError::Missing {
-        what: "class folders of images".into(),
-        looked: dirs[0].display().to_string(),
-        remedy: REMEDY.into(),
-    })
+    let missing = || DatasetError::missing("class folders of images", &dirs[0], REMEDY);
+    dirs.iter().find(holds_images).cloned().ok_or_else(missing)
 }
 
 /// Opens `folder:PATH`; a relative path starts from the data root.
@@ -46,19 +44,16 @@ pub(crate) fn open_at(
 ) -> Result<Box<dyn Dataset>, DatasetError> {
     let dir = req.root.unwrap_or(Path::new("")).join(path);
     if !dir.is_dir() {
-        return Err(DatasetError::Missing {
-            what: "class folders of images".into(),
-            looked: dir.display().to_string(),
-            remedy: "correct the path after `folder:` (a relative one starts from the data folder)"
-                .into(),
-        });
+        let remedy =
+            "correct the path after `folder:` (a relative one starts from the data folder)";
+        return Err(DatasetError::missing("class folders of images", &dir, remedy));
     }
     open_in(dir, name, req)
 }
 
 fn open_in(dir: PathBuf, name: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
-    places::no_label(name, req.label)?;
-    let size = places::checked_size(name, req.size)?.unwrap_or(SIDE);
+    req.refuse_label(name)?;
+    let size = req.checked_size(name)?.unwrap_or(SIDE);
     read(&dir, card(name, &dir), size, None)
 }
 
@@ -90,15 +85,11 @@ pub(super) fn read(
         }
     }
     if splits[0].is_empty() {
-        return Err(DatasetError::Missing {
-            what: "images (png, jpg, bmp, ppm ...) in class folders".into(),
-            looked: train.display().to_string(),
-            remedy: REMEDY.into(),
-        });
+        let what = "images (png, jpg, bmp, ppm ...) in class folders";
+        return Err(DatasetError::missing(what, &train, REMEDY));
     }
     hold_out(&mut splits, &mut card.notes);
-    (card.height, card.width, card.classes) = (size, size, classes.len());
-    card.class_names = classes;
+    let card = card.square(size).with_classes(classes);
     Ok(Box::new(ImageFiles { card, dir: dir.to_path_buf(), splits }))
 }
 
@@ -169,23 +160,11 @@ fn items(dir: &Path, split: &Path, classes: &[String]) -> Result<Vec<Item>, Data
 }
 
 fn card(name: &str, dir: &Path) -> Card {
+    let dir = dir.display().to_string();
     Card {
-        name: name.into(),
-        title: format!("images in {}", dir.display()),
-        kind: Kind::Image,
-        channels: 3,
-        height: SIDE,
-        width: SIDE,
-        classes: 0,
-        labels: LabelKind::MultiClass,
-        // The usual statistics of colour photographs (ImageNet's).
-        mean: vec![0.485, 0.456, 0.406],
-        std: vec![0.229, 0.224, 0.225],
-        licence: LICENCE.into(),
-        source: dir.display().to_string(),
-        class_names: vec![],
-        columns: Vec::new(),
-        notes: vec![],
+        mean: IMAGENET_MEAN.to_vec(),
+        std: IMAGENET_STD.to_vec(),
+        ..Card::new(name, format!("images in {dir}"), ENTRY.licence, dir)
     }
 }
 

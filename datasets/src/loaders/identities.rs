@@ -83,16 +83,21 @@ fn classed(parts: [Vec<(usize, u64)>; 3]) -> Dealt {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
         #[test]
-        fn a_closed_set_is_closed(people in proptest::collection::vec(0u64..12, 1..200), limit in proptest::option::of(1usize..100)) {
+        fn a_closed_set_is_closed(
+            people in proptest::collection::vec(0u64..12, 1..200),
+            limit in proptest::option::of(1usize..100),
+        ) {
             let images: Vec<(usize, u64)> = people.iter().map(|w| w * 7).enumerate().collect();
             let dealt = closed(&images, limit);
-            let train: std::collections::BTreeSet<u32> = dealt.splits[0].iter().map(|i| i.1).collect();
+            let train: BTreeSet<u32> = dealt.splits[0].iter().map(|i| i.1).collect();
             prop_assert_eq!(train.len(), dealt.persons.len());
             let mut used: Vec<usize> = Vec::new();
             for (image, class) in dealt.splits.iter().flatten() {
@@ -104,9 +109,11 @@ mod tests {
             if limit.is_none() {
                 prop_assert_eq!(used.len(), images.len());
                 for (class, who) in dealt.persons.iter().enumerate() {
-                    let count = |s: usize| dealt.splits[s].iter().filter(|i| i.1 as usize == class).count();
+                    let is_own = |i: &&(usize, u32)| i.1 as usize == class;
+                    let count = |s: usize| dealt.splits[s].iter().filter(is_own).count();
                     let n = images.iter().filter(|i| i.1 == *who).count();
-                    prop_assert_eq!((count(2), count(1)), (if n < 3 { 0 } else { (n / 5).max(1) }, n / 10));
+                    let tests = if n < 3 { 0 } else { (n / 5).max(1) };
+                    prop_assert_eq!((count(2), count(1)), (tests, n / 10));
                 }
             }
         }

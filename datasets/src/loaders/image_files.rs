@@ -1,4 +1,4 @@
-//! Images that lie one in a file (CelebA, class folders): decoded when they are asked for.
+//! Files that hold one image each (CelebA, class folders): decoded when they are asked for.
 
 use std::path::PathBuf;
 

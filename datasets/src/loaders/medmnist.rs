@@ -11,7 +11,7 @@ use super::packed::{Packed, Segment, Source};
 use super::places;
 use crate::dataset::SPLITS;
 use crate::formats::{FormatError, npz::Npz};
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Presence, Request};
+use crate::{Card, Dataset, DatasetEntry, DatasetError, LabelKind, Presence, Request};
 
 const REFERENCE: &str = "J. Yang et al., MedMNIST v2: a large-scale lightweight benchmark for 2D \
     and 3D biomedical image classification, Scientific Data, 2023";
@@ -20,7 +20,8 @@ const SIDES: [usize; 3] = [64, 128, 224];
 /// Side of the images in a file whose name gives none.
 const PLAIN_SIDE: usize = 28;
 
-pub(super) const ENTRIES: [&DatasetEntry; 12] = [
+/// Registry lines of the twelve sets.
+pub(crate) static ENTRIES: &[&DatasetEntry] = &[
     &entry::<0>(),
     &entry::<1>(),
     &entry::<2>(),
@@ -53,7 +54,7 @@ fn present<const I: usize>(root: Option<&Path>) -> Presence {
 
 fn open_set<const I: usize>(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     let set = &SETS[I];
-    places::checked_size(set.name, req.size)?;
+    req.checked_size(set.name)?;
     let files = find(set, req.root, req.size)?;
     let others: Vec<String> = files[1..].iter().map(|p| file_name(p)).collect();
     let note = (!others.is_empty()).then(|| format!("also found, not read: {}", others.join(", ")));
@@ -129,8 +130,8 @@ fn read(
     note: Option<String>,
     req: &Request,
 ) -> Result<Box<dyn Dataset>, DatasetError> {
-    places::no_label(name, req.label)?;
-    let size = places::checked_size(name, req.size)?;
+    req.refuse_label(name)?;
+    let size = req.checked_size(name)?;
     let contents = scan(path, set)?;
     let mut card = card(name, set, &contents);
     card.notes.push(format!("read from {}", file_name(path)));
@@ -249,21 +250,31 @@ fn split_of(
             "this is another set's file: rename it",
         ));
     }
-    let (header, values) = file.integers(&labels)?;
+    let (width, labels) = labels_of(file, &labels, n, set)?;
+    Ok(Part { sides, channels, width, labels })
+}
+
+/// Labels per example, and the labels of `n` examples.
+fn labels_of(
+    file: &mut Npz<BufReader<File>>,
+    array: &str,
+    n: usize,
+    set: Option<&Set>,
+) -> Result<(usize, Vec<u8>), FormatError> {
+    let (header, values) = file.integers(array)?;
     let width = match header.shape[..] {
         [m] if m == n => 1,
         [m, k] if m == n && k > 0 => k,
         _ => {
             let problem = format!("shape {:?} for {n} images", header.shape);
             return Err(FormatError::new(
-                format!("array {labels}"),
+                format!("array {array}"),
                 problem,
                 "labels are [n], [n, 1] or [n, labels]",
             ));
         }
     };
-    let labels = ranged(&values, width, set, &labels)?;
-    Ok(Part { sides, channels, width, labels })
+    Ok((width, ranged(&values, width, set, array)?))
 }
 
 /// Checks every label against the set's classes (or 0 to 255 in an unknown set).
@@ -327,28 +338,23 @@ fn join(
 }
 
 fn card(name: &str, set: Option<&Set>, contents: &Contents) -> Card {
-    let numbered = || (0..contents.classes).map(|c| c.to_string()).collect::<Vec<_>>();
-    let names = set.map_or_else(numbered, |s| s.classes.iter().map(ToString::to_string).collect());
-    let many = contents.width > 1;
-    Card {
-        name: name.into(),
-        title: set.map_or(name, |s| s.title).into(),
-        kind: Kind::Image,
+    let several = contents.width > 1;
+    let (title, licence, source) =
+        set.map_or((name, "that of the file", name), |s| (s.title, s.licence, REFERENCE));
+    let card = Card {
         channels: contents.channels,
-        height: contents.sides.0,
-        width: contents.sides.1,
-        classes: names.len(),
-        labels: if many { LabelKind::MultiLabel } else { LabelKind::MultiClass },
+        labels: if several { LabelKind::MultiLabel } else { LabelKind::MultiClass },
         mean: vec![0.5; contents.channels],
         std: vec![0.5; contents.channels],
-        licence: set.map_or("that of the file", |s| s.licence).into(),
-        source: set.map_or(name, |_| REFERENCE).into(),
-        class_names: names,
-        columns: Vec::new(),
         notes: set
             .filter(|s| s.ordinal)
-            .map(|_| "classes are ordered grades".to_string())
+            .map(|_| "classes are ordered grades".into())
             .into_iter()
             .collect(),
+        ..Card::new(name, title, licence, source)
+    };
+    match set {
+        Some(set) => card.with_classes(set.classes.iter().copied()),
+        None => card.with_classes((0..contents.classes).map(|c| c.to_string())),
     }
 }

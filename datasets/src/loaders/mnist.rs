@@ -8,21 +8,19 @@ use super::lazy::Lazy;
 use super::packed::{Packed, Source, segments};
 use super::{held_out, places};
 use crate::formats::{FormatError, idx};
-use crate::{Card, Dataset, DatasetEntry, DatasetError, Kind, LabelKind, Request};
+use crate::{Card, Dataset, DatasetEntry, DatasetError, Request};
 
 const REMEDY: &str = "run `bench data fetch mnist`, or put train-images-idx3-ubyte.gz and the \
     three other files in mnist/ below the data folder";
-const REFERENCE: &str = "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning \
-    applied to document recognition, 1998";
-const LICENCE: &str = "CC BY-SA 3.0";
 const CLASSES: u8 = 10;
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: "mnist",
     summary: "handwritten digits, 28x28 grey, 60,000 train (the last 5,000 are val) and 10,000 \
         test",
-    reference: REFERENCE,
-    licence: LICENCE,
+    reference: "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to \
+        document recognition, 1998",
+    licence: "CC BY-SA 3.0",
     open,
     present: |root| {
         places::presence(find(root).map(|f| f[0].0.parent().unwrap_or(Path::new("")).to_path_buf()))
@@ -38,13 +36,8 @@ fn find(root: Option<&Path>) -> Result<[(PathBuf, PathBuf); 2], DatasetError> {
         let dotted = dashed.replace("-idx", ".idx");
         let names =
             [dashed.clone(), format!("{dashed}.gz"), dotted.clone(), format!("{dotted}.gz")];
-        places::first(&dirs, &names.each_ref().map(String::as_str)).ok_or_else(|| {
-            DatasetError::Missing {
-                what: format!("MNIST's {dashed} (or .gz)"),
-                looked: dirs[0].display().to_string(),
-                remedy: REMEDY.into(),
-            }
-        })
+        let what = format!("MNIST's {dashed} (or .gz)");
+        places::find(what, &dirs, &names.each_ref().map(String::as_str), REMEDY)
     };
     let pair = |part: &str| {
         Ok::<_, DatasetError>((file(part, "images-idx3")?, file(part, "labels-idx1")?))
@@ -53,8 +46,8 @@ fn find(root: Option<&Path>) -> Result<[(PathBuf, PathBuf); 2], DatasetError> {
 }
 
 fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
-    places::no_label(ENTRY.name, req.label)?;
-    let size = places::checked_size(ENTRY.name, req.size)?;
+    req.refuse_label(ENTRY.name)?;
+    let size = req.checked_size(ENTRY.name)?;
     let files = find(req.root)?;
     let (train_shape, test_shape) = DatasetError::both(shape(&files[0]), shape(&files[1]))?;
     let shapes = [train_shape, test_shape];
@@ -135,20 +128,10 @@ fn read_labels(path: &Path) -> Result<Vec<u8>, DatasetError> {
 
 fn card() -> Card {
     Card {
-        name: ENTRY.name.into(),
-        title: "MNIST".into(),
-        kind: Kind::Image,
         channels: 1,
-        height: 0,
-        width: 0,
-        classes: usize::from(CLASSES),
-        labels: LabelKind::MultiClass,
         mean: vec![0.1307],
         std: vec![0.3081],
-        licence: LICENCE.into(),
-        source: REFERENCE.into(),
-        class_names: (0..CLASSES).map(|d| d.to_string()).collect(),
-        columns: Vec::new(),
         notes: vec![format!("the {} split is the end of the training file", Split::Val)],
+        ..ENTRY.card("MNIST").with_classes((0..CLASSES).map(|d| d.to_string()))
     }
 }

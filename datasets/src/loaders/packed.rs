@@ -1,4 +1,4 @@
-//! Images that lie many in a file (IDX, CIFAR-10, `.npz`): a file's pixels are read at the first
+//! Files that hold many images each (IDX, CIFAR-10, `.npz`): a file's pixels are read at the first
 //! use of one of them.
 
 use rayon::prelude::*;
@@ -37,7 +37,7 @@ pub(crate) struct Packed {
     pub splits: [Vec<Segment>; 3],
 }
 
-/// What lies between `from` and `to` of sources laid end to end, whose lengths are `lens`.
+/// The segments of the range `from..to` over sources of lengths `lens`, laid end to end.
 pub(crate) fn segments(lens: &[usize], from: usize, to: usize) -> Vec<Segment> {
     let mut offset = 0;
     let mut found = Vec::new();
@@ -180,10 +180,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_cover_exactly_the_range(lens in proptest::collection::vec(0usize..9, 0..6), a in 0usize..40, b in 0usize..40) {
+        fn segments_cover_exactly_the_range(
+            lens in proptest::collection::vec(0usize..9, 0..6),
+            a in 0usize..40,
+            b in 0usize..40,
+        ) {
             let total: usize = lens.iter().sum();
             let (from, to) = (a.min(total), b.min(total));
-            let flat: Vec<(usize, usize)> = lens.iter().enumerate().flat_map(|(s, &n)| (0..n).map(move |i| (s, i))).collect();
+            let ids = |(s, &n): (usize, &usize)| (0..n).map(move |i| (s, i));
+            let flat: Vec<(usize, usize)> = lens.iter().enumerate().flat_map(ids).collect();
             let found: Vec<(usize, usize)> = segments(&lens, from, to).iter()
                 .flat_map(|s| (s.start..s.start + s.len).map(|i| (s.source, i))).collect();
             prop_assert_eq!(found, flat.get(from..to).unwrap_or(&[]).to_vec());

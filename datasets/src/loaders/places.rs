@@ -41,6 +41,19 @@ pub(crate) fn first(dirs: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
     dirs.iter().flat_map(|d| names.iter().map(move |n| d.join(n))).find(|p| p.exists())
 }
 
+/// As [`first`], for files that a data set cannot do without; errors call them `what`.
+///
+/// # Errors
+/// [`DatasetError::Missing`] when there is none.
+pub(crate) fn find(
+    what: impl Into<String>,
+    dirs: &[PathBuf],
+    names: &[&str],
+    remedy: &str,
+) -> Result<PathBuf, DatasetError> {
+    first(dirs, names).ok_or_else(|| DatasetError::missing(what, &dirs[0], remedy))
+}
+
 /// Names (UTF-8 ones) of what lies in a folder, sorted.
 ///
 /// # Errors
@@ -84,33 +97,5 @@ pub(crate) fn presence(found: Result<PathBuf, DatasetError>) -> Presence {
             Presence::Absent(format!("{what} not found; {remedy}"))
         }
         Err(other) => Presence::Absent(other.to_string()),
-    }
-}
-
-/// The side asked for, where it is a sensible one.
-///
-/// # Errors
-/// [`DatasetError::Request`] for 0 and above 4,096.
-pub(crate) fn checked_size(name: &str, size: Option<usize>) -> Result<Option<usize>, DatasetError> {
-    match size {
-        Some(size) if size == 0 || size > 4096 => {
-            Err(DatasetError::request(name, format!("size {size}"), "ask for 1 to 4096 pixels"))
-        }
-        fine => Ok(fine),
-    }
-}
-
-/// Refuses a choice of label where a set has but one.
-///
-/// # Errors
-/// [`DatasetError::Request`] when `label` is given.
-pub(crate) fn no_label(name: &str, label: Option<&str>) -> Result<(), DatasetError> {
-    match label {
-        None => Ok(()),
-        Some(label) => Err(DatasetError::request(
-            name,
-            format!("no choice of labels, but `{label}` was asked for"),
-            "leave `label` out",
-        )),
     }
 }

@@ -12,13 +12,12 @@ use tch::Tensor;
 
 use super::identities::{self, CLOSED_NOTE, Dealt, IDENTITY, UNSEEN};
 use super::packed::{images, planes};
-use super::places;
 use crate::dataset::{check_ids, split_index};
 use crate::error::nearest;
 use crate::formats::image_file::decode_square;
 use crate::formats::resize::Pixels;
 use crate::recordio::{Catalog, Entry, Fault, Sources};
-use crate::{Batch, Card, Dataset, DatasetError, Kind, LabelKind, Request};
+use crate::{Batch, Card, Dataset, DatasetError, Request};
 
 /// Side of InsightFace's aligned faces.
 const SIDE: usize = 112;
@@ -39,13 +38,9 @@ pub(crate) fn open_at(
 ) -> Result<Box<dyn Dataset>, DatasetError> {
     let rec = req.root.unwrap_or(Path::new("")).join(path);
     if !rec.is_file() {
-        return Err(DatasetError::Missing {
-            what: "a RecordIO file".into(),
-            looked: rec.display().to_string(),
-            remedy: "correct the path to a .rec file after `recordio:` (a relative one starts \
-                from the data folder)"
-                .into(),
-        });
+        let remedy = "correct the path to a .rec file after `recordio:` (a relative one starts \
+            from the data folder)";
+        return Err(DatasetError::missing("a RecordIO file", &rec, remedy));
     }
     open_rec(&rec, card(name, &rec), req)
 }
@@ -67,11 +62,11 @@ pub(super) fn open_rec(
             hint: nearest(label, [IDENTITY, UNSEEN]),
         });
     }
-    let side = places::checked_size(&card.name, req.size)?.unwrap_or(SIDE);
+    let side = req.checked_size(&card.name)?.unwrap_or(SIDE);
     let sources = Sources::beside(rec);
     let mut catalog = Catalog::open(&sources)?;
     catalog.entries.sort_by_key(|e| e.key);
-    let (kept, out) = divided(&catalog);
+    let (kept, out) = hold_out_persons(&catalog);
     let persons = catalog.labels().len();
     card.notes.append(&mut catalog.notes);
     if let Some(first) = catalog.faults.first() {
@@ -84,27 +79,30 @@ pub(super) fn open_rec(
         _ if out.is_empty() => return Err(too_few(&card.name, persons)),
         _ => (identities::unseen(&out), Vec::new()),
     };
-    card.notes.push(match (label, persons < ONE_IN) {
-        (UNSEEN, _) => format!("persons kept out of training: every {ONE_IN}th of {persons}"),
-        (_, true) => {
-            format!(
-                "{CLOSED_NOTE}; only {persons} persons, so none is kept out (that takes {ONE_IN} \
-                 or more)"
-            )
-        }
-        (_, false) => format!("{CLOSED_NOTE}: every {ONE_IN}th of {persons}"),
-    });
-    (card.height, card.width, card.classes) = (side, side, dealt.persons.len());
-    card.class_names = dealt.persons.iter().map(|&who| name_of(&catalog, who)).collect();
+    card.notes.push(split_note(label, persons));
+    let names = dealt.persons.iter().map(|&who| name_of(&catalog, who));
+    let card = card.square(side).with_classes(names);
     let rest = rest.iter().map(|i| i.0).collect();
     Ok(Box::new(RecordFaces { card, catalog, index: sources.idx, dealt, rest }))
+}
+
+/// Who is kept out of training, for the card.
+fn split_note(label: &str, persons: usize) -> String {
+    match (label, persons < ONE_IN) {
+        (UNSEEN, _) => format!("persons kept out of training: every {ONE_IN}th of {persons}"),
+        (_, true) => format!(
+            "{CLOSED_NOTE}; only {persons} persons, so none is kept out (that takes {ONE_IN} or \
+             more)"
+        ),
+        (_, false) => format!("{CLOSED_NOTE}: every {ONE_IN}th of {persons}"),
+    }
 }
 
 type People = Vec<(usize, u64)>;
 
 /// Entries of the persons to train on, and of those to keep out: every tenth, in the order of their
 /// labels.
-fn divided(catalog: &Catalog) -> (People, People) {
+fn hold_out_persons(catalog: &Catalog) -> (People, People) {
     let labels = catalog.labels();
     let out: std::collections::HashSet<u64> =
         labels.iter().skip(ONE_IN - 1).step_by(ONE_IN).map(|&(label, _)| person(label)).collect();
@@ -115,9 +113,10 @@ fn divided(catalog: &Catalog) -> (People, People) {
 /// A label as a number that orders as labels do, as far as these are not negative; whole labels are
 /// themselves.
 fn person(label: f32) -> u64 {
-    match label >= 0.0 && label.fract() == 0.0 {
-        true => label as u64,
-        false => (1 << 40) + u64::from(label.to_bits()),
+    if label >= 0.0 && label.fract() == 0.0 {
+        label as u64
+    } else {
+        (1 << 40) + u64::from(label.to_bits())
     }
 }
 
@@ -169,9 +168,7 @@ impl RecordFaces {
             e.at(&self.catalog.path)
         })
     }
-}
 
-impl RecordFaces {
     /// How to go on without a record whose damage shows only when it is decoded: one that the index
     /// does not name is not looked at.
     fn remedy(&self, entry: &Entry) -> String {
@@ -236,31 +233,6 @@ impl Dataset for RecordFaces {
 }
 
 fn card(name: &str, rec: &Path) -> Card {
-    described(
-        name,
-        &format!("faces in {}", rec.display()),
-        "that of your images",
-        &rec.display().to_string(),
-    )
-}
-
-/// A card of colour faces by person.
-pub(super) fn described(name: &str, title: &str, licence: &str, source: &str) -> Card {
-    Card {
-        name: name.into(),
-        title: title.into(),
-        kind: Kind::Image,
-        channels: 3,
-        height: SIDE,
-        width: SIDE,
-        classes: 0,
-        labels: LabelKind::MultiClass,
-        mean: vec![0.5; 3],
-        std: vec![0.5; 3],
-        licence: licence.into(),
-        source: source.into(),
-        class_names: vec![],
-        columns: Vec::new(),
-        notes: vec![],
-    }
+    let rec = rec.display().to_string();
+    Card::new(name, format!("faces in {rec}"), "that of your images", rec)
 }

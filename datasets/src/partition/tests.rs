@@ -26,7 +26,8 @@ proptest! {
         seed: u64,
     ) {
         let (labels, identities): (Vec<i64>, Vec<u64>) = people.into_iter().unzip();
-        let make = || split(&kind, &labels, Some(&identities), clients, &mut stream(seed, "t", "p"));
+        let rng = || stream(seed, "t", "p");
+        let make = || split(&kind, &labels, Some(&identities), clients, &mut rng());
         let possible = match kind {
             Partition::Shards { per_client } => clients * per_client <= labels.len(),
             Partition::ByIdentity => clients <= identities.iter().collect::<BTreeSet<_>>().len(),
@@ -51,9 +52,8 @@ proptest! {
         identities in prop::collection::vec(0u64..9, 1..80),
         clients in 1usize..6,
     ) {
-        let labels = vec![0; identities.len()];
-        let parts =
-            split(&Partition::ByIdentity, &labels, Some(&identities), clients, &mut stream(1, "t", "p"));
+        let (labels, kind) = (vec![0; identities.len()], Partition::ByIdentity);
+        let parts = split(&kind, &labels, Some(&identities), clients, &mut stream(1, "t", "p"));
         for (client, part) in parts.into_iter().flatten().enumerate() {
             for id in &part {
                 let whole = identities.iter().filter(|i| **i == identities[*id]).count();

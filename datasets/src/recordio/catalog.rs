@@ -1,10 +1,10 @@
-//! What a RecordIO file holds: keys, places and labels, no pixels.
+//! The catalog of a RecordIO file: keys, offsets and labels, no pixels.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::scan::{self, Seen};
+use super::scan::{self, Scanned};
 use super::{Fault, Sources, flaw};
 use crate::DatasetError;
 use crate::formats::recordio::{
@@ -24,7 +24,7 @@ pub struct Entry {
     pub label: f32,
 }
 
-/// The images of a file, the records that are none, and what was noticed.
+/// The images of a file, its unusable records, and notes on both.
 pub struct Catalog {
     /// The `.rec` file.
     pub path: PathBuf,
@@ -65,11 +65,11 @@ impl Catalog {
         let path = sources.rec.clone();
         let mut catalog =
             Self { path, entries, faults, property, names: HashMap::new(), notes, records };
-        catalog.without_repeats();
+        catalog.reject_repeated_keys();
         if let Some(list) = list {
             catalog.join(&list);
         }
-        catalog.without_vague_labels();
+        catalog.reject_inexact_labels();
         catalog.check()?;
         Ok(catalog)
     }
@@ -106,7 +106,7 @@ impl Catalog {
 
     /// Makes faults of images whose key another one before them has (possible only without an
     /// index).
-    fn without_repeats(&mut self) {
+    fn reject_repeated_keys(&mut self) {
         let mut keys: Vec<(u64, u64)> = self.entries.iter().map(|e| (e.key, e.offset)).collect();
         keys.sort_unstable();
         let repeated: HashMap<u64, u64> =
@@ -125,12 +125,12 @@ impl Catalog {
     }
 
     /// Makes faults of images whose label a 32-bit float does not tell from the next.
-    fn without_vague_labels(&mut self) {
-        const LEAST: f32 = 16_777_216.0;
-        let (vague, kept): (Vec<Entry>, _) =
-            self.entries.drain(..).partition(|e| e.label.abs() >= LEAST);
+    fn reject_inexact_labels(&mut self) {
+        const FIRST_INEXACT: f32 = 16_777_216.0;
+        let (inexact, kept): (Vec<Entry>, _) =
+            self.entries.drain(..).partition(|e| e.label.abs() >= FIRST_INEXACT);
         self.entries = kept;
-        self.faults.extend(vague.iter().map(|e| Fault {
+        self.faults.extend(inexact.iter().map(|e| Fault {
             key: Some(e.key),
             offset: e.offset,
             why: format!(
@@ -195,48 +195,53 @@ impl Catalog {
     }
 }
 
-/// Images, faults and notes of what was seen; InsightFace's records of ranges are faults in a file
-/// without its record 0.
-fn sorted(seen: Vec<Seen>) -> (Vec<Entry>, Vec<Fault>, Vec<String>) {
+/// Images, faults and notes of what was seen.
+fn sorted(seen: Vec<Scanned>) -> (Vec<Entry>, Vec<Fault>, Vec<String>) {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     let mut ranges = BTreeMap::new();
-    for one in seen {
-        match one {
-            Seen::Image(entry) => entries.push(entry),
-            Seen::Fault(fault) => faults.push(fault),
-            Seen::Range { key, offset, from, to } => {
-                ranges.insert(key, (offset, from, to));
+    for record in seen {
+        match record {
+            Scanned::Image(entry) => entries.push(entry),
+            Scanned::Fault(fault) => faults.push(fault),
+            Scanned::Range { key, offset, from, to } => {
+                ranges.insert(key, Range { offset, from, to });
             }
         }
     }
-    let mut notes = Vec::new();
-    match ranges.remove(&0) {
+    let notes = match ranges.remove(&0) {
+        Some(total) => compare_totals(&total, entries.len(), ranges.len()),
         None => {
-            let why =
-                || "holds no image, and no record 0 says that it is a range of keys".to_string();
-            faults.extend(ranges.iter().map(|(&key, r)| Fault {
-                key: Some(key),
-                offset: r.0,
-                why: why(),
-            }));
+            faults.extend(ranges.iter().map(|(&key, range)| range.fault(key)));
             faults.sort_by_key(|f| f.offset);
+            Vec::new()
         }
-        Some((_, end, last)) => {
-            // Record 0 holds the key after the last image and the key after the last identity.
-            let (images, identities) = (end - 1.0, last - end);
-            if images != entries.len() as f32 {
-                notes
-                    .push(format!("record 0 states {images} images, {} were found", entries.len()));
-            }
-            if identities != ranges.len() as f32 {
-                notes.push(format!(
-                    "record 0 states {identities} identities, {} were found",
-                    ranges.len()
-                ));
-            }
-        }
-    }
+    };
     (entries, faults, notes)
+}
+
+/// A record of two numbers instead of an image, as InsightFace writes them.
+struct Range {
+    offset: u64,
+    from: f32,
+    to: f32,
+}
+
+impl Range {
+    /// A range is a fault in a file without record 0.
+    fn fault(&self, key: u64) -> Fault {
+        let why = "holds no image, and no record 0 says that it is a range of keys".to_string();
+        Fault { key: Some(key), offset: self.offset, why }
+    }
+}
+
+/// Notes where record 0 states other totals than were found. It holds the key after the last image
+/// and the key after the last identity.
+fn compare_totals(total: &Range, images: usize, identities: usize) -> Vec<String> {
+    let stated =
+        [(total.from - 1.0, images, "images"), (total.to - total.from, identities, "identities")];
+    let differing = stated.into_iter().filter(|(count, found, _)| *count != *found as f32);
+    let note = |(count, found, what)| format!("record 0 states {count} {what}, {found} were found");
+    differing.map(note).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DatasetError> {

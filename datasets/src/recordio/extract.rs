@@ -1,4 +1,4 @@
-//! Taking a RecordIO file apart into a folder per label and a file per image.
+//! Extracting a RecordIO file into a folder per label and a file per image.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ pub fn extract(
     sources: &Sources,
     out: &Path,
     on_error: OnError,
-    tell: &(dyn Fn(Event) + Sync),
+    report: &(dyn Fn(Event) + Sync),
 ) -> Result<Report, DatasetError> {
     let start = Instant::now();
     let mut catalog = Catalog::open(sources)?;
@@ -73,14 +73,14 @@ pub fn extract(
     if let Some(fault) = catalog.faults.first().filter(|_| stop) {
         return Err(fault.error(&catalog.path, REMEDY));
     }
-    catalog.faults.iter().for_each(|fault| tell(Event::Skipped(fault)));
+    catalog.faults.iter().for_each(|fault| report(Event::Skipped(fault)));
     for (label, _) in catalog.labels() {
         let dir = folder(out, label);
         std::fs::create_dir_all(&dir).map_err(|e| DatasetError::io(&dir, e))?;
     }
-    tell(Event::Begin(catalog.entries.len() as u64));
-    let work = Work::new(&catalog, out, stop, tell);
-    catalog.entries.par_iter().with_min_len(64).try_for_each(|entry| work.one(entry))?;
+    report(Event::Begin(catalog.entries.len() as u64));
+    let work = Work::new(&catalog, out, stop, report);
+    catalog.entries.par_iter().with_min_len(64).try_for_each(|entry| work.extract(entry))?;
     let (found, kept, bytes) = work.end();
     catalog.faults.extend(found);
     catalog.faults.sort_by_key(|f| f.offset);
@@ -102,7 +102,7 @@ struct Work<'a> {
     catalog: &'a Catalog,
     out: &'a Path,
     stop: bool,
-    tell: &'a (dyn Fn(Event) + Sync),
+    report: &'a (dyn Fn(Event) + Sync),
     faults: Mutex<Vec<Fault>>,
     kept: AtomicU64,
     bytes: AtomicU64,
@@ -113,28 +113,28 @@ impl<'a> Work<'a> {
         catalog: &'a Catalog,
         out: &'a Path,
         stop: bool,
-        tell: &'a (dyn Fn(Event) + Sync),
+        report: &'a (dyn Fn(Event) + Sync),
     ) -> Self {
         let (kept, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { catalog, out, stop, tell, faults: Mutex::default(), kept, bytes }
+        Self { catalog, out, stop, report, faults: Mutex::default(), kept, bytes }
     }
 
     /// Brings one image to its place, unless it lies there with the same bytes.
-    fn one(&self, entry: &Entry) -> Result<(), DatasetError> {
+    fn extract(&self, entry: &Entry) -> Result<(), DatasetError> {
         match self.catalog.read(entry) {
-            Ok(record) => self.bring(entry, &record.payload)?,
+            Ok(record) => self.write(entry, &record.payload)?,
             Err(fault) if self.stop => return Err(fault.error(&self.catalog.path, REMEDY)),
             Err(fault) => {
-                (self.tell)(Event::Skipped(&fault));
+                (self.report)(Event::Skipped(&fault));
                 self.faults.lock().unwrap_or_else(|p| p.into_inner()).push(fault);
                 return Ok(());
             }
         }
-        (self.tell)(Event::Image);
+        (self.report)(Event::Image);
         Ok(())
     }
 
-    fn bring(&self, entry: &Entry, payload: &[u8]) -> Result<(), DatasetError> {
+    fn write(&self, entry: &Entry, payload: &[u8]) -> Result<(), DatasetError> {
         let path = place(self.out, entry, ending(payload).unwrap_or("bin"));
         // Compared byte for byte: the records may have changed since the file was written.
         let sized = path.metadata().is_ok_and(|m| m.is_file() && m.len() == entry.length);

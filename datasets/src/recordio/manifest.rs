@@ -1,5 +1,4 @@
-//! A file in the folder of an extraction that says from what it was made, and keeps a second
-//! extraction out meanwhile.
+//! The manifest in an extraction's folder: it names the source files and locks the folder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -30,7 +29,7 @@ pub(super) fn claim(
     let path = out.join(NAME);
     let known = path.is_file();
     if !known && std::fs::read_dir(out).map_err(io)?.next().is_some() {
-        return Err(refusal(
+        return Err(error(
             out,
             "holds other files",
             "give a folder that is empty or does not exist",
@@ -39,7 +38,7 @@ pub(super) fn claim(
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(|e| DatasetError::io(&path, e))?;
     if file.try_lock().is_err() {
-        return Err(refusal(
+        return Err(error(
             out,
             "another extraction is at work there",
             "wait for it to end, or stop it",
@@ -52,12 +51,12 @@ pub(super) fn claim(
         file.write_all(wanted.as_bytes()).map_err(|e| DatasetError::io(&path, e))?;
     } else if written != wanted {
         let problem = "was begun from other .rec, .idx or .lst files";
-        return Err(refusal(out, problem, "give another folder, or remove this one"));
+        return Err(error(out, problem, "give another folder, or remove this one"));
     }
     Ok(file)
 }
 
-fn refusal(out: &Path, problem: &str, remedy: &str) -> DatasetError {
+fn error(out: &Path, problem: &str, remedy: &str) -> DatasetError {
     DatasetError::request(&out.display().to_string(), problem, remedy)
 }
 

@@ -1,4 +1,4 @@
-//! Files of images in MXNet's RecordIO: what is in one ([`Catalog`]), and taking it apart
+//! Files of images in MXNet's RecordIO: their content ([`Catalog`]) and its extraction
 //! ([`extract`]).
 
 mod catalog;
@@ -56,9 +56,10 @@ pub struct Fault {
 impl Fault {
     fn new(key: Option<u64>, offset: u64, error: &FormatError) -> Self {
         let place = format!("byte {offset}");
-        let why = match error.place == place || error.place.is_empty() {
-            true => error.problem.clone(),
-            false => format!("{}: {}", error.place, error.problem),
+        let why = if error.place == place || error.place.is_empty() {
+            error.problem.clone()
+        } else {
+            format!("{}: {}", error.place, error.problem)
         };
         Self { key, offset, why }
     }

@@ -8,8 +8,8 @@ use super::catalog::Entry;
 use super::{Fault, ending, ends, flaw};
 use crate::formats::recordio::{Glance, Records};
 
-/// What a record turned out to be.
-pub(super) enum Seen {
+/// The kind of a record.
+pub(super) enum Scanned {
     /// An image.
     Image(Entry),
     /// No image but two numbers at least: InsightFace's ranges.
@@ -19,18 +19,18 @@ pub(super) enum Seen {
 }
 
 /// The records that the index names, by their place in the file.
-pub(super) fn indexed(records: &Records<File>, mut index: Vec<(u64, u64)>) -> Vec<Seen> {
+pub(super) fn indexed(records: &Records<File>, mut index: Vec<(u64, u64)>) -> Vec<Scanned> {
     index.sort_unstable_by_key(|&(key, offset)| (offset, key));
     let look = |&(key, offset): &(u64, u64)| match records.glance(offset) {
         Ok(glance) => seen(records, key, offset, &glance),
-        Err(error) => Seen::Fault(Fault::new(Some(key), offset, &error)),
+        Err(error) => Scanned::Fault(Fault::new(Some(key), offset, &error)),
     };
     index.par_iter().with_min_len(256).map(look).collect()
 }
 
 /// All records from the first to the last; after a fault, from the next place where one can begin.
 /// Keys are the records' own numbers.
-pub(super) fn sequential(records: &Records<File>) -> Vec<Seen> {
+pub(super) fn sequential(records: &Records<File>) -> Vec<Scanned> {
     let (mut all, mut at) = (Vec::new(), 0);
     while at < records.size() {
         match records.glance(at) {
@@ -39,7 +39,7 @@ pub(super) fn sequential(records: &Records<File>) -> Vec<Seen> {
                 at = glance.end;
             }
             Err(error) => {
-                all.push(Seen::Fault(Fault::new(None, at, &error)));
+                all.push(Scanned::Fault(Fault::new(None, at, &error)));
                 at = records.next_after(at).unwrap_or(records.size());
             }
         }
@@ -47,26 +47,27 @@ pub(super) fn sequential(records: &Records<File>) -> Vec<Seen> {
     all
 }
 
-fn seen(records: &Records<File>, key: u64, offset: u64, glance: &Glance) -> Seen {
+fn seen(records: &Records<File>, key: u64, offset: u64, glance: &Glance) -> Scanned {
     let labels = &glance.header.labels;
     if let (0, &[from, to, ..]) = (glance.length, labels.as_slice()) {
-        return Seen::Range { key, offset, from, to };
+        return Scanned::Range { key, offset, from, to };
     }
     let label = labels[0];
-    let why = match label.is_finite() {
-        false => Some(format!("label {label}")),
-        true => spoilt(records, offset, glance),
+    let why = if label.is_finite() {
+        image_flaw(records, offset, glance)
+    } else {
+        Some(format!("label {label}"))
     };
     match why {
-        Some(why) => Seen::Fault(Fault { key: Some(key), offset, why }),
+        Some(why) => Scanned::Fault(Fault { key: Some(key), offset, why }),
         // Adding 0 makes the two zeros one.
-        None => Seen::Image(Entry { key, offset, length: glance.length, label: label + 0.0 }),
+        None => Scanned::Image(Entry { key, offset, length: glance.length, label: label + 0.0 }),
     }
 }
 
 /// What is wrong with a record's image; the whole of it is read only where its last bytes do not
 /// show that it is all there.
-fn spoilt(records: &Records<File>, offset: u64, glance: &Glance) -> Option<String> {
+fn image_flaw(records: &Records<File>, offset: u64, glance: &Glance) -> Option<String> {
     match ending(&glance.start) {
         None => flaw(&glance.start).map(String::from),
         Some(kind) if ends(kind, &glance.tail) => None,

@@ -209,9 +209,10 @@ impl<S: ReadAt> Records<S> {
             let part = self.part(place)?;
             let first = place == at;
             if first != matches!(part.flag, Flag::Whole | Flag::Begin) {
-                let problem = match first {
-                    true => "a record's later part where one begins",
-                    false => "a new record where a later part of this one is due",
+                let problem = if first {
+                    "a record's later part where one begins"
+                } else {
+                    "a new record where a later part of this one is due"
                 };
                 return Err(fault(place, problem));
             }
@@ -248,13 +249,11 @@ impl<S: ReadAt> Records<S> {
             3 => Flag::End,
             other => return Err(fault(at, &format!("unknown part flag {other}"))),
         };
-        match at + HEAD + length > self.size {
-            true => Err(fault(
-                at,
-                &format!("{length} bytes are declared, {} follow", self.size - at - HEAD),
-            )),
-            false => Ok(Part { flag, length }),
+        let follow = self.size - at - HEAD;
+        if length > follow {
+            return Err(fault(at, &format!("{length} bytes are declared, {follow} follow")));
         }
+        Ok(Part { flag, length })
     }
 
     /// Where the part after one at `at` begins; the last one's padding may be missing.

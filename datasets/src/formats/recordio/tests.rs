@@ -114,18 +114,27 @@ fn index_and_property_are_read() {
     assert!(parse_property(b"10572,112,0").is_err());
 }
 
+/// Bytes among which the magic number is frequent.
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        3 => any::<u8>().prop_map(|b| vec![b]),
+        1 => Just(MAGIC.to_le_bytes().to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
     #[test]
-    fn what_is_written_is_read(payloads in proptest::collection::vec(proptest::collection::vec(prop_oneof![
-        3 => any::<u8>().prop_map(|b| vec![b]), 1 => Just(MAGIC.to_le_bytes().to_vec())], 0..40), 1..6)) {
-        let records: Vec<Vec<u8>> =
-            payloads.iter().enumerate().map(|(i, p)| packed(i as u32 % 3, &[0.5, 1.5], i as u64, &p.concat())).collect();
+    fn what_is_written_is_read(payloads in proptest::collection::vec(payload(), 1..6)) {
+        let record = |(i, p): (usize, &Vec<u8>)| packed(i as u32 % 3, &[0.5, 1.5], i as u64, p);
+        let records: Vec<Vec<u8>> = payloads.iter().enumerate().map(record).collect();
         let sound = file(&records);
         let mut at = 0;
         for (i, payload) in payloads.iter().enumerate() {
             let (record, glance) = (sound.read(at).unwrap(), sound.glance(at).unwrap());
-            prop_assert_eq!(&record.payload, &payload.concat());
-            prop_assert_eq!((&record.header, record.end, payload.concat().len() as u64), (&glance.header, glance.end, glance.length));
+            prop_assert_eq!(&record.payload, payload);
+            prop_assert_eq!((&record.header, record.end), (&glance.header, glance.end));
+            prop_assert_eq!(payload.len() as u64, glance.length);
             prop_assert!(record.payload.starts_with(&glance.start));
             prop_assert_eq!(sound.next_after(at), (i + 1 < payloads.len()).then_some(record.end));
             at = record.end;
@@ -134,7 +143,12 @@ proptest! {
     }
 
     #[test]
-    fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..120), flag in 0u32..8, length in 0u32..200, text in "[0-9a-z,.\t\n-]{0,80}") {
+    fn never_panics(
+        bytes in proptest::collection::vec(any::<u8>(), 0..120),
+        flag in 0u32..8,
+        length in 0u32..200,
+        text in "[0-9a-z,.\t\n-]{0,80}",
+    ) {
         let mut hostile = MAGIC.to_le_bytes().to_vec();
         hostile.extend((flag << 29 | length).to_le_bytes());
         hostile.extend(&bytes);
@@ -145,7 +159,8 @@ proptest! {
             }
         }
         for hostile in [bytes.as_slice(), text.as_bytes()] {
-            let _ = (parse_index(hostile), parse_list(hostile), parse_property(hostile), unpack(hostile));
+            let _ = (parse_index(hostile), parse_list(hostile), parse_property(hostile));
+            let _ = unpack(hostile);
         }
     }
 }

@@ -102,8 +102,8 @@ fn rows<'a, T>(
         })?;
         found.push(row);
     }
-    match found.is_empty() {
-        true => Err(FormatError::new("line 1", "no lines", AGAIN)),
-        false => Ok(found),
+    if found.is_empty() {
+        return Err(FormatError::new("line 1", "no lines", AGAIN));
     }
+    Ok(found)
 }

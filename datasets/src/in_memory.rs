@@ -4,11 +4,11 @@ use suites::Split;
 use tch::Tensor;
 
 use crate::dataset::{check_ids, split_index};
-use crate::{Batch, Card, Dataset, DatasetError, Kind, Request};
+use crate::{Batch, Card, Dataset, DatasetError, Kind};
 
 /// The examples of one split.
 #[derive(Default)]
-pub(super) struct Examples {
+pub(crate) struct Examples {
     /// `[n, C * H * W]` (or `[n, F]`), row by row, in `[0, 1]`.
     pub values: Vec<f32>,
     /// `[n]`, in `0..classes`.
@@ -16,7 +16,7 @@ pub(super) struct Examples {
 }
 
 /// A data set whose three splits are already decoded.
-pub(super) struct InMemory {
+pub(crate) struct InMemory {
     pub card: Card,
     /// Train, val, test.
     pub splits: [Examples; 3],
@@ -66,32 +66,5 @@ impl Dataset for InMemory {
             y: Tensor::from_slice(&labels),
             ids: ids.to_vec(),
         })
-    }
-}
-
-/// Refuses a label choice and a size that a set with one label and one shape cannot serve.
-///
-/// # Errors
-/// [`DatasetError::Request`] when `label` is given, or `size` is given and not `side`.
-pub(super) fn plain(name: &str, req: &Request, side: Option<usize>) -> Result<(), DatasetError> {
-    if let Some(label) = req.label {
-        return Err(DatasetError::request(
-            name,
-            format!("no choice of labels, but `{label}` was asked for"),
-            "leave `label` out",
-        ));
-    }
-    match (req.size, side) {
-        (Some(size), Some(side)) if size != side => Err(DatasetError::request(
-            name,
-            format!("size {size}, but its images are {side}x{side}"),
-            format!("leave `size` out or set it to {side}"),
-        )),
-        (Some(size), None) => Err(DatasetError::request(
-            name,
-            format!("size {size}, but it is a table"),
-            "leave `size` out",
-        )),
-        _ => Ok(()),
     }
 }
