@@ -81,9 +81,10 @@ fn measure(set: &str, under: Under, len: usize) -> serde_json::Value {
     let rescales = sum[0].clone().multiply(0.2).is_ok();
     timed(&mut scaling, || {
         for ciphertext in &mut sum {
-            match rescales {
-                true => ciphertext.multiply(0.2).expect("a prime to spare"),
-                false => ciphertext.divide(5.0),
+            if rescales {
+                ciphertext.multiply(0.2).expect("a prime to spare")
+            } else {
+                ciphertext.divide(5.0)
             }
         }
     });

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use protocols::paillier::{Ciphertext, Packing, Paillier, SecretKey, Setting, message_bytes};
+use protocols::paillier::{Ciphertext, Packing, Paillier, Params, SecretKey, message_bytes};
 use protocols::{Federation, Protocol, Round};
 
 fn main() {
@@ -67,7 +67,7 @@ fn main() {
 fn round(key_bits: u32) {
     let (clients, values, weights) = (4, 100_000, [40; 4]);
     let protocol =
-        Paillier::new(Setting { key_bits, ..Setting::default() }).expect("a size on offer");
+        Paillier::new(Params { key_bits, ..Params::default() }).expect("a size on offer");
     let expected =
         protocol.estimate(&Federation { clients, values, max_weight: 40 }).unwrap_or(f64::NAN);
     let updates = vec![vec![0.25; values]; clients];

@@ -100,7 +100,7 @@ fn report(what: &str, transcript: &Transcript, wall: f64, len: usize) {
 
 fn assert_exact(transcript: &Transcript, updates: &[Vec<f32>], weights: &[u64]) {
     let Wire::Words { words, bits, scale } = &transcript.sum else { panic!("not words") };
-    let encoding = Encoding::new((8.0, 32), None, OutOfRange::Refuse, *bits);
+    let encoding = Encoding::new(8.0, 32, None, OutOfRange::Refuse, *bits);
     assert_eq!(encoding.scale, *scale);
     let mut sum = vec![0u64; words.len() + 1];
     for &c in &transcript.survivors {

@@ -1,7 +1,7 @@
-//! How updates travel from clients to the server, and what each party gets to see of them.
+//! Protocols that aggregate client updates, and what each party sees of them.
 //!
-//! A [`Protocol`] carries one round of flat updates and leaves a [`Transcript`]. It knows nothing
-//! of models or tensors.
+//! A [`Protocol`] aggregates one round of flat updates and returns a [`Transcript`]. It knows
+//! nothing of models or tensors.
 
 pub mod ckks;
 pub mod keys;

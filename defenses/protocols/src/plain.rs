@@ -1,12 +1,11 @@
 //! `plain`: updates travel as 32-bit floats and the server reads them.
 
-use std::time::Instant;
-
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
+use crate::protocol::timed;
 use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript, Wire};
 
 /// Registry entry.
@@ -37,9 +36,8 @@ impl Protocol for Plain {
         round: &Round,
         _stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
     ) -> Result<Transcript, ProtocolError> {
-        let start = Instant::now();
-        let mean = weighted_mean(round.updates, round.weights);
-        let seconds = start.elapsed().as_secs_f64();
+        let mut seconds = 0.0;
+        let mean = timed(&mut seconds, || weighted_mean(round.updates, round.weights));
         let n = round.updates.len();
         let total: u64 = round.weights.iter().sum();
         let sum = mean.iter().map(|&v| (f64::from(v) * total as f64) as f32).collect();

@@ -1,13 +1,17 @@
-//! What a protocol is: it carries one round of flat updates and leaves a [`Transcript`].
+//! The protocol trait: a protocol aggregates one round of flat updates and returns a
+//! [`Transcript`].
+
+use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use suites::SpecError;
 use thiserror::Error;
 
 use crate::Wire;
 
-/// Why a round could not be carried.
+/// Why a round failed.
 #[derive(Debug, Error)]
 pub enum ProtocolError {
     /// A client's update cannot be encoded.
@@ -44,7 +48,7 @@ pub enum ProtocolError {
     Spec(#[from] SpecError),
 }
 
-/// Who takes part and how much each sends: what can be checked before a run.
+/// The size of a federation's rounds, known before a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Federation {
     /// Clients in a round.
@@ -55,7 +59,7 @@ pub struct Federation {
     pub max_weight: u64,
 }
 
-/// One round to carry.
+/// The input of one round.
 pub struct Round<'a> {
     /// Number of the round; never used twice with the same keys.
     pub number: u64,
@@ -73,11 +77,11 @@ pub struct Round<'a> {
     /// Clients whose update never arrives, though they took part until then; only for protocols
     /// that [`Protocol::survives_dropouts`].
     pub dropped: &'a [usize],
-    /// Told now and then: phase, steps done, steps in all.
+    /// Receives progress: phase, steps done, steps in all.
     pub progress: &'a (dyn Fn(&str, usize, usize) + Sync),
 }
 
-/// Something that went wrong with one client and was survived.
+/// A client failure that the round survived.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     /// The client.
@@ -88,7 +92,7 @@ pub struct Failure {
     pub what: String,
 }
 
-/// What a round left with each party.
+/// The result of a round: what each party holds at its end.
 #[derive(Debug)]
 pub struct Transcript {
     /// The weighted mean of the survivors' updates, for whoever is entitled to it.
@@ -113,7 +117,7 @@ pub struct Transcript {
     pub failures: Vec<Failure>,
 }
 
-/// Who can read what, given the parameters: decides before a run whether a vantage sees anything.
+/// How readable a value is for a party, given the parameters; known before a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposure {
     /// Readable as it is.
@@ -133,7 +137,7 @@ pub trait Protocol: Send + Sync {
     /// One line that names the parameter.
     fn check(&self, federation: &Federation) -> Result<(), SpecError>;
 
-    /// Carries one round. Everything random is drawn from `stream(purpose)`, a stream of its own
+    /// Runs one round. All randomness is drawn from `stream(purpose)`, a stream of its own
     /// for each purpose, so that a run can be repeated bit by bit; a deployment would draw from the
     /// operating system.
     ///
@@ -160,13 +164,13 @@ pub trait Protocol: Send + Sync {
     /// holders together can.
     fn key_opens_update(&self) -> Option<bool>;
 
-    /// Whether a client may fall silent inside the protocol: it is then told of [`Round::dropped`].
-    /// Otherwise a round is carried among those who deliver.
+    /// Whether a client may drop out inside the protocol, which is then given [`Round::dropped`].
+    /// Otherwise a round is run among the clients that deliver.
     fn survives_dropouts(&self) -> bool {
         false
     }
 
-    /// In words: what is hidden from whom, under which assumption.
+    /// The security claim in words: what is hidden from whom, under which assumption.
     fn claim(&self) -> String;
 
     /// Seconds one round will take, roughly, where that may be long.
@@ -174,6 +178,22 @@ pub trait Protocol: Send + Sync {
         None
     }
 
-    /// Its parameters, all spelled out.
+    /// All parameters with their values, defaults included.
     fn spelled_out(&self) -> Map<String, Value>;
+}
+
+/// The fields of a serialisable parameter struct.
+pub(crate) fn spelled_out(params: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(params) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Runs `f` and adds its seconds to `clock`.
+pub(crate) fn timed<T>(clock: &mut f64, f: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = f();
+    *clock += start.elapsed().as_secs_f64();
+    result
 }

@@ -1,4 +1,4 @@
-//! Bytes on the wire, and what someone without a key makes of them.
+//! Values on the wire, and how a party without a key reads them.
 
 /// A vector as it travels.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl Wire {
 }
 
 /// A word modulo `2^bits` as the signed number nearest to zero.
-fn signed(word: u64, bits: u32) -> i64 {
+pub(crate) fn signed(word: u64, bits: u32) -> i64 {
     let shift = 64 - bits;
     ((word << shift) as i64) >> shift
 }

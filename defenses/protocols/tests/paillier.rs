@@ -75,9 +75,10 @@ proptest! {
             let packed = packing.pack(values, *weight).unwrap();
             let sent: Vec<Ciphertext> = packed.iter().map(|m| encrypt(m, &mut rng)).collect();
             prop_assert_eq!(sent.len(), packing.plaintexts(37));
-            match sums.is_empty() {
-                true => sums = sent.iter().map(|c| public.sum(c)).collect(),
-                false => sums.iter_mut().zip(&sent).for_each(|(s, c)| public.add(s, c)),
+            if sums.is_empty() {
+                sums = sent.iter().map(|c| public.sum(c)).collect();
+            } else {
+                sums.iter_mut().zip(&sent).for_each(|(s, c)| public.add(s, c));
             }
         }
         let opened = sums.iter().map(|s| key().decrypt(&public.finish(s)).unwrap());
@@ -116,7 +117,7 @@ proptest! {
         let at = at % payload.len();
         payload[at] ^= flip;
         // Sizes, modulus and base: what the fingerprint is of.
-        let mended = Fingerprint::of("paillier", &payload[..8 + 64 + 128]);
+        let mended = Fingerprint::new("paillier", &payload[..8 + 64 + 128]);
         for key in [container.key, mended] {
             let bytes = Container { key, payload: &payload, ..container }.encode();
             prop_assert!(SecretKey::from_bytes(&bytes).is_err());

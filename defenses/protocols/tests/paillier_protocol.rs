@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use protocols::paillier::{ENTRY, Paillier, Setting};
+use protocols::paillier::{ENTRY, Paillier, Params};
 use protocols::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript, Wire};
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
@@ -126,12 +126,9 @@ fn views_are_declared() {
         Value::Object(real.spelled_out()),
         json!({ "key_bits": 2048, "precision": 1000000, "range": 1024.0 })
     );
-    assert!(Paillier::new(Setting::default()).unwrap().warning().is_none());
+    assert!(Paillier::new(Params::default()).unwrap().warning().is_none());
     assert!(
-        Paillier::new(Setting { key_bits: 1024, ..Setting::default() })
-            .unwrap()
-            .warning()
-            .is_some()
+        Paillier::new(Params { key_bits: 1024, ..Params::default() }).unwrap().warning().is_some()
     );
 }
 

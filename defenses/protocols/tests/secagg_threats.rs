@@ -225,7 +225,7 @@ fn until(last: Phase) -> (Vec<Client>, Vec<Vec<u8>>) {
     let graph = Graph::complete(4);
     let join = |i: u32| {
         let mut member = Member::new(i, client(ED, i).unwrap(), directory());
-        member.join(plan(1), graph.of(i), stream(1, "threat", &i.to_string())).unwrap()
+        member.join(plan(1), graph.neighbours(i), stream(1, "threat", &i.to_string())).unwrap()
     };
     let mut clients: Vec<Client> = (0..4).map(join).collect();
     let mut peer = Server::new(plan(1), Arc::new(graph), server(ED).unwrap(), directory(), 0);

@@ -129,9 +129,10 @@ pub(crate) fn open<'a>(bytes: &'a [u8], kinds: &[Kind]) -> Result<Message<'a>, P
         .map(u64::from_le_bytes)
         .ok_or_else(cut)?;
     let payload = rest.get(..rest.len().saturating_sub(CHECKSUM)).ok_or_else(cut)?;
-    match payload.len() as u64 == len {
-        true => Ok(Message { kind, params, key, payload }),
-        false => Err(bad(format!("says {len} bytes but has {}", payload.len()))),
+    if payload.len() as u64 == len {
+        Ok(Message { kind, params, key, payload })
+    } else {
+        Err(bad(format!("says {len} bytes but has {}", payload.len())))
     }
 }
 

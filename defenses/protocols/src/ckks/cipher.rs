@@ -273,7 +273,7 @@ impl Ciphertext {
 
     /// The bytes of `c0` in what [`Ciphertext::to_bytes`] wrote at full level: the part that the
     /// values went into.
-    pub(crate) fn of_c0<'a>(context: &Context, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn c0_bytes<'a>(context: &Context, bytes: &'a [u8]) -> &'a [u8] {
         let end = bytes.len().saturating_sub(CHECKSUM);
         let len = context.packed_len(context.moduli.len());
         bytes.get(end.saturating_sub(len)..end).unwrap_or_default()
@@ -330,12 +330,10 @@ pub(crate) fn read_head(context: &Context, rest: &mut &[u8]) -> Option<(usize, f
 
 impl Context {
     pub(crate) fn expect(&self, what: &str, params: &ParameterSet) -> Result<(), ProtocolError> {
-        match self.params() == params {
-            true => Ok(()),
-            false => Err(malformed(
-                what,
-                format!("is of parameters {params}, expected {}", self.params()),
-            )),
+        if self.params() == params {
+            Ok(())
+        } else {
+            Err(malformed(what, format!("is of parameters {params}, expected {}", self.params())))
         }
     }
 }
@@ -353,7 +351,7 @@ mod tests {
         let stream = |purpose| suites::rng::stream(4, "ckks shown", purpose);
         let (secret, public) = generate(&params, &mut stream("keys"));
         let context = &secret.context;
-        let of = |bytes: &[u8]| Ciphertext::of_c0(context, bytes).to_vec();
+        let of = |bytes: &[u8]| Ciphertext::c0_bytes(context, bytes).to_vec();
         let bytes =
             [0.0, 1.0].map(|v| public.encrypt(&[v; 9], &mut stream("coins")).unwrap().to_bytes());
         let seeded = secret.encrypt(&[1.0; 9], &mut stream("coins")).unwrap();
@@ -366,6 +364,6 @@ mod tests {
         let before = bytes[0].len() - CHECKSUM - of(&bytes[0]).len();
         assert_eq!(bytes[0][..before], bytes[1][..before]);
         assert_ne!(of(&bytes[0]), of(&bytes[1]));
-        assert!(Ciphertext::of_c0(context, &[1, 2]).is_empty());
+        assert!(Ciphertext::c0_bytes(context, &[1, 2]).is_empty());
     }
 }

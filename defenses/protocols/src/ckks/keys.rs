@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::bytes::{Fingerprint, Kind, malformed, open, seal, take};
 use super::params::ParameterSet;
 pub use super::party::Party;
-use super::party::complete;
+use super::party::require_all;
 use super::ring::{Context, Poly};
 use super::sample::{self, Seed};
 use crate::ProtocolError;
@@ -184,7 +184,7 @@ impl PublicKey {
         shares: &[KeyShare],
     ) -> Result<PublicKey, ProtocolError> {
         let parties = shares.first().map_or(0, |share| share.party.parties);
-        complete("share of a public key", parties, shares.iter().map(|share| share.party))?;
+        require_all("share of a public key", parties, shares.iter().map(|share| share.party))?;
         let mut b = vec![0; context.degree() * context.moduli.len()];
         shares.iter().for_each(|share| context.add(&mut b, &share.b));
         Ok(PublicKey::assemble(context, seed, parties, b))
@@ -249,9 +249,10 @@ impl PublicKey {
         };
         let public = read()
             .ok_or_else(|| malformed("public key", "does not hold residues of its moduli"))?;
-        match public.key == message.key {
-            true => Ok(public),
-            false => Err(malformed("public key", "does not have the fingerprint that it claims")),
+        if public.key == message.key {
+            Ok(public)
+        } else {
+            Err(malformed("public key", "does not have the fingerprint that it claims"))
         }
     }
 }

@@ -85,21 +85,7 @@ impl ParameterSet {
                 "write 1 to 16 primes of 30 to 60 bits",
             );
         }
-        let bits: u32 = all().sum();
-        if bits > most[0] {
-            let enough = STANDARD.iter().find(|(_, most)| bits <= most[0]);
-            let remedy = match enough {
-                Some((degree, _)) => format!("use degree {degree}, or at most {} bits", most[0]),
-                None => format!("use at most {} bits", most[0]),
-            };
-            return Err(SpecError::value(
-                "parameters",
-                format!(
-                    "{self} has {bits} modulus bits and with them less than 128 bits of security"
-                ),
-                remedy,
-            ));
-        }
+        self.check_security(most[0])?;
         if self.scale_bits < 10 || self.scale_bits + 3 > self.modulus_bits() {
             return refuse(
                 format!(
@@ -111,6 +97,22 @@ impl ParameterSet {
             );
         }
         Ok(())
+    }
+
+    /// Refuses a modulus too large for 128 bits of security, which allow `most` bits.
+    fn check_security(&self, most: u32) -> Result<(), SpecError> {
+        let bits: u32 = self.moduli.iter().chain(&self.special).sum();
+        if bits <= most {
+            return Ok(());
+        }
+        let enough = STANDARD.iter().find(|(_, most)| bits <= most[0]);
+        let remedy = match enough {
+            Some((degree, _)) => format!("use degree {degree}, or at most {most} bits"),
+            None => format!("use at most {most} bits"),
+        };
+        let problem =
+            format!("{self} has {bits} modulus bits and with them less than 128 bits of security");
+        Err(SpecError::value("parameters", problem, remedy))
     }
 
     /// Ring degree `N`.

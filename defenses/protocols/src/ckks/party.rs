@@ -35,7 +35,7 @@ impl fmt::Display for Party {
 }
 
 /// Demands every party exactly once.
-pub(crate) fn complete(
+pub(crate) fn require_all(
     what: &str,
     parties: u16,
     found: impl Iterator<Item = Party>,

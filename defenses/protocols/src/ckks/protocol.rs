@@ -7,9 +7,12 @@ use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::encode::WIDEST;
-use super::noise::{Origin, dropped, flooding, of_sum, transforms, worst_error};
+use super::noise::{
+    Origin, flooding_sigma, rescaling_sigma, sum_sigma, transform_error, worst_error,
+};
 use super::round::Exchange;
 use super::{Context, ParameterSet};
+use crate::protocol::spelled_out;
 use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// Registry entry.
@@ -110,7 +113,10 @@ impl Ckks {
     /// Standard deviation of the flooding noise that each decrypting party adds, with `clients` in
     /// the sum.
     pub(crate) fn flooding(&self, clients: usize) -> f64 {
-        flooding(self.flooding_bits, of_sum(&self.parameters, clients, self.origin(clients)))
+        flooding_sigma(
+            self.flooding_bits,
+            sum_sigma(&self.parameters, clients, self.origin(clients)),
+        )
     }
 
     fn origin(&self, clients: usize) -> Origin {
@@ -122,16 +128,16 @@ impl Ckks {
 
     /// Largest error to expect of a mean over `clients`.
     pub fn error(&self, clients: usize) -> f64 {
-        let sum = of_sum(&self.parameters, clients, self.origin(clients));
+        let sum = sum_sigma(&self.parameters, clients, self.origin(clients));
         let (floods, rounding) = match self.key {
-            Holders::Threshold => (clients, dropped(&self.parameters, clients + 1)),
+            Holders::Threshold => (clients, rescaling_sigma(&self.parameters, clients + 1)),
             Holders::Shared => (1, 0.0),
         };
         let sigma =
             (sum * sum + floods as f64 * self.flooding(clients).powi(2) + rounding * rounding)
                 .sqrt();
         worst_error(&self.parameters, sigma, self.parameters.scale())
-            + transforms(&self.parameters, self.range)
+            + transform_error(&self.parameters, self.range)
     }
 }
 
@@ -142,51 +148,9 @@ fn widest_scale(range: f64) -> u32 {
 
 impl Protocol for Ckks {
     fn check(&self, federation: &Federation) -> Result<(), SpecError> {
-        let clients = federation.clients;
-        // The mean of one client is its update, whoever holds the key.
-        if !(2..=usize::from(u16::MAX)).contains(&clients) {
-            let problem = format!("is {clients}; a ckks key needs 2 to 65535 holders");
-            let remedy = if clients < 2 { "write at least 2" } else { "write at most 65535" };
-            return Err(SpecError::value("training.clients", problem, remedy));
-        }
-        if self.parameters.scale() * self.range * 2f64.sqrt() >= WIDEST {
-            let (bits, range) = (self.parameters.scale_bits(), self.range);
-            let problem = format!(
-                "a scale of {bits} bits and a range of {range} need more than 126 bits a \
-                 coefficient"
-            );
-            return Err(SpecError::value(
-                "protocol.ckks.parameters",
-                problem,
-                format!(
-                    "write a scale of at most {} bits, or a smaller range",
-                    widest_scale(range)
-                ),
-            ));
-        }
-        let capacity = Context::new(&self.parameters).capacity();
-        if self.range > capacity {
-            let problem = format!("{} is beyond what {} encodes", self.range, self.parameters);
-            return Err(SpecError::value(
-                "protocol.ckks.range",
-                problem,
-                format!("write at most {capacity:.3}, or use a larger modulus"),
-            ));
-        }
-        let error = self.error(clients);
-        if error > PRECISION {
-            let problem = format!(
-                "{} with {} bits of flooding: a mean of {clients} clients is off by up to \
-                 {error:.1e}, above {PRECISION:e}",
-                self.parameters, self.flooding_bits
-            );
-            return Err(SpecError::value(
-                "protocol.ckks.parameters",
-                problem,
-                "use a larger scale, or fewer flooding_bits",
-            ));
-        }
-        Ok(())
+        check_clients(federation.clients)?;
+        self.check_range()?;
+        self.check_precision(federation.clients)
     }
 
     fn exchange(
@@ -256,27 +220,72 @@ impl Protocol for Ckks {
     }
 
     fn spelled_out(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
+        spelled_out(self)
     }
 }
 
+/// Refuses a key without holders enough: the mean of one client is its update, whoever holds the
+/// key.
+fn check_clients(clients: usize) -> Result<(), SpecError> {
+    if (2..=usize::from(u16::MAX)).contains(&clients) {
+        return Ok(());
+    }
+    let problem = format!("is {clients}; a ckks key needs 2 to 65535 holders");
+    let remedy = if clients < 2 { "write at least 2" } else { "write at most 65535" };
+    Err(SpecError::value("training.clients", problem, remedy))
+}
+
 impl Ckks {
+    /// Refuses a range that the coefficients or the modulus cannot hold.
+    fn check_range(&self) -> Result<(), SpecError> {
+        if self.parameters.scale() * self.range * 2f64.sqrt() >= WIDEST {
+            let (bits, range) = (self.parameters.scale_bits(), self.range);
+            let problem = format!(
+                "a scale of {bits} bits and a range of {range} need more than 126 bits a \
+                 coefficient"
+            );
+            let bits = widest_scale(range);
+            let remedy = format!("write a scale of at most {bits} bits, or a smaller range");
+            return Err(SpecError::value("protocol.ckks.parameters", problem, remedy));
+        }
+        let capacity = Context::new(&self.parameters).capacity();
+        if self.range > capacity {
+            let problem = format!("{} is beyond what {} encodes", self.range, self.parameters);
+            let remedy = format!("write at most {capacity:.3}, or use a larger modulus");
+            return Err(SpecError::value("protocol.ckks.range", problem, remedy));
+        }
+        Ok(())
+    }
+
+    /// Refuses parameters whose mean over `clients` would be too far off.
+    fn check_precision(&self, clients: usize) -> Result<(), SpecError> {
+        let error = self.error(clients);
+        if error <= PRECISION {
+            return Ok(());
+        }
+        let problem = format!(
+            "{} with {} bits of flooding: a mean of {clients} clients is off by up to {error:.1e}, \
+             above {PRECISION:e}",
+            self.parameters, self.flooding_bits
+        );
+        let remedy = "use a larger scale, or fewer flooding_bits";
+        Err(SpecError::value("protocol.ckks.parameters", problem, remedy))
+    }
+
     /// Refuses what cannot be encoded, naming client, position and magnitude.
     fn check_updates(&self, updates: &[Vec<f32>]) -> Result<(), ProtocolError> {
         for (client, update) in updates.iter().enumerate() {
             let fits = |v: &f32| f64::from(v.abs()) <= self.range;
             let Some(position) = update.iter().position(|v| !fits(v)) else { continue };
             let value = update[position];
-            let remedy = match value.is_finite() {
-                true => format!(
+            let remedy = if value.is_finite() {
+                format!(
                     "clip the update, or raise `range` (at most {:.3} with {})",
                     Context::new(&self.parameters).capacity(),
                     self.parameters
-                ),
-                false => "lower the learning rate".into(),
+                )
+            } else {
+                "lower the learning rate".into()
             };
             let problem = format!(
                 "its value {value:e} at position {position} is outside the range -{0} to {0}",

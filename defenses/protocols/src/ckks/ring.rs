@@ -206,11 +206,10 @@ impl Context {
     ) {
         self.each(poly, |modulus, out| {
             let mut residues = vec![0; rest.len()];
-            match q < 1 << 53 {
-                true => modulus.reduce_small(rest, &mut residues),
-                false => {
-                    residues.iter_mut().zip(rest).for_each(|(out, &r)| *out = residue(r, modulus.q))
-                }
+            if q < 1 << 53 {
+                modulus.reduce_small(rest, &mut residues)
+            } else {
+                residues.iter_mut().zip(rest).for_each(|(out, &r)| *out = residue(r, modulus.q))
             }
             transform(modulus, &mut residues);
             modulus.sub(out, &residues);

@@ -8,10 +8,11 @@ use rand_chacha::ChaCha12Rng;
 
 use super::keys::{KeyShare, Party, PublicKey, SecretKey, generate};
 use super::protocol::{Ckks, Holders};
-use super::round_ledger::{RoundLedger, keep, timed};
+use super::round_ledger::{RoundLedger, keep};
 use super::sample::{self, Seed};
 use super::threshold::{Half, Opened, Partial};
 use super::{Ciphertext, Context};
+use crate::protocol::timed;
 use crate::{ProtocolError, Round, Transcript, Wire};
 
 /// The keys of a round; never used again.
@@ -77,7 +78,7 @@ impl<'a> Exchange<'a> {
             let values = chunk * size..len.min((chunk + 1) * size);
             let sum = self.upload(values)?;
             let sum_bytes = sum.to_bytes();
-            keep(&mut self.ledger.sum, Ciphertext::of_c0(&self.context, &sum_bytes), 8 * len);
+            keep(&mut self.ledger.sum, Ciphertext::c0_bytes(&self.context, &sum_bytes), 8 * len);
             let mean = match &self.keys {
                 Keys::Shared(_) => self.open_shared(&sum_bytes)?,
                 Keys::Threshold { .. } => self.open_together(&sum, chunk as u64)?,
@@ -133,7 +134,7 @@ impl<'a> Exchange<'a> {
     /// Keeps what the server holds of the watched client, and what a colluder with the key reads of
     /// it.
     fn watch(&mut self, bytes: &[u8], factor: f64) -> Result<(), ProtocolError> {
-        let shown = Ciphertext::of_c0(&self.context, bytes);
+        let shown = Ciphertext::c0_bytes(&self.context, bytes);
         keep(&mut self.ledger.upload, shown, 8 * self.round.updates[self.round.watched].len());
         if let (Keys::Shared(secret), Some(pooled)) = (&self.keys, &mut self.ledger.pooled) {
             let opened = secret.decrypt(&Ciphertext::from_bytes(&self.context, bytes)?)?;
@@ -150,9 +151,10 @@ impl<'a> Exchange<'a> {
         let mut seconds = 0.0;
         let values = timed(&mut seconds, || {
             let sum = Ciphertext::from_bytes(&self.context, sum)?;
-            match self.sigma > 0.0 {
-                true => secret.decrypt_flooded(&sum, self.sigma, &mut self.flooding[0]),
-                false => secret.decrypt(&sum),
+            if self.sigma > 0.0 {
+                secret.decrypt_flooded(&sum, self.sigma, &mut self.flooding[0])
+            } else {
+                secret.decrypt(&sum)
             }
         });
         self.ledger.decrypt += seconds * clients;

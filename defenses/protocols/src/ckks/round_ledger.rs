@@ -1,7 +1,5 @@
 //! What a round counts and keeps: bytes, seconds, the transcript's excerpts.
 
-use std::time::Instant;
-
 /// What is counted and kept on the way.
 pub(crate) struct RoundLedger {
     pub(crate) up: Vec<u64>,
@@ -16,14 +14,6 @@ pub(crate) struct RoundLedger {
     pub(crate) sum: Vec<u8>,
     pub(crate) pooled: Option<Vec<f32>>,
     pub(crate) mean: Vec<f32>,
-}
-
-/// Runs `f` and adds its seconds to `clock`.
-pub(crate) fn timed<T>(clock: &mut f64, f: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = f();
-    *clock += start.elapsed().as_secs_f64();
-    result
 }
 
 impl RoundLedger {

@@ -10,7 +10,7 @@ use super::bytes::{Fingerprint, Kind, malformed, open, seal};
 use super::cipher::{head, read_head};
 use super::encode::Plaintext;
 use super::keys::SecretKey;
-use super::party::{Party, complete};
+use super::party::{Party, require_all};
 use super::ring::{Context, Poly};
 use super::sample::{self, Seed};
 use crate::ProtocolError;
@@ -72,7 +72,7 @@ impl Ciphertext {
     /// A party missing or there twice, a partial decryption of another key, level or scale.
     pub fn combine(&self, partials: &[Partial]) -> Result<Opened, ProtocolError> {
         let parties = partials.first().map_or(0, |partial| partial.party.parties);
-        complete("partial decryption", parties, partials.iter().map(|partial| partial.party))?;
+        require_all("partial decryption", parties, partials.iter().map(|partial| partial.party))?;
         let mut poly = self.c0.clone();
         self.context.inverse(&mut poly);
         let scale = self.context.shorten(&mut poly, self.scale);

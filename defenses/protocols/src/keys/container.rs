@@ -20,7 +20,7 @@ pub struct Fingerprint(pub [u8; 16]);
 
 impl Fingerprint {
     /// Of a public part, set apart from other uses of the same bytes by `domain`.
-    pub fn of(domain: &str, public: &[u8]) -> Fingerprint {
+    pub fn new(domain: &str, public: &[u8]) -> Fingerprint {
         let mut hasher = Sha256::new();
         hasher.update((domain.len() as u64).to_le_bytes());
         hasher.update(domain);
@@ -179,9 +179,10 @@ impl<'a> Container<'a> {
     /// The same, and another kind.
     pub fn decode_kind(bytes: &'a [u8], kind: Kind) -> Result<Container<'a>, ContainerError> {
         let container = Self::decode(bytes)?;
-        match container.kind == kind {
-            true => Ok(container),
-            false => Err(ContainerError::Kind { found: container.kind, expected: kind }),
+        if container.kind == kind {
+            Ok(container)
+        } else {
+            Err(ContainerError::Kind { found: container.kind, expected: kind })
         }
     }
 }
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<u8> {
-        let key = Fingerprint::of("test", b"public");
+        let key = Fingerprint::new("test", b"public");
         Container { scheme: Scheme::Paillier, kind: Kind::SecretKey, key, payload: b"inside" }
             .encode()
     }
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn fingerprints_differ_by_domain() {
-        assert_ne!(Fingerprint::of("a", b"bc"), Fingerprint::of("ab", b"c"));
-        assert_eq!(Fingerprint::of("a", b"").to_string().len(), 32);
+        assert_ne!(Fingerprint::new("a", b"bc"), Fingerprint::new("ab", b"c"));
+        assert_eq!(Fingerprint::new("a", b"").to_string().len(), 32);
     }
 }

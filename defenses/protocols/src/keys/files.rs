@@ -80,11 +80,14 @@ fn write(file: &NewFile, path: &Path, force: bool) -> Result<(), KeyError> {
     // Where this fails, the file is another's: it stays.
     let opened = create(&temporary, if file.secret { 0o600 } else { 0o644 });
     let opened = opened.map_err(|e| KeyError::io("create", &temporary, e))?;
-    let written = fill(opened, file).and_then(|()| match force {
-        true => std::fs::rename(&temporary, path),
-        false => std::fs::hard_link(&temporary, path)
-            .and_then(|()| std::fs::remove_file(&temporary))
-            .or_else(|e| claim(e, &temporary, path)),
+    let written = fill(opened, file).and_then(|()| {
+        if force {
+            std::fs::rename(&temporary, path)
+        } else {
+            std::fs::hard_link(&temporary, path)
+                .and_then(|()| std::fs::remove_file(&temporary))
+                .or_else(|e| claim(e, &temporary, path))
+        }
     });
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);

@@ -51,10 +51,8 @@ pub struct KeyRequest {
 /// Options that do not fit the scheme, or no randomness.
 pub fn generate(request: &KeyRequest) -> Result<Vec<NewFile>, KeyError> {
     let scheme = request.scheme.name();
-    let refuse = |given: bool, option| match given {
-        true => Err(KeyError::Option { option, scheme }),
-        false => Ok(()),
-    };
+    let refuse =
+        |given: bool, option| if given { Err(KeyError::Option { option, scheme }) } else { Ok(()) };
     refuse(request.parties.is_some() && request.scheme != KeyScheme::Ckks, "--parties")?;
     refuse(request.parameters.is_some() && request.scheme != KeyScheme::Ckks, "--parameters")?;
     let sized = matches!(request.scheme, KeyScheme::Paillier | KeyScheme::Rsa);

@@ -58,10 +58,8 @@ pub(super) fn ed25519() -> Result<Pair, KeyError> {
 /// Reads either kind of either key.
 pub(super) fn read(bytes: &[u8]) -> Result<Found, KeyError> {
     let (label, der) = pem::decode(bytes, &[SECRET, PUBLIC])?;
-    let (signature, public) = match label == SECRET {
-        true => secret_part(&der)?,
-        false => (public_part(&der)?, der.to_vec()),
-    };
+    let (signature, public) =
+        if label == SECRET { secret_part(&der)? } else { (public_part(&der)?, der.to_vec()) };
     let fingerprint = Sha256::digest(&public).iter().map(|b| format!("{b:02x}")).collect();
     Ok(Found { signature, secret: label == SECRET, fingerprint })
 }

@@ -44,10 +44,7 @@ pub fn decode(
         .map(|(i, bytes)| ciphertext(key, bytes).ok_or(PaillierError::BadCiphertext(i)))
         .collect();
     let ciphertexts = ciphertexts?;
-    match all_coprime(key, &ciphertexts) {
-        true => Ok(ciphertexts),
-        false => Err(PaillierError::NotCoprime),
-    }
+    if all_coprime(key, &ciphertexts) { Ok(ciphertexts) } else { Err(PaillierError::NotCoprime) }
 }
 
 /// Whether no ciphertext shares a factor with `n`: one greatest common divisor, of the product of

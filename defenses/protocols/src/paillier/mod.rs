@@ -6,8 +6,8 @@
 //! n^2`. Adding: multiplying modulo `n^2`. That a short `r` hides as well as a long one is an
 //! assumption: discrete logarithms with short exponents are hard in this group.
 
-mod carrier;
 mod error;
+mod exchange;
 mod message;
 mod packing;
 mod primes;
@@ -20,12 +20,12 @@ mod table;
 pub use error::PaillierError;
 pub use message::{decode, encode, message_bytes};
 pub use packing::{Packing, PackingError};
-pub use protocol::{ENTRY, Paillier, Setting};
+pub use protocol::{ENTRY, Paillier, Params};
 pub use public::{Ciphertext, PublicKey, Sum};
 pub use secret::SecretKey;
 pub use speed::Speed;
 
-/// Key sizes on offer, in bits.
+/// Supported key sizes in bits.
 pub const KEY_BITS: [u32; 4] = [512, 1024, 2048, 3072];
 
 /// Security of a key size in bits, as NIST SP 800-57 rates factoring; `None` where there is none.
@@ -37,7 +37,7 @@ pub fn security(key_bits: u32) -> Option<u32> {
     }
 }
 
-/// What has to be said of a key size before it is used.
+/// The warning that belongs to an insecure key size.
 pub fn warning(key_bits: u32) -> Option<String> {
     security(key_bits).is_none().then(|| {
         format!(

@@ -1,7 +1,6 @@
 //! `paillier`: clients encrypt, the server adds ciphertexts, clients decrypt the sum.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
@@ -10,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
-use super::carrier::{Carrier, malformed};
+use super::exchange::{Exchange, malformed};
 use super::{KEY_BITS, Packing, PackingError, SecretKey, Speed, message};
+use crate::protocol::{spelled_out, timed};
 use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// Registry entry.
@@ -25,12 +25,12 @@ pub static ENTRY: Entry<dyn Protocol> = Entry {
 };
 
 /// Fewest steps a unit: a step of 1e-3.
-const COARSEST: u64 = 1000;
+const MIN_PRECISION: u64 = 1000;
 
 /// Parameters.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Setting {
+pub struct Params {
     /// Bits of the modulus: 2048 or 3072; 512 and 1024 are toys.
     pub key_bits: u32,
     /// Steps a unit of the fixed-point encoding, at least 1000: a value is sent as `round(value *
@@ -40,19 +40,19 @@ pub struct Setting {
     pub range: f64,
 }
 
-impl Default for Setting {
-    fn default() -> Setting {
-        Setting { key_bits: 2048, precision: 1_000_000, range: 1024.0 }
+impl Default for Params {
+    fn default() -> Params {
+        Params { key_bits: 2048, precision: 1_000_000, range: 1024.0 }
     }
 }
 
 /// The protocol, and the key it last used.
 pub struct Paillier {
-    setting: Setting,
+    params: Params,
     key: Mutex<Option<([u8; 32], Arc<SecretKey>)>>,
 }
 
-fn wrong(name: &str, problem: String, remedy: &str) -> SpecError {
+fn param_error(name: &str, problem: String, remedy: &str) -> SpecError {
     SpecError::value(format!("protocol.paillier.{name}"), problem, remedy)
 }
 
@@ -61,36 +61,48 @@ impl Paillier {
     ///
     /// # Errors
     /// One line that names the parameter.
-    pub fn new(setting: Setting) -> Result<Paillier, SpecError> {
-        if !KEY_BITS.contains(&setting.key_bits) {
-            let problem = format!("is {}", setting.key_bits);
-            return Err(wrong("key_bits", problem, "write 2048 or 3072 (512 and 1024 are toys)"));
+    pub fn new(params: Params) -> Result<Paillier, SpecError> {
+        if !KEY_BITS.contains(&params.key_bits) {
+            let problem = format!("is {}", params.key_bits);
+            return Err(param_error(
+                "key_bits",
+                problem,
+                "write 2048 or 3072 (512 and 1024 are toys)",
+            ));
         }
-        if setting.precision == 0 {
-            return Err(wrong("precision", "is 0".into(), "write steps a unit, e.g. 1000000"));
+        if params.precision == 0 {
+            return Err(param_error(
+                "precision",
+                "is 0".into(),
+                "write steps a unit, e.g. 1000000",
+            ));
         }
-        if setting.precision < COARSEST {
+        if params.precision < MIN_PRECISION {
             let problem = format!(
                 "is {}: values would be rounded to steps of {:e}, above 1e-3",
-                setting.precision,
-                1.0 / setting.precision as f64
+                params.precision,
+                1.0 / params.precision as f64
             );
-            return Err(wrong(
+            return Err(param_error(
                 "precision",
                 problem,
                 "write at least 1000 steps a unit, e.g. 1000000",
             ));
         }
-        if !(setting.range > 0.0 && setting.range.is_finite()) {
-            let problem = format!("is {}", setting.range);
-            return Err(wrong("range", problem, "write the largest magnitude of a value, above 0"));
+        if !(params.range > 0.0 && params.range.is_finite()) {
+            let problem = format!("is {}", params.range);
+            return Err(param_error(
+                "range",
+                problem,
+                "write the largest magnitude of a value, above 0",
+            ));
         }
-        Ok(Paillier { setting, key: Mutex::new(None) })
+        Ok(Paillier { params, key: Mutex::new(None) })
     }
 
-    /// What has to be said of these parameters.
+    /// The warning that belongs to an insecure key size.
     pub fn warning(&self) -> Option<String> {
-        super::warning(self.setting.key_bits)
+        super::warning(self.params.key_bits)
     }
 
     /// The clients' key: the same for the same stream, so that later rounds do not draw it again.
@@ -101,14 +113,23 @@ impl Paillier {
         if let Some((_, key)) = cache.as_ref().filter(|(s, _)| *s == seed) {
             return Ok(key.clone());
         }
-        let key = SecretKey::generate(self.setting.key_bits, &mut ChaCha12Rng::from_seed(seed));
+        let key = SecretKey::generate(self.params.key_bits, &mut ChaCha12Rng::from_seed(seed));
         let key = Arc::new(key.map_err(|e| malformed("key", &e))?);
         *cache = Some((seed, key.clone()));
         Ok(key)
     }
 
+    /// The packing of a round, whose values may lie on the grid of a distributed noise.
+    fn round_packing(&self, round: &Round, total_weight: u64) -> Result<Packing, ProtocolError> {
+        let scale = round.grid.map_or(self.params.precision as f64, |grid| 1.0 / grid);
+        self.packing(scale, total_weight).map_err(|e| ProtocolError::Malformed {
+            what: "encoding".into(),
+            problem: format!("it {e}"),
+        })
+    }
+
     fn packing(&self, scale: f64, total_weight: u64) -> Result<Packing, PackingError> {
-        Packing::new(self.setting.key_bits - 1, scale, self.setting.range, total_weight)
+        Packing::new(self.params.key_bits - 1, scale, self.params.range, total_weight)
     }
 }
 
@@ -131,16 +152,17 @@ impl Protocol for Paillier {
                 "take fewer clients or smaller weights",
             ));
         };
-        let packing = self.packing(self.setting.precision as f64, weight);
+        let packing = self.packing(self.params.precision as f64, weight);
         packing.map(|_| ()).map_err(|e| {
             let problem = format!(
                 "is {} for {} clients of weight up to {} and a range of {}: that {e}",
-                self.setting.precision,
-                federation.clients,
-                federation.max_weight,
-                self.setting.range
+                self.params.precision, federation.clients, federation.max_weight, self.params.range
             );
-            wrong("precision", problem, "take fewer steps a unit, a smaller range or a longer key")
+            param_error(
+                "precision",
+                problem,
+                "take fewer steps a unit, a smaller range or a longer key",
+            )
         })
     }
 
@@ -153,43 +175,35 @@ impl Protocol for Paillier {
         // A suite may run unchecked; the packing below is held to the round's own weights.
         self.check(&Federation { clients: n, values: 0, max_weight: 1 })?;
         let total_weight = total_weight(round)?;
-        let scale = round.grid.map_or(self.setting.precision as f64, |grid| 1.0 / grid);
-        let packing = self.packing(scale, total_weight).map_err(|e| ProtocolError::Malformed {
-            what: "encoding".into(),
-            problem: format!("it {e}"),
-        })?;
-        let start = Instant::now();
-        let key = self.key(stream("paillier key"))?;
-        let keys = start.elapsed().as_secs_f64();
-        let carrier = Carrier::new(round, key, packing, self.setting.range);
-        let all = carrier.collect(stream)?;
-
-        let start = Instant::now();
-        let sums = carrier.public().finish_all(&all.sums);
-        let sum = message::encode(carrier.public(), &sums);
-        let aggregate = all.aggregate + start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let mean = carrier.open("decrypt", &sum, total_weight)?;
-        let decrypt = start.elapsed().as_secs_f64();
-        let pooled = match round.colluders.is_empty() {
-            true => None,
-            false => {
-                Some(carrier.open("open upload", &all.watched, round.weights[round.watched])?)
-            }
+        let packing = self.round_packing(round, total_weight)?;
+        let (mut keys, mut aggregate, mut decrypt) = (0.0, 0.0, 0.0);
+        let key = timed(&mut keys, || self.key(stream("paillier key")))?;
+        let exchange = Exchange::new(round, key, packing, self.params.range);
+        let collected = exchange.collect(stream)?;
+        let sum = timed(&mut aggregate, || {
+            let sums = exchange.public().finish_all(&collected.sums);
+            message::encode(exchange.public(), &sums)
+        });
+        let mean = timed(&mut decrypt, || exchange.open("decrypt", &sum, total_weight))?;
+        let pooled = if round.colluders.is_empty() {
+            None
+        } else {
+            let weight = round.weights[round.watched];
+            Some(exchange.open("open upload", &collected.watched, weight)?)
         };
         let phases = [
             ("keys", keys),
-            ("encrypt", all.encrypt / n as f64),
-            ("aggregate", aggregate),
+            ("encrypt", collected.encrypt / n as f64),
+            ("aggregate", collected.aggregate + aggregate),
             ("decrypt", decrypt),
         ];
         Ok(Transcript {
             mean,
             survivors: (0..n).collect(),
-            upload: carrier.wire(&all.watched),
-            sum: carrier.wire(&sum),
+            upload: exchange.wire(&collected.watched),
+            sum: exchange.wire(&sum),
             pooled,
-            up: all.up,
+            up: collected.up,
             down: vec![sum.len() as u64; n],
             phases: phases.map(|(name, seconds)| (name.to_string(), seconds)).into(),
             failures: Vec::new(),
@@ -213,7 +227,7 @@ impl Protocol for Paillier {
     }
 
     fn claim(&self) -> String {
-        let bits = self.setting.key_bits;
+        let bits = self.params.key_bits;
         let strength = match (super::security(bits), self.warning()) {
             (Some(level), _) => format!("{level}-bit security, {bits}-bit modulus"),
             (None, warning) => warning.unwrap_or_default(),
@@ -224,24 +238,21 @@ impl Protocol for Paillier {
              server, and no client that pools with it: all share one secret key, and each opens \
              every upload it gets hold of); values rounded to steps of {:e}; the mean is exact to \
              half a step and hides nothing from whoever decrypts it",
-            1.0 / self.setting.precision as f64
+            1.0 / self.params.precision as f64
         )
     }
 
     fn estimate(&self, federation: &Federation) -> Option<f64> {
         let weight = (federation.clients as u64).saturating_mul(federation.max_weight.max(1));
-        let packing = self.packing(self.setting.precision as f64, weight).ok()?;
-        let speed = Speed::of(self.setting.key_bits);
+        let packing = self.packing(self.params.precision as f64, weight).ok()?;
+        let speed = Speed::measured(self.params.key_bits);
         let (count, n) = (packing.plaintexts(federation.values) as f64, federation.clients as f64);
         let work = count * (n * (speed.encrypt + speed.add) + speed.decrypt);
         Some(speed.key + work / rayon::current_num_threads().max(1) as f64)
     }
 
     fn spelled_out(&self) -> Map<String, Value> {
-        match serde_json::to_value(self.setting) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
+        spelled_out(&self.params)
     }
 }
 

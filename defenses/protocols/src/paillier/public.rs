@@ -68,7 +68,7 @@ impl PublicKey {
         let id = Fingerprint([0; 16]);
         let mut key =
             PublicKey { bits, exponent_bits, n, base, square, id, table: OnceLock::new() };
-        key.id = Fingerprint::of("paillier", &key.payload());
+        key.id = Fingerprint::new("paillier", &key.payload());
         Ok(key)
     }
 
@@ -159,9 +159,12 @@ impl PublicKey {
     pub fn finish_all(&self, sums: &[Sum]) -> Vec<Ciphertext> {
         let terms = sums.first().map_or(1, |s| s.terms);
         let missing = self.missing(terms);
-        let finish = |s: &Sum| match s.terms == terms {
-            true => Ciphertext(s.product.mul(&missing).to_montgomery()),
-            false => self.finish(s),
+        let finish = |s: &Sum| {
+            if s.terms == terms {
+                Ciphertext(s.product.mul(&missing).to_montgomery())
+            } else {
+                self.finish(s)
+            }
         };
         sums.iter().map(finish).collect()
     }
@@ -190,9 +193,10 @@ impl PublicKey {
     pub fn from_bytes(bytes: &[u8]) -> Result<PublicKey, PaillierError> {
         let container = Container::decode_kind(bytes, Kind::PublicKey)?;
         let (key, rest) = Self::from_payload(container.payload)?;
-        match rest.is_empty() && key.id == container.key {
-            true => Ok(key),
-            false => Err(PaillierError::BadKey("its content does not match its header")),
+        if rest.is_empty() && key.id == container.key {
+            Ok(key)
+        } else {
+            Err(PaillierError::BadKey("its content does not match its header"))
         }
     }
 

@@ -1,4 +1,4 @@
-//! How fast this machine is with keys of some size, before any key is made.
+//! Speed of this machine for a key size, measured without a key.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -27,7 +27,7 @@ static KNOWN: Mutex<Vec<(u32, Speed)>> = Mutex::new(Vec::new());
 impl Speed {
     /// Times a few encryptions and half-decryptions modulo odd numbers of the right size (what they
     /// are products of does not matter for the time); once a process and size.
-    pub fn of(key_bits: u32) -> Speed {
+    pub fn measured(key_bits: u32) -> Speed {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, speed)) = known.iter().find(|(bits, _)| *bits == key_bits) {
             return *speed;

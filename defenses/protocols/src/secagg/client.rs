@@ -54,7 +54,8 @@ impl Client {
     pub(super) fn new(
         plan: Plan,
         index: u32,
-        (identity, directory): (Arc<Identity>, Arc<Directory>),
+        identity: Arc<Identity>,
+        directory: Arc<Directory>,
         neighbours: &[u32],
         mut rng: ChaCha12Rng,
     ) -> Result<Client, ClientError> {
@@ -103,12 +104,12 @@ impl Client {
     /// client twice.
     pub fn share(&mut self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
         self.step(Phase::Shares)?;
-        let body = self.servers_word(Phase::Keys, message)?;
+        let body = self.open_from_server(Phase::Keys, message)?;
         for signed in message::decode_bundle(body)? {
-            self.meet(signed)?;
+            self.add_peer(signed)?;
         }
-        self.enough(self.peers.len())?;
-        let sealed = self.deal()?;
+        self.require_threshold(self.peers.len())?;
+        let sealed = self.share_secrets()?;
         let check = seed_check(&self.seed, self.plan.round, self.index);
         let message =
             self.sign(Phase::Shares, SERVER, &Shares { check: *check, sealed }.encode())?;
@@ -124,11 +125,11 @@ impl Client {
     /// words than planned.
     pub fn mask(&mut self, message: &[u8], mut words: Vec<u64>) -> Result<Vec<u8>, ClientError> {
         self.step(Phase::Masked)?;
-        let body = self.servers_word(Phase::Shares, message)?;
+        let body = self.open_from_server(Phase::Shares, message)?;
         for (sender, sealed) in Sealed::decode(body)?.0 {
-            self.hold(sender, &sealed)?;
+            self.receive_shares(sender, &sealed)?;
         }
-        self.enough(self.held.len())?;
+        self.require_threshold(self.held.len())?;
         if words.len() != self.plan.words {
             return Err(ClientError::Input { have: words.len(), need: self.plan.words });
         }
@@ -148,7 +149,7 @@ impl Client {
     /// A set without itself, with a neighbour that never shared, or smaller than the threshold.
     pub fn confirm(&mut self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
         self.step(Phase::Consistency)?;
-        let body = self.servers_word(Phase::Masked, message)?;
+        let body = self.open_from_server(Phase::Masked, message)?;
         let set = Set::decode(body, self.plan.clients)?;
         if !set.has(self.index) {
             return Err(ClientError::LeftOut);
@@ -157,7 +158,7 @@ impl Client {
         if let Some(stranger) = near().find(|v| !self.held.contains_key(v)) {
             return Err(ClientError::NotSubset(*stranger));
         }
-        self.enough(near().count())?;
+        self.require_threshold(near().count())?;
         let message = self.sign(Phase::Consistency, EVERYONE, &set.digest())?;
         self.survivors = Some(set);
         self.next = Some(Phase::Unmasking);
@@ -172,22 +173,22 @@ impl Client {
     /// A signature over another set, or fewer than the threshold.
     pub fn reveal(&mut self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
         self.step(Phase::Unmasking)?;
-        let body = self.servers_word(Phase::Consistency, message)?;
+        let body = self.open_from_server(Phase::Consistency, message)?;
         let set = self.survivors.take().ok_or(ClientError::OutOfOrder(Phase::Unmasking.name()))?;
         let mut signers = Vec::new();
         for signed in message::decode_bundle(body)? {
-            signers.push(self.agreeing(signed, &set)?);
+            signers.push(self.check_confirmation(signed, &set)?);
         }
         signers.sort_unstable();
         if let Some(twice) = signers.windows(2).find(|w| w[0] == w[1]) {
             return Err(ClientError::Twice(twice[0]));
         }
-        self.enough(signers.len())?;
+        self.require_threshold(signers.len())?;
         self.sign(Phase::Unmasking, SERVER, &message::encode_reveals(&self.reveals(&set)))
     }
 
     /// The shares it holds of a neighbour's mask key and seed: what a colluding client hands over.
-    pub(super) fn held_of(&self, owner: u32) -> Option<&Pair> {
+    pub(super) fn shares_of(&self, owner: u32) -> Option<&Pair> {
         self.held.get(&owner)?.as_ref()
     }
 
@@ -200,7 +201,7 @@ impl Client {
         Ok(())
     }
 
-    fn enough(&self, others: usize) -> Result<(), ClientError> {
+    fn require_threshold(&self, others: usize) -> Result<(), ClientError> {
         let (have, need) = (others + 1, self.plan.threshold);
         if have < need { Err(ClientError::TooFew { have, need }) } else { Ok(()) }
     }
@@ -213,14 +214,18 @@ impl Client {
         Ok(seal(&self.identity, self.header(phase, self.index, recipient), body)?)
     }
 
-    fn servers_word<'a>(&self, phase: Phase, message: &'a [u8]) -> Result<&'a [u8], ClientError> {
+    fn open_from_server<'a>(
+        &self,
+        phase: Phase,
+        message: &'a [u8],
+    ) -> Result<&'a [u8], ClientError> {
         open(message, self.header(phase, SERVER, self.index), &self.directory.server)
             .map_err(|why| ClientError::Message { from: "the server".into(), why })
     }
 
     /// Opens a neighbour's message that the server passed on; the sender is read from it, then
     /// proved by the signature.
-    fn neighbours_word<'a>(
+    fn open_from_neighbour<'a>(
         &self,
         phase: Phase,
         message: &'a [u8],
@@ -236,8 +241,8 @@ impl Client {
         Ok((sender, body))
     }
 
-    fn meet(&mut self, signed: &[u8]) -> Result<(), ClientError> {
-        let (sender, body) = self.neighbours_word(Phase::Keys, signed)?;
+    fn add_peer(&mut self, signed: &[u8]) -> Result<(), ClientError> {
+        let (sender, body) = self.open_from_neighbour(Phase::Keys, signed)?;
         let advert = Advert::decode(body)?;
         let agreed = self.sealing.agree(&advert.sealing).ok_or(ClientError::Key(sender))?;
         let own = Advert { sealing: *self.sealing.public(), masking: *self.masking.public() };
@@ -255,7 +260,7 @@ impl Client {
 
     /// Shares of both secrets for itself and each neighbour that advertised, sealed to the
     /// neighbour.
-    fn deal(&mut self) -> Result<Sealed, ClientError> {
+    fn share_secrets(&mut self) -> Result<Sealed, ClientError> {
         let holders: Vec<u32> = self.peers.keys().copied().chain([self.index]).collect();
         let points = holders.iter().map(|&v| point(self.index, &self.neighbours, v));
         let points: Vec<u8> = points.collect::<Option<_>>().ok_or(ClientError::Key(self.index))?;
@@ -285,7 +290,7 @@ impl Client {
         [&self.plan.round.to_le_bytes()[..], &owner.to_le_bytes(), &holder.to_le_bytes()].concat()
     }
 
-    fn hold(&mut self, owner: u32, sealed: &[u8]) -> Result<(), ClientError> {
+    fn receive_shares(&mut self, owner: u32, sealed: &[u8]) -> Result<(), ClientError> {
         let peer = self.peers.get(&owner).ok_or(ClientError::NotSubset(owner))?;
         let key = keys::derive(&peer.agreed, "shares", self.plan.round, [owner, self.index]);
         let pair = keys::open(&key, &self.context(owner, self.index), sealed).and_then(|plain| {
@@ -307,25 +312,22 @@ impl Client {
         for owner in self.held.keys() {
             let peer = self.peers.get(owner).ok_or(ClientError::NotSubset(*owner))?;
             masks.push(
-                pair_mask(
-                    &self.masking,
-                    &peer.advert.masking,
-                    self.plan.round,
-                    [self.index, *owner],
-                )
-                .ok_or(ClientError::Key(*owner))?,
+                pair_mask(&self.masking, &peer.advert.masking, self.plan.round, self.index, *owner)
+                    .ok_or(ClientError::Key(*owner))?,
             );
         }
         Ok(masks)
     }
 
-    fn agreeing(&self, signed: &[u8], set: &Set) -> Result<u32, ClientError> {
-        let (sender, body) = self.neighbours_word(Phase::Consistency, signed)?;
-        match (set.has(sender), body == set.digest()) {
-            (false, _) => Err(ClientError::NotSubset(sender)),
-            (_, false) => Err(ClientError::Inconsistent(sender)),
-            _ => Ok(sender),
+    fn check_confirmation(&self, signed: &[u8], set: &Set) -> Result<u32, ClientError> {
+        let (sender, body) = self.open_from_neighbour(Phase::Consistency, signed)?;
+        if !set.has(sender) {
+            return Err(ClientError::NotSubset(sender));
         }
+        if body != set.digest() {
+            return Err(ClientError::Inconsistent(sender));
+        }
+        Ok(sender)
     }
 
     fn reveals(&self, set: &Set) -> Vec<(u32, Reveal)> {
@@ -355,9 +357,10 @@ pub(super) fn pair_mask(
     mine: &KeyPair,
     other: &[u8; 32],
     round: u64,
-    [me, you]: [u32; 2],
+    me: u32,
+    peer: u32,
 ) -> Option<(MaskKey, Sign)> {
     let agreed = mine.agree(other)?;
-    let sign = if me < you { Sign::Plus } else { Sign::Minus };
-    Some((keys::derive(&agreed, "pair mask", round, [me.min(you), me.max(you)]), sign))
+    let sign = if me < peer { Sign::Plus } else { Sign::Minus };
+    Some((keys::derive(&agreed, "pair mask", round, [me.min(peer), me.max(peer)]), sign))
 }

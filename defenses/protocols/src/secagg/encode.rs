@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use suites::SpecError;
 
 use crate::ProtocolError;
+use crate::wire::signed;
 
 /// What to do with a value beyond the range.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -22,7 +23,7 @@ pub struct Encoding {
     /// Steps a unit.
     pub scale: f64,
     /// Largest magnitude of an encoded value, in steps.
-    pub most: i64,
+    pub max_steps: i64,
     /// Bits of the modulus, 1 to 64.
     pub modulus: u32,
     /// Whether values are whole multiples of the step already.
@@ -35,14 +36,15 @@ impl Encoding {
     /// Values in `[-range, range]` in steps of `range / 2^(bits - 1)`, or, with a grid, whole
     /// multiples of it below `2^(bits - 1)`.
     pub fn new(
-        (range, bits): (f64, u32),
+        range: f64,
+        bits: u32,
         grid: Option<f64>,
         out_of_range: OutOfRange,
         modulus: u32,
     ) -> Encoding {
-        let most = 1i64 << (bits - 1);
-        let scale = grid.map_or(most as f64 / range, |grid| 1.0 / grid);
-        Encoding { scale, most, modulus, exact: grid.is_some(), out_of_range }
+        let max_steps = 1i64 << (bits - 1);
+        let scale = grid.map_or(max_steps as f64 / range, |grid| 1.0 / grid);
+        Encoding { scale, max_steps, modulus, exact: grid.is_some(), out_of_range }
     }
 
     /// The words of one client: weight times each value, then the weight.
@@ -67,24 +69,27 @@ impl Encoding {
     }
 
     /// The whole number of steps of one value.
-    fn steps(&self, value: f32) -> Result<i64, Unfit> {
+    fn steps(&self, value: f32) -> Result<i64, EncodeError> {
         let exact = f64::from(value) * self.scale;
         if !exact.is_finite() {
-            return Err(Unfit::NotFinite);
+            return Err(EncodeError::NotFinite);
         }
         let steps = exact.round_ties_even();
         // A multiple of the grid, stored as f32, is off by 2^-24 of itself at most.
         if self.exact
-            && ((exact - steps).abs() > 1e-6 + exact.abs() * 2f64.powi(-23) || exact.abs() > GRID)
+            && ((exact - steps).abs() > 1e-6 + exact.abs() * 2f64.powi(-23)
+                || exact.abs() > MAX_GRID_STEPS)
         {
-            return Err(Unfit::OffGrid);
+            return Err(EncodeError::OffGrid);
         }
-        if steps.abs() <= self.most as f64 {
+        if steps.abs() <= self.max_steps as f64 {
             return Ok(steps as i64);
         }
         match self.out_of_range {
-            OutOfRange::Clip if !self.exact => Ok(if steps > 0.0 { self.most } else { -self.most }),
-            _ => Err(Unfit::OutOfRange),
+            OutOfRange::Clip if !self.exact => {
+                Ok(if steps > 0.0 { self.max_steps } else { -self.max_steps })
+            }
+            _ => Err(EncodeError::OutOfRange),
         }
     }
 
@@ -96,15 +101,15 @@ impl Encoding {
         (total > 0).then(|| (values.iter().map(mean).collect(), total))
     }
 
-    fn explain(&self, why: Unfit, at: usize, values: &[f32]) -> (String, String) {
+    fn explain(&self, why: EncodeError, at: usize, values: &[f32]) -> (String, String) {
         let finite = values.iter().filter(|v| v.is_finite());
         let largest = finite.fold(0f32, |m, v| m.max(v.abs()));
         match why {
-            Unfit::NotFinite => (
+            EncodeError::NotFinite => (
                 format!("value {at} is {}", values[at]),
                 "a diverged update cannot be summed: lower the learning rate".into(),
             ),
-            Unfit::OffGrid => (
+            EncodeError::OffGrid => (
                 format!(
                     "value {at}, {}, is not a whole multiple of the noise's grid {}",
                     values[at],
@@ -114,7 +119,7 @@ impl Encoding {
                  the grid"
                     .into(),
             ),
-            Unfit::OutOfRange if self.exact => (
+            EncodeError::OutOfRange if self.exact => (
                 format!(
                     "its largest magnitude is {largest}, {} steps of the noise's grid",
                     f64::from(largest) * self.scale
@@ -124,12 +129,15 @@ impl Encoding {
                     (f64::from(largest) * self.scale).log2().floor() as u32 + 2
                 ),
             ),
-            Unfit::OutOfRange => (
+            EncodeError::OutOfRange => (
                 format!(
                     "its largest magnitude is {largest}, beyond range = {}",
-                    self.most as f64 / self.scale
+                    self.max_steps as f64 / self.scale
                 ),
-                format!("write range = {} (or out_of_range = \"clip\")", generous(largest)),
+                format!(
+                    "write range = {} (or out_of_range = \"clip\")",
+                    next_power_of_two(largest)
+                ),
             ),
         }
     }
@@ -137,23 +145,17 @@ impl Encoding {
 
 /// Beyond this many steps a 32-bit float no longer tells neighbouring multiples of the grid apart
 /// with room to spare.
-const GRID: f64 = (1 << 22) as f64;
+const MAX_GRID_STEPS: f64 = (1 << 22) as f64;
 
-enum Unfit {
+enum EncodeError {
     NotFinite,
     OffGrid,
     OutOfRange,
 }
 
 /// The power of two that holds `largest`.
-fn generous(largest: f32) -> f64 {
+fn next_power_of_two(largest: f32) -> f64 {
     2f64.powi(f64::from(largest).log2().ceil() as i32)
-}
-
-/// A word modulo `2^bits` as the signed number nearest to zero.
-pub fn signed(word: u64, bits: u32) -> i64 {
-    let shift = 64 - bits;
-    ((word << shift) as i64) >> shift
 }
 
 /// The smallest modulus, in bits, with `n * max_weight * 2^bits < 2^modulus`: then neither the
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
 
     fn encoding(grid: Option<f64>, out_of_range: OutOfRange) -> Encoding {
-        Encoding::new((2.0, 16), grid, out_of_range, 40)
+        Encoding::new(2.0, 16, grid, out_of_range, 40)
     }
 
     #[test]

@@ -1,27 +1,27 @@
-//! From a federation's round to the protocol's and back: what both variants share.
+//! One round of either variant: encoding, dropouts, transcript.
 
 use std::sync::Arc;
 
 use rand::seq::index;
 use rand_chacha::ChaCha12Rng;
-use serde_json::{Map, Value};
 use suites::SpecError;
 
 use super::client::Client;
-use super::encode::{Encoding, OutOfRange, modulus, signed};
+use super::encode::{Encoding, OutOfRange, modulus};
 use super::graph::Graph;
 use super::member::Plan;
 use super::message::Phase;
 use super::run::{Faults, Outcome, Setup, run};
 use crate::signatures::Scheme;
+use crate::wire::signed;
 use crate::{Federation, ProtocolError, Round, Transcript, Wire};
 
-/// Largest rounding step, in units of the update's values: beyond it rounding would be a defence of
+/// Largest rounding step, in units of the update's values: beyond it rounding would be a defense of
 /// its own.
-const COARSEST: f64 = 1e-3;
+const MAX_STEP: f64 = 1e-3;
 
 /// Parameters that both variants have.
-pub(super) struct Common<'a> {
+pub(super) struct CommonParams<'a> {
     pub name: &'a str,
     pub range: f64,
     pub bits: u32,
@@ -31,16 +31,25 @@ pub(super) struct Common<'a> {
     pub drop_phase: Phase,
 }
 
-/// Who masks with whom in a round of a given size.
+/// The mask graph and the threshold of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct Topology {
     /// Neighbours of each client; `None` for all others.
     pub degree: Option<usize>,
     /// Shares that recover a secret.
     pub threshold: usize,
 }
 
-impl Common<'_> {
+impl Topology {
+    fn graph(&self, n: usize, stream: &mut dyn FnMut(&str) -> ChaCha12Rng) -> Graph {
+        match self.degree {
+            None => Graph::complete(n),
+            Some(degree) => Graph::harary(n, degree, &mut stream("secagg graph")),
+        }
+    }
+}
+
+impl CommonParams<'_> {
     fn path(&self, parameter: &str) -> String {
         format!("protocol.{}.{parameter}", self.name)
     }
@@ -65,11 +74,11 @@ impl Common<'_> {
 
     /// Steps that would blur an update.
     fn check_step(&self) -> Result<(), SpecError> {
-        if self.step() <= COARSEST {
+        if self.step() <= MAX_STEP {
             return Ok(());
         }
-        let bits = (self.range / COARSEST).log2().ceil() + 1.0;
-        let steps = format!("steps of {:.1e}, above {COARSEST}", self.step());
+        let bits = (self.range / MAX_STEP).log2().ceil() + 1.0;
+        let steps = format!("steps of {:.1e}, above {MAX_STEP}", self.step());
         Err(SpecError::value(
             self.path("bits"),
             format!(
@@ -80,11 +89,11 @@ impl Common<'_> {
         ))
     }
 
-    /// Everything that can be refused before a run.
+    /// Refuses parameters that cannot work in this federation.
     pub fn check(
         &self,
         federation: &Federation,
-        shape: impl Fn(usize) -> Result<Shape, SpecError>,
+        topology: impl Fn(usize) -> Result<Topology, SpecError>,
     ) -> Result<(), SpecError> {
         let n = federation.clients;
         if n < 2 {
@@ -94,55 +103,54 @@ impl Common<'_> {
                 "write at least 2",
             ));
         }
-        self.check_values()?;
         self.check_step()?;
-        let shape = shape(n)?;
-        let spare = match shape.degree {
-            None => n - shape.threshold,
-            Some(degree) => (degree + 1).saturating_sub(shape.threshold).min(n - 2),
+        let topology = topology(n)?;
+        let spare = match topology.degree {
+            None => n - topology.threshold,
+            Some(degree) => (degree + 1).saturating_sub(topology.threshold).min(n - 2),
         };
-        if shape.degree.is_none() && self.dropouts > spare {
+        if topology.degree.is_none() && self.dropouts > spare {
             return Err(SpecError::value(
                 self.path("dropouts"),
-                format!("is {}, but {} of {n} clients must stay", self.dropouts, shape.threshold),
+                format!(
+                    "is {}, but {} of {n} clients must stay",
+                    self.dropouts, topology.threshold
+                ),
                 format!("write at most {spare} or lower the threshold"),
             ));
         }
         modulus(self.name, n, federation.max_weight, self.bits).map(|_| ())
     }
 
-    /// Carries the round.
+    /// Runs the round.
     pub fn exchange(
         &self,
-        shape: &Shape,
+        topology: &Topology,
         round: &Round,
         stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
     ) -> Result<Transcript, ProtocolError> {
-        fit(round)?;
+        check_round(round)?;
         if round.grid.is_none() {
             self.check_step()?;
         }
         let n = round.updates.len();
-        let most = round.weights.iter().copied().max().unwrap_or(1);
+        let max_weight = round.weights.iter().copied().max().unwrap_or(1);
         let encoding = Encoding::new(
-            (self.range, self.bits),
+            self.range,
+            self.bits,
             round.grid,
             self.out_of_range,
-            modulus(self.name, n, most, self.bits)?,
+            modulus(self.name, n, max_weight, self.bits)?,
         );
-        let graph = match shape.degree {
-            None => Graph::complete(n),
-            Some(degree) => Graph::harary(n, degree, &mut stream("secagg graph")),
-        };
         let setup = Setup {
             plan: Plan {
                 round: round.number,
                 clients: n,
-                threshold: shape.threshold,
+                threshold: topology.threshold,
                 words: round.updates.first().map_or(0, Vec::len) + 1,
                 bits: encoding.modulus,
             },
-            graph: Arc::new(graph),
+            graph: Arc::new(topology.graph(n, stream)),
             scheme: self.signature,
             watched: round.watched as u32,
             progress: round.progress,
@@ -154,8 +162,8 @@ impl Common<'_> {
         transcript(outcome, &encoding, round)
     }
 
-    /// Who drops out, and when: whom the round names, and of the others neither the watched client
-    /// nor one that stays to collude.
+    /// Dropouts with their phase: the clients that the round names, and a random choice among the
+    /// others without the watched client and the colluders.
     fn drops(
         &self,
         n: usize,
@@ -167,8 +175,8 @@ impl Common<'_> {
             .filter(|&i| !round.dropped.contains(&(i as usize)))
             .collect();
         let chosen = index::sample(rng, others.len(), self.dropouts.min(others.len()));
-        let told = round.dropped.iter().map(|&i| (i as u32, self.drop_phase));
-        chosen.into_iter().map(|i| (others[i], self.drop_phase)).chain(told).collect()
+        let named = round.dropped.iter().map(|&i| (i as u32, self.drop_phase));
+        chosen.into_iter().map(|i| (others[i], self.drop_phase)).chain(named).collect()
     }
 
     /// Seconds of a round on one core, from measured rates, where that is above one: 3 GB/s of mask
@@ -184,7 +192,7 @@ impl Common<'_> {
 }
 
 /// Refuses a round whose parts do not belong together: nothing is cut or filled up.
-fn fit(round: &Round) -> Result<(), ProtocolError> {
+fn check_round(round: &Round) -> Result<(), ProtocolError> {
     let n = round.updates.len();
     let malformed = |problem| Err(ProtocolError::Malformed { what: "round".into(), problem });
     if round.weights.len() != n {
@@ -243,25 +251,8 @@ fn pooled(outcome: &Outcome, encoding: &Encoding, round: &Round) -> Option<Vec<f
     let colluders: Vec<&Client> =
         colluders.filter_map(|&c| outcome.clients.get(c)?.as_ref()).collect();
     let upload = outcome.server.upload.as_ref()?;
-    let words = outcome.server.pool(round.watched as u32, upload, &colluders)?;
+    let words = outcome.server.unmask_with(round.watched as u32, upload, &colluders)?;
     let (&weight, values) = words.split_last()?;
     let unit = encoding.scale * weight as f64;
     Some(values.iter().map(|&w| (signed(w, encoding.modulus) as f64 / unit) as f32).collect())
-}
-
-/// The words on rounding in a claim.
-pub(super) fn rounding(common: &Common) -> String {
-    let step = common.step();
-    format!(
-        "values are rounded to steps of {step:.1e}, or lie on the grid of the noise where there \
-         is one"
-    )
-}
-
-/// The parameters of a serialisable setting as a table.
-pub(super) fn spelled_out(setting: &impl serde::Serialize) -> Map<String, Value> {
-    match serde_json::to_value(setting) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
-    }
 }

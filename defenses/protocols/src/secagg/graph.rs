@@ -1,5 +1,4 @@
-//! Who masks with whom: everybody with everybody, or a sparse random graph (Bell et al. 2020,
-//! section 3).
+//! The mask graph: complete, or sparse and random (Bell et al. 2020, section 3).
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
@@ -9,7 +8,7 @@ use rand_chacha::ChaCha12Rng;
 pub struct Graph(Vec<Vec<u32>>);
 
 impl Graph {
-    /// Everybody with everybody.
+    /// The complete graph.
     pub fn complete(n: usize) -> Graph {
         Graph((0..n).map(|i| (0..n as u32).filter(|&j| j != i as u32).collect()).collect())
     }
@@ -35,7 +34,7 @@ impl Graph {
     }
 
     /// Neighbours of a client, ascending.
-    pub fn of(&self, client: u32) -> &[u32] {
+    pub fn neighbours(&self, client: u32) -> &[u32] {
         self.0.get(client as usize).map_or(&[], Vec::as_slice)
     }
 
@@ -46,7 +45,7 @@ impl Graph {
 
     /// Whether the two are neighbours.
     pub fn joined(&self, a: u32, b: u32) -> bool {
-        self.of(a).binary_search(&b).is_ok()
+        self.neighbours(a).binary_search(&b).is_ok()
     }
 }
 
@@ -132,8 +131,8 @@ mod tests {
         for (n, k) in [(9, 4), (50, 10), (10, 8)] {
             let graph = Graph::harary(n, k, &mut suites::rng::stream(3, "graph", "test"));
             for i in 0..n as u32 {
-                assert_eq!(graph.of(i).len(), k);
-                assert!(graph.of(i).iter().all(|&j| j != i && graph.joined(j, i)));
+                assert_eq!(graph.neighbours(i).len(), k);
+                assert!(graph.neighbours(i).iter().all(|&j| j != i && graph.joined(j, i)));
             }
         }
     }

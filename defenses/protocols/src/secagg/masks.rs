@@ -20,6 +20,16 @@ pub enum Sign {
     Minus,
 }
 
+impl Sign {
+    /// The sign that takes a mask of this sign off again.
+    pub fn inverse(self) -> Sign {
+        match self {
+            Sign::Plus => Sign::Minus,
+            Sign::Minus => Sign::Plus,
+        }
+    }
+}
+
 /// Words that stay in the second-level cache while all masks run over them.
 const BLOCK: usize = 1 << 13;
 
@@ -30,7 +40,7 @@ pub fn apply(words: &mut [u64], masks: &[(MaskKey, Sign)]) {
 }
 
 /// [`apply`] on all threads: the server's work.
-pub fn apply_wide(words: &mut [u64], masks: &[(MaskKey, Sign)]) {
+pub fn apply_parallel(words: &mut [u64], masks: &[(MaskKey, Sign)]) {
     let blocks = words.par_chunks_mut(BLOCK).enumerate();
     blocks.for_each(|(i, block)| apply_block(i * BLOCK, block, masks));
 }
@@ -74,7 +84,7 @@ mod tests {
         let mut expected = vec![0u64; long.len()];
         add(&mut expected, &whole, Sign::Plus);
         assert_eq!(long, expected);
-        apply_wide(&mut long, &[(key(), Sign::Minus)]);
+        apply_parallel(&mut long, &[(key(), Sign::Minus)]);
         assert!(long.iter().all(|&w| w == 0));
     }
 

@@ -1,5 +1,4 @@
-//! What outlasts a round: the public terms, the published keys, and a client's memory of the rounds
-//! it joined.
+//! State across rounds: public parameters, published keys, and the last round that a client joined.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use super::client::Client;
 use super::error::ClientError;
 use crate::signatures::{Identity, PublicKey};
 
-/// What everybody knows of a round.
+/// The public parameters of a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Its number, never used twice.
@@ -24,7 +23,7 @@ pub struct Plan {
     pub bits: u32,
 }
 
-/// The published signing keys of everybody.
+/// The published signing keys of all parties.
 #[derive(Debug)]
 pub struct Directory {
     /// Of each client.
@@ -66,7 +65,8 @@ impl Member {
         Client::new(
             plan,
             self.index,
-            (self.identity.clone(), self.directory.clone()),
+            self.identity.clone(),
+            self.directory.clone(),
             neighbours,
             rng,
         )

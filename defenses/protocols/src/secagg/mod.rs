@@ -19,6 +19,7 @@ mod run;
 mod server;
 mod shamir;
 mod unmask;
+mod variant;
 
 pub use client::Client;
 pub use encode::{Encoding, OutOfRange, modulus};
@@ -33,14 +34,13 @@ pub use plus::{ENTRY as PLUS, SecAggPlus};
 pub use run::{Delivery, Faults, Outcome, Setup, run};
 pub use server::{Abort, Dropped, Server};
 
-use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
+use crate::Protocol;
 use crate::signatures::Scheme;
-use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
-use exchange::{Common, Shape};
+use exchange::{CommonParams, Topology};
+use variant::Variant;
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
@@ -50,9 +50,9 @@ pub static ENTRY: Entry<dyn Protocol> = Entry {
     reference: "Bonawitz et al.: Practical Secure Aggregation for Privacy-Preserving Machine \
         Learning, CCS 2017",
     build: |map| {
-        let setting: SecAgg = suites::params("secagg", map)?;
-        setting.common().check_values()?;
-        Ok(Box::new(setting))
+        let params: SecAgg = suites::params("secagg", map)?;
+        params.check_params()?;
+        Ok(Box::new(params))
     },
 };
 
@@ -97,9 +97,9 @@ pub(crate) fn default_threshold(n: usize) -> usize {
     2 * n / 3 + 1
 }
 
-impl SecAgg {
-    fn common(&self) -> Common<'_> {
-        Common {
+impl Variant for SecAgg {
+    fn common(&self) -> CommonParams<'_> {
+        CommonParams {
             name: "secagg",
             range: self.range,
             bits: self.bits,
@@ -110,22 +110,18 @@ impl SecAgg {
         }
     }
 
-    fn threshold(&self, n: usize) -> usize {
-        self.threshold.unwrap_or_else(|| default_threshold(n))
-    }
-
-    fn shape(&self, n: usize) -> Result<Shape, SpecError> {
-        if n > shamir::MOST {
+    fn topology(&self, n: usize) -> Result<Topology, SpecError> {
+        if n > shamir::MAX_SHARES {
             return Err(SpecError::value(
                 "training.clients",
                 format!(
                     "is {n}: secagg shares each secret among all clients, at most {}",
-                    shamir::MOST
+                    shamir::MAX_SHARES
                 ),
                 "use the protocol secagg-plus",
             ));
         }
-        let threshold = self.threshold(n);
+        let threshold = self.threshold.unwrap_or_else(|| default_threshold(n));
         if threshold > n || 2 * threshold <= n {
             return Err(SpecError::value(
                 "protocol.secagg.threshold",
@@ -137,58 +133,14 @@ impl SecAgg {
                 ),
             ));
         }
-        Ok(Shape { degree: None, threshold })
-    }
-}
-
-impl Protocol for SecAgg {
-    fn check(&self, federation: &Federation) -> Result<(), SpecError> {
-        self.common().check(federation, |n| self.shape(n))
+        Ok(Topology { degree: None, threshold })
     }
 
-    fn exchange(
-        &self,
-        round: &Round,
-        stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
-    ) -> Result<Transcript, ProtocolError> {
-        self.common().exchange(&self.shape(round.updates.len())?, round, stream)
-    }
-
-    fn survives_dropouts(&self) -> bool {
-        true
-    }
-
-    fn server_sees_update(&self) -> Exposure {
-        Exposure::Hidden
-    }
-
-    fn server_sees_sum(&self) -> Exposure {
-        Exposure::Clear
-    }
-
-    fn pooled_sees_update(&self, k: usize, n: usize) -> bool {
-        k >= self.threshold(n)
-    }
-
-    fn key_opens_update(&self) -> Option<bool> {
-        None
-    }
-
-    fn claim(&self) -> String {
+    fn secrecy(&self) -> String {
         let t = self.threshold.map_or("floor(2n/3)+1".to_string(), |t| t.to_string());
         format!(
             "the server learns the sum only, even with up to t-1 clients (t = {t}) while all keep \
-             to the protocol, and with up to a third of the \
-             clients where it lies and t > 2n/3; the sum itself is not protected; {}",
-            exchange::rounding(&self.common())
+             to the protocol, and with up to a third of the clients where it lies and t > 2n/3"
         )
-    }
-
-    fn estimate(&self, federation: &Federation) -> Option<f64> {
-        self.common().estimate(federation, federation.clients.saturating_sub(1))
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        exchange::spelled_out(self)
     }
 }

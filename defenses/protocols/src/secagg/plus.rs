@@ -1,17 +1,16 @@
 //! `secagg-plus`: the same round on a sparse random graph, for many clients.
 
-use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::encode::OutOfRange;
-use super::exchange::{self, Common, Shape};
+use super::exchange::{CommonParams, Topology};
 use super::graph::{self, Rates};
 use super::message::Phase;
+use super::variant::Variant;
 use super::{SecAgg, default_threshold, shamir};
+use crate::Protocol;
 use crate::signatures::Scheme;
-use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Protocol> = Entry {
@@ -21,10 +20,9 @@ pub static ENTRY: Entry<dyn Protocol> = Entry {
     reference: "Bell et al.: Secure Single-Server Aggregation with (Poly)Logarithmic Overhead, \
         CCS 2020",
     build: |map| {
-        let setting: SecAggPlus = suites::params("secagg-plus", map)?;
-        setting.common().check_values()?;
-        setting.check_rates()?;
-        Ok(Box::new(setting))
+        let params: SecAggPlus = suites::params("secagg-plus", map)?;
+        params.check_params()?;
+        Ok(Box::new(params))
     },
 };
 
@@ -76,18 +74,6 @@ impl Default for SecAggPlus {
 }
 
 impl SecAggPlus {
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: "secagg-plus",
-            range: self.range,
-            bits: self.bits,
-            out_of_range: self.out_of_range,
-            signature: self.signature,
-            dropouts: self.dropouts,
-            drop_phase: self.drop_phase,
-        }
-    }
-
     fn rates(&self) -> Rates {
         Rates { corrupt: self.corrupt_rate, dropout: self.dropout_rate }
     }
@@ -104,23 +90,10 @@ impl SecAggPlus {
         }
     }
 
-    /// Degree and threshold for `n` clients.
-    fn shape(&self, n: usize) -> Result<Shape, SpecError> {
-        match self.neighbours {
-            Some(k) if k + 1 < n => self.sparse(n, k),
-            None => match (graph::smallest(n, self.rates()), self.threshold) {
-                (Some((k, _)), Some(_)) => self.sparse(n, k),
-                (Some((k, threshold)), None) => Ok(Shape { degree: Some(k), threshold }),
-                (None, _) => self.complete(n),
-            },
-            Some(_) => self.complete(n),
-        }
-    }
-
     /// All others as neighbours: a round of `secagg`.
-    fn complete(&self, n: usize) -> Result<Shape, SpecError> {
-        if n > shamir::MOST {
-            return Err(self.weak(n, "no number of neighbours up to 254".into()));
+    fn complete(&self, n: usize) -> Result<Topology, SpecError> {
+        if n > shamir::MAX_SHARES {
+            return Err(self.insecure(n, "no number of neighbours up to 254".into()));
         }
         let threshold = self.threshold.unwrap_or_else(|| default_threshold(n));
         if threshold > n || 2 * threshold <= n {
@@ -130,11 +103,11 @@ impl SecAggPlus {
                 format!("write {} to {n}", n / 2 + 1),
             ));
         }
-        Ok(Shape { degree: None, threshold })
+        Ok(Topology { degree: None, threshold })
     }
 
-    fn sparse(&self, n: usize, k: usize) -> Result<Shape, SpecError> {
-        if k < 2 || k % 2 == 1 || k >= shamir::MOST {
+    fn sparse(&self, n: usize, k: usize) -> Result<Topology, SpecError> {
+        if k < 2 || k % 2 == 1 || k >= shamir::MAX_SHARES {
             return Err(SpecError::value(
                 "protocol.secagg-plus.neighbours",
                 format!("is {k}"),
@@ -148,13 +121,15 @@ impl SecAggPlus {
             None => graph::threshold(n, k, self.rates()),
         };
         match (threshold, self.threshold) {
-            (Some(threshold), _) => Ok(Shape { degree: Some(k), threshold }),
-            (None, Some(t)) => Err(self.weak(n, format!("a threshold of {t} with {k} neighbours"))),
-            (None, None) => Err(self.weak(n, format!("no threshold with {k} neighbours"))),
+            (Some(threshold), _) => Ok(Topology { degree: Some(k), threshold }),
+            (None, Some(t)) => {
+                Err(self.insecure(n, format!("a threshold of {t} with {k} neighbours")))
+            }
+            (None, None) => Err(self.insecure(n, format!("no threshold with {k} neighbours"))),
         }
     }
 
-    fn weak(&self, n: usize, what: String) -> SpecError {
+    fn insecure(&self, n: usize, what: String) -> SpecError {
         let remedy = match graph::smallest(n, self.rates()) {
             Some((k, t)) => format!("write neighbours = {k}, threshold = {t}, or lower a rate"),
             None => "lower corrupt_rate or dropout_rate".into(),
@@ -171,68 +146,53 @@ impl SecAggPlus {
     }
 }
 
-impl Protocol for SecAggPlus {
-    fn check(&self, federation: &Federation) -> Result<(), SpecError> {
-        self.check_rates()?;
-        self.common().check(federation, |n| self.shape(n))?;
-        let allowed = (self.dropout_rate * federation.clients as f64).ceil() as usize;
-        if self.shape(federation.clients)?.degree.is_some() && self.dropouts > allowed {
-            return Err(SpecError::value(
-                "protocol.secagg-plus.dropouts",
-                format!("is {}, more than dropout_rate allows", self.dropouts),
-                format!("write at most {allowed} or raise dropout_rate"),
-            ));
+impl Variant for SecAggPlus {
+    fn common(&self) -> CommonParams<'_> {
+        CommonParams {
+            name: "secagg-plus",
+            range: self.range,
+            bits: self.bits,
+            out_of_range: self.out_of_range,
+            signature: self.signature,
+            dropouts: self.dropouts,
+            drop_phase: self.drop_phase,
         }
-        Ok(())
     }
 
-    fn exchange(
-        &self,
-        round: &Round,
-        stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
-    ) -> Result<Transcript, ProtocolError> {
-        self.common().exchange(&self.shape(round.updates.len())?, round, stream)
+    fn topology(&self, n: usize) -> Result<Topology, SpecError> {
+        match self.neighbours {
+            Some(k) if k + 1 < n => self.sparse(n, k),
+            None => match (graph::smallest(n, self.rates()), self.threshold) {
+                (Some((k, _)), Some(_)) => self.sparse(n, k),
+                (Some((k, threshold)), None) => Ok(Topology { degree: Some(k), threshold }),
+                (None, _) => self.complete(n),
+            },
+            Some(_) => self.complete(n),
+        }
     }
 
-    fn survives_dropouts(&self) -> bool {
-        true
+    fn check_params(&self) -> Result<(), SpecError> {
+        self.common().check_values()?;
+        self.check_rates()
     }
 
-    fn server_sees_update(&self) -> Exposure {
-        Exposure::Hidden
+    fn check_dropouts(&self, clients: usize) -> Result<(), SpecError> {
+        let allowed = (self.dropout_rate * clients as f64).ceil() as usize;
+        if self.topology(clients)?.degree.is_none() || self.dropouts <= allowed {
+            return Ok(());
+        }
+        Err(SpecError::value(
+            "protocol.secagg-plus.dropouts",
+            format!("is {}, more than dropout_rate allows", self.dropouts),
+            format!("write at most {allowed} or raise dropout_rate"),
+        ))
     }
 
-    fn server_sees_sum(&self) -> Exposure {
-        Exposure::Clear
-    }
-
-    /// Whether `k` clients can hold enough shares: with a sparse graph only where so many of them
-    /// are neighbours of the one attacked.
-    fn pooled_sees_update(&self, k: usize, n: usize) -> bool {
-        self.shape(n).is_ok_and(|shape| k >= shape.threshold)
-    }
-
-    fn key_opens_update(&self) -> Option<bool> {
-        None
-    }
-
-    fn claim(&self) -> String {
+    fn secrecy(&self) -> String {
         format!(
             "the server, which keeps to the protocol, learns the sum only, even with {}% of the \
-             clients, except with probability 2^-40 over the \
-             random graph; the sum itself is not protected; {}",
-            100.0 * self.corrupt_rate,
-            exchange::rounding(&self.common())
+             clients, except with probability 2^-40 over the random graph",
+            100.0 * self.corrupt_rate
         )
-    }
-
-    fn estimate(&self, federation: &Federation) -> Option<f64> {
-        let n = federation.clients;
-        let degree = self.shape(n).ok()?.degree.unwrap_or(n.saturating_sub(1));
-        self.common().estimate(federation, degree)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        exchange::spelled_out(self)
     }
 }

@@ -1,5 +1,5 @@
-//! A whole round in one process: every client and the server, with the messages carried between
-//! them byte by byte.
+//! A whole round in one process: every client and the server, with their messages as bytes between
+//! them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::graph::Graph;
 use super::member::{Directory, Member, Plan};
 use super::message::Phase;
 use super::server::{Abort, Outbox, Server};
+use crate::protocol::timed;
 use crate::signatures::{self, KeyError, SERVER, Scheme};
 use crate::{Failure, ProtocolError};
 
@@ -21,45 +22,45 @@ use crate::{Failure, ProtocolError};
 /// memory of a round.
 const SIDE_BY_SIDE: usize = 8;
 
-/// A message on its way.
+/// A message on the wire.
 pub struct Delivery<'a> {
     /// Phase that it belongs to.
     pub phase: Phase,
-    /// Who sent it; `u32::MAX` is the server.
+    /// Its sender; `u32::MAX` is the server.
     pub from: u32,
-    /// Who gets it.
+    /// Its recipient; `u32::MAX` is the server.
     pub to: u32,
-    /// Its bytes, which the one who watches the wire may change.
+    /// Its bytes, which an attacker on the wire may change.
     pub bytes: &'a mut Vec<u8>,
 }
 
-/// What goes wrong in a round, on purpose.
+/// Faults injected into a round.
 #[derive(Default)]
 pub struct Faults<'a> {
     /// Clients that send nothing from a phase on.
     pub drops: BTreeMap<u32, Phase>,
-    /// Whoever sits on the wire.
+    /// An attacker on the wire, who may change every message.
     pub tamper: Option<&'a (dyn Fn(Delivery) + Sync)>,
 }
 
-/// Gives a client's words when it masks them.
+/// The input words of a client by its index, asked for when the client masks them.
 pub type Inputs<'a> = &'a (dyn Fn(usize) -> Result<Vec<u64>, ProtocolError> + Sync);
 
-/// Who takes part and how.
+/// The setup of a round.
 pub struct Setup<'a> {
     /// Public parameters.
     pub plan: Plan,
-    /// Who masks with whom.
+    /// The mask graph.
     pub graph: Arc<Graph>,
     /// Signature scheme.
     pub scheme: Scheme,
     /// The client whose masked words are kept.
     pub watched: u32,
-    /// Told now and then: phase, clients done, clients in all.
+    /// Receives progress: phase, clients done, clients in all.
     pub progress: &'a (dyn Fn(&str, usize, usize) + Sync),
 }
 
-/// What a round left.
+/// The result of a round.
 pub struct Outcome {
     /// The unmasked sum, modulo `2^bits`.
     pub sum: Vec<u64>,
@@ -75,11 +76,11 @@ pub struct Outcome {
     pub down: Vec<u64>,
     /// Mean seconds of a client in each phase, then the server's own, whole.
     pub seconds: Vec<(String, f64)>,
-    /// What went wrong and was survived.
+    /// Client failures that the round survived.
     pub failures: Vec<Failure>,
 }
 
-/// Carries one round.
+/// Runs one round.
 ///
 /// # Errors
 /// An input that cannot be encoded, or [`ProtocolError::Aborted`] with phase and reason.
@@ -110,12 +111,11 @@ struct Round<'a> {
     down: Vec<u64>,
     client_seconds: BTreeMap<Phase, f64>,
     server_seconds: f64,
-    unmask_seconds: f64,
     failures: Vec<Failure>,
 }
 
 /// Why a client did not send its message.
-enum Silence {
+enum NoMessage {
     Dropped,
     Refused(ClientError),
     Input(ProtocolError),
@@ -148,7 +148,6 @@ impl<'a> Round<'a> {
             down: vec![0; n],
             client_seconds: BTreeMap::new(),
             server_seconds: 0.0,
-            unmask_seconds: 0.0,
             failures: Vec::new(),
         })
     }
@@ -159,7 +158,7 @@ impl<'a> Round<'a> {
             let identity = signatures::client(setup.scheme, i as u32).map_err(ClientError::from)?;
             let mut member = Member::new(i as u32, identity, self.directory.clone());
             let start = Instant::now();
-            let client = member.join(setup.plan, setup.graph.of(i as u32), rng)?;
+            let client = member.join(setup.plan, setup.graph.neighbours(i as u32), rng)?;
             Ok((client, start.elapsed().as_secs_f64()))
         };
         let joined: Result<Vec<_>, ClientError> =
@@ -200,21 +199,21 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Carries one answer to the server.
+    /// Delivers one client's answer to the server.
     fn take(
         &mut self,
         phase: Phase,
         client: usize,
-        answer: Result<Vec<u8>, Silence>,
+        answer: Result<Vec<u8>, NoMessage>,
     ) -> Result<(), ProtocolError> {
         let mut bytes = match answer {
             Ok(bytes) => bytes,
-            Err(Silence::Input(error)) => return Err(error),
-            Err(Silence::Dropped) => {
+            Err(NoMessage::Input(error)) => return Err(error),
+            Err(NoMessage::Dropped) => {
                 self.fail(phase, client, "dropped out".into());
                 return Ok(());
             }
-            Err(Silence::Refused(why)) => {
+            Err(NoMessage::Refused(why)) => {
                 self.fail(phase, client, why.to_string());
                 return Ok(());
             }
@@ -223,9 +222,8 @@ impl<'a> Round<'a> {
         if let Some(tamper) = self.faults.tamper {
             tamper(Delivery { phase, from: client as u32, to: SERVER, bytes: &mut bytes });
         }
-        let start = Instant::now();
-        let received = self.server.receive(phase, client as u32, &bytes);
-        self.server_seconds += start.elapsed().as_secs_f64();
+        let received =
+            timed(&mut self.server_seconds, || self.server.receive(phase, client as u32, &bytes));
         if let Err(why) = received {
             self.fail(phase, client, why.to_string());
         }
@@ -233,10 +231,8 @@ impl<'a> Round<'a> {
     }
 
     fn closed(&mut self, phase: Phase) -> Result<Outbox, ProtocolError> {
-        let start = Instant::now();
-        let outbox = self.server.close(phase).map_err(|e| self.abort(phase, &e));
-        self.server_seconds += start.elapsed().as_secs_f64();
-        outbox
+        let outbox = timed(&mut self.server_seconds, || self.server.close(phase));
+        outbox.map_err(|e| self.abort(phase, &e))
     }
 
     fn deliver(&mut self, phase: Phase, outbox: Outbox) -> Vec<Option<Vec<u8>>> {
@@ -253,9 +249,9 @@ impl<'a> Round<'a> {
 
     fn finish(mut self) -> Result<Outcome, ProtocolError> {
         let survivors = self.server.present(Phase::Masked);
-        let start = Instant::now();
-        let (sum, misdeeds) = self.server.finish().map_err(|e| self.abort(Phase::Unmasking, &e))?;
-        self.unmask_seconds = start.elapsed().as_secs_f64();
+        let mut unmask_seconds = 0.0;
+        let finished = timed(&mut unmask_seconds, || self.server.finish());
+        let (sum, misdeeds) = finished.map_err(|e| self.abort(Phase::Unmasking, &e))?;
         for (client, what) in misdeeds {
             self.fail(Phase::Unmasking, client as usize, what);
         }
@@ -266,7 +262,7 @@ impl<'a> Round<'a> {
             .map(|(phase, s)| (phase.name().to_string(), s / n))
             .collect();
         seconds.push(("aggregate".into(), self.server_seconds));
-        seconds.push(("unmask".into(), self.unmask_seconds));
+        seconds.push(("unmask".into(), unmask_seconds));
         Ok(Outcome {
             sum,
             survivors,
@@ -301,18 +297,18 @@ fn answer(
     mail: &[u8],
     inputs: Inputs,
     faults: &Faults,
-) -> Result<Vec<u8>, Silence> {
+) -> Result<Vec<u8>, NoMessage> {
     if faults.drops.get(&(index as u32)).is_some_and(|from| *from <= phase) {
-        return Err(Silence::Dropped);
+        return Err(NoMessage::Dropped);
     }
     let message = match phase {
         Phase::Keys => client.advertise(),
         Phase::Shares => client.share(mail),
-        Phase::Masked => client.mask(mail, inputs(index).map_err(Silence::Input)?),
+        Phase::Masked => client.mask(mail, inputs(index).map_err(NoMessage::Input)?),
         Phase::Consistency => client.confirm(mail),
         Phase::Unmasking => client.reveal(mail),
     };
-    message.map_err(Silence::Refused)
+    message.map_err(NoMessage::Refused)
 }
 
 fn aborted(setup: &Setup, phase: Phase, why: &dyn std::fmt::Display) -> ProtocolError {

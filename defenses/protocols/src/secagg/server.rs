@@ -43,10 +43,7 @@ pub enum Dropped {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Abort {
     /// Too few clients.
-    #[error(
-        "{have} of {of} clients are left, the threshold is {need}; missing: {}",
-        listed(missing)
-    )]
+    #[error("{have} of {of} clients are left, the threshold is {need}; missing: {}", list(missing))]
     TooFew {
         /// Left.
         have: usize,
@@ -77,7 +74,7 @@ pub enum Abort {
     Sign(#[from] KeyError),
 }
 
-fn listed(clients: &[u32]) -> String {
+fn list(clients: &[u32]) -> String {
     let mut words: Vec<String> = clients.iter().take(20).map(u32::to_string).collect();
     if clients.len() > 20 {
         words.push(format!("and {} more", clients.len() - 20));
@@ -113,8 +110,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that has heard nothing yet; it keeps the masked words of `watched`, where a server
-    /// would keep none or all.
+    /// A server at the start of a round. It keeps the masked words of `watched` for the transcript.
     pub fn new(
         plan: Plan,
         graph: Arc<Graph>,
@@ -158,11 +154,11 @@ impl Server {
         }
         match phase {
             Phase::Keys => {
-                let advert = self.admissible(Advert::decode(body)?)?;
+                let advert = self.check_advert(Advert::decode(body)?)?;
                 self.adverts.insert(from, (message.to_vec(), advert));
             }
-            Phase::Shares => self.post(from, Shares::decode(body)?)?,
-            Phase::Masked => self.add(from, body)?,
+            Phase::Shares => self.queue_shares(from, Shares::decode(body)?)?,
+            Phase::Masked => self.add_input(from, body)?,
             Phase::Consistency => {
                 // Passed on, it would make every honest neighbour refuse the round.
                 if self.survivors.as_ref().map(Set::digest).is_none_or(|digest| body != digest) {
@@ -190,9 +186,7 @@ impl Server {
             return Err(Abort::TooFew { have, of, need, missing });
         }
         match phase {
-            Phase::Keys => {
-                self.pass_on(phase, &present, |s, v| s.adverts.get(&v).map(|a| &a.0[..]))
-            }
+            Phase::Keys => self.relay(phase, &present, |s, v| s.adverts.get(&v).map(|a| &a.0[..])),
             Phase::Shares => {
                 let mut mail = std::mem::take(&mut self.mail);
                 let letters =
@@ -207,7 +201,7 @@ impl Server {
                 present.iter().map(|&c| self.sign(phase, c, &body)).collect()
             }
             Phase::Consistency => {
-                self.pass_on(phase, &present, |s, v| s.confirmed.get(&v).map(Vec::as_slice))
+                self.relay(phase, &present, |s, v| s.confirmed.get(&v).map(Vec::as_slice))
             }
             Phase::Unmasking => Ok(Vec::new()),
         }
@@ -244,7 +238,7 @@ impl Server {
 
     /// The advert, where its keys can be used by everybody: one that cannot would make every
     /// neighbour refuse the round.
-    fn admissible(&self, advert: Advert) -> Result<Advert, Dropped> {
+    fn check_advert(&self, advert: Advert) -> Result<Advert, Dropped> {
         if !advert.keys().iter().all(keys::usable) {
             return Err(Dropped::Key);
         }
@@ -254,8 +248,8 @@ impl Server {
         }
     }
 
-    fn post(&mut self, from: u32, shares: Shares) -> Result<(), Dropped> {
-        let near = self.graph.of(from).iter().filter(|v| self.adverts.contains_key(v));
+    fn queue_shares(&mut self, from: u32, shares: Shares) -> Result<(), Dropped> {
+        let near = self.graph.neighbours(from).iter().filter(|v| self.adverts.contains_key(v));
         if !near.eq(shares.sealed.0.iter().map(|(to, _)| to)) {
             return Err(Dropped::Recipients);
         }
@@ -266,7 +260,7 @@ impl Server {
         Ok(())
     }
 
-    fn add(&mut self, from: u32, body: &[u8]) -> Result<(), Dropped> {
+    fn add_input(&mut self, from: u32, body: &[u8]) -> Result<(), Dropped> {
         if Some(body.len()) != pack::packed_len(self.plan.words, self.plan.bits) {
             return Err(message::Malformed.into());
         }
@@ -282,7 +276,7 @@ impl Server {
     }
 
     /// To each client present: the messages of its neighbours present.
-    fn pass_on<'a>(
+    fn relay<'a>(
         &'a self,
         phase: Phase,
         present: &[u32],
@@ -290,7 +284,7 @@ impl Server {
     ) -> Result<Outbox, Abort> {
         let bundle = |&c: &u32| {
             let near: Vec<&[u8]> =
-                self.graph.of(c).iter().filter_map(|&v| message(self, v)).collect();
+                self.graph.neighbours(c).iter().filter_map(|&v| message(self, v)).collect();
             self.sign(phase, c, &message::encode_bundle(&near))
         };
         present.iter().map(bundle).collect()

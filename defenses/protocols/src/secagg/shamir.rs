@@ -11,7 +11,7 @@ use super::keys::Secret;
 /// Bytes of a share: its point, then one byte for each of the secret's 32.
 pub const SHARE: usize = 33;
 /// Most shares of one secret: the non-zero points of the field.
-pub const MOST: usize = 255;
+pub const MAX_SHARES: usize = 255;
 /// Combinations of shares that are tried in order where some are wrong: enough for any single one.
 const IN_ORDER: usize = 256;
 /// Random subsets that are tried after these.

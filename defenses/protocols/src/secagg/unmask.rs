@@ -1,5 +1,5 @@
-//! The end of the round: secrets from shares, masks off the sum. Also what server and colluders
-//! reach together.
+//! Unmasking: the server recovers secrets from shares and takes the masks off the sum; server and
+//! colluders together take them off a single upload.
 
 use std::collections::BTreeMap;
 
@@ -18,21 +18,20 @@ use super::shamir::{self, Share};
 pub type Misdeed = (u32, String);
 
 /// Shares are not verifiable: who dealt one and who holds it cannot be told apart.
-fn unfit(owner: u32, holder: u32) -> Misdeed {
-    let what = match owner == holder {
-        true => "its share of its own secret does not fit".into(),
-        false => {
-            format!(
-                "share of client {owner} held by client {holder} does not fit: {owner} or \
+fn wrong_share(owner: u32, holder: u32) -> Misdeed {
+    let what = if owner == holder {
+        "its share of its own secret does not fit".into()
+    } else {
+        format!(
+            "share of client {owner} held by client {holder} does not fit: {owner} or \
                  {holder} lied"
-            )
-        }
+        )
     };
     (holder, what)
 }
 
 /// The masks that one client's recovered secret takes off.
-struct Key {
+struct Recovered {
     masks: Vec<(MaskKey, Sign)>,
     misdeeds: Vec<Misdeed>,
 }
@@ -46,11 +45,12 @@ impl Server {
     pub fn finish(&mut self) -> Result<(Vec<u64>, Vec<Misdeed>), Abort> {
         let survivors = self.present(Phase::Masked);
         let shared = self.present(Phase::Shares);
-        let mut shares = self.sorted_shares();
+        let mut shares = self.shares_by_owner();
         let jobs: Vec<_> =
             shared.iter().map(|&o| (o, shares.remove(&o).unwrap_or_default())).collect();
-        let keys = jobs.into_par_iter().map(|(owner, given)| self.key(owner, given, &survivors));
-        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
+        let keys =
+            jobs.into_par_iter().map(|(owner, given)| self.recover_masks(owner, given, &survivors));
+        let keys: Vec<Recovered> = keys.collect::<Result<_, _>>()?;
         let mut misdeeds = Vec::new();
         let mut all = Vec::new();
         for key in keys {
@@ -58,7 +58,7 @@ impl Server {
             all.extend(key.masks);
         }
         let mut sum = std::mem::take(&mut self.sum);
-        masks::apply_wide(&mut sum, &all);
+        masks::apply_parallel(&mut sum, &all);
         let modulus = u64::MAX >> (64 - self.plan.bits);
         sum.iter_mut().for_each(|w| *w &= modulus);
         misdeeds.sort_unstable();
@@ -66,8 +66,8 @@ impl Server {
         Ok((sum, misdeeds))
     }
 
-    /// Everything revealed, by the client it is about.
-    fn sorted_shares(&mut self) -> BTreeMap<u32, Vec<(u32, Reveal)>> {
+    /// All revealed shares by the client whose secret they share.
+    fn shares_by_owner(&mut self) -> BTreeMap<u32, Vec<(u32, Reveal)>> {
         let mut by_owner: BTreeMap<u32, Vec<(u32, Reveal)>> = BTreeMap::new();
         for (holder, reveals) in std::mem::take(&mut self.reveals) {
             for (owner, reveal) in reveals {
@@ -78,25 +78,31 @@ impl Server {
         by_owner
     }
 
-    fn key(&self, owner: u32, given: Vec<(u32, Reveal)>, survivors: &[u32]) -> Result<Key, Abort> {
+    fn recover_masks(
+        &self,
+        owner: u32,
+        given: Vec<(u32, Reveal)>,
+        survivors: &[u32],
+    ) -> Result<Recovered, Abort> {
         let in_sum = survivors.binary_search(&owner).is_ok();
-        let (holders, shares, mut misdeeds) = self.usable(owner, in_sum, given);
+        let (holders, shares, mut misdeeds) = self.usable_shares(owner, in_sum, given);
         let what = if in_sum { "self-mask seed" } else { "mask key" };
         let lost =
             Abort::Lost { client: owner, what, shares: shares.len(), need: self.plan.threshold };
         let found =
             shamir::recover(&shares, self.plan.threshold, |s| self.is_right(owner, in_sum, s));
         let found = found.ok_or(lost.clone())?;
-        misdeeds.extend(found.wrong.iter().map(|&i| unfit(owner, holders[i])));
-        let masks = match in_sum {
-            true => vec![(self_mask(&found.secret, self.plan.round, owner), Sign::Minus)],
-            false => self.pairwise(owner, found.secret, survivors).ok_or(lost)?,
+        misdeeds.extend(found.wrong.iter().map(|&i| wrong_share(owner, holders[i])));
+        let masks = if in_sum {
+            vec![(self_mask(&found.secret, self.plan.round, owner), Sign::Minus)]
+        } else {
+            self.pair_masks(owner, found.secret, survivors).ok_or(lost)?
         };
-        Ok(Key { masks, misdeeds })
+        Ok(Recovered { masks, misdeeds })
     }
 
     /// The shares of the kind asked for, at their holders' own points, one a holder.
-    fn usable(
+    fn usable_shares(
         &self,
         owner: u32,
         in_sum: bool,
@@ -119,12 +125,12 @@ impl Server {
                     continue;
                 }
             };
-            let right = point(owner, self.graph.of(owner), holder) == Some(share[0]);
+            let right = point(owner, self.graph.neighbours(owner), holder) == Some(share[0]);
             if right && holders.last() != Some(&holder) {
                 holders.push(holder);
                 shares.push(share);
             } else {
-                misdeeds.push(unfit(owner, holder));
+                misdeeds.push(wrong_share(owner, holder));
             }
         }
         (holders, shares, misdeeds)
@@ -143,31 +149,32 @@ impl Server {
 
     /// The masks that survivors added on account of a client that dropped out, with the sign that
     /// takes them off.
-    fn pairwise(
+    fn pair_masks(
         &self,
         owner: u32,
         secret: Secret,
         survivors: &[u32],
     ) -> Option<Vec<(MaskKey, Sign)>> {
         let pair = KeyPair::new(secret)?;
-        let near = self.graph.of(owner).iter().filter(|v| survivors.binary_search(v).is_ok());
+        let near =
+            self.graph.neighbours(owner).iter().filter(|v| survivors.binary_search(v).is_ok());
         let mask = |&v: &u32| {
             let (_, advert) = self.adverts.get(&v)?;
-            let (key, sign) = pair_mask(&pair, &advert.masking, self.plan.round, [v, owner])?;
-            Some((key, opposite(sign)))
+            let (key, sign) = pair_mask(&pair, &advert.masking, self.plan.round, v, owner)?;
+            Some((key, sign.inverse()))
         };
         near.map(mask).collect()
     }
 
     /// The words of `target` under its masks, opened with the shares that `colluders` hold: `None`
     /// where these are too few. Uses nothing but what the server saw and the colluders decrypted.
-    pub(super) fn pool(
+    pub(super) fn unmask_with(
         &self,
         target: u32,
         upload: &[u64],
         colluders: &[&Client],
     ) -> Option<Vec<u64>> {
-        let pairs: Vec<_> = colluders.iter().filter_map(|c| c.held_of(target)).collect();
+        let pairs: Vec<_> = colluders.iter().filter_map(|c| c.shares_of(target)).collect();
         let recover = |seed: bool, shares: Vec<Share>| {
             shamir::recover(&shares, self.plan.threshold, |s| self.is_right(target, seed, s))
         };
@@ -176,21 +183,14 @@ impl Server {
         let shared = self.present(Phase::Shares);
         let mut all = vec![(self_mask(&seed, self.plan.round, target), Sign::Minus)];
         let pair = KeyPair::new(key)?;
-        for v in self.graph.of(target).iter().filter(|v| shared.binary_search(v).is_ok()) {
+        for v in self.graph.neighbours(target).iter().filter(|v| shared.binary_search(v).is_ok()) {
             let (_, advert) = self.adverts.get(v)?;
-            let (key, sign) = pair_mask(&pair, &advert.masking, self.plan.round, [target, *v])?;
-            all.push((key, opposite(sign)));
+            let (key, sign) = pair_mask(&pair, &advert.masking, self.plan.round, target, *v)?;
+            all.push((key, sign.inverse()));
         }
         let mut words = Zeroizing::new(upload.to_vec());
-        masks::apply_wide(&mut words, &all);
+        masks::apply_parallel(&mut words, &all);
         let modulus = u64::MAX >> (64 - self.plan.bits);
         Some(words.iter().map(|w| w & modulus).collect())
-    }
-}
-
-fn opposite(sign: Sign) -> Sign {
-    match sign {
-        Sign::Plus => Sign::Minus,
-        Sign::Minus => Sign::Plus,
     }
 }

@@ -100,7 +100,7 @@ impl Identity {
                 Secret::Rsa(RsaKey::generate(KeySize::Rsa2048).map_err(|_| KeyError::Generate)?)
             }
         };
-        Ok(Identity::of(secret))
+        Ok(Identity::from_secret(secret))
     }
 
     /// Reads a secret key (PKCS#8, DER).
@@ -120,7 +120,7 @@ impl Identity {
                 Secret::Rsa(key)
             }
         };
-        Ok(Identity::of(secret))
+        Ok(Identity::from_secret(secret))
     }
 
     /// The secret key as PKCS#8 (DER), wiped when dropped.
@@ -161,7 +161,7 @@ impl Identity {
         }
     }
 
-    fn of(secret: Secret) -> Identity {
+    fn from_secret(secret: Secret) -> Identity {
         let (scheme, bytes) = match &secret {
             Secret::Ed25519(key) => (Scheme::Ed25519, key.public_key().as_ref().to_vec()),
             Secret::Rsa(key) => (Scheme::RsaPss, key.public_key().as_ref().to_vec()),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use harness::HarnessError;
 use protocols::ProtocolError;
 use protocols::ckks::ParameterSet;
-use protocols::ckks::inference::{Answer, Gallery, Plan, Query, Shape, coins};
+use protocols::ckks::inference::{Answer, Gallery, Plan, Query, Shape, os_rng};
 use protocols::ckks::keys::{PublicKey, SecretKey, generate};
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ impl Keys {
     pub fn open(folder: Option<&Path>) -> Result<Keys, HarnessError> {
         let start = Instant::now();
         let (secret, public) = match folder {
-            None => generate(&PARAMETERS.parse::<ParameterSet>()?, &mut coins()?),
+            None => generate(&PARAMETERS.parse::<ParameterSet>()?, &mut os_rng()?),
             Some(folder) => pair(folder)?,
         };
         Ok(Keys { secret, public, seconds: start.elapsed().as_secs_f64() })
@@ -159,13 +159,13 @@ pub fn exchange(keys: &Keys, rows: &Rows, query: &[f32]) -> Result<Exchange, Har
         Gallery::new(context, rows.shape, rows.values, rows.offsets)
     })?;
     let (asked, up) = timed(&mut seconds.encrypt, || {
-        let asked = secret.ask(&rows.shape, query, &mut coins()?)?;
+        let asked = secret.ask(&rows.shape, query, &mut os_rng()?)?;
         let bytes = asked.to_bytes();
         Ok::<_, ProtocolError>((asked, bytes))
     })?;
     let down = timed(&mut seconds.score, || {
         let received = Query::from_bytes(context, &up)?;
-        Ok::<_, ProtocolError>(gallery.score(public, &received, &mut coins()?)?.to_bytes())
+        Ok::<_, ProtocolError>(gallery.score(public, &received, &mut os_rng()?)?.to_bytes())
     })?;
     let scores = timed(&mut seconds.decrypt, || {
         secret.scores(&asked, &Answer::from_bytes(context, &down)?)

@@ -113,11 +113,12 @@ fn check(shape: &Shape, query: &[f32]) -> Result<(), ProtocolError> {
         return Err(malformed("query", format!("value {at} is {}", query[at])));
     }
     let norm = super::shape::norm(query);
-    match norm <= shape.query_norm * SLACK {
-        true => Ok(()),
-        false => Err(malformed(
+    if norm <= shape.query_norm * SLACK {
+        Ok(())
+    } else {
+        Err(malformed(
             "query",
             format!("has norm {norm:.6}, above the gallery's bound {}", shape.query_norm),
-        )),
+        ))
     }
 }

@@ -20,8 +20,8 @@
 //! the rows away.
 
 mod client;
-mod coins;
 mod flood;
+mod os_rng;
 mod plan;
 mod server;
 mod shape;
@@ -29,7 +29,7 @@ mod shape;
 mod tests;
 mod wire;
 
-pub use coins::coins;
+pub use os_rng::os_rng;
 pub use plan::Plan;
 pub use server::Gallery;
 pub use shape::Shape;

@@ -54,7 +54,7 @@ fn unevenness(residues: &[u64], q: u64) -> f64 {
 
 /// The half that is sent whole is uniform, for either gallery, times the secret too (all that a
 /// client computes of the coefficients that are not sent), and so is the difference of two answers
-/// whose server drew the same coins: none of it says which gallery it was.
+/// whose server drew the same randomness: none of it says which gallery it was.
 #[test]
 fn coefficients_without_scores_are_uniform() {
     let setting = setting();
@@ -87,7 +87,7 @@ fn coefficients_without_scores_are_uniform() {
     let scores = answers.map(|a| setting.secret.scores(&setting.query, &a).unwrap());
     let plan = setting.query.plan();
     let apart = scores[0].iter().zip(&scores[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    assert!(apart < plan.flooding / 1e4, "the same coins hide the same scores: {apart:e}");
+    assert!(apart < plan.flooding / 1e4, "the same randomness hides the same scores: {apart:e}");
 }
 
 /// No coefficient but those of the scores is in an answer's bytes.
@@ -132,7 +132,7 @@ fn flooding_has_the_size_that_hides() {
 
 /// Every answer draws anew: nothing of one is in another.
 #[test]
-fn answers_share_no_coins() {
+fn answers_share_no_randomness() {
     let setting = setting();
     let mut rng = stream(4, "inference", "server");
     let [first, second] = [setting.answer(0, &mut rng), setting.answer(0, &mut rng)];

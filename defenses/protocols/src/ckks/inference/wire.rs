@@ -177,10 +177,9 @@ fn read_plan(context: &Context, what: &str, rest: &mut &[u8]) -> Result<Plan, Pr
 
 /// Lengths are checked before anything is reserved for them.
 fn exact(what: &str, found: usize, expected: usize) -> Result<(), ProtocolError> {
-    match found == expected {
-        true => Ok(()),
-        false => {
-            Err(malformed(what, format!("holds {found} bytes where its shape asks for {expected}")))
-        }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(malformed(what, format!("holds {found} bytes where its shape asks for {expected}")))
     }
 }

@@ -1,23 +1,23 @@
-//! One round: each client's message, the server's sums, and whoever opens them.
+//! One round: clients encrypt, the server adds, a key holder decrypts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use crypto_bigint::BoxedUint;
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
 
 use super::{Ciphertext, Packing, PaillierError, PublicKey, SecretKey, Sum, message};
+use crate::protocol::timed;
 use crate::{ProtocolError, Round, Wire};
 
-/// As an error of the protocol.
+/// A Paillier error as a protocol error.
 pub(super) fn malformed(what: &str, error: &PaillierError) -> ProtocolError {
     ProtocolError::Malformed { what: what.into(), problem: error.to_string() }
 }
 
-/// What the phases of one round share.
-pub(super) struct Carrier<'a> {
+/// State shared by the phases of one round.
+pub(super) struct Exchange<'a> {
     round: &'a Round<'a>,
     key: Arc<SecretKey>,
     packing: Packing,
@@ -26,7 +26,7 @@ pub(super) struct Carrier<'a> {
     done: AtomicUsize,
 }
 
-/// What the server ends with.
+/// What the server holds after the last upload.
 pub(super) struct Collected {
     pub(super) sums: Vec<Sum>,
     pub(super) up: Vec<u64>,
@@ -35,15 +35,15 @@ pub(super) struct Collected {
     pub(super) aggregate: f64,
 }
 
-impl<'a> Carrier<'a> {
+impl<'a> Exchange<'a> {
     pub(super) fn new(
         round: &'a Round<'a>,
         key: Arc<SecretKey>,
         packing: Packing,
         range: f64,
-    ) -> Carrier<'a> {
+    ) -> Exchange<'a> {
         let values = round.updates.first().map_or(0, Vec::len);
-        Carrier { round, key, packing, values, range, done: AtomicUsize::new(0) }
+        Exchange { round, key, packing, values, range, done: AtomicUsize::new(0) }
     }
 
     pub(super) fn public(&self) -> &PublicKey {
@@ -70,14 +70,14 @@ impl<'a> Carrier<'a> {
             .zip(&exponents)
             .map(|(m, r)| {
                 let c = self.public().encrypt(m, r);
-                self.tell("encrypt", total);
+                self.report("encrypt", total);
                 c
             })
             .collect();
         Ok(message::encode(self.public(), &ciphertexts.map_err(|e| malformed("plaintext", &e))?))
     }
 
-    fn tell(&self, phase: &str, total: usize) {
+    fn report(&self, phase: &str, total: usize) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(64) || done == total {
             (self.round.progress)(phase, done, total);
@@ -89,7 +89,7 @@ impl<'a> Carrier<'a> {
         &self,
         stream: &mut dyn FnMut(&str) -> ChaCha12Rng,
     ) -> Result<Collected, ProtocolError> {
-        let mut all = Collected {
+        let mut collected = Collected {
             sums: Vec::new(),
             up: Vec::new(),
             watched: Vec::new(),
@@ -99,26 +99,27 @@ impl<'a> Carrier<'a> {
         for client in 0..self.round.updates.len() {
             let purpose =
                 format!("paillier encryption, client {client}, round {}", self.round.number);
-            let start = Instant::now();
-            let bytes = self.encrypt(client, &mut stream(&purpose))?;
-            all.encrypt += start.elapsed().as_secs_f64();
-            let start = Instant::now();
-            let received = message::decode(self.public(), &bytes, self.count())
-                .map_err(|e| malformed(&format!("message of client {client}"), &e))?;
-            self.add(&mut all.sums, &received);
-            all.aggregate += start.elapsed().as_secs_f64();
-            all.up.push(bytes.len() as u64);
+            let rng = &mut stream(&purpose);
+            let bytes = timed(&mut collected.encrypt, || self.encrypt(client, rng))?;
+            timed(&mut collected.aggregate, || {
+                let received = message::decode(self.public(), &bytes, self.count())
+                    .map_err(|e| malformed(&format!("message of client {client}"), &e))?;
+                self.add(&mut collected.sums, &received);
+                Ok::<_, ProtocolError>(())
+            })?;
+            collected.up.push(bytes.len() as u64);
             if client == self.round.watched {
-                all.watched = bytes;
+                collected.watched = bytes;
             }
         }
-        Ok(all)
+        Ok(collected)
     }
 
     fn add(&self, sums: &mut Vec<Sum>, received: &[Ciphertext]) {
-        match sums.is_empty() {
-            true => *sums = received.iter().map(|c| self.public().sum(c)).collect(),
-            false => sums.par_iter_mut().zip(received).for_each(|(s, c)| self.public().add(s, c)),
+        if sums.is_empty() {
+            *sums = received.iter().map(|c| self.public().sum(c)).collect()
+        } else {
+            sums.par_iter_mut().zip(received).for_each(|(s, c)| self.public().add(s, c))
         }
     }
 
@@ -136,7 +137,7 @@ impl<'a> Carrier<'a> {
             .par_iter()
             .map(|c| {
                 let m = self.key.decrypt(c);
-                self.tell(phase, ciphertexts.len());
+                self.report(phase, ciphertexts.len());
                 m
             })
             .collect();

@@ -1,4 +1,4 @@
-//! Coins that keep secrets: from the operating system.
+//! Randomness that keeps secrets: from the operating system.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -12,10 +12,10 @@ use crate::ckks::bytes::malformed;
 ///
 /// # Errors
 /// A system without randomness.
-pub fn coins() -> Result<ChaCha12Rng, ProtocolError> {
+pub fn os_rng() -> Result<ChaCha12Rng, ProtocolError> {
     let mut seed = Zeroizing::new([0u8; 32]);
     getrandom::fill(seed.as_mut()).map_err(|e| {
-        malformed("coins", format!("the operating system gives no randomness: {e}"))
+        malformed("random seed", format!("the operating system gives no randomness: {e}"))
     })?;
     Ok(ChaCha12Rng::from_seed(*seed))
 }
@@ -25,8 +25,8 @@ mod tests {
     use rand::RngCore;
 
     #[test]
-    fn coins_differ() {
-        let [mut first, mut second] = [super::coins().unwrap(), super::coins().unwrap()];
+    fn two_generators_differ() {
+        let [mut first, mut second] = [super::os_rng().unwrap(), super::os_rng().unwrap()];
         assert_ne!(first.next_u64(), second.next_u64());
     }
 }
