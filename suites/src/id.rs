@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::SpecError;
-use crate::words::text_form;
+use crate::string_enum::text_form;
 
 /// Identity of a cell: 16 hexadecimal digits of the BLAKE3 hash of its canonical JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -22,9 +22,9 @@ mod plan;
 mod read;
 pub mod rng;
 pub mod spec;
+mod string_enum;
 pub mod suite;
 pub mod train;
-mod words;
 
 pub use entry::{Build, Entry, find, params};
 pub use error::{SpecError, did_you_mean};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::SpecError;
 pub use crate::id::CellId;
-use crate::words::{text_form, words};
+use crate::string_enum::{string_enum, text_form};
 
 /// An implementation by name, with its parameters as given.
 ///
@@ -81,7 +81,7 @@ pub enum Split {
     /// `"test"`
     Test,
 }
-words!(Split, "split", Train = "train", Val = "val", Test = "test");
+string_enum!(Split, "split", Train = "train", Val = "val", Test = "test");
 
 /// The network and how its parameters start.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ pub enum Init {
     /// `"dlg-uniform"`: every parameter uniform in (-0.5, 0.5), as in DLG (Zhu et al., 2019).
     DlgUniform,
 }
-words!(Init, "init", Pytorch = "pytorch", DlgUniform = "dlg-uniform");
+string_enum!(Init, "init", Pytorch = "pytorch", DlgUniform = "dlg-uniform");
 
 /// Mode of batch normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,7 +117,7 @@ pub enum BatchNorm {
     /// `"eval"`: the running statistics.
     Eval,
 }
-words!(BatchNorm, "batch-norm mode", Train = "train", Eval = "eval");
+string_enum!(BatchNorm, "batch-norm mode", Train = "train", Eval = "eval");
 
 /// How the clients train.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -217,7 +217,7 @@ pub enum Source {
     /// `"agg_update"`: the FedAvg mean of all clients' changes.
     AggUpdate,
 }
-words!(
+string_enum!(
     Source,
     "source",
     Gradients = "gradients",
@@ -300,7 +300,7 @@ pub enum Fact {
     /// `"learning-rate"`: the clients' learning rate.
     LearningRate,
 }
-words!(
+string_enum!(
     Fact,
     "fact",
     Labels = "labels",

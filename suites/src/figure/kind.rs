@@ -1,6 +1,6 @@
 //! The words of figures and tables, and the keys that each kind of figure understands.
 
-use crate::words::words;
+use crate::string_enum::string_enum;
 
 /// What a figure shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ pub enum FigureKind {
     /// `"montage"`: the best reconstructions of the run.
     Montage,
 }
-words!(
+string_enum!(
     FigureKind,
     "kind of figure",
     Grid = "grid",
@@ -91,7 +91,7 @@ pub enum FigureWidth {
     /// `"page"`: the whole width of the text.
     Page,
 }
-words!(FigureWidth, "width", Column = "column", Page = "page");
+string_enum!(FigureWidth, "width", Column = "column", Page = "page");
 
 /// What a point of a scatter plot stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub enum Per {
     /// `"cell"`: means of one cell.
     Cell,
 }
-words!(Per, "kind of point", Image = "image", Cell = "cell");
+string_enum!(Per, "kind of point", Image = "image", Cell = "cell");
 
 /// Which value of a table's column is set in bold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub enum Bold {
     /// `"least"`: where the attack got least; of accuracies the highest, of costs the lowest.
     Least,
 }
-words!(Bold, "choice of bold", None = "none", Best = "best", Least = "least");
+string_enum!(Bold, "choice of bold", None = "none", Best = "best", Least = "least");
 
 /// What stands beside a mean in a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,4 +127,4 @@ pub enum Spread {
     /// `"none"`
     None,
 }
-words!(Spread, "spread", Interval = "interval", Sd = "sd", None = "none");
+string_enum!(Spread, "spread", Interval = "interval", Sd = "sd", None = "none");

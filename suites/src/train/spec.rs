@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{BatchNorm, Init, ModelSpec, Named, Partition, Split, TaskSpec};
-use crate::words::words;
+use crate::string_enum::string_enum;
 
 /// A training, fully spelled out.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ pub enum Regime {
     /// from round to round.
     SingleClient,
 }
-words!(
+string_enum!(
     Regime,
     "regime",
     Federated = "federated",
@@ -86,7 +86,7 @@ pub enum ClientSampling {
     /// by sampling supposes.
     Poisson,
 }
-words!(ClientSampling, "client sampling", Uniform = "uniform", Poisson = "poisson");
+string_enum!(ClientSampling, "client sampling", Uniform = "uniform", Poisson = "poisson");
 
 /// Training on a client.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -124,7 +124,7 @@ pub enum Optimizer {
     /// `"adam"`: as `torch.optim.Adam` (Kingma and Ba, 2015).
     Adam,
 }
-words!(Optimizer, "optimizer", Sgd = "sgd", Adam = "adam");
+string_enum!(Optimizer, "optimizer", Sgd = "sgd", Adam = "adam");
 
 /// Step sizes over the rounds.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]

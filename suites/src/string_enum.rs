@@ -2,7 +2,7 @@
 
 /// Gives a fieldless enum its words: `ALL`, `name()`, `Display`, `FromStr`, `Serialize`,
 /// `Deserialize`.
-macro_rules! words {
+macro_rules! string_enum {
     ($type:ident, $what:literal, $($variant:ident = $word:literal),+ $(,)?) => {
         impl $type {
             /// Every value, in the order of declaration.
@@ -13,7 +13,7 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
         }
-        $crate::words::text_form!($type);
+        $crate::string_enum::text_form!($type);
 
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,4 +49,4 @@ macro_rules! text_form {
     };
 }
 
-pub(crate) use {text_form, words};
+pub(crate) use {string_enum, text_form};
