@@ -4,6 +4,7 @@
 mod defense;
 pub mod dp;
 pub mod perturbation;
+pub mod pipeline;
 #[cfg(test)]
 mod testing;
 
@@ -11,6 +12,7 @@ pub use defense::{
     CapturedRound, Defense, DefenseError, Deployment, Examples, Released, Stage, Turn,
 };
 pub use dp::Budget;
+pub use pipeline::DefensePipeline;
 use suites::Entry;
 
 /// All defenses (protocols have a list of their own); an empty list in a suite is "none".

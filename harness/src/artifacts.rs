@@ -6,7 +6,7 @@ use suites::CellSpec;
 use tch::{Kind, Tensor};
 
 use crate::HarnessError;
-use crate::plan::Trial;
+use crate::resolve::ResolvedCell;
 
 /// Paths below the run folder of an image's truth and reconstruction.
 pub type Pictures = (Option<String>, Option<String>);
@@ -17,13 +17,13 @@ pub type Pictures = (Option<String>, Option<String>);
 /// # Errors
 /// A file that cannot be written.
 pub fn save(
-    trial: &Trial,
+    cell: &ResolvedCell,
     run_dir: &Path,
     n: usize,
     guess: &Tensor,
     truth: &Tensor,
 ) -> Result<Vec<Pictures>, HarnessError> {
-    let folder = folder(&trial.spec);
+    let folder = folder(&cell.spec);
     let dir = run_dir.join(&folder);
     std::fs::create_dir_all(&dir).map_err(|source| HarnessError::Io {
         what: "create",

@@ -2,33 +2,36 @@
 //! observation is what its vantage leaves.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
-use attacks::Progress;
+use attacks::{AttackError, Progress};
+use datasets::Batch;
 use defenses::{CapturedRound, Deployment};
-use learning::client::LocalTraining;
+use federation::comm_cost::CommCost;
+use federation::{Examples, Execution, Federation, PlayedRound, RoundPlan};
 use learning::{Known, Observation, Params, Published, Signal};
-use protocols::Transcript;
 use suites::{Fact, Source};
 use tch::{Device, Kind, Tensor};
 
-use crate::plan::Trial;
-use crate::round::{self, Printed, Setting};
-use crate::vantage::{self, Sight};
-use crate::world::{Truth, World, images_key};
-use crate::{HarnessError, price};
+use crate::HarnessError;
+use crate::resolve::ResolvedCell;
+use crate::scenario::{GroundTruth, Scenario};
+use crate::vantage::{self, Sighting, View};
 
 /// What the round left behind.
 pub struct Captured {
     /// What the adversary holds.
     pub observation: Observation,
     /// The examples behind it, for the scores alone.
-    pub truth: Truth,
+    pub truth: GroundTruth,
     /// What the vantage saw.
-    pub sight: Sight,
+    pub view: View,
     /// What each defence printed, in order; means over the updates it saw.
     pub values: Vec<BTreeMap<String, f64>>,
     /// What the rounds cost.
-    pub price: price::Price,
+    pub cost: CommCost,
+    /// Clients whose update was carried in a round.
+    pub cohort: usize,
     /// Doubts about single signals.
     pub flags: Vec<Vec<String>>,
     /// What went wrong in the rounds and was survived.
@@ -38,137 +41,159 @@ pub struct Captured {
 /// One captured round.
 struct Caught {
     signal: Params,
-    behind: Vec<usize>,
-    transcript: Transcript,
+    /// Ids of the examples behind the signal, by client.
+    behind: Vec<(usize, Vec<usize>)>,
+    round: PlayedRound,
 }
 
-/// Runs the captured round of every signal. Signals are worked off one by one: an update of a large
-/// model weighs as much as the model.
+/// Replays the captured round once a signal, each time from the same broadcast weights. Signals are
+/// worked off one by one: an update of a large model weighs as much as the model.
 ///
 /// # Errors
 /// A defence or protocol that cannot act, or an update that is not finite.
 pub fn run(
-    trial: &Trial,
-    world: &World,
+    cell: &ResolvedCell,
+    scenario: &Scenario,
     device: Device,
+    cancel: &AtomicBool,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Captured, HarnessError> {
-    let weights = world.weights.to(device, Kind::Float);
-    let sight = vantage::sight(trial).map_err(attacks::AttackError::NotApplicable)?;
-    let mut printed = Printed::new(trial.defenses.len());
-    let (mut signals, mut behind, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut price = price::Price::default();
-    for n in 0..trial.spec.trials {
-        let caught = catch(trial, world, &weights, sight, n, device, &mut printed, progress)?;
-        price.add(&trial.terms("", ""), &caught.transcript);
-        notes.extend(
-            caught.transcript.failures.iter().map(|f| {
-                format!("trial {n}: client {} in phase `{}`: {}", f.client, f.phase, f.what)
-            }),
-        );
-        signals.push(caught.signal);
-        behind.push(caught.behind);
+    let view = vantage::view(cell).map_err(AttackError::NotApplicable)?;
+    let federation = &scenario.federation;
+    let mut examples = Examples::new(federation);
+    let (mut all, mut notes, mut cost) = (Vec::new(), Vec::new(), CommCost::default());
+    let state = scenario.state_on(device);
+    let carried = |done: usize, total: usize| {
+        progress(Progress { iteration: done, total, trials: 1, objective: None });
+    };
+    let execution = Execution { carried: &carried, ..Execution::quiet(device, cancel) };
+    for n in 0..cell.spec.trials {
+        let plan = federation.replay(cell.spec.capture.round, n);
+        let watch = vantage::watch(cell, &plan, federation.watched(n));
+        let played =
+            federation::play(federation, &state, &plan, Some(&watch), &mut examples, &execution)?;
+        let mut round = played.ok_or(AttackError::Cancelled)?;
+        if let Some(error) = round.aborted.take() {
+            return Err(error.into());
+        }
+        if let Some(transcript) = &round.transcript {
+            cost.add(&federation.config(), transcript);
+        }
+        notes.extend(failures(&round).map(|what| format!("trial {n}: {what}")));
+        all.push(catch(scenario, &plan, &watch, view, round)?);
     }
-    if behind.iter().any(|b| b.len() != behind[0].len()) {
+    gather(cell, scenario, view, all, cost, notes)
+}
+
+/// What the protocol survived.
+fn failures(round: &PlayedRound) -> impl Iterator<Item = String> + '_ {
+    let failures = round.transcript.iter().flat_map(|t| &t.failures);
+    failures.map(|f| {
+        let client = round.clients.get(f.client).copied().unwrap_or(f.client);
+        format!("client {client} in phase `{}`: {}", f.phase, f.what)
+    })
+}
+
+/// What the adversary makes of a round.
+fn catch(
+    scenario: &Scenario,
+    plan: &RoundPlan,
+    watch: &federation::Watch,
+    view: View,
+    round: PlayedRound,
+) -> Result<Caught, HarnessError> {
+    let nothing = |why: &str| AttackError::NotApplicable(why.into());
+    let transcript = round.transcript.as_ref();
+    let transcript = transcript.ok_or_else(|| nothing("no client delivered in the round"))?;
+    let sighting = Sighting { view, watch, round: &round, transcript };
+    let clients = sighting.contributing_clients();
+    if clients.is_empty() {
+        return Err(nothing("every client behind the signal dropped out or colludes").into());
+    }
+    let signal = match (view, &round.released) {
+        (View::Released, Some(released)) => released.clone(),
+        _ => {
+            let flat = sighting.observe();
+            let flat = flat.ok_or_else(|| nothing("the pooled secrets do not open the upload"))?;
+            scenario.federation.undo(&flat)?
+        }
+    };
+    let ids = |client: usize| (client, scenario.federation.ids(plan, client));
+    let behind = clients.into_iter().map(ids).collect();
+    Ok(Caught { signal: signal.to(Device::Cpu, Kind::Float), behind, round })
+}
+
+/// All signals as one observation, and the truth behind them.
+fn gather(
+    cell: &ResolvedCell,
+    scenario: &Scenario,
+    view: View,
+    caught: Vec<Caught>,
+    cost: CommCost,
+    notes: Vec<String>,
+) -> Result<Captured, HarnessError> {
+    let count = |c: &Caught| c.behind.iter().map(|(_, ids)| ids.len()).sum::<usize>();
+    let contributors = caught[0].behind.len();
+    if caught.iter().any(|c| c.behind.len() != contributors || count(c) != count(&caught[0])) {
         let why = "rounds lost different numbers of clients, so that their signals do not stand \
             for equally many images; use trials = 1";
-        return Err(attacks::AttackError::NotApplicable(why.into()).into());
+        return Err(AttackError::NotApplicable(why.into()).into());
     }
-    let truth = world.truth.behind(&behind, vantage::cohort(trial, 0).len());
-    let signal = stack(&signals);
+    let truth = truth(&scenario.federation, &caught)?;
+    let mut printed = caught[0].round.outcome.printed.clone();
+    caught[1..].iter().for_each(|c| printed.merge(&c.round.outcome.printed));
+    let signals: Vec<&Params> = caught.iter().map(|c| &c.signal).collect();
     Ok(Captured {
-        flags: signals.iter().map(|s| doubts(trial, sight, s)).collect(),
-        observation: observe(trial, world, sight, &truth, behind[0].len(), signal)?,
-        sight,
+        flags: signals.iter().map(|s| doubts(cell, view, s)).collect(),
+        observation: observe(cell, scenario, view, &truth, contributors, stack(&signals))?,
+        view,
         truth,
         values: printed.means(),
-        price,
+        cohort: caught[0].round.clients.len(),
+        cost,
         notes,
     })
 }
 
-#[allow(clippy::too_many_arguments)] // the round, its place, and where its results go
-fn catch(
-    trial: &Trial,
-    world: &World,
-    weights: &Params,
-    sight: Sight,
-    n: usize,
-    device: Device,
-    printed: &mut Printed,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Caught, HarnessError> {
-    let (local, key, tag) = (local(trial), images_key(trial), format!("capture {n}"));
-    let secrets = trial.secrets(&key);
-    let setting = Setting {
-        terms: trial.terms(&key, &secrets),
-        deployment: &world.deployment,
-        weights,
-        local: local.as_ref(),
-        mode: trial.mode(),
-        number: trial.spec.training.rounds_before + n,
-        tag: &tag,
-    };
-    let (clients, mut memory) = (vantage::cohort(trial, n), world.memory.clone());
-    let split = |t: &Tensor| {
-        let own = t.get(n as i64);
-        let (mut size, count) = (own.size(), clients.len() as i64);
-        size.splice(0..1, [count, size[0] / count]);
-        // A copy: the truth's own memory is never handed out.
-        own.reshape(size).copy().to_device(device)
-    };
-    let (x, y) = (split(&world.truth.pixels), split(&world.truth.labels));
-    let sent = setting.work(&clients, x, y, &mut memory, printed)?;
-    let weights_in_mean =
-        round::weights(&trial.defenses, &vec![trial.local_examples(); clients.len()]);
-    let (watched, colluders) = (vantage::watched(trial, n), vantage::colluders(trial, n));
-    let transcript = setting.carry(&sent, &weights_in_mean, watched, &colluders, &[], progress)?;
-    let released =
-        setting.release(&transcript.mean, transcript.survivors.len(), &mut memory, printed)?;
-    let behind = vantage::behind(trial, sight, n, &transcript);
-    if behind.is_empty() {
-        let why = "every client behind the signal dropped out or colludes".to_string();
-        return Err(attacks::AttackError::NotApplicable(why).into());
+/// The examples behind the signals, read anew: what clients worked on is never handed out.
+fn truth(federation: &Federation, caught: &[Caught]) -> Result<GroundTruth, HarnessError> {
+    let (mut ids, mut clients) = (Vec::new(), Vec::new());
+    for (client, own) in caught.iter().flat_map(|c| &c.behind) {
+        ids.extend(own);
+        clients.extend(std::iter::repeat_n(*client, own.len()));
     }
-    let signal = match sight {
-        Sight::Released => released,
-        _ => {
-            let flat = vantage::seen(trial, sight, n, &transcript, &sent.updates, &weights_in_mean);
-            let flat = flat.ok_or_else(|| {
-                attacks::AttackError::NotApplicable(
-                    "the pooled secrets do not open the upload".into(),
-                )
-            })?;
-            setting.undo(&flat)?
-        }
-    };
-    Ok(Caught { signal: signal.to(Device::Cpu, Kind::Float), behind, transcript })
+    let Batch { x, y, .. } = federation.data.batch(federation.spec.task.split, &ids)?;
+    let (pixels, labels) = (by_signal(&x, caught.len()), by_signal(&y, caught.len()));
+    Ok(GroundTruth { pixels, labels, ids, clients })
 }
 
-/// Local training of the captured round; `None` where a client sends one batch's gradient.
-fn local(trial: &Trial) -> Option<LocalTraining> {
-    (trial.spec.source != Source::Gradients).then(|| trial.local())
+/// `[N*B, ...]` to `[N, B, ...]`.
+fn by_signal(t: &Tensor, n: usize) -> Tensor {
+    let mut size = t.size();
+    let batch = size[0] / n as i64;
+    size.splice(0..1, [n as i64, batch]);
+    t.reshape(size)
 }
 
-fn stack(signals: &[Params]) -> Params {
-    let first = &signals[0];
+fn stack(signals: &[&Params]) -> Params {
+    let first = signals[0];
     let tensors = (0..first.tensors.len())
         .map(|i| Tensor::cat(&signals.iter().map(|s| &s.tensors[i]).collect::<Vec<_>>(), 0))
         .collect();
     Params::new(first.layout().clone(), tensors).expect("signals of one round share a layout")
 }
 
-fn doubts(trial: &Trial, sight: Sight, signal: &Params) -> Vec<String> {
+fn doubts(cell: &ResolvedCell, view: View, signal: &Params) -> Vec<String> {
     let mut flags = Vec::new();
     match signal.norm().double_value(&[0]) {
         n if !n.is_finite() => flags.push("captured signal is not finite".into()),
         0.0 => flags.push("zero gradient".into()),
         _ => {}
     }
-    if matches!(sight, Sight::HiddenUpdate | Sight::HiddenSum) {
+    if matches!(view, View::HiddenUpdate | View::HiddenSum) {
         flags.push("masked words or ciphertext, read as fixed point".into());
     }
-    if trial.spec.training.augment {
+    if cell.spec.federation.local.augment {
         flags.push("augmented on the client, scored against the original".into());
     }
     flags
@@ -179,33 +204,34 @@ fn doubts(trial: &Trial, sight: Sight, signal: &Params) -> Vec<String> {
 /// # Errors
 /// What [`effects`] says.
 fn observe(
-    trial: &Trial,
-    world: &World,
-    sight: Sight,
-    truth: &Truth,
+    cell: &ResolvedCell,
+    scenario: &Scenario,
+    view: View,
+    truth: &GroundTruth,
     contributors: usize,
     signal: Params,
 ) -> Result<Observation, HarnessError> {
-    let granted = |fact| trial.spec.facts.contains(&fact);
-    let steps = granted(Fact::LocalSteps) && trial.spec.source != Source::Gradients;
-    let behind = trial.local_examples() * contributors;
+    let granted = |fact| cell.spec.facts.contains(&fact);
+    let steps = granted(Fact::LocalSteps) && cell.spec.source != Source::Gradients;
+    let behind = truth.pixels.size()[1] as usize;
+    let local = scenario.federation.local(cell.spec.capture.round);
     let known = Known {
         labels: granted(Fact::Labels).then(|| truth.labels.copy()),
         batch_size: granted(Fact::BatchSize).then_some(behind as i64),
-        local: steps.then(|| trial.local()),
-        lr: granted(Fact::LearningRate).then_some(trial.spec.training.lr),
-        local_examples: granted(Fact::BatchSize).then_some(trial.local_examples()),
+        lr: granted(Fact::LearningRate).then_some(local.lr),
+        local: steps.then_some(local),
+        local_examples: granted(Fact::BatchSize).then_some(behind / contributors.max(1)),
         contributors: contributors as i64,
-        defenses: effects(trial, world, sight, contributors)?,
+        defenses: effects(cell, scenario, view, contributors)?,
     };
     Ok(Observation {
-        net: trial.net.clone(),
-        weights: world.weights.clone(),
-        signal: match trial.spec.source {
+        net: cell.net.clone(),
+        weights: scenario.state.weights.clone(),
+        signal: match cell.spec.source {
             Source::Gradients => Signal::Gradient(signal),
             _ => Signal::Update(signal),
         },
-        mode: trial.mode(),
+        mode: scenario.federation.mode(),
         known,
     })
 }
@@ -215,19 +241,20 @@ fn observe(
 /// # Errors
 /// A defense whose noise cannot be calibrated.
 fn effects(
-    trial: &Trial,
-    world: &World,
-    sight: Sight,
+    cell: &ResolvedCell,
+    scenario: &Scenario,
+    view: View,
     contributors: usize,
 ) -> Result<Vec<Published>, HarnessError> {
+    let own = &scenario.federation.deployment;
     // What the server adds is not in what it, or who pools with it, has seen before.
-    let released = sight == Sight::Released;
-    let captured = CapturedRound { clients: contributors, released, ..world.deployment.captured };
-    let deployment = Deployment { captured, ..world.deployment.clone() };
+    let released = view == View::Released;
+    let captured = CapturedRound { clients: contributors, released, ..own.captured };
+    let deployment = Deployment { captured, ..own.clone() };
     let named =
-        trial.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
+        cell.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
     let mut all = Vec::new();
-    for (named, defense) in named.zip(&trial.defenses) {
+    for (named, defense) in named.zip(&cell.pipeline.defenses) {
         let effects = defense.effects(&deployment)?;
         all.extend(effects.into_iter().map(|effect| Published { by: named.name.clone(), effect }));
     }

@@ -1,23 +1,22 @@
 //! One cell from its spec to its record: the whole line, top to bottom.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attacks::{AttackError, Progress, Reconstruction, Run};
+use federation::panics;
 use metrics::Panel;
 use record::{CellRecord, Cost, Outcome, TracePoint, Wall};
 use suites::CellSpec;
 use tch::Device;
 
 use crate::capture::{self, Captured};
-use crate::plan::{self, Trial};
+use crate::resolve::{self, ResolvedCell};
+use crate::scenario::{self, Cache};
 use crate::score::{self, CellScores};
-use crate::world::{self, Cache};
-use crate::{HarnessError, artifacts, claims, deploy, threat};
+use crate::{HarnessError, artifacts, guarantees, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
@@ -39,39 +38,6 @@ pub struct Context<'a> {
     pub say: &'a (dyn Fn(&str) + Sync),
 }
 
-thread_local! {
-    /// Whether this thread is inside a cell, whose panics become its record.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Keeps the panics of cells off the screen (they are in the records) and says the others in one
-/// line.
-pub fn quiet_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        if let Some(reason) =
-            info.payload_as_str().and_then(|m| m.strip_prefix("failed printing to stdout: "))
-        {
-            no_output(reason);
-        }
-        if !INSIDE.get() {
-            eprintln!(
-                "bench: internal error, please report it: {}",
-                one_line(&info.to_string().replace('\n', " "))
-            );
-        }
-    }));
-}
-
-/// `println!` knows no other way to say that standard output takes nothing more. A reader that has
-/// gone has seen enough.
-fn no_output(reason: &str) -> ! {
-    if reason.contains("Broken pipe") {
-        std::process::exit(141);
-    }
-    eprintln!("bench: cannot write to standard output: {reason}");
-    std::process::exit(3)
-}
-
 /// The stage that also writes a cell's files.
 const SCORING: &str = "scoring";
 
@@ -87,7 +53,7 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
     }
     let mut wall = Wall::default();
     let mut record = blank(spec);
-    let outcome = guarded(|| stages(spec, context, &mut record, &mut wall));
+    let outcome = panics::guarded(|| stages(spec, context, &mut record, &mut wall));
     record.outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
         Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return Ok(None),
@@ -96,7 +62,7 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
             Outcome::NotApplicable { why }
         }
         Ok(Err((stage, error))) => {
-            Outcome::Failed { stage: stage.into(), message: one_line(&error.to_string()) }
+            Outcome::Failed { stage: stage.into(), message: panics::one_line(&error.to_string()) }
         }
         Err(message) => Outcome::Failed { stage: "panic".into(), message },
     };
@@ -117,56 +83,58 @@ fn stages(
         wall.phases.insert(phase.into(), clock.elapsed().as_secs_f64());
         clock = Instant::now();
     };
-    let trial = plan::build(spec, context.data_root).map_err(|e| ("plan", e))?;
-    record.threat = threat::describe(&trial);
-    if let Some(why) = trial.not_applicable() {
+    let cell = resolve::resolve(spec, context.data_root).map_err(|e| ("plan", e))?;
+    record.threat = threat::describe(&cell);
+    if let Some(why) = cell.not_applicable() {
         return Ok(Outcome::NotApplicable { why });
     }
-    if let Some(text) = deploy::estimate(&trial) {
+    if let Some(text) = guarantees::estimate(&cell) {
         (context.say)(&text);
     }
-    let world = world::build(&trial, context.device, context.cache).map_err(|e| ("training", e))?;
-    record.task = world.task.iter().cloned().collect();
-    record.notes.extend(world.notes.iter().cloned());
+    let scenario = scenario::build(&cell, context.device, context.cache, context.cancel)
+        .map_err(|e| ("training", e))?;
+    record.task = scenario.task.iter().cloned().collect();
+    record.notes.extend(scenario.notes.iter().cloned());
     lap(wall, "training");
-    let captured = capture::run(&trial, &world, context.device, context.progress)
+    let captured = capture::run(&cell, &scenario, context.device, context.cancel, context.progress)
         .map_err(|e| ("capture", e))?;
-    claims::note(record, &trial, &world, &captured).map_err(|e| ("capture", e))?;
-    wall.rounds = captured.price.seconds();
+    record.signals = captured.truth.signals();
+    guarantees::note(record, &cell, &scenario, &captured).map_err(|e| ("capture", e))?;
+    wall.rounds = captured.cost.seconds();
     lap(wall, "capture");
-    let found = attack(&trial, &captured, context).map_err(|e| ("attack", e))?;
+    let found = attack(&cell, &captured, context).map_err(|e| ("attack", e))?;
     note_attack(record, &found);
     lap(wall, "attack");
     wall.attack_seconds = wall.phases["attack"];
-    let scores = scores(&trial, &captured, &found, context).map_err(|e| (SCORING, e))?;
+    let scores = scores(&cell, &captured, &found, context).map_err(|e| (SCORING, e))?;
     note_scores(record, scores);
     lap(wall, SCORING);
     Ok(Outcome::Done)
 }
 
 fn attack(
-    trial: &Trial,
+    cell: &ResolvedCell,
     captured: &Captured,
     context: &Context,
 ) -> Result<Reconstruction, HarnessError> {
-    let key = trial.spec.attack_key();
+    let key = cell.spec.attack_key();
     let run = Run {
-        seed: trial.spec.seed,
+        seed: cell.spec.seed,
         key: &key,
         device: context.device,
         cancel: context.cancel,
         progress: context.progress,
     };
-    Ok(trial.attack.reconstruct(&captured.observation, &run)?)
+    Ok(cell.attack.reconstruct(&captured.observation, &run)?)
 }
 
 fn scores(
-    trial: &Trial,
+    cell: &ResolvedCell,
     captured: &Captured,
     found: &Reconstruction,
     context: &Context,
 ) -> Result<CellScores, HarnessError> {
-    score::score(trial, &captured.truth, found, context.panel, context.run_dir)
+    score::score(cell, &captured.truth, found, context.panel, context.run_dir)
 }
 
 fn blank(spec: &CellSpec) -> CellRecord {
@@ -175,6 +143,7 @@ fn blank(spec: &CellSpec) -> CellRecord {
         spec: spec.clone(),
         outcome: Outcome::Done,
         threat: String::new(),
+        signals: Vec::new(),
         images: Vec::new(),
         baselines: BTreeMap::new(),
         task: BTreeMap::new(),
@@ -206,45 +175,4 @@ fn note_scores(record: &mut CellRecord, scores: CellScores) {
     record.images = scores.images;
     record.baselines = scores.baselines;
     record.notes.extend(scores.notes);
-}
-
-/// `work`, or what its panic said: libtorch's operators know no other way to refuse.
-pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    INSIDE.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(work));
-    INSIDE.set(false);
-    outcome.map_err(|panic| panic_message(panic.as_ref()))
-}
-
-/// What a panic said, on one line.
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-    one_line(&text.unwrap_or_else(|| "a panic without a message".into()))
-}
-
-/// What a message says first. libtorch's errors carry a stack trace, whose addresses differ from
-/// process to process and must not enter a record; in a panic they are quoted as `Torch("...")`,
-/// line ends escaped.
-fn one_line(text: &str) -> String {
-    let quoted = text.split_once("value: Torch(\"").map(|(_, inner)| inner);
-    let mut lines = quoted.unwrap_or(text).split("\\n").flat_map(str::lines).map(str::trim);
-    let line = lines.find(|l| !l.is_empty()).unwrap_or("no message");
-    quoted.map_or(line, |_| line.trim_end_matches("\")")).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_stack_trace_stays_out() {
-        let quoted = "called `Result::unwrap()` on an `Err` value: Torch(\"no memory\\nframe #0: \
-            f (0x7f15d8173d6a in libc10.so)\\n\")";
-        assert_eq!(super::one_line(quoted), "no memory");
-        assert_eq!(super::one_line("\n no memory\nframe #0: f (0x7f15d8173d6a)"), "no memory");
-        assert_eq!(super::one_line("value: Torch(\"short\")"), "short");
-        assert_eq!(super::one_line(""), "no message");
-        assert_eq!(super::one_line("write (x = \"clip\")"), "write (x = \"clip\")");
-    }
 }

@@ -1,40 +1,20 @@
 //! Errors of the harness, gathered from the crates below.
 
+use federation::FederationError;
 use thiserror::Error;
 
 /// Why a cell could not be built or run.
 #[derive(Debug, Error)]
 pub enum HarnessError {
-    /// From the specification.
+    /// From the federation, or what it stands on.
     #[error(transparent)]
-    Spec(#[from] suites::SpecError),
-    /// From a data set.
-    #[error(transparent)]
-    Data(#[from] datasets::DatasetError),
-    /// From models, weights or rounds.
-    #[error(transparent)]
-    Learning(#[from] learning::LearningError),
-    /// From a checkpoint file.
-    #[error(transparent)]
-    Checkpoint(#[from] learning::checkpoint::CheckpointError),
-    /// From a defence.
-    #[error(transparent)]
-    Defense(#[from] defenses::DefenseError),
-    /// From a protocol.
-    #[error(transparent)]
-    Protocol(#[from] protocols::ProtocolError),
+    Federation(#[from] FederationError),
     /// From an attack.
     #[error(transparent)]
     Attack(#[from] attacks::AttackError),
     /// From a metric.
     #[error(transparent)]
     Metric(#[from] metrics::MetricError),
-    /// From the run store or a training's folder.
-    #[error(transparent)]
-    Record(#[from] record::RecordError),
-    /// From a report.
-    #[error(transparent)]
-    Report(#[from] reports::ReportError),
     /// A file that could not be read or written.
     #[error("cannot {what} {path}: {source}")]
     Io {
@@ -45,25 +25,41 @@ pub enum HarnessError {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// A checkpoint that does not fit, with its file.
+    /// A file that does not fit, by its name.
     #[error("{0}")]
     Weights(String),
-    /// Local training that libtorch refused, in its words.
-    #[error("{0}")]
-    Training(String),
     /// A number that had to be finite.
     #[error("{0}")]
     NotFinite(String),
 }
 
+/// Errors of the crates below come by way of the federation's.
+macro_rules! below {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for HarnessError {
+            fn from(error: $error) -> HarnessError {
+                HarnessError::Federation(error.into())
+            }
+        })+
+    };
+}
+below!(
+    suites::SpecError,
+    datasets::DatasetError,
+    learning::LearningError,
+    learning::checkpoint::CheckpointError,
+    defenses::DefenseError,
+    protocols::ProtocolError,
+    record::RecordError,
+    reports::ReportError,
+);
+
 impl HarnessError {
     /// Whether the system refused a file.
     pub fn is_io(&self) -> bool {
-        use learning::checkpoint::CheckpointError;
         match self {
-            Self::Io { .. } | Self::Checkpoint(CheckpointError::Io { .. }) => true,
-            Self::Record(error) => error.is_io(),
-            Self::Report(error) => error.is_io(),
+            Self::Federation(error) => error.is_io(),
+            Self::Io { .. } => true,
             _ => false,
         }
     }

@@ -3,21 +3,13 @@
 pub mod artifacts;
 pub mod capture;
 pub mod cell;
-mod claims;
-mod deploy;
 mod error;
-mod line;
-pub mod plan;
-pub mod price;
-mod round;
+mod guarantees;
+pub mod resolve;
 pub mod runner;
-pub mod saved;
+pub mod scenario;
 pub mod score;
-mod start;
 pub mod threat;
-mod train;
-pub mod training;
 pub mod vantage;
-pub mod world;
 
 pub use error::HarnessError;

@@ -12,7 +12,7 @@ use tch::Device;
 
 use crate::HarnessError;
 use crate::cell::{self, Context};
-use crate::world::Cache;
+use crate::scenario::Cache;
 
 /// How a run is carried out; none of it changes a result on the CPU but `threads`.
 #[derive(Clone, Debug)]

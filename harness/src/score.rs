@@ -12,8 +12,9 @@ use tch::{Kind, Tensor};
 
 use crate::HarnessError;
 use crate::artifacts;
-use crate::plan::Trial;
-use crate::world::{Truth, public_split};
+use crate::resolve::ResolvedCell;
+use crate::scenario::GroundTruth;
+use federation::init::public_split;
 
 /// All scores of a cell.
 pub struct CellScores {
@@ -34,30 +35,30 @@ const POOL: usize = 2000;
 /// # Errors
 /// Metrics, data or files.
 pub fn score(
-    trial: &Trial,
-    truth: &Truth,
+    cell: &ResolvedCell,
+    truth: &GroundTruth,
     found: &Reconstruction,
     panel: &Panel,
     run_dir: Option<&Path>,
 ) -> Result<CellScores, HarnessError> {
-    let pool = pool(trial)?;
-    let nulls = null_scores(trial, truth, &pool, panel)?;
+    let pool = pool(cell)?;
+    let nulls = null_scores(cell, truth, &pool, panel)?;
     let mut out = CellScores { images: Vec::new(), baselines: nulls, notes: Vec::new() };
-    if public_split(trial.data.as_ref(), trial.spec.task.split).is_none() {
+    if public_split(cell.data.as_ref(), cell.spec.task.split).is_none() {
         // Without public images these two would only repeat grey.
         out.baselines.retain(|name, _| name != "mean" && name != "nearest");
         out.notes
             .push("no public split: the null baselines mean and nearest are not measured".into());
     }
     let batch = truth.pixels.size()[1] as usize;
-    for n in 0..trial.spec.trials {
+    for n in 0..cell.spec.trials {
         let (true_pixels, guess) = (truth.pixels.get(n as i64), found.pixels.get(n as i64));
         let (aligned, order) = pairing::align(&guess, &true_pixels)?;
         let scored = panel.score(&aligned, &true_pixels)?;
         out.notes.extend(scored.notes);
-        let labels = labels(trial, truth, found, n, &order);
+        let labels = labels(cell, truth, found, n, &order);
         let pictures = match run_dir {
-            Some(dir) => artifacts::save(trial, dir, n, &aligned, &true_pixels)?,
+            Some(dir) => artifacts::save(cell, dir, n, &aligned, &true_pixels)?,
             None => vec![(None, None); batch],
         };
         for (b, (image, (truth_png, guess_png))) in
@@ -96,8 +97,8 @@ pub fn score(
 /// `(true label, guessed label, match)` of each image of signal `n`; `order[b]` is the guess paired
 /// with truth `b`.
 fn labels(
-    trial: &Trial,
-    truth: &Truth,
+    cell: &ResolvedCell,
+    truth: &GroundTruth,
     found: &Reconstruction,
     n: usize,
     order: &[usize],
@@ -118,15 +119,15 @@ fn labels(
     // scored.
     let granted = !single
         || guesses.is_none()
-        || trial.spec.attack.params.get("labels").is_some_and(|l| l == "known");
+        || cell.spec.attack.params.get("labels").is_some_and(|l| l == "known");
     let matches = label_match::label_match(&guessed, &true_labels, granted);
     true_labels.into_iter().zip(guessed).zip(matches).map(|((t, g), m)| (t, g, m)).collect()
 }
 
-fn pool(trial: &Trial) -> Result<Pool, HarnessError> {
-    let data = trial.data.as_ref();
-    let Some(split) = public_split(data, trial.spec.task.split) else {
-        let shape: Vec<i64> = std::iter::once(0).chain(trial.net.input()).collect();
+fn pool(cell: &ResolvedCell) -> Result<Pool, HarnessError> {
+    let data = cell.data.as_ref();
+    let Some(split) = public_split(data, cell.spec.task.split) else {
+        let shape: Vec<i64> = std::iter::once(0).chain(cell.net.input()).collect();
         return Ok(Pool::new(&Tensor::zeros(shape, (Kind::Float, tch::Device::Cpu)), Vec::new())?);
     };
     let ids: Vec<usize> = (0..data.len(split).min(POOL)).collect();
@@ -134,13 +135,13 @@ fn pool(trial: &Trial) -> Result<Pool, HarnessError> {
 }
 
 fn null_scores(
-    trial: &Trial,
-    truth: &Truth,
+    cell: &ResolvedCell,
+    truth: &GroundTruth,
     pool: &Pool,
     panel: &Panel,
 ) -> Result<BTreeMap<String, Vec<Scores>>, MetricError> {
     let flat = truth.pixels.flatten(0, 1);
-    let mut rng = stream(trial.spec.seed, &trial.spec.world_key(), "null-noise");
+    let mut rng = stream(cell.spec.seed, &cell.spec.world_key(), "null-noise");
     let guesses = baselines::guesses(&flat, pool, None, &mut rng)?;
     guesses
         .into_iter()

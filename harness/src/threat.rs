@@ -2,83 +2,105 @@
 
 use suites::{Fact, Source, Vantage};
 
-use crate::plan::Trial;
-use crate::vantage::{self, Sight};
+use crate::resolve::ResolvedCell;
+use crate::vantage::{self, View};
 
 /// One or two sentences: who attacks, what was seen, what else is known.
-pub fn describe(trial: &Trial) -> String {
-    let spec = &trial.spec;
-    let seen = match vantage::sight(trial) {
-        Ok(sight) => seen(trial, sight),
+pub fn describe(cell: &ResolvedCell) -> String {
+    let spec = &cell.spec;
+    let seen = match vantage::view(cell) {
+        Ok(view) => seen(cell, view),
         Err(_) => "nothing that could be attacked".into(),
     };
     format!(
         "{} sees {seen}, {}; model `{}` with {}; knows {}.",
         who(spec.vantage),
-        defended(trial),
+        defended(cell),
         spec.model.name,
-        weights(trial),
+        weights(cell),
         facts(&spec.facts)
     )
 }
 
-fn seen(trial: &Trial, sight: Sight) -> String {
-    let (signal, t) = (signal(trial), &trial.spec.training);
+fn seen(cell: &ResolvedCell, view: View) -> String {
+    let signal = signal(cell);
     let averaged = format!(
-        "the average weight change of {} client(s), {} example(s) each",
-        t.clients,
-        trial.local_examples()
+        "the average weight change of {} client(s), {} each",
+        cell.spec.federation.cohort(),
+        examples(cell)
     );
-    match sight {
-        Sight::Update => signal,
-        Sight::HiddenUpdate => {
+    match view {
+        View::Update => signal,
+        View::HiddenUpdate => {
             format!(
                 "only what the wire carried of {signal} (masked words or ciphertext, read as \
                  fixed point)"
             )
         }
-        Sight::Pooled => format!("{signal}, opened with the pooled secrets"),
-        Sight::Mean => averaged,
-        Sight::Released => format!("{averaged}, as released"),
-        Sight::HiddenSum => format!("only the ciphertext of {averaged}, read as fixed point"),
-        Sight::Rest => {
+        View::Pooled => format!("{signal}, opened with the pooled secrets"),
+        View::Mean => averaged,
+        View::Released => format!("{averaged}, as released"),
+        View::HiddenSum => format!("only the ciphertext of {averaged}, read as fixed point"),
+        View::MinusColluders => {
             format!("{averaged}, less the colluders' own updates")
         }
     }
 }
 
+fn examples(cell: &ResolvedCell) -> String {
+    match cell.local_examples() {
+        Some(n) => format!("{n} example(s)"),
+        None => "all its examples".into(),
+    }
+}
+
 /// A single client's signal.
-fn signal(trial: &Trial) -> String {
-    let t = &trial.spec.training;
-    match trial.spec.source {
+fn signal(cell: &ResolvedCell) -> String {
+    let local = &cell.spec.federation.local;
+    match cell.spec.source {
         Source::Gradients => {
-            format!("the gradient of one batch of {} from a single client", t.batch_size)
+            format!("the gradient of one batch of {} from a single client", local.batch_size)
         }
         Source::OneStepUpdate => {
-            format!("a client's weight change after one SGD step on {} example(s)", t.batch_size)
+            format!(
+                "a client's weight change after one SGD step on {} example(s)",
+                local.batch_size
+            )
         }
         Source::LocalUpdate | Source::AggUpdate => format!(
-            "a client's weight change after {} local epoch(s) over {} example(s)",
-            t.local_epochs,
-            trial.local_examples()
+            "a client's weight change after {} local epoch(s) over {}",
+            local.epochs,
+            examples(cell)
         ),
     }
 }
 
-fn weights(trial: &Trial) -> String {
-    match (&trial.spec.model.weights, trial.spec.training.rounds_before) {
-        (Some(_), 0) => "weights from a checkpoint".to_string(),
-        (Some(_), m) => format!("weights from a checkpoint and {m} further round(s)"),
-        (None, 0) => "fresh weights".into(),
-        (None, m) => format!("weights after {m} round(s)"),
+fn weights(cell: &ResolvedCell) -> String {
+    let from = match &cell.spec.model.weights {
+        Some(_) => "weights from a checkpoint",
+        None => "fresh weights",
+    };
+    let (federation, round) = (&cell.spec.federation, cell.spec.capture.round);
+    if federation.is_bare() {
+        return from.into();
     }
+    let clients = &federation.clients;
+    let who = match federation.cohort() {
+        n if n < clients.total => format!("{n} of {} clients a round", clients.total),
+        n => format!("{n} client(s)"),
+    };
+    let moved = match round {
+        0 => from.to_string(),
+        n => format!("{from} after {n} round(s)"),
+    };
+    format!("{moved} in a federation of {} round(s) with {who}", federation.rounds)
 }
 
-fn defended(trial: &Trial) -> String {
-    match trial.spec.defenses.is_empty() {
+fn defended(cell: &ResolvedCell) -> String {
+    match cell.spec.defenses.is_empty() {
         true => "undefended".to_string(),
         false => {
-            let names: Vec<_> = trial.spec.defenses.iter().map(|d| d.name.as_str()).collect();
+            let names: Vec<_> = cell.spec.defenses.iter().map(|d| d.name.as_str()).collect();
             format!("defended by {}", names.join(" then "))
         }
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use attacks::{AttackError, Reconstruction, Run};
 use harness::capture::{self, Captured};
-use harness::plan::{self, Trial};
-use harness::world::{self, Cache, World};
+use harness::resolve::{self, ResolvedCell};
+use harness::scenario::{self, Cache, Scenario};
 use learning::Signal;
 use suites::{CellSpec, Fact, Init, Named, Source, Vantage};
 use tch::{Device, Kind, Tensor};
@@ -31,7 +31,7 @@ fn spec(attack: &str, source: Source, model: &str, labels_known: bool, seed: u64
     let mut spec = CellSpec::new("digits", model, attack);
     spec.model.init = Init::DlgUniform;
     (spec.source, spec.trials, spec.seed) = (source, 2, seed);
-    (spec.training.clients, spec.training.lr) =
+    (spec.federation.clients.total, spec.federation.local.lr) =
         (if source == Source::AggUpdate { 2 } else { 1 }, 0.1);
     if labels_known {
         spec.facts.push(Fact::Labels);
@@ -49,37 +49,45 @@ fn spec(attack: &str, source: Source, model: &str, labels_known: bool, seed: u64
 }
 
 struct Scene {
-    trial: Trial,
-    world: World,
+    cell: ResolvedCell,
+    scenario: Scenario,
 }
 
 fn scene(spec: &CellSpec) -> Scene {
     tch::set_num_threads(1); // tiny tensors: more threads only wait for each other
-    let trial = plan::build(spec, None).unwrap();
-    let world = world::build(&trial, Device::Cpu, &Cache::default()).unwrap();
-    Scene { trial, world }
+    let cell = resolve::resolve(spec, None).unwrap();
+    let never = AtomicBool::new(false);
+    let scenario = scenario::build(&cell, Device::Cpu, &Cache::default(), &never).unwrap();
+    Scene { cell, scenario }
+}
+
+fn catch(scene: &Scene) -> Captured {
+    let never = AtomicBool::new(false);
+    capture::run(&scene.cell, &scene.scenario, Device::Cpu, &never, &|_| {}).unwrap()
 }
 
 fn reconstruct(scene: &Scene, captured: &Captured) -> Result<Reconstruction, AttackError> {
-    let key = scene.trial.spec.attack_key();
+    let key = scene.cell.spec.attack_key();
     let (cancel, progress) = (AtomicBool::new(false), |_| {});
     let run = Run {
-        seed: scene.trial.spec.seed,
+        seed: scene.cell.spec.seed,
         key: &key,
         device: Device::Cpu,
         cancel: &cancel,
         progress: &progress,
     };
-    scene.trial.attack.reconstruct(&captured.observation, &run)
+    scene.cell.attack.reconstruct(&captured.observation, &run)
 }
 
-/// Puts another batch in the truth's place, in the very memory that it lay in: a view that leaked
-/// would see it, too.
-fn swap(world: &mut World, other: World) {
-    assert_ne!(world.truth.ids, other.truth.ids, "the other batch must be another one");
-    world.truth.pixels.copy_(&other.truth.pixels);
-    world.truth.labels.copy_(&other.truth.labels);
-    world.truth = other.truth;
+/// Puts other examples in the truth's place, in the very memory that it lay in: a view that leaked
+/// would see it, too. What the clients hold is exchanged with it.
+fn swap(captured: &mut Captured, scene: &mut Scene, other: Scene) {
+    let truth = catch(&other).truth;
+    assert_ne!(captured.truth.ids, truth.ids, "the other batch must be another one");
+    captured.truth.pixels.copy_(&truth.pixels);
+    captured.truth.labels.copy_(&truth.labels);
+    captured.truth = truth;
+    scene.scenario.federation.parts = other.scenario.federation.parts;
 }
 
 fn bits(t: &Tensor) -> Vec<u32> {
@@ -117,25 +125,25 @@ fn holds(attack: &str, source: Source, model: &str, labels_known: bool) -> bool 
 /// and labels of the same shapes.
 fn demanded(what: &str, spec: &dyn Fn(u64) -> CellSpec) -> bool {
     let mut scene = scene(&spec(1));
-    if scene.trial.not_applicable().is_some() {
+    if scene.cell.not_applicable().is_some() {
         return false;
     }
-    let captured = capture::run(&scene.trial, &scene.world, Device::Cpu, &|_| {}).unwrap();
+    let mut captured = catch(&scene);
     let before = match reconstruct(&scene, &captured) {
         Ok(found) => found,
         Err(AttackError::NotApplicable(_)) => return false,
         Err(error) => panic!("{what}: {error}"),
     };
-    swap(&mut scene.world, self::scene(&spec(2)).world);
+    swap(&mut captured, &mut scene, self::scene(&spec(2)));
     let after = reconstruct(&scene, &captured).unwrap();
     identical(&before, &after, what);
 
     // The same swap before the capture does change what is captured, and the result: the law above
     // is no accident.
-    let caught = capture::run(&scene.trial, &scene.world, Device::Cpu, &|_| {}).unwrap();
+    let caught = catch(&scene);
     assert_ne!(signal(&captured), signal(&caught), "{what}");
     // Two steps from the noise of masked words need not differ, though their low bits do.
-    if scene.trial.spec.defenses.is_empty() {
+    if scene.cell.spec.defenses.is_empty() {
         assert_ne!(
             bits(&before.pixels),
             bits(&reconstruct(&scene, &caught).unwrap().pixels),
@@ -206,7 +214,7 @@ fn the_law_holds_behind_every_defence() {
                 let what = format!("{} on {source} from {vantage}", names.join(" then "));
                 let spec = |seed| {
                     let mut spec = spec("adaptive-matching", source, "lenet-zhu", false, seed);
-                    (spec.defenses, spec.vantage, spec.training.clients) =
+                    (spec.defenses, spec.vantage, spec.federation.clients.total) =
                         (defenses.clone(), vantage, 2);
                     spec
                 };

@@ -1,7 +1,9 @@
 //! What each vantage of each protocol is handed, to the last place of its encoding.
 
-use harness::world::{self, Cache};
-use harness::{capture, plan};
+use std::sync::atomic::AtomicBool;
+
+use harness::scenario::{self, Cache};
+use harness::{capture, resolve};
 use learning::Signal;
 use suites::{CellSpec, Named, Source, Vantage};
 use tch::Device;
@@ -10,11 +12,14 @@ use tch::Device;
 fn signal(defenses: &[Named], clients: usize, source: Source, vantage: Vantage) -> Vec<f32> {
     tch::set_num_threads(1);
     let mut spec = CellSpec::new("digits", "mlp", "analytic");
-    (spec.training.clients, spec.training.lr, spec.training.local_epochs) = (clients, 0.1, 2);
+    (spec.federation.clients.total, spec.federation.local.lr, spec.federation.local.epochs) =
+        (clients, 0.1, 2);
     (spec.source, spec.vantage, spec.defenses) = (source, vantage, defenses.to_vec());
-    let trial = plan::build(&spec, None).unwrap();
-    let world = world::build(&trial, Device::Cpu, &Cache::default()).unwrap();
-    match capture::run(&trial, &world, Device::Cpu, &|_| {}).unwrap().observation.signal {
+    let cell = resolve::resolve(&spec, None).unwrap();
+    let never = AtomicBool::new(false);
+    let scenario = scenario::build(&cell, Device::Cpu, &Cache::default(), &never).unwrap();
+    let caught = capture::run(&cell, &scenario, Device::Cpu, &never, &|_| {}).unwrap();
+    match caught.observation.signal {
         Signal::Update(p) | Signal::Gradient(p) => p.flat(0),
     }
 }

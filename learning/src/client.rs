@@ -72,6 +72,9 @@ pub struct Rules {
     pub soft_labels: bool,
     /// Per-example clipping and noise in every gradient.
     pub private: Option<GradientRule>,
+    /// Under `private`: a single step, whose batch is sampled of all examples, takes the place of
+    /// the epochs.
+    pub one_step: bool,
 }
 
 /// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as
@@ -97,6 +100,30 @@ pub fn batch_gradient(
             private_gradient(net, params, pixels, labels, &counted, (rules, rule), mode, rngs).0
         }
         None => plain_gradient(net, params, pixels, labels, rules, mode, Form::Auto).gradient,
+    }
+}
+
+/// What clients release that send the gradient of one batch: `pixels` is that batch, or with
+/// `rules.one_step` all the examples that it is sampled of; beside it how often an example of each
+/// was dropped, as in [`Trained`].
+pub fn release_gradient(
+    net: &Network,
+    params: &Params,
+    pixels: &Tensor,
+    labels: &Tensor,
+    rules: &Rules,
+    mode: Mode,
+    rngs: &mut [ChaCha12Rng],
+) -> (Params, Vec<u64>) {
+    match &rules.private {
+        Some(rule) if rules.one_step => {
+            let setting = &LocalTraining::default();
+            let state = State::default();
+            let (start, dropped) = (params, Vec::new());
+            let client = Client { net, setting, rules, mode, start, state, dropped, loss: None };
+            client.sampled_gradient(params, pixels, labels, rule, rngs)
+        }
+        _ => (batch_gradient(net, params, pixels, labels, rules, mode, rngs), Vec::new()),
     }
 }
 
@@ -204,7 +231,13 @@ pub fn train_on(
     let mut params = start.clone();
     for _ in 0..setting.epochs {
         params = match &rules.private {
-            Some(rule) => client.private_epoch(params, pixels, labels, rule, rngs),
+            Some(rule) if rules.one_step => {
+                client.private_steps(params, pixels, labels, rule, 1, rngs)
+            }
+            Some(rule) => {
+                let steps = rule.steps_per_epoch();
+                client.private_steps(params, pixels, labels, rule, steps, rngs)
+            }
             None => client.epoch(params, pixels, labels, rngs),
         };
     }
@@ -250,31 +283,42 @@ impl Client<'_> {
         params
     }
 
-    /// As many Poisson-sampled steps as take each example once on average.
-    fn private_epoch(
+    /// Poisson-sampled steps; as many as an epoch has take each example once on average.
+    fn private_steps(
         &mut self,
         mut params: Params,
         x: &Tensor,
         y: &Tensor,
         rule: &GradientRule,
+        steps: usize,
         rngs: &mut [ChaCha12Rng],
     ) -> Params {
-        for _ in 0..rule.steps_per_epoch() {
-            let (rows, counted) = rule.batch(x.size()[1] as usize, rngs);
-            let counted = counted.to_kind(params.tensors[0].kind()).to_device(x.device());
-            let drawn = self.net.refresh(params.clone(), rngs);
-            let (gradient, dropped) = match rows.size()[1] {
-                0 => (rule.noisy_mean(&zeros(&params, rngs.len()), rngs), Vec::new()),
-                _ => {
-                    let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
-                    let rules = (self.rules, rule);
-                    private_gradient(self.net, &drawn, &x, &y, &counted, rules, self.mode, rngs)
-                }
-            };
+        for _ in 0..steps {
+            let (gradient, dropped) = self.sampled_gradient(&params, x, y, rule, rngs);
             self.dropped.iter_mut().zip(dropped).for_each(|(sum, n)| *sum += n);
             params = self.step(params, gradient, &[]);
         }
         params
+    }
+
+    /// The private gradient of a batch sampled of all examples, and the examples dropped.
+    fn sampled_gradient(
+        &self,
+        params: &Params,
+        x: &Tensor,
+        y: &Tensor,
+        rule: &GradientRule,
+        rngs: &mut [ChaCha12Rng],
+    ) -> (Params, Vec<u64>) {
+        let (rows, counted) = rule.batch(x.size()[1] as usize, rngs);
+        let counted = counted.to_kind(params.tensors[0].kind()).to_device(x.device());
+        let drawn = self.net.refresh(params.clone(), rngs);
+        if rows.size()[1] == 0 {
+            return (rule.noisy_mean(&zeros(params, rngs.len()), rngs), Vec::new());
+        }
+        let (x, y) = (self.view(&pick(x, &rows), rngs), pick(y, &rows));
+        let rules = (self.rules, rule);
+        private_gradient(self.net, &drawn, &x, &y, &counted, rules, self.mode, rngs)
     }
 
     fn view(&self, x: &Tensor, rngs: &mut [ChaCha12Rng]) -> Tensor {

@@ -109,10 +109,10 @@ fn accuracy(run: &Run, rivals: &[usize]) -> Accuracy {
 
 /// The panels of the run; none where no cell trained a federation, or all of them the same one.
 pub(crate) fn panels(run: &Run) -> Vec<Panel> {
-    let with = |at: &usize| run.records[*at].spec.utility.is_some();
+    let with = |at: &usize| !run.records[*at].spec.federation.is_bare();
     let groups = group(run.attacked().into_iter().filter(with).collect(), |at| {
         let spec = &run.records[at].spec;
-        format!("{} {} {:?} {:?}", spec.world_key(), spec.vantage, spec.facts, spec.utility)
+        format!("{} {} {:?}", spec.world_key(), spec.vantage, spec.facts)
     });
     let groups: Vec<Vec<usize>> =
         groups.into_iter().filter(|g| g.iter().any(|at| run.defended(*at))).collect();
@@ -137,11 +137,11 @@ fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
     if !points[0].undefended
         && let Some(twin) = defended.and_then(|at| run.undefended(at))
         && let Some(rivals) = run.rivals().into_iter().find(|r| r.contains(&twin))
-        && run.records[twin].spec.utility.is_some()
+        && !run.records[twin].spec.federation.is_bare()
     {
         // The same attack with another federation, or none, is no other attack.
-        let utility = |at: &usize| &run.records[*at].spec.utility;
-        let same = |at: &usize| utility(at) == utility(&twin);
+        let federation = |at: &usize| &run.records[*at].spec.federation;
+        let same = |at: &usize| federation(at) == federation(&twin);
         points.insert(0, Point::of(run, rivals.into_iter().filter(same).collect()));
     }
     points

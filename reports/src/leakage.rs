@@ -21,14 +21,14 @@ pub(crate) struct Line {
 
 /// Rounds trained before the capture of cell `at`.
 pub(crate) fn rounds(run: &Run, at: usize) -> usize {
-    run.records[at].spec.training.rounds_before
+    run.records[at].spec.capture.round
 }
 
 /// The courses of the run; a single point is none.
 pub(crate) fn courses(run: &Run) -> Vec<Course> {
     let lines = group(run.attacked(), |at| {
         let mut spec = run.records[at].spec.clone();
-        spec.training.rounds_before = 0;
+        spec.capture.round = 0;
         spec.id().to_string()
     });
     let several =
@@ -37,7 +37,7 @@ pub(crate) fn courses(run: &Run) -> Vec<Course> {
     lines.iter_mut().for_each(|cells| cells.sort_by_key(|at| rounds(run, *at)));
     let courses = group((0..lines.len()).collect(), |line| {
         let mut spec = run.records[lines[line][0]].spec.clone();
-        (spec.training.rounds_before, spec.attack) = (0, Named::new(""));
+        (spec.capture.round, spec.attack) = (0, Named::new(""));
         spec.model.batch_norm = BatchNorm::Train;
         spec.id().to_string()
     });
@@ -45,7 +45,7 @@ pub(crate) fn courses(run: &Run) -> Vec<Course> {
     let between = run.axes.distinguishing(&firsts, &IGNORED);
     let course = |members: &Vec<usize>| {
         let own: Vec<usize> = members.iter().map(|line| lines[*line][0]).collect();
-        let within = run.axes.distinguishing(&own, &["training.rounds_before"]);
+        let within = run.axes.distinguishing(&own, &["capture.round"]);
         let line = |line: &usize| {
             let cells = lines[*line].clone();
             let name = run.axes.label(cells[0], &within, &[]);
@@ -63,4 +63,4 @@ pub(crate) fn courses(run: &Run) -> Vec<Course> {
 }
 
 /// What courses do not differ in.
-const IGNORED: [&str; 3] = ["training.rounds_before", "attack", "model.batch_norm"];
+const IGNORED: [&str; 3] = ["capture.round", "attack", "model.batch_norm"];

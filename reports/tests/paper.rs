@@ -9,7 +9,8 @@ use record::{CellRecord, CellSummary, Outcome, RunStore, stats};
 use reports::{PaperSummary, StyleName, write_paper};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use suites::{CellSpec, Named, Source, UtilitySpec, Vantage};
+use suites::federation::{ClientsSpec, LocalSpec};
+use suites::{CellSpec, FederationSpec, Named, Regime, Source, Vantage};
 
 /// A run folder with these records.
 fn run(dir: &Path, records: &[CellRecord]) {
@@ -275,7 +276,7 @@ name = "bars"
 kind = "bar"
 x = "defenses"
 colour = "attack"
-filter = { "training.clients" = 1 }
+filter = { "federation.clients.total" = 1 }
 [[figure]]
 name = "box"
 kind = "box"
@@ -309,7 +310,7 @@ kind = "metric-vs-parameter"
 x = "defenses.epsilon"
 y = "psnr"
 colour = "attack.name"
-columns = "training.clients"
+columns = "federation.clients.total"
 [[figure]]
 name = "budget"
 kind = "success-vs-budget"
@@ -328,7 +329,7 @@ kind = "grid"
 rows = "defenses"
 transpose = true
 images = 3
-filter = { attack.name = "feature-inversion", "training.clients" = 1 }
+filter = { attack.name = "feature-inversion", "federation.clients.total" = 1 }
 [[figure]]
 name = "montage"
 kind = "montage"
@@ -341,7 +342,7 @@ columns = ["psnr", "success.psnr-20"]
 spread = "sd"
 summary = true
 bold = "best"
-filter = { "training.clients" = 5 }
+filter = { "federation.clients.total" = 5 }
 "#;
 
 #[test]
@@ -500,7 +501,12 @@ fn a_run_still_being_written_has_its_paper() {
 
 /// A cell whose task was trained under its defence and tested with 100 examples.
 fn trained(mut spec: CellSpec, psnrs: &[f64], accuracy: f64) -> CellRecord {
-    spec.utility = Some(UtilitySpec::default());
+    spec.federation = FederationSpec {
+        rounds: 10,
+        clients: ClientsSpec { total: 1, ..ClientsSpec::default() },
+        local: LocalSpec { batch_size: 1, ..LocalSpec::default() },
+        ..FederationSpec::new(Regime::Federated)
+    };
     let mut record = from_spec(spec, psnrs);
     let task = [("trained_rounds", 8.0), ("trained_accuracy", accuracy), ("test_examples", 100.0)];
     record.task.extend(task.map(|(key, value)| (key.to_owned(), value)));

@@ -65,7 +65,7 @@ fn broken(attack: &str) -> CellRecord {
 fn lost_images_are_no_client_of_the_summary() {
     let dir = tempfile::tempdir().unwrap();
     let mut spec = CellSpec::new("photos", "simple-cnn", "a");
-    (spec.trials, spec.training.clients) = (4, 2);
+    (spec.trials, spec.federation.clients.total) = (4, 2);
     run(dir.path(), &[from_spec(spec, &[30.0, 10.0, 30.0, 30.0]), broken("b")]);
     let (summary, out) = paper(
         dir.path(),

@@ -59,7 +59,7 @@ fn noised(attack: &str, epsilon: f64, seed: u64) -> CellSpec {
 fn batches() -> Vec<CellRecord> {
     let cell = |batch: usize, null: f64| {
         let mut own = spec("a");
-        (own.training.batch_size, own.trials) = (batch, 4 / batch);
+        (own.federation.local.batch_size, own.trials) = (batch, 4 / batch);
         let mut record = from_spec(own, &[20.0, 21.0, 22.0, 23.0]);
         let all = (0..4).map(|_| scores(null)).collect();
         record.baselines = BTreeMap::from([("mean".to_owned(), all)]);
@@ -74,7 +74,7 @@ fn categories_of_different_worlds_have_null_baselines_of_their_own() {
         let dir = tempfile::tempdir().unwrap();
         run(dir.path(), &batches());
         let (summary, out) =
-            paper(dir.path(), &format!("kind = \"{kind}\"\nx = \"training.batch_size\""));
+            paper(dir.path(), &format!("kind = \"{kind}\"\nx = \"federation.local.batch_size\""));
         assert_eq!(summary.errors, Vec::<String>::new());
         let nulls: Vec<_> =
             rows(&out).into_iter().filter(|r| r["series"] == "null: mean").collect();
@@ -98,7 +98,7 @@ fn what_a_null_baseline_pools_is_said() {
     let remark =
         "a null baseline is the mean over up to 2 sets of images attacked, which differ in";
     assert!(
-        said(&out).contains(remark) && said(&out).contains("training.batch_size"),
+        said(&out).contains(remark) && said(&out).contains("federation.local.batch_size"),
         "{}",
         said(&out)
     );
@@ -133,7 +133,7 @@ fn a_null_baseline_of_one_world_is_one_value() {
 fn a_level_is_that_of_its_series_images_and_twins() {
     let dir = tempfile::tempdir().unwrap();
     let two = |mut spec: CellSpec| {
-        spec.training.clients = 2;
+        spec.federation.clients.total = 2;
         spec
     };
     let mut records: Vec<CellRecord> = [1.0, 1000.0]
@@ -191,8 +191,10 @@ fn fields_show_small_values_and_say_what_rows_are() {
         record.images.iter_mut().for_each(|image| image.scores = scores(at));
     }
     run(dir.path(), &records);
-    let (_, out) =
-        paper(dir.path(), "kind = \"heat-map\"\nrows = \"training.batch_size\"\ny = \"mse\"");
+    let (_, out) = paper(
+        dir.path(),
+        "kind = \"heat-map\"\nrows = \"federation.local.batch_size\"\ny = \"mse\"",
+    );
     let svg = drawn(&out);
     assert!(svg.contains(">0.00100<") && svg.contains(">0.00079<") && !svg.contains(">0.00<"));
     assert!(svg.contains("batch size 4") && svg.contains("no defence"));

@@ -33,7 +33,8 @@ pub(crate) fn attack(spec: &CellSpec) -> String {
 
 fn world_value(spec: &CellSpec) -> Value {
     json!({
-        "task": value(&spec.task), "model": value(&spec.model), "training": value(&spec.training),
+        "task": value(&spec.task), "model": value(&spec.model),
+        "federation": value(&spec.federation), "capture": value(&spec.capture),
         "source": value(&spec.source), "trials": spec.trials, "seed": spec.seed,
     })
 }
@@ -116,14 +117,19 @@ mod tests {
         let mut spec = CellSpec::new("photos", "mlp", "dlg");
         spec.attack = Named::new("dlg").with("lr", 1.0);
         let expected = concat!(
-            r#"{"attack":{"lr":1,"name":"dlg"},"defenses":[],"#,
+            r#"{"attack":{"lr":1,"name":"dlg"},"capture":{"round":0},"defenses":[],"#,
             r#""facts":["batch-size","local-steps","learning-rate"],"#,
+            r#""federation":{"clients":{"dropout":0,"examples":null,"partition":{"kind":"iid"},"#,
+            r#""per_round":null,"sampling":"uniform","total":1},"#,
+            r#""evaluation":{"every":1,"examples":null},"#,
+            r#""local":{"augment":false,"batch_size":1,"beta1":9e-1,"beta2":9.99e-1,"epochs":1,"#,
+            r#""lr":1e-2,"momentum":0,"optimizer":"sgd","prox":0,"#,
+            r#""schedule":{"kind":"constant"},"weight_decay":0},"#,
+            r#""regime":"bare","rounds":1,"server":{"kind":"fedavg","lr":1}},"#,
             r#""model":{"batch_norm":"train","init":"pytorch","name":"mlp","params":{},"weights":null},"#,
             r#""seed":0,"source":"gradients","#,
             r#""task":{"dataset":"photos","label":null,"limit":null,"size":null,"split":"train"},"#,
-            r#""training":{"augment":false,"batch_size":1,"clients":1,"local_epochs":1,"local_examples":null,"#,
-            r#""lr":1e-2,"momentum":0,"partition":{"kind":"iid"},"rounds_before":0,"weight_decay":0},"#,
-            r#""trials":1,"utility":null,"vantage":"server"}"#,
+            r#""trials":1,"vantage":"server"}"#,
         );
         assert_eq!(cell(&spec), expected);
     }

@@ -1,9 +1,8 @@
 //! Range checks of a spec, each with the dotted path, what is wrong and how to mend it.
 
 use crate::SpecError;
-use crate::spec::{
-    CellSpec, Fact, ModelSpec, Named, Partition, TaskSpec, TrainingSpec, UtilitySpec, Vantage,
-};
+use crate::federation::Regime;
+use crate::spec::{CellSpec, Fact, ModelSpec, Named, Partition, TaskSpec, Vantage};
 
 pub(crate) type Checked = Result<(), SpecError>;
 
@@ -15,19 +14,38 @@ impl CellSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         task(&self.task)?;
         model(&self.model)?;
-        self.training.check()?;
+        self.federation.check()?;
+        self.check_capture()?;
         self.check_adversary()?;
         named("attack", &self.attack, "an attack, such as `fl-attack`")?;
         for (index, defense) in self.defenses.iter().enumerate() {
             named(&format!("defenses.{index}"), defense, "a defence, such as `dp-local`")?;
         }
-        self.utility.as_ref().map_or(Ok(()), UtilitySpec::check)?;
         at_least_one("trials", Some(self.trials))
+    }
+
+    fn check_capture(&self) -> Checked {
+        let (federation, round) = (&self.federation, self.capture.round);
+        if !matches!(federation.regime, Regime::Bare | Regime::Federated) {
+            return fail(
+                "federation.regime",
+                format!("is \"{}\": no update travels that could be captured", federation.regime),
+                "write \"federated\", or \"bare\" for a single release",
+            );
+        }
+        if round >= federation.rounds {
+            return fail(
+                "capture.round",
+                format!("is {round}, but the rounds run from 0 to {}", federation.rounds - 1),
+                "lower it, or raise `federation.rounds` (with federation.regime = \"federated\")",
+            );
+        }
+        Ok(())
     }
 
     fn check_adversary(&self) -> Checked {
         if let Vantage::Colluding { k } = self.vantage {
-            let clients = self.training.clients;
+            let clients = self.federation.cohort();
             if k == 0 {
                 return fail(
                     "vantage",
@@ -40,7 +58,7 @@ impl CellSpec {
                 return fail(
                     "vantage",
                     problem,
-                    format!("raise `training.clients` above {k}, or let fewer collude"),
+                    format!("raise `federation.clients.total` above {k}, or let fewer collude"),
                 );
             }
         }
@@ -85,63 +103,6 @@ pub(crate) fn partition(path: &str, partition: Partition) -> Checked {
     }
 }
 
-impl TrainingSpec {
-    /// Range checks of the clients' training.
-    ///
-    /// # Errors
-    /// The first thing wrong, as [`SpecError::Value`].
-    pub fn check(&self) -> Result<(), SpecError> {
-        at_least_one("training.clients", Some(self.clients))?;
-        at_least_one("training.batch_size", Some(self.batch_size))?;
-        at_least_one("training.local_epochs", Some(self.local_epochs))?;
-        at_least_one("training.local_examples", self.local_examples)?;
-        if let Some(held) = self.local_examples.filter(|held| *held < self.batch_size) {
-            let problem = format!(
-                "a client holds {held} examples, fewer than one batch of {}",
-                self.batch_size
-            );
-            return fail(
-                "training.local_examples",
-                problem,
-                "raise it, or lower `training.batch_size`",
-            );
-        }
-        range("training.lr", self.lr, self.lr > 0.0, "above 0", "0.01")?;
-        range(
-            "training.momentum",
-            self.momentum,
-            (0.0..1.0).contains(&self.momentum),
-            "at least 0 and below 1",
-            "0.9",
-        )?;
-        range(
-            "training.weight_decay",
-            self.weight_decay,
-            self.weight_decay >= 0.0,
-            "at least 0",
-            "0.0005",
-        )?;
-        partition("training.partition", self.partition)
-    }
-}
-
-impl UtilitySpec {
-    /// Range checks of the utility federation.
-    ///
-    /// # Errors
-    /// The first thing wrong, as [`SpecError::Value`].
-    pub fn check(&self) -> Result<(), SpecError> {
-        at_least_one("utility.rounds", Some(self.rounds))?;
-        at_least_one("utility.clients", Some(self.clients))?;
-        at_least_one("utility.examples", self.examples)?;
-        at_least_one("utility.batch_size", Some(self.batch_size))?;
-        at_least_one("utility.local_epochs", Some(self.local_epochs))?;
-        range("utility.lr", self.lr, self.lr > 0.0, "above 0", "0.05")?;
-        let momentum = (0.0..1.0).contains(&self.momentum);
-        range("utility.momentum", self.momentum, momentum, "at least 0 and below 1", "0.9")
-    }
-}
-
 pub(crate) fn named(path: &str, entry: &Named, example: &str) -> Checked {
     present(&format!("{path}.name"), &entry.name, &format!("name {example}"))?;
     match entry.params.contains_key("name") {
@@ -183,6 +144,7 @@ pub(crate) fn fail(path: &str, problem: impl Into<String>, remedy: impl Into<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::federation::{FederationSpec, ServerSpec};
     use std::path::PathBuf;
 
     fn said(spoil: impl FnOnce(&mut CellSpec)) -> String {
@@ -202,31 +164,25 @@ mod tests {
             ("task.limit: ", |s| s.task.limit = Some(0)),
             ("model.name: ", |s| s.model.name.clear()),
             ("model.weights: ", |s| s.model.weights = Some(PathBuf::new())),
-            ("training.clients: ", |s| s.training.clients = 0),
-            ("training.batch_size: ", |s| s.training.batch_size = 0),
-            ("training.local_epochs: ", |s| s.training.local_epochs = 0),
-            ("training.local_examples: ", |s| s.training.local_examples = Some(0)),
-            ("training.lr: ", |s| s.training.lr = 0.0),
-            ("training.lr: ", |s| s.training.lr = f64::NAN),
-            ("training.lr: ", |s| s.training.lr = f64::INFINITY),
-            ("training.momentum: ", |s| s.training.momentum = 1.0),
-            ("training.weight_decay: ", |s| s.training.weight_decay = -1.0),
-            ("training.partition.alpha: ", |s| {
-                s.training.partition = Partition::Dirichlet { alpha: 0.0 }
+            ("federation.clients.total: ", |s| s.federation.clients.total = 0),
+            ("federation.local.batch_size: ", |s| s.federation.local.batch_size = 0),
+            ("federation.local.epochs: ", |s| s.federation.local.epochs = 0),
+            ("federation.clients.examples: ", |s| s.federation.clients.examples = Some(0)),
+            ("federation.local.lr: ", |s| s.federation.local.lr = 0.0),
+            ("federation.local.lr: ", |s| s.federation.local.lr = f64::INFINITY),
+            ("federation.local.momentum: ", |s| s.federation.local.momentum = 1.0),
+            ("federation.local.weight_decay: ", |s| s.federation.local.weight_decay = -1.0),
+            ("federation.clients.partition.alpha: ", |s| {
+                s.federation.clients.partition = Partition::Dirichlet { alpha: 0.0 }
             }),
-            ("training.partition.per_client: ", |s| {
-                s.training.partition = Partition::Shards { per_client: 0 }
-            }),
+            ("federation.rounds: ", |s| s.federation.rounds = 2),
+            ("federation.server: ", |s| s.federation.server = ServerSpec::Fedavg { lr: 0.5 }),
+            ("federation.regime: ", |s| s.federation = FederationSpec::new(Regime::Centralised)),
+            ("capture.round: ", |s| s.capture.round = 1),
             ("vantage: ", |s| s.vantage = Vantage::Colluding { k: 0 }),
             ("facts: ", |s| s.facts.push(Fact::BatchSize)),
             ("attack.name: ", |s| s.attack.name.clear()),
             ("trials: ", |s| s.trials = 0),
-            ("utility.rounds: ", |s| {
-                s.utility = Some(UtilitySpec { rounds: 0, ..UtilitySpec::default() })
-            }),
-            ("utility.lr: ", |s| {
-                s.utility = Some(UtilitySpec { lr: -1.0, ..UtilitySpec::default() })
-            }),
         ];
         for (path, spoil) in cases {
             let line = said(spoil);
@@ -240,13 +196,13 @@ mod tests {
     #[test]
     fn contradictions_name_both_sides() {
         let line = said(|s| {
-            s.training.clients = 3;
+            s.federation.clients.total = 3;
             s.vantage = Vantage::Colluding { k: 3 };
         });
         assert!(line.contains("no victim among 3") && line.contains("above 3"), "{line}");
         let line = said(|s| {
-            s.training.batch_size = 8;
-            s.training.local_examples = Some(4);
+            s.federation.local.batch_size = 8;
+            s.federation.clients.examples = Some(4);
         });
         assert!(line.contains("holds 4 examples, fewer than one batch of 8"), "{line}");
     }

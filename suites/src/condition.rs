@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::SpecError;
-use crate::assign::{assign, blank, check_path};
 use crate::canonical;
+use crate::layer::{assign, blank, check_path};
+use crate::old::{self, Language};
 use crate::read::{self, join};
 use crate::spec::CellSpec;
 
@@ -24,8 +25,14 @@ fn collect(path: &str, table: &Map<String, Value>, found: &mut Vec<(String, Valu
     }
 }
 
+/// Choices whose other keys may be missing from a condition.
+const PARTIAL: [&str; 3] =
+    ["federation.clients.partition", "federation.local.schedule", "federation.server"];
+
 /// Refuses a condition that no cell could ever meet for its spelling alone.
 pub(crate) fn check(path: &str, wanted: &Value) -> Result<(), SpecError> {
+    let current = old::current(Language::Cell, path)?;
+    let path = current.as_deref().unwrap_or(path);
     check_path(path)?;
     let several = std::slice::from_ref(wanted);
     for value in wanted.as_array().map_or(several, Vec::as_slice) {
@@ -34,8 +41,7 @@ pub(crate) fn check(path: &str, wanted: &Value) -> Result<(), SpecError> {
             let mut cell = blank()?;
             assign(&mut cell, path, value)?;
             let read: Result<CellSpec, _> = read::value("", &cell);
-            // A partition's other keys may be missing from a condition.
-            if !path.starts_with("training.partition") {
+            if !PARTIAL.iter().any(|table| path.starts_with(table)) {
                 read?;
             }
         }
@@ -49,7 +55,8 @@ pub(crate) fn holds(table: &Map<String, Value>, spec: &CellSpec) -> bool {
         return false;
     };
     leaves(table).iter().all(|(path, wanted)| {
-        let pointer = format!("/{}", path.replace('.', "/"));
+        let Ok(current) = old::current(Language::Cell, path) else { return false };
+        let pointer = format!("/{}", current.as_ref().unwrap_or(path).replace('.', "/"));
         cell.pointer(&pointer).is_some_and(|value| meets(value, wanted))
     })
 }
@@ -62,7 +69,7 @@ fn meets(value: &Value, wanted: &Value) -> bool {
             (items.is_empty() && word == "none") || items.iter().any(|item| meets(item, wanted))
         }
         (Value::Object(table), Value::String(_)) => {
-            ["name", "dataset", "kind"].iter().any(|key| table.get(*key) == Some(wanted))
+            ["name", "dataset", "kind", "regime"].iter().any(|key| table.get(*key) == Some(wanted))
         }
         (value, wanted) => value == wanted,
     }
@@ -102,6 +109,6 @@ mod tests {
         );
         assert!(check("sauce", &json!("gradients")).is_err());
         assert!(check("defenses", &json!(["none", "prune"])).is_ok());
-        assert!(check("training.partition", &json!("dirichlet")).is_ok());
+        assert!(check("federation.clients.partition", &json!("dirichlet")).is_ok());
     }
 }

@@ -4,31 +4,23 @@
 use serde_json::Value;
 
 use crate::SpecError;
-use crate::assign::{assign, blank, depth};
 use crate::condition;
 use crate::document::Document;
+use crate::draft::{Draft, Origin};
+use crate::layer::{blank, depth};
 use crate::plan::{Assignment, Plan};
-use crate::read;
 use crate::spec::CellSpec;
 
 /// Most cells that one suite may have.
 pub const MAX_CELLS: usize = 100_000;
-
-/// Where a cell comes from, for errors.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Origin {
-    /// The cell in words.
-    pub label: String,
-    /// Paths written, in order, with their keys in the suite file.
-    trail: Vec<(String, Option<String>)>,
-}
 
 /// All cells of `plan`, matrix first, in file order.
 pub(crate) fn expand(
     document: &Document,
     plan: &Plan,
 ) -> Result<Vec<(CellSpec, Origin)>, SpecError> {
-    let base = Draft::start(document, plan)?;
+    let mut base = Draft::over(blank()?);
+    base.write(document, &plan.base)?;
     let mut cells = Vec::new();
     // Without a matrix the defaults themselves are the cell, unless cells are listed one by one.
     if plan.has_matrix || plan.include.is_empty() {
@@ -46,8 +38,8 @@ pub(crate) fn expand(
         let mut last = [plan.fixed.as_slice(), plan.overrides.as_slice()].concat();
         last.sort_by_key(|assignment| depth(&assignment.path));
         draft.write(document, &last)?;
-        let (spec, origin) = draft.finish(document)?;
-        origin.checked(document, &spec)?;
+        let (spec, origin): (CellSpec, Origin) = draft.finish(document)?;
+        spec.check().map_err(|error| origin.blame(document, error))?;
         cells.push((spec, origin));
     }
     match cells.is_empty() {
@@ -81,12 +73,12 @@ fn matrix_cell(
     let mut draft = base.clone();
     draft.origin.label = label;
     draft.write(document, &written)?;
-    let (spec, origin) = draft.finish(document)?;
+    let (spec, origin): (CellSpec, Origin) = draft.finish(document)?;
     // Exclusion first: it is how a suite keeps impossible combinations out.
     if plan.exclude.iter().any(|table| condition::holds(table, &spec)) {
         return Ok(None);
     }
-    origin.checked(document, &spec)?;
+    spec.check().map_err(|error| origin.blame(document, error))?;
     Ok(Some((spec, origin)))
 }
 
@@ -127,101 +119,5 @@ fn short(value: &Value) -> String {
             map.iter().map(word).collect::<Vec<_>>().join(" ")
         }
         plain => plain.to_string(),
-    }
-}
-
-/// A cell while it is being written.
-#[derive(Clone)]
-struct Draft {
-    cell: Value,
-    origin: Origin,
-}
-
-impl Draft {
-    fn start(document: &Document, plan: &Plan) -> Result<Self, SpecError> {
-        let mut draft = Draft { cell: blank()?, origin: Origin::default() };
-        draft.write(document, &plan.base)?;
-        Ok(draft)
-    }
-
-    fn write(&mut self, document: &Document, assignments: &[Assignment]) -> Result<(), SpecError> {
-        for Assignment { path, value, key } in assignments {
-            self.origin.trail.push((path.clone(), key.clone()));
-            assign(&mut self.cell, path, value)
-                .map_err(|error| self.origin.blame(document, error))?;
-        }
-        Ok(())
-    }
-
-    fn finish(self, document: &Document) -> Result<(CellSpec, Origin), SpecError> {
-        let spec =
-            read::value("", &self.cell).map_err(|error| self.origin.blame(document, error))?;
-        Ok((spec, self.origin))
-    }
-}
-
-impl Origin {
-    fn checked(&self, document: &Document, spec: &CellSpec) -> Result<(), SpecError> {
-        spec.check().map_err(|error| self.blame(document, error))
-    }
-
-    /// `error`, at the line that last wrote the field it is about; bare where an override did.
-    pub fn blame(&self, document: &Document, error: SpecError) -> SpecError {
-        let (path, key) = match &error {
-            SpecError::Value { path, .. } | SpecError::Form { path, .. } => (path.clone(), None),
-            SpecError::UnknownKey { place, key, .. } => (read::join(place, key), Some(key.clone())),
-            _ => (String::new(), None),
-        };
-        match self
-            .writer(document, &path)
-            .or_else(|| self.holder(document, key.as_deref().unwrap_or(&path)))
-        {
-            Some(Some(key)) => document.blame(&key, error),
-            Some(None) => error,
-            None => document.blame("defaults", error),
-        }
-    }
-
-    /// The last assignment at, above or below `path`: its key in the file, or `None` for an
-    /// override.
-    fn writer(&self, document: &Document, path: &str) -> Option<Option<String>> {
-        let touches = |written: &str| match path.strip_prefix(written) {
-            Some("") => Some(String::new()),
-            Some(rest) if !written.is_empty() => rest.strip_prefix('.').map(str::to_owned),
-            _ => written
-                .strip_prefix(path)
-                .filter(|rest| rest.starts_with('.'))
-                .map(|_| String::new()),
-        };
-        let mut touching =
-            self.trail.iter().rev().filter_map(|(written, key)| Some((touches(written)?, key)));
-        let mut wide = None;
-        touching
-            .find_map(|(rest, key)| match key {
-                None => Some(None),
-                Some(key) => {
-                    let exact = read::join(key, &rest);
-                    wide = wide.take().or(Some(key.clone()));
-                    document.exact_line(&exact).map(|_| Some(exact))
-                }
-            })
-            .or(wide.map(Some))
-    }
-
-    /// The last assignment whose table has the key that ends `path`: for errors that speak of an
-    /// entry ("dlg.iteratons") instead of a path.
-    fn holder(&self, document: &Document, path: &str) -> Option<Option<String>> {
-        let last = path.rsplit('.').next().filter(|key| !key.is_empty())?;
-        self.trail.iter().rev().find_map(|(written, key)| {
-            let Some(key) = key else {
-                return written.ends_with(&format!(".{last}")).then_some(None);
-            };
-            let inside = read::join(key, last);
-            let found = match written.ends_with(&format!(".{last}")) {
-                true => document.exact_line(key).map(|_| key.clone()),
-                false => document.exact_line(&inside).map(|_| inside),
-            };
-            found.map(Some)
-        })
     }
 }

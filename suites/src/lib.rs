@@ -4,19 +4,22 @@
 //!
 //! Nothing here touches tensors or data: a suite can be read, checked and counted on any machine.
 
-mod assign;
 mod canonical;
 mod check;
 mod condition;
 mod document;
+mod draft;
 pub mod entry;
 pub mod error;
 mod expand;
+pub mod federation;
 pub mod figure;
 pub mod gate;
 mod id;
+mod layer;
 mod library;
 mod named;
+mod old;
 mod overrides;
 mod plan;
 mod read;
@@ -29,11 +32,12 @@ pub mod train;
 pub use entry::{Build, Entry, find, params};
 pub use error::{SpecError, did_you_mean};
 pub use expand::MAX_CELLS;
+pub use federation::{FederationSpec, Regime};
 pub use gate::Gate;
 pub use overrides::{parse_override, parse_pair};
 pub use spec::{
-    BatchNorm, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition, REMOVED_FACTS, Source,
-    Split, TaskSpec, TrainingSpec, UtilitySpec, Vantage,
+    BatchNorm, CaptureSpec, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition,
+    REMOVED_FACTS, Source, Split, TaskSpec, Vantage,
 };
 pub use suite::{Published, Suite};
 pub use train::TrainSpec;

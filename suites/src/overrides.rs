@@ -1,10 +1,12 @@
-//! Overrides as typed on a command line: `training.lr=0.1`, `source=["gradients"]`, `attack=dlg`.
+//! Overrides as typed on a command line: `federation.local.lr=0.1`, `source=["gradients"]`,
+//! `attack=dlg`.
 
 use serde_json::Value;
 
 use crate::SpecError;
-use crate::assign::check_path;
 use crate::document::Document;
+use crate::layer::check_path;
+use crate::old::{self, Language};
 
 /// Path and value of `PATH=VALUE`. The value is read as TOML (a number, a list, a table); what is
 /// not TOML is a plain string, so that names need no quotes.
@@ -13,7 +15,10 @@ use crate::document::Document;
 /// No `=`, a path that no cell has, or a number that is not finite.
 pub fn parse_override(text: &str) -> Result<(String, Value), SpecError> {
     let (path, value) = parse_pair(text)?;
-    check_path(&path)?;
+    if path.starts_with("utility") {
+        old::refuse(&path, &value)?;
+    }
+    check_path(old::current(Language::Cell, &path)?.as_deref().unwrap_or(&path))?;
     Ok((path, value))
 }
 
@@ -24,7 +29,7 @@ pub fn parse_override(text: &str) -> Result<(String, Value), SpecError> {
 pub fn parse_pair(text: &str) -> Result<(String, Value), SpecError> {
     let Some((path, value)) = text.split_once('=') else {
         let problem = format!("`{text}` has no `=`");
-        let remedy = "write PATH=VALUE, such as training.lr=0.1";
+        let remedy = "write PATH=VALUE, such as federation.local.lr=0.1";
         return Err(SpecError::value("override", problem, remedy));
     };
     let (path, value) = (path.trim(), value.trim());
@@ -55,7 +60,7 @@ mod tests {
     #[test]
     fn values_are_toml_or_plain_words() {
         let value = |text| parse_override(text).unwrap().1;
-        assert_eq!(value("training.lr=1e-5"), json!(1e-5));
+        assert_eq!(value("federation.local.lr=1e-5"), json!(1e-5));
         assert_eq!(value("trials = 3"), json!(3));
         assert_eq!(value("attack=fl-attack"), json!("fl-attack"));
         assert_eq!(value("source=[\"gradients\"]"), json!(["gradients"]));
@@ -66,8 +71,8 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let said = |text| parse_override(text).unwrap_err().to_string();
-        assert!(said("training.lr").contains("no `=`"));
-        assert!(said("trainin.lr=1").contains("did you mean `training`"));
-        assert_eq!(said("training.lr=nan"), "training.lr: `nan` is not a finite number");
+        assert!(said("federation.local.lr").contains("no `=`"));
+        assert!(said("federatio.rounds=1").contains("did you mean `federation`"));
+        assert_eq!(said("seed=nan"), "seed: `nan` is not a finite number");
     }
 }

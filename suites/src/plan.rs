@@ -4,9 +4,10 @@
 use serde_json::{Map, Value};
 
 use crate::SpecError;
-use crate::assign::{check_path, depth, resolve};
 use crate::condition;
 use crate::document::Document;
+use crate::layer::{check_path, depth, resolve};
+use crate::old::{self, Language};
 use crate::read::join;
 
 /// A value to be written at a path of a cell.
@@ -49,6 +50,8 @@ pub(crate) struct Plan {
     pub fixed: Vec<Assignment>,
     /// Whether a `[matrix]` was given at all.
     pub has_matrix: bool,
+    /// What the user should know of old keys.
+    pub notes: Vec<String>,
 }
 
 /// Keys of a profile.
@@ -90,11 +93,12 @@ impl Plan {
     ) -> Result<(), SpecError> {
         let at = |key: &str| join(place, key);
         if let Some(defaults) = document.table(table, "defaults", &at("defaults"))? {
-            self.base.extend(assignments(defaults, &at("defaults")));
+            let written = self.assignments(document, defaults, &at("defaults"))?;
+            self.base.extend(written);
         }
         if let Some(matrix) = document.table(table, "matrix", &at("matrix"))? {
             self.has_matrix = true;
-            for axis in axes(document, matrix, "", &at("matrix"))? {
+            for axis in axes(document, matrix, "", &at("matrix"), &mut self.notes)? {
                 self.put_axis(axis);
             }
         }
@@ -102,11 +106,27 @@ impl Plan {
             self.exclude = excluded(document, &tables, &at("exclude"))?;
         }
         if let Some(tables) = document.tables(table, "include", &at("include"))? {
-            let key = |i: usize| join(&at("include"), &i.to_string());
-            let cell = |(i, t): (usize, &&Map<String, Value>)| (key(i), assignments(t, &key(i)));
-            self.include = tables.iter().enumerate().map(cell).collect();
+            self.include.clear();
+            for (index, table) in tables.iter().enumerate() {
+                let key = join(&at("include"), &index.to_string());
+                let written = self.assignments(document, table, &key)?;
+                self.include.push((key, written));
+            }
         }
         Ok(())
+    }
+
+    /// The assignments that a table of defaults or an included cell makes, wider paths first.
+    fn assignments(
+        &mut self,
+        document: &Document,
+        table: &Map<String, Value>,
+        place: &str,
+    ) -> Result<Vec<Assignment>, SpecError> {
+        let written = old::modernise(Language::Cell, assignments(table, place), &mut self.notes);
+        let mut all = written.map_err(|error| blamed(document, place, error))?;
+        all.sort_by_key(|assignment| depth(&assignment.path));
+        Ok(all)
     }
 
     /// Replaces the axis of the same path, or adds one.
@@ -120,6 +140,10 @@ impl Plan {
 
     /// An override of an axis's own path replaces the axis; any other is written over every cell.
     fn change(&mut self, path: &str, value: &Value) -> Result<(), SpecError> {
+        old::refuse(path, value)?;
+        let current = old::current(Language::Cell, path)?;
+        current.iter().for_each(|new| old::note(path, new, &mut self.notes));
+        let path = current.as_deref().unwrap_or(path);
         check_path(path)?;
         let same = |axis: &&mut Axis| resolve(&axis.path) == resolve(path);
         let assignment =
@@ -153,16 +177,24 @@ impl Plan {
     }
 }
 
-/// The assignments that a table of defaults or an included cell makes, wider paths first.
-fn assignments(table: &Map<String, Value>, place: &str) -> Vec<Assignment> {
+/// `error` at the key of a layer that it is about.
+fn blamed(document: &Document, place: &str, error: SpecError) -> SpecError {
+    let path = match &error {
+        SpecError::Value { path, .. } => join(place, path),
+        SpecError::UnknownKey { place: table, key, .. } => join(&join(place, table), key),
+        _ => place.into(),
+    };
+    document.blame(&path, error)
+}
+
+/// The assignments that a table makes, as its keys stand.
+pub(crate) fn assignments(table: &Map<String, Value>, place: &str) -> Vec<Assignment> {
     let one = |(path, value): (&String, &Value)| Assignment {
         path: path.clone(),
         value: value.clone(),
         key: Some(join(place, path)),
     };
-    let mut all: Vec<_> = table.iter().map(one).collect();
-    all.sort_by_key(|assignment| depth(&assignment.path));
-    all
+    table.iter().map(one).collect()
 }
 
 /// The axes of a matrix table; `attack.lr = [..]` may be quoted or not.
@@ -171,17 +203,16 @@ fn axes(
     table: &Map<String, Value>,
     path: &str,
     place: &str,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Axis>, SpecError> {
     let mut found = Vec::new();
     for (name, value) in table {
         let (path, key) = (join(path, name), join(place, name));
         match value {
-            Value::Object(inner) => found.extend(axes(document, inner, &path, &key)?),
+            Value::Object(inner) => found.extend(axes(document, inner, &path, &key, notes)?),
             Value::Array(options) => {
-                let axis = Axis { path, options: options.clone(), key: Some(key.clone()) };
-                let checked = check_path(&axis.path).and_then(|()| refuse_empty(&axis));
-                checked.map_err(|error| document.blame(&key, error))?;
-                found.push(axis);
+                let axis = axis(path, options, &key, notes);
+                found.push(axis.map_err(|error| document.blame(&key, error))?);
             }
             _ => {
                 let error = SpecError::form(
@@ -193,6 +224,21 @@ fn axes(
         }
     }
     Ok(found)
+}
+
+fn axis(
+    path: String,
+    options: &[Value],
+    key: &str,
+    notes: &mut Vec<String>,
+) -> Result<Axis, SpecError> {
+    options.iter().try_for_each(|value| old::refuse(&path, value))?;
+    let current = old::current(Language::Cell, &path)?;
+    current.iter().for_each(|new| old::note(&path, new, notes));
+    let path = current.unwrap_or(path);
+    let axis = Axis { path, options: options.to_vec(), key: Some(key.into()) };
+    check_path(&axis.path).and_then(|()| refuse_empty(&axis))?;
+    Ok(axis)
 }
 
 fn refuse_empty(axis: &Axis) -> Result<(), SpecError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::SpecError;
+use crate::federation::{FederationSpec, Regime};
 pub use crate::id::CellId;
 use crate::string_enum::{string_enum, text_form};
 
@@ -33,9 +34,11 @@ pub struct CellSpec {
     pub task: TaskSpec,
     /// The network that the clients train.
     pub model: ModelSpec,
-    /// How the clients train.
-    pub training: TrainingSpec,
-    /// What the protocol makes a client release.
+    /// The federation that is attacked, or a bare client.
+    pub federation: FederationSpec,
+    /// Which of its rounds is captured.
+    pub capture: CaptureSpec,
+    /// What the protocol makes a client release in every round.
     pub source: Source,
     /// Who looks.
     pub vantage: Vantage,
@@ -46,10 +49,7 @@ pub struct CellSpec {
     pub defenses: Vec<Named>,
     /// The attack.
     pub attack: Named,
-    /// Federated training that measures what the defences cost in accuracy; `None` measures only
-    /// the attacked model.
-    pub utility: Option<UtilitySpec>,
-    /// Independent captures (images or clients attacked), run as one batch; at least 1.
+    /// Independent captures (each of another client), attacked as one batch; at least 1.
     pub trials: usize,
     /// Root of all randomness of the cell.
     pub seed: u64,
@@ -119,68 +119,13 @@ pub enum BatchNorm {
 }
 string_enum!(BatchNorm, "batch-norm mode", Train = "train", Eval = "eval");
 
-/// How the clients train.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct TrainingSpec {
-    /// Clients in the federation; at least 1.
-    pub clients: usize,
-    /// Examples of one SGD step; at least 1.
-    pub batch_size: usize,
-    /// Passes over the local examples in one round; at least 1.
-    pub local_epochs: usize,
-    /// Examples that a client holds; `None` means one batch.
-    pub local_examples: Option<usize>,
-    /// Learning rate of local SGD; above 0.
-    pub lr: f64,
-    /// Momentum of local SGD, in [0, 1).
-    pub momentum: f64,
-    /// L2 weight decay of local SGD; at least 0.
-    pub weight_decay: f64,
-    /// Whether clients augment their images.
-    pub augment: bool,
-    /// Federated rounds run before the captured one.
-    pub rounds_before: usize,
-    /// How the examples are divided among the clients.
-    pub partition: Partition,
-}
-
-/// A federation trained with the defences in the loop, from the same weights as the attacked one,
-/// to measure their utility.
-///
-/// It is the deployment that privacy budgets are composed over: its rounds, steps and sampling rate
-/// set the noise, in the captured round too.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+/// Which round of its federation a cell attacks.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
 #[serde(default, deny_unknown_fields)]
-pub struct UtilitySpec {
-    /// Rounds; at least 1.
-    pub rounds: usize,
-    /// Clients, all of which take part in every round; at least 1.
-    pub clients: usize,
-    /// Examples of each client at most; `None` for all there are.
-    pub examples: Option<usize>,
-    /// Examples of one SGD step; at least 1.
-    pub batch_size: usize,
-    /// Passes over a client's examples in one round; at least 1.
-    pub local_epochs: usize,
-    /// Learning rate of local SGD; above 0.
-    pub lr: f64,
-    /// Momentum of local SGD, in [0, 1).
-    pub momentum: f64,
-}
-
-impl Default for UtilitySpec {
-    fn default() -> Self {
-        UtilitySpec {
-            rounds: 10,
-            clients: 5,
-            examples: None,
-            batch_size: 16,
-            local_epochs: 1,
-            lr: 0.05,
-            momentum: 0.0,
-        }
-    }
+pub struct CaptureSpec {
+    /// The round, from 0: so many rounds have moved the weights before it. Below
+    /// `federation.rounds`.
+    pub round: usize,
 }
 
 /// How examples are divided among clients.
@@ -208,13 +153,13 @@ pub enum Partition {
 /// What the protocol makes a client release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
-    /// `"gradients"`: the gradient of one batch.
+    /// `"gradients"`: the gradient of one batch (FedSGD: the server steps by their mean).
     Gradients,
-    /// `"one_step_update"`: the weights' change after one SGD step.
+    /// `"one_step_update"`: the weights' change after one SGD step on one batch.
     OneStepUpdate,
     /// `"local_update"`: the weights' change after all local epochs.
     LocalUpdate,
-    /// `"agg_update"`: the FedAvg mean of all clients' changes.
+    /// `"agg_update"`: the FedAvg mean of all clients' changes after all local epochs.
     AggUpdate,
 }
 string_enum!(
@@ -332,10 +277,17 @@ fn listed_facts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Fact>, D::Erro
     Ok(listed.into_iter().filter_map(|fact| fact.0).collect())
 }
 
+impl Source {
+    /// Whether a client releases what one batch taught it, in every round.
+    pub fn is_single_step(self) -> bool {
+        matches!(self, Source::Gradients | Source::OneStepUpdate)
+    }
+}
+
 impl CellSpec {
-    /// A cell with the defaults of every field but these three names: one client, batch 1, one
-    /// epoch of plain SGD at 0.01, gradients seen by the server, which knows what the protocol told
-    /// the clients.
+    /// A cell with the defaults of every field but these three names: one bare client, batch 1,
+    /// plain SGD at 0.01, gradients seen by the server, which knows what the protocol told the
+    /// clients.
     pub fn new(dataset: &str, model: &str, attack: &str) -> Self {
         CellSpec {
             task: TaskSpec {
@@ -352,13 +304,13 @@ impl CellSpec {
                 weights: None,
                 batch_norm: BatchNorm::Train,
             },
-            training: TrainingSpec::default(),
+            federation: FederationSpec::new(Regime::Bare),
+            capture: CaptureSpec::default(),
             source: Source::Gradients,
             vantage: Vantage::Server,
             facts: vec![Fact::BatchSize, Fact::LocalSteps, Fact::LearningRate],
             defenses: Vec::new(),
             attack: Named::new(attack),
-            utility: None,
             trials: 1,
             seed: 0,
         }
@@ -369,9 +321,9 @@ impl CellSpec {
         CellId::of(&crate::canonical::cell(self))
     }
 
-    /// Hash of task, model, training, source, trials and seed: the same across attacks and
-    /// defences, so that cells which differ only there are paired (same images, same weights, same
-    /// batches).
+    /// Hash of task, model, federation, capture, source, trials and seed: the same across attacks
+    /// and defences, so that cells which differ only there are paired (same images and batches, the
+    /// same first weights).
     pub fn world_key(&self) -> String {
         crate::canonical::digest(&crate::canonical::world(self))
     }
@@ -379,23 +331,6 @@ impl CellSpec {
     /// Hash of the world and the attack: the same across defences, vantages and facts.
     pub fn attack_key(&self) -> String {
         crate::canonical::digest(&crate::canonical::attack(self))
-    }
-}
-
-impl Default for TrainingSpec {
-    fn default() -> Self {
-        TrainingSpec {
-            clients: 1,
-            batch_size: 1,
-            local_epochs: 1,
-            local_examples: None,
-            lr: 0.01,
-            momentum: 0.0,
-            weight_decay: 0.0,
-            augment: false,
-            rounds_before: 0,
-            partition: Partition::Iid,
-        }
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use crate::SpecError;
 use crate::condition;
 use crate::document::Document;
-use crate::expand::{Origin, expand};
+use crate::draft::Origin;
+use crate::expand::expand;
 use crate::figure::{self, FigureSpec, TableSpec};
 use crate::gate::Gate;
 use crate::library;
@@ -43,6 +44,8 @@ pub struct Suite {
     pub text: String,
     /// The profile in force.
     pub profile: Option<String>,
+    /// What the user should know of how the file is written, such as keys of old.
+    pub notes: Vec<String>,
     profiles: Vec<(String, String)>,
     origins: Vec<Origin>,
     document: Document,
@@ -159,6 +162,7 @@ impl Suite {
             text: text.into(),
             cells,
             profile,
+            notes: plan.notes,
             profiles,
             origins,
             document,
@@ -184,6 +188,7 @@ impl Suite {
             gate: Gate::default(),
             text: String::new(),
             profile: None,
+            notes: Vec::new(),
             profiles: Vec::new(),
             origins: vec![Origin::default()],
             document: Document::default(),

@@ -47,7 +47,11 @@ fn unknown_keys_at_every_level() {
         "[[include]]\ntask = { datset = \"x\" }",
         &["t.toml:10: ", "task: unknown key `datset`"],
     );
-    let partition = "training.partition = { kind = \"dirichlet\", alpa = 1 }";
+    expect(
+        "federation.local.lrr = 3",
+        &["t.toml:9: ", "federation.local: unknown key `lrr`", "did you mean `lr`"],
+    );
+    let partition = "federation.clients.partition = { kind = \"dirichlet\", alpa = 1 }";
     expect(partition, &["t.toml:9: ", "unknown key `alpa`", "did you mean `alpha`"]);
 }
 
@@ -62,7 +66,7 @@ fn unknown_words() {
         &["t.toml:9: ", "facts", "did you mean `batch-size`"],
     );
     expect("vantage = \"colluding-many\"", &["t.toml:9: ", "colluding-3"]);
-    expect("training.partition = \"dirichlet\"", &["t.toml:9: ", "needs `alpha`"]);
+    expect("federation.clients.partition = \"dirichlet\"", &["t.toml:9: ", "needs `alpha`"]);
     expect(
         "[matrix]\nsource = [\n  \"gradients\",\n  \"local\",\n]",
         &["t.toml:12: ", "`local`", "local_update"],
@@ -74,19 +78,53 @@ fn unknown_words() {
 fn wrong_types_and_ranges() {
     expect("trials = \"three\"", &["t.toml:9: trials: ", "three"]);
     expect("trials = -1", &["t.toml:9: trials: ", "-1"]);
-    expect("training.clients = 0", &["t.toml:9: training.clients: must be at least 1, got 0; "]);
     expect(
-        "[defaults.training]\nlr = -0.5",
-        &["t.toml:10: training.lr: must be above 0, got -0.5; "],
+        "federation.clients.total = 0",
+        &["t.toml:9: federation.clients.total: must be at least 1, got 0; "],
     );
     expect(
-        "[matrix]\n\"training.momentum\" = [0.5,\n1.5]",
-        &["t.toml:11: training.momentum", "got 1.5"],
+        "[defaults.federation]\nlocal.lr = -0.5",
+        &["t.toml:10: federation.local.lr: must be above 0, got -0.5; "],
+    );
+    expect(
+        "[matrix]\n\"federation.local.momentum\" = [0.5,\n1.5]",
+        &["t.toml:11: federation.local.momentum", "got 1.5"],
+    );
+    expect("federation = \"federatd\"", &["t.toml:9: ", "did you mean `federated`"]);
+    expect("federation.rounds = 3", &["t.toml:9: federation.rounds: ", "a bare client has no"]);
+    expect(
+        "federation.regime = \"federated\"\ncapture.round = 10",
+        &["t.toml:10: capture.round: is 10, but the rounds run from 0 to 9; "],
     );
     expect("vantage = \"colluding-3\"", &["t.toml:9: vantage: 3 colluding clients"]);
-    expect("training = 3", &["t.toml:9: ", "training"]);
+    expect("federation = 3", &["t.toml:9: ", "federation"]);
     expect("source.kind = 3", &["t.toml:9: source: invalid type: map, expected a string"]);
     expect("defenses = [3]", &["t.toml:9: defenses.0"]);
+}
+
+#[test]
+fn keys_of_old_are_read_where_they_mean_the_same() {
+    let old = "[defaults.training]\nclients = 3\nlr = 0.1\nrounds_before = 0\n\
+        [matrix]\ntraining.batch_size = [1, 2]\n[[exclude]]\ntraining.batch_size = 2";
+    let suite = load(old, &[]).unwrap();
+    assert_eq!(suite.cells.len(), 1);
+    let federation = &suite.cells[0].federation;
+    assert!(federation.is_bare());
+    assert_eq!((federation.clients.total, federation.local.lr), (3, 0.1));
+    let notes = suite.notes.join(" ");
+    assert!(notes.contains("`training.lr` is now `federation.local.lr`"), "{notes}");
+    expect(
+        "[defaults.training]\nlr = 0.1\nrounds_before = 5",
+        &["t.toml:11: training.rounds_before: ", "capture.round = 5"],
+    );
+    expect(
+        "[defaults.utility]\nrounds = 12\nclients = 4\nlr = 0.2",
+        &["t.toml:9: utility: ", "rounds = 12, clients = { total = 4 }, local = { lr = 0.2 }"],
+    );
+    expect(
+        "training.lr = 0.1\nfederation.local.lr = 0.1",
+        &["t.toml:", "federation.local.lr: is given in both its old and its new spelling"],
+    );
 }
 
 #[test]
@@ -109,9 +147,9 @@ fn matrix_mistakes() {
     );
     let included = "[matrix]\nattack = [\"dlg\"]\n[[include]]\nseed = 0";
     expect(included, &["cell 1 (attack = dlg) and include 1 are the same experiment"]);
-    let seeds: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    let seeds: Vec<String> = (1..401).map(|n| n.to_string()).collect();
     let list = seeds.join(",");
-    let huge = format!("[matrix]\nseed = [{list}]\n\"training.rounds_before\" = [{list}]");
+    let huge = format!("[matrix]\nseed = [{list}]\n\"task.limit\" = [{list}]");
     expect(&huge, &["160000 cells, more than the 100000 allowed"]);
     let endless: String = (0..9).map(|i| format!("\"attack.p{i}\" = [{list}]\n")).collect();
     expect(&format!("[matrix]\n{endless}"), &["over 2^64 cells"]);
@@ -136,12 +174,12 @@ fn heads_profiles_and_names() {
 fn overrides_are_blamed_without_a_file() {
     let bad = |path: &str, value| load("", &[(path.to_owned(), value)]).unwrap_err().to_string();
     assert_eq!(
-        bad("training.lr", json!(0)),
-        "training.lr: must be above 0, got 0; write such as 0.01"
+        bad("federation.local.lr", json!(0)),
+        "federation.local.lr: must be above 0, got 0; write such as 0.05"
     );
     assert!(
-        bad("trainin.lr", json!(0))
-            .starts_with("cell: unknown key `trainin` (did you mean `training`?)")
+        bad("federatio.rounds", json!(0))
+            .starts_with("cell: unknown key `federatio` (did you mean `federation`?)")
     );
     assert!(bad("source", json!("x")).starts_with("source: unknown source `x`"));
 }

@@ -61,18 +61,18 @@ fn exclusion_drops_what_meets_every_condition() {
 
 #[test]
 fn exclusion_keeps_impossible_cells_out() {
-    let text = "[matrix]\n\"training.clients\" = [2, 4]\nvantage = [\"server\", \
-        \"colluding-3\"]\n[[exclude]]\ntraining.clients = 2\nvantage = \"colluding-3\"";
+    let text = "[matrix]\n\"federation.clients.total\" = [2, 4]\nvantage = [\"server\", \
+        \"colluding-3\"]\n[[exclude]]\nfederation.clients.total = 2\nvantage = \"colluding-3\"";
     assert_eq!(load(text, None, &[]).cells.len(), 3);
 }
 
 #[test]
 fn included_cells_stand_beside_the_matrix_or_alone() {
-    let cells = "[[include]]\nseed = 7\n[[include]]\nattack.lr = 2\ntraining.partition = \
+    let cells = "[[include]]\nseed = 7\n[[include]]\nattack.lr = 2\nfederation.clients.partition = \
         { kind = \"shards\", per_client = 2 }";
     let alone = load(cells, None, &[]);
     assert_eq!(alone.cells.iter().map(|c| c.seed).collect::<Vec<_>>(), [7, 0]);
-    assert_eq!(alone.cells[1].training.partition, Partition::Shards { per_client: 2 });
+    assert_eq!(alone.cells[1].federation.clients.partition, Partition::Shards { per_client: 2 });
     assert_eq!(load(&format!("[matrix]\nseed = [1, 2]\n{cells}"), None, &[]).cells.len(), 4);
 }
 

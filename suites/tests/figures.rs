@@ -66,13 +66,12 @@ fn each_mistake_is_one_line() {
     assert!(
         figure("kind = \"scatter\"\nx = \"psnr\"").contains("y: a figure of kind scatter needs it")
     );
+    assert!(figure("kind = \"bar\"\nx = \"federatio.rounds\"").contains(
+        "f.toml:4: unknown column `federatio.rounds` (did you mean `federation.rounds`?)"
+    ));
     assert!(
-        figure("kind = \"bar\"\nx = \"trainin.lr\"")
-            .contains("f.toml:4: unknown column `trainin.lr` (did you mean `training.lr`?)")
-    );
-    assert!(
-        figure("kind = \"bar\"\nfilter = { \"training.lrr\" = 1 }")
-            .contains("f.toml:4: unknown column `training.lrr`")
+        figure("kind = \"bar\"\nfilter = { \"capture.rnd\" = 1 }")
+            .contains("f.toml:4: unknown column `capture.rnd`")
     );
     assert!(figure("kind = \"montage\"\ntop = 0").contains("write at least 1"));
     assert!(figure("kind = \"montage\"\ntop = -1").contains("f.toml:4: figure.top"));

@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use suites::{
-    BatchNorm, CellId, CellSpec, Fact, Init, Named, Partition, Source, Split, Suite, TrainingSpec,
-    Vantage,
+    BatchNorm, CellId, CellSpec, Fact, FederationSpec, Init, Named, Partition, Regime, Source,
+    Split, Suite, Vantage,
 };
 
 /// If one of these changes, every stored run loses its identity: that is a new major version of the
@@ -14,16 +14,16 @@ use suites::{
 #[test]
 fn ids_are_stable() {
     let plain = CellSpec::new("photos", "simple-cnn", "dlg");
-    assert_eq!(plain.id().as_str(), "f37c7c5848e8e2bc");
-    assert_eq!(plain.world_key(), "434c001cab97d0f1");
-    assert_eq!(plain.attack_key(), "350b785c2910d228");
     let mut rich = CellSpec::new("celeba", "resnet18", "fl-attack");
     rich.attack = Named::new("fl-attack").with("tv_weight", 1e-5).with("iterations", 4500);
-    rich.training.partition = Partition::Dirichlet { alpha: 0.5 };
+    rich.federation.clients.partition = Partition::Dirichlet { alpha: 0.5 };
     rich.defenses = vec![Named::new("prune").with("fraction", 0.9)];
     rich.vantage = Vantage::Colluding { k: 3 };
     rich.seed = u64::MAX;
-    assert_eq!(rich.id().as_str(), "364e6425b0bd2864");
+    assert_eq!(
+        [plain.id().to_string(), plain.world_key(), plain.attack_key(), rich.id().to_string()],
+        ["fd5317bf25661d85", "4bc70776e9bcfcc5", "841aa0bccc2ffcaa", "3dc901037eba8cee"]
+    );
 }
 
 #[test]
@@ -108,22 +108,18 @@ fn vantage() -> impl Strategy<Value = Vantage> {
     ]
 }
 
-fn training() -> impl Strategy<Value = TrainingSpec> {
+fn federation() -> impl Strategy<Value = FederationSpec> {
     let counts = (5usize..50, 1usize..9, 1usize..9, option::of(9usize..99), 0usize..9);
     let reals = (1e-6..10.0, 0.0..1.0, 0.0..1.0);
     (counts, reals, any::<bool>(), partition()).prop_map(|(n, r, augment, partition)| {
-        TrainingSpec {
-            clients: n.0,
-            batch_size: n.1,
-            local_epochs: n.2,
-            local_examples: n.3,
-            rounds_before: n.4,
-            lr: r.0,
-            momentum: r.1,
-            weight_decay: r.2,
-            augment,
-            partition,
-        }
+        let regime = if n.4 == 0 { Regime::Bare } else { Regime::Federated };
+        let mut federation = FederationSpec::new(regime);
+        federation.rounds = n.4.max(1);
+        let (clients, local) = (&mut federation.clients, &mut federation.local);
+        (clients.total, clients.examples, clients.partition) = (n.0, n.3, partition);
+        (local.batch_size, local.epochs, local.augment) = (n.1, n.2, augment);
+        (local.lr, local.momentum, local.weight_decay) = r;
+        federation
     })
 }
 
@@ -135,13 +131,13 @@ fn spec() -> impl Strategy<Value = CellSpec> {
     let task = (name(), option::of(name()), option::of(1usize..512), option::of(1usize..9));
     let model = (name(), params(), option::of("[a-z/.]{1,9}"));
     let rest = (vantage(), vec(named(), 0..3), named(), 1usize..99, any::<u64>());
-    (task, model, training(), words, facts, rest).prop_map(
-        |(task, model, training, words, facts, rest)| {
+    (task, model, federation(), words, facts, rest).prop_map(
+        |(task, model, federation, words, facts, rest)| {
             let mut spec = CellSpec::new(&task.0, &model.0, "");
             (spec.task.label, spec.task.size, spec.task.limit) = (task.1, task.2, task.3);
             (spec.model.params, spec.model.weights) = (model.1, model.2.map(Into::into));
             (spec.task.split, spec.model.init, spec.model.batch_norm, spec.source) = words;
-            spec.training = training;
+            spec.federation = federation;
             spec.facts = facts.into_iter().collect();
             (spec.vantage, spec.defenses, spec.attack, spec.trials, spec.seed) = rest;
             spec
@@ -196,7 +192,7 @@ proptest! {
     ) {
         let text = format!(
             "[suite]\nname=\"p\"\nversion=\"1\"\ndescription=\"\"\n[defaults]\ntask=\"photos\"\nmodel=\"mlp\"\n\
-             [matrix]\nseed={}\n\"training.lr\"={}\nattack={}\nsource={}",
+             [matrix]\nseed={}\n\"federation.local.lr\"={}\nattack={}\nsource={}",
             json!(seeds), json!(lrs), json!(attacks), json!(sources),
         );
         let suite = Suite::parse("p.toml", &text, None, &[]).unwrap();
@@ -208,7 +204,7 @@ proptest! {
     #[test]
     fn hostile_text_never_panics(text in "\\PC{0,60}", noise in vec(prop_oneof![
         Just("[matrix]\n"), Just("attack"), Just(".name"), Just(" = "), Just("["), Just("]"), Just("{"), Just("}"),
-        Just("\n"), Just("\"dlg\""), Just("3"), Just("defenses"), Just("[[exclude]]\n"), Just("training.partition"),
+        Just("\n"), Just("\"dlg\""), Just("3"), Just("defenses"), Just("[[exclude]]\n"), Just("training.partition"), Just("utility"), Just("federation.server"),
     ], 0..24)) {
         let head = "[suite]\nname=\"p\"\nversion=\"1\"\ndescription=\"\"\n[defaults]\ntask=\"photos\"\nmodel=\"mlp\"\n";
         for text in [text.clone(), format!("{head}{text}"), format!("{head}{}", noise.concat())] {

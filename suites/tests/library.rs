@@ -38,18 +38,18 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("ablation", None), 7);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
     // Three attacks on nine defences; eight cells of one update, twelve of a mean, three adaptive
-    // ones, four of Paillier.
-    assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4);
+    // ones, four of Paillier, and two bare ones without a defence.
+    assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4 + 2);
     assert_eq!(count("dp-grid", None), 2 * 3 * 10 + 2);
     // One model a task, one vantage a source.
-    assert_eq!(count("utility", None), 3 * 3 * 13 * 2);
-    assert_eq!(count("utility", Some("smoke")), 2 * 2 * 8);
+    assert_eq!(count("utility", None), 3 * 3 * 12 * 2);
+    assert_eq!(count("utility", Some("smoke")), 2 * 2 * 7);
     assert_eq!(count("trained", None), 4 * 4 * 3);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
-    // Five attacks on thirteen defences of a gradient, on three of two images, on six of a mean;
+    // Five attacks on thirteen defences of a gradient, on three of two images, on five of a mean;
     // two on thirteen with networks of their own; and what the matrix does not cross.
-    let beside = 6 + 4 + 2 + 2 + 2 + 6;
-    assert_eq!(count("nightly", None), 5 * (13 + 3 + 6) + 2 * 13 + beside);
+    let beside = 6 + 6 + 2 + 2 + 2 + 6;
+    assert_eq!(count("nightly", None), 5 * (13 + 3 + 5) + 2 * 13 + beside);
     assert_eq!(count("nightly", Some("cpu")), count("nightly", None));
     assert_eq!(count("nightly", Some("smoke")), 3 * (3 + 2 + 4) + 2 * 3 + beside);
     // Three attacks on seven defences, five budgets, five stages of training.
@@ -101,10 +101,10 @@ fn defences_and_attacks_are_paired() {
     let suite = Suite::load("defenses", None, &[]).unwrap();
     let worlds: BTreeSet<_> = suite.cells.iter().map(|c| c.world_key()).collect();
     let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
-    // Gradient, update and mean of the large model, update and mean of the small one: whatever the
-    // defence or vantage, one world each. Three attacks meet the gradient, two the mean, one each
-    // of the others.
-    assert_eq!((worlds.len(), attacks.len()), (5, 3 + 2 + 3));
+    // Gradient, update and mean of the large model in its federation, update and mean of bare
+    // clients with either model: whatever the defence or vantage, one world each. Three attacks
+    // meet the gradient, two the mean, one each of the others.
+    assert_eq!((worlds.len(), attacks.len()), (7, 3 + 2 + 5));
 }
 
 #[test]

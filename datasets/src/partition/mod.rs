@@ -39,7 +39,10 @@ pub fn split<R: Rng + ?Sized>(
         remedy,
     };
     if clients == 0 {
-        return Err(fault("zero clients".into(), "set `training.clients` to 1 or more".into()));
+        return Err(fault(
+            "zero clients".into(),
+            "set `federation.clients.total` to 1 or more".into(),
+        ));
     }
     if clients > labels.len() {
         return Err(fault(

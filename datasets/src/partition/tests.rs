@@ -111,7 +111,7 @@ fn impossible_partitions_say_what_to_change() {
             message(Partition::Iid, 3, None, 4),
             "more clients than examples (4 clients, 3 examples); use at most 3",
         ),
-        (message(Partition::Iid, 3, None, 0), "zero clients; set `training.clients`"),
+        (message(Partition::Iid, 3, None, 0), "zero clients; set `federation.clients.total`"),
         (message(Partition::Shards { per_client: 2 }, 5, None, 3), "set `per_client` to 1 or less"),
         (message(Partition::Shards { per_client: 0 }, 5, None, 3), "zero shards"),
         (message(Partition::Shards { per_client: usize::MAX }, 5, None, 3), "more shards"),

@@ -26,7 +26,7 @@ pub struct Plain {}
 impl Protocol for Plain {
     fn check(&self, federation: &Federation) -> Result<(), SpecError> {
         match federation.clients {
-            0 => Err(SpecError::value("training.clients", "is 0", "write at least 1")),
+            0 => Err(SpecError::value("federation.clients.total", "is 0", "write at least 1")),
             _ => Ok(()),
         }
     }

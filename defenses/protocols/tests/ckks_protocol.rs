@@ -237,7 +237,7 @@ fn what_cannot_work_is_refused_in_one_line() {
     for clients in [0, 1] {
         let line = check(json!({ "key": "shared" }), clients).unwrap_err();
         assert!(
-            line.starts_with("training.clients") && line.ends_with("write at least 2"),
+            line.starts_with("federation.clients.total") && line.ends_with("write at least 2"),
             "{line}"
         );
     }
@@ -256,7 +256,7 @@ fn what_cannot_work_is_refused_in_one_line() {
     assert_eq!(check(json!({ "parameters": "16384/60,60,60,60/119" }), 5), Ok(()));
     assert_eq!(
         check(json!({}), 1).unwrap_err(),
-        "training.clients: is 1; a ckks key needs 2 to 65535 holders; write at least 2"
+        "federation.clients.total: is 1; a ckks key needs 2 to 65535 holders; write at least 2"
     );
     let line = check(json!({ "range": 1e4 }), 2).unwrap_err();
     assert!(

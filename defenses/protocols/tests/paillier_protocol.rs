@@ -182,12 +182,12 @@ fn sums_that_could_overflow_are_refused_before_the_run() {
     for clients in [0, 1] {
         let error = real.check(&federation(clients, 1)).unwrap_err().to_string();
         assert!(
-            error.starts_with("training.clients") && error.ends_with("write at least 2"),
+            error.starts_with("federation.clients.total") && error.ends_with("write at least 2"),
             "{error}"
         );
     }
     let error = real.check(&federation(usize::MAX, 1 << 60)).unwrap_err().to_string();
-    assert!(error.contains("training.clients") && error.contains("64 bits"), "{error}");
+    assert!(error.contains("federation.clients.total") && error.contains("64 bits"), "{error}");
     assert!(real.check(&federation(1 << 32, 1 << 31)).is_ok(), "2 * 2^30 * 2^63 fits into 95 bits");
     let finer = built(json!({ "precision": 1u64 << 60 })).unwrap();
     let error = finer.check(&federation(2, 1)).unwrap_err().to_string();

@@ -46,7 +46,7 @@ pub fn mixed(
     if each < least {
         return Err(DefenseError::Unfit(format!(
             "`{name}` mixes {least} examples of one client, but a client trains on {each}; raise \
-             training.batch_size (or training.local_examples) to {least} at least"
+             federation.local.batch_size (or federation.clients.examples) to {least} at least"
         )));
     }
     let (labels, soft) = targets(&examples, net.classes());

@@ -67,7 +67,8 @@ fn finite(update: &Params) -> Result<(), DefenseError> {
     match update.trainable().all(|t| t.isfinite().all().int64_value(&[]) != 0) {
         true => Ok(()),
         false => Err(DefenseError::BadUpdate(
-            "holds NaN or infinite values; lower training.lr, or look for the example that causes \
+            "holds NaN or infinite values; lower federation.local.lr, or look for the example that \
+             causes \
              them"
                 .into(),
         )),

@@ -23,7 +23,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(cli::refuse(&error)),
     };
-    harness::cell::quiet_panics();
+    federation::panics::quiet_panics();
     match verbs::dispatch(&cli) {
         Ok(code) => code,
         Err(error) => {

@@ -85,13 +85,13 @@ fn unknown_names_are_answered_with_the_nearest() {
 fn values_out_of_range_are_refused() {
     let desk = Desk::new();
     let cases: &[(&[&str], &[&str])] = &[
-        (&["--clients", "0"], &["training.clients", "at least 1"]),
+        (&["--clients", "0"], &["federation.clients.total", "at least 1"]),
         (&["--clients", "100000"], &["more clients than examples", "100000"]),
-        (&["--batch-size", "0"], &["training.batch_size", "at least 1"]),
-        (&["--batch-size", "5000"], &["training.batch_size", "5000 examples", "client 0"]),
+        (&["--batch-size", "0"], &["federation.local.batch_size", "at least 1"]),
+        (&["--batch-size", "5000"], &["federation.local.batch_size", "5000 examples", "client 0"]),
         (&["--trials", "0"], &["trials", "at least 1"]),
-        (&["--client-lr=-0.1"], &["training.lr", "above 0"]),
-        (&["--client-lr", "nan"], &["training.lr", "above 0"]),
+        (&["--client-lr=-0.1"], &["federation.local.lr", "above 0"]),
+        (&["--client-lr", "nan"], &["federation.local.lr", "above 0"]),
         (&["--defense", "dp-local:epsilon=-1"], &["epsilon", "-1", "above 0"]),
         (&["--defense", "dp-local:delta=2"], &["delta"]),
         (&["--defense", "prune:fraction=1.5"], &["fraction"]),
@@ -155,8 +155,8 @@ fn weights_must_fit_and_be_finite() {
 /// Parameter names of a model of digits.
 fn names(model: &str) -> Vec<String> {
     let spec = suites::CellSpec::new("digits", model, "idlg");
-    let trial = harness::plan::build(&spec, None).unwrap();
-    trial.net.layout().specs().iter().map(|s| s.name.clone()).collect()
+    let cell = harness::resolve::resolve(&spec, None).unwrap();
+    cell.net.layout().specs().iter().map(|s| s.name.clone()).collect()
 }
 
 #[test]
@@ -291,8 +291,8 @@ fn check_finds_what_only_the_data_tell() {
     let desk = Desk::new();
     desk.write("small.toml", SUITE);
     for (set, says) in [
-        ("training.clients=5000", "more clients than examples"),
-        ("training.batch_size=5000", "5000 examples"),
+        ("federation.clients.total=5000", "more clients than examples"),
+        ("federation.local.batch_size=5000", "5000 examples"),
         ("model.weights=absent.pt", "absent.pt"),
         ("vantage=malicious-server", "no attack here alters the model that it sends"),
     ] {
@@ -510,10 +510,20 @@ fn defences_refuse_what_they_could_not_keep() {
     }
     for protocol in ["secagg", "secagg-plus", "ckks"] {
         let alone = ["--clients", "1", "--source", "agg_update", "--defense", protocol];
-        refused(&desk, &with(&CELL, &alone), 2, &["training.clients", "is 1", "write at least 2"]);
+        refused(
+            &desk,
+            &with(&CELL, &alone),
+            2,
+            &["federation.clients.total", "is 1", "write at least 2"],
+        );
     }
     let many = ["--clients", "300", "--source", "agg_update", "--defense", "secagg"];
-    refused(&desk, &with(&CELL, &many), 2, &["training.clients", "at most 255", "secagg-plus"]);
+    refused(
+        &desk,
+        &with(&CELL, &many),
+        2,
+        &["federation.clients.total", "at most 255", "secagg-plus"],
+    );
 
     desk.write("small.toml", SUITE);
     for (set, says) in [

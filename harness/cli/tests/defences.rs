@@ -80,7 +80,7 @@ fn dropouts_leave_the_survivors() {
     };
     let lists: Vec<String> = phases.iter().map(|p| list(p)).collect();
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-    let defaults = "training = { clients = 3, lr = 0.1 }\ntrials = 2";
+    let defaults = "federation = { clients = { total = 3 }, local = { lr = 0.1 } }\ntrials = 2";
     let records = run(&Desk::new(), "run", defaults, &lists, 0);
     for (record, phase) in records.iter().zip(phases) {
         let dropped = dropped(record);
@@ -100,7 +100,7 @@ fn dropouts_leave_the_survivors() {
 /// third client would not fit.
 #[test]
 fn the_survivors_sum_is_exact() {
-    let defaults = r#"training = { clients = 3, lr = 0.1 }
+    let defaults = r#"federation = { clients = { total = 3 }, local = { lr = 0.1 } }
 model = { name = "mlp" }
 attack = { name = "idlg", iterations = 60 }
 seed = 2"#;
@@ -112,7 +112,7 @@ seed = 2"#;
 
 #[test]
 fn a_round_below_its_threshold_aborts_by_name() {
-    let defaults = "training = { clients = 4, lr = 0.1 }";
+    let defaults = "federation = { clients = { total = 4 }, local = { lr = 0.1 } }";
     let lists = [
         r#"{ name = "secagg", dropouts = 2 }"#,
         r#"{ name = "secagg", dropouts = 2, drop_phase = "unmasking" }"#,
@@ -141,8 +141,11 @@ fn a_round_below_its_threshold_aborts_by_name() {
     );
 }
 
-const FOUR: &str = r#"training = { clients = 4, lr = 0.1 }
-utility = { rounds = 1, clients = 4, examples = 16, batch_size = 8, lr = 0.1 }"#;
+/// Four clients that all take part in every round.
+const FOUR: &str = r#"federation.regime = "federated"
+federation.rounds = 1
+federation.clients = { total = 4, examples = 16 }
+federation.local = { batch_size = 8, lr = 0.1 }"#;
 
 #[test]
 fn compositions_act_in_the_order_in_which_they_happen() {
@@ -153,7 +156,7 @@ fn compositions_act_in_the_order_in_which_they_happen() {
         r#"["dp-distributed", { name = "paillier", key_bits = 512 }]"#,
         r#"["dp-distributed", "secagg"]"#,
     ];
-    let defaults = "training = { clients = 4, batch_size = 2, lr = 0.1 }";
+    let defaults = "federation = { clients = { total = 4 }, local = { batch_size = 2, lr = 0.1 } }";
     let records = run(&Desk::new(), "run", defaults, &lists, 0);
     for record in &records {
         assert_eq!(record.outcome, Outcome::Done);
@@ -333,7 +336,6 @@ fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
         )
     };
     let lists = [
-        distributed(0, ", dropouts = 1"),
         distributed(0, "") + "\nvantage = \"colluding-1\"",
         r#"["dp-central"]"#.to_string() + "\nvantage = \"server\"",
         distributed(1, ", dropouts = 1"),
@@ -341,10 +343,10 @@ fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
         r#"["dp-central"]"#.to_string(),
     ];
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-    let records = run(&Desk::new(), "run", "training = { clients = 4, lr = 0.1 }", &lists, 0);
+    let records = run(&Desk::new(), "run", FOUR, &lists, 0);
     for (at, record) in records.iter().enumerate() {
         let note = note(record, &record.spec.defenses[0].name);
-        let covered = at > 2;
+        let covered = at > 1;
         assert_eq!(note.values.contains_key("epsilon"), covered, "{}", note.claim);
         assert_eq!(note.claim.starts_with("no guarantee here: "), !covered, "{}", note.claim);
         assert_eq!(record.flags.is_empty(), covered, "{:?}", record.flags);
@@ -352,9 +354,15 @@ fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
     let says = |at: usize, why: &str| {
         assert!(records[at].flags[0].contains(why), "{:?}", records[at].flags)
     };
-    says(0, "the noise of 1 client(s) is missing or known, and `tolerate` is 0");
-    says(1, "the noise of 1 client(s) is missing or known");
-    says(2, "before the server adds its noise");
+    says(0, "the noise of 1 client(s) is missing or known");
+    says(1, "before the server adds its noise");
+    // A federation whose rounds lose shares of the noise has no guarantee left to state.
+    let lost = distributed(0, ", dropouts = 1");
+    let records = run(&Desk::new(), "run", FOUR, &[&lost], 1);
+    match &records[0].outcome {
+        Outcome::Failed { message, .. } => assert!(message.contains("shares of the noise")),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Less epsilon is more noise, more noise to each signal, and less left to the attack; the noise is
@@ -364,7 +372,7 @@ fn an_epsilon_grid_is_one_line() {
     let desk = Desk::new();
     let grid = "[matrix]\ndefenses = [{ name = \"dp-local\" }, \
         { name = \"dp-sgd\" }]\n\"defenses.0.epsilon\" = [0.5, 8.0, 1000.0]\n";
-    desk.write("grid.toml", format!("{HEAD}{QUICK}training = {{ clients = 2, lr = 0.1 }}\n{grid}"));
+    desk.write("grid.toml", format!("{HEAD}{QUICK}{FOUR}\n{grid}"));
     desk.bench(&["suite", "grid.toml", "--device", "cpu", "--json", "--jobs", "1", "--out", "run"])
         .ok();
     let records = record::store::read_records(&desk.path("run")).unwrap();

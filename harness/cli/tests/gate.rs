@@ -32,7 +32,7 @@ description = "small cells in which a planted regression must show"
 [defaults]
 task = {{ dataset = "digits", split = "test" }}
 model = {{ name = "lenet-zhu", init = "dlg-uniform" }}
-training = {{ clients = {images}, lr = 0.1 }}
+federation = {{ clients = {{ total = {images} }}, local = {{ lr = 0.1 }} }}
 trials = {images}
 
 [matrix]

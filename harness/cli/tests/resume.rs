@@ -22,7 +22,7 @@ description = "cells of a fraction of a second"
 [defaults]
 task = { dataset = "digits", split = "test" }
 model = { name = "lenet-zhu", init = "dlg-uniform" }
-training = { clients = 2, lr = 0.1 }
+federation = { clients = { total = 2 }, local = { lr = 0.1 } }
 attack = "dlg"
 trials = 2
 seed = 5

@@ -92,17 +92,17 @@ fn killed_trainings_end_as_if_nothing_had_happened() {
         "--set",
         "server={kind=\"fedadam\",lr=0.01}",
         "--set",
-        "clients.per_round=3",
+        "federation.clients.per_round=3",
         "--set",
-        "clients.dropout=0.2",
+        "federation.clients.dropout=0.2",
     ];
     let alone: &[&str] = &[
         "--regime",
         "centralised",
         "--set",
-        "local.optimizer=adam",
+        "federation.local.optimizer=adam",
         "--set",
-        "local.lr=0.002",
+        "federation.local.lr=0.002",
         "--rounds",
         "3",
     ];
@@ -169,8 +169,14 @@ fn a_training_gone_on_with_on_another_processor_says_so() {
 #[test]
 fn protocols_end_where_plain_ends() {
     let desk = desk();
-    let logistic =
-        ["--set", "model={name=\"logistic\",params={}}", "--set", "local.lr=0.1", "--rounds", "3"];
+    let logistic = [
+        "--set",
+        "model={name=\"logistic\",params={}}",
+        "--set",
+        "federation.local.lr=0.1",
+        "--rounds",
+        "3",
+    ];
     train(&desk, "plain", &[&logistic[..], &["--defense", "none"]].concat());
     let plain = weights(&desk.path("plain"));
     for protocol in ["secagg", "secagg:signature=rsa-pss", "ckks"] {
@@ -194,11 +200,11 @@ fn dropouts_are_survived_counted_and_named() {
     let desk = desk();
     let more = [
         "--set",
-        "clients.total=8",
+        "federation.clients.total=8",
         "--set",
-        "clients.partition=iid",
+        "federation.clients.partition=iid",
         "--set",
-        "clients.dropout=0.2",
+        "federation.clients.dropout=0.2",
         "--rounds",
         "3",
     ];
@@ -242,7 +248,7 @@ fn privacy_is_spent_round_by_round() {
         train(
             &desk,
             name,
-            &["--defense", defense, "--set", "clients.partition=iid", "--rounds", "3"],
+            &["--defense", defense, "--set", "federation.clients.partition=iid", "--rounds", "3"],
         );
         let epsilons: Vec<f64> = rounds(&desk, name).iter().filter_map(|r| r.epsilon).collect();
         assert_eq!(epsilons.len(), 3, "{name}: {epsilons:?}");
@@ -255,13 +261,13 @@ fn privacy_is_spent_round_by_round() {
         "--defense",
         "dp-central:epsilon=5.0,clip=0.01",
         "--set",
-        "clients.total=20",
+        "federation.clients.total=20",
         "--set",
-        "clients.per_round=5",
+        "federation.clients.per_round=5",
         "--set",
-        "clients.sampling=poisson",
+        "federation.clients.sampling=poisson",
         "--set",
-        "clients.partition=iid",
+        "federation.clients.partition=iid",
         "--rounds",
         "3",
     ];
@@ -274,8 +280,16 @@ fn privacy_is_spent_round_by_round() {
 #[test]
 fn regimes_differ_in_what_they_hold() {
     let desk = desk();
-    let iid =
-        ["--set", "clients.partition=iid", "--defense", "secagg", "--rounds", "2", "--keep", "0,2"];
+    let iid = [
+        "--set",
+        "federation.clients.partition=iid",
+        "--defense",
+        "secagg",
+        "--rounds",
+        "2",
+        "--keep",
+        "0,2",
+    ];
     let all = train(&desk, "all", &[&iid[..], &["--regime", "centralised"]].concat());
     assert!(all.err.contains("`secagg` is left out"), "{}", all.err);
     train(&desk, "one", &[&iid[..], &["--regime", "single-client"]].concat());
@@ -284,7 +298,8 @@ fn regimes_differ_in_what_they_hold() {
     train(
         &desk,
         "capped",
-        &[&iid[..], &["--regime", "centralised", "--set", "clients.examples=10"]].concat(),
+        &[&iid[..], &["--regime", "centralised", "--set", "federation.clients.examples=10"]]
+            .concat(),
     );
     let report = std::fs::read_to_string(desk.path("capped").join("report/report.md")).unwrap();
     assert!(report.contains("one party with all 40 examples"), "{report}");
@@ -308,14 +323,14 @@ fn a_training_that_diverges_keeps_its_last_good_model() {
         "--defense",
         "none",
         "--set",
-        "local.lr=1e30",
+        "federation.local.lr=1e30",
         "--set",
-        "local.schedule={kind=\"cosine\",warmup=3}",
+        "federation.local.schedule={kind=\"cosine\",warmup=3}",
     ];
     let done = desk.bench(&arguments("wild", &wild));
     assert_eq!(done.code, Some(2), "{done:#?}");
     assert!(
-        done.err.contains("round 1, client") && done.err.contains("lower local.lr"),
+        done.err.contains("round 1, client") && done.err.contains("lower federation.local.lr"),
         "{}",
         done.err
     );
@@ -330,9 +345,9 @@ fn bad_input_is_one_line() {
         (&["train", "mnist-cn"], "did you mean `mnist-cnn`"),
         (&["train", "mnist-cnn"], "data fetch mnist"),
         (&["train", "task.toml", "--profile", "smoke"], "unknown profile `smoke`"),
-        (&["train", "task.toml", "--rounds", "0"], "rounds: must be at least 1"),
-        (&["train", "task.toml", "--set", "clients.totl=3"], "did you mean `total`"),
-        (&["train", "task.toml", "--set", "clients.total=100000"], "clients"),
+        (&["train", "task.toml", "--rounds", "0"], "federation.rounds: must be at least 1"),
+        (&["train", "task.toml", "--set", "federation.clients.totl=3"], "did you mean `total`"),
+        (&["train", "task.toml", "--set", "federation.clients.total=100000"], "clients"),
         (&["train", "task.toml", "--regime", "federatd"], "did you mean `federated`"),
         (&["train", "task.toml", "--defense", "secag"], "did you mean `secagg`"),
         (&["train", "task.toml", "--defense", "dp-distributed"], "such as `secagg`"),
@@ -345,9 +360,9 @@ fn bad_input_is_one_line() {
                 "--defense",
                 "secagg",
                 "--set",
-                "clients.dropout=0.1",
+                "federation.clients.dropout=0.1",
             ],
-            "clients.dropout",
+            "federation.clients.dropout",
         ),
         (
             &[
@@ -376,12 +391,19 @@ fn bad_input_is_one_line() {
             "write norm = \"group\"",
         ),
         (
-            &["train", "task.toml", "--defense", "ckks", "--set", "clients.dropout=0.1"],
+            &["train", "task.toml", "--defense", "ckks", "--set", "federation.clients.dropout=0.1"],
             "such as `secagg`",
         ),
         (
-            &["train", "task.toml", "--defense", "paillier", "--set", "clients.per_round=2"],
-            "clients.per_round",
+            &[
+                "train",
+                "task.toml",
+                "--defense",
+                "paillier",
+                "--set",
+                "federation.clients.per_round=2",
+            ],
+            "federation.clients.per_round",
         ),
         (&["train", "task.toml", "--keep", "9"], "--keep 9: the training has 4 rounds"),
         (&["train", "task.toml", "--set", "model.weights=task.toml"], "task.toml"),

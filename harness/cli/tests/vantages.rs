@@ -32,7 +32,7 @@ description = "who sees what"
 [defaults]
 task = {{ dataset = "digits" }}
 model = {{ name = "mlp" }}
-training = {{ clients = {clients}, lr = 0.1 }}
+federation = {{ clients = {{ total = {clients} }}, local = {{ lr = 0.1 }} }}
 attack = {attack}
 "#
     );

@@ -135,6 +135,7 @@ fn record(at: u64, shift: f64) -> CellRecord {
         id: spec.id(),
         outcome: Outcome::Done,
         threat: "An honest-but-curious server sees the gradient of one image.".into(),
+        signals: Vec::new(),
         images,
         baselines: nulls.into(),
         task: BTreeMap::from([("accuracy".into(), 0.5)]),

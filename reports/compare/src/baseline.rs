@@ -190,6 +190,7 @@ impl Cell {
             spec,
             outcome: self.outcome,
             threat,
+            signals: Vec::new(),
             images,
             baselines: BTreeMap::new(),
             task: self.task.into_iter().map(|(k, v)| (k, v.0)).collect(),

@@ -84,9 +84,12 @@ fn federation(record: &CellRecord, metric: &str) -> String {
     let defences: Vec<_> = acting(spec).collect();
     let shared = format!("{:?} {:?} {}", spec.task, spec.model, spec.seed);
     match metric {
-        "accuracy" if spec.training.rounds_before == 0 => shared,
-        "accuracy" => format!("{shared} {:?} {defences:?}", spec.training),
-        _ => format!("{shared} {:?} {defences:?}", spec.utility),
+        "accuracy" if spec.capture.round == 0 => shared,
+        "accuracy" => format!(
+            "{shared} {:?} {} {} {defences:?}",
+            spec.federation, spec.source, spec.capture.round
+        ),
+        _ => format!("{shared} {:?} {} {defences:?}", spec.federation, spec.source),
     }
 }
 

@@ -113,10 +113,10 @@ const NAMING: [&str; 6] =
 fn spoken(path: &str, value: &str) -> String {
     match path {
         "defenses" if value == "none" => "no defence".into(),
-        "training.partition" => format!("{value} partition"),
+        "federation.clients.partition" => format!("{value} partition"),
         "model.batch_norm" => format!("BatchNorm {value}"),
-        "training.batch_size" => format!("batch {value}"),
-        "training.clients" | "trials" => plural(value, title(path).trim_end_matches('s')),
+        "federation.local.batch_size" => format!("batch {value}"),
+        "federation.clients.total" | "trials" => plural(value, title(path).trim_end_matches('s')),
         "facts" => format!("knows {value}"),
         _ if value.parse::<f64>().is_ok()
             || value == "true"
@@ -137,6 +137,9 @@ fn title(path: &str) -> String {
     let last = path.rsplit('.').next().unwrap_or(path);
     match path {
         "task.dataset" => "data".into(),
+        "federation.clients.total" => "clients".into(),
+        "federation.local.epochs" => "local epochs".into(),
+        "capture.round" => "captured round".into(),
         "defenses" => "defence".into(),
         "model.name" => "model".into(),
         "model.init" | "model.weights" => path.replace('.', " "),
@@ -170,7 +173,7 @@ fn settings(spec: &CellSpec, varying: &VaryingParams) -> Vec<(String, String)> {
 
 fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
     match value {
-        Value::Object(map) if path == "training.partition" => {
+        Value::Object(map) if path == "federation.clients.partition" => {
             out.push((path.into(), named(map, "kind")))
         }
         Value::Object(map) => {
@@ -284,7 +287,7 @@ mod tests {
 
     fn axes(rows: &[[&str; 3]]) -> Axes {
         Axes {
-            paths: ["training.clients", "attack", "facts"].map(String::from).to_vec(),
+            paths: ["federation.clients.total", "attack", "facts"].map(String::from).to_vec(),
             rows: rows.iter().map(|r| r.map(String::from).to_vec()).collect(),
             ..Axes::default()
         }

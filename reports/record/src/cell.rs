@@ -23,15 +23,19 @@ pub struct CellRecord {
     pub outcome: Outcome,
     /// In words: who attacked, what was seen, what was known.
     pub threat: String,
+    /// The examples behind each signal, in the order of the captures; empty before the capture, and
+    /// in records of old.
+    #[serde(default)]
+    pub signals: Vec<SignalRecord>,
     /// One entry per attacked image.
     pub images: Vec<ImageScore>,
     /// Null baselines by name (`grey`, `mean`, `noise`, `nearest`): scores in the order of
     /// `images`.
     #[serde(with = "number::baselines")]
     pub baselines: BTreeMap<String, Vec<Scores>>,
-    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and after
-    /// `trained_rounds` rounds of the utility federation, with the defences in the loop,
-    /// `trained_accuracy` and `trained_loss`.
+    /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and of the
+    /// federation's last model, after `trained_rounds` rounds, `trained_accuracy` and
+    /// `trained_loss`. Nothing of a bare client.
     #[serde(with = "number::map")]
     pub task: BTreeMap<String, f64>,
     /// One note per defence, in the order of the spec.
@@ -46,6 +50,17 @@ pub struct CellRecord {
     pub notes: Vec<String>,
     /// Times; the only part that differs between two runs of one cell.
     pub wall: Wall,
+}
+
+/// The examples behind one captured signal, one entry each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalRecord {
+    /// Places in the data set's split.
+    pub ids: Vec<usize>,
+    /// The client that holds each.
+    pub clients: Vec<usize>,
+    /// Its class; -1 where it has several labels at once.
+    pub labels: Vec<i64>,
 }
 
 /// How a cell ended.
@@ -162,15 +177,24 @@ impl CellRecord {
         !matches!(self.outcome, Outcome::Failed { .. })
     }
 
-    /// Examples behind one captured signal.
-    fn examples_per_signal(&self) -> usize {
-        let t = &self.spec.training;
-        let local = t.local_examples.unwrap_or(t.batch_size);
-        match self.spec.source {
-            Source::Gradients | Source::OneStepUpdate => t.batch_size,
-            Source::LocalUpdate => local,
-            Source::AggUpdate => local.saturating_mul(t.clients.saturating_sub(self.colluders())),
+    /// Examples behind all signals: those recorded, or in records of old, which have none, as many
+    /// as their spec says.
+    fn examples(&self) -> usize {
+        if !self.signals.is_empty() {
+            return self.signals.iter().map(|s| s.ids.len()).sum();
         }
+        let (clients, batch) =
+            (&self.spec.federation.clients, self.spec.federation.local.batch_size);
+        let local = clients.examples.unwrap_or(batch);
+        let each = match self.spec.source {
+            Source::Gradients | Source::OneStepUpdate => batch,
+            Source::LocalUpdate => local,
+            Source::AggUpdate => {
+                let seen = self.spec.federation.cohort().saturating_sub(self.colluders());
+                local.saturating_mul(seen)
+            }
+        };
+        self.spec.trials.saturating_mul(each)
     }
 
     /// Clients whose own updates the adversary knows, and does not attack.
@@ -186,11 +210,9 @@ impl CellRecord {
     /// nothing about the attack and loses none.
     pub fn lost_images(&self) -> usize {
         match &self.outcome {
-            Outcome::Failed { stage, .. } if stage == "attack" || stage == "panic" => self
-                .spec
-                .trials
-                .saturating_mul(self.examples_per_signal())
-                .saturating_sub(self.images.len()),
+            Outcome::Failed { stage, .. } if stage == "attack" || stage == "panic" => {
+                self.examples().saturating_sub(self.images.len())
+            }
             _ => 0,
         }
     }

@@ -22,7 +22,9 @@ pub mod summary;
 pub mod testing;
 pub mod utility;
 
-pub use cell::{CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, TracePoint, Wall};
+pub use cell::{
+    CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, SignalRecord, TracePoint, Wall,
+};
 pub use error::RecordError;
 pub use rounds::{RoundRecord, TrainingInfo, read_rounds, write_rounds};
 pub use safe_path::safe_path;

@@ -62,19 +62,20 @@ fn task(spec: Option<&CellSpec>) -> [Field<'_>; 10] {
 }
 
 fn training(spec: Option<&CellSpec>) -> [Field<'_>; 11] {
-    let t = spec.map(|s| &s.training);
+    let federation = spec.map(|s| &s.federation);
+    let (clients, local) = (federation.map(|f| &f.clients), federation.map(|f| &f.local));
     [
-        count("clients", t.map(|t| t.clients)),
-        count("batch_size", t.map(|t| t.batch_size)),
-        count("local_epochs", t.map(|t| t.local_epochs)),
-        count("local_examples", t.and_then(|t| t.local_examples)),
-        real("lr", t.map(|t| t.lr)),
-        real("momentum", t.map(|t| t.momentum)),
-        real("weight_decay", t.map(|t| t.weight_decay)),
-        natural("augment", t.map(|t| u64::from(t.augment))),
-        count("rounds_before", t.map(|t| t.rounds_before)),
-        text("partition", t.map(|t| written(&t.partition))),
-        text("utility", spec.and_then(|s| s.utility.as_ref()).map(written)),
+        count("clients", clients.map(|c| c.total)),
+        count("batch_size", local.map(|l| l.batch_size)),
+        count("local_epochs", local.map(|l| l.epochs)),
+        count("local_examples", clients.and_then(|c| c.examples)),
+        real("lr", local.map(|l| l.lr)),
+        real("momentum", local.map(|l| l.momentum)),
+        real("weight_decay", local.map(|l| l.weight_decay)),
+        natural("augment", local.map(|l| u64::from(l.augment))),
+        count("capture_round", spec.map(|s| s.capture.round)),
+        text("partition", clients.map(|c| written(&c.partition))),
+        text("federation", federation.filter(|f| !f.is_bare()).map(written)),
     ]
 }
 

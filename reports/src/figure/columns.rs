@@ -146,7 +146,8 @@ impl Setting {
                 "task.dataset" => "data".into(),
                 "model.name" => "model".into(),
                 "attack.name" => "attack".into(),
-                "training.rounds_before" => "rounds trained before".into(),
+                "capture.round" => "rounds trained before".into(),
+                "federation.clients.total" => "clients".into(),
                 path => path.rsplit('.').next().unwrap_or(path).replace('_', " "),
             },
         }

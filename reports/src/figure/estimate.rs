@@ -181,15 +181,17 @@ fn shared_key(run: &Run, measure: &Measure, at: usize) -> String {
     let defences = || acting(spec).collect::<Vec<_>>();
     let Measure::Task(name) = measure else {
         return match measure.of_round() {
-            true => format!("{} {:?}", run.round_key(at), spec.utility),
+            true => run.round_key(at),
             false => record.id.to_string(),
         };
     };
-    let training = format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.training, spec.seed);
-    match name.starts_with("trained_") || spec.training.rounds_before > 0 {
-        true => format!("{training} {:?} {:?}", defences(), spec.utility),
+    let (federation, source) = (&spec.federation, spec.source);
+    let training = format!("{:?} {:?} {federation:?} {}", spec.task, spec.model, spec.seed);
+    match (name.starts_with("trained_"), spec.capture.round) {
+        (true, _) => format!("{training} {source} {:?}", defences()),
         // No defence had a part in fresh weights.
-        false => training,
+        (false, 0) => training,
+        (false, round) => format!("{training} {source} {round} {:?}", defences()),
     }
 }
 
@@ -202,7 +204,7 @@ fn once_each(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(String, us
         // Fresh weights are worth the same behind every defence, but for one that changes the
         // model.
         let fresh = matches!(measure, Measure::Task(name) if !name.starts_with("trained_"))
-            && run.records[cell.at].spec.training.rounds_before == 0;
+            && run.records[cell.at].spec.capture.round == 0;
         let another = |v: f64| group.iter().all(|(_, w)| w.map(f64::to_bits) != Some(v.to_bits()));
         match (group.first(), own) {
             (None, _) | (Some((_, None)), Some(_)) => *group = vec![(cell.at, own)],

@@ -4,14 +4,20 @@ use super::*;
 use proptest::prelude::*;
 use record::{CellRecord, Outcome, RunInfo, SuiteInfo};
 use serde_json::json;
-use suites::{CellSpec, Named, UtilitySpec};
+use suites::federation::{ClientsSpec, LocalSpec};
+use suites::{CellSpec, FederationSpec, Named, Regime};
 
 /// A finished cell with these PSNRs, one image a trial, whose federation came to an accuracy of
 /// 0.9.
 pub(super) fn cell(attack: &str, psnrs: &[f64]) -> CellRecord {
     let mut spec = CellSpec::new("digits", "mlp", attack);
     spec.trials = psnrs.len().max(4);
-    spec.utility = Some(UtilitySpec::default());
+    spec.federation = FederationSpec {
+        rounds: 10,
+        clients: ClientsSpec { total: 1, ..ClientsSpec::default() },
+        local: LocalSpec { batch_size: 1, ..LocalSpec::default() },
+        ..FederationSpec::new(Regime::Federated)
+    };
     let image = |(trial, psnr): (usize, &f64)| {
         json!({
             "trial": trial, "index": 0, "id": trial, "client": 0, "label": 1, "guessed_label": null, "flags": [],

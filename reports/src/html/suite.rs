@@ -55,7 +55,7 @@ pub(super) fn flags(info: &RunInfo) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use suites::{Named, UtilitySpec};
+    use suites::{FederationSpec, Named, Regime};
 
     fn again(spec: &CellSpec) -> CellSpec {
         let suite = Suite::parse("cell.toml", &suite(spec).unwrap(), None, &[]).unwrap();
@@ -74,9 +74,9 @@ mod tests {
         spec.model.weights = Some("models/a b.safetensors".into());
         spec.task.size = Some(64);
         spec.defenses = vec![Named::new("dp-local").with("epsilon", 8), Named::new("secagg")];
-        spec.training.clients = 4;
-        spec.training.partition = suites::Partition::Dirichlet { alpha: 0.5 };
-        spec.utility = Some(UtilitySpec { examples: Some(16), ..UtilitySpec::default() });
+        spec.federation = FederationSpec::new(Regime::Federated);
+        spec.federation.clients.total = 4;
+        spec.federation.clients.partition = suites::Partition::Dirichlet { alpha: 0.5 };
         spec.facts.clear();
         spec
     }

@@ -40,7 +40,7 @@ impl Traits {
             defences: count(&Setting::Defenses),
             defence_names: count(&Setting::DefenseNames),
             epsilons: count(&Setting::DefenseParam("epsilon".into())),
-            rounds: count(&Setting::Path("training.rounds_before".into())),
+            rounds: count(&Setting::Path("capture.round".into())),
             cells: cells.len(),
             pictures: images().any(|i| i.guess_png.is_some()),
             trained: run.records.iter().any(|r| r.task.contains_key("trained_accuracy")),

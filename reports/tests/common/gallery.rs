@@ -147,8 +147,8 @@ fn clients() -> CellRecord {
     let mut spec = CellSpec::new("photos", "simple-cnn", "feature-inversion");
     spec.attack = Named::new("feature-inversion").with("iterations", 3000).with("tv_weight", 1e-5);
     spec.trials = 5;
-    spec.training.clients = 5;
-    spec.training.batch_size = 4;
+    spec.federation.clients.total = 5;
+    spec.federation.local.batch_size = 4;
     spec.facts.push(Fact::Labels);
     let mut psnrs = Vec::new();
     (0..5).for_each(|client| {
@@ -193,7 +193,7 @@ fn pictures(dir: &Path, record: &mut CellRecord) {
         }
     }
     // One picture got lost: the grid says so instead of failing.
-    if record.spec.training.clients > 1 {
+    if record.spec.federation.clients.total > 1 {
         std::fs::remove_file(dir.join(format!("{folder}/2-guess.png"))).unwrap();
     }
 }

@@ -4,7 +4,8 @@
 use record::testing::{from_spec, info};
 use record::{CellRecord, DefenseNote, Outcome, RunStore};
 use std::path::Path;
-use suites::{BatchNorm, CellSpec, Named, UtilitySpec};
+use suites::federation::{ClientsSpec, LocalSpec};
+use suites::{BatchNorm, CellSpec, FederationSpec, Named, Regime};
 
 /// Writes the run to `dir` (new or empty).
 pub fn write(dir: &Path) {
@@ -51,7 +52,12 @@ fn defended(
 ) -> CellRecord {
     let mut spec = CellSpec::new(task, "simple-cnn", attack);
     spec.trials = 8;
-    spec.utility = Some(UtilitySpec { rounds: 8, ..UtilitySpec::default() });
+    spec.federation = FederationSpec {
+        rounds: 8,
+        clients: ClientsSpec { total: 1, ..ClientsSpec::default() },
+        local: LocalSpec { batch_size: 1, ..LocalSpec::default() },
+        ..FederationSpec::new(Regime::Federated)
+    };
     spec.defenses = defence.iter().cloned().collect();
     let peak = 14.0 + 16.0 * leak + if attack == "adaptive-matching" { 2.0 } else { 0.0 };
     let psnrs: Vec<f64> = (0..8).map(|i| peak + 1.5 * (f64::from(i) - 3.5)).collect();
@@ -98,7 +104,13 @@ fn trained(attack: &str, mode: BatchNorm, rounds: usize) -> CellRecord {
     let mut spec = CellSpec::new("photos", "convnet64", attack);
     spec.trials = 8;
     spec.model.batch_norm = mode;
-    spec.training.rounds_before = rounds;
+    spec.federation = FederationSpec {
+        rounds: 21,
+        clients: ClientsSpec { total: 1, ..ClientsSpec::default() },
+        local: LocalSpec { batch_size: 1, ..LocalSpec::default() },
+        ..FederationSpec::new(Regime::Federated)
+    };
+    spec.capture.round = rounds;
     let gone = (1.0 + rounds as f64).ln();
     let peak = 26.0 - 3.0 * gone + if mode == BatchNorm::Eval { 2.5 } else { 0.0 }
         - if attack == "fl-attack" { 2.0 } else { 0.0 };

@@ -34,11 +34,14 @@ def lost_images(record):
     outcome, spec = record["outcome"], record["spec"]
     if outcome["kind"] != "failed" or outcome["stage"] not in ("attack", "panic"):
         return 0
-    training, source, vantage = spec["training"], spec["source"], spec["vantage"]
-    local = training["local_examples"] or training["batch_size"]
+    if record["signals"]:
+        return max(0, sum(len(s["ids"]) for s in record["signals"]) - len(record["images"]))
+    source, vantage = spec["source"], spec["vantage"]
+    clients, batch = spec["federation"]["clients"], spec["federation"]["local"]["batch_size"]
+    local, cohort = clients["examples"] or batch, clients["per_round"] or clients["total"]
     colluders = int(vantage.split("-")[1]) if vantage.startswith("colluding-") else 0
-    behind = {"gradients": training["batch_size"], "one_step_update": training["batch_size"], "local_update": local,
-              "agg_update": local * (training["clients"] - colluders)}[source]
+    behind = {"gradients": batch, "one_step_update": batch, "local_update": local,
+              "agg_update": local * (cohort - colluders)}[source]
     return max(0, spec["trials"] * behind - len(record["images"]))
 
 
@@ -56,21 +59,26 @@ def of_cell(record):
     params = lambda named: {k: v for k, v in named.items() if k != "name"}
     epsilons = [float(d["epsilon"]) for d in defences if d.get("epsilon") is not None]
     reason = {"done": None, "not-applicable": outcome.get("why"), "failed": f"{outcome.get('stage')}: {outcome.get('message')}"}
-    task, model, training, cost, wall = spec["task"], spec["model"], spec["training"], record["cost"], record["wall"]
+    task, model, federation, cost, wall = spec["task"], spec["model"], spec["federation"], record["cost"], record["wall"]
+    clients, local = federation["clients"], federation["local"]
     whole = {
         "cell": record["id"], "outcome": outcome["kind"], "reason": reason[outcome["kind"]],
         "dataset": task["dataset"], "split": task["split"], "task_label": task["label"], "size": task["size"], "limit": task["limit"],
         "model": model["name"], "model_params": model["params"], "init": model["init"], "weights": model["weights"],
-        "batch_norm": model["batch_norm"], "partition": training["partition"], "augment": int(training["augment"]),
-        "utility": spec["utility"], "source": spec["source"], "vantage": spec["vantage"], "facts": " ".join(spec["facts"]) or None,
+        "batch_norm": model["batch_norm"], "partition": clients["partition"], "augment": int(local["augment"]),
+        "federation": None if federation["regime"] == "bare" else federation, "source": spec["source"], "vantage": spec["vantage"], "facts": " ".join(spec["facts"]) or None,
         "defences": " + ".join(d["name"] for d in defences) or "none", "defence_params": [params(d) for d in defences],
         "epsilon": epsilons[0] if epsilons else None, "attack": spec["attack"]["name"], "attack_params": params(spec["attack"]),
         "trials": spec["trials"], "seed": spec["seed"], "defence_notes": record["defenses"],
         "cell_flags": " ".join(record["flags"]) or None, "notes": "; ".join(record["notes"]) or None,
         "seconds": number(wall["seconds"]), "attack_seconds": number(wall["attack_seconds"]), "finished_unix": wall["finished_unix"],
     }
-    for name in ("clients", "batch_size", "local_epochs", "local_examples", "lr", "momentum", "weight_decay", "rounds_before"):
-        whole[name] = training[name]
+    whole |= {
+        "clients": clients["total"], "local_examples": clients["examples"], "local_epochs": local["epochs"],
+        "capture_round": spec["capture"]["round"],
+    }
+    for name in ("batch_size", "lr", "momentum", "weight_decay"):
+        whole[name] = local[name]
     for name in ("accuracy", "loss", "trained_accuracy", "trained_loss"):
         whole[name] = number(record["task"][name]) if name in record["task"] else None
     for name in ("bytes_up", "bytes_down", "bytes_up_all", "bytes_down_all", "gradient_evaluations", "restarts", "iterations"):
@@ -116,10 +124,10 @@ def expected(folder):
     return rows
 
 
-JSON_COLUMNS = ("model_params", "partition", "utility", "defence_params", "attack_params", "defence_notes")
+JSON_COLUMNS = ("model_params", "partition", "federation", "defence_params", "attack_params", "defence_notes")
 REAL = ("lr", "momentum", "weight_decay", "epsilon", "accuracy", "loss", "trained_accuracy", "trained_loss", "seconds",
         "attack_seconds", "value")
-WHOLE = ("size", "limit", "clients", "batch_size", "local_epochs", "local_examples", "augment", "rounds_before", "trials", "seed",
+WHOLE = ("size", "limit", "clients", "batch_size", "local_epochs", "local_examples", "augment", "capture_round", "trials", "seed",
          "bytes_up", "bytes_down", "bytes_up_all", "bytes_down_all", "gradient_evaluations", "restarts", "iterations",
          "finished_unix", "trial", "index", "id", "client", "label", "guessed_label")
 

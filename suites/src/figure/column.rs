@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::SpecError;
-use crate::assign::{blank, check_path};
+use crate::layer::{blank, check_path};
+use crate::old::{self, Language};
 
 /// First words of dotted names that mean a measure.
 const FAMILIES: [&str; 7] = ["task", "cost", "wall", "defence", "success", "null", "defenses"];
@@ -29,13 +30,14 @@ pub fn spec_tables() -> Vec<String> {
 
 /// Refuses a dotted name that no run can have; bare words may be metrics, which only records know.
 pub(super) fn check(column: &str) -> Result<(), SpecError> {
+    let current = old::current(Language::Cell, column);
+    let column = current.as_ref().ok().and_then(Option::as_deref).unwrap_or(column);
     let Some((first, rest)) = column.split_once('.') else {
         return Ok(());
     };
     let settings = spec_tables();
     match first {
         "task" if TASK.contains(&rest) => Ok(()),
-        "utility" => Ok(()),
         _ if settings.iter().any(|s| s == first) => check_setting(column, rest),
         _ if FAMILIES.contains(&first) => Ok(()),
         _ => {
@@ -92,13 +94,13 @@ mod tests {
             assert!(check(good).is_ok(), "{good}");
         }
         let said = |c: &str| check(c).unwrap_err().to_string();
-        assert!(said("training.batchsize").contains("did you mean `training.batch_size`"));
+        assert!(said("capture.rond").contains("did you mean `capture.round`"));
         assert!(said("task.acuracy").contains("did you mean `task.accuracy`"));
         assert!(
             said("defense.epsilon").contains("did you mean `defence.epsilon`"),
             "{}",
             said("defense.epsilon")
         );
-        assert!(said("trainng.lr").contains("did you mean `training.lr`"));
+        assert!(said("federatoin.rounds").contains("did you mean `federation.rounds`"));
     }
 }

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::library::TASKS;
 use super::spec::TrainSpec;
 use crate::SpecError;
 use crate::document::Document;
-use crate::read::{self, join};
+use crate::draft::Draft;
+use crate::layer::depth;
+use crate::old::{self, Language};
+use crate::plan::{Assignment, assignments};
+use crate::read::join;
 
 /// Name and text of every task that ships with the project.
 pub fn names() -> &'static [(&'static str, &'static str)] {
@@ -23,6 +27,15 @@ pub fn describe() -> Vec<(&'static str, String)> {
     names().iter().map(|(name, text)| (*name, line(text).unwrap_or_default())).collect()
 }
 
+/// A task as it was loaded.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The training, fully spelled out.
+    pub spec: TrainSpec,
+    /// What the user should know of how the file is written, such as keys of old.
+    pub notes: Vec<String>,
+}
+
 /// Loads a task that ships with the project by its name, or any other by its path; overrides are
 /// dotted paths, written last.
 ///
@@ -33,7 +46,7 @@ pub fn load(
     name_or_path: &str,
     profile: Option<&str>,
     overrides: &[(String, Value)],
-) -> Result<TrainSpec, SpecError> {
+) -> Result<Task, SpecError> {
     let like_path = name_or_path.contains(['/', '\\']) || name_or_path.ends_with(".toml");
     let (file, text) = match names().iter().find(|(name, _)| *name == name_or_path) {
         Some((name, text)) => (format!("tasks/{name}.toml"), (*text).to_string()),
@@ -48,93 +61,29 @@ pub fn load(
             ));
         }
     };
-    let document = Document::parse(&file, &text)?;
-    let value = layered(&document, profile)?;
-    finish(&document, value, overrides)
+    layered(&Document::parse(&file, &text)?, profile, overrides)
 }
 
-/// The file over the defaults, the profile over the file.
-fn layered(document: &Document, profile: Option<&str>) -> Result<Value, SpecError> {
-    let mut value = serde_json::to_value(TrainSpec::new("", "", ""))
-        .map_err(|e| SpecError::form("task", e.to_string()))?;
+/// The file over the defaults, the profile over the file, the overrides over both.
+fn layered(
+    document: &Document,
+    profile: Option<&str>,
+    overrides: &[(String, Value)],
+) -> Result<Task, SpecError> {
     let mut file = document.root.clone();
-    let profiles = match file.remove("profiles") {
+    let profiles = match file.shift_remove("profiles") {
         Some(Value::Object(profiles)) => profiles,
         _ => Map::new(),
     };
-    merge(document, &mut value, &Value::Object(file), "", "")?;
+    let mut layers = vec![assignments(&file, "")];
     match profile {
-        None | Some("default") => Ok(value),
+        None | Some("default") => {}
         Some(name) => match profiles.get(name) {
-            Some(written) => {
-                merge(document, &mut value, written, "", &join("profiles", name))?;
-                Ok(value)
-            }
-            None => Err(SpecError::unknown_name("profile", name, profiles.keys())),
+            Some(Value::Object(table)) => layers.push(assignments(table, &join("profiles", name))),
+            _ => return Err(SpecError::unknown_name("profile", name, profiles.keys())),
         },
     }
-}
-
-/// Tables that are one choice with its own parameters: written whole, or as the bare name under
-/// this key.
-const CHOICES: [(&str, &str); 3] =
-    [("local.schedule", "kind"), ("server", "kind"), ("clients.partition", "kind")];
-
-/// Writes `written` over `value`, table by table. `path` is the place in the spec, `key` the one in
-/// the file.
-fn merge(
-    document: &Document,
-    value: &mut Value,
-    written: &Value,
-    path: &str,
-    key: &str,
-) -> Result<(), SpecError> {
-    let choice = CHOICES.iter().find(|(place, _)| *place == path);
-    match (value, written) {
-        (value, Value::String(name)) if choice.is_some() => {
-            *value = json!({ (choice.map_or("kind", |c| c.1)): name });
-        }
-        (value, Value::String(name)) if path == "model" => other_model(value, &json!(name)),
-        (value, one @ Value::String(_)) if path == "defenses" => {
-            *value = if one == "none" { json!([]) } else { json!([one]) };
-        }
-        (Value::Object(map), Value::Object(written)) if choice.is_none() => {
-            if let Some(name) = written.get("name").filter(|_| path == "model") {
-                let mut model = Value::Object(std::mem::take(map));
-                other_model(&mut model, name);
-                *map = model.as_object().cloned().unwrap_or_default();
-            }
-            for (name, inner) in written {
-                let (path, key) = (join(path, name), join(key, name));
-                match map.get_mut(name) {
-                    Some(slot) => merge(document, slot, inner, &path, &key)?,
-                    None if path.starts_with("model.params.") => {
-                        map.insert(name.clone(), inner.clone());
-                    }
-                    None => {
-                        let place = path
-                            .strip_suffix(name.as_str())
-                            .unwrap_or_default()
-                            .trim_end_matches('.');
-                        let place = if place.is_empty() { "task file" } else { place };
-                        let error =
-                            SpecError::unknown_key(place, name, map.keys().map(String::as_str));
-                        return Err(document.blame(&key, error));
-                    }
-                }
-            }
-        }
-        (value, written) => *value = written.clone(),
-    }
-    Ok(())
-}
-
-/// Names the model; parameters and weights of one mean nothing to another.
-fn other_model(model: &mut Value, name: &Value) {
-    if model["name"] != *name {
-        (model["params"], model["weights"]) = (json!({}), Value::Null);
-        model["name"] = name.clone();
-    }
+    write(document, &TrainSpec::new("", "", ""), layers, overrides)
 }
 
 /// `spec` with values written at dotted paths.
@@ -142,74 +91,52 @@ fn other_model(model: &mut Value, name: &Value) {
 /// # Errors
 /// A path that no training has, or a value that does not fit.
 pub fn overridden(spec: &TrainSpec, overrides: &[(String, Value)]) -> Result<TrainSpec, SpecError> {
-    let value = serde_json::to_value(spec).map_err(|e| SpecError::form("task", e.to_string()))?;
-    finish(&Document::default(), value, overrides)
+    write(&Document::default(), spec, Vec::new(), overrides).map(|task| task.spec)
 }
 
-fn finish(
+/// A training from its JSON, which may be one of 1.x.
+///
+/// # Errors
+/// JSON that is no training's.
+pub fn revive(value: &Value) -> Result<TrainSpec, SpecError> {
+    let Value::Object(table) = value else {
+        return Err(SpecError::form("training", "is not a table"));
+    };
+    let layers = vec![assignments(table, "")];
+    write(&Document::default(), &TrainSpec::new("", "", ""), layers, &[]).map(|task| task.spec)
+}
+
+fn write(
     document: &Document,
-    mut value: Value,
+    base: &TrainSpec,
+    layers: Vec<Vec<Assignment>>,
     overrides: &[(String, Value)],
-) -> Result<TrainSpec, SpecError> {
-    for (path, wanted) in overrides {
-        match path.strip_prefix("defenses.") {
-            Some(within) => defense(&mut value["defenses"], within, wanted)?,
-            None => {
-                let nested = path
-                    .split('.')
-                    .rev()
-                    .fold(wanted.clone(), |inner, segment| json!({ segment: inner }));
-                merge(&Document::default(), &mut value, &nested, "", "")
-                    .map_err(SpecError::bare)?;
-            }
-        }
+) -> Result<Task, SpecError> {
+    let base = serde_json::to_value(base).map_err(|e| SpecError::form("task", e.to_string()))?;
+    let (mut draft, mut notes) = (Draft::over(base), Vec::new());
+    for layer in layers {
+        let mut layer = old::modernise(Language::Task, layer, &mut notes)?;
+        layer.sort_by_key(|assignment| depth(&assignment.path));
+        draft.write(document, &layer)?;
     }
-    let blamed = |error: SpecError| {
-        let path = match &error {
-            SpecError::Form { path, .. } | SpecError::Value { path, .. } => path.clone(),
-            _ => return error,
-        };
-        if document.exact_line(&path).is_some() { document.blame(&path, error) } else { error }
-    };
-    let spec: TrainSpec = read::value("", &value).map_err(blamed)?;
-    spec.check().map_err(blamed)?;
-    Ok(spec)
-}
-
-/// `defenses.0.epsilon = 8` reaches into the list.
-fn defense(list: &mut Value, within: &str, wanted: &Value) -> Result<(), SpecError> {
-    let path = format!("defenses.{within}");
-    let count = list.as_array().map_or(0, Vec::len);
-    let (index, key) = within.split_once('.').unwrap_or((within, ""));
-    let item = index.parse::<usize>().ok().and_then(|i| list.get_mut(i));
-    let Some(item) = item else {
-        return Err(SpecError::form(
-            path,
-            format!("the list of defences has {count} items, numbered from 0"),
-        ));
-    };
-    if key.is_empty() {
-        *item = wanted.clone();
-        return Ok(());
+    for (path, value) in overrides {
+        let one = Assignment { path: path.clone(), value: value.clone(), key: None };
+        draft.write(document, &old::modernise(Language::Task, vec![one], &mut notes)?)?;
     }
-    if let Value::String(name) = item {
-        *item = json!({ "name": name });
-    }
-    match item.as_object_mut() {
-        Some(table) => table.insert(key.to_string(), wanted.clone()),
-        None => return Err(SpecError::form(path, "is not a table, so it has no parameters")),
-    };
-    Ok(())
+    let (spec, origin): (TrainSpec, _) = draft.finish(document)?;
+    spec.check().map_err(|error| origin.blame(document, error))?;
+    Ok(Task { spec, notes })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_task_reads_in_every_profile() {
         for (name, text) in names() {
-            let spec = load(name, None, &[]).unwrap();
+            let spec = load(name, None, &[]).unwrap().spec;
             assert_eq!(&spec.name, name);
             assert!(!spec.description.is_empty(), "{name}");
             let document = Document::parse(name, text).unwrap();
@@ -224,8 +151,8 @@ mod tests {
     fn overrides_reach_everywhere() {
         let spec = TrainSpec::new("t", "digits", "mlp");
         let set = |path: &str, value: Value| overridden(&spec, &[(path.to_string(), value)]);
-        assert_eq!(set("clients.total", json!(9)).unwrap().clients.total, 9);
-        assert_eq!(set("local.schedule", json!("constant")).unwrap(), spec);
+        assert_eq!(set("federation.clients.total", json!(9)).unwrap().federation.clients.total, 9);
+        assert_eq!(set("federation.local.schedule", json!("constant")).unwrap(), spec);
         let deep = TrainSpec {
             model: crate::ModelSpec {
                 params: Map::from_iter([("hidden".into(), json!([3]))]),
@@ -243,11 +170,11 @@ mod tests {
         assert_eq!((model("mlp"), model("logistic")), (1, 0), "parameters are the model's own");
         assert_eq!(set("defenses", json!("secagg")).unwrap().defenses[0].name, "secagg");
         let said = |path: &str, value: Value| set(path, value).unwrap_err().to_string();
-        assert!(said("client.total", json!(9)).contains("did you mean `clients`"));
-        assert!(said("local.batchsize", json!(9)).contains("did you mean `batch_size`"));
-        assert!(said("rounds", json!(0)).starts_with("rounds: "), "{}", said("rounds", json!(0)));
-        assert!(said("rounds", json!("x")).starts_with("rounds"), "{}", said("rounds", json!("x")));
-        assert!(said("regime", json!("federatd")).contains("did you mean"));
+        assert!(said("federation.client.total", json!(9)).contains("did you mean `clients`"));
+        assert!(said("federation.local.batchsize", json!(9)).contains("did you mean `batch_size`"));
+        assert!(said("rounds", json!(0)).starts_with("federation.rounds: "));
+        assert!(said("rounds", json!("x")).starts_with("federation.rounds"));
+        assert!(said("federation.regime", json!("federatd")).contains("did you mean"));
         assert!(said("defenses.0.epsilon", json!(1)).contains("0 items"));
         let number = TrainSpec { defenses: vec![crate::Named::new("prune")], ..spec.clone() };
         let twice = [("defenses.0".to_string(), json!(5)), ("defenses.0.x".to_string(), json!(1))];
@@ -256,12 +183,26 @@ mod tests {
 
     #[test]
     fn mistakes_in_a_file_have_their_line() {
-        let document = Document::parse("t.toml", "name = \"t\"\n[clients]\ntotl = 3\n").unwrap();
-        let line = layered(&document, None).unwrap_err().to_string();
+        let document =
+            Document::parse("t.toml", "name = \"t\"\n[federation.clients]\ntotl = 3\n").unwrap();
+        let line = layered(&document, None, &[]).unwrap_err().to_string();
         assert!(
-            line.starts_with("t.toml:3: clients: unknown key `totl` (did you mean `total`?)"),
+            line.starts_with(
+                "t.toml:3: federation.clients: unknown key `totl` (did you mean `total`?)"
+            ),
             "{line}"
         );
+    }
+
+    #[test]
+    fn tasks_of_old_are_read_as_those_of_today() {
+        let old = "name = \"t\"\nrounds = 3\ntask = \"digits\"\nmodel = \"mlp\"\n\
+            [clients]\ntotal = 7";
+        let task = layered(&Document::parse("t.toml", old).unwrap(), None, &[]).unwrap();
+        assert_eq!((task.spec.federation.rounds, task.spec.federation.clients.total), (3, 7));
+        assert!(task.notes.contains(&"`clients` is now `federation.clients`".to_string()));
+        let spec = TrainSpec::new("t", "digits", "mlp");
+        assert_eq!(revive(&serde_json::to_value(&spec).unwrap()).unwrap(), spec);
     }
 
     #[test]

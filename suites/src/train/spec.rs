@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{BatchNorm, Init, ModelSpec, Named, Partition, Split, TaskSpec};
-use crate::string_enum::string_enum;
+use crate::SpecError;
+use crate::check::{Checked, at_least_one, fail, model, named, present, range, task};
+use crate::federation::{FederationSpec, Regime};
+use crate::spec::{BatchNorm, Init, ModelSpec, Named, Source, Split, TaskSpec};
 
 /// A training, fully spelled out.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -18,206 +20,16 @@ pub struct TrainSpec {
     pub task: TaskSpec,
     /// The network.
     pub model: ModelSpec,
-    /// Who trains.
-    pub regime: Regime,
-    /// Communication rounds (passes of `local.epochs` epochs each, where nobody communicates); at
-    /// least 1.
-    pub rounds: usize,
-    /// The clients and what they hold.
-    pub clients: ClientsSpec,
-    /// Training on a client.
-    pub local: LocalSpec,
-    /// What the server makes of the mean update.
-    pub server: ServerSpec,
+    /// Who trains, how often and how.
+    pub federation: FederationSpec,
+    /// What clients send in every round.
+    pub source: Source,
     /// Defences and at most one protocol, in the order in which they act.
     pub defenses: Vec<Named>,
-    /// When and on what the model is judged.
-    pub evaluation: EvaluationSpec,
     /// Corruptions and attacks on inputs under which the last model is judged again.
     pub robustness: RobustnessSpec,
     /// Root of all randomness.
     pub seed: u64,
-}
-
-/// Who trains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Regime {
-    /// `"federated"`: `clients.total` clients and a server.
-    Federated,
-    /// `"centralised"`: one party that holds all examples; optimiser state lasts from round to
-    /// round.
-    Centralised,
-    /// `"single-client"`: one of the `clients.total` clients on its own part; optimiser state lasts
-    /// from round to round.
-    SingleClient,
-}
-string_enum!(
-    Regime,
-    "regime",
-    Federated = "federated",
-    Centralised = "centralised",
-    SingleClient = "single-client"
-);
-
-/// The clients of a federation.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientsSpec {
-    /// Clients in all; at least 1.
-    pub total: usize,
-    /// Clients invited to a round; `None` for all.
-    pub per_round: Option<usize>,
-    /// How those are drawn.
-    pub sampling: ClientSampling,
-    /// Probability that an invited client's update never arrives, in [0, 1).
-    pub dropout: f64,
-    /// How the examples are divided.
-    pub partition: Partition,
-    /// Examples of each client at most; `None` for all there are.
-    pub examples: Option<usize>,
-}
-
-/// How the clients of a round are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientSampling {
-    /// `"uniform"`: exactly `per_round`, without replacement.
-    Uniform,
-    /// `"poisson"`: each with probability `per_round / total`, which is what privacy amplification
-    /// by sampling supposes.
-    Poisson,
-}
-string_enum!(ClientSampling, "client sampling", Uniform = "uniform", Poisson = "poisson");
-
-/// Training on a client.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct LocalSpec {
-    /// Passes over a client's examples in one round; at least 1.
-    pub epochs: usize,
-    /// Examples of one step; at least 1.
-    pub batch_size: usize,
-    /// The rule of a step.
-    pub optimizer: Optimizer,
-    /// Step size of the first round; above 0.
-    pub lr: f64,
-    /// How the step size goes on from round to round.
-    pub schedule: Schedule,
-    /// Momentum of SGD, in [0, 1).
-    pub momentum: f64,
-    /// L2 penalty added to the gradient (not decoupled); at least 0.
-    pub weight_decay: f64,
-    /// Adam's decay of the first moment, in [0, 1).
-    pub beta1: f64,
-    /// Adam's decay of the second moment, in [0, 1).
-    pub beta2: f64,
-    /// FedProx's weight `mu` of `mu/2 ||w - w_global||^2` (Li et al., 2020); 0 is FedAvg.
-    pub prox: f64,
-    /// Random horizontal flips and shifts by up to an eighth of the side.
-    pub augment: bool,
-}
-
-/// The rule of a local step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Optimizer {
-    /// `"sgd"`: as `torch.optim.SGD`.
-    Sgd,
-    /// `"adam"`: as `torch.optim.Adam` (Kingma and Ba, 2015).
-    Adam,
-}
-string_enum!(Optimizer, "optimizer", Sgd = "sgd", Adam = "adam");
-
-/// Step sizes over the rounds.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    /// The same throughout.
-    Constant,
-    /// Half a cosine from `lr` to `least * lr` (Loshchilov and Hutter, 2017), after `warmup` rounds
-    /// of linear rise.
-    Cosine {
-        /// Share of `lr` at the end, in [0, 1].
-        #[serde(default)]
-        least: f64,
-        /// Rounds of linear rise.
-        #[serde(default)]
-        warmup: usize,
-    },
-    /// Times `factor` every `every` rounds.
-    Step {
-        /// Rounds between two drops; at least 1.
-        every: usize,
-        /// In (0, 1].
-        factor: f64,
-    },
-}
-
-impl Schedule {
-    /// What the step size of round `number` (from 0) of `rounds` is multiplied with.
-    pub fn factor(&self, number: usize, rounds: usize) -> f64 {
-        match *self {
-            Schedule::Constant => 1.0,
-            Schedule::Step { every, factor } => factor.powi((number / every.max(1)) as i32),
-            Schedule::Cosine { warmup, .. } if number < warmup => {
-                (number + 1) as f64 / (warmup + 1) as f64
-            }
-            Schedule::Cosine { least, warmup } => {
-                let past = (number - warmup) as f64 / (rounds.saturating_sub(warmup)).max(1) as f64;
-                least + (1.0 - least) * 0.5 * (1.0 + (std::f64::consts::PI * past).cos())
-            }
-        }
-    }
-}
-
-/// What the server makes of the mean update.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ServerSpec {
-    /// Adds it (McMahan et al., 2017), times `lr`.
-    Fedavg {
-        /// Server step; 1 is FedAvg as published.
-        #[serde(default = "one")]
-        lr: f64,
-    },
-    /// Takes it for a gradient of Adam (Reddi et al., 2021, algorithm 2; no bias correction).
-    Fedadam {
-        /// Server step; above 0.
-        lr: f64,
-        /// Decay of the first moment, in [0, 1).
-        #[serde(default = "beta1")]
-        beta1: f64,
-        /// Decay of the second moment, in [0, 1).
-        #[serde(default = "beta2")]
-        beta2: f64,
-        /// Adaptivity, added to the root of the second moment; above 0.
-        #[serde(default = "tau")]
-        tau: f64,
-    },
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn beta1() -> f64 {
-    0.9
-}
-
-fn beta2() -> f64 {
-    0.99
-}
-
-fn tau() -> f64 {
-    1e-3
-}
-
-/// When and on what a model is judged.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct EvaluationSpec {
-    /// Rounds between two evaluations; the last round is always evaluated; at least 1.
-    pub every: usize,
-    /// Test examples at most; `None` for all.
-    pub examples: Option<usize>,
 }
 
 /// Strengths at which accuracy is measured again, each list empty where it is not wanted. Pixels
@@ -237,43 +49,6 @@ pub struct RobustnessSpec {
     pub pgd_steps: usize,
     /// Test examples at most.
     pub examples: usize,
-}
-
-impl Default for ClientsSpec {
-    fn default() -> Self {
-        ClientsSpec {
-            total: 5,
-            per_round: None,
-            sampling: ClientSampling::Uniform,
-            dropout: 0.0,
-            partition: Partition::Iid,
-            examples: None,
-        }
-    }
-}
-
-impl Default for LocalSpec {
-    fn default() -> Self {
-        LocalSpec {
-            epochs: 1,
-            batch_size: 32,
-            optimizer: Optimizer::Sgd,
-            lr: 0.05,
-            schedule: Schedule::Constant,
-            momentum: 0.0,
-            weight_decay: 0.0,
-            beta1: 0.9,
-            beta2: 0.999,
-            prox: 0.0,
-            augment: false,
-        }
-    }
-}
-
-impl Default for EvaluationSpec {
-    fn default() -> Self {
-        EvaluationSpec { every: 1, examples: None }
-    }
 }
 
 impl Default for RobustnessSpec {
@@ -311,23 +86,11 @@ impl TrainSpec {
                 weights: None,
                 batch_norm: BatchNorm::Train,
             },
-            regime: Regime::Federated,
-            rounds: 10,
-            clients: ClientsSpec::default(),
-            local: LocalSpec::default(),
-            server: ServerSpec::Fedavg { lr: 1.0 },
+            federation: FederationSpec::new(Regime::Federated),
+            source: Source::LocalUpdate,
             defenses: Vec::new(),
-            evaluation: EvaluationSpec::default(),
             robustness: RobustnessSpec::default(),
             seed: 0,
-        }
-    }
-
-    /// Clients invited to a round, on average.
-    pub fn cohort(&self) -> usize {
-        match self.regime {
-            Regime::Federated => self.clients.per_round.unwrap_or(self.clients.total),
-            _ => 1,
         }
     }
 
@@ -340,17 +103,93 @@ impl TrainSpec {
     }
 }
 
+impl TrainSpec {
+    /// Checks what can be known without data, models or registries: ranges and contradictions.
+    ///
+    /// # Errors
+    /// The first thing wrong, as [`SpecError::Value`].
+    pub fn check(&self) -> Result<(), SpecError> {
+        present("name", &self.name, "name the task")?;
+        task(&self.task)?;
+        model(&self.model)?;
+        self.federation.check()?;
+        if self.federation.is_bare() {
+            return fail(
+                "federation.regime",
+                "is \"bare\": a single release trains nothing",
+                "write \"federated\", \"centralised\" or \"single-client\"",
+            );
+        }
+        for (index, defense) in self.defenses.iter().enumerate() {
+            named(&format!("defenses.{index}"), defense, "a defence, such as `dp-sgd`")?;
+        }
+        self.robustness.check()
+    }
+}
+
+impl RobustnessSpec {
+    fn check(&self) -> Checked {
+        at_least_one("robustness.pgd_steps", Some(self.pgd_steps))?;
+        at_least_one("robustness.examples", Some(self.examples))?;
+        let lists = [
+            ("noise", &self.noise),
+            ("blur", &self.blur),
+            ("fgsm", &self.fgsm),
+            ("pgd", &self.pgd),
+        ];
+        for (name, strengths) in lists {
+            for value in strengths {
+                range(&format!("robustness.{name}"), *value, *value > 0.0, "above 0", "0.1")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::federation::{ClientSampling, Schedule, ServerSpec};
 
     #[test]
-    fn schedules_start_at_one_and_fall() {
-        let cosine = Schedule::Cosine { least: 0.1, warmup: 0 };
-        assert_eq!(cosine.factor(0, 10), 1.0);
-        assert!((cosine.factor(5, 10) - 0.55).abs() < 1e-12 && cosine.factor(9, 10) > 0.1);
-        let warm = Schedule::Cosine { least: 0.0, warmup: 3 };
-        assert_eq!([0, 1, 2, 3].map(|n| warm.factor(n, 10)), [0.25, 0.5, 0.75, 1.0]);
-        assert_eq!(Schedule::Step { every: 4, factor: 0.5 }.factor(8, 10), 0.25);
+    fn every_field_is_guarded() {
+        type Spoil = fn(&mut TrainSpec);
+        let cases: [(&str, Spoil); 16] = [
+            ("name: ", |s| s.name.clear()),
+            ("task.dataset: ", |s| s.task.dataset.clear()),
+            ("federation.rounds: ", |s| s.federation.rounds = 0),
+            ("federation.clients.total: ", |s| s.federation.clients.total = 0),
+            ("federation.clients.per_round: ", |s| s.federation.clients.per_round = Some(9)),
+            ("federation.clients.sampling: ", |s| {
+                s.federation.clients.sampling = ClientSampling::Poisson
+            }),
+            ("federation.clients.dropout: ", |s| s.federation.clients.dropout = 1.0),
+            ("federation.local.lr: ", |s| s.federation.local.lr = f64::NAN),
+            ("federation.local.beta2: ", |s| s.federation.local.beta2 = 1.0),
+            ("federation.local.prox: ", |s| s.federation.local.prox = -1.0),
+            ("federation.local.schedule.least: ", |s| {
+                s.federation.local.schedule = Schedule::Cosine { least: 2.0, warmup: 0 }
+            }),
+            ("federation.server.tau: ", |s| {
+                s.federation.server =
+                    ServerSpec::Fedadam { lr: 1.0, beta1: 0.9, beta2: 0.9, tau: 0.0 }
+            }),
+            ("federation.evaluation.every: ", |s| s.federation.evaluation.every = 0),
+            ("robustness.pgd: ", |s| s.robustness.pgd = vec![0.0]),
+            ("federation.regime: ", |s| s.federation = FederationSpec::new(Regime::Bare)),
+            ("federation.clients.total: ", |s| {
+                (s.federation.clients.total, s.federation.regime) = (1, Regime::SingleClient);
+            }),
+        ];
+        for (path, spoil) in cases {
+            let mut spec = TrainSpec::new("t", "digits", "mlp");
+            spec.check().unwrap();
+            spoil(&mut spec);
+            let line = spec.check().unwrap_err().to_string();
+            assert!(
+                line.starts_with(path) && line.contains("; ") && !line.contains('\n'),
+                "{line}"
+            );
+        }
     }
 }

@@ -232,7 +232,7 @@ fn check_clients(clients: usize) -> Result<(), SpecError> {
     }
     let problem = format!("is {clients}; a ckks key needs 2 to 65535 holders");
     let remedy = if clients < 2 { "write at least 2" } else { "write at most 65535" };
-    Err(SpecError::value("training.clients", problem, remedy))
+    Err(SpecError::value("federation.clients.total", problem, remedy))
 }
 
 impl Ckks {

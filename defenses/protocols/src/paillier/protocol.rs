@@ -140,14 +140,14 @@ impl Protocol for Paillier {
                 "is {}; the mean of fewer than two clients is an update",
                 federation.clients
             );
-            return Err(SpecError::value("training.clients", problem, "write at least 2"));
+            return Err(SpecError::value("federation.clients.total", problem, "write at least 2"));
         }
         let Some(weight) = (federation.clients as u64).checked_mul(federation.max_weight.max(1))
         else {
             let problem =
                 format!("{} with weights up to {}", federation.clients, federation.max_weight);
             return Err(SpecError::value(
-                "training.clients",
+                "federation.clients.total",
                 format!("is {problem}: the weights add up to more than 64 bits"),
                 "take fewer clients or smaller weights",
             ));

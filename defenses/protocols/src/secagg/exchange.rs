@@ -98,7 +98,7 @@ impl CommonParams<'_> {
         let n = federation.clients;
         if n < 2 {
             return Err(SpecError::value(
-                "training.clients",
+                "federation.clients.total",
                 format!("is {n}: the sum of one client is its update"),
                 "write at least 2",
             ));

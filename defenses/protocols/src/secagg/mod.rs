@@ -113,7 +113,7 @@ impl Variant for SecAgg {
     fn topology(&self, n: usize) -> Result<Topology, SpecError> {
         if n > shamir::MAX_SHARES {
             return Err(SpecError::value(
-                "training.clients",
+                "federation.clients.total",
                 format!(
                     "is {n}: secagg shares each secret among all clients, at most {}",
                     shamir::MAX_SHARES

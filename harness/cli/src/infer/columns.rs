@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use datasets::{Column, Kind};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 
 use super::unfit;
 
@@ -24,7 +24,7 @@ impl Columns {
     ///
     /// # Errors
     /// A model of pictures, or of a table that does not say how it was scaled.
-    pub fn of(model: &Path, saved: &Saved, scaled: bool) -> Result<Columns, HarnessError> {
+    pub fn of(model: &Path, saved: &ModelFile, scaled: bool) -> Result<Columns, HarnessError> {
         let card = &saved.card;
         if card.kind != Kind::Table {
             let problem = format!(

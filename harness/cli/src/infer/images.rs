@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use datasets::formats::image_file;
 use datasets::{Card, Kind as Sort};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use learning::{Mode, Network, Params};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -95,7 +95,7 @@ fn is_picture(name: &str, path: &Path) -> bool {
 ///
 /// # Errors
 /// A model of tables, named with `path`.
-pub fn check(path: &Path, saved: &Saved) -> Result<(), HarnessError> {
+pub fn check(path: &Path, saved: &ModelFile) -> Result<(), HarnessError> {
     match saved.card.kind {
         Sort::Image => Ok(()),
         Sort::Table => {
@@ -144,7 +144,7 @@ fn grey(colour: &Tensor) -> Tensor {
 /// What a model makes of pictures, `[B, ...]` on the CPU in single precision; on the CPU, one
 /// thread works on some of them at a time.
 fn passes(
-    saved: &Saved,
+    saved: &ModelFile,
     pictures: &[Picture],
     device: Device,
     forward: impl Fn(&Network, &Params, &Tensor) -> Tensor + Sync,
@@ -170,7 +170,11 @@ fn passes(
 ///
 /// # Errors
 /// Files that are no pictures.
-pub fn logits(saved: &Saved, pictures: &[Picture], device: Device) -> Result<Tensor, HarnessError> {
+pub fn logits(
+    saved: &ModelFile,
+    pictures: &[Picture],
+    device: Device,
+) -> Result<Tensor, HarnessError> {
     passes(saved, pictures, device, |net, weights, x| net.logits(weights, x, Mode::Eval))
 }
 
@@ -179,7 +183,7 @@ pub fn logits(saved: &Saved, pictures: &[Picture], device: Device) -> Result<Ten
 /// # Errors
 /// Files that are no pictures, or an embedding that has no direction.
 pub fn embed(
-    saved: &Saved,
+    saved: &ModelFile,
     pictures: &[Picture],
     device: Device,
 ) -> Result<(Vec<f32>, usize), HarnessError> {

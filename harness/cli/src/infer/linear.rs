@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use protocols::ckks::inference::Shape;
 use serde::Serialize;
 use tch::{Kind, Tensor};
@@ -41,7 +41,7 @@ impl Linear {
     ///
     /// # Errors
     /// A model with other layers, named with `path`.
-    pub fn of(path: &Path, saved: &Saved) -> Result<Linear, HarnessError> {
+    pub fn of(path: &Path, saved: &ModelFile) -> Result<Linear, HarnessError> {
         let specs = saved.net.layout().specs();
         let inputs: i64 = saved.net.input().iter().product();
         let shapes: Vec<Vec<i64>> = specs.iter().map(|s| s.shape.clone()).collect();
@@ -78,7 +78,12 @@ impl Linear {
     ///
     /// # Errors
     /// Parameters without room.
-    pub fn score(&self, saved: &Saved, keys: &Keys, x: &Tensor) -> Result<Scored, HarnessError> {
+    pub fn score(
+        &self,
+        saved: &ModelFile,
+        keys: &Keys,
+        x: &Tensor,
+    ) -> Result<Scored, HarnessError> {
         let x = x.reshape(&batch(saved)[..]);
         let input = saved.net.normalise(&x).to_kind(Kind::Float).reshape([-1]);
         let input =
@@ -108,7 +113,7 @@ impl Linear {
 }
 
 /// Shape of one trial of one example.
-fn batch(saved: &Saved) -> Vec<i64> {
+fn batch(saved: &ModelFile) -> Vec<i64> {
     [1, 1].into_iter().chain(saved.net.input()).collect()
 }
 
@@ -119,7 +124,7 @@ pub(crate) fn top(p: &[f64]) -> usize {
 
 /// Probabilities `[B][K]` of logits `[B, K]`: softmax, or a sigmoid each where there are several
 /// labels at once.
-pub fn probabilities(saved: &Saved, logits: &Tensor) -> Vec<Vec<f64>> {
+pub fn probabilities(saved: &ModelFile, logits: &Tensor) -> Vec<Vec<f64>> {
     let logits = logits.to_kind(Kind::Double).to_device(tch::Device::Cpu);
     let p = match saved.card.labels {
         datasets::LabelKind::MultiClass => logits.softmax(-1, Kind::Double),

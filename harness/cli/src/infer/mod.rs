@@ -11,8 +11,8 @@ pub mod table;
 
 use std::path::Path;
 
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 
 /// Something that does not fit a model: one line that names the file.
 pub(crate) fn unfit(path: &Path, problem: impl std::fmt::Display) -> HarnessError {
@@ -20,7 +20,7 @@ pub(crate) fn unfit(path: &Path, problem: impl std::fmt::Display) -> HarnessErro
 }
 
 /// A model in a few words: the task it was trained for, its architecture, its rounds.
-pub fn describe(saved: &Saved) -> String {
+pub fn describe(saved: &ModelFile) -> String {
     let rounds = if saved.round == 1 { "round" } else { "rounds" };
     format!("{} ({}, {} {rounds})", saved.spec.name, saved.spec.model.name, saved.round)
 }

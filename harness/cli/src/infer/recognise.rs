@@ -1,8 +1,8 @@
 //! One picture among many: its embedding scored against a gallery under encryption, ranked beside
 //! the plain ranking, accepted or not.
 
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use protocols::ckks::inference::Shape;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
@@ -87,7 +87,7 @@ pub struct Options {
 /// # Errors
 /// Files that are no pictures, embeddings without a direction.
 pub fn recognise(
-    saved: &Saved,
+    saved: &ModelFile,
     keys: &Keys,
     query: &Picture,
     gallery: &[Picture],

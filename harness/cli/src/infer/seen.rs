@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use datasets::{Request, Split};
-use harness::saved::Saved;
+use federation::model_file::ModelFile;
 
 use super::table::Table;
 
@@ -16,7 +16,7 @@ const CLOSE: f32 = 1e-6;
 /// What to say of a table whose rows the model has seen: how many are among the rows of the
 /// training split. `None` where there are none, or where the data set is not one that comes whole.
 /// `root` is the folder of the data sets.
-pub fn note(saved: &Saved, table: &Table, root: Option<&Path>) -> Option<String> {
+pub fn note(saved: &ModelFile, table: &Table, root: Option<&Path>) -> Option<String> {
     let task = &saved.spec.task;
     if !WHOLE.contains(&saved.card.name.as_str()) {
         return None;
@@ -38,7 +38,7 @@ pub fn note(saved: &Saved, table: &Table, root: Option<&Path>) -> Option<String>
 }
 
 /// Rows of `table` in the training split; `None` where the data set is not there.
-fn counted(saved: &Saved, table: &Table, root: Option<&Path>) -> Option<usize> {
+fn counted(saved: &ModelFile, table: &Table, root: Option<&Path>) -> Option<usize> {
     let task = &saved.spec.task;
     let request = Request {
         root,

@@ -64,7 +64,7 @@ pub fn read(path: &Path, columns: &Columns, classes: &[String]) -> Result<Table,
         path: path.display().to_string(),
         source,
     })?;
-    parse(path, &bytes, columns, classes).map_err(HarnessError::Data)
+    parse(path, &bytes, columns, classes).map_err(HarnessError::from)
 }
 
 fn parse(

@@ -1,10 +1,10 @@
 //! Distances from the training pictures, and what the attacked and an independent model say.
 
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use learning::{Mode, Params};
 use metrics::{CAP_DB, Panel, Setup};
-use suites::TrainSpec;
+use suites::{FederationSpec, TrainSpec};
 use tch::{Device, Kind, Tensor};
 
 use super::pictures::{Pictures, each};
@@ -27,8 +27,11 @@ fn same_training(a: &TrainSpec, b: &TrainSpec) -> bool {
     let longer = TrainSpec {
         name: a.name.clone(),
         description: a.description.clone(),
-        rounds: a.rounds,
-        evaluation: a.evaluation.clone(),
+        federation: FederationSpec {
+            rounds: a.federation.rounds,
+            evaluation: a.federation.evaluation.clone(),
+            ..b.federation.clone()
+        },
         robustness: a.robustness.clone(),
         ..b.clone()
     };
@@ -39,7 +42,7 @@ fn same_training(a: &TrainSpec, b: &TrainSpec) -> bool {
 ///
 /// # Errors
 /// Names what does not fit.
-pub fn check(model: &Saved, other: &Saved) -> Result<(), HarnessError> {
+pub fn check(model: &ModelFile, other: &ModelFile) -> Result<(), HarnessError> {
     let wrong = |problem: &str| {
         let remedy = "give one of the same task, trained with another seed or on other data";
         Err(suites::SpecError::value("--evaluator", problem, remedy).into())
@@ -180,7 +183,12 @@ fn distances(panel: &Panel, guess: &Tensor, truth: &Tensor) -> Result<Vec<Distan
 }
 
 /// What a model says of a picture `[C, ...]` of each class.
-fn opinions(model: &Saved, question: &Question, images: &Tensor, device: Device) -> Vec<Opinion> {
+fn opinions(
+    model: &ModelFile,
+    question: &Question,
+    images: &Tensor,
+    device: Device,
+) -> Vec<Opinion> {
     let params = model.params.to(device, Kind::Float);
     let look = |from: i64| {
         let some = images.narrow(0, from, LOOK.min(images.size()[0] - from)).to_device(device);

@@ -16,8 +16,8 @@ use std::path::Path;
 
 use attacks::{Attack, Reconstruction, Run};
 use datasets::{Dataset, LabelKind, Request};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use learning::{Known, Mode, Observation, Signal};
 use suites::SpecError;
 use tch::{Device, Kind, Tensor};
@@ -35,9 +35,9 @@ const CLASSES: usize = 100;
 /// What is to be inverted and how it is judged.
 pub struct Question {
     /// The model under attack.
-    pub model: Saved,
+    pub model: ModelFile,
     /// Another model of the same task, trained apart.
-    pub evaluator: Option<Saved>,
+    pub evaluator: Option<ModelFile>,
     /// Class indices, each once.
     pub classes: Vec<usize>,
     /// The data that the model was trained on.
@@ -63,8 +63,8 @@ impl Question {
     /// Absent or other data, a class that does not exist, an evaluator of another task, that is the
     /// attacked model itself, or of its training.
     pub fn new(
-        model: Saved,
-        evaluator: Option<Saved>,
+        model: ModelFile,
+        evaluator: Option<ModelFile>,
         classes: Option<&[i64]>,
         root: Option<&Path>,
     ) -> Result<Question, HarnessError> {
@@ -154,7 +154,7 @@ impl Question {
 }
 
 /// The classes asked for, or all.
-fn chosen(model: &Saved, asked: Option<&[i64]>) -> Result<Vec<usize>, HarnessError> {
+fn chosen(model: &ModelFile, asked: Option<&[i64]>) -> Result<Vec<usize>, HarnessError> {
     let count = model.net.classes();
     let wrong = |problem: String, remedy: String| {
         Err(SpecError::value("--classes", problem, remedy).into())

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use attacks::Attack;
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -134,12 +134,12 @@ pub(super) struct Which {
 }
 
 impl Which {
-    fn of(saved: &Saved) -> Which {
+    fn of(saved: &ModelFile) -> Which {
         let spec = &saved.spec;
         Which {
             task: spec.name.clone(),
             model: spec.model.name.clone(),
-            regime: spec.regime.to_string(),
+            regime: spec.federation.regime.to_string(),
             round: saved.round,
             defenses: spec.defenses.iter().map(|d| d.name.clone()).collect(),
             seed: spec.seed,

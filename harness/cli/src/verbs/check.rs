@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use harness::{plan, world};
+use harness::{resolve, scenario};
 use serde_json::json;
 
 use super::suite::Selection;
@@ -26,8 +26,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let (suite, _) = args.selection.load()?;
     let (mut good, mut skipped, mut problems) = (0, Vec::new(), Vec::new());
     for spec in &suite.cells {
-        match plan::build(spec, settings.data.as_deref()) {
-            Ok(trial) => match (trial.not_applicable(), world::check(&trial)) {
+        match resolve::resolve(spec, settings.data.as_deref()) {
+            Ok(cell) => match (cell.not_applicable(), scenario::check(&cell)) {
                 (Some(why), _) => skipped.push(format!("{}: {why}", label(spec))),
                 (None, Ok(())) => good += 1,
                 (None, Err(error)) => problems.push(format!("{}: {error}", label(spec))),

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
 use datasets::Kind as Sort;
+use federation::model_file::{self, ModelFile};
 use harness::HarnessError;
-use harness::saved::{self, Saved};
 use learning::{Mode, Params};
 use rayon::prelude::*;
 use serde_json::json;
@@ -49,7 +49,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         bail!("--out {}: end it in .csv or .npy", out.display());
     }
     let paths = pictures(&args.images)?;
-    let saved = saved::open(&args.model)?;
+    let saved = model_file::open(&args.model)?;
     let embedder = Embedder::new(&args.model, &saved, settings, args.flip)?;
     let mut rows = embedder.files(&paths)?;
     if !args.raw {
@@ -122,7 +122,7 @@ fn as_npy(values: &[f64], width: usize) -> Vec<u8> {
 
 /// A model of pictures, ready for use.
 pub(super) struct Embedder<'a> {
-    saved: &'a Saved,
+    saved: &'a ModelFile,
     weights: Params,
     device: Device,
     flip: bool,
@@ -135,7 +135,7 @@ impl<'a> Embedder<'a> {
     /// A model of tables, or a device that is not there.
     pub(super) fn new(
         path: &Path,
-        saved: &'a Saved,
+        saved: &'a ModelFile,
         settings: &Settings,
         flip: bool,
     ) -> Result<Self> {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
+use federation::model_file::{self, ModelFile};
 use harness::HarnessError;
-use harness::saved::{self, Saved};
 use serde_json::{Value, json};
 
 use crate::device;
@@ -65,7 +65,7 @@ pub struct Args {
 /// Models, pictures, tables and keys that do not fit together.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     check(args)?;
-    let saved = saved::open(&args.model)?;
+    let saved = model_file::open(&args.model)?;
     let printed = match (&args.query, &args.csv) {
         (Some(query), _) => picture(args, settings, &saved, query)?,
         (None, Some(csv)) => row(args, settings, &saved, csv)?,
@@ -88,7 +88,7 @@ fn check(args: &Args) -> Result<()> {
 fn picture(
     args: &Args,
     settings: &Settings,
-    saved: &Saved,
+    saved: &ModelFile,
     query: &std::path::Path,
 ) -> Result<String> {
     images::check(&args.model, saved)?;
@@ -106,7 +106,12 @@ fn picture(
     })
 }
 
-fn row(args: &Args, settings: &Settings, saved: &Saved, csv: &std::path::Path) -> Result<String> {
+fn row(
+    args: &Args,
+    settings: &Settings,
+    saved: &ModelFile,
+    csv: &std::path::Path,
+) -> Result<String> {
     let columns = Columns::of(&args.model, saved, args.scaled)?;
     let linear = Linear::of(&args.model, saved)?;
     let table = table::read(csv, &columns, &saved.classes())?;
@@ -134,14 +139,14 @@ fn row(args: &Args, settings: &Settings, saved: &Saved, csv: &std::path::Path) -
     })
 }
 
-fn as_json(saved: &Saved, found: &Recognised) -> Result<String, HarnessError> {
+fn as_json(saved: &ModelFile, found: &Recognised) -> Result<String, HarnessError> {
     let mut value: Value =
         serde_json::to_value(found).map_err(|e| HarnessError::NotFinite(e.to_string()))?;
     value["model"] = json!(describe(saved));
     Ok(value.to_string())
 }
 
-fn report(saved: &Saved, query: &Picture, found: &Recognised) -> String {
+fn report(saved: &ModelFile, query: &Picture, found: &Recognised) -> String {
     let mut out = format!(
         "model    {}, embedding of {}\ngallery  {} pictures, {} names\nquery    {}\n\n",
         describe(saved),
@@ -201,7 +206,7 @@ fn report(saved: &Saved, query: &Picture, found: &Recognised) -> String {
     out
 }
 
-fn sentence(saved: &Saved, row: usize, truth: Option<String>, scored: &Scored) -> String {
+fn sentence(saved: &ModelFile, row: usize, truth: Option<String>, scored: &Scored) -> String {
     let truth = truth.map_or(String::new(), |t| format!(", in the file: {t}"));
     let mut out = format!("model    {}\nrow      {row}{truth}\n\n", describe(saved));
     let wide = scored.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max(5);

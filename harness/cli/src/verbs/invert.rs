@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail};
 use attacks::{Progress, Run};
 use clap::Args as ClapArgs;
-use harness::saved;
+use federation::model_file::{self, ModelFile};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -53,7 +53,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     tch::set_num_threads(args.threads.into());
     let attack =
         (suites::find("attack", attacks::ENTRIES, ATTACK)?.build)(&parameters(&args.set)?)?;
-    let model = saved::open(&args.checkpoint)?;
+    let model = model_file::open(&args.checkpoint)?;
     let evaluator = match &args.evaluator {
         Some(path) => Some(another(path, &args.checkpoint)?),
         None => None,
@@ -90,7 +90,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 }
 
 /// The evaluator, which must not be the attacked file.
-fn another(path: &Path, attacked: &Path) -> Result<saved::Saved> {
+fn another(path: &Path, attacked: &Path) -> Result<ModelFile> {
     let place = |p: &Path| std::fs::canonicalize(p).unwrap_or_else(|_| p.into());
     if place(path) == place(attacked) {
         bail!(
@@ -99,7 +99,7 @@ fn another(path: &Path, attacked: &Path) -> Result<saved::Saved> {
             path.display()
         );
     }
-    Ok(saved::open(path)?)
+    Ok(model_file::open(path)?)
 }
 
 /// Finds out before the attack whether its result can be kept.

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
 use datasets::LabelKind;
-use harness::saved::{self, Saved};
-use harness::{HarnessError, training};
+use federation::model_file::{self, ModelFile};
+use harness::HarnessError;
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
@@ -82,7 +82,7 @@ struct Examples {
 /// # Errors
 /// Files, cells and classes that do not fit the model.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let saved = saved::open(&args.model)?;
+    let saved = model_file::open(&args.model)?;
     let examples = match (&args.csv, &args.images) {
         (Some(csv), _) => rows(args, settings, &saved, csv)?,
         (None, Some(folder)) => pictures(args, settings, &saved, folder)?,
@@ -99,7 +99,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(args: &Args, settings: &Settings, saved: &Saved, csv: &Path) -> Result<Examples> {
+fn rows(args: &Args, settings: &Settings, saved: &ModelFile, csv: &Path) -> Result<Examples> {
     let columns = Columns::of(&args.model, saved, args.scaled)?;
     let table = table::read(csv, &columns, &saved.classes())?;
     if !table.unused.is_empty() {
@@ -117,7 +117,12 @@ fn rows(args: &Args, settings: &Settings, saved: &Saved, csv: &Path) -> Result<E
     Ok(Examples { names, logits, labels: table.labels })
 }
 
-fn pictures(args: &Args, settings: &Settings, saved: &Saved, folder: &Path) -> Result<Examples> {
+fn pictures(
+    args: &Args,
+    settings: &Settings,
+    saved: &ModelFile,
+    folder: &Path,
+) -> Result<Examples> {
     images::check(&args.model, saved)?;
     let found = images::list(folder)?;
     let classes = saved.classes();
@@ -158,7 +163,7 @@ fn pictures(args: &Args, settings: &Settings, saved: &Saved, folder: &Path) -> R
     Ok(Examples { names: found.iter().map(below).collect(), logits, labels })
 }
 
-fn report(saved: &Saved, examples: Examples) -> Report {
+fn report(saved: &ModelFile, examples: Examples) -> Report {
     let (classes, p) = (saved.classes(), probabilities(saved, &examples.logits));
     let several = saved.card.labels == LabelKind::MultiLabel;
     let said = |p: &Vec<f64>| match several {
@@ -176,7 +181,10 @@ fn report(saved: &Saved, examples: Examples) -> Report {
     });
     let scores = examples.labels.as_ref().map_or_else(BTreeMap::new, |labels| {
         let labels: Vec<i64> = labels.iter().map(|l| *l as i64).collect();
-        training::judge(&examples.logits.to_device(tch::Device::Cpu), &Tensor::from_slice(&labels))
+        federation::judge(
+            &examples.logits.to_device(tch::Device::Cpu),
+            &Tensor::from_slice(&labels),
+        )
     });
     let rows = examples.names.iter().zip(&p).enumerate();
     let predictions = rows.map(|(at, (name, p))| Prediction {

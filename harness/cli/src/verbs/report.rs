@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use harness::training;
 use serde_json::json;
 
 use crate::settings::Settings;
@@ -28,7 +27,7 @@ pub struct Args {
 /// A folder that is no run, or cannot be written.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let path = match &args.runs[..] {
-        [one] if training::is_training(one) => training::write_report(one)?,
+        [one] if federation::is_training(one) => federation::write_report(one)?,
         [one] => reports::write_report(one)?,
         several => compared(several, args.out.as_deref().unwrap_or(Path::new("comparison")))?,
     };

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args as ClapArgs;
-use harness::{plan, world};
+use harness::{resolve, scenario};
 use serde_json::{Value, json};
-use suites::{CellSpec, Fact, Named, Suite};
+use suites::{CellSpec, Fact, FederationSpec, Named, Regime, Suite};
 
 use super::suite::{self, Execution};
 use crate::settings::Settings;
@@ -61,7 +61,7 @@ pub struct Args {
     /// Local epochs
     #[arg(long, default_value_t = 1)]
     local_epochs: usize,
-    /// Examples a client holds [default: one batch]
+    /// Examples a client holds [default: one batch; in a federation all there are]
     #[arg(long)]
     local_examples: Option<usize>,
     /// Learning rate of the clients
@@ -73,7 +73,13 @@ pub struct Args {
     /// Weight decay of the clients
     #[arg(long, default_value_t = 0.0)]
     client_weight_decay: f64,
-    /// Federated rounds trained before the captured one
+    /// Rounds of the federation that is attacked [default: none, bare clients]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Clients invited to a round [default: all]
+    #[arg(long)]
+    clients_per_round: Option<usize>,
+    /// The round that is captured, from 0
     #[arg(long, default_value_t = 0)]
     capture_round: usize,
     /// BatchNorm on the clients: train or eval
@@ -104,11 +110,11 @@ pub struct Args {
 /// Bad input, or a run folder that cannot be used.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let mut spec = spec(args)?;
-    plan::spell_out(&mut spec)?;
+    resolve::spell_out(&mut spec)?;
     // Unlike in a suite, one cell that cannot be built is an error before anything is stored.
-    let trial = plan::build(&spec, settings.data.as_deref())?;
-    if trial.not_applicable().is_none() {
-        world::check(&trial)?;
+    let cell = resolve::resolve(&spec, settings.data.as_deref())?;
+    if cell.not_applicable().is_none() {
+        scenario::check(&cell)?;
     }
     let suite = Suite::single("run", spec)?;
     let command: Vec<String> = std::env::args().skip(1).map(|a| suite::quote(&a)).collect();
@@ -134,17 +140,28 @@ fn spec(args: &Args) -> Result<CellSpec> {
     spec.source = word("--source", &args.source)?;
     spec.vantage = word("--vantage", &args.vantage)?;
     spec.facts = args.facts.iter().map(|f| word::<Fact>("--facts", f)).collect::<Result<_>>()?;
-    let t = &mut spec.training;
-    (t.clients, t.batch_size, t.local_epochs) = (args.clients, args.batch_size, args.local_epochs);
-    (t.local_examples, t.rounds_before) = (args.local_examples, args.capture_round);
-    (t.lr, t.momentum, t.weight_decay) =
-        (args.client_lr, args.client_momentum, args.client_weight_decay);
-    t.partition = word("--partition", &args.partition)?;
+    spec.federation = federation(args)?;
+    spec.capture.round = args.capture_round;
     spec.attack.params = super::attack::parameters(&args.set)?;
     spec.defenses = args.defense.iter().map(|d| defense(d)).collect::<Result<_>>()?;
     (spec.trials, spec.seed) = (args.trials, args.seed);
     spec.check()?;
     Ok(spec)
+}
+
+/// Bare clients, or with `--rounds` the federation whose round is attacked.
+fn federation(args: &Args) -> Result<FederationSpec> {
+    let rounds = args.rounds.or((args.capture_round > 0).then_some(args.capture_round + 1));
+    let mut federation = FederationSpec::new(rounds.map_or(Regime::Bare, |_| Regime::Federated));
+    federation.rounds = rounds.unwrap_or(1);
+    let (clients, local) = (&mut federation.clients, &mut federation.local);
+    (clients.total, clients.examples) = (args.clients, args.local_examples);
+    clients.per_round = args.clients_per_round;
+    clients.partition = word("--partition", &args.partition)?;
+    (local.batch_size, local.epochs) = (args.batch_size, args.local_epochs);
+    (local.lr, local.momentum, local.weight_decay) =
+        (args.client_lr, args.client_momentum, args.client_weight_decay);
+    Ok(federation)
 }
 
 /// A word (or JSON) as the spec's own type reads it.

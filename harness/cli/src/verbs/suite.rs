@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
-use harness::plan;
+use harness::resolve;
 use harness::runner::{self, Schedule, Tally};
 use record::{RunInfo, RunStore, SCHEMA, SuiteInfo};
 use serde_json::{Value, json};
@@ -74,7 +74,8 @@ impl Selection {
             overrides.push(suites::parse_override(set)?);
         }
         let mut suite = Suite::load(&self.suite, self.profile.as_deref(), &overrides)?;
-        suite.map_specs(plan::spell_out)?;
+        suite.notes.iter().for_each(|note| eprintln!("{}: {note}", self.suite));
+        suite.map_specs(resolve::spell_out)?;
         Ok((suite, overrides))
     }
 }
@@ -148,7 +149,7 @@ pub fn execute(
 fn any_cell_builds(suite: &Suite, settings: &Settings) -> Result<()> {
     let mut first = None;
     for spec in &suite.cells {
-        match plan::build(spec, settings.data.as_deref()) {
+        match resolve::resolve(spec, settings.data.as_deref()) {
             Ok(_) => return Ok(()),
             Err(error) => first = first.or(Some(error)),
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use harness::training::{self, Execution, Folder, Header};
+use federation::{Execution, Folder, Header};
 use indicatif::{ProgressBar, ProgressStyle};
 use record::RoundRecord;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub struct Args {
     /// NAME:key=value; `none` for none
     #[arg(long, value_name = "DEFENCE")]
     defense: Vec<String>,
-    /// Set any value of the task: --set clients.total=20 --set local.lr=0.1
+    /// Set any value of the task: --set federation.clients.total=20
     #[arg(long = "set", value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// Seed of everything
@@ -59,15 +59,17 @@ pub struct Args {
 /// # Errors
 /// Bad input, a folder that cannot be used, or training that diverges.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let spec = train::load(&args.task, args.profile.as_deref(), &overrides(args)?)?;
+    let train::Task { spec, notes } =
+        train::load(&args.task, args.profile.as_deref(), &overrides(args)?)?;
+    notes.iter().for_each(|note| eprintln!("{}: {note}", args.task));
     let device = device::resolve(&settings.device)?;
-    if let Some(round) = args.keep.iter().find(|r| **r > spec.rounds) {
+    if let Some(round) = args.keep.iter().find(|r| **r > spec.federation.rounds) {
         anyhow::bail!(
             "--keep {round}: the training has {} rounds; name rounds from 0 to that",
-            spec.rounds
+            spec.federation.rounds
         );
     }
-    let federation = training::prepare(&spec, settings.data.as_deref())?;
+    let federation = federation::prepare(&spec, settings.data.as_deref())?;
     let dir = args.out.clone().unwrap_or_else(|| default_dir(&spec.name));
     let header = Header {
         schema: record::SCHEMA.into(),
@@ -86,7 +88,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     folder.header().mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let cancel = on_interrupt()?;
     federation.notes.iter().for_each(|note| eprintln!("{note}"));
-    let display = Display::new(settings.json, federation.spec.rounds);
+    let display = Display::new(settings.json, federation.spec.federation.rounds);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let default =
         if device == tch::Device::Cpu { (cores / usize::from(args.threads)).max(1) } else { 1 };
@@ -98,8 +100,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         keep: args.keep.clone(),
         cancel: &cancel,
         tell: &|record| display.round(record),
+        carried: &|_, _| {},
     };
-    let told = training::train(&federation, &folder, &execution)?;
+    let told = federation::train(&federation, &folder, &execution)?;
     display.end();
     if told.stopped {
         eprintln!("stopped; finished rounds are kept. Go on with: {}", folder.header().resume);
@@ -112,8 +115,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 fn overrides(args: &Args) -> Result<Vec<(String, Value)>> {
     let mut all = Vec::new();
     let mut put = |path: &str, value: Value| all.push((path.to_string(), value));
-    args.regime.iter().for_each(|v| put("regime", json!(v)));
-    args.rounds.iter().for_each(|v| put("rounds", json!(v)));
+    args.regime.iter().for_each(|v| put("federation.regime", json!(v)));
+    args.rounds.iter().for_each(|v| put("federation.rounds", json!(v)));
     args.seed.iter().for_each(|v| put("seed", json!(v)));
     if !args.defense.is_empty() {
         let named = args.defense.iter().filter(|d| *d != "none").map(|d| super::run::defense(d));
@@ -140,7 +143,7 @@ fn default_dir(name: &str) -> PathBuf {
     names.map(|n| PathBuf::from("runs").join(n)).find(|p| !p.exists()).unwrap_or_default()
 }
 
-fn conclude(settings: &Settings, told: &training::Told) {
+fn conclude(settings: &Settings, told: &federation::TrainingResult) {
     let last = told.rounds.last();
     if settings.json {
         let metrics = last.map(|r| &r.metrics);

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
-use harness::saved::{self, Saved};
+use federation::model_file::{self, ModelFile};
 use serde_json::json;
 use tch::Tensor;
 
@@ -77,7 +77,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         }
         _ => None,
     };
-    let saved = saved::open(&args.model)?;
+    let saved = model_file::open(&args.model)?;
     let embedder = Embedder::new(&args.model, &saved, settings, args.flip)?;
     if let [a, b] = &args.images[..] {
         return two(args, settings, &embedder, a, b);
@@ -129,7 +129,7 @@ fn cosines(rows: &Tensor, a: &[i64], b: &[i64]) -> Vec<f64> {
     numbers(&(pick(a) * pick(b)).sum_dim_intlist([1i64].as_slice(), false, tch::Kind::Double))
 }
 
-fn judge(args: &Args, settings: &Settings, saved: &Saved, work: Work) -> Result<ExitCode> {
+fn judge(args: &Args, settings: &Settings, saved: &ModelFile, work: Work) -> Result<ExitCode> {
     let ids = |of: fn(&(usize, usize)) -> usize| {
         work.pairs.iter().map(|p| of(p) as i64).collect::<Vec<_>>()
     };

@@ -186,6 +186,7 @@ mod tests {
             spec,
             outcome: Outcome::Done,
             threat: String::new(),
+            signals: Vec::new(),
             images: Vec::new(),
             baselines: Default::default(),
             task: Default::default(),

@@ -68,12 +68,12 @@ pub fn record(attack: &str, seed: u64, psnrs: &[f64]) -> CellRecord {
 
 /// A finished cell of `spec` with these PSNRs, laid out trial by trial.
 pub fn from_spec(spec: CellSpec, psnrs: &[f64]) -> CellRecord {
-    let batch = spec.training.batch_size;
+    let batch = spec.federation.local.batch_size;
     let image = |at: usize, psnr: f64| ImageScore {
         trial: at / batch,
         index: at % batch,
         id: at,
-        client: (at / batch) % spec.training.clients,
+        client: (at / batch) % spec.federation.clients.total,
         label: 3,
         guessed_label: Some(3),
         scores: scores(psnr),
@@ -86,6 +86,7 @@ pub fn from_spec(spec: CellSpec, psnrs: &[f64]) -> CellRecord {
         id: spec.id(),
         outcome: Outcome::Done,
         threat: "An honest-but-curious server sees one client's gradient.".into(),
+        signals: Vec::new(),
         images: psnrs.iter().enumerate().map(|(at, psnr)| image(at, *psnr)).collect(),
         baselines: [("grey", 9.0), ("mean", 11.5), ("noise", 5.0), ("nearest", 13.0)]
             .into_iter()

@@ -12,7 +12,7 @@ pub(super) fn curves(run: &Run, out: &mut Catalogue) {
     let budgeted = |at: &usize| utility::epsilon(&run.records[*at]).is_some();
     let groups = group(run.attacked().into_iter().filter(budgeted).collect(), |at| {
         let spec = &run.records[at].spec;
-        format!("{} {} {:?} {:?}", spec.world_key(), spec.vantage, spec.facts, spec.utility)
+        format!("{} {} {:?}", spec.world_key(), spec.vantage, spec.facts)
     });
     let several = |cells: &Vec<usize>| count(run, &Setting::Epsilon, cells) > 1;
     let groups: Vec<Vec<usize>> = groups.into_iter().filter(several).collect();

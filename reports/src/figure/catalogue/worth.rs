@@ -91,7 +91,7 @@ fn one_course(run: &Run, course: &Course, out: &mut Catalogue) {
             ..spec(
                 &format!("training-{}{}", run.records[cells[0]].id, page_slug(at)),
                 FigureKind::LearningCurve,
-                "training.rounds_before",
+                "capture.round",
                 "psnr",
             )
         };

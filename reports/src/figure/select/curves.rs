@@ -26,7 +26,7 @@ impl Across {
     fn of(work: &Work) -> Result<Self, SpecError> {
         let default = match work.spec.kind {
             FigureKind::SuccessVsBudget => "cost.gradient_evaluations",
-            _ => "training.rounds_before",
+            _ => "capture.round",
         };
         let blame = |error| work.spec.place.blame("x", error);
         match columns::column(work.run, work.named("x").unwrap_or(default)).map_err(blame)? {

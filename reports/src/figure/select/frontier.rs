@@ -177,7 +177,7 @@ fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
         let mut facts = spec.facts.clone();
         facts.sort_unstable();
         let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
-        format!("{world} {} {facts:?} {:?}", spec.vantage, spec.utility)
+        format!("{world} {} {facts:?}", spec.vantage)
     };
     let all = group((0..cells.len()).collect(), |i| key(cells[i].at));
     let firsts: Vec<usize> = all.iter().map(|g| cells[g[0]].at).collect();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use datasets::{Dataset, Request, Split};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
-use harness::saved::Saved;
 use metrics::verification::{ListedPair, pairs, parse_pairs};
 use suites::rng::stream;
 use tch::Tensor;
@@ -124,7 +124,7 @@ pub(super) fn drawn(
     name: &str,
     args: &Args,
     settings: &Settings,
-    saved: &Saved,
+    saved: &ModelFile,
     embedder: &Embedder,
 ) -> Result<Work> {
     let unseen = datasets::knows_unseen(name);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use learning::Network;
-use protocols::{Exposure, Transcript};
+use protocols::Exposure;
+use protocols::Transcript;
 
-use crate::round::Terms;
+use crate::context::FederationConfig;
 
 /// Sums over captured rounds.
 #[derive(Clone, Debug, Default)]
-pub struct Price {
+pub struct CommCost {
     rounds: usize,
     clients: usize,
     up: u64,
@@ -18,21 +19,21 @@ pub struct Price {
     seconds: BTreeMap<String, f64>,
 }
 
-impl Price {
+impl CommCost {
     /// Adds one round. The next model reaches every client as 32-bit floats, or as the sum that it
     /// decrypts.
-    pub fn add(&mut self, terms: &Terms, transcript: &Transcript) {
+    pub fn add(&mut self, config: &FederationConfig, transcript: &Transcript) {
         // Who decrypts the sum receives the next model with it; else the server sends it.
-        let sends = terms.protocol.server_sees_sum() == Exposure::Clear;
-        let model = if sends { 4 * terms.net.layout().len() as u64 } else { 0 };
-        let plain = terms.protocol.server_sees_update() == Exposure::Clear;
-        let bits = terms.defenses.iter().rev().find_map(|d| d.bits_per_value()).filter(|_| plain);
+        let sends = config.protocol.server_sees_sum() == Exposure::Clear;
+        let model = if sends { 4 * config.net.layout().len() as u64 } else { 0 };
+        let plain = config.protocol.server_sees_update() == Exposure::Clear;
+        let bits = config.defenses.iter().rev().find_map(|d| d.bits_per_value()).filter(|_| plain);
         self.rounds += 1;
         self.clients = transcript.up.len();
         self.survivors += transcript.survivors.len();
         self.up += match bits {
             // What a defence makes smaller: its own width for parameters, 32 bits for buffers.
-            Some(bits) => transcript.up.len() as u64 * narrow(terms.net, bits),
+            Some(bits) => transcript.up.len() as u64 * narrow(config.net, bits),
             None => transcript.up.iter().sum::<u64>(),
         };
         self.down += transcript.down.iter().sum::<u64>() + model * self.clients as u64;

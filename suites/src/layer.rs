@@ -1,18 +1,37 @@
-//! Writing a value at a dotted path of a cell in JSON form.
+//! The one layering: values written at dotted paths of a cell or a training in JSON form, over its
+//! defaults. Suites, their profiles, tasks and `--set` all write through here.
 //!
-//! Tables that carry a name (`attack`, `model`, `task`, `training.partition`) may be given as the
-//! bare name. Naming another one drops what belonged to the former: parameters of one attack mean
-//! nothing to the next.
+//! Tables that carry a name (`attack`, `model`, `task`, `federation`, ...) may be given as the bare
+//! name. Naming another one drops what belonged to the former: parameters of one attack mean
+//! nothing to the next, and a federation begins with other defaults than a bare client.
 
 use serde_json::{Map, Value, json};
 
 use crate::SpecError;
+use crate::federation::{FederationSpec, Regime};
 use crate::read::join;
 use crate::spec::CellSpec;
 
 /// The tables that carry a name, and the key that holds it.
-const HEADS: [(&str, &str); 4] =
-    [("attack", "name"), ("model", "name"), ("task", "dataset"), ("training.partition", "kind")];
+const HEADS: [(&str, &str); 7] = [
+    ("attack", "name"),
+    ("model", "name"),
+    ("task", "dataset"),
+    ("federation", "regime"),
+    ("federation.clients.partition", "kind"),
+    ("federation.local.schedule", "kind"),
+    ("federation.server", "kind"),
+];
+
+/// Tables of plain keys: what is written lies over what stands there, key by key.
+const TABLES: [&str; 6] = [
+    "federation.clients",
+    "federation.local",
+    "federation.evaluation",
+    "capture",
+    "robustness",
+    "model.params",
+];
 
 /// The key that holds the name of the table at `path`.
 pub(crate) fn head(path: &str) -> Option<&'static str> {
@@ -51,7 +70,7 @@ pub(crate) fn assign(cell: &mut Value, path: &str, value: &Value) -> Result<(), 
             named(cell, path, key, &Map::from_iter([(key.to_owned(), json!(name))]))
         }
         (_, Some(key), Value::Object(map)) => named(cell, path, key, map),
-        ("training", _, Value::Object(map)) => each(cell, path, map),
+        (_, None, Value::Object(map)) if TABLES.contains(&path) => each(cell, path, map),
         ("defenses", ..) => set(cell, path, defenses(path, value)?),
         ("facts", _, Value::String(_)) => set(cell, path, json!([value])),
         _ => set(cell, path, value.clone()),
@@ -62,7 +81,7 @@ fn each(cell: &mut Value, path: &str, map: &Map<String, Value>) -> Result<(), Sp
     map.iter().try_for_each(|(key, value)| assign(cell, &join(path, key), value))
 }
 
-/// Merges a table that carries a name; another name starts from fresh parameters.
+/// Merges a table that carries a name; another name starts from fresh values.
 fn named(
     cell: &mut Value,
     path: &str,
@@ -72,19 +91,38 @@ fn named(
     let pointer = format!("/{}", path.replace('.', "/"));
     let old = cell.pointer(&pointer).and_then(|t| t.get(key)).cloned();
     if let Some(name) = map.get(key).filter(|name| old.as_ref() != Some(*name)) {
-        match path {
-            "task" => set(cell, "task.label", Value::Null)?,
-            "model" => {
-                set(cell, "model.params", json!({}))?;
-                set(cell, "model.weights", Value::Null)?;
-            }
-            _ => set(cell, path, json!({}))?,
-        }
-        set(cell, &join(path, key), name.clone())?;
+        afresh(cell, path, key, name)?;
     }
     map.iter()
         .filter(|(k, _)| k.as_str() != key)
-        .try_for_each(|(k, value)| set(cell, &join(path, k), value.clone()))
+        .try_for_each(|(k, value)| assign(cell, &join(path, k), value))
+}
+
+/// What a table starts from under another name.
+fn afresh(cell: &mut Value, path: &str, key: &str, name: &Value) -> Result<(), SpecError> {
+    match (path, name) {
+        ("federation", Value::String(regime)) => {
+            let wrong = |e: SpecError| SpecError::form("federation.regime", e.to_string());
+            let fresh = FederationSpec::new(regime.parse::<Regime>().map_err(wrong)?);
+            // What clients hold and how they train is the same whoever trains, but a bare client is
+            // another matter.
+            if fresh.is_bare() == (cell["federation"]["regime"] == Regime::Bare.name()) {
+                return set(cell, "federation.regime", name.clone());
+            }
+            let value = serde_json::to_value(fresh);
+            set(cell, path, value.map_err(|e| SpecError::form(path, e.to_string()))?)
+        }
+        ("task", _) => {
+            set(cell, "task.label", Value::Null)?;
+            set(cell, &join(path, key), name.clone())
+        }
+        ("model", _) => {
+            set(cell, "model.params", json!({}))?;
+            set(cell, "model.weights", Value::Null)?;
+            set(cell, &join(path, key), name.clone())
+        }
+        _ => set(cell, path, json!({ key: name })),
+    }
 }
 
 /// The list of defences that a name, a table or a list of those means; `"none"` is the empty list.
@@ -144,13 +182,15 @@ fn set(cell: &mut Value, path: &str, value: Value) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Refuses paths that no cell has, such as `training.learning_rate`.
+/// Refuses paths that no cell has, such as `federation.local.learning_rate`.
 pub(crate) fn check_path(path: &str) -> Result<(), SpecError> {
     let blank = blank()?;
     let mut at = &blank;
     let mut walked = String::new();
     for segment in path.split('.') {
-        let free = matches!(walked.as_str(), "attack" | "model.params" | "training.partition");
+        // Choices with parameters of their own, which the blank cell's choice may not have.
+        let free = ["attack", "model.params"].contains(&walked.as_str())
+            || (head(&walked).is_some() && walked.starts_with("federation."));
         match at {
             Value::Object(map) if !free => {
                 let known = || map.keys().map(String::as_str);
@@ -199,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn another_regime_begins_with_its_own_defaults() {
+        let local = ("federation.local", json!({ "lr": 0.5 }));
+        let cell = written(&[local.clone(), ("federation", json!("bare"))]);
+        assert_eq!(cell["federation"]["local"]["lr"], 0.5, "the regime that stands keeps its own");
+        let deployed = json!({ "regime": "federated", "clients": { "partition": "by-identity" } });
+        let cell = written(&[local, ("federation", deployed)]);
+        assert_eq!(cell["federation"]["local"]["lr"], 0.05);
+        assert_eq!(cell["federation"]["clients"]["total"], 5);
+        assert_eq!(cell["federation"]["clients"]["partition"], json!({ "kind": "by-identity" }));
+        let error = assign(&mut blank().unwrap(), "federation", &json!("federatd")).unwrap_err();
+        assert!(error.to_string().contains("did you mean"), "{error}");
+    }
+
+    #[test]
     fn defences_take_every_form() {
         let of = |v: Value| written(&[("defenses", v)])["defenses"].clone();
         assert_eq!(of(json!("none")), json!([]));
@@ -216,8 +270,9 @@ mod tests {
     fn unknown_paths_are_named() {
         let said = |path: &str| check_path(path).unwrap_err().to_string();
         assert!(
-            said("training.batchsize")
-                .starts_with("training: unknown key `batchsize` (did you mean `batch_size`?)")
+            said("federation.local.batchsize").starts_with(
+                "federation.local: unknown key `batchsize` (did you mean `batch_size`?)"
+            )
         );
         assert!(said("atack").contains("did you mean `attack`"));
         assert!(said("source.kind").contains("source: is not a table"));

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use suites::TrainSpec;
 use tch::{Device, Kind, Tensor};
 
-use super::Federation;
-use super::round::Standing;
-use crate::round::Memory;
-use crate::{HarnessError, saved};
+use crate::Federation;
+use crate::context::DefenseState;
+use crate::round::TrainingState;
+use crate::{FederationError, model_file};
 
 /// Name of the description.
 pub const TRAINING: &str = "training.json";
@@ -89,10 +89,10 @@ impl Header {
 
 /// What is beside the tensors of a state.
 #[derive(Serialize, Deserialize)]
-struct Words {
+struct StateMeta {
     digest: String,
     round: usize,
-    memory: Memory,
+    memory: DefenseState,
     steps: u64,
     rounds: Vec<RoundRecord>,
 }
@@ -109,7 +109,7 @@ impl Folder {
     ///
     /// # Errors
     /// A folder of something else or of another training, one in use, or what the system refuses.
-    pub fn open(dir: &Path, header: Header) -> Result<Folder, HarnessError> {
+    pub fn open(dir: &Path, header: Header) -> Result<Folder, FederationError> {
         let path = dir.join(TRAINING);
         // A process that died at once leaves a lock and half-written files, all of them hidden.
         let visible = |e: std::io::Result<std::fs::DirEntry>| {
@@ -128,7 +128,7 @@ impl Folder {
         let header =
             if path.exists() { begun(&path, &header)?.gone_on_with(header) } else { header };
         let text = serde_json::to_string_pretty(&header)
-            .map_err(|e| HarnessError::Weights(e.to_string()))?;
+            .map_err(|e| FederationError::Weights(e.to_string()))?;
         record::write_whole(&path, text.as_bytes())?;
         Ok(Folder { dir: dir.into(), header, _lock: lock })
     }
@@ -147,18 +147,22 @@ impl Folder {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn store(&self, standing: &Standing, rounds: &[RoundRecord]) -> Result<(), HarnessError> {
-        let words = Words {
+    pub fn store(
+        &self,
+        training: &TrainingState,
+        rounds: &[RoundRecord],
+    ) -> Result<(), FederationError> {
+        let meta = StateMeta {
             digest: self.header.digest.clone(),
-            round: standing.round,
-            memory: standing.memory.clone(),
-            steps: standing.local.steps,
+            round: training.round,
+            memory: training.memory.clone(),
+            steps: training.local.steps,
             rounds: rounds.to_vec(),
         };
         let text =
-            serde_json::to_string(&words).map_err(|e| HarnessError::Weights(e.to_string()))?;
+            serde_json::to_string(&meta).map_err(|e| FederationError::Weights(e.to_string()))?;
         let mut tensors = Vec::new();
-        for (part, params) in parts(standing) {
+        for (part, params) in parts(training) {
             tensors
                 .extend(params.named(0).into_iter().map(|(name, t)| (format!("{part}/{name}"), t)));
         }
@@ -174,17 +178,17 @@ impl Folder {
         &self,
         federation: &Federation,
         device: Device,
-    ) -> Result<Option<(Standing, Vec<RoundRecord>)>, HarnessError> {
+    ) -> Result<Option<(TrainingState, Vec<RoundRecord>)>, FederationError> {
         let path = self.dir.join(STATE);
         if !path.exists() {
             return Ok(None);
         }
         let wrong =
-            |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+            |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
         let text =
             checkpoint::description(&path)?.ok_or_else(|| wrong("has no description".into()))?;
-        let words: Words = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        if words.digest != self.header.digest {
+        let meta: StateMeta = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        if meta.digest != self.header.digest {
             return Err(wrong("belongs to another training; give another --out".into()));
         }
         let mut named = checkpoint::load(&path)?;
@@ -194,14 +198,11 @@ impl Folder {
         let weights = part("weights")?
             .ok_or_else(|| wrong("holds no weights; start in a new folder".into()))?;
         let server = ServerState { first: part("server-first")?, second: part("server-second")? };
-        let local = State {
-            first: part("local-first")?,
-            second: part("local-second")?,
-            steps: words.steps,
-        };
-        let standing =
-            Standing { round: words.round, weights, server, local, memory: words.memory };
-        Ok(Some((standing, words.rounds)))
+        let local =
+            State { first: part("local-first")?, second: part("local-second")?, steps: meta.steps };
+        let training =
+            TrainingState { round: meta.round, weights, server, local, memory: meta.memory };
+        Ok(Some((training, meta.rounds)))
     }
 
     /// Writes the model as it stands, and says where.
@@ -211,14 +212,14 @@ impl Folder {
     pub fn model(
         &self,
         federation: &Federation,
-        standing: &Standing,
-    ) -> Result<PathBuf, HarnessError> {
+        training: &TrainingState,
+    ) -> Result<PathBuf, FederationError> {
         let path = self.dir.join(MODEL);
-        saved::write(
+        model_file::write(
             &path,
-            &standing.weights,
+            &training.weights,
             &federation.spec,
-            standing.round,
+            training.round,
             federation.card(),
         )?;
         Ok(path)
@@ -228,21 +229,32 @@ impl Folder {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn keep(&self, federation: &Federation, standing: &Standing) -> Result<(), HarnessError> {
+    pub fn keep(
+        &self,
+        federation: &Federation,
+        training: &TrainingState,
+    ) -> Result<(), FederationError> {
         let dir = self.dir.join("checkpoints");
         std::fs::create_dir_all(&dir).map_err(io("create folder", &dir))?;
-        let path = dir.join(format!("round-{:04}.safetensors", standing.round));
-        saved::write(&path, &standing.weights, &federation.spec, standing.round, federation.card())
+        let path = dir.join(format!("round-{:04}.safetensors", training.round));
+        model_file::write(
+            &path,
+            &training.weights,
+            &federation.spec,
+            training.round,
+            federation.card(),
+        )
     }
 }
 
-fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> HarnessError + 'a {
-    move |source| HarnessError::Io { what, path: path.display().to_string(), source }
+fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> FederationError + 'a {
+    move |source| FederationError::Io { what, path: path.display().to_string(), source }
 }
 
 /// The header of the training in a folder; refuses one that would not go on as this one.
-fn begun(path: &Path, header: &Header) -> Result<Header, HarnessError> {
-    let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+fn begun(path: &Path, header: &Header) -> Result<Header, FederationError> {
+    let wrong =
+        |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
     let text = std::fs::read_to_string(path).map_err(io("read", path))?;
     let old: Header =
         serde_json::from_str(&text).map_err(|e| wrong(format!("cannot be read: {e}")))?;
@@ -262,8 +274,8 @@ fn begun(path: &Path, header: &Header) -> Result<Header, HarnessError> {
     }
 }
 
-fn parts(standing: &Standing) -> Vec<(&'static str, &Params)> {
-    let (server, local) = (&standing.server, &standing.local);
+fn parts(training: &TrainingState) -> Vec<(&'static str, &Params)> {
+    let (server, local) = (&training.server, &training.local);
     let optional = [
         ("server-first", &server.first),
         ("server-second", &server.second),
@@ -271,7 +283,7 @@ fn parts(standing: &Standing) -> Vec<(&'static str, &Params)> {
         ("local-second", &local.second),
     ];
     let present = optional.into_iter().filter_map(|(name, p)| p.as_ref().map(|p| (name, p)));
-    std::iter::once(("weights", &standing.weights)).chain(present).collect()
+    std::iter::once(("weights", &training.weights)).chain(present).collect()
 }
 
 /// The tensors of one part, taken out of the file's.
@@ -280,7 +292,7 @@ fn part(
     part: &str,
     federation: &Federation,
     device: Device,
-) -> Result<Option<Params>, HarnessError> {
+) -> Result<Option<Params>, FederationError> {
     let prefix = format!("{part}/");
     let (mine, rest): (Vec<_>, Vec<_>) =
         std::mem::take(named).into_iter().partition(|(n, _)| n.starts_with(&prefix));

@@ -8,8 +8,8 @@ use learning::{Mode, Network, Params, loss};
 use suites::Split;
 use tch::{Device, Kind, Tensor};
 
-use super::workers::side_by_side;
-use crate::HarnessError;
+use crate::FederationError;
+use crate::workers::side_by_side;
 
 /// Examples of one forward pass.
 const CHUNK: usize = 256;
@@ -26,10 +26,10 @@ pub fn evaluate(
     limit: Option<usize>,
     device: Device,
     jobs: usize,
-) -> Result<BTreeMap<String, f64>, HarnessError> {
+) -> Result<BTreeMap<String, f64>, FederationError> {
     let count = data.len(split).min(limit.unwrap_or(usize::MAX));
     let ids: Vec<usize> = (0..count).collect();
-    let one = |weights: &Params, chunk: &[usize]| -> Result<(Tensor, Tensor), HarnessError> {
+    let one = |weights: &Params, chunk: &[usize]| -> Result<(Tensor, Tensor), FederationError> {
         let Batch { x, y, .. } = data.batch(split, chunk)?;
         let x = x.to_device(device).unsqueeze(0);
         let z = tch::no_grad(|| net.logits(weights, &x, Mode::Eval).squeeze_dim(0));

@@ -4,8 +4,7 @@ use datasets::Batch;
 use defenses::Stage;
 use tch::{Kind, Tensor};
 
-use super::Federation;
-use crate::HarnessError;
+use crate::{Federation, FederationError, RoundPlan};
 
 /// Decoded examples kept in memory, at most.
 const KEPT_BYTES: usize = 4 << 30;
@@ -13,7 +12,7 @@ const KEPT_BYTES: usize = 4 << 30;
 /// Parameters that train side by side, at most: small models gain from it, large ones only take
 /// memory.
 const SIDE_BY_SIDE: i64 = 2_000_000;
-/// Clients that train side by side, at most: beyond, a lot gains nothing and other cores wait for
+/// Clients that train side by side, at most: beyond, a batch gains nothing and other cores wait for
 /// it.
 const WIDTH: usize = 4;
 
@@ -23,25 +22,30 @@ const CHUNK: usize = 1024;
 /// A client's pixels `[E, ...]`, values in `[0, 1]` or bytes, and labels.
 type Held = (Tensor, Tensor);
 
-/// Clients that hold equally many examples; what each holds, where it is kept in memory.
-pub struct Lot {
+/// Clients that work on equally many examples; what each works on, where that is kept in memory.
+pub struct ClientBatch {
     /// The clients.
     pub clients: Vec<usize>,
     kept: Vec<Option<Held>>,
 }
 
-impl Lot {
-    /// The lot's examples: pixels `[C, E, ...]` and labels, read now where they are not kept, on
-    /// whatever thread asks.
+impl ClientBatch {
+    /// The batch's examples in that round: pixels `[C, E, ...]` and labels, read now where they are
+    /// not kept, on whatever thread asks.
     ///
     /// # Errors
     /// Whatever the data say.
-    pub fn examples(&self, federation: &Federation) -> Result<Held, HarnessError> {
+    pub fn examples(
+        &self,
+        federation: &Federation,
+        plan: &RoundPlan,
+    ) -> Result<Held, FederationError> {
         let mut parts = Vec::new();
         for (&client, kept) in self.clients.iter().zip(&self.kept) {
-            parts.push(match kept {
-                Some((x, y)) => (x.shallow_clone(), y.shallow_clone()),
-                None => read(federation, client)?,
+            parts.push(match (kept, plan.rows(client)) {
+                (Some((x, y)), _) => (x.shallow_clone(), y.shallow_clone()),
+                (None, None) => read(federation, client)?,
+                (None, Some(rows)) => chosen(federation, client, rows)?,
             });
         }
         let stack = |pick: fn(&Held) -> &Tensor| match &parts[..] {
@@ -59,64 +63,98 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// Nothing read yet.
+    /// Nothing read yet. Of bare clients nothing is kept: each example is taken once.
     pub fn new(federation: &Federation) -> Examples {
         let values = federation.net.input().iter().product::<i64>() as usize;
         let count: usize = federation.parts.iter().map(Vec::len).sum();
         let kept = federation.parts.iter().map(|_| None).collect();
         let size = if looked_at(federation) { 4 } else { 1 };
-        Examples { kept, keep: count.saturating_mul(values * size) <= KEPT_BYTES }
+        let fits = count.saturating_mul(values * size) <= KEPT_BYTES;
+        Examples { kept, keep: fits && !federation.spec.federation.is_bare() }
     }
 
-    /// These clients, grouped by how many examples they hold. The grouping depends on the
+    /// These clients, grouped by how many examples they work on. The grouping depends on the
     /// federation alone, never on how many cores there are: a product over more clients rounds
     /// differently.
     ///
     /// # Errors
     /// Whatever the data say.
-    pub fn lots(
+    pub fn batches(
         &mut self,
         federation: &Federation,
+        plan: &RoundPlan,
         clients: &[usize],
-    ) -> Result<Vec<Lot>, HarnessError> {
-        let width =
-            (SIDE_BY_SIDE / federation.net.layout().len().max(1)).clamp(1, WIDTH as i64) as usize;
-        let mut sorted = clients.to_vec();
-        sorted.sort_by_key(|&c| (federation.parts[c].len(), c));
-        let mut lots: Vec<Vec<usize>> = Vec::new();
+    ) -> Result<Vec<ClientBatch>, FederationError> {
+        let size = |c: usize| plan.rows(c).map_or(federation.parts[c].len(), <[usize]>::len);
+        let (width, mut sorted) = (width(federation), clients.to_vec());
+        sorted.sort_by_key(|&c| (size(c), c));
+        let mut batches: Vec<Vec<usize>> = Vec::new();
         for client in sorted {
-            let held = federation.parts[client].len();
-            match lots.last_mut() {
-                Some(lot) if lot.len() < width && federation.parts[lot[0]].len() == held => {
-                    lot.push(client)
+            match batches.last_mut() {
+                Some(batch) if batch.len() < width && size(batch[0]) == size(client) => {
+                    batch.push(client)
                 }
-                _ => lots.push(vec![client]),
+                _ => batches.push(vec![client]),
             }
         }
-        lots.into_iter().map(|clients| self.lot(federation, clients)).collect()
+        batches.into_iter().map(|clients| self.batch(federation, plan, clients)).collect()
     }
 
-    fn lot(&mut self, federation: &Federation, clients: Vec<usize>) -> Result<Lot, HarnessError> {
+    fn batch(
+        &mut self,
+        federation: &Federation,
+        plan: &RoundPlan,
+        clients: Vec<usize>,
+    ) -> Result<ClientBatch, FederationError> {
         let mut kept = Vec::new();
         for &client in &clients {
             if self.keep && self.kept[client].is_none() {
                 self.kept[client] = Some(read(federation, client)?);
             }
-            kept.push(
-                self.kept[client].as_ref().map(|(x, y)| (x.shallow_clone(), y.shallow_clone())),
-            );
+            kept.push(self.kept[client].as_ref().map(|held| match plan.rows(client) {
+                None => (held.0.shallow_clone(), held.1.shallow_clone()),
+                Some(rows) => select(held, rows),
+            }));
         }
-        Ok(Lot { clients, kept })
+        Ok(ClientBatch { clients, kept })
+    }
+}
+
+/// Clients that work side by side. Bare clients all do.
+fn width(federation: &Federation) -> usize {
+    match federation.spec.federation.is_bare() {
+        true => usize::MAX,
+        false => {
+            (SIDE_BY_SIDE / federation.net.layout().len().max(1)).clamp(1, WIDTH as i64) as usize
+        }
     }
 }
 
 /// Whether a defence looks at pixels; nothing else does but training, which takes bytes as they
 /// are: a quarter of the memory.
 fn looked_at(federation: &Federation) -> bool {
-    federation.defenses.iter().any(|d| d.stage() == Stage::Data || d.reads_examples())
+    federation.defenses().iter().any(|d| d.stage() == Stage::Data || d.reads_examples())
 }
 
-fn read(federation: &Federation, client: usize) -> Result<Held, HarnessError> {
+/// The examples at these places of a client's own, pixels as values.
+fn chosen(federation: &Federation, client: usize, rows: &[usize]) -> Result<Held, FederationError> {
+    let ids: Vec<usize> = rows.iter().map(|&row| federation.parts[client][row]).collect();
+    let Batch { x, y, .. } = federation.data.batch(federation.spec.task.split, &ids)?;
+    Ok((x, y))
+}
+
+fn select(held: &Held, rows: &[usize]) -> Held {
+    let rows = Tensor::from_slice(&rows.iter().map(|&row| row as i64).collect::<Vec<_>>());
+    let (x, y) = (held.0.index_select(0, &rows), held.1.index_select(0, &rows));
+    (value(&x), y)
+}
+
+/// Pixels as values in `[0, 1]`.
+fn value(x: &Tensor) -> Tensor {
+    if x.kind() == Kind::Uint8 { x.to_kind(Kind::Float) / 255.0 } else { x.shallow_clone() }
+}
+
+fn read(federation: &Federation, client: usize) -> Result<Held, FederationError> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for ids in federation.parts[client].chunks(CHUNK) {
         let Batch { x, y, .. } = federation.data.batch(federation.spec.task.split, ids)?;
@@ -125,9 +163,6 @@ fn read(federation: &Federation, client: usize) -> Result<Held, HarnessError> {
     }
     // A chunk that is no picture of bytes makes values of all.
     if pixels.iter().any(|x| x.kind() != Kind::Uint8) {
-        let value = |x: &Tensor| {
-            if x.kind() == Kind::Uint8 { x.to_kind(Kind::Float) / 255.0 } else { x.shallow_clone() }
-        };
         pixels = pixels.iter().map(value).collect();
     }
     Ok((Tensor::cat(&pixels, 0), Tensor::cat(&labels, 0)))

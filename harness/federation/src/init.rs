@@ -2,12 +2,42 @@
 
 use std::path::Path;
 
-use datasets::Dataset;
+use datasets::{Card, Dataset, Request};
+use learning::models::Shape;
 use learning::{Network, Params, checkpoint, init};
 use rand_chacha::ChaCha12Rng;
 use suites::{ModelSpec, Partition, Split, TaskSpec, rng::stream};
 
-use crate::HarnessError;
+use crate::FederationError;
+
+/// The data of a task, drawn from `seed` where they are drawn at all.
+///
+/// # Errors
+/// Unknown names, data that are absent or broken.
+pub fn open(
+    task: &TaskSpec,
+    seed: u64,
+    root: Option<&Path>,
+) -> Result<Box<dyn Dataset>, FederationError> {
+    let label = task.label.as_deref();
+    let request = Request { root, size: task.size, label, limit: task.limit, seed };
+    Ok(datasets::open(&task.dataset, &request)?)
+}
+
+/// The architecture on data of that shape, with their normalisation.
+///
+/// # Errors
+/// Unknown names, parameters out of range, a model that cannot take the data's shape.
+pub fn network(spec: &ModelSpec, card: &Card) -> Result<Network, FederationError> {
+    let input = match card.kind {
+        datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
+        datasets::Kind::Table => vec![card.channels as i64],
+    };
+    let architecture =
+        (suites::find("model", learning::models::ENTRIES, &spec.name)?.build)(&spec.params)?;
+    let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
+    Ok(Network::new(model, card.mean.clone(), card.std.clone()))
+}
 
 /// Ids of a split's examples, one list a client.
 ///
@@ -19,7 +49,7 @@ pub fn partition(
     kind: &Partition,
     clients: usize,
     rng: &mut ChaCha12Rng,
-) -> Result<Vec<Vec<usize>>, HarnessError> {
+) -> Result<Vec<Vec<usize>>, FederationError> {
     let labels =
         (0..data.len(split)).map(|id| data.label(split, id)).collect::<Result<Vec<_>, _>>()?;
     let identities: Option<Vec<u64>> = match kind {
@@ -40,7 +70,7 @@ pub fn weights(
     task: &TaskSpec,
     model: &ModelSpec,
     seed: u64,
-) -> Result<Params, HarnessError> {
+) -> Result<Params, FederationError> {
     match &model.weights {
         Some(path) => load(net, path),
         None => {
@@ -57,10 +87,10 @@ pub fn weights(
 ///
 /// # Errors
 /// A file that cannot be read, values that are not finite, tensors that are not the model's.
-pub fn load(net: &Network, path: &Path) -> Result<Params, HarnessError> {
+pub fn load(net: &Network, path: &Path) -> Result<Params, FederationError> {
     let named = checkpoint::load(path)?;
     let wrong =
-        |e: &dyn std::fmt::Display| HarnessError::Weights(format!("{}: {e}", path.display()));
+        |e: &dyn std::fmt::Display| FederationError::Weights(format!("{}: {e}", path.display()));
     if let Some((name, _)) = named
         .iter()
         .find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
@@ -71,4 +101,15 @@ pub fn load(net: &Network, path: &Path) -> Result<Params, HarnessError> {
         )));
     }
     Params::from_named(net.layout().clone(), named).map_err(|e| wrong(&e))
+}
+
+/// The split that measures utility: test, else validation, else train, but never the one that the
+/// clients hold.
+pub fn test_split(data: &dyn Dataset, held: Split) -> Option<Split> {
+    [Split::Test, Split::Val, Split::Train].into_iter().find(|&s| s != held && data.len(s) > 0)
+}
+
+/// The split an adversary may know: not the attacked one.
+pub fn public_split(data: &dyn Dataset, attacked: Split) -> Option<Split> {
+    [Split::Train, Split::Val, Split::Test].into_iter().find(|&s| s != attacked && data.len(s) > 0)
 }

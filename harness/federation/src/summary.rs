@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use record::rounds::ROUNDS;
 use record::{TrainingInfo, read_rounds};
 use reports::write_training_report;
-use suites::train::{Optimizer, Regime};
+use suites::Regime;
+use suites::federation::Optimizer;
 
-use super::{Federation, Folder, TRAINING};
-use crate::{HarnessError, line};
+use crate::FederationError;
+use crate::{Federation, Folder, TRAINING};
+use defenses::pipeline;
 
 /// What a report says beside the rounds, kept so that one can be written at any time without the
 /// data.
@@ -22,7 +24,7 @@ pub fn describe(
     federation: &Federation,
     folder: &Folder,
     robustness: Vec<(String, f64, f64, f64)>,
-) -> Result<(), HarnessError> {
+) -> Result<(), FederationError> {
     let header = folder.header();
     let about = TrainingInfo {
         title: format!("{}: {}", federation.spec.name, federation.spec.description),
@@ -31,8 +33,8 @@ pub fn describe(
         robustness,
         notes: notes(federation),
     };
-    let text =
-        serde_json::to_string_pretty(&about).map_err(|e| HarnessError::Weights(e.to_string()))?;
+    let text = serde_json::to_string_pretty(&about)
+        .map_err(|e| FederationError::Weights(e.to_string()))?;
     Ok(record::write_whole(&folder.dir().join(ABOUT), text.as_bytes())?)
 }
 
@@ -45,9 +47,10 @@ pub fn is_training(dir: &Path) -> bool {
 ///
 /// # Errors
 /// A folder that is no training, or what the system refuses.
-pub fn write(dir: &Path) -> Result<PathBuf, HarnessError> {
+pub fn write(dir: &Path) -> Result<PathBuf, FederationError> {
     let path = dir.join(ABOUT);
-    let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+    let wrong =
+        |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
     let text = std::fs::read_to_string(&path)
         .map_err(|e| wrong(format!("{e}; go on with the training first")))?;
     let about: TrainingInfo = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
@@ -62,12 +65,12 @@ fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
         ("model", model(federation)),
         ("who trains", who(federation)),
         ("local training", local(federation)),
-        ("server", format!("{:?}", spec.server)),
+        ("server", format!("{:?}", spec.federation.server)),
     ];
     let mut budgets = federation.budgets.iter();
     for named in &spec.defenses {
-        let claim = match line::part(named) {
-            Ok(line::Part::Protocol(protocol)) => protocol.claim(),
+        let claim = match pipeline::parse_item(named) {
+            Ok(pipeline::Item::Protocol(protocol)) => protocol.claim(),
             _ => match budgets.next() {
                 Some(Some(budget)) => budget.to_string(),
                 _ => "no guarantee".into(),
@@ -109,16 +112,16 @@ fn model(federation: &Federation) -> String {
 fn who(federation: &Federation) -> String {
     let (spec, sizes) = (&federation.spec, federation.parts.iter().map(Vec::len));
     let (least, most) = (sizes.clone().min().unwrap_or(0), sizes.max().unwrap_or(0));
-    let c = &spec.clients;
-    match spec.regime {
+    let c = &spec.federation.clients;
+    match spec.federation.regime {
         Regime::Centralised => format!("one party with all {most} examples"),
         Regime::SingleClient => format!("one of {} clients, on its own {most} examples", c.total),
-        Regime::Federated => format!(
+        Regime::Federated | Regime::Bare => format!(
             "{} clients with {least} to {most} examples ({:?}), {} a round ({} sampling), dropout \
              {}",
             c.total,
             c.partition,
-            spec.cohort(),
+            spec.federation.cohort(),
             c.sampling,
             c.dropout
         ),
@@ -126,7 +129,7 @@ fn who(federation: &Federation) -> String {
 }
 
 fn local(federation: &Federation) -> String {
-    let l = &federation.spec.local;
+    let l = &federation.spec.federation.local;
     let rule = match l.optimizer {
         Optimizer::Sgd => format!("SGD, momentum {}", l.momentum),
         Optimizer::Adam => format!("Adam, betas {} and {}", l.beta1, l.beta2),

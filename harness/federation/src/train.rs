@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use record::RoundRecord;
-use tch::{Device, Kind};
+use tch::Device;
 
-use super::examples::Examples;
-use super::folder::Folder;
-use super::round::{self, Account, Standing};
-use super::{Federation, quality, robustness, summary};
-use crate::{HarnessError, start, world};
+use crate::client_batch::Examples;
+use crate::folder::Folder;
+use crate::round::{self, RoundOutcome, TrainingState};
+use crate::{Federation, quality, robustness, summary};
+use crate::{FederationError, init};
 
 /// How a training is carried out; of it only threads and device change a result, in its last bits.
 pub struct Execution<'a> {
@@ -28,10 +28,27 @@ pub struct Execution<'a> {
     pub cancel: &'a AtomicBool,
     /// Told of every round.
     pub tell: &'a (dyn Fn(&RoundRecord) + Sync),
+    /// Told how far a protocol has carried the updates of a round: done, of how many.
+    pub carried: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+impl<'a> Execution<'a> {
+    /// One batch of clients after the other, telling nobody.
+    pub fn quiet(device: Device, cancel: &'a AtomicBool) -> Execution<'a> {
+        Execution {
+            device,
+            jobs: 1,
+            threads: 1,
+            keep: Vec::new(),
+            cancel,
+            tell: &|_| {},
+            carried: &|_, _| {},
+        }
+    }
 }
 
 /// How a training ended.
-pub struct Told {
+pub struct TrainingResult {
     /// All rounds, the state before them first.
     pub rounds: Vec<RoundRecord>,
     /// The last good model.
@@ -54,47 +71,47 @@ pub fn train(
     federation: &Federation,
     folder: &Folder,
     execution: &Execution,
-) -> Result<Told, HarnessError> {
-    let (mut standing, mut rounds) = match folder.stored(federation, execution.device)? {
-        Some((standing, rounds)) => {
+) -> Result<TrainingResult, FederationError> {
+    let (mut training, mut rounds) = match folder.stored(federation, execution.device)? {
+        Some((training, rounds)) => {
             // The process may have died between the two files.
             record::write_rounds(&folder.dir().join(record::rounds::ROUNDS), &rounds)?;
-            (standing, rounds)
+            (training, rounds)
         }
         None => begin(federation, folder, execution)?,
     };
     let mut examples = Examples::new(federation);
     let mut stopped = false;
-    while standing.round < federation.spec.rounds && !stopped {
+    while training.round < federation.spec.federation.rounds && !stopped {
         let started = Instant::now();
-        match round::next(federation, &mut standing, &mut examples, execution) {
-            Ok(Some(account)) => {
+        match round::next(federation, &mut training, &mut examples, execution) {
+            Ok(Some(outcome)) => {
                 let seconds = started.elapsed().as_secs_f64();
-                match record(federation, &standing, account, seconds, execution) {
+                match record(federation, &training, outcome, seconds, execution) {
                     Ok(record) => {
-                        finished(federation, folder, execution, &standing, &mut rounds, record)?
+                        finished(federation, folder, execution, &training, &mut rounds, record)?
                     }
-                    Err(HarnessError::NotFinite(problem)) => {
+                    Err(FederationError::NotFinite(problem)) => {
                         return Err(diverged(federation, folder, problem));
                     }
                     Err(error) => return Err(error),
                 }
             }
             Ok(None) => stopped = true,
-            Err(HarnessError::NotFinite(problem)) => {
+            Err(FederationError::NotFinite(problem)) => {
                 return Err(diverged(federation, folder, problem));
             }
             Err(error) => return Err(error),
         }
     }
-    let model = folder.model(federation, &standing)?;
+    let model = folder.model(federation, &training)?;
     let robustness = match stopped {
         true => Vec::new(),
-        false => robustness::measure(federation, &standing.weights, execution.device)?,
+        false => robustness::measure(federation, &training.weights, execution.device)?,
     };
     summary::describe(federation, folder, robustness)?;
     let report = summary::write(folder.dir())?;
-    Ok(Told { rounds, model, report, stopped })
+    Ok(TrainingResult { rounds, model, report, stopped })
 }
 
 /// The state before the first round, judged as the others are.
@@ -102,95 +119,89 @@ fn begin(
     federation: &Federation,
     folder: &Folder,
     execution: &Execution,
-) -> Result<(Standing, Vec<RoundRecord>), HarnessError> {
-    let spec = &federation.spec;
-    let weights = start::weights(&federation.net, &spec.task, &spec.model, spec.seed)?;
-    let standing = Standing {
-        round: 0,
-        weights: weights.to(execution.device, Kind::Float),
-        server: Default::default(),
-        local: Default::default(),
-        memory: vec![Default::default(); federation.defenses.len()],
-    };
+) -> Result<(TrainingState, Vec<RoundRecord>), FederationError> {
+    let training = round::start(federation, execution.device)?;
     summary::describe(federation, folder, Vec::new())?;
-    let metrics = judged(federation, &standing, execution)?;
+    let metrics = judged(federation, &training, execution)?;
     let record = RoundRecord { metrics, lr: federation.local(0).lr, ..RoundRecord::default() };
     let mut rounds = Vec::new();
-    finished(federation, folder, execution, &standing, &mut rounds, record)?;
-    Ok((standing, rounds))
+    finished(federation, folder, execution, &training, &mut rounds, record)?;
+    Ok((training, rounds))
 }
 
 fn finished(
     federation: &Federation,
     folder: &Folder,
     execution: &Execution,
-    standing: &Standing,
+    training: &TrainingState,
     rounds: &mut Vec<RoundRecord>,
     record: RoundRecord,
-) -> Result<(), HarnessError> {
-    if execution.keep.contains(&standing.round) {
-        folder.keep(federation, standing)?;
+) -> Result<(), FederationError> {
+    if execution.keep.contains(&training.round) {
+        folder.keep(federation, training)?;
     }
     rounds.push(record);
-    folder.store(standing, rounds)?;
+    folder.store(training, rounds)?;
     rounds.iter().last().into_iter().for_each(|r| (execution.tell)(r));
     Ok(())
 }
 
 fn judged(
     federation: &Federation,
-    standing: &Standing,
+    training: &TrainingState,
     execution: &Execution,
-) -> Result<std::collections::BTreeMap<String, f64>, HarnessError> {
+) -> Result<std::collections::BTreeMap<String, f64>, FederationError> {
     let (spec, data) = (&federation.spec, federation.data.as_ref());
-    let due = standing.round.is_multiple_of(spec.evaluation.every) || standing.round == spec.rounds;
-    let Some(split) = world::test_split(data, spec.task.split) else {
+    let due = training.round.is_multiple_of(spec.federation.evaluation.every)
+        || training.round == spec.federation.rounds;
+    let Some(split) = init::test_split(data, spec.task.split) else {
         return Ok(Default::default());
     };
     // Between evaluations a few examples tell whether the model is still one.
-    let limit = if due { spec.evaluation.examples } else { Some(GLANCE) };
-    let (net, weights) = (&federation.net, &standing.weights);
+    let limit = if due { spec.federation.evaluation.examples } else { Some(GLANCE) };
+    let (net, weights) = (&federation.net, &training.weights);
     let scores =
         quality::evaluate(net, weights, (data, split), limit, execution.device, execution.jobs)?;
     match scores.get("loss").is_none_or(|loss| loss.is_finite()) {
         true if due => Ok(scores),
         true => Ok(Default::default()),
-        false => Err(HarnessError::NotFinite(format!(
-            "round {}: the model's loss on held-out examples is not finite; lower local.lr",
-            standing.round
+        false => Err(FederationError::NotFinite(format!(
+            "round {}: the model's loss on held-out examples is not finite; lower \
+             federation.local.lr",
+            training.round
         ))),
     }
 }
 
 fn record(
     federation: &Federation,
-    standing: &Standing,
-    account: Account,
+    training: &TrainingState,
+    outcome: RoundOutcome,
     seconds: f64,
     execution: &Execution,
-) -> Result<RoundRecord, HarnessError> {
-    let metrics = judged(federation, standing, execution)?;
+) -> Result<RoundRecord, FederationError> {
+    let metrics = judged(federation, training, execution)?;
     let mut spent = (None, None);
     if let Some((defense, budget)) = federation.accounted() {
-        spent = (defense.spent(&federation.deployment, standing.round)?, Some(budget.delta));
+        spent = (defense.spent(&federation.deployment, training.round)?, Some(budget.delta));
     }
-    let printed = account.printed.means();
+    let printed = outcome.printed.means();
     let dropped: f64 = printed.iter().filter_map(|values| values.get("dropped_examples")).sum();
-    let mut failures = account.failures;
+    let mut failures = outcome.failures;
     if dropped > 0.0 {
         failures.push(format!(
             "{dropped:.1} example(s) a lot dropped: their gradients were not finite"
         ));
     }
     Ok(RoundRecord {
-        round: standing.round,
-        clients: account.clients,
-        survivors: account.survivors,
+        round: training.round,
+        clients: outcome.clients,
+        survivors: outcome.survivors,
         metrics,
-        train_loss: account.train_loss,
-        lr: federation.local(standing.round - 1).lr,
-        bytes_up: account.bytes.0,
-        bytes_down: account.bytes.1,
+        train_loss: outcome.train_loss,
+        lr: federation.local(training.round - 1).lr,
+        bytes_up: outcome.bytes.0,
+        bytes_down: outcome.bytes.1,
         seconds,
         epsilon: spent.0,
         delta: spent.1,
@@ -199,11 +210,11 @@ fn record(
 }
 
 /// Divergence, with the model that is left.
-fn diverged(federation: &Federation, folder: &Folder, problem: String) -> HarnessError {
-    let kept = folder.stored(federation, Device::Cpu).ok().flatten().and_then(|(standing, _)| {
-        let path = folder.model(federation, &standing).ok()?;
+fn diverged(federation: &Federation, folder: &Folder, problem: String) -> FederationError {
+    let kept = folder.stored(federation, Device::Cpu).ok().flatten().and_then(|(training, _)| {
+        let path = folder.model(federation, &training).ok()?;
         let _ = summary::write(folder.dir());
-        Some(format!("; the model of round {} is kept in {}", standing.round, path.display()))
+        Some(format!("; the model of round {} is kept in {}", training.round, path.display()))
     });
-    HarnessError::NotFinite(problem + &kept.unwrap_or_default())
+    FederationError::NotFinite(problem + &kept.unwrap_or_default())
 }

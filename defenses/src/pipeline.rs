@@ -1,24 +1,25 @@
-//! The line of a cell's defences: which are there, in which order, and the one protocol among them.
+//! The pipeline of defenses: which are there, in which order, and the one protocol among them.
 
-use defenses::{Defense, Stage};
 use protocols::{Exposure, PROTOCOLS, Plain, Protocol};
 use serde_json::{Map, Value};
 use suites::{Entry, Named, SpecError};
 
+use crate::{Defense, ENTRIES, Stage};
+
 /// An item of a suite's list of defences.
-pub enum Part {
+pub enum Item {
     /// Acts on examples, gradients, updates or their mean.
     Defense(Box<dyn Defense>),
     /// Carries the updates.
     Protocol(Box<dyn Protocol>),
 }
 
-impl Part {
+impl Item {
     /// Its parameters, all spelled out.
     pub fn spelled_out(&self) -> Map<String, Value> {
         match self {
-            Part::Defense(defense) => defense.spelled_out(),
-            Part::Protocol(protocol) => protocol.spelled_out(),
+            Item::Defense(defense) => defense.spelled_out(),
+            Item::Protocol(protocol) => protocol.spelled_out(),
         }
     }
 }
@@ -27,14 +28,14 @@ impl Part {
 ///
 /// # Errors
 /// Unknown names and parameters out of range.
-pub fn part(named: &Named) -> Result<Part, SpecError> {
+pub fn parse_item(named: &Named) -> Result<Item, SpecError> {
     if let Some(entry) = PROTOCOLS.iter().find(|e| e.name == named.name) {
-        return Ok(Part::Protocol((entry.build)(&named.params)?));
+        return Ok(Item::Protocol((entry.build)(&named.params)?));
     }
-    if let Some(entry) = defenses::ENTRIES.iter().find(|e| e.name == named.name) {
-        return Ok(Part::Defense((entry.build)(&named.params)?));
+    if let Some(entry) = ENTRIES.iter().find(|e| e.name == named.name) {
+        return Ok(Item::Defense((entry.build)(&named.params)?));
     }
-    let known = names(defenses::ENTRIES).chain(names(PROTOCOLS));
+    let known = names(ENTRIES).chain(names(PROTOCOLS));
     Err(SpecError::unknown_name("defence", &named.name, known))
 }
 
@@ -45,7 +46,7 @@ fn names<T: ?Sized + 'static>(
 }
 
 /// A cell's defences, and how its updates travel.
-pub struct Line {
+pub struct DefensePipeline {
     /// In order, without the protocol.
     pub defenses: Vec<Box<dyn Defense>>,
     /// `plain` where none is named.
@@ -58,31 +59,34 @@ pub struct Line {
 /// # Errors
 /// Unknown names, a second protocol, an item that stands before one that acts earlier, or after one
 /// that it would undo.
-pub fn up(items: &[Named]) -> Result<Line, SpecError> {
+pub fn build(items: &[Named]) -> Result<DefensePipeline, SpecError> {
     let mut defenses: Vec<Box<dyn Defense>> = Vec::new();
     let mut protocol = None;
-    let mut before: Option<(Place, &str)> = None;
+    let mut before: Option<(StageOrder, &str)> = None;
     for (at, named) in items.iter().enumerate() {
-        let part = part(named)?;
-        let place = Place::of(&part);
+        let part = parse_item(named)?;
+        let place = StageOrder::of(&part);
         in_order(at, named, place, before)?;
         before = Some((place, &named.name));
         match part {
-            Part::Defense(defense) => {
+            Item::Defense(defense) => {
                 after(&defenses, defense.as_ref())
                     .map_err(|(problem, remedy)| refused(at, problem, remedy))?;
                 defenses.push(defense);
             }
-            Part::Protocol(_) if protocol.is_some() => {
+            Item::Protocol(_) if protocol.is_some() => {
                 let problem = format!("`{}` is a second protocol", named.name);
                 return Err(refused(at, problem, "updates travel by one; drop one of them"));
             }
-            Part::Protocol(p) => protocol = Some(p),
+            Item::Protocol(p) => protocol = Some(p),
         }
     }
-    let line = Line { defenses, protocol: protocol.unwrap_or_else(|| Box::new(Plain::default())) };
-    carried(items, &line)?;
-    Ok(line)
+    let pipeline = DefensePipeline {
+        defenses,
+        protocol: protocol.unwrap_or_else(|| Box::new(Plain::default())),
+    };
+    carried(items, &pipeline)?;
+    Ok(pipeline)
 }
 
 fn refused(at: usize, problem: impl Into<String>, remedy: impl Into<String>) -> SpecError {
@@ -92,8 +96,8 @@ fn refused(at: usize, problem: impl Into<String>, remedy: impl Into<String>) -> 
 fn in_order(
     at: usize,
     named: &Named,
-    place: Place,
-    before: Option<(Place, &str)>,
+    place: StageOrder,
+    before: Option<(StageOrder, &str)>,
 ) -> Result<(), SpecError> {
     let Some((earlier, name)) = before.filter(|(earlier, _)| *earlier > place) else {
         return Ok(());
@@ -107,8 +111,8 @@ fn in_order(
 }
 
 /// What a protocol must do, or must not do, for the defences around it.
-fn carried(items: &[Named], line: &Line) -> Result<(), SpecError> {
-    if line.protocol.server_sees_sum() != Exposure::Clear
+fn carried(items: &[Named], pipeline: &DefensePipeline) -> Result<(), SpecError> {
+    if pipeline.protocol.server_sees_sum() != Exposure::Clear
         && let Some(at) = items.iter().position(at_server)
     {
         let problem = format!(
@@ -119,10 +123,10 @@ fn carried(items: &[Named], line: &Line) -> Result<(), SpecError> {
             sum the server reads";
         return Err(refused(at, problem, remedy));
     }
-    if line.protocol.server_sees_update() != Exposure::Clear {
+    if pipeline.protocol.server_sees_update() != Exposure::Clear {
         return Ok(());
     }
-    match line.defenses.iter().position(|d| d.needs_sum()) {
+    match pipeline.defenses.iter().position(|d| d.needs_sum()) {
         Some(at) => {
             let problem = format!(
                 "each client of `{}` adds only its share of the noise, which protects a sum but \
@@ -140,7 +144,7 @@ fn carried(items: &[Named], line: &Line) -> Result<(), SpecError> {
 }
 
 fn at_server(item: &Named) -> bool {
-    matches!(part(item), Ok(Part::Defense(d)) if d.stage() == Stage::Server)
+    matches!(parse_item(item), Ok(Item::Defense(d)) if d.stage() == Stage::Server)
 }
 
 /// What may not follow upon earlier defences, because it would void their guarantee: the problem
@@ -177,29 +181,29 @@ fn after(
 
 /// Where in a round an item acts.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Place {
+enum StageOrder {
     Client(Stage),
     Carried,
     Server,
 }
 
-impl Place {
-    fn of(part: &Part) -> Place {
+impl StageOrder {
+    fn of(part: &Item) -> StageOrder {
         match part {
-            Part::Protocol(_) => Place::Carried,
-            Part::Defense(d) if d.stage() == Stage::Server => Place::Server,
-            Part::Defense(d) => Place::Client(d.stage()),
+            Item::Protocol(_) => StageOrder::Carried,
+            Item::Defense(d) if d.stage() == Stage::Server => StageOrder::Server,
+            Item::Defense(d) => StageOrder::Client(d.stage()),
         }
     }
 
     fn words(self) -> &'static str {
         match self {
-            Place::Client(Stage::Model) => "on the model",
-            Place::Client(Stage::Data) => "on the client's examples",
-            Place::Client(Stage::Training) => "inside local training",
-            Place::Client(_) => "on the client's update",
-            Place::Carried => "on the way to the server",
-            Place::Server => "at the server",
+            StageOrder::Client(Stage::Model) => "on the model",
+            StageOrder::Client(Stage::Data) => "on the client's examples",
+            StageOrder::Client(Stage::Training) => "inside local training",
+            StageOrder::Client(_) => "on the client's update",
+            StageOrder::Carried => "on the way to the server",
+            StageOrder::Server => "at the server",
         }
     }
 }
@@ -210,7 +214,7 @@ mod tests {
 
     fn said(names: &[&str]) -> String {
         let items: Vec<Named> = names.iter().map(|n| Named::new(*n)).collect();
-        up(&items).err().map_or("accepted".into(), |e| e.to_string())
+        build(&items).err().map_or("accepted".into(), |e| e.to_string())
     }
 
     #[test]

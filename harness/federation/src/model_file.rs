@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datasets::Card;
+use defenses::pipeline;
 use learning::{Network, Params, checkpoint};
 use serde::{Deserialize, Serialize};
 use suites::TrainSpec;
 
-use crate::{HarnessError, line, plan, start};
+use crate::{FederationError, init};
 
 /// A trained model.
-pub struct Saved {
+pub struct ModelFile {
     /// The architecture with its normalisation.
     pub net: Arc<Network>,
     /// The weights, `[1, ...]` on the CPU.
@@ -26,7 +27,7 @@ pub struct Saved {
 }
 
 /// What is written beside the tensors.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Description {
     bench: String,
     spec: TrainSpec,
@@ -34,7 +35,15 @@ struct Description {
     card: Card,
 }
 
-impl Saved {
+/// What is read of it; the spec may be one of 1.x.
+#[derive(Deserialize)]
+struct Described {
+    spec: serde_json::Value,
+    round: usize,
+    card: Card,
+}
+
+impl ModelFile {
     /// Names of the classes, or their numbers.
     pub fn classes(&self) -> Vec<String> {
         match self.card.class_names.len() == self.card.classes {
@@ -54,11 +63,11 @@ pub fn write(
     spec: &TrainSpec,
     round: usize,
     card: &Card,
-) -> Result<(), HarnessError> {
+) -> Result<(), FederationError> {
     let bench = env!("CARGO_PKG_VERSION").to_string();
     let description = Description { bench, spec: spec.clone(), round, card: card.clone() };
     let text =
-        serde_json::to_string(&description).map_err(|e| HarnessError::Weights(e.to_string()))?;
+        serde_json::to_string(&description).map_err(|e| FederationError::Weights(e.to_string()))?;
     Ok(checkpoint::save_described(path, &params.named(0), &text)?)
 }
 
@@ -67,26 +76,28 @@ pub fn write(
 /// # Errors
 /// A file that is no checkpoint, has no description, or whose tensors are not those of the model it
 /// names.
-pub fn open(path: &Path) -> Result<Saved, HarnessError> {
-    let wrong = |problem: String| HarnessError::Weights(format!("{}: {problem}", path.display()));
+pub fn open(path: &Path) -> Result<ModelFile, FederationError> {
+    let wrong =
+        |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
     let none = || {
         wrong("does not say what model it is; give a checkpoint that `bench train` wrote".into())
     };
     let text = checkpoint::description(path)?.ok_or_else(none)?;
-    let Description { spec, round, card, .. } = serde_json::from_str(&text)
-        .map_err(|e| wrong(format!("its description cannot be read: {e}")))?;
+    let unread = |e: &dyn std::fmt::Display| wrong(format!("its description cannot be read: {e}"));
+    let Described { spec, round, card } = serde_json::from_str(&text).map_err(|e| unread(&e))?;
+    let spec = suites::train::revive(&spec).map_err(|e| unread(&e))?;
     let net = network(&spec, &card).map_err(|e| wrong(e.to_string()))?;
-    let params = start::load(&net, path)?;
-    Ok(Saved { net: Arc::new(net), params, spec, round, card })
+    let params = init::load(&net, path)?;
+    Ok(ModelFile { net: Arc::new(net), params, spec, round, card })
 }
 
 /// The model of a training on data of that shape, with what its defences change in it.
 ///
 /// # Errors
 /// Unknown names, parameters out of range, a model that cannot take the data's shape.
-pub fn network(spec: &TrainSpec, card: &Card) -> Result<Network, HarnessError> {
-    let mut net = plan::network(&spec.model, card)?;
-    for defense in &line::up(&spec.defenses)?.defenses {
+pub fn network(spec: &TrainSpec, card: &Card) -> Result<Network, FederationError> {
+    let mut net = init::network(&spec.model, card)?;
+    for defense in &pipeline::build(&spec.defenses)?.defenses {
         net = defense.model(net)?;
     }
     Ok(net)

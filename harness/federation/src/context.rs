@@ -3,42 +3,50 @@
 
 use std::collections::BTreeMap;
 
-use attacks::Progress;
 use defenses::{Defense, Deployment, Examples, Stage, Turn};
 use learning::client::{self, LocalTraining, Rules, State};
 use learning::{Mode, Network, Params};
-use protocols::{Protocol, Round, Transcript};
+use protocols::Round;
+use protocols::{Protocol, Transcript};
 use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 use tch::Tensor;
 
-use crate::HarnessError;
+use crate::FederationError;
 
 /// What each defence remembers from round to round, in the order of the trial's defences.
-pub type Memory = Vec<BTreeMap<String, f64>>;
+pub type DefenseState = Vec<BTreeMap<String, f64>>;
 
-/// What defences print of themselves: sum and number of times, by defence and name.
+/// What defenses print of themselves: every value, by defense and name.
 #[derive(Clone, Debug, Default)]
-pub struct Printed(Vec<BTreeMap<String, (f64, usize)>>);
+pub struct DefenseStats(Vec<BTreeMap<String, Vec<f64>>>);
 
-impl Printed {
-    /// For so many defences.
-    pub fn new(defenses: usize) -> Printed {
-        Printed(vec![BTreeMap::new(); defenses])
+impl DefenseStats {
+    /// For so many defenses.
+    pub fn new(defenses: usize) -> DefenseStats {
+        DefenseStats(vec![BTreeMap::new(); defenses])
     }
 
     fn add(&mut self, place: usize, values: BTreeMap<String, f64>) {
         for (name, value) in values {
-            let (sum, times) = self.0[place].entry(name).or_default();
-            *sum += value;
-            *times += 1;
+            self.0[place].entry(name).or_default().push(value);
+        }
+    }
+
+    /// Adds what the same defenses printed in another round.
+    pub fn merge(&mut self, other: &DefenseStats) {
+        for (own, others) in self.0.iter_mut().zip(&other.0) {
+            for (name, values) in others {
+                own.entry(name.clone()).or_default().extend(values);
+            }
         }
     }
 
     /// The mean of each value.
     pub fn means(&self) -> Vec<BTreeMap<String, f64>> {
-        let means = |values: &BTreeMap<String, (f64, usize)>| {
-            values.iter().map(|(name, (sum, times))| (name.clone(), sum / *times as f64)).collect()
+        let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let means = |values: &BTreeMap<String, Vec<f64>>| {
+            values.iter().map(|(name, values)| (name.clone(), mean(values))).collect()
         };
         self.0.iter().map(means).collect()
     }
@@ -46,7 +54,7 @@ impl Printed {
 
 /// What a federation agrees on before its first round.
 #[derive(Clone, Copy)]
-pub struct Terms<'a> {
+pub struct FederationConfig<'a> {
     /// The model.
     pub net: &'a Network,
     /// The defences in order, without the protocol.
@@ -64,15 +72,17 @@ pub struct Terms<'a> {
 }
 
 /// What holds for all clients of a round.
-pub struct Setting<'a> {
+pub struct RoundContext<'a> {
     /// The federation.
-    pub terms: Terms<'a>,
+    pub config: FederationConfig<'a>,
     /// The federation that guarantees are about.
     pub deployment: &'a Deployment,
     /// The broadcast weights, `[1, ...]`, on the device of the round.
     pub weights: &'a Params,
     /// Local training; `None` where clients send the gradient of one batch.
     pub local: Option<&'a LocalTraining>,
+    /// Mean size of the one batch that each client samples of its examples, for a private rule.
+    pub sample: Option<usize>,
     /// BatchNorm's mode.
     pub mode: Mode,
     /// Number of the round, never used twice in one federation.
@@ -83,7 +93,7 @@ pub struct Setting<'a> {
 
 /// What clients send.
 #[derive(Default)]
-pub struct Sent {
+pub struct Uploads {
     /// Flat updates, one a client.
     pub updates: Vec<Vec<f32>>,
     /// They are whole multiples of this.
@@ -94,7 +104,7 @@ pub struct Sent {
     pub state: State,
 }
 
-impl Worked {
+impl LocalResult {
     /// The first client whose training diverged, by its place.
     pub fn diverged(&self) -> Option<usize> {
         let whole: Vec<bool> = (0..self.update.trials())
@@ -107,7 +117,7 @@ impl Worked {
 }
 
 /// Clients' work before the defences that act on updates.
-pub struct Worked {
+pub struct LocalResult {
     /// What would be sent, `[C, ...]`.
     update: Params,
     /// What the clients trained on.
@@ -118,27 +128,10 @@ pub struct Worked {
     steps: usize,
 }
 
-impl Setting<'_> {
+impl RoundContext<'_> {
     fn streams(&self, purpose: &str, clients: &[usize]) -> Vec<ChaCha12Rng> {
         let name = |c| format!("{purpose} {} {c}", self.tag);
-        clients.iter().map(|c| stream(self.terms.seed, self.terms.key, &name(c))).collect()
-    }
-
-    /// Local work and the defences of clients that hold equally many examples: `pixels` `[C, E,
-    /// ...]` and labels on the round's device.
-    ///
-    /// # Errors
-    /// Whatever a defence refuses.
-    pub fn work(
-        &self,
-        clients: &[usize],
-        pixels: Tensor,
-        labels: Tensor,
-        memory: &mut Memory,
-        printed: &mut Printed,
-    ) -> Result<Sent, HarnessError> {
-        let worked = self.local_work(clients, pixels, labels, memory, State::default())?;
-        self.send(clients, worked, memory, printed)
+        clients.iter().map(|c| stream(self.config.seed, self.config.key, &name(c))).collect()
     }
 
     /// Local work alone, up to the defences that act on updates; clients of other lots may work at
@@ -151,12 +144,15 @@ impl Setting<'_> {
         clients: &[usize],
         pixels: Tensor,
         labels: Tensor,
-        memory: &Memory,
+        memory: &DefenseState,
         state: State,
-    ) -> Result<Worked, HarnessError> {
-        let steps = self.local.map_or(1, |l| l.steps(pixels.size()[1] as usize));
+    ) -> Result<LocalResult, FederationError> {
+        let steps = match (self.local, self.sample) {
+            (Some(local), None) => local.steps(pixels.size()[1] as usize),
+            _ => 1,
+        };
         let (mut examples, mut memory) = (Examples { pixels, labels, soft: false }, memory.clone());
-        for (place, defense) in self.terms.defenses.iter().enumerate() {
+        for (place, defense) in self.config.defenses.iter().enumerate() {
             let mut rngs = self.streams(&format!("defence-{place} examples"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, None);
             turn.steps = steps;
@@ -173,17 +169,18 @@ impl Setting<'_> {
     pub fn send(
         &self,
         clients: &[usize],
-        worked: Worked,
-        memory: &mut Memory,
-        printed: &mut Printed,
-    ) -> Result<Sent, HarnessError> {
-        let Worked { mut update, examples, dropped, losses, state, steps } = worked;
-        if let Some(place) = self.terms.defenses.iter().position(|d| d.stage() == Stage::Training) {
+        worked: LocalResult,
+        memory: &mut DefenseState,
+        printed: &mut DefenseStats,
+    ) -> Result<Uploads, FederationError> {
+        let LocalResult { mut update, examples, dropped, losses, state, steps } = worked;
+        if let Some(place) = self.config.defenses.iter().position(|d| d.stage() == Stage::Training)
+        {
             let dropped = dropped.iter().sum::<u64>() as f64;
             printed.add(place, BTreeMap::from([("dropped_examples".to_string(), dropped)]));
         }
         let mut grid = None;
-        for (place, defense) in self.terms.defenses.iter().enumerate() {
+        for (place, defense) in self.config.defenses.iter().enumerate() {
             // The same noise meets every attack on this world (and, scaled, every epsilon): what
             // differs is the attack, not its luck.
             let mut rngs = self.streams(&format!("defence-{place}"), clients);
@@ -195,7 +192,7 @@ impl Setting<'_> {
         }
         let update = tch::no_grad(|| update.map(Tensor::detach));
         let updates = (0..clients.len() as i64).map(|c| update.flat(c)).collect();
-        Ok(Sent { updates, grid, losses, state })
+        Ok(Uploads { updates, grid, losses, state })
     }
 
     fn turn<'b>(
@@ -211,7 +208,7 @@ impl Setting<'_> {
             deployment: self.deployment,
             steps: 1,
             contributors,
-            net: self.terms.net,
+            net: self.config.net,
             weights: self.weights,
             examples,
             memory,
@@ -225,28 +222,24 @@ impl Setting<'_> {
         examples: Examples,
         steps: usize,
         state: State,
-    ) -> Result<Worked, HarnessError> {
+    ) -> Result<LocalResult, FederationError> {
         let held = examples.pixels.size()[1] as usize;
-        let rules = Rules { soft_labels: examples.soft, private: self.rule(held)? };
-        let (net, weights) = (self.terms.net, self.weights);
+        let one_step = self.sample.is_some();
+        let rules = Rules { soft_labels: examples.soft, private: self.rule(held)?, one_step };
+        let (net, weights) = (self.config.net, self.weights);
         let mut rngs = self.streams("client", clients);
         let (x, y) = (&examples.pixels, &examples.labels);
         let Some(local) = self.local else {
-            let update = client::batch_gradient(net, weights, x, y, &rules, self.mode, &mut rngs);
-            return Ok(Worked {
-                update,
-                examples,
-                dropped: Vec::new(),
-                losses: Vec::new(),
-                state,
-                steps,
-            });
+            let (update, dropped) =
+                client::release_gradient(net, weights, x, y, &rules, self.mode, &mut rngs);
+            let losses = Vec::new();
+            return Ok(LocalResult { update, examples, dropped, losses, state, steps });
         };
         let trained =
             client::train_on(net, weights, x, y, local, &rules, self.mode, &mut rngs, state);
         let update = tch::no_grad(|| trained.params.sub(weights).map(Tensor::detach));
         let losses = trained.loss.and_then(|l| Vec::try_from(l).ok()).unwrap_or_default();
-        Ok(Worked {
+        Ok(LocalResult {
             update,
             examples,
             dropped: trained.dropped,
@@ -258,11 +251,14 @@ impl Setting<'_> {
 
     /// The defences' rule for gradients, with the sampling rate of clients that hold so many
     /// examples.
-    fn rule(&self, held: usize) -> Result<Option<client::GradientRule>, HarnessError> {
-        let batch = self.local.map_or(held, |l| l.batch_size.min(held));
-        for defense in self.terms.defenses {
+    fn rule(&self, held: usize) -> Result<Option<client::GradientRule>, FederationError> {
+        let batch = match self.sample {
+            Some(mean) => mean.min(held),
+            None => self.local.map_or(held, |l| l.batch_size.min(held)),
+        };
+        for defense in self.config.defenses {
             if let Some(rule) = defense.gradient_rule(self.deployment)? {
-                client::check_private(self.terms.net, self.mode)?;
+                client::check_private(self.config.net, self.mode)?;
                 let rate = batch as f64 / held as f64;
                 return Ok(Some(client::GradientRule {
                     rate,
@@ -280,15 +276,15 @@ impl Setting<'_> {
     /// Values the protocol cannot encode, or a round that aborts.
     pub fn carry(
         &self,
-        sent: &Sent,
+        sent: &Uploads,
         weights: &[u64],
         watched: usize,
         colluders: &[usize],
         dropped: &[usize],
-        progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<Transcript, HarnessError> {
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Transcript, FederationError> {
         let tell = |_: &str, done: usize, total: usize| {
-            progress(Progress { iteration: done, total, trials: 1, objective: None });
+            progress(done, total);
         };
         let round = Round {
             number: self.number as u64,
@@ -301,9 +297,13 @@ impl Setting<'_> {
             progress: &tell,
         };
         let mut draw = |purpose: &str| {
-            stream(self.terms.seed, self.terms.secrets, &format!("protocol {} {purpose}", self.tag))
+            stream(
+                self.config.seed,
+                self.config.secrets,
+                &format!("protocol {} {purpose}", self.tag),
+            )
         };
-        Ok(self.terms.protocol.exchange(&round, &mut draw)?)
+        Ok(self.config.protocol.exchange(&round, &mut draw)?)
     }
 
     /// What the server releases of the mean: its own defences act.
@@ -314,11 +314,11 @@ impl Setting<'_> {
         &self,
         mean: &[f32],
         contributors: usize,
-        memory: &mut Memory,
-        printed: &mut Printed,
-    ) -> Result<Params, HarnessError> {
+        memory: &mut DefenseState,
+        printed: &mut DefenseStats,
+    ) -> Result<Params, FederationError> {
         let mut mean = Params::from_flat(self.weights.layout().clone(), mean)?;
-        for (place, defense) in self.terms.defenses.iter().enumerate() {
+        for (place, defense) in self.config.defenses.iter().enumerate() {
             let mut rngs = self.streams(&format!("defence-{place} server"), &[0]);
             let mut turn = self.turn(&mut rngs, &mut memory[place], contributors, None);
             let released = tch::no_grad(|| defense.aggregate(mean, &mut turn))?;
@@ -327,26 +327,11 @@ impl Setting<'_> {
         }
         Ok(mean)
     }
-
-    /// What anyone makes of flat values that clients sent: public transformations undone, last
-    /// first.
-    ///
-    /// # Errors
-    /// Values of another number than the model's.
-    pub fn undo(&self, values: &[f32]) -> Result<Params, HarnessError> {
-        let update = Params::from_flat(self.weights.layout().clone(), values)?;
-        Ok(self
-            .terms
-            .defenses
-            .iter()
-            .rev()
-            .fold(update, |update, d| tch::no_grad(|| d.undo(update))))
-    }
 }
 
 /// Weights of clients in the mean: their numbers of examples in lowest terms, or all 1 where a
 /// guarantee needs that.
-pub fn weights(defenses: &[Box<dyn Defense>], held: &[usize]) -> Vec<u64> {
+pub fn mean_weights(defenses: &[Box<dyn Defense>], held: &[usize]) -> Vec<u64> {
     if defenses.iter().any(|d| d.equal_weights()) {
         return vec![1; held.len()];
     }

@@ -7,9 +7,9 @@ use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 use tch::{Device, Kind, Tensor};
 
-use super::Federation;
-use super::quality::judge;
-use crate::{HarnessError, world};
+use crate::Federation;
+use crate::quality::judge;
+use crate::{FederationError, init};
 
 /// Examples of one pass.
 const CHUNK: i64 = 128;
@@ -23,7 +23,7 @@ pub fn measure(
     federation: &Federation,
     weights: &Params,
     device: Device,
-) -> Result<Vec<(String, f64, f64, f64)>, HarnessError> {
+) -> Result<Vec<(String, f64, f64, f64)>, FederationError> {
     let spec = &federation.spec.robustness;
     let lists =
         [("noise", &spec.noise), ("blur", &spec.blur), ("fgsm", &spec.fgsm), ("pgd", &spec.pgd)];
@@ -31,7 +31,7 @@ pub fn measure(
         return Ok(Vec::new());
     }
     let data = federation.data.as_ref();
-    let Some(split) = world::test_split(data, federation.spec.task.split) else {
+    let Some(split) = init::test_split(data, federation.spec.task.split) else {
         return Ok(Vec::new());
     };
     let ids: Vec<usize> = (0..data.len(split).min(spec.examples)).collect();
@@ -50,7 +50,7 @@ pub fn measure(
                 continue;
             }
             let purpose = format!("robustness {name} {strength}");
-            let mut rng = stream(federation.spec.seed, federation.terms().key, &purpose);
+            let mut rng = stream(federation.spec.seed, federation.config().key, &purpose);
             let accuracy = target.accuracy(&target.spoilt(name, strength, &x, &y, &mut rng), &y);
             rows.push((name.to_string(), strength, accuracy, accuracy / clean));
         }

@@ -1,0 +1,152 @@
+//! From a cell's names to the things they name, with every parameter checked, before anything runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use attacks::Attack;
+use datasets::{Dataset, LabelKind};
+use defenses::{DefensePipeline, pipeline};
+use federation::{Components, Federation, components};
+use learning::Network;
+use suites::federation::Optimizer;
+use suites::{CellSpec, Fact, Source, SpecError, TrainSpec, Vantage};
+
+use crate::{HarnessError, vantage};
+
+/// A cell whose names are resolved and whose parameters are checked.
+pub struct ResolvedCell {
+    /// The spec it came from, attack and defences fully spelled out.
+    pub spec: CellSpec,
+    /// The data.
+    pub data: Arc<dyn Dataset>,
+    /// The architecture with the data's normalisation.
+    pub net: Arc<Network>,
+    /// The defences in order, and how updates travel; `plain` where the spec names no protocol.
+    pub pipeline: Arc<DefensePipeline>,
+    /// The attack.
+    pub attack: Box<dyn Attack>,
+}
+
+/// Writes out the defaults of a cell's attack and defences, so that its id covers them.
+///
+/// # Errors
+/// Unknown names and parameters out of range.
+pub fn spell_out(spec: &mut CellSpec) -> Result<(), SpecError> {
+    let attack = suites::find("attack", attacks::ENTRIES, &spec.attack.name)?;
+    spec.attack.params = (attack.build)(&spec.attack.params)?.spelled_out();
+    for named in &mut spec.defenses {
+        named.params = pipeline::parse_item(named)?.spelled_out();
+    }
+    Ok(())
+}
+
+/// Builds everything a cell names.
+///
+/// # Errors
+/// Unknown names, parameters out of range, absent data, a model that cannot take the data's shape,
+/// a vantage that no attack here can take.
+pub fn resolve(spec: &CellSpec, root: Option<&Path>) -> Result<ResolvedCell, HarnessError> {
+    let mut spec = spec.clone();
+    attacked_from(spec.vantage)?;
+    spell_out(&mut spec)?;
+    let attack =
+        (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
+    let Components { data, net, pipeline } =
+        components::resolve(&spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
+    Ok(ResolvedCell { spec, data, net, pipeline, attack })
+}
+
+/// Refuses an adversary that changes the model it sends: every attack here only looks.
+fn attacked_from(vantage: Vantage) -> Result<(), SpecError> {
+    if vantage != Vantage::MaliciousServer {
+        return Ok(());
+    }
+    let problem = "is `malicious-server`, but no attack here alters the model that it sends";
+    Err(SpecError::value("vantage", problem, "write `server` for one that only looks"))
+}
+
+impl ResolvedCell {
+    /// Why this cell cannot be run as specified, where it cannot: the attack needs what the threat
+    /// withholds.
+    pub fn not_applicable(&self) -> Option<String> {
+        let granted = |fact: &Fact| self.spec.facts.contains(fact);
+        let missing: Vec<String> =
+            self.attack.needs().iter().filter(|f| !granted(f)).map(Fact::to_string).collect();
+        if !missing.is_empty() {
+            return Some(format!(
+                "attack `{}` needs {}, which the threat model withholds",
+                self.spec.attack.name,
+                missing.join(", ")
+            ));
+        }
+        if self.spec.source != Source::Gradients && !granted(&Fact::LearningRate) {
+            return Some(
+                "an update can only be read as a gradient by an adversary who knows the learning \
+                 rate"
+                    .into(),
+            );
+        }
+        if self.spec.federation.local.augment && self.spec.source == Source::Gradients {
+            return Some(
+                "a bare gradient is taken of unaugmented images; use one_step_update, or augment \
+                 = false"
+                    .into(),
+            );
+        }
+        if let Some(why) = self.unread_rule() {
+            return Some(why);
+        }
+        vantage::not_observable(self).or_else(|| self.multi_label_matched())
+    }
+
+    /// Local rules that no attack here reads an update under.
+    fn unread_rule(&self) -> Option<String> {
+        let local = &self.spec.federation.local;
+        if self.spec.source != Source::Gradients && local.optimizer == Optimizer::Adam {
+            return Some("an update by Adam cannot be read as a gradient; use SGD".into());
+        }
+        let epochs = !self.spec.source.is_single_step();
+        (epochs && local.prox > 0.0).then(|| {
+            "no attack here follows local steps that FedProx pulls back; use prox = 0".into()
+        })
+    }
+
+    /// Labels of a multi-label task cannot be read off a softmax gradient.
+    fn multi_label_matched(&self) -> Option<String> {
+        let multi = self.data.card().labels == LabelKind::MultiLabel;
+        (multi && self.attack.infers_labels(&self.spec.facts)).then(|| {
+            "label inference is defined for one class an image; on multi-label tasks grant the \
+             fact `labels` (and set labels = \"known\" where the attack has it)"
+                .into()
+        })
+    }
+
+    /// The federation that it attacks, ready to take rounds.
+    ///
+    /// # Errors
+    /// A client without examples, defences or a protocol that cannot work in this federation.
+    pub fn federation(&self) -> Result<Federation, HarnessError> {
+        let spec = &self.spec;
+        let training = TrainSpec {
+            task: spec.task.clone(),
+            model: spec.model.clone(),
+            federation: spec.federation.clone(),
+            source: spec.source,
+            defenses: spec.defenses.clone(),
+            seed: spec.seed,
+            ..TrainSpec::new("", "", "")
+        };
+        let (data, net, pipeline) = (self.data.clone(), self.net.clone(), self.pipeline.clone());
+        Ok(federation::assemble(training, Components { data, net, pipeline })?)
+    }
+
+    /// Examples a client works on in the captured round; `None` where that is all it holds.
+    pub fn local_examples(&self) -> Option<usize> {
+        let (local, clients) = (&self.spec.federation.local, &self.spec.federation.clients);
+        match (self.spec.source.is_single_step(), self.spec.federation.is_bare()) {
+            (true, _) => Some(local.batch_size),
+            (false, true) => Some(clients.examples.unwrap_or(local.batch_size)),
+            (false, false) => clients.examples,
+        }
+    }
+}
