@@ -53,8 +53,13 @@ fn preset(name: &str, trials: u32) -> Box<dyn Attack> {
 /// Time of one run.
 fn attack(attack: &dyn Attack, seen: &Observation) -> Duration {
     let cancel = AtomicBool::new(false);
-    let run =
-        Run { seed: 0, key: "bench", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run = Run {
+        seed: suites::rng::AttackSeed::new(0),
+        key: "bench",
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &|_| (),
+    };
     let start = Instant::now();
     attack.reconstruct(seen, &run).unwrap();
     start.elapsed()

@@ -6,6 +6,7 @@ use learning::Observation;
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value};
 use suites::Fact;
+use suites::rng::AttackSeed;
 use tch::{Device, Tensor};
 
 use crate::AttackError;
@@ -41,8 +42,8 @@ pub trait Attack: Send + Sync {
 /// What an attack may use besides the observation: its own randomness, a device, and a way to
 /// report progress.
 pub struct Run<'a> {
-    /// Seed of the suite.
-    pub seed: u64,
+    /// Root of its randomness, which tells nothing of anybody else's.
+    pub seed: AttackSeed,
     /// Key of this experiment's attack streams (the same across defenses, so that comparisons are
     /// paired).
     pub key: &'a str,
@@ -70,7 +71,7 @@ pub struct Progress {
 impl Run<'_> {
     /// The random stream for a purpose.
     pub fn stream(&self, purpose: &str) -> ChaCha12Rng {
-        suites::rng::stream(self.seed, self.key, purpose)
+        self.seed.stream(self.key, purpose)
     }
 
     /// Fails once the user has asked to stop.

@@ -400,7 +400,7 @@ fn cancelling_ends_the_run() {
     let (seen, _) = two();
     let cancel = std::sync::atomic::AtomicBool::new(true);
     let run = attacks::Run {
-        seed: 0,
+        seed: suites::rng::AttackSeed::new(0),
         key: "",
         device: tch::Device::Cpu,
         cancel: &cancel,

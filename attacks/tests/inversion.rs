@@ -230,7 +230,13 @@ fn a_cancelled_run_stops() {
     let net = mlp();
     let model = weights(&net, Init::Pytorch, 1);
     let cancel = AtomicBool::new(true);
-    let run = Run { seed: 1, key: "test", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run = Run {
+        seed: suites::rng::AttackSeed::new(1),
+        key: "test",
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &|_| (),
+    };
     let stopped =
         build("model-inversion", json!({})).reconstruct(&holder(&net, &model, &classes()), &run);
     assert!(matches!(stopped, Err(AttackError::Cancelled)));

@@ -108,8 +108,13 @@ fn run(
     let before = tch::get_num_threads();
     tch::set_num_threads(threads);
     let cancel = AtomicBool::new(false);
-    let run =
-        Run { seed: 3, key: "registry", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run = Run {
+        seed: suites::rng::AttackSeed::new(3),
+        key: "registry",
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &|_| (),
+    };
     let found = attack.reconstruct(seen, &run);
     tch::set_num_threads(before);
     found

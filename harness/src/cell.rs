@@ -10,6 +10,7 @@ use federation::panics;
 use metrics::Panel;
 use record::{CellRecord, Cost, Outcome, TracePoint, Wall};
 use suites::CellSpec;
+use suites::rng::AttackSeed;
 use tch::Device;
 
 use crate::capture::{self, Captured};
@@ -119,7 +120,7 @@ fn attack(
 ) -> Result<Reconstruction, HarnessError> {
     let key = cell.spec.attack_key();
     let run = Run {
-        seed: cell.spec.seed,
+        seed: AttackSeed::new(cell.spec.seed),
         key: &key,
         device: context.device,
         cancel: context.cancel,

@@ -8,6 +8,8 @@ use harness::capture::{self, Captured};
 use harness::resolve::{self, ResolvedCell};
 use harness::scenario::{self, Cache, Scenario};
 use learning::Signal;
+use rand::RngCore;
+use suites::rng::{AttackSeed, stream};
 use suites::{CellSpec, Fact, Init, Named, Source, Vantage};
 use tch::{Device, Kind, Tensor};
 
@@ -70,7 +72,7 @@ fn reconstruct(scene: &Scene, captured: &Captured) -> Result<Reconstruction, Att
     let key = scene.cell.spec.attack_key();
     let (cancel, progress) = (AtomicBool::new(false), |_| {});
     let run = Run {
-        seed: scene.cell.spec.seed,
+        seed: AttackSeed::new(scene.cell.spec.seed),
         key: &key,
         device: Device::Cpu,
         cancel: &cancel,
@@ -223,6 +225,31 @@ fn the_law_holds_behind_every_defence() {
         }
     }
     assert!(applied >= 2 * SOURCES.len() * lines.len(), "{applied} cells were applicable");
+}
+
+/// An attack that is told every key there is draws nothing that a client, a defense or a protocol
+/// drew: its seed is another, in a domain of its own.
+#[test]
+fn no_key_gives_an_attack_the_stream_of_a_defense() {
+    let scene = scene(&spec("fl-attack", Source::Gradients, "mlp", false, 3));
+    let (spec, config) = (&scene.cell.spec, scene.scenario.federation.config());
+    let root = spec.seed;
+    let keys = [
+        config.secrets.to_string(),
+        config.key.to_string(),
+        spec.attack_key(),
+        spec.world_key(),
+        spec.id().to_string(),
+    ];
+    let purposes = ["defence-0 capture 0 0", "defence-0 server capture 0 0", "client capture 0 0"];
+    let pairs: Vec<_> = keys.iter().flat_map(|key| purposes.map(|p| (key.as_str(), p))).collect();
+    let theirs: Vec<u64> = pairs.iter().map(|(k, p)| stream(root, k, p).next_u64()).collect();
+    let (cancel, progress) = (AtomicBool::new(false), |_| {});
+    for (key, purpose) in &pairs {
+        let (seed, device) = (AttackSeed::new(root), Device::Cpu);
+        let run = Run { seed, key, device, cancel: &cancel, progress: &progress };
+        assert!(!theirs.contains(&run.stream(purpose).next_u64()), "{key}: {purpose}");
+    }
 }
 
 #[test]

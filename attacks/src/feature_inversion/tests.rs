@@ -62,7 +62,13 @@ fn attack(
     params: serde_json::Value,
 ) -> Result<Reconstruction, AttackError> {
     let cancel = AtomicBool::new(false);
-    let run = Run { seed: 0, key: "test", device: Device::Cpu, cancel: &cancel, progress: &|_| {} };
+    let run = Run {
+        seed: suites::rng::AttackSeed::new(0),
+        key: "test",
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     let entry = suites::find("attack", crate::ENTRIES, name)?;
     (entry.build)(params.as_object().unwrap())?.reconstruct(seen, &run)
 }
@@ -203,7 +209,13 @@ fn a_request_to_stop_is_heard_within_the_first_inversion() {
     let cancel = AtomicBool::new(false);
     let stop =
         |p: crate::Progress| cancel.store(p.iteration >= 5, std::sync::atomic::Ordering::Relaxed);
-    let run = Run { seed: 0, key: "test", device: Device::Cpu, cancel: &cancel, progress: &stop };
+    let run = Run {
+        seed: suites::rng::AttackSeed::new(0),
+        key: "test",
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &stop,
+    };
     let entry = suites::find("attack", crate::ENTRIES, "feature-inversion").unwrap();
     let result = (entry.build)(&Map::new()).unwrap().reconstruct(&seen, &run);
     assert!(matches!(result, Err(AttackError::Cancelled)));

@@ -125,7 +125,13 @@ pub fn attack(
     // Tests already run side by side; libtorch keeps this number for each calling thread.
     tch::set_num_threads(1);
     let cancel = AtomicBool::new(false);
-    let run = Run { seed, key: "test", device: Device::Cpu, cancel: &cancel, progress: &|_| () };
+    let run = Run {
+        seed: suites::rng::AttackSeed::new(seed),
+        key: "test",
+        device: Device::Cpu,
+        cancel: &cancel,
+        progress: &|_| (),
+    };
     attack.reconstruct(seen, &run)
 }
 

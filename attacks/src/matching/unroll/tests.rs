@@ -207,7 +207,7 @@ fn the_engine_recovers_more_through_the_steps_than_by_the_approximation() {
         seen.known.labels = Some(c.labels.narrow(0, 0, 1));
         let cancel = std::sync::atomic::AtomicBool::new(false);
         let run = crate::Run {
-            seed: 1,
+            seed: suites::rng::AttackSeed::new(1),
             key: "unroll",
             device: Device::Cpu,
             cancel: &cancel,

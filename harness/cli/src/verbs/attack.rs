@@ -17,6 +17,7 @@ use learning::models::Shape;
 use learning::{Known, Mode, Network, Observation, Params, Signal, checkpoint};
 use metrics::{Panel, Scored, Scores, Setup, pairing};
 use serde_json::{Map, Value, json};
+use suites::rng::AttackSeed;
 use tch::{Kind, Tensor};
 
 use crate::device;
@@ -119,7 +120,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
     let run = Run {
-        seed: args.seed,
+        seed: AttackSeed::new(args.seed),
         key: "bench attack",
         device,
         cancel: &AtomicBool::new(false),

@@ -11,6 +11,7 @@ use clap::Args as ClapArgs;
 use federation::model_file::{self, ModelFile};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use suites::rng::AttackSeed;
 
 use super::attack::parameters;
 use crate::device;
@@ -64,8 +65,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
     let cancel = AtomicBool::new(false);
-    let run =
-        Run { seed: args.seed, key: "bench invert", device, cancel: &cancel, progress: &report };
+    let run = Run {
+        seed: AttackSeed::new(args.seed),
+        key: "bench invert",
+        device,
+        cancel: &cancel,
+        progress: &report,
+    };
     let answer = question.answer(attack.as_ref(), &run)?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
     let files = invert::keep(&args.out, &question, &answer, attack.as_ref(), args.seed)?;
