@@ -195,15 +195,21 @@ pub(crate) fn summary_json(run: &Run) -> Vec<u8> {
             .zip(run.axes.rows[at].iter().cloned().map(Value::from))
             .collect();
         json!({
-            "summary": run.cells[at], "axes": axes, "spec": record.spec, "outcome": record.outcome, "threat": record.threat,
-            "task": record.task, "defenses": record.defenses, "cost": record.cost, "notes": record.notes, "wall": record.wall,
+            "summary": run.cells[at], "axes": axes, "spec": record.spec,
+            "outcome": record.outcome, "threat": record.threat,
+            "task": record.task, "defenses": record.defenses, "cost": record.cost,
+            "notes": record.notes, "wall": record.wall,
         })
     };
     let document = json!({
         "schema": run.info.schema,
-        "suite": { "name": run.info.suite.name, "profile": run.info.suite.profile, "version": run.info.suite.version,
-                   "planned_cells": run.info.suite.cells.len(), "published": run.info.suite.published },
-        "bench_version": run.info.bench_version, "libtorch": run.info.libtorch, "device": run.info.device, "machine": run.info.machine,
+        "suite": {
+            "name": run.info.suite.name, "profile": run.info.suite.profile,
+            "version": run.info.suite.version, "planned_cells": run.info.suite.cells.len(),
+            "published": run.info.suite.published,
+        },
+        "bench_version": run.info.bench_version, "libtorch": run.info.libtorch,
+        "device": run.info.device, "machine": run.info.machine,
         "cells": (0..run.records.len()).map(cell).collect::<Vec<_>>(),
     });
     format!("{document:#}\n").into_bytes()

@@ -20,15 +20,23 @@ pub(super) fn cell(attack: &str, psnrs: &[f64]) -> CellRecord {
     };
     let image = |(trial, psnr): (usize, &f64)| {
         json!({
-            "trial": trial, "index": 0, "id": trial, "client": 0, "label": 1, "guessed_label": null, "flags": [],
+            "trial": trial, "index": 0, "id": trial, "client": 0, "label": 1,
+            "guessed_label": null, "flags": [],
             "scores": { "psnr": psnr }, "truth_png": null, "guess_png": null,
         })
     };
     let record = json!({
-        "id": spec.id(), "spec": spec, "outcome": { "kind": "done" }, "threat": "", "baselines": {}, "defenses": [],
-        "images": psnrs.iter().enumerate().map(image).collect::<Vec<_>>(), "trace": [], "flags": [], "notes": [],
-        "task": { "accuracy": 0.5, "trained_rounds": 8.0, "trained_accuracy": 0.9, "test_examples": 360.0 },
-        "cost": { "bytes_up": 1, "bytes_down": 1, "gradient_evaluations": 1, "restarts": 1, "iterations": 1 },
+        "id": spec.id(), "spec": spec, "outcome": { "kind": "done" }, "threat": "",
+        "baselines": {}, "defenses": [],
+        "images": psnrs.iter().enumerate().map(image).collect::<Vec<_>>(),
+        "trace": [], "flags": [], "notes": [],
+        "task": {
+            "accuracy": 0.5, "trained_rounds": 8.0, "trained_accuracy": 0.9, "test_examples": 360.0,
+        },
+        "cost": {
+            "bytes_up": 1, "bytes_down": 1, "gradient_evaluations": 1, "restarts": 1,
+            "iterations": 1,
+        },
         "wall": { "seconds": 1.0, "attack_seconds": 1.0, "phases": {}, "finished_unix": 0 },
     });
     serde_json::from_value(record).unwrap()
@@ -97,7 +105,9 @@ fn the_frontier_is_what_nothing_beats() {
 
 proptest! {
     #[test]
-    fn some_point_is_always_optimal(places in prop::collection::vec((0.0f64..1.0, 0.0f64..1.0), 1..12)) {
+    fn some_point_is_always_optimal(
+        places in prop::collection::vec((0.0f64..1.0, 0.0f64..1.0), 1..12),
+    ) {
         let places: Vec<_> = places.into_iter().map(Some).collect();
         prop_assert!(pareto(&places).contains(&true));
     }

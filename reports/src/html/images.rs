@@ -31,9 +31,10 @@ pub(super) fn images(run: &Run) -> Value {
     let head: Vec<String> =
         head.chain(metrics.iter().map(Metric::label)).chain(["flags".to_owned()]).collect();
     let (pictures, thumbnails) = pictures(run, listed);
+    let rows = listed.iter().map(|place| row(place.0, image(*place), &metrics));
     json!({
         "head": head,
-        "rows": listed.iter().map(|place| row(place.0, image(*place), &metrics)).collect::<Vec<_>>(),
+        "rows": rows.collect::<Vec<_>>(),
         "psnr": head.iter().position(|h| *h == Metric::of("psnr").label()),
         "pictures": pictures,
         "thumbnails": thumbnails,

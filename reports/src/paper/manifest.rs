@@ -2,7 +2,7 @@
 
 use super::write::{Made, PaperSummary};
 use record::run::Run;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What the figures and tables of a paper came from.
 pub(super) struct Origin {
@@ -26,20 +26,24 @@ pub(super) fn manifest(
     let item = |m: &Made| {
         json!({
             "kind": m.what, "name": m.name, "spec": m.spec, "declared": m.place, "files": m.files,
-            "cells": m.cells, "sources": m.sources.iter().map(source).collect::<Vec<_>>(), "remarks": m.remarks, "error": m.error,
+            "cells": m.cells, "sources": m.sources.iter().map(source).collect::<Vec<_>>(),
+            "remarks": m.remarks, "error": m.error,
         })
     };
     let file = |(path, hash, bytes): &(String, String, usize)| json!({ "path": path, "blake3": hash, "bytes": bytes });
     let document = json!({
         "run": {
-            "suite": suite.name, "profile": suite.profile, "version": suite.version, "schema": run.info.schema,
-            "bench_version": run.info.bench_version, "libtorch": run.info.libtorch, "device": run.info.device,
-            "machine": run.info.machine, "command": run.info.command, "overrides": run.info.overrides,
+            "suite": suite.name, "profile": suite.profile, "version": suite.version,
+            "schema": run.info.schema,
+            "bench_version": run.info.bench_version, "libtorch": run.info.libtorch,
+            "device": run.info.device,
+            "machine": run.info.machine, "command": run.info.command,
+            "overrides": run.info.overrides,
             "planned_cells": suite.cells.len(), "recorded_cells": run.records.len(),
         },
         "style": style,
         "declared_by": origin.words,
-        "defaults": if origin.text.is_empty() { Value::Null } else { Value::from(origin.text.as_str()) },
+        "defaults": Some(&origin.text).filter(|text| !text.is_empty()),
         "remarks": summary.remarks,
         "errors": summary.errors,
         "made": made.iter().map(item).collect::<Vec<_>>(),

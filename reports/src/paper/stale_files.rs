@@ -10,8 +10,8 @@ use std::path::{Component, Path};
 /// Removes what the manifest in `out` lists and is not among `fresh`, so that a figure that now
 /// fails leaves no old one behind; returns what must be said of it.
 ///
-/// Only files of the folders that papers are written to are touched, and those whose bytes are still
-/// the listed ones: a file that someone changed is left and named.
+/// Only files of the folders that papers are written to are touched, and those whose bytes are
+/// still the listed ones: a file that someone changed is left and named.
 ///
 /// # Errors
 /// [`RecordError::Io`] where a file cannot be removed.

@@ -255,7 +255,8 @@ pub(crate) fn figure(
 pub(crate) fn render(report: &Report) -> String {
     format!(
         "\\documentclass[a4paper]{{article}}\n\\usepackage[landscape,margin=15mm]{{geometry}}\n\
-         \\usepackage{{array,booktabs,graphicx,longtable,textcomp}}\n\\setlength{{\\parindent}}{{0pt}}\n\
+         \\usepackage{{array,booktabs,graphicx,longtable,textcomp}}\n\
+         \\setlength{{\\parindent}}{{0pt}}\n\
          \\title{{{}}}\n\\date{{}}\n\\begin{{document}}\n\\maketitle\n{}\\end{{document}}\n",
         escape(&report.title),
         report.sections.iter().map(section).collect::<String>()

@@ -16,8 +16,8 @@ const ROWS: usize = 30;
 /// Rows of the table of failures.
 const FAILURES: usize = 50;
 
-/// Writes `dir/report/report.md`, the same as LaTeX, and its figures (PNG and SVG); returns the path
-/// of the first.
+/// Writes `dir/report/report.md`, the same as LaTeX, and its figures (PNG and SVG); returns the
+/// path of the first.
 ///
 /// Works on a training under way, too: the report is of the rounds given.
 ///
