@@ -15,20 +15,20 @@ use record::{RoundRecord, read_rounds};
 const TASK: &str = r#"
 name = "small"
 description = "digits among four clients"
-rounds = 4
+federation.rounds = 4
 task = { dataset = "digits", limit = 230 }
 model = { name = "mnist-cnn", params = { padding = 1 } }
 
-[clients]
+[federation.clients]
 total = 4
 partition = { kind = "dirichlet", alpha = 5.0 }
 
-[local]
+[federation.local]
 batch_size = 8
 lr = 0.05
 momentum = 0.9
 
-[evaluation]
+[federation.evaluation]
 examples = 60
 "#;
 
