@@ -107,9 +107,11 @@ fn uncovered(defense: &dyn Defense, cell: &ResolvedCell, captured: &Captured) ->
 fn released_bare(
     named: &Named,
     adaptive: Option<String>,
-    values: BTreeMap<String, f64>,
+    mut values: BTreeMap<String, f64>,
     budget: Option<Budget>,
 ) -> DefenseNote {
+    // Nor does a part of one, such as the epsilon of a certain step.
+    values.retain(|name, _| !name.starts_with("epsilon"));
     let claim = match budget {
         None => "no guarantee".into(),
         Some(_) => "no guarantee: noise of a single release, which belongs to no federation".into(),
