@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use attacks::AttackError;
@@ -73,16 +74,34 @@ fn psnr(found: &Tensor, truth: &Tensor) -> f64 {
 
 /// Asserts that the adaptive attack is better by `margin` dB, and says by how much.
 fn gains(margin: f64, iterations: usize, seen: &Observation, truth: &Tensor) {
-    let [plain, adaptive] = ["inverting-gradients", "adaptive-matching"].map(|name| {
-        attack(build(name, json!({ "iterations": iterations })).as_ref(), seen, 1).unwrap()
-    });
-    let [before, after] = [&plain, &adaptive].map(|r| psnr(&r.pixels, truth));
+    gains_from(1..=1, margin, iterations, seen, truth);
+}
+
+/// The same as a mean over the starting points of these seeds.
+fn gains_from(
+    seeds: RangeInclusive<u64>,
+    margin: f64,
+    iterations: usize,
+    seen: &Observation,
+    truth: &Tensor,
+) {
     let names: Vec<&str> = seen.known.defenses.iter().map(|d| d.by.as_str()).collect();
-    println!("{}: {before:.2} dB, adaptive {after:.2} dB", names.join(" + "));
-    assert!(after > before + margin, "{names:?}: {before:.2} dB, adaptive {after:.2} dB");
+    let all: Vec<f64> = seeds.map(|seed| gain(seed, iterations, seen, truth)).collect();
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    println!("{}: {mean:+.2} dB, a mean of {all:.2?}", names.join(" + "));
+    assert!(mean > margin, "{names:?}: {mean:+.2} dB, a mean of {all:.2?}");
+}
+
+/// How many dB the adaptive attack is better by, from the same starting points.
+fn gain(seed: u64, iterations: usize, seen: &Observation, truth: &Tensor) -> f64 {
+    let [plain, adaptive] = ["inverting-gradients", "adaptive-matching"].map(|name| {
+        attack(build(name, json!({ "iterations": iterations })).as_ref(), seen, seed).unwrap()
+    });
     assert!(
         plain.flags[0].is_empty() && adaptive.flags[0].iter().any(|f| f.starts_with("adapted: "))
     );
+    let [before, after] = [&plain, &adaptive].map(|r| psnr(&r.pixels, truth));
+    after - before
 }
 
 fn largest(t: &Tensor, fraction: f64) -> Tensor {
@@ -181,7 +200,7 @@ fn the_likelihood_of_noise_is_better_than_the_cosine() {
     let noisy = defended(&seen, known, |i, t| t + laplace(i, t) * b);
     gains(2.5, 400, &noisy, &x);
     // A clip that binds leaves the direction alone, which the cosine matches too: nothing may be
-    // lost then.
+    // lost then. The difference is a few tenths either way from one start to the next.
     let norms = seen.signal.params().norm();
     let bound = norms.mean(Kind::Double).double_value(&[]) / 2.0;
     let factor = (norms.reciprocal() * bound).clamp_max(1.0);
@@ -198,7 +217,7 @@ fn the_likelihood_of_noise_is_better_than_the_cosine() {
         shape[0] = -1;
         t * factor.reshape(shape) + normal(i, t) * scale
     });
-    gains(-0.5, 400, &noisy, &x);
+    gains_from(1..=6, -0.5, 400, &noisy, &x);
 }
 
 #[test]
