@@ -23,7 +23,7 @@ fn nights(dir: &Path) {
     write_as(&dir.join("newer"), &other, |_| {});
     let run = dir.join("newer/run.json");
     let text = std::fs::read_to_string(&run).unwrap();
-    std::fs::write(&run, text.replacen("\"schema\": \"1.0\"", "\"schema\": \"2.0\"", 1)).unwrap();
+    std::fs::write(&run, text.replacen("\"schema\": \"2.0\"", "\"schema\": \"3.0\"", 1)).unwrap();
     std::fs::create_dir_all(dir.join("notes")).unwrap();
     std::fs::write(dir.join("notes/readme.txt"), "no run").unwrap();
 }

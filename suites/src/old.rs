@@ -1,9 +1,10 @@
 //! Keys of 1.x in the spelling of today: a suite or task that has them is read where they have a
 //! faithful meaning, and refused with the new spelling where they have none.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::SpecError;
+use crate::federation::{FederationSpec, Regime};
 use crate::plan::Assignment;
 use crate::read::join;
 
@@ -176,10 +177,36 @@ fn writes(assignment: &Assignment, path: &str) -> bool {
     }
 }
 
+/// A cell as schema 1.x recorded it, in the language of today; whether it was one.
+///
+/// A cell of 1.x attacked clients of its own, after `rounds_before` rounds of theirs; what it
+/// measured in `utility` was another federation, which the language of today cannot name.
+pub fn upgrade_recorded(cell: &mut Value) -> bool {
+    let Some(cell) = cell.as_object_mut() else { return false };
+    let Some(Value::Object(training)) = cell.remove("training") else { return false };
+    cell.remove("utility");
+    let before = training.get("rounds_before").and_then(Value::as_u64).unwrap_or(0);
+    let regime = if before > 0 { Regime::Federated } else { Regime::Bare };
+    let mut spec = FederationSpec::new(regime);
+    spec.rounds = before as usize + 1;
+    let mut federation = serde_json::to_value(spec).unwrap_or_default();
+    for (old, new) in CELL {
+        let key = old.strip_prefix("training.").and_then(|key| training.get(key));
+        let place = new.strip_prefix("federation").map(|path| path.replace('.', "/"));
+        if let (Some(value), Some(place)) = (key, place)
+            && let Some(slot) = federation.pointer_mut(&place)
+        {
+            *slot = value.clone();
+        }
+    }
+    cell.insert("federation".into(), federation);
+    cell.insert("capture".into(), json!({ "round": before }));
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn read(written: &[(&str, Value)]) -> Result<(Vec<String>, Vec<String>), String> {
         let one = |(path, value): &(&str, Value)| Assignment {
@@ -227,5 +254,28 @@ mod tests {
             assert!(said.contains("both its old and its new spelling"), "{said}");
         }
         assert!(read(&[old, ("federation", json!({ "local": { "momentum": 0 } }))]).is_ok());
+    }
+
+    #[test]
+    fn recorded_cells_are_upgraded() {
+        let mut cell = serde_json::to_value(crate::CellSpec::new("photos", "mlp", "dlg")).unwrap();
+        let new = cell.clone();
+        let table = cell.as_object_mut().unwrap();
+        (table.remove("federation"), table.remove("capture"));
+        table.insert("utility".into(), Value::Null);
+        table.insert(
+            "training".into(),
+            json!({
+                "clients": 3, "batch_size": 2, "local_epochs": 1, "local_examples": null,
+                "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "augment": false,
+                "rounds_before": 4, "partition": { "kind": "iid" },
+            }),
+        );
+        assert!(upgrade_recorded(&mut cell));
+        let spec: crate::CellSpec = serde_json::from_value(cell).unwrap();
+        assert_eq!((spec.federation.clients.total, spec.federation.local.batch_size), (3, 2));
+        assert_eq!((spec.capture.round, spec.federation.rounds), (4, 5));
+        assert_eq!((spec.federation.local.lr, spec.federation.is_bare()), (0.1, false));
+        assert!(!upgrade_recorded(&mut new.clone()), "a cell of today stays as it is");
     }
 }

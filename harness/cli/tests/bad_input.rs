@@ -322,16 +322,16 @@ fn run_folders_that_cannot_be_used_are_left_alone() {
     refused(&desk, &with(&first, &["--seed", "1"]), 2, &["one"]);
 
     let newer = std::fs::read_to_string(desk.path("run/run.json")).unwrap();
-    assert!(newer.contains(r#""schema": "1."#), "{newer}");
-    desk.write("newer/run.json", newer.replacen(r#""schema": "1."#, r#""schema": "2."#, 1));
+    assert!(newer.contains(r#""schema": "2."#), "{newer}");
+    desk.write("newer/run.json", newer.replacen(r#""schema": "2."#, r#""schema": "3."#, 1));
     desk.write("newer/cells.jsonl", "from the future\n");
     refused(
         &desk,
         &with(&go, &["newer"]),
         2,
-        &["newer/run.json", "schema 2.0", "use a newer bench"],
+        &["newer/run.json", "schema 3.0", "use a newer bench"],
     );
-    refused(&desk, &["report", "newer"], 2, &["newer/run.json", "schema 2.0", "use a newer bench"]);
+    refused(&desk, &["report", "newer"], 2, &["newer/run.json", "schema 3.0", "use a newer bench"]);
 
     desk.write("things/notes.txt", "mine");
     refused(&desk, &with(&go, &["things"]), 2, &["things", "not empty"]);

@@ -207,6 +207,9 @@ fn notes(base: &Side, new: &Side) -> Vec<String> {
             b.suite.name, b.suite.version, n.suite.name, n.suite.version
         ));
     }
+    for side in [base, new] {
+        notes.extend(side.info.old().map(|old| format!("{}: {old}", side.name)));
+    }
     if b.bench_version != n.bench_version {
         notes.push(format!("made by bench {} and bench {}", b.bench_version, n.bench_version));
     }

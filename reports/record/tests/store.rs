@@ -123,9 +123,9 @@ fn an_unknown_processor_is_another_kind() {
 #[test]
 fn newer_schemas_are_refused_before_they_are_parsed() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(RUN), r#"{"schema": "2.0", "strange": []}"#).unwrap();
+    std::fs::write(dir.path().join(RUN), r#"{"schema": "3.0", "strange": []}"#).unwrap();
     let message = RunStore::open(dir.path()).unwrap_err().to_string();
-    assert!(message.contains("schema 2.0") && message.contains("use a newer bench"), "{message}");
+    assert!(message.contains("schema 3.0") && message.contains("use a newer bench"), "{message}");
     std::fs::write(dir.path().join(RUN), "{\"schema\": \"1.0\",\n \"suite\": 3}").unwrap();
     let message = RunStore::open(dir.path()).unwrap_err().to_string();
     assert!(message.contains("run.json:2:"), "{message}");

@@ -48,7 +48,10 @@ pub(super) fn title(run: &Run) -> String {
         .unwrap_or_default()
 }
 
-fn elsewhere(run: &Run, section: Section) -> Section {
+fn elsewhere(run: &Run, mut section: Section) -> Section {
+    if let Some(old) = run.info.old() {
+        section = section.paragraph(old);
+    }
     if run.info.elsewhere.is_empty() {
         return section;
     }

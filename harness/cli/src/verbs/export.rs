@@ -30,6 +30,7 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let place = args.output.clone();
     let place = place.unwrap_or_else(|| args.run.join(format!("report/export.{}", args.format)));
+    super::say_old(&args.run);
     let rows = reports::export(&args.run, args.format, &place)?;
     match settings.json {
         true => println!("{}", json!({ "export": place, "rows": rows })),

@@ -32,6 +32,12 @@ pub mod suite;
 pub mod train;
 pub mod verify;
 
+/// Tells the user where the run in a folder is of an older schema.
+fn say_old(dir: &std::path::Path) {
+    let old = record::RunInfo::read(dir).ok().and_then(|info| info.old());
+    old.into_iter().for_each(|old| eprintln!("note: {}: {old}", dir.display()));
+}
+
 /// Runs the verb.
 ///
 /// # Errors

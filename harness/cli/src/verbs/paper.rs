@@ -33,6 +33,7 @@ pub struct Args {
 /// told, the others are written, and the exit code is 2.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("paper-{}", args.style)));
+    super::say_old(&args.run);
     let paper = reports::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;
     for line in paper.errors.iter().chain(&paper.remarks) {
         eprintln!("bench: {line}");

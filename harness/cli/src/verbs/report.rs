@@ -28,7 +28,10 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let path = match &args.runs[..] {
         [one] if federation::is_training(one) => federation::write_report(one)?,
-        [one] => reports::write_report(one)?,
+        [one] => {
+            super::say_old(one);
+            reports::write_report(one)?
+        }
         several => compared(several, args.out.as_deref().unwrap_or(Path::new("comparison")))?,
     };
     match settings.json {

@@ -7,8 +7,12 @@ use serde_json::Value;
 use std::path::Path;
 use suites::{CellId, Published, Suite};
 
-/// Schema of run folders: `major.minor`; another major cannot be read.
-pub const SCHEMA: &str = "1.0";
+/// Schema of run folders: `major.minor`. Folders of [`OLD_MAJOR`] are read, but not gone on with;
+/// another major cannot be read.
+pub const SCHEMA: &str = "2.0";
+
+/// The major before.
+const OLD_MAJOR: u32 = 1;
 
 /// The content of `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,6 +130,18 @@ impl RunInfo {
         })
     }
 
+    /// One line for the reader of a run of schema 1.x.
+    pub fn old(&self) -> Option<String> {
+        (major(&self.schema) == Some(OLD_MAJOR)).then(|| {
+            format!(
+                "this run was written in schema {}: its ids are kept as they are, and an accuracy \
+                 after training or an epsilon of it is that of another federation than the \
+                 attacked one",
+                self.schema
+            )
+        })
+    }
+
     /// Reads `run.json` of `dir`.
     ///
     /// # Errors
@@ -154,7 +170,9 @@ impl RunInfo {
         };
         // The schema first: a newer file may not parse at all, and its user should hear why.
         let schema: OnlySchema = serde_json::from_slice(&text).map_err(malformed)?;
-        check_schema(&schema.schema, SCHEMA, &path)?;
+        if major(&schema.schema) != Some(OLD_MAJOR) {
+            check_schema(&schema.schema, SCHEMA, &path)?;
+        }
         serde_json::from_slice(&text).map_err(malformed)
     }
 
@@ -170,6 +188,7 @@ impl RunInfo {
 
     /// Refuses `wanted` where it would put other cells into this folder.
     pub(super) fn same_experiment(&self, wanted: &Self, path: &Path) -> Result<(), RecordError> {
+        check_schema(&self.schema, SCHEMA, &path.join(RUN))?;
         let difference = if self.suite.text != wanted.suite.text {
             "the suite's text"
         } else if self.suite.profile != wanted.suite.profile {
@@ -228,12 +247,15 @@ struct OnlySchema {
     schema: String,
 }
 
+fn major(schema: &str) -> Option<u32> {
+    schema.split('.').next().and_then(|m| m.parse().ok())
+}
+
 /// Refuses a file whose schema has another major than `known`.
 ///
 /// # Errors
 /// [`RecordError::Schema`], which says which of the two is newer.
 pub fn check_schema(found: &str, known: &'static str, path: &Path) -> Result<(), RecordError> {
-    let major = |schema: &str| schema.split('.').next().and_then(|m| m.parse::<u32>().ok());
     let (theirs, ours) = (major(found), major(known));
     if theirs == ours {
         return Ok(());

@@ -40,14 +40,47 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Lines, RecordError> {
     let mut lines = Lines { records: Vec::new(), length: 0 };
     for (number, line) in bytes[..whole].split_inclusive(|b| *b == b'\n').enumerate() {
         let end = lines.length + line.len() as u64;
-        match serde_json::from_slice(line) {
-            Ok(record) => lines.records.push(record),
+        match parsed(line) {
+            Ok((record, today)) => {
+                if today && record.id != record.spec.id() {
+                    return Err(edited(path, number + 1, &record));
+                }
+                lines.records.push(record);
+            }
             Err(_) if end == whole as u64 => return Ok(lines),
             Err(error) => return Err(malformed(path, number + 1, &error)),
         }
         lines.length = end;
     }
     Ok(lines)
+}
+
+/// One record, and whether it is in the language of today: one of schema 1.x is put into it.
+fn parsed(line: &[u8]) -> Result<(CellRecord, bool), serde_json::Error> {
+    let said = match serde_json::from_slice(line) {
+        Ok(record) => return Ok((record, true)),
+        Err(said) => said,
+    };
+    let mut value: serde_json::Value = serde_json::from_slice(line)?;
+    match value.get_mut("spec").is_some_and(suites::upgrade_recorded) {
+        true => Ok((serde_json::from_value(value)?, false)),
+        false => Err(said),
+    }
+}
+
+/// A record whose spec is not the one that its id was made of.
+fn edited(path: &Path, line: usize, record: &CellRecord) -> RecordError {
+    RecordError::Malformed {
+        path: path.into(),
+        line,
+        column: 1,
+        message: format!(
+            "cell {} says another spec than the one it was recorded with (whose id would be {})",
+            record.id,
+            record.spec.id()
+        ),
+        remedy: "undo the edit, or delete that line and resume the run",
+    }
 }
 
 fn malformed(path: &Path, line: usize, error: &serde_json::Error) -> RecordError {
