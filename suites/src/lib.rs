@@ -34,7 +34,7 @@ pub use error::{SpecError, did_you_mean};
 pub use expand::MAX_CELLS;
 pub use federation::{FederationSpec, Regime};
 pub use gate::Gate;
-pub use old::upgrade_recorded;
+pub use old::{current_path, upgrade_recorded};
 pub use overrides::{parse_override, parse_pair};
 pub use spec::{
     BatchNorm, CaptureSpec, CellId, CellSpec, Fact, Init, ModelSpec, Named, Partition,

@@ -56,6 +56,11 @@ pub(crate) fn current(language: Language, path: &str) -> Result<Option<String>, 
     }
 }
 
+/// The path of today for a path of 1.x in a cell; the path itself where it is none.
+pub fn current_path(path: &str) -> String {
+    current(Language::Cell, path).ok().flatten().unwrap_or_else(|| path.to_owned())
+}
+
 /// Layers with old keys in the spelling of today, and one line for the user on each old key.
 ///
 /// # Errors

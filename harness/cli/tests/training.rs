@@ -377,7 +377,7 @@ fn bad_input_is_one_line() {
         ),
         (
             &["train", "task.toml", "--regime", "centralised", "--defense", "dp-distributed"],
-            "write regime = \"federated\"",
+            "write federation.regime = \"federated\"",
         ),
         (
             &[

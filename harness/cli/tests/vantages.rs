@@ -34,6 +34,7 @@ task = {{ dataset = "digits" }}
 model = {{ name = "mlp" }}
 federation = {{ clients = {{ total = {clients} }}, local = {{ lr = 0.1 }} }}
 attack = {attack}
+seed = 3
 "#
     );
     for (defenses, source, vantage) in rows {

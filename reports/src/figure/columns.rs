@@ -177,11 +177,12 @@ pub(crate) fn raw(run: &Run, at: usize, path: &str) -> Option<Value> {
     at_path(&json(run, at), path).cloned()
 }
 
-/// What `name` means in this run.
+/// What `name` means in this run; a suite of 1.x may name a setting as it was called then.
 ///
 /// # Errors
 /// [`SpecError::UnknownName`] with every column of the run.
 pub(crate) fn column(run: &Run, name: &str) -> Result<Column, SpecError> {
+    let name = &suites::current_path(name);
     if let Some(setting) = setting_of(run, name) {
         return Ok(Column::Setting(setting));
     }

@@ -28,6 +28,8 @@ struct Try {
     adversary: String,
     attack: String,
     leak: Estimate,
+    /// A cell of it.
+    at: usize,
 }
 
 impl Point {
@@ -108,11 +110,15 @@ fn point(
     let value = |t: &Try| sign * t.leak.value.unwrap_or(f64::NEG_INFINITY);
     // The first of equals, as the suite lists them.
     let strongest = scored.into_iter().rev().max_by(|a, b| value(a).total_cmp(&value(b)));
+    let own = strongest.as_ref().map(|t| federation(work.run, t.at));
     let (adversary, attack, leaked) = match strongest {
         Some(t) => (t.adversary, t.attack, Estimate { interval, ..t.leak }),
         None => Default::default(),
     };
-    let worth_of = estimate(work.run, worth, cells);
+    // What leaked is a round of one federation, and the worth is that federation's.
+    let same = |c: &&Picked| own.as_ref().is_none_or(|own| *own == federation(work.run, c.at));
+    let trained: Vec<Picked> = cells.iter().filter(same).cloned().collect();
+    let worth_of = estimate(work.run, worth, &trained);
     work.count(worth, &worth_of);
     if leaked.value.is_none() {
         work.remark(format!("no point for {defence}: no attack on it was scored"));
@@ -120,6 +126,12 @@ fn point(
         work.remark(format!("no point for {defence}: {} was not measured", worth.title()));
     }
     Point { series, defence, adversary, attack, leak: leaked, worth: worth_of }
+}
+
+/// What tells the federation of a cell from others behind one defence; seeds are repetitions.
+fn federation(run: &Run, at: usize) -> String {
+    let spec = &run.records[at].spec;
+    format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.federation, spec.source)
 }
 
 /// The attacks on one defence that were scored: a crash says nothing of what the defence holds
@@ -140,7 +152,7 @@ fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Ve
         let found = estimate_at(work.run, leak, &cells, level);
         if found.value.is_some() && has_scores(work.run, leak, &cells) {
             work.count(leak, &found);
-            scored.push(Try { adversary, attack, leak: found });
+            scored.push(Try { adversary, attack, leak: found, at: cells[0].at });
         } else {
             work.used.extend(&found.cells);
             let by = if adversary.is_empty() { adversary } else { format!(" ({adversary})") };
