@@ -266,7 +266,7 @@ mod tests {
         let mut cell = serde_json::to_value(crate::CellSpec::new("photos", "mlp", "dlg")).unwrap();
         let new = cell.clone();
         let table = cell.as_object_mut().unwrap();
-        (table.remove("federation"), table.remove("capture"));
+        table.retain(|key, _| key != "federation" && key != "capture");
         table.insert("utility".into(), Value::Null);
         table.insert(
             "training".into(),

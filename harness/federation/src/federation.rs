@@ -290,8 +290,8 @@ impl Federation {
     /// Values of another number than the model's.
     pub fn undo(&self, values: &[f32]) -> Result<Params, FederationError> {
         let update = Params::from_flat(self.net.layout().clone(), values)?;
-        let undo = |update, d: &Box<dyn Defense>| tch::no_grad(|| d.undo(update));
-        Ok(self.defenses().iter().rev().fold(update, undo))
+        let defenses = self.defenses().iter().rev();
+        Ok(defenses.fold(update, |update, d| tch::no_grad(|| d.undo(update))))
     }
 
     /// The server's rule.

@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use defenses::Defense;
 use learning::client::{LocalTraining, State};
 use learning::server::ServerState;
 use learning::{Mode, Params};
@@ -414,8 +413,8 @@ impl Round<'_> {
     fn enough_noise(&self, outcome: &RoundOutcome) -> Result<(), FederationError> {
         let lost = outcome.clients - outcome.survivors;
         let bare = self.federation.spec.federation.is_bare();
-        let short = |d: &&Box<dyn Defense>| d.needs_sum() && lost > d.tolerates();
-        match self.federation.defenses().iter().find(short).filter(|_| !bare) {
+        let mut defenses = self.federation.defenses().iter();
+        match defenses.find(|d| !bare && d.needs_sum() && lost > d.tolerates()) {
             None => Ok(()),
             Some(defense) => Err(FederationError::Training(format!(
                 "round {}: {lost} client(s) took their shares of the noise with them, but the \
