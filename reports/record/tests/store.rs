@@ -223,3 +223,28 @@ proptest! {
         let _ = RunStore::open(dir.path());
     }
 }
+
+/// A spec of 1.x is read in a run of 1.x alone: elsewhere it would be a way round the id.
+#[test]
+fn an_edited_spec_is_refused_in_either_language() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = record("fl-attack", 0, &[20.0]);
+    let write = |schema: &str, line: &serde_json::Value| {
+        let run = serde_json::to_value(info("a")).unwrap();
+        let text = run.to_string().replacen("\"schema\":\"2.0\"", schema, 1);
+        std::fs::write(dir.path().join(RUN), text).unwrap();
+        std::fs::write(dir.path().join(CELLS), format!("{line}\n{line}\n")).unwrap();
+        read_records(dir.path()).map(|r| r.len()).map_err(|e| e.to_string())
+    };
+    let (today, old) = ("\"schema\":\"2.0\"", "\"schema\":\"1.0\"");
+    let mut line = serde_json::to_value(&own).unwrap();
+    assert_eq!(write(today, &line), Ok(1));
+    line["spec"]["federation"]["local"]["lr"] = 0.5.into();
+    let said = write(today, &line).unwrap_err();
+    assert!(said.contains("says another spec") && !said.contains('\n'), "{said}");
+    let spec = line["spec"].as_object_mut().unwrap();
+    spec.retain(|key, _| key != "federation" && key != "capture");
+    spec.insert("training".into(), serde_json::json!({ "clients": 1, "lr": 0.5 }));
+    assert!(write(today, &line).unwrap_err().contains("says another spec"));
+    assert_eq!(write(old, &line), Ok(1), "ids of 1.x are kept");
+}

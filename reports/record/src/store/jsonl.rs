@@ -42,7 +42,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Lines, RecordError> {
         let end = lines.length + line.len() as u64;
         match parsed(line) {
             Ok((record, today)) => {
-                if today && record.id != record.spec.id() {
+                if (today || !of_old(path)) && record.id != record.spec.id() {
                     return Err(edited(path, number + 1, &record));
                 }
                 lines.records.push(record);
@@ -53,6 +53,12 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Lines, RecordError> {
         lines.length = end;
     }
     Ok(lines)
+}
+
+/// Whether the records belong to a run of schema 1.x: in no other may a spec be of that language.
+fn of_old(path: &Path) -> bool {
+    let info = path.parent().and_then(|dir| super::RunInfo::read(dir).ok());
+    info.is_some_and(|info| info.old().is_some())
 }
 
 /// One record, and whether it is in the language of today: one of schema 1.x is put into it.
