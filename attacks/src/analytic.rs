@@ -8,7 +8,7 @@ use learning::tape::{TapKind, Tape};
 use learning::{Form, Network, Observation, Params, Signal};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use suites::{Entry, Fact};
+use suites::{Entry, Fact, Flag, FlagKind};
 use tch::{Kind, Tensor};
 
 use crate::attack::{Progress, Reconstruction, Run};
@@ -211,15 +211,13 @@ fn fit(dw: &Tensor, db: &Tensor) -> LayerInput {
 
 impl LayerInput {
     /// Doubts about this signal.
-    pub fn flags(&self) -> Vec<String> {
+    pub fn flags(&self) -> Vec<Flag> {
         let mut flags = Vec::new();
         if self.dead {
-            flags.push("zero gradient at the first fully connected layer".into());
+            flags.push(Flag::with(FlagKind::ZeroGradient, "first fully connected layer"));
         } else if self.residual > DOUBTFUL {
-            flags.push(format!(
-                "dW of the first fully connected layer is not of rank one (residual {:.2})",
-                self.residual
-            ));
+            let words = format!("first fully connected layer, residual {:.2}", self.residual);
+            flags.push(Flag::with(FlagKind::NotRankOne, words));
         }
         flags
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use learning::Observation;
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value};
-use suites::Fact;
 use suites::rng::AttackSeed;
+use suites::{Fact, Flag};
 use tch::{Device, Tensor};
 
 use crate::AttackError;
@@ -102,6 +102,6 @@ pub struct Reconstruction {
     pub iterations: u64,
     /// Restarts.
     pub restarts: usize,
-    /// Doubts about single captures, e.g. "non-finite objective".
-    pub flags: Vec<Vec<String>>,
+    /// Doubts about single captures, e.g. that no objective was finite.
+    pub flags: Vec<Vec<Flag>>,
 }

@@ -45,9 +45,10 @@ impl World {
     /// What an attack is given. Fresh weights know nothing: one that reads no signal gets weights
     /// trained on one half of the digits.
     fn seen_by(&self, attack: &dyn Attack) -> Observation {
-        match attack.reads_signal() {
-            true => self.seen.clone(),
-            false => Observation { weights: trained(&self.seen.net, 1, 4), ..self.seen.clone() },
+        if attack.reads_signal() {
+            self.seen.clone()
+        } else {
+            Observation { weights: trained(&self.seen.net, 1, 4), ..self.seen.clone() }
         }
     }
 }
@@ -206,9 +207,10 @@ fn each_attack_beats_noise_where_it_applies() {
                 let error = mse(&found.pixels.get(n), &truth.get(n));
                 // No picture is a class's only one: the contrast of what the weights give is the
                 // attack's own choice, which costs MSE. tests/inversion.rs asks which class it is.
-                let (baseline, share) = match attack.reads_signal() {
-                    true => (baseline, 0.5),
-                    false => (mse(&uniform.get(n), &truth.get(n)), 0.75),
+                let (baseline, share) = if attack.reads_signal() {
+                    (baseline, 0.5)
+                } else {
+                    (mse(&uniform.get(n), &truth.get(n)), 0.75)
                 };
                 assert!(
                     error < share * baseline,

@@ -6,7 +6,7 @@ use suites::{Entry, Named, SpecError};
 
 use crate::{Defense, ENTRIES, Stage};
 
-/// An item of a suite's list of defences.
+/// An item of a suite's list of defenses.
 pub enum Item {
     /// Acts on examples, gradients, updates or their mean.
     Defense(Box<dyn Defense>),
@@ -36,7 +36,7 @@ pub fn parse_item(named: &Named) -> Result<Item, SpecError> {
         return Ok(Item::Defense((entry.build)(&named.params)?));
     }
     let known = names(ENTRIES).chain(names(PROTOCOLS));
-    Err(SpecError::unknown_name("defence", &named.name, known))
+    Err(SpecError::unknown_name("defense", &named.name, known))
 }
 
 fn names<T: ?Sized + 'static>(
@@ -45,7 +45,7 @@ fn names<T: ?Sized + 'static>(
     entries.iter().map(|e| e.name)
 }
 
-/// A cell's defences, and how its updates travel.
+/// A cell's defenses, and how its updates travel.
 pub struct DefensePipeline {
     /// In order, without the protocol.
     pub defenses: Vec<Box<dyn Defense>>,
@@ -110,7 +110,7 @@ fn in_order(
     Err(refused(at, problem, format!("write it before `{name}`")))
 }
 
-/// What a protocol must do, or must not do, for the defences around it.
+/// What a protocol must do, or must not do, for the defenses around it.
 fn carried(items: &[Named], pipeline: &DefensePipeline) -> Result<(), SpecError> {
     if pipeline.protocol.server_sees_sum() != Exposure::Clear
         && let Some(at) = items.iter().position(at_server)
@@ -119,7 +119,7 @@ fn carried(items: &[Named], pipeline: &DefensePipeline) -> Result<(), SpecError>
             "`{}` acts on the mean at the server, which holds only its ciphertext",
             items[at].name
         );
-        let remedy = "use a defence of the clients, such as `dp-distributed`, or a protocol whose \
+        let remedy = "use a defense of the clients, such as `dp-distributed`, or a protocol whose \
             sum the server reads";
         return Err(refused(at, problem, remedy));
     }
@@ -147,7 +147,7 @@ fn at_server(item: &Named) -> bool {
     matches!(parse_item(item), Ok(Item::Defense(d)) if d.stage() == Stage::Server)
 }
 
-/// What may not follow upon earlier defences, because it would void their guarantee: the problem
+/// What may not follow upon earlier defenses, because it would void their guarantee: the problem
 /// and its remedy.
 fn after(
     earlier: &[Box<dyn Defense>],
@@ -172,7 +172,7 @@ fn after(
         && earlier.iter().any(|d| d.mixes_examples())
     {
         return Err((
-            "protects single training items, but a defence before it puts one example into several",
+            "protects single training items, but a defense before it puts one example into several",
             "leave one of them out, or protect whole clients",
         ));
     }

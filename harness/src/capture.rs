@@ -1,4 +1,4 @@
-//! The captured round: clients compute, defences act, the protocol carries; the adversary's
+//! The captured round: clients compute, defenses act, the protocol carries; the adversary's
 //! observation is what its vantage leaves.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use defenses::{CapturedRound, Deployment};
 use federation::comm_cost::CommCost;
 use federation::{Examples, Execution, Federation, PlayedRound, RoundPlan};
 use learning::{Known, Observation, Params, Published, Signal};
-use suites::{Fact, Source};
+use suites::{Fact, Flag, FlagKind, Source};
 use tch::{Device, Kind, Tensor};
 
 use crate::HarnessError;
@@ -26,14 +26,14 @@ pub struct Captured {
     pub truth: GroundTruth,
     /// What the vantage saw.
     pub view: View,
-    /// What each defence printed, in order; means over the updates it saw.
+    /// What each defense printed, in order; means over the updates it saw.
     pub values: Vec<BTreeMap<String, f64>>,
     /// What the rounds cost.
     pub cost: CommCost,
     /// Clients whose update was carried in a round.
     pub cohort: usize,
     /// Doubts about single signals.
-    pub flags: Vec<Vec<String>>,
+    pub flags: Vec<Vec<Flag>>,
     /// What went wrong in the rounds and was survived.
     pub notes: Vec<String>,
 }
@@ -50,7 +50,7 @@ struct Caught {
 /// worked off one by one: an update of a large model weighs as much as the model.
 ///
 /// # Errors
-/// A defence or protocol that cannot act, or an update that is not finite.
+/// A defense or protocol that cannot act, or an update that is not finite.
 pub fn run(
     cell: &ResolvedCell,
     scenario: &Scenario,
@@ -183,18 +183,18 @@ fn stack(signals: &[&Params]) -> Params {
     Params::new(first.layout().clone(), tensors).expect("signals of one round share a layout")
 }
 
-fn doubts(cell: &ResolvedCell, view: View, signal: &Params) -> Vec<String> {
+fn doubts(cell: &ResolvedCell, view: View, signal: &Params) -> Vec<Flag> {
     let mut flags = Vec::new();
     match signal.norm().double_value(&[0]) {
-        n if !n.is_finite() => flags.push("captured signal is not finite".into()),
-        0.0 => flags.push("zero gradient".into()),
+        n if !n.is_finite() => flags.push(FlagKind::NonFiniteSignal.into()),
+        0.0 => flags.push(FlagKind::ZeroGradient.into()),
         _ => {}
     }
     if matches!(view, View::HiddenUpdate | View::HiddenSum) {
-        flags.push("masked words or ciphertext, read as fixed point".into());
+        flags.push(FlagKind::MaskedSignal.into());
     }
     if cell.spec.federation.local.augment {
-        flags.push("augmented on the client, scored against the original".into());
+        flags.push(FlagKind::Augmented.into());
     }
     flags
 }

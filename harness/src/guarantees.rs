@@ -1,11 +1,11 @@
-//! What each defence of a cell promises, printed and cost, as the record keeps it.
+//! What each defense of a cell promises, printed and cost, as the record keeps it.
 
 use std::collections::BTreeMap;
 
 use defenses::{Budget, Defense, Stage};
 use protocols::Federation;
 use record::{CellRecord, DefenseNote};
-use suites::Named;
+use suites::{Flag, FlagKind, Named};
 
 use crate::HarnessError;
 use crate::capture::Captured;
@@ -13,7 +13,7 @@ use crate::resolve::ResolvedCell;
 use crate::scenario::Scenario;
 use crate::vantage::{self, View};
 
-/// Writes costs, doubts and one note a defence into the record.
+/// Writes costs, doubts and one note a defense into the record.
 ///
 /// # Errors
 /// A guarantee that cannot be computed.
@@ -30,26 +30,27 @@ pub fn note(
     let budgets = scenario.federation.budgets.iter().cloned();
     let mut defenses = cell.pipeline.defenses.iter().zip(&captured.values).zip(budgets);
     for named in &cell.spec.defenses {
-        record.defenses.push(match is_protocol(named) {
-            true => protocol(named, cell, captured),
-            false => match defenses.next() {
+        record.defenses.push(if is_protocol(named) {
+            protocol(named, cell, captured)
+        } else {
+            match defenses.next() {
                 Some(((defense, values), budget)) => {
                     let adaptive = defense.adaptive().map(String::from);
                     let uncovered = uncovered(defense.as_ref(), cell, captured);
-                    record
-                        .flags
-                        .extend(uncovered.iter().map(|why| format!("{}: {why}", named.name)));
-                    match bare {
-                        true => released_bare(named, adaptive, values.clone(), budget),
-                        false => perturbation(named, adaptive, values.clone(), budget, uncovered),
+                    let words = uncovered.iter().map(|why| format!("{}: {why}", named.name));
+                    record.flags.extend(words.map(|w| Flag::with(FlagKind::NotCovered, w)));
+                    if bare {
+                        released_bare(named, adaptive, values.clone(), budget)
+                    } else {
+                        perturbation(named, adaptive, values.clone(), budget, uncovered)
                     }
                 }
                 None => continue,
-            },
+            }
         });
     }
     for (n, flags) in captured.flags.iter().enumerate() {
-        record.flags.extend(flags.iter().map(|f| format!("trial {n}: {f}")));
+        record.flags.extend(flags.iter().map(|f| f.at(&format!("capture {n}"))));
     }
     record.notes.extend(captured.notes.iter().cloned());
     let (survivors, cohort) = (captured.cost.survivors(), captured.cohort);
@@ -76,7 +77,7 @@ fn undrawn(cell: &ResolvedCell, scenario: &Scenario) -> Option<String> {
     })
 }
 
-/// Why the defence's guarantee does not cover this cell's adversary, where it does not.
+/// Why the defense's guarantee does not cover this cell's adversary, where it does not.
 fn uncovered(defense: &dyn Defense, cell: &ResolvedCell, captured: &Captured) -> Option<String> {
     let hidden = matches!(captured.view, View::HiddenUpdate | View::HiddenSum);
     if !defense.private() || hidden {

@@ -15,19 +15,19 @@ use crate::{HarnessError, vantage};
 
 /// A cell whose names are resolved and whose parameters are checked.
 pub struct ResolvedCell {
-    /// The spec it came from, attack and defences fully spelled out.
+    /// The spec it came from, attack and defenses fully spelled out.
     pub spec: CellSpec,
     /// The data.
     pub data: Arc<dyn Dataset>,
     /// The architecture with the data's normalisation.
     pub net: Arc<Network>,
-    /// The defences in order, and how updates travel; `plain` where the spec names no protocol.
+    /// The defenses in order, and how updates travel; `plain` where the spec names no protocol.
     pub pipeline: Arc<DefensePipeline>,
     /// The attack.
     pub attack: Box<dyn Attack>,
 }
 
-/// Writes out the defaults of a cell's attack and defences, so that its id covers them.
+/// Writes out the defaults of a cell's attack and defenses, so that its id covers them.
 ///
 /// # Errors
 /// Unknown names and parameters out of range.
@@ -124,7 +124,7 @@ impl ResolvedCell {
     /// The federation that it attacks, ready to take rounds.
     ///
     /// # Errors
-    /// A client without examples, defences or a protocol that cannot work in this federation.
+    /// A client without examples, defenses or a protocol that cannot work in this federation.
     pub fn federation(&self) -> Result<Federation, HarnessError> {
         let spec = &self.spec;
         let training = TrainSpec {

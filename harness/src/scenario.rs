@@ -36,9 +36,10 @@ impl GroundTruth {
         let one = |n: usize| SignalRecord {
             ids: self.ids[n * each..(n + 1) * each].to_vec(),
             clients: self.clients[n * each..(n + 1) * each].to_vec(),
-            labels: match single {
-                true => Vec::try_from(self.labels.get(n as i64)).unwrap_or_default(),
-                false => vec![-1; each],
+            labels: if single {
+                Vec::try_from(self.labels.get(n as i64)).unwrap_or_default()
+            } else {
+                vec![-1; each]
             },
         };
         (0..count).map(one).collect()
@@ -159,7 +160,7 @@ fn finish(
     let mut end = End { task: vec![("trained_rounds".into(), rounds as f64)], notes: Vec::new() };
     match advance(federation, &mut state, rounds, execution) {
         Ok(()) => end.task.extend(evaluate(federation, &state, execution, "trained_")?),
-        // A defence that makes training diverge, or a protocol that its values overflow, cost all
+        // A defense that makes training diverge, or a protocol that its values overflow, cost all
         // of the utility; the attack is another matter.
         Err(HarnessError::Federation(
             error @ (FederationError::NotFinite(_)
@@ -234,10 +235,10 @@ fn on(state: &TrainingState, device: Device) -> TrainingState {
 }
 
 /// Finds before a run what would stop [`build`]: a partition that does not exist, a client with too
-/// few examples, unusable weights, a protocol or a defence that cannot work in this federation.
+/// few examples, unusable weights, a protocol or a defense that cannot work in this federation.
 ///
 /// # Errors
-/// Whatever partition, checkpoint, protocol or defence say.
+/// Whatever partition, checkpoint, protocol or defense say.
 pub fn check(cell: &ResolvedCell) -> Result<(), HarnessError> {
     enough(cell, &cell.federation()?)?;
     match &cell.spec.model.weights {
@@ -277,9 +278,10 @@ fn enough(cell: &ResolvedCell, federation: &Federation) -> Result<(), HarnessErr
         "clients work on {least} to {most} examples a round, so that captures do not stand for \
          equally many images"
     );
-    let (path, remedy) = match spec.source.is_single_step() {
-        true => ("federation.local.batch_size", format!("write {least} or less")),
-        false => ("federation.clients.examples", format!("write {least}")),
+    let (path, remedy) = if spec.source.is_single_step() {
+        ("federation.local.batch_size", format!("write {least} or less"))
+    } else {
+        ("federation.clients.examples", format!("write {least}"))
     };
     refused(path, problem, &remedy)
 }

@@ -7,7 +7,7 @@ use attacks::Reconstruction;
 use metrics::baselines::{self, Pool};
 use metrics::{MetricError, Panel, label_match, pairing};
 use record::{ImageScore, Scores};
-use suites::rng::stream;
+use suites::{FlagKind, rng::stream};
 use tch::{Kind, Tensor};
 
 use crate::HarnessError;
@@ -72,7 +72,7 @@ pub fn score(
             flags.extend(found.flags.get(n).cloned().unwrap_or_default());
             let here = out.baselines.iter().map(|(k, v)| (k.clone(), v[place].clone())).collect();
             if baselines::worse_than_null(&scores, &here) {
-                flags.push("worse than the null baselines".into());
+                flags.push(FlagKind::WorseThanNull.into());
             }
             let (id, client) = (truth.ids[place], truth.clients[place]);
             out.images.push(ImageScore {
@@ -105,10 +105,8 @@ fn labels(
 ) -> Vec<(i64, Option<i64>, Option<f64>)> {
     let own = truth.labels.get(n as i64);
     let single = own.kind() == Kind::Int64;
-    let true_labels: Vec<i64> = match single {
-        true => Vec::try_from(&own).unwrap_or_default(),
-        false => vec![-1; order.len()],
-    };
+    let true_labels: Vec<i64> =
+        if single { Vec::try_from(&own).unwrap_or_default() } else { vec![-1; order.len()] };
     let guesses: Option<Vec<i64>> =
         found.labels.as_ref().and_then(|l| Vec::try_from(l.get(n as i64)).ok());
     let guessed: Vec<Option<i64>> = order

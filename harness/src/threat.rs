@@ -97,12 +97,11 @@ fn weights(cell: &ResolvedCell) -> String {
 }
 
 fn defended(cell: &ResolvedCell) -> String {
-    match cell.spec.defenses.is_empty() {
-        true => "undefended".to_string(),
-        false => {
-            let names: Vec<_> = cell.spec.defenses.iter().map(|d| d.name.as_str()).collect();
-            format!("defended by {}", names.join(" then "))
-        }
+    if cell.spec.defenses.is_empty() {
+        "undefended".to_string()
+    } else {
+        let names: Vec<_> = cell.spec.defenses.iter().map(|d| d.name.as_str()).collect();
+        format!("defended by {}", names.join(" then "))
     }
 }
 
@@ -118,11 +117,12 @@ fn who(vantage: Vantage) -> String {
 }
 
 fn facts(facts: &[Fact]) -> String {
-    match facts.is_empty() {
-        true => "the model with its normalisation and BatchNorm mode, and nothing else".into(),
-        false => format!(
+    if facts.is_empty() {
+        "the model with its normalisation and BatchNorm mode, and nothing else".into()
+    } else {
+        format!(
             "the model with its normalisation and BatchNorm mode, {}",
             facts.iter().map(Fact::to_string).collect::<Vec<_>>().join(", ")
-        ),
+        )
     }
 }

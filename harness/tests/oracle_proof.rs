@@ -181,10 +181,10 @@ fn the_truth_swapped_after_the_capture_changes_no_bit() {
     }
 }
 
-/// Protocols and defences see clients' updates, colluders' secrets and every client's examples:
+/// Protocols and defenses see clients' updates, colluders' secrets and every client's examples:
 /// none of it may reach the attack by another way.
 #[test]
-fn the_law_holds_behind_every_defence() {
+fn the_law_holds_behind_every_defense() {
     let line = |names: &[&str]| -> Vec<Named> {
         let item = |name: &&str| match name.split_once(':') {
             None => Named::new(*name),
@@ -241,7 +241,7 @@ fn no_key_gives_an_attack_the_stream_of_a_defense() {
         spec.world_key(),
         spec.id().to_string(),
     ];
-    let purposes = ["defence-0 capture 0 0", "defence-0 server capture 0 0", "client capture 0 0"];
+    let purposes = ["defense-0 capture 0 0", "defense-0 server capture 0 0", "client capture 0 0"];
     let pairs: Vec<_> = keys.iter().flat_map(|key| purposes.map(|p| (key.as_str(), p))).collect();
     let theirs: Vec<u64> = pairs.iter().map(|(k, p)| stream(root, k, p).next_u64()).collect();
     let (cancel, progress) = (AtomicBool::new(false), |_| {});

@@ -41,19 +41,15 @@ impl Gradients {
     pub fn to_params(&self, like: &Params) -> Params {
         let trials = self.loss.size()[0];
         let mut layers = self.layers.iter();
-        let tensors =
-            like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| {
-                match spec.trainable {
-                    true => {
-                        layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like())
-                    }
-                    false => {
-                        let mut size = value.size();
-                        size[0] = trials;
-                        Tensor::zeros(size, (value.kind(), value.device()))
-                    }
-                }
-            });
+        let tensors = like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| {
+            if spec.trainable {
+                layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like())
+            } else {
+                let mut size = value.size();
+                size[0] = trials;
+                Tensor::zeros(size, (value.kind(), value.device()))
+            }
+        });
         let tensors = tensors.collect();
         Params::new(like.layout().clone(), tensors)
             .expect("gradients have the shapes of their parameters")

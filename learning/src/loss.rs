@@ -34,9 +34,10 @@ pub fn task_loss(logits: &Tensor, labels: &Tensor) -> Tensor {
 /// What a client trains on: [`soft_cross_entropy`] where its labels are class probabilities, else
 /// [`task_loss`]; gives `[T]`.
 pub fn training_loss(logits: &Tensor, labels: &Tensor, soft: bool) -> Tensor {
-    match soft {
-        true => soft_cross_entropy(logits, &labels.to_kind(logits.kind())),
-        false => task_loss(logits, labels),
+    if soft {
+        soft_cross_entropy(logits, &labels.to_kind(logits.kind()))
+    } else {
+        task_loss(logits, labels)
     }
 }
 

@@ -25,7 +25,7 @@ fn show(dir: &Path) -> Result<(), reports::ReportError> {
     let tasks = dir.join("tasks");
     common::tasks::write(&tasks);
     println!("{}", reports::write_report(&tasks)?.display());
-    let runs = [("no defence", 0.97, false), ("dp-sgd", 0.85, true)];
+    let runs = [("no defense", 0.97, false), ("dp-sgd", 0.85, true)];
     let mut folders = Vec::new();
     for (name, ceiling, private) in runs {
         let folder = dir.join("trainings").join(name);

@@ -1,4 +1,4 @@
-//! Privacy against utility: what the strongest attack got through each defence, and what the task
+//! Privacy against utility: what the strongest attack got through each defense, and what the task
 //! was worth trained with it.
 
 mod worst_case;
@@ -14,7 +14,7 @@ use record::utility::{self, Share};
 pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one \
     training; how much trainings differ from each other is not in them";
 
-/// One task under one adversary: its defences as points.
+/// One task under one adversary: its defenses as points.
 pub(crate) struct Panel {
     /// What tells it from the other panels; empty for the only one.
     pub name: String,
@@ -23,11 +23,11 @@ pub(crate) struct Panel {
     pub null: Option<f64>,
 }
 
-/// One defence: the attacks on it, and the federation that was trained with it.
+/// One defense: the attacks on it, and the federation that was trained with it.
 pub(crate) struct Point {
     /// Cells that differ in the attack alone.
     pub rivals: Vec<usize>,
-    /// The defences with what varies of their parameters.
+    /// The defenses with what varies of their parameters.
     pub label: String,
     pub undefended: bool,
     pub worst: WorstCase,
@@ -72,7 +72,7 @@ impl Point {
         let at = rivals[0];
         let undefended = !run.defended(at);
         let label =
-            if undefended { "no defence".into() } else { record::axes::defence_label(run, at) };
+            if undefended { "no defense".into() } else { record::axes::defense_label(run, at) };
         let worst = WorstCase::of(run, &rivals);
         Point { accuracy: accuracy(run, &rivals), rivals, label, undefended, worst }
     }
@@ -126,7 +126,7 @@ pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     groups.into_iter().map(panel).filter(|p| p.points.len() > 1).collect()
 }
 
-/// One point a defence, the undefended twin first; where it was seen from another vantage only, it
+/// One point a defense, the undefended twin first; where it was seen from another vantage only, it
 /// is taken from there.
 fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
     let defended = cells.iter().copied().find(|at| run.defended(*at));

@@ -12,7 +12,7 @@ use reports::{ExportFormat, export};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use suites::{CellSpec, Named};
+use suites::{CellSpec, FlagKind, Named};
 
 /// A run with every outcome, what is not finite, nulls, numbers beyond 2^53 and text that needs
 /// quoting.
@@ -46,7 +46,7 @@ fn odd() -> CellRecord {
     record.images[2].scores.insert("psnr".into(), Some(f64::NEG_INFINITY));
     record.images[0].label = -1;
     record.images[0].guessed_label = None;
-    record.images[3].flags = vec!["worse-than-null".into(), "other".into()];
+    record.images[3].flags = vec![FlagKind::WorseThanNull.into(), "other".parse().unwrap()];
     record.task.insert("trained_loss".into(), f64::INFINITY);
     record.cost.bytes_up = (1 << 53) + 1;
     record.notes = vec!["größer, \"so\"".into(), "two\nlines".into()];
@@ -138,7 +138,7 @@ fn parquet_reads_back_as_the_records() {
     assert_eq!(odd["trained_loss"], Field::Double(f64::INFINITY));
     assert_eq!(odd["epsilon"], Field::Double(8.0));
     assert_eq!(
-        (text(odd, "defences"), text(odd, "defence_params")),
+        (text(odd, "defenses"), text(odd, "defense_params")),
         ("prune + dp-local", r#"[{"fraction":0.1},{"epsilon":8}]"#)
     );
 }

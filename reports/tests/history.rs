@@ -51,8 +51,8 @@ fn nights_are_ordered_compared_and_drawn() {
     assert!(page.contains("Run 3 (c/third) regressed since run 1:"), "{page}");
     let csv = std::fs::read_to_string(out.join("history.csv")).unwrap();
     let rows: Vec<&str> = csv.lines().collect();
-    // Of the smaller run one attack and three defences. Three attacks in two quantities, three
-    // defences (none included) in two, seconds, failures: 14 a full night.
+    // Of the smaller run one attack and three defenses. Three attacks in two quantities, three
+    // defenses (none included) in two, seconds, failures: 14 a full night.
     assert_eq!(rows.len(), 1 + 4 * 14 + 10, "{csv}");
     assert!(rows[1].starts_with(
         "night,,1,b/first,1700000000,2023-11-14 22:13,cpu,true,,,undefended-psnr,analytic,"

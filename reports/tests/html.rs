@@ -53,7 +53,7 @@ fn picture(dir: &Path, record: &mut CellRecord, image: usize, shades: [u8; 2]) {
     (record.images[image].truth_png, record.images[image].guess_png) = (Some(truth), Some(guess));
 }
 
-/// Cells of every kind: scored, odd scores, a defence, failed, not applicable, without pictures or
+/// Cells of every kind: scored, odd scores, a defense, failed, not applicable, without pictures or
 /// trace.
 fn cells(dir: &Path) -> Vec<CellRecord> {
     let mut plain = record("dlg", 0, &[9.0, 12.0, 10.5]);
@@ -62,7 +62,7 @@ fn cells(dir: &Path) -> Vec<CellRecord> {
     odd.trace[1].objective = vec![None, Some(f64::INFINITY), Some(-1.0)];
     odd.images[0].truth_png = Some("../../secret.png".into());
     odd.images[1].truth_png = Some("artifacts/gone.png".into());
-    odd.flags.push(EVIL.into());
+    odd.flags.push(EVIL.parse().unwrap());
     let mut spec = CellSpec::new("photos", "simple-cnn", "dlg");
     spec.attack = Named::new("dlg").with("iterations", 300).with("patience", Value::Null);
     spec.defenses = vec![Named::new("dp-local").with("epsilon", 8)];

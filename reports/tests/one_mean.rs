@@ -32,7 +32,7 @@ fn outputs(root: &Path) -> Vec<(&'static str, String)> {
         ("summary.json", read(&folder.join("summary.json"))),
         ("figure of the report", read(&folder.join("figures/bars-psnr.svg"))),
         ("figure of the paper", read(&root.join("paper/data/psnr-bars.csv"))),
-        ("heat map", read(&root.join("paper/data/attack-defence.csv"))),
+        ("heat map", read(&root.join("paper/data/attack-defense.csv"))),
         ("table of the paper", read(&root.join("paper/tables/overview.csv"))),
         ("history", read(&history.page.with_file_name("history.csv"))),
         ("comparison", compared.markdown()),

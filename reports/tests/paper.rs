@@ -152,7 +152,7 @@ fn lost_images_are_failures_and_never_vanish() {
     let mut never = from_spec(noised("d", None, 0), &[]);
     never.outcome = Outcome::NotApplicable { why: "needs labels".into() };
     let mut part = from_spec(noised("a", None, 0), &[25.0, 30.0, 10.0, 28.0]);
-    part.images[3].flags.push("non-finite".into());
+    part.images[3].flags.push(suites::FlagKind::NonFinite.into());
     run(dir.path(), &[part, broken, early, never]);
     let figures = figure(
         "budget",
@@ -256,14 +256,10 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => open.push(path),
-                false => {
-                    out.insert(
-                        path.strip_prefix(dir).unwrap().into(),
-                        std::fs::read(&path).unwrap(),
-                    );
-                }
+            if path.is_dir() {
+                open.push(path)
+            } else {
+                out.insert(path.strip_prefix(dir).unwrap().into(), std::fs::read(&path).unwrap());
             }
         }
     }
@@ -290,7 +286,7 @@ colour = "attack.name"
 [[figure]]
 name = "cells"
 kind = "scatter"
-x = "defence.noise_to_signal"
+x = "measured.noise_to_signal"
 y = "psnr"
 per = "cell"
 [[figure]]
@@ -499,7 +495,7 @@ fn a_run_still_being_written_has_its_paper() {
     assert!(summary.errors[0].contains("declares no [[figure]]"));
 }
 
-/// A cell whose task was trained under its defence and tested with 100 examples.
+/// A cell whose task was trained under its defense and tested with 100 examples.
 fn trained(mut spec: CellSpec, psnrs: &[f64], accuracy: f64) -> CellRecord {
     spec.federation = FederationSpec {
         rounds: 10,
@@ -551,7 +547,7 @@ fn a_frontier_has_the_worst_of_its_adversaries_and_no_mean() {
     assert_eq!(summary.errors, Vec::<String>::new());
     let data = rows(&out.join("data/front.csv"));
     assert_eq!(data.len(), 2);
-    let point = data.iter().find(|r| r["defence"] != "no defence").unwrap();
+    let point = data.iter().find(|r| r["defense"] != "no defense").unwrap();
     assert_eq!((number(point, "x"), point["strongest attack"].as_str()), (30.5, "a"));
     assert!(point["adversary"].contains("gradients"), "{point:?}");
     assert!((number(point, "y") - 0.75).abs() < 1e-12);
@@ -591,7 +587,7 @@ fn crashed_attacks_are_no_privacy() {
     assert_eq!(places, ["0.75", ""]);
     assert_eq!((data[0]["optimal"].as_str(), data[1]["optimal"].as_str()), ("true", "false"));
     let remarks = said(&out, "front");
-    for told in ["b on no defence has no image with a score", ": no attack on it was scored"] {
+    for told in ["b on no defense has no image with a score", ": no attack on it was scored"] {
         assert!(remarks.contains(told), "{told}: {remarks}");
     }
     assert!(!remarks.contains("count as tries"), "{remarks}");
@@ -631,7 +627,7 @@ fn a_training_counts_once_whoever_watches_it() {
     let remarks = said(&out, "worth");
     assert!(remarks.contains("an accuracy of one training has its Wilson interval"), "{remarks}");
     assert!(remarks.contains("5 trainings or more has a bootstrap interval"), "{remarks}");
-    // Fresh weights are those of their seed, behind any defence.
+    // Fresh weights are those of their seed, behind any defense.
     assert_eq!(number(&rows(&out.join("data/fresh.csv"))[0], "n"), 5.0);
     assert!(said(&out, "fresh").contains("mean of up to 5, which differ in"));
     // Bytes are a matter of the round, whoever watches it.
@@ -670,8 +666,8 @@ fn an_image_tried_again_is_no_other_image() {
 fn diverged_images_in_a_mean_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut record = from_spec(noised("a", None, 0), &[25.0, 30.0, 10.0, 9.0]);
-    record.images[2].flags.push("non-finite".into());
-    record.images[3].flags.push("non-finite".into());
+    record.images[2].flags.push(suites::FlagKind::NonFinite.into());
+    record.images[3].flags.push(suites::FlagKind::NonFinite.into());
     run(dir.path(), &[record, from_spec(noised("b", None, 0), &[9.0; 4])]);
     let figures = figure("bars", "kind = \"bar\"")
         + &figure("boxes", "kind = \"box\"")

@@ -1,5 +1,5 @@
 //! What marks beside the values of a figure stand for: null baselines by category, levels without
-//! defence, frames of lost pictures, legends.
+//! defense, frames of lost pictures, legends.
 
 use record::testing::{from_spec, info, scores};
 use record::{CellRecord, RunStore};
@@ -152,7 +152,7 @@ fn a_level_is_that_of_its_series_images_and_twins() {
     let levels: Vec<_> = data.iter().filter(|r| r["what"] == "undefended").collect();
     let told: Vec<_> = levels.iter().map(|r| (r["series"].as_str(), r["value"].as_str())).collect();
     assert_eq!(told, [("client 0", "30"), ("client 1", "40")]);
-    assert!(said(&out).contains("1 cell without defence left out"), "{}", said(&out));
+    assert!(said(&out).contains("1 cell without defense left out"), "{}", said(&out));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn fields_show_small_values_and_say_what_rows_are() {
     );
     let svg = drawn(&out);
     assert!(svg.contains(">0.00100<") && svg.contains(">0.00079<") && !svg.contains(">0.00<"));
-    assert!(svg.contains("batch size 4") && svg.contains("no defence"));
+    assert!(svg.contains("batch size 4") && svg.contains("no defense"));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn tasks_have_a_frontier_and_a_course() {
     for name in ["frontier", "frontier-psnr", "training-"] {
         assert!(text.contains(&format!("![{name}")), "no figure {name}");
     }
-    // A diverged training and a defence without a scored attack are named below the figure and
+    // A diverged training and a defense without a scored attack are named below the figure and
     // never drawn.
     assert!(text.contains(": no point for prune: task accuracy after training was not measured"));
     assert!(frontier.contains("not measured: training diverged in round 3"));

@@ -122,7 +122,7 @@ fn trainings_are_compared() {
     trainings::write(&folders[0], &trainings::rounds(0.97, false));
     trainings::write(&folders[1], &trainings::rounds(0.8, true));
     trainings::write(&folders[2], &trainings::rounds(0.7, true)[..7]);
-    let labels = ["no defence", "dp-sgd", "dp-sgd"].map(String::from);
+    let labels = ["no defense", "dp-sgd", "dp-sgd"].map(String::from);
     let runs: Vec<_> = labels.into_iter().zip(folders).collect();
     let out = dir.path().join("compared");
     let text = read(&compare_trainings(&runs, &out).unwrap());

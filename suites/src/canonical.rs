@@ -33,6 +33,7 @@ pub(crate) fn attack(spec: &CellSpec) -> String {
 
 fn world_value(spec: &CellSpec) -> Value {
     json!({
+        "version": crate::stream_key::VERSION,
         "task": value(&spec.task), "model": value(&spec.model),
         "federation": value(&spec.federation), "capture": value(&spec.capture),
         "source": value(&spec.source), "trials": spec.trials, "seed": spec.seed,

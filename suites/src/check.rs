@@ -19,7 +19,7 @@ impl CellSpec {
         self.check_adversary()?;
         named("attack", &self.attack, "an attack, such as `fl-attack`")?;
         for (index, defense) in self.defenses.iter().enumerate() {
-            named(&format!("defenses.{index}"), defense, "a defence, such as `dp-local`")?;
+            named(&format!("defenses.{index}"), defense, "a defense, such as `dp-local`")?;
         }
         at_least_one("trials", Some(self.trials))
     }
@@ -105,17 +105,15 @@ pub(crate) fn partition(path: &str, partition: Partition) -> Checked {
 
 pub(crate) fn named(path: &str, entry: &Named, example: &str) -> Checked {
     present(&format!("{path}.name"), &entry.name, &format!("name {example}"))?;
-    match entry.params.contains_key("name") {
-        true => fail(path, "a parameter is called `name`", "rename it"),
-        false => Ok(()),
+    if entry.params.contains_key("name") {
+        fail(path, "a parameter is called `name`", "rename it")
+    } else {
+        Ok(())
     }
 }
 
 pub(crate) fn present(path: &str, text: &str, remedy: &str) -> Checked {
-    match text.trim().is_empty() {
-        true => fail(path, "is missing or empty", remedy),
-        false => Ok(()),
-    }
+    if text.trim().is_empty() { fail(path, "is missing or empty", remedy) } else { Ok(()) }
 }
 
 pub(crate) fn at_least_one(path: &str, count: Option<usize>) -> Checked {
@@ -127,13 +125,10 @@ pub(crate) fn at_least_one(path: &str, count: Option<usize>) -> Checked {
 
 /// `good` must not hold for NaN; infinities are refused here.
 pub(crate) fn range(path: &str, value: f64, good: bool, allowed: &str, example: &str) -> Checked {
-    match good && value.is_finite() {
-        true => Ok(()),
-        false => fail(
-            path,
-            format!("must be {allowed}, got {value}"),
-            format!("write such as {example}"),
-        ),
+    if good && value.is_finite() {
+        Ok(())
+    } else {
+        fail(path, format!("must be {allowed}, got {value}"), format!("write such as {example}"))
     }
 }
 

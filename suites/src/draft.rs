@@ -109,9 +109,10 @@ impl Origin {
                 return written.ends_with(&format!(".{last}")).then_some(None);
             };
             let inside = read::join(key, last);
-            let found = match written.ends_with(&format!(".{last}")) {
-                true => document.exact_line(key).map(|_| key.clone()),
-                false => document.exact_line(&inside).map(|_| inside),
+            let found = if written.ends_with(&format!(".{last}")) {
+                document.exact_line(key).map(|_| key.clone())
+            } else {
+                document.exact_line(&inside).map(|_| inside)
             };
             found.map(Some)
         })

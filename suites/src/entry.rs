@@ -8,7 +8,7 @@ use crate::SpecError;
 /// A constructor from a table of parameters.
 pub type Build<T> = fn(&Map<String, Value>) -> Result<Box<T>, SpecError>;
 
-/// One implementation of `T` (an attack, a defence, a model, ...).
+/// One implementation of `T` (an attack, a defense, a model, ...).
 pub struct Entry<T: ?Sized + 'static> {
     /// Unique kebab-case name.
     pub name: &'static str,
@@ -91,13 +91,14 @@ mod tests {
         type Error = SpecError;
         fn try_from(raw: RawSquare) -> Result<Self, SpecError> {
             let scale = if matches!(raw.unit, Unit::Inch) { 0.0254 } else { 1.0 };
-            match raw.side >= 0.0 {
-                true => Ok(Square { side: raw.side * scale }),
-                false => Err(SpecError::value(
+            if raw.side >= 0.0 {
+                Ok(Square { side: raw.side * scale })
+            } else {
+                Err(SpecError::value(
                     "side",
                     format!("must be at least 0, got {}", raw.side),
                     "write such as 2",
-                )),
+                ))
             }
         }
     }

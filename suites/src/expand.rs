@@ -42,10 +42,7 @@ pub(crate) fn expand(
         spec.check().map_err(|error| origin.blame(document, error))?;
         cells.push((spec, origin));
     }
-    match cells.is_empty() {
-        true => Err(document.blame("exclude", SpecError::NoCells)),
-        false => Ok(cells),
-    }
+    if cells.is_empty() { Err(document.blame("exclude", SpecError::NoCells)) } else { Ok(cells) }
 }
 
 fn bounded(plan: &Plan) -> Result<usize, SpecError> {
@@ -98,9 +95,10 @@ fn choose(plan: &Plan, index: usize) -> (Vec<Assignment>, String) {
     chosen.reverse();
     let words: Vec<_> =
         chosen.iter().map(|a| format!("{} = {}", a.path, short(&a.value))).collect();
-    let label = match words.is_empty() {
-        true => format!("cell {}", index + 1),
-        false => format!("cell {} ({})", index + 1, words.join(", ")),
+    let label = if words.is_empty() {
+        format!("cell {}", index + 1)
+    } else {
+        format!("cell {} ({})", index + 1, words.join(", "))
     };
     (chosen, label)
 }

@@ -125,12 +125,12 @@ fn afresh(cell: &mut Value, path: &str, key: &str, name: &Value) -> Result<(), S
     }
 }
 
-/// The list of defences that a name, a table or a list of those means; `"none"` is the empty list.
+/// The list of defenses that a name, a table or a list of those means; `"none"` is the empty list.
 fn defenses(path: &str, value: &Value) -> Result<Value, SpecError> {
     let is_none = |v: &Value| v == "none" || v.get("name").is_some_and(|n| n == "none");
     match value {
         Value::Array(items) if items.len() > 1 && items.iter().any(is_none) => {
-            let problem = "`none` stands beside other defences";
+            let problem = "`none` stands beside other defenses";
             Err(SpecError::value(
                 path,
                 problem,
@@ -163,7 +163,7 @@ fn set(cell: &mut Value, path: &str, value: Value) -> Result<(), SpecError> {
                     SpecError::form(&walked, format!("the list has {count} items, numbered from 0"))
                 })?
             }
-            // A defence given by its bare name becomes a table when a parameter is set.
+            // A defense given by its bare name becomes a table when a parameter is set.
             Value::String(name) if known.starts_with("defenses.") => {
                 let mut table = json!({ "name": name });
                 table[segment] = value;
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn defences_take_every_form() {
+    fn defenses_take_every_form() {
         let of = |v: Value| written(&[("defenses", v)])["defenses"].clone();
         assert_eq!(of(json!("none")), json!([]));
         assert_eq!(

@@ -25,6 +25,9 @@ const CELL: [(&str, &str); 10] = [
 /// Old tables of a training, which are below `federation` now.
 const TASK: [&str; 6] = ["regime", "rounds", "clients", "local", "server", "evaluation"];
 
+/// What a defense measured, as a column of a figure or table: the old family and today's.
+const MEASURED: (&str, &str) = ("defence.", "measured.");
+
 /// Which language a file speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -44,7 +47,7 @@ pub(crate) fn current(language: Language, path: &str) -> Result<Option<String>, 
     match language {
         Language::Task => Ok(TASK.iter().any(|old| within(old)).then(|| join("federation", path))),
         Language::Cell => match path.strip_prefix("training.") {
-            None => Ok(None),
+            None => Ok(path.strip_prefix(MEASURED.0).map(|key| format!("{}{key}", MEASURED.1))),
             Some(key) => {
                 let found = CELL.iter().find(|(old, _)| within(old));
                 let known = || CELL.iter().filter_map(|(old, _)| old.strip_prefix("training."));
@@ -259,6 +262,12 @@ mod tests {
             assert!(said.contains("both its old and its new spelling"), "{said}");
         }
         assert!(read(&[old, ("federation", json!({ "local": { "momentum": 0 } }))]).is_ok());
+    }
+
+    #[test]
+    fn columns_of_what_a_defense_measured_are_read() {
+        assert_eq!(current_path("defence.noise_to_signal"), "measured.noise_to_signal");
+        assert_eq!(current_path("defenses.0.epsilon"), "defenses.0.epsilon");
     }
 
     #[test]

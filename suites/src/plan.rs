@@ -155,7 +155,7 @@ impl Plan {
         *axis = Axis {
             path: path.into(),
             options: match value {
-                // No defence at all is one choice, not an empty axis.
+                // No defense at all is one choice, not an empty axis.
                 Value::Array(items) if items.is_empty() && path == "defenses" => {
                     vec![value.clone()]
                 }
@@ -242,13 +242,14 @@ fn axis(
 }
 
 fn refuse_empty(axis: &Axis) -> Result<(), SpecError> {
-    match axis.options.is_empty() {
-        false => Ok(()),
-        true => Err(SpecError::value(
+    if !axis.options.is_empty() {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             &axis.path,
             "the axis has no values, so the suite would have no cells",
             "list at least one, or drop the axis",
-        )),
+        ))
     }
 }
 

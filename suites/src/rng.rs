@@ -68,7 +68,7 @@ mod tests {
     /// Not even the attacks' seed itself, taken for a root seed, gives a stream of somebody else's.
     #[test]
     fn an_attack_has_no_stream_of_anybody_else() {
-        let (names, root) = (["", "cell", "images", "defence-0 capture 0 0", "client"], 7);
+        let (names, root) = (["", "cell", "images", "defense-0 capture 0 0", "client"], 7);
         let pairs: Vec<_> = names.iter().flat_map(|k| names.map(|p| (*k, p))).collect();
         let theirs: Vec<u64> = pairs.iter().map(|(k, p)| stream(root, k, p).next_u64()).collect();
         let seed = AttackSeed::new(root);

@@ -45,7 +45,7 @@ pub struct CellSpec {
     /// What else the adversary knows.
     #[serde(deserialize_with = "listed_facts")]
     pub facts: Vec<Fact>,
-    /// The defences, composed in this order; empty means none.
+    /// The defenses, composed in this order; empty means none.
     pub defenses: Vec<Named>,
     /// The attack.
     pub attack: Named,
@@ -322,13 +322,13 @@ impl CellSpec {
     }
 
     /// Hash of task, model, federation, capture, source, trials and seed: the same across attacks
-    /// and defences, so that cells which differ only there are paired (same images and batches, the
+    /// and defenses, so that cells which differ only there are paired (same images and batches, the
     /// same first weights).
     pub fn world_key(&self) -> String {
         crate::canonical::digest(&crate::canonical::world(self))
     }
 
-    /// Hash of the world and the attack: the same across defences, vantages and facts.
+    /// Hash of the world and the attack: the same across defenses, vantages and facts.
     pub fn attack_key(&self) -> String {
         crate::canonical::digest(&crate::canonical::attack(self))
     }

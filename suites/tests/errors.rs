@@ -190,9 +190,12 @@ fn errors_of_map_specs_find_their_line() {
         load("[matrix]\nattack = [\n  \"dlg\",\n  { name = \"idlg\", iteratons = 3 },\n]", &[])
             .unwrap();
     let line = suite
-        .map_specs(|spec| match spec.attack.params.contains_key("iteratons") {
-            true => Err(SpecError::unknown_key("idlg", "iteratons", ["iterations"])),
-            false => Ok(()),
+        .map_specs(|spec| {
+            if spec.attack.params.contains_key("iteratons") {
+                Err(SpecError::unknown_key("idlg", "iteratons", ["iterations"]))
+            } else {
+                Ok(())
+            }
         })
         .unwrap_err()
         .to_string();

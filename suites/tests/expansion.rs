@@ -35,7 +35,7 @@ fn narrow_axes_survive_wide_ones_in_any_order() {
 }
 
 #[test]
-fn defence_axis_takes_none_names_tables_and_compositions() {
+fn defense_axis_takes_none_names_tables_and_compositions() {
     let text = "[matrix]\ndefenses = [\"none\", \"prune\", { name = \"prune\", fraction = 0.9 }, \
         [\"prune\", { name = \"quantise\", bits = 4 }], []]";
     let error = Suite::parse("t.toml", &format!("{HEAD}{text}"), None, &[]).unwrap_err();

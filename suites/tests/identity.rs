@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn attacks_and_defences_share_a_world(a in spec(), b in spec()) {
+    fn attacks_and_defenses_share_a_world(a in spec(), b in spec()) {
         let mut other = a.clone();
         (other.attack, other.defenses) = (b.attack.clone(), b.defenses);
         (other.vantage, other.facts) = (b.vantage, b.facts);

@@ -37,8 +37,8 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
     assert_eq!(count("ablation", None), 7);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
-    // Three attacks on nine defences; eight cells of one update, twelve of a mean, three adaptive
-    // ones, four of Paillier, and two bare ones without a defence.
+    // Three attacks on nine defenses; eight cells of one update, twelve of a mean, three adaptive
+    // ones, four of Paillier, and two bare ones without a defense.
     assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4 + 2);
     assert_eq!(count("dp-grid", None), 2 * 3 * 10 + 2);
     // One model a task, one vantage a source.
@@ -46,13 +46,13 @@ fn sizes_are_the_products_of_the_axes() {
     assert_eq!(count("utility", Some("smoke")), 2 * 2 * 7);
     assert_eq!(count("trained", None), 4 * 4 * 3);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
-    // Five attacks on thirteen defences of a gradient, on three of two images, on five of a mean;
+    // Five attacks on thirteen defenses of a gradient, on three of two images, on five of a mean;
     // two on thirteen with networks of their own; and what the matrix does not cross.
     let beside = 6 + 6 + 2 + 2 + 2 + 6;
     assert_eq!(count("nightly", None), 5 * (13 + 3 + 5) + 2 * 13 + beside);
     assert_eq!(count("nightly", Some("cpu")), count("nightly", None));
     assert_eq!(count("nightly", Some("smoke")), 3 * (3 + 2 + 4) + 2 * 3 + beside);
-    // Three attacks on seven defences, five budgets, five stages of training.
+    // Three attacks on seven defenses, five budgets, five stages of training.
     assert_eq!(count("figures", None), 3 * 7 + 5 + 5);
 }
 
@@ -97,12 +97,12 @@ fn published_values_speak_of_their_cells_only() {
 }
 
 #[test]
-fn defences_and_attacks_are_paired() {
+fn defenses_and_attacks_are_paired() {
     let suite = Suite::load("defenses", None, &[]).unwrap();
     let worlds: BTreeSet<_> = suite.cells.iter().map(|c| c.world_key()).collect();
     let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
     // Gradient, update and mean of the large model in its federation, update and mean of bare
-    // clients with either model: whatever the defence or vantage, one world each. Three attacks
+    // clients with either model: whatever the defense or vantage, one world each. Three attacks
     // meet the gradient, two the mean, one each of the others.
     assert_eq!((worlds.len(), attacks.len()), (7, 3 + 2 + 5));
 }
@@ -127,8 +127,8 @@ fn a_night_has_enough_images_to_find_something() {
     for profile in [None, Some("cpu")] {
         let suite = Suite::load("nightly", profile, &[]).unwrap();
         let names = |cell: &suites::CellSpec| {
-            let defences = cell.defenses.iter().map(|d| d.name.clone());
-            std::iter::once(cell.attack.name.clone()).chain(defences).collect::<Vec<_>>()
+            let defenses = cell.defenses.iter().map(|d| d.name.clone());
+            std::iter::once(cell.attack.name.clone()).chain(defenses).collect::<Vec<_>>()
         };
         let parties: BTreeSet<_> = suite.cells.iter().flat_map(names).collect();
         let hypotheses =
@@ -145,14 +145,14 @@ fn a_night_has_enough_images_to_find_something() {
 }
 
 #[test]
-fn a_night_meets_every_source_and_defence() {
+fn a_night_meets_every_source_and_defense() {
     let suite = Suite::load("nightly", Some("cpu"), &[]).unwrap();
     let sources: BTreeSet<_> = suite.cells.iter().map(|c| c.source).collect();
     assert_eq!(sources.len(), Source::ALL.len());
-    let met = |defence: &str| {
-        suite.cells.iter().filter(|c| c.defenses.iter().any(|d| d.name == defence)).count()
+    let met = |defense: &str| {
+        suite.cells.iter().filter(|c| c.defenses.iter().any(|d| d.name == defense)).count()
     };
-    for defence in [
+    for defense in [
         "dp-local",
         "dp-central",
         "dp-sgd",
@@ -176,6 +176,6 @@ fn a_night_meets_every_source_and_defence() {
         "ckks",
         "paillier",
     ] {
-        assert!(met(defence) > 0, "{defence}");
+        assert!(met(defense) > 0, "{defense}");
     }
 }

@@ -6,7 +6,7 @@ mod plan;
 
 use learning::Observation;
 use serde_json::{Map, Value};
-use suites::{Entry, Fact};
+use suites::{Entry, Fact, Flag, FlagKind};
 
 pub use params::{Adapting, AdaptiveMatching};
 pub use plan::plan;
@@ -52,7 +52,7 @@ impl Attack for AdaptiveMatching {
         let mut found =
             self.base(defense_model.mixed).reconstruct_through(seen, &defense_model, None, run)?;
         if !defense_model.notes.is_empty() {
-            let adapted = format!("adapted: {}", defense_model.notes.join("; "));
+            let adapted = Flag::with(FlagKind::Adapted, defense_model.notes.join("; "));
             found.flags.iter_mut().for_each(|flags| flags.push(adapted.clone()));
         }
         Ok(found)
@@ -86,8 +86,8 @@ impl AdaptiveMatching {
                 Err(AttackError::NotApplicable(_)) => {}
                 Err(other) => return Err(other),
                 Ok(mut found) => {
-                    let note =
-                        format!("adapted: input of the layer before the draws of {}", only.by);
+                    let words = format!("input of the layer before the draws of {}", only.by);
+                    let note = Flag::with(FlagKind::Adapted, words);
                     found.flags.iter_mut().for_each(|flags| flags.push(note.clone()));
                     return Ok(Some(found));
                 }

@@ -1,5 +1,6 @@
 //! Stages 2 to 4 for one capture: layers recovered from the last convolution down.
 
+use suites::{Flag, FlagKind};
 use tch::{Kind, Tensor};
 
 use super::attack::Prepared;
@@ -30,14 +31,14 @@ pub struct Candidate {
     /// Misfit of the first convolution's gradient after stage 1 and at the end.
     pub first: f64,
     pub objective: f64,
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 impl Candidate {
     /// The flags, with one more where the image is not finite.
-    pub fn doubts(mut self) -> Vec<String> {
+    pub fn doubts(mut self) -> Vec<Flag> {
         if self.image.isfinite().all().int64_value(&[]) == 0 {
-            self.flags.push("non-finite image, grey in its place".into());
+            self.flags.push(FlagKind::NonFinite.into());
         }
         self.flags
     }
@@ -134,7 +135,7 @@ impl<'a> Refinement<'a> {
         let mut found = Candidate::new(image, self.misfit(image)?);
         let top = self.double.layers.len();
         let Some((image, recovered)) = self.recover_top(&mut found)? else {
-            found.flags.push("peeling failed, features only".into());
+            found.flags.push(FlagKind::FeaturesOnly.into());
             return Ok(found);
         };
         if top == 1 {
@@ -150,7 +151,7 @@ impl<'a> Refinement<'a> {
         found.offer(near, misfit);
         self.descend(&mut found, &recovered, &input)?;
         if found.objective >= found.first {
-            found.flags.push("peeling failed, features only".into());
+            found.flags.push(FlagKind::FeaturesOnly.into());
         }
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use learning::tape::Tape;
 use learning::{Mode, Observation, Params};
 use serde_json::{Map, Value};
-use suites::Fact;
+use suites::{Fact, Flag, FlagKind};
 use tch::{Device, Kind, Tensor};
 
 use super::filter::{blur, sharpen};
@@ -268,9 +268,9 @@ fn bounds(prepared: &Prepared, run: &Run) -> (Tensor, Tensor) {
     (bound(0.0), bound(1.0))
 }
 
-fn doubts(lost: usize, of: usize) -> Vec<String> {
+fn doubts(lost: usize, of: usize) -> Vec<Flag> {
     match lost {
         0 => Vec::new(),
-        _ => vec![format!("non-finite objective in {lost} of {of} restarts")],
+        _ => vec![Flag::with(FlagKind::NonFiniteRestarts, format!("{lost} of {of}"))],
     }
 }

@@ -89,9 +89,10 @@ impl Problem<'_> {
         let images = self.images(x);
         let statistics = setting.bn_weight > 0.0;
         // The running statistics are part of the model: it is asked as it is used, in eval mode.
-        let mut tape = match statistics {
-            true => Tape::per_example(self.weights, Mode::Eval),
-            false => Tape::new(self.weights, Mode::Eval),
+        let mut tape = if statistics {
+            Tape::per_example(self.weights, Mode::Eval)
+        } else {
+            Tape::new(self.weights, Mode::Eval)
         };
         let logits = self.net.forward_normalised(&mut tape, &images);
         let mut value = setting.loss.value(&logits, &self.labels);

@@ -153,11 +153,10 @@ impl DefenseModel {
             let trainable = layout.trainable();
             selected.retain(|&i| Some(&layout.specs()[trainable[i]].name) != left_out.as_ref());
         }
-        match selected.is_empty() {
-            true => Err(AttackError::NotApplicable(
-                "nothing but the masked layer would be matched".into(),
-            )),
-            false => Ok(selected),
+        if selected.is_empty() {
+            Err(AttackError::NotApplicable("nothing but the masked layer would be matched".into()))
+        } else {
+            Ok(selected)
         }
     }
 

@@ -4,7 +4,7 @@
 use learning::client::LocalTraining;
 use learning::{Form, Observation, Params, Signal, noise};
 use rand_chacha::ChaCha12Rng;
-use suites::Fact;
+use suites::{Fact, Flag, FlagKind};
 use tch::{Kind, Tensor};
 
 use super::config::MatchingConfig;
@@ -364,16 +364,17 @@ fn per_signal(evaluations: &[i64], signals: usize) -> u64 {
     evaluations.iter().sum::<i64>() as u64 / signals.max(1) as u64
 }
 
-fn flags(diverged: &[bool], restarts: usize, objective: &[f64]) -> Vec<Vec<String>> {
+fn flags(diverged: &[bool], restarts: usize, objective: &[f64]) -> Vec<Vec<Flag>> {
     let lost = diverged.chunks(restarts).map(|row| row.iter().filter(|&&d| d).count());
     lost.zip(objective)
         .map(|(lost, objective)| {
             let mut flags = Vec::new();
             if lost > 0 {
-                flags.push(format!("non-finite objective in {lost} of {restarts} restarts"));
+                let words = format!("{lost} of {restarts}");
+                flags.push(Flag::with(FlagKind::NonFiniteRestarts, words));
             }
             if !objective.is_finite() {
-                flags.push("no finite objective".into());
+                flags.push(FlagKind::NoFiniteObjective.into());
             }
             flags
         })

@@ -89,10 +89,7 @@ impl Search {
     /// agrees.
     fn unsampled(&self) -> Result<f64, SpecError> {
         let sigma = gaussian::sigma(self.epsilon, self.delta) * (self.steps as f64).sqrt();
-        match sigma >= RANGE.0 {
-            true => self.raised(sigma, 1e-13),
-            false => Err(self.refused(TOO_LITTLE)),
-        }
+        if sigma >= RANGE.0 { self.raised(sigma, 1e-13) } else { Err(self.refused(TOO_LITTLE)) }
     }
 
     /// Brackets, closes in on a coarse grid, then on the one that answers are made with.

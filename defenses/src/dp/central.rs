@@ -112,13 +112,14 @@ impl Central {
     fn split(&self, z: f64, clients: usize) -> Result<(f64, f64), DefenseError> {
         let count = self.count_noise.unwrap_or((clients as f64 / 20.0).max(1.0));
         let left = z.powi(-2) - count.powi(-2);
-        match left > 0.0 {
-            true => Ok((left.powf(-0.5), count)),
-            false => Err(DefenseError::Unfit(format!(
+        if left > 0.0 {
+            Ok((left.powf(-0.5), count))
+        } else {
+            Err(DefenseError::Unfit(format!(
                 "dp-central: the noise on the count (count_noise = {count:.3}) spends more than \
-                 epsilon = {}; write a count_noise above {:.3}",
+             epsilon = {}; write a count_noise above {:.3}",
                 self.epsilon, z
-            ))),
+            )))
         }
     }
 
@@ -231,12 +232,11 @@ impl Defense for Central {
             steps: deployment.rounds,
             rate,
             replaced: (!sampled).then(|| analytic::replaced(self.epsilon, self.delta)),
-            against: match sampled {
-                true => {
-                    "whoever sees only the released models and not who was drawn; the server \
-                    itself is trusted"
-                }
-                false => "whoever sees only the released models; the server itself is trusted",
+            against: if sampled {
+                "whoever sees only the released models and not who was drawn; the server \
+                itself is trusted"
+            } else {
+                "whoever sees only the released models; the server itself is trusted"
             }
             .into(),
         }))

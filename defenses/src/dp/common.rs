@@ -23,25 +23,27 @@ pub struct Clipped {
 
 /// Refuses what is not a finite number above 0.
 pub fn positive(entry: &str, name: &str, value: f64) -> Result<(), SpecError> {
-    match value > 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => Err(SpecError::value(
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             format!("defenses.{entry}.{name}"),
             format!("is {value}"),
             "write a finite number above 0",
-        )),
+        ))
     }
 }
 
 /// Refuses a delta outside (0, 1).
 pub fn probability(entry: &str, name: &str, value: f64) -> Result<(), SpecError> {
-    match value > 0.0 && value < 1.0 {
-        true => Ok(()),
-        false => Err(SpecError::value(
+    if value > 0.0 && value < 1.0 {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             format!("defenses.{entry}.{name}"),
             format!("is {value}"),
             "write a probability strictly between 0 and 1, e.g. 1e-5",
-        )),
+        ))
     }
 }
 

@@ -99,13 +99,14 @@ impl Distributed {
         common::positive("dp-distributed", "epsilon", self.epsilon)?;
         common::positive("dp-distributed", "clip", self.clip)?;
         common::probability("dp-distributed", "delta", self.delta)?;
-        match self.rounding > 0.0 && self.rounding <= 1.0 {
-            true => Ok(()),
-            false => Err(SpecError::value(
+        if self.rounding > 0.0 && self.rounding <= 1.0 {
+            Ok(())
+        } else {
+            Err(SpecError::value(
                 "defenses.dp-distributed.rounding",
                 format!("is {}", self.rounding),
                 "write a share above 0 and at most 1, e.g. 0.1",
-            )),
+            ))
         }
     }
 
@@ -208,13 +209,14 @@ impl Distributed {
         };
         let noised =
             rounded + Tensor::from_slice(&share).reshape(row.size()).to_device(row.device());
-        match noised.abs().max().double_value(&[]) < EXACT {
-            true => Ok(noised),
-            false => Err(DefenseError::Unfit(format!(
+        if noised.abs().max().double_value(&[]) < EXACT {
+            Ok(noised)
+        } else {
+            Err(DefenseError::Unfit(format!(
                 "dp-distributed: noise of {:.3e} grid steps leaves the 24 bits of an exact \
-                 integer; raise `rounding` or `epsilon`",
+             integer; raise `rounding` or `epsilon`",
                 scales.sigma
-            ))),
+            )))
         }
     }
 }

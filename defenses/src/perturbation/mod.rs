@@ -64,14 +64,15 @@ fn relative_error(released: &Params, update: &Params) -> f64 {
 
 /// Refuses an update with NaN or infinite values, of which no norm, rank or mean says anything.
 fn finite(update: &Params) -> Result<(), DefenseError> {
-    match update.trainable().all(|t| t.isfinite().all().int64_value(&[]) != 0) {
-        true => Ok(()),
-        false => Err(DefenseError::BadUpdate(
-            "holds NaN or infinite values; lower federation.local.lr, or look for the example that \
-             causes \
-             them"
-                .into(),
-        )),
+    if update.trainable().all(|t| t.isfinite().all().int64_value(&[]) != 0) {
+        Ok(())
+    } else {
+        Err(DefenseError::BadUpdate(
+        "holds NaN or infinite values; lower federation.local.lr, or look for the example that \
+         causes \
+         them"
+            .into(),
+    ))
     }
 }
 
@@ -83,11 +84,10 @@ fn range(
     good: bool,
     remedy: &str,
 ) -> Result<(), SpecError> {
-    match good {
-        true => Ok(()),
-        false => {
-            Err(SpecError::value(format!("defenses.{entry}.{name}"), format!("is {value}"), remedy))
-        }
+    if good {
+        Ok(())
+    } else {
+        Err(SpecError::value(format!("defenses.{entry}.{name}"), format!("is {value}"), remedy))
     }
 }
 

@@ -42,10 +42,7 @@ impl Sign {
     fn signs(&self, t: &Tensor) -> Tensor {
         let rows = t.flatten(1, -1);
         let signs = rows.ge(0.0).to_kind(t.kind()) * 2.0 - 1.0;
-        let signs = match self.scaled {
-            true => signs * rows.abs().mean_dim(1, true, None),
-            false => signs,
-        };
+        let signs = if self.scaled { signs * rows.abs().mean_dim(1, true, None) } else { signs };
         signs.reshape(t.size())
     }
 }

@@ -7,7 +7,7 @@ use crate::settings::Flags;
 use crate::verbs;
 
 /// What an attacker can really recover from what federated-learning clients send, and what each
-/// defence costs.
+/// defense costs.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -32,7 +32,7 @@ pub enum Verb {
     Check(verbs::check::Args),
     /// Run one cell described by flags
     Run(verbs::run::Args),
-    /// Train a task, federated, centralised or on a single client, with any defence in the loop
+    /// Train a task, federated, centralised or on a single client, with any defense in the loop
     Train(verbs::train::Args),
     /// Attack an update captured by another federated-learning stack
     Attack(verbs::attack::Args),
@@ -48,7 +48,7 @@ pub enum Verb {
     Verify(verbs::verify::Args),
     /// Score pictures against their originals with every metric
     Score(verbs::score::Args),
-    /// List attacks, defences, data sets, models, metrics and suites
+    /// List attacks, defenses, data sets, models, metrics and suites
     List(verbs::list::Args),
     /// List, verify and fetch data sets
     Data(verbs::data::Args),

@@ -45,11 +45,10 @@ fn best() -> Device {
 }
 
 fn mps() -> Result<Device> {
-    match tch::utils::has_mps() {
-        true => Ok(Device::Mps),
-        false => {
-            bail!("device `mps` is not here: it needs macOS on Apple silicon; use --device cpu")
-        }
+    if tch::utils::has_mps() {
+        Ok(Device::Mps)
+    } else {
+        bail!("device `mps` is not here: it needs macOS on Apple silicon; use --device cpu")
     }
 }
 

@@ -5,6 +5,7 @@ use metrics::{CAP_DB, MetricError, Panel, Scores, Setup, pairing};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use suites::{Flag, flag::in_full};
 use tch::{Device, Tensor};
 
 /// Endings of the files that are taken from a folder.
@@ -22,7 +23,7 @@ pub struct ScoreRow {
     /// By metric; `None` means not measured, see [`ScoreTable::notes`].
     pub scores: Scores,
     /// Doubts, as in records.
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 /// What `bench score` prints.
@@ -253,7 +254,7 @@ impl std::fmt::Display for ScoreTable {
             let flags = if row.flags.is_empty() {
                 String::new()
             } else {
-                format!("  [{}]", row.flags.join(", "))
+                format!("  [{}]", in_full(&row.flags))
             };
             writeln!(f, "{:width$}{}{flags}", label(row), cells(&names, &row.scores))?;
         }

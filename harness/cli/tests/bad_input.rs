@@ -65,7 +65,7 @@ fn unknown_names_are_answered_with_the_nearest() {
         (&["run", "--attack", "ildg"], &["attack `ildg`", meant, "`idlg`"]),
         (&["run", "--dataset", "digitz"], &["data set `digitz`", meant, "`digits`"]),
         (&["run", "--model", "mpl"], &["model `mpl`", meant, "`mlp`"]),
-        (&["run", "--defense", "dp-locl"], &["defence `dp-locl`", meant, "`dp-local`"]),
+        (&["run", "--defense", "dp-locl"], &["defense `dp-locl`", meant, "`dp-local`"]),
         (&["run", "--defense", "prune:fractio=0.5"], &["`fractio`", meant, "`fraction`"]),
         (&["run", "--set", "iteratons=5"], &["`iteratons`", meant, "`iterations`"]),
         (&["run", "--source", "gradient"], &["source `gradient`", meant, "`gradients`"]),
@@ -437,10 +437,10 @@ fn standard_output_that_takes_nothing_is_no_internal_error() {
 /// A federation of three whose sum is attacked, by flags.
 const SUM: [&str; 4] = ["--clients", "3", "--source", "agg_update"];
 
-/// Parameters under which a defence could not keep what it promises, or a protocol would have to
+/// Parameters under which a defense could not keep what it promises, or a protocol would have to
 /// give a wrong sum.
 #[test]
-fn defences_refuse_what_they_could_not_keep() {
+fn defenses_refuse_what_they_could_not_keep() {
     let desk = Desk::new();
     for (name, zero) in
         [("dp-local", true), ("dp-central", false), ("dp-sgd", true), ("dp-distributed", false)]

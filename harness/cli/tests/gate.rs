@@ -1,11 +1,11 @@
-//! The gate, proved through the binary: a weakened attack, a broken defence and a slowed run are
+//! The gate, proved through the binary: a weakened attack, a broken defense and a slowed run are
 //! each caught and called what they are; runs that differ only in their seeds or in rounding raise
 //! no more alarms than the stated error rate allows.
 //!
 //! A regression of the program cannot be run here, since there is only one program. It is planted:
 //! cells of another setting (half the iterations, a budget so large that the noise is nothing) are
 //! run for real, then filed under the specs of the cells they stand for, as a program would file
-//! them whose attack or defence had become weaker.
+//! them whose attack or defense had become weaker.
 
 mod common;
 
@@ -144,11 +144,11 @@ fn half_the_iterations_are_a_weaker_attack() {
     assert_eq!(done.code, Some(1), "{}", done.out);
     let found = regressions(&comparison);
     assert!(found["attack-weaker"].iter().any(|s| s.contains("inverting-gradients")), "{found:?}");
-    assert!(!found.contains_key("defence-weaker"), "{found:?}");
+    assert!(!found.contains_key("defense-weaker"), "{found:?}");
 }
 
 #[test]
-fn clipping_without_noise_is_a_weaker_defence() {
+fn clipping_without_noise_is_a_weaker_defense() {
     let desk = base();
     // A standard deviation of some 1e-8 of the clipping norm: clipping alone is left.
     let hollow = ran(desk, "hollow", &twelve((120, 20), "1e9"), &[]);
@@ -156,7 +156,7 @@ fn clipping_without_noise_is_a_weaker_defence() {
     let (done, comparison) = compared(desk, &desk.path("base"), &new, &[]);
     assert_eq!(done.code, Some(1), "{}", done.out);
     let found = regressions(&comparison);
-    assert!(found["defence-weaker"].iter().any(|s| s.contains("dp-local")), "{found:?}");
+    assert!(found["defense-weaker"].iter().any(|s| s.contains("dp-local")), "{found:?}");
     assert!(!found.contains_key("attack-weaker"), "{found:?}");
 }
 

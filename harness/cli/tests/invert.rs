@@ -94,7 +94,7 @@ fn the_same_seed_writes_the_same_files() {
     assert!(contents(&desk.path("z")) != x);
 }
 
-/// Defences in training change nothing in how a model is opened.
+/// Defenses in training change nothing in how a model is opened.
 #[test]
 fn federated_and_private_models_are_inverted_alike() {
     let desk = Desk::new();

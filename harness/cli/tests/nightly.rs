@@ -13,7 +13,7 @@ const SUITE: &str = r#"
 [suite]
 name = "small-night"
 version = "1"
-description = "two attacks on two defences, seconds"
+description = "two attacks on two defenses, seconds"
 
 [defaults]
 task = { dataset = "digits", split = "test" }

@@ -11,7 +11,7 @@ use common::{Desk, Done, contents};
 use rand::Rng;
 use record::{CellRecord, Outcome, RunInfo};
 
-/// Three attacks on two sources, with noise from a defence in half of the cells; and one cell that
+/// Three attacks on two sources, with noise from a defense in half of the cells; and one cell that
 /// cannot be allocated.
 const SUITE: &str = r#"
 [suite]

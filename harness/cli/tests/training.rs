@@ -1,4 +1,4 @@
-//! `bench train`: interrupted trainings, defences and protocols in the loop, regimes, and what it
+//! `bench train`: interrupted trainings, defenses and protocols in the loop, regimes, and what it
 //! refuses.
 
 mod common;
@@ -83,7 +83,7 @@ fn kill_at(desk: &Desk, out: &str, round: usize, more: &[&str]) {
 #[test]
 fn killed_trainings_end_as_if_nothing_had_happened() {
     let desk = desk();
-    // Momentum of the server, noise of a defence with a memory, sampled clients; and an optimiser
+    // Momentum of the server, noise of a defense with a memory, sampled clients; and an optimiser
     // that lasts.
     let adaptive = r#"defenses=[{ name = "dp-central", epsilon = 50.0, adaptive = true }]"#;
     let federated: &[&str] = &[

@@ -8,18 +8,6 @@ use suites::{Source, SpecError, TrainSpec};
 use crate::components::Components;
 use crate::{Federation, FederationError};
 
-/// Key of the streams of bare clients: task and clients, not source, attack or defense.
-pub(crate) fn key(spec: &TrainSpec) -> String {
-    let (task, clients) = (&spec.task, &spec.federation.clients);
-    let batch = spec.federation.local.batch_size;
-    format!("images {task:?} {} {:?} {batch}", clients.total, clients.partition)
-}
-
-/// Key of the protocol's secrets.
-pub(crate) fn secrets(spec: &TrainSpec, key: &str) -> String {
-    format!("{key} {:?} {:?}", spec.model, spec.defenses)
-}
-
 /// One release: what a mechanism of one round, and of no more, is calibrated for.
 pub(crate) fn deployment(spec: &TrainSpec, components: &Components) -> Deployment {
     let (local, clients) = (&spec.federation.local, &spec.federation.clients);

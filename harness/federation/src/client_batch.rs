@@ -122,15 +122,14 @@ impl Examples {
 
 /// Clients that work side by side. Bare clients all do.
 fn width(federation: &Federation) -> usize {
-    match federation.spec.federation.is_bare() {
-        true => usize::MAX,
-        false => {
-            (SIDE_BY_SIDE / federation.net.layout().len().max(1)).clamp(1, WIDTH as i64) as usize
-        }
+    if federation.spec.federation.is_bare() {
+        usize::MAX
+    } else {
+        (SIDE_BY_SIDE / federation.net.layout().len().max(1)).clamp(1, WIDTH as i64) as usize
     }
 }
 
-/// Whether a defence looks at pixels; nothing else does but training, which takes bytes as they
+/// Whether a defense looks at pixels; nothing else does but training, which takes bytes as they
 /// are: a quarter of the memory.
 fn looked_at(federation: &Federation) -> bool {
     federation.defenses().iter().any(|d| d.stage() == Stage::Data || d.reads_examples())

@@ -32,7 +32,7 @@ impl CommCost {
         self.clients = transcript.up.len();
         self.survivors += transcript.survivors.len();
         self.up += match bits {
-            // What a defence makes smaller: its own width for parameters, 32 bits for buffers.
+            // What a defense makes smaller: its own width for parameters, 32 bits for buffers.
             Some(bits) => transcript.up.len() as u64 * narrow(config.net, bits),
             None => transcript.up.iter().sum::<u64>(),
         };

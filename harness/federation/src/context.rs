@@ -1,4 +1,4 @@
-//! One federated round with every defence in its place: clients work, defences act, the protocol
+//! One federated round with every defense in its place: clients work, defenses act, the protocol
 //! carries, the server releases.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use tch::Tensor;
 
 use crate::FederationError;
 
-/// What each defence remembers from round to round, in the order of the trial's defences.
+/// What each defense remembers from round to round, in the order of the trial's defenses.
 pub type DefenseState = Vec<BTreeMap<String, f64>>;
 
 /// What defenses print of themselves: every value, by defense and name.
@@ -57,7 +57,7 @@ impl DefenseStats {
 pub struct FederationConfig<'a> {
     /// The model.
     pub net: &'a Network,
-    /// The defences in order, without the protocol.
+    /// The defenses in order, without the protocol.
     pub defenses: &'a [Box<dyn Defense>],
     /// How updates travel.
     pub protocol: &'a dyn Protocol,
@@ -65,7 +65,7 @@ pub struct FederationConfig<'a> {
     pub seed: u64,
     /// Key of all streams of clients and server: the same for every attack.
     pub key: &'a str,
-    /// Key of the protocol's secrets: another for another model or line of defences, since the
+    /// Key of the protocol's secrets: another for another model or line of defenses, since the
     /// difference of two uploads under one mask would be the difference of two updates in the
     /// clear.
     pub secrets: &'a str,
@@ -116,7 +116,7 @@ impl LocalResult {
     }
 }
 
-/// Clients' work before the defences that act on updates.
+/// Clients' work before the defenses that act on updates.
 pub struct LocalResult {
     /// What would be sent, `[C, ...]`.
     update: Params,
@@ -134,11 +134,11 @@ impl RoundContext<'_> {
         clients.iter().map(|c| stream(self.config.seed, self.config.key, &name(c))).collect()
     }
 
-    /// Local work alone, up to the defences that act on updates; clients of other lots may work at
+    /// Local work alone, up to the defenses that act on updates; clients of other lots may work at
     /// the same time.
     ///
     /// # Errors
-    /// Whatever a defence refuses.
+    /// Whatever a defense refuses.
     pub fn local_work(
         &self,
         clients: &[usize],
@@ -153,7 +153,7 @@ impl RoundContext<'_> {
         };
         let (mut examples, mut memory) = (Examples { pixels, labels, soft: false }, memory.clone());
         for (place, defense) in self.config.defenses.iter().enumerate() {
-            let mut rngs = self.streams(&format!("defence-{place} examples"), clients);
+            let mut rngs = self.streams(&format!("defense-{place} examples"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, None);
             turn.steps = steps;
             examples = tch::no_grad(|| defense.examples(examples, &mut turn))?;
@@ -161,11 +161,11 @@ impl RoundContext<'_> {
         self.train(clients, examples, steps, state)
     }
 
-    /// The defences that act on updates, and the updates as they are sent. Lots follow one another:
-    /// defences may count.
+    /// The defenses that act on updates, and the updates as they are sent. Lots follow one another:
+    /// defenses may count.
     ///
     /// # Errors
-    /// Whatever a defence refuses.
+    /// Whatever a defense refuses.
     pub fn send(
         &self,
         clients: &[usize],
@@ -183,7 +183,7 @@ impl RoundContext<'_> {
         for (place, defense) in self.config.defenses.iter().enumerate() {
             // The same noise meets every attack on this world (and, scaled, every epsilon): what
             // differs is the attack, not its luck.
-            let mut rngs = self.streams(&format!("defence-{place}"), clients);
+            let mut rngs = self.streams(&format!("defense-{place}"), clients);
             let mut turn = self.turn(&mut rngs, &mut memory[place], 1, Some(&examples));
             turn.steps = steps;
             let released = defense.release(update, &mut turn)?;
@@ -249,7 +249,7 @@ impl RoundContext<'_> {
         })
     }
 
-    /// The defences' rule for gradients, with the sampling rate of clients that hold so many
+    /// The defenses' rule for gradients, with the sampling rate of clients that hold so many
     /// examples.
     fn rule(&self, held: usize) -> Result<Option<client::GradientRule>, FederationError> {
         let batch = match self.sample {
@@ -306,10 +306,10 @@ impl RoundContext<'_> {
         Ok(self.config.protocol.exchange(&round, &mut draw)?)
     }
 
-    /// What the server releases of the mean: its own defences act.
+    /// What the server releases of the mean: its own defenses act.
     ///
     /// # Errors
-    /// Whatever a defence refuses.
+    /// Whatever a defense refuses.
     pub fn release(
         &self,
         mean: &[f32],
@@ -319,7 +319,7 @@ impl RoundContext<'_> {
     ) -> Result<Params, FederationError> {
         let mut mean = Params::from_flat(self.weights.layout().clone(), mean)?;
         for (place, defense) in self.config.defenses.iter().enumerate() {
-            let mut rngs = self.streams(&format!("defence-{place} server"), &[0]);
+            let mut rngs = self.streams(&format!("defense-{place} server"), &[0]);
             let mut turn = self.turn(&mut rngs, &mut memory[place], contributors, None);
             let released = tch::no_grad(|| defense.aggregate(mean, &mut turn))?;
             printed.add(place, released.values);

@@ -13,6 +13,7 @@ use protocols::Exposure;
 use protocols::Protocol;
 use suites::federation::{ClientSampling, Optimizer, ServerSpec};
 use suites::rng::stream;
+use suites::stream_key;
 use suites::{BatchNorm, FederationSpec, Regime, Source, SpecError, TrainSpec};
 
 use crate::components::{self, Components};
@@ -68,18 +69,18 @@ pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, Fede
 /// A client without examples, defenses or a protocol that cannot work in this federation.
 pub fn assemble(spec: TrainSpec, components: Components) -> Result<Federation, FederationError> {
     let (bare, mut notes) = (spec.federation.is_bare(), Vec::new());
-    let key = if bare { bare::key(&spec) } else { key(&spec) };
+    let key = if bare { stream_key::images(&spec) } else { stream_key::training(&spec) };
     let mut parts = parts(&spec, components.data.as_ref(), &key)?;
     notes.extend(lone_examples(&spec, &components.net, &mut parts));
-    let deployment = match bare {
-        true => bare::deployment(&spec, &components),
-        false => deployment(&spec, &components, &parts),
+    let deployment = if bare {
+        bare::deployment(&spec, &components)
+    } else {
+        deployment(&spec, &components, &parts)
     };
-    // Any other training has masks of its own: the difference of two uploads under one is that of
-    // two updates in the clear.
-    let secrets = match bare {
-        true => bare::secrets(&spec, &key),
-        false => format!("{key} {}", spec.digest()),
+    let secrets = if bare {
+        stream_key::bare_secrets(&key, &spec.model, &spec.defenses)
+    } else {
+        stream_key::secrets(&key, &spec)
     };
     let Components { data, net, pipeline } = components;
     let defenses = &pipeline.defenses;
@@ -88,11 +89,6 @@ pub fn assemble(spec: TrainSpec, components: Components) -> Result<Federation, F
         Federation { spec, data, net, pipeline, parts, deployment, budgets, notes, key, secrets };
     federation.check()?;
     Ok(federation)
-}
-
-fn key(spec: &TrainSpec) -> String {
-    let f = &spec.federation;
-    format!("training {:?} {:?} {} {}", spec.task, f.clients, f.regime, f.local.batch_size)
 }
 
 /// Where one party trains by itself nothing travels, and nobody is pulled to anybody.
@@ -141,10 +137,7 @@ fn parts(
 ) -> Result<Vec<Vec<usize>>, FederationError> {
     let (asked, bare) = (&spec.federation.clients, spec.federation.is_bare());
     let clients = asked.total;
-    let key = match bare {
-        true => key.to_string(),
-        false => format!("partition {:?} {clients} {:?}", spec.task, asked.partition),
-    };
+    let key = if bare { key.to_owned() } else { stream_key::partition(spec) };
     let mut rng = stream(spec.seed, &key, "partition");
     let mut parts = init::partition(data, spec.task.split, &asked.partition, clients, &mut rng)?;
     if bare {
@@ -186,10 +179,8 @@ fn deployment(spec: &TrainSpec, components: &Components, parts: &[Vec<usize>]) -
         |pick: fn(usize, usize) -> usize| parts.iter().map(Vec::len).reduce(pick).unwrap_or(1);
     let (least, most) = (held(usize::min), held(usize::max));
     let (f, batch_size) = (&spec.federation, spec.federation.local.batch_size);
-    let local_steps = match spec.source.is_single_step() {
-        true => 1,
-        false => f.local.epochs * most.div_ceil(batch_size),
-    };
+    let local_steps =
+        if spec.source.is_single_step() { 1 } else { f.local.epochs * most.div_ceil(batch_size) };
     let clients = f.cohort();
     Deployment {
         clients,
@@ -339,9 +330,10 @@ impl Federation {
 
     fn check(&self) -> Result<(), FederationError> {
         let bare = self.spec.federation.is_bare();
-        let sizes: Vec<usize> = match bare {
-            true => Vec::new(),
-            false => (0..self.parts.len()).map(|c| self.examples_of(c)).collect(),
+        let sizes: Vec<usize> = if bare {
+            Vec::new()
+        } else {
+            (0..self.parts.len()).map(|c| self.examples_of(c)).collect()
         };
         let max_weight =
             context::mean_weights(self.defenses(), &sizes).into_iter().max().unwrap_or(1);

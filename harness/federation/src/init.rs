@@ -6,7 +6,7 @@ use datasets::{Card, Dataset, Request};
 use learning::models::Shape;
 use learning::{Network, Params, checkpoint, init};
 use rand_chacha::ChaCha12Rng;
-use suites::{ModelSpec, Partition, Split, TaskSpec, rng::stream};
+use suites::{ModelSpec, Partition, Split, TaskSpec, rng::stream, stream_key};
 
 use crate::FederationError;
 
@@ -74,10 +74,7 @@ pub fn weights(
     match &model.weights {
         Some(path) => load(net, path),
         None => {
-            let key = format!(
-                "weights {} {:?} {} {:?} {:?}",
-                task.dataset, task.label, model.name, model.params, model.init
-            );
+            let key = stream_key::weights(task, model);
             Ok(init::fresh(net.layout(), model.init, &mut stream(seed, &key, "weights")))
         }
     }

@@ -46,9 +46,10 @@ struct Described {
 impl ModelFile {
     /// Names of the classes, or their numbers.
     pub fn classes(&self) -> Vec<String> {
-        match self.card.class_names.len() == self.card.classes {
-            true => self.card.class_names.clone(),
-            false => (0..self.card.classes).map(|c| c.to_string()).collect(),
+        if self.card.class_names.len() == self.card.classes {
+            self.card.class_names.clone()
+        } else {
+            (0..self.card.classes).map(|c| c.to_string()).collect()
         }
     }
 }
@@ -91,7 +92,7 @@ pub fn open(path: &Path) -> Result<ModelFile, FederationError> {
     Ok(ModelFile { net: Arc::new(net), params, spec, round, card })
 }
 
-/// The model of a training on data of that shape, with what its defences change in it.
+/// The model of a training on data of that shape, with what its defenses change in it.
 ///
 /// # Errors
 /// Unknown names, parameters out of range, a model that cannot take the data's shape.

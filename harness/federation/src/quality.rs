@@ -53,10 +53,8 @@ pub fn judge(logits: &Tensor, labels: &Tensor) -> BTreeMap<String, f64> {
     let examples = logits.size()[0];
     let multi = labels.kind() != Kind::Int64;
     let task_loss = loss::task_loss(&logits.unsqueeze(0), &labels.unsqueeze(0)).double_value(&[0]);
-    let (accuracy, f1) = match multi {
-        true => multi_label(logits, labels),
-        false => multi_class(logits, labels),
-    };
+    let (accuracy, f1) =
+        if multi { multi_label(logits, labels) } else { multi_class(logits, labels) };
     let mut scores = BTreeMap::from([
         ("accuracy".to_string(), accuracy),
         ("macro_f1".to_string(), f1),

@@ -328,9 +328,10 @@ impl Round<'_> {
             let dropped = clients.iter().any(|c| self.plan.cohort.dropped.contains(c));
             let defenses = self.federation.defenses().len();
             let mut aside = (memory.clone(), DefenseStats::new(defenses));
-            let (memory, printed) = match dropped {
-                true => (&mut aside.0, &mut aside.1),
-                false => (&mut *memory, &mut outcome.printed),
+            let (memory, printed) = if dropped {
+                (&mut aside.0, &mut aside.1)
+            } else {
+                (&mut *memory, &mut outcome.printed)
             };
             let part = context.send(&clients, worked, memory, printed)?;
             grid = part.grid.or(grid);
@@ -440,7 +441,7 @@ fn diverged(client: usize, number: usize) -> FederationError {
     ))
 }
 
-/// Refuses updates that would poison the mean, by the client's name: a defence may have made them
+/// Refuses updates that would poison the mean, by the client's name: a defense may have made them
 /// so.
 fn finite(sent: &[(usize, Vec<f32>)], number: usize) -> Result<(), FederationError> {
     match sent.iter().find(|(_, update)| update.iter().any(|v| !v.is_finite())) {

@@ -77,18 +77,20 @@ impl Federation {
     /// Examples that a client works on in a round.
     pub fn examples_of(&self, client: usize) -> usize {
         let (held, source) = (self.parts[client].len(), self.spec.source);
-        match source.is_single_step() || self.spec.federation.is_bare() {
-            true => held.min(self.batch_of_round()),
-            false => held,
+        if source.is_single_step() || self.spec.federation.is_bare() {
+            held.min(self.batch_of_round())
+        } else {
+            held
         }
     }
 
     /// Examples that a client which holds enough of them works on in a round of one batch.
     fn batch_of_round(&self) -> usize {
         let (local, clients) = (&self.spec.federation.local, &self.spec.federation.clients);
-        match self.spec.source.is_single_step() {
-            true => local.batch_size,
-            false => clients.examples.unwrap_or(local.batch_size),
+        if self.spec.source.is_single_step() {
+            local.batch_size
+        } else {
+            clients.examples.unwrap_or(local.batch_size)
         }
     }
 

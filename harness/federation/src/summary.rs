@@ -76,7 +76,7 @@ fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
                 _ => "no guarantee".into(),
             },
         };
-        facts.push(("defence", format!("{}: {claim}", named.name)));
+        facts.push(("defense", format!("{}: {claim}", named.name)));
     }
     facts.extend([
         ("device", header.device.clone()),

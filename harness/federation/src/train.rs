@@ -65,7 +65,7 @@ const GLANCE: usize = 128;
 /// Trains to the end, or until stopped.
 ///
 /// # Errors
-/// Whatever data, defences or protocol say; training that diverges (the last good model is kept and
+/// Whatever data, defenses or protocol say; training that diverges (the last good model is kept and
 /// named).
 pub fn train(
     federation: &Federation,
@@ -105,9 +105,10 @@ pub fn train(
         }
     }
     let model = folder.model(federation, &training)?;
-    let robustness = match stopped {
-        true => Vec::new(),
-        false => robustness::measure(federation, &training.weights, execution.device)?,
+    let robustness = if stopped {
+        Vec::new()
+    } else {
+        robustness::measure(federation, &training.weights, execution.device)?
     };
     summary::describe(federation, folder, robustness)?;
     let report = summary::write(folder.dir())?;

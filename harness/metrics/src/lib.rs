@@ -23,7 +23,7 @@ use tch::Tensor;
 
 pub use error::MetricError;
 pub use mse::mse;
-pub use panel::{ImageScores, NON_FINITE, PSNR_CAPPED, Panel, Scored, Scores};
+pub use panel::{ImageScores, Panel, Scored, Scores};
 pub use psnr::{CAP_DB, psnr_from_mse};
 pub use registry::{ENTRIES, MetricEntry, Setup, find};
 pub use ssim::ssim;

@@ -3,24 +3,20 @@
 use crate::images::{Prepared, prepare};
 use crate::{CAP_DB, ENTRIES, Metric, MetricEntry, MetricError, Setup, find};
 use std::collections::BTreeMap;
+use suites::{Flag, FlagKind};
 use tch::Tensor;
 
 /// Scores of one image by metric name; `None` means not measured, with the reason in a note.
 pub type Scores = BTreeMap<String, Option<f64>>;
-
-/// The reconstruction held NaN or infinity and was scored as the grey image.
-pub const NON_FINITE: &str = "non-finite";
-
-/// The reconstruction's PSNR is infinite or above [`CAP_DB`], at which it enters means.
-pub const PSNR_CAPPED: &str = "psnr-capped";
 
 /// What the metrics say of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageScores {
     /// One value a metric of the panel.
     pub scores: Scores,
-    /// [`NON_FINITE`], [`PSNR_CAPPED`].
-    pub flags: Vec<String>,
+    /// [`FlagKind::NonFinite`] where the grey image was scored in its place, and
+    /// [`FlagKind::PsnrCapped`] above [`CAP_DB`], at which PSNR enters means.
+    pub flags: Vec<Flag>,
 }
 
 /// What the metrics say of a batch.
@@ -99,7 +95,7 @@ impl Panel {
     /// One entry an image, with the flags and the metrics that are absent here.
     fn blank(&self, ready: &Prepared) -> Scored {
         let absent: Scores = self.absent.iter().map(|(name, _)| (name.to_string(), None)).collect();
-        let flags = |ok: bool| if ok { vec![] } else { vec![NON_FINITE.to_string()] };
+        let flags = |ok: bool| if ok { vec![] } else { vec![FlagKind::NonFinite.into()] };
         let image = |ok: &bool| ImageScores { scores: absent.clone(), flags: flags(*ok) };
         Scored { images: ready.finite.iter().map(image).collect(), notes: self.notes() }
     }
@@ -108,7 +104,7 @@ impl Panel {
 fn fill(images: &mut [ImageScores], name: &str, values: Vec<f64>) {
     for (image, value) in images.iter_mut().zip(values) {
         if name == "psnr" && value > CAP_DB {
-            image.flags.push(PSNR_CAPPED.into());
+            image.flags.push(FlagKind::PsnrCapped.into());
         }
         // A metric that overflows inside (LPIPS on strange weights) has not measured anything.
         image.scores.insert(name.into(), (!value.is_nan()).then_some(value));

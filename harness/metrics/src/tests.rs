@@ -4,6 +4,7 @@
 use super::*;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use suites::FlagKind;
 use tch::{Device, Kind};
 
 pub(crate) fn golden(name: &str) -> Value {
@@ -191,7 +192,7 @@ fn an_exact_reconstruction_is_infinite_and_flagged() {
     assert_eq!(image.scores["psnr"], Some(f64::INFINITY));
     assert_eq!(image.scores["mse"], Some(0.0));
     assert!((image.scores["ssim"].unwrap() - 1.0).abs() < 1e-12);
-    assert_eq!(image.flags, [PSNR_CAPPED]);
+    assert_eq!(image.flags, [FlagKind::PsnrCapped.into()]);
 }
 
 #[test]
@@ -208,8 +209,8 @@ fn a_diverged_image_counts_as_grey_and_spoils_no_other() {
         let guess = truth.copy();
         let _ = guess.narrow(0, 1, 1).narrow(3, 4, 1).fill_(bad);
         let scored = Panel::open(&cpu(None)).score(&guess, &truth).unwrap();
-        assert_eq!(scored.images[0].flags, [PSNR_CAPPED]);
-        assert_eq!(scored.images[1].flags, [NON_FINITE]);
+        assert_eq!(scored.images[0].flags, [FlagKind::PsnrCapped.into()]);
+        assert_eq!(scored.images[1].flags, [FlagKind::NonFinite.into()]);
         let grey = mse(&baselines::grey(&truth), &truth).unwrap();
         assert_eq!(scored.images[1].scores["mse"], Some(grey[1]));
     }

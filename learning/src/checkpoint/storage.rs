@@ -58,10 +58,7 @@ fn spend(budget: &mut usize, amount: usize) -> Option<()> {
 /// hide an overflow).
 fn element_count(size: &[i64]) -> Option<usize> {
     let product = size.iter().filter(|&&n| n != 0).try_fold(1_i64, |n, &s| n.checked_mul(s))?;
-    match size.contains(&0) {
-        true => Some(0),
-        false => usize::try_from(product).ok(),
-    }
+    if size.contains(&0) { Some(0) } else { usize::try_from(product).ok() }
 }
 
 /// A view must lie inside its storage and not be larger than it.

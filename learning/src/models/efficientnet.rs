@@ -176,9 +176,10 @@ impl Model for EfficientNet {
     }
 
     fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
-        match self.params.dropout > 0.0 || self.params.stochastic_depth > 0.0 {
-            true => redraw(params, rngs),
-            false => params,
+        if self.params.dropout > 0.0 || self.params.stochastic_depth > 0.0 {
+            redraw(params, rngs)
+        } else {
+            params
         }
     }
 }

@@ -93,13 +93,14 @@ fn redraw(params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
 
 /// A share of dropped values, in `[0, 1)`.
 fn check_rate(path: &str, rate: f64) -> Result<(), SpecError> {
-    match (0.0..1.0).contains(&rate) {
-        true => Ok(()),
-        false => Err(SpecError::value(
+    if (0.0..1.0).contains(&rate) {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             path,
             format!("is {rate}, not in [0, 1)"),
             "write a share below 1, or 0 for none",
-        )),
+        ))
     }
 }
 

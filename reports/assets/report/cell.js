@@ -39,7 +39,7 @@ function measures(title, number) {
   const section = D.sections.find((s) => s.title === title);
   const rows = section ? rowsOf(section, number) : [];
   if (rows.length === 0) return null;
-  const skip = ["#", "attack", "defence", "setting"];
+  const skip = ["#", "attack", "defense", "setting"];
   const lines = section.head.map((h, c) => [h, ...rows.map((r) => r[c])]).filter((l, c) => !(skip.includes(section.head[c]) && c < 4) && l.slice(1).some((v) => v !== "" && v !== NONE));
   if (rows.length === 1) return part(title, pairs(lines));
   const head = ["", ...rows.map((r) => r[1])];
@@ -47,7 +47,7 @@ function measures(title, number) {
   return part(title, el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${title} of cell ${number}` }, table));
 }
 
-function defences(cell) {
+function defenses(cell) {
   return cell.claims.map(([name, claim, adaptive]) => el("p", {}, el("strong", {}, name), `: ${claim}; ${adaptive}.`));
 }
 
@@ -68,9 +68,9 @@ function content(number) {
   const none = images.length === 0 ? "No image was scored." : "No picture was stored.";
   return [
     cell.why && el("p", { class: "warn" }, `${cell.outcome} ${cell.why}`, cell.lost ? ` ${cell.lost} images count as tries without success.` : ""),
-    part("Threat model", cell.threat !== null && el("p", {}, rich(D.texts[cell.threat] || "not recorded")), defences(cell), cell.defended && cell.claims.length === 0 && el("p", {}, "No claim of the defence was recorded.")),
+    part("Threat model", cell.threat !== null && el("p", {}, rich(D.texts[cell.threat] || "not recorded")), defenses(cell), cell.defended && cell.claims.length === 0 && el("p", {}, "No claim of the defense was recorded.")),
     part("Pictures", pictured.length ? grid : el("p", { class: "absent" }, none)),
-    ...["Reconstruction", "Success rates", "Defences", "Published values"].map((t) => measures(t, number)),
+    ...["Reconstruction", "Success rates", "Defenses", "Published values"].map((t) => measures(t, number)),
     part("Objective", el("div", { class: "plot" }, curve(number)), thinned(number) && el("p", { class: "ci" }, thinned(number))),
     measures("Cost and utility", number),
     part("Seconds by phase", cell.phases.length > 0 && pairs(cell.phases)),
@@ -85,7 +85,7 @@ function content(number) {
 function openCell(number) {
   const cell = cellOf(number), others = visibleCells(), at = others.indexOf(number);
   const step = (by, text, key) => el("button", { type: "button", "data-step": by, disabled: at < 0 || !others[at + by], title: `key ${key}`, click: () => openCell(others[at + by]) }, text);
-  const title = [cell.attack, cell.defended ? cell.defence : "no defence", cell.setting].filter(Boolean).join(" · ");
+  const title = [cell.attack, cell.defended ? cell.defense : "no defense", cell.setting].filter(Boolean).join(" · ");
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", title: "key Escape", click: () => dialog.close() }, "✕");
   const head = el("header", {}, el("div", {}, el("h2", { id: "cell-title" }, `Cell ${number}`), el("p", {}, title), el("p", { class: "ci" }, el("code", {}, cell.id), " · ", el("span", { class: cell.outcome === "failed" ? "bad" : null }, cell.outcome))), el("div", { class: "steps" }, step(-1, "Previous", "p"), step(1, "Next", "n"), close));
   dialog.replaceChildren(head, ...content(number).filter(Boolean));

@@ -36,14 +36,14 @@ function overview(remarks) {
 
 function undefended() {
   const cells = D.cells.map((c, at) => [c, at + 1]).filter(([c]) => !c.defended && c.outcome !== "not applicable").map(([, n]) => n);
-  const node = section("Attacks without a defence", el("p", { class: "lead" }, "Mean PSNR over images, with its 95 % interval where there are several. The upright mark is the best null baseline: a picture made without attacking anything. A bar that does not reach it (pale) gained nothing by attacking."));
-  node.append(...(cells.length ? bars(cells).filter(Boolean) : [el("p", {}, "Every attacked cell of this run has a defence.")]));
+  const node = section("Attacks without a defense", el("p", { class: "lead" }, "Mean PSNR over images, with its 95 % interval where there are several. The upright mark is the best null baseline: a picture made without attacking anything. A bar that does not reach it (pale) gained nothing by attacking."));
+  node.append(...(cells.length ? bars(cells).filter(Boolean) : [el("p", {}, "Every attacked cell of this run has a defense.")]));
 }
 
 function cells(changed) {
   const node = section("Cells", el("p", { class: "lead" }, "A row opens its cell: threat model, pictures, every score beside the null baselines, costs, specification, and the command that reruns it. The filter also chooses the pictures and curves below. Column titles sort; missing values stay last."));
   const chosen = {};
-  const choices = ["outcome", "attack", "defence"].map((title) => [title, D.table.head.indexOf(title)]).filter(([, c]) => c >= 0);
+  const choices = ["outcome", "attack", "defense"].map((title) => [title, D.table.head.indexOf(title)]).filter(([, c]) => c >= 0);
   const selects = choices.map(([title, c]) => {
     const values = [...new Set(D.table.rows.map((r) => r[c]))];
     if (values.length < 2) return null;
@@ -67,7 +67,7 @@ function curves() {
   const node = section("Objective curves", el("p", { class: "lead" }, "What each attack minimised, over its iterations, one line a trial."));
   const grid = el("div", { "data-layout": "plots" });
   node.append(grid);
-  const show = gradual(grid, 24, (n) => el("figure", { class: "plot" }, curve(n), el("figcaption", {}, opener(n, `#${n}`), ` ${[cellOf(n).attack, cellOf(n).defended ? cellOf(n).defence : null, cellOf(n).setting].filter(Boolean).join(" · ")}`, thinned(n) && el("span", { class: "ci" }, ` · ${thinned(n)}`))));
+  const show = gradual(grid, 24, (n) => el("figure", { class: "plot" }, curve(n), el("figcaption", {}, opener(n, `#${n}`), ` ${[cellOf(n).attack, cellOf(n).defended ? cellOf(n).defense : null, cellOf(n).setting].filter(Boolean).join(" · ")}`, thinned(n) && el("span", { class: "ci" }, ` · ${thinned(n)}`))));
   return (kept) => show([...kept].filter((n) => D.traces[n - 1]).sort((a, b) => a - b));
 }
 

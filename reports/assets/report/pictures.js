@@ -41,7 +41,7 @@ function scores(image, wanted) {
 /** A slider with its scores; in the view of its own cell without the cell's name. */
 function card(image, named = true) {
   const cell = cellOf(image.cell);
-  const name = [cell.attack, cell.defended ? cell.defence : null, cell.setting || null].filter(Boolean).join(" · ");
+  const name = [cell.attack, cell.defended ? cell.defense : null, cell.setting || null].filter(Boolean).join(" · ");
   const few = scores(image, (h) => /^(PSNR \(dB\)|SSIM|LPIPS)/.test(h) && h !== "SSIM, one window");
   const flags = image.row.at(-1);
   return el("figure", { class: "card" }, slider(image), el("figcaption", {},

@@ -100,11 +100,11 @@ fn record(at: u64, shift: f64) -> CellRecord {
     );
     spec.trials = IMAGES;
     spec.seed = at / 25;
-    let defence = ["none", "prune", "quantise", "dp-local", "dp-sgd"][at as usize / 5 % 5];
-    spec.defenses = if defence == "none" {
+    let defense = ["none", "prune", "quantise", "dp-local", "dp-sgd"][at as usize / 5 % 5];
+    spec.defenses = if defense == "none" {
         Vec::new()
     } else {
-        vec![Named::new(defence).with("strength", 0.5)]
+        vec![Named::new(defense).with("strength", 0.5)]
     };
     let scores = |image: usize| -> BTreeMap<String, Option<f64>> {
         let value = |m: usize| {

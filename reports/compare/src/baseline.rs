@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
-use suites::{CellId, CellSpec, Gate};
+use suites::{CellId, CellSpec, Flag, Gate};
 
 /// Schema of baseline files: `major.minor`; another major cannot be read.
 pub const BASELINE_SCHEMA: &str = "1.1";
@@ -103,8 +103,8 @@ struct Cell {
     guess: Vec<Option<i64>>,
     scores: BTreeMap<String, Vec<Option<Number>>>,
     /// Doubts about images, by place.
-    flags: BTreeMap<usize, Vec<String>>,
-    cell_flags: Vec<String>,
+    flags: BTreeMap<usize, Vec<Flag>>,
+    cell_flags: Vec<Flag>,
     task: BTreeMap<String, Number>,
     cost: Cost,
     seconds: f64,

@@ -1,5 +1,5 @@
-//! Attacks behind defences, beside the other attacks on the same signals: where one falls and the
-//! others do not, it is not the defence that changed.
+//! Attacks behind defenses, beside the other attacks on the same signals: where one falls and the
+//! others do not, it is not the defense that changed.
 
 use crate::measure::Measure;
 use crate::pairs::{Pair, rows};
@@ -43,32 +43,32 @@ pub(crate) fn change(
     mean(&others.iter().filter_map(one).collect::<Vec<f64>>())
 }
 
-/// An attack that fell behind defences.
+/// An attack that fell behind defenses.
 pub(crate) struct Fallen {
     pub attack: String,
-    /// Defences behind which it reconstructs less, beyond the tolerance, and less than the other
+    /// Defenses behind which it reconstructs less, beyond the tolerance, and less than the other
     /// attacks lost there.
     pub behind: Vec<String>,
-    /// Defences that it met.
+    /// Defenses that it met.
     pub of: usize,
-    /// Whether other attacks met any of those defences.
+    /// Whether other attacks met any of those defenses.
     pub compared: bool,
 }
 
-/// Attacks whose mean of the measure `at` fell beyond its tolerance behind a defence, by itself and
-/// beside the other attacks there. `defence(pair)` names the defences of a pair. An attack that
+/// Attacks whose mean of the measure `at` fell beyond its tolerance behind a defense, by itself and
+/// beside the other attacks there. `defense(pair)` names the defenses of a pair. An attack that
 /// nothing can be held against must fall behind two at least.
 pub(crate) fn fallen(
     pairs: &[Pair],
     (at, measure): (usize, &Measure),
-    defence: impl Fn(&Pair) -> String,
+    defense: impl Fn(&Pair) -> String,
 ) -> Vec<Fallen> {
     let tolerance = measure.tolerance.unwrap_or(f64::INFINITY);
     let sign = if measure.higher_is_better() { -1.0 } else { 1.0 };
     let others = others(pairs);
     let mut groups: BTreeMap<&str, BTreeMap<String, Vec<usize>>> = BTreeMap::new();
     for (place, pair) in pairs.iter().enumerate().filter(|(_, p)| p.scored() && p.defended) {
-        groups.entry(&pair.attack).or_default().entry(defence(pair)).or_default().push(place);
+        groups.entry(&pair.attack).or_default().entry(defense(pair)).or_default().push(place);
     }
     let losses = |cells: &Vec<usize>| {
         let (mut own, mut beside) = (Vec::new(), Vec::new());
@@ -82,25 +82,25 @@ pub(crate) fn fallen(
         }
         (mean(&own), mean(&beside))
     };
-    let one = |(attack, defences): (&str, &BTreeMap<String, Vec<usize>>)| {
+    let one = |(attack, defenses): (&str, &BTreeMap<String, Vec<usize>>)| {
         let beyond = |loss: Option<f64>| loss.is_none_or(|loss| loss > tolerance);
         let fell = |cells: &&Vec<usize>| {
             let (own, beside) = losses(cells);
             own.is_some_and(|own| own > tolerance) && beyond(beside)
         };
-        let behind: Vec<String> = defences
+        let behind: Vec<String> = defenses
             .iter()
             .filter(|(_, cells)| fell(cells))
             .map(|(name, _)| name.clone())
             .collect();
-        let compared = defences.values().flatten().any(|cell| others.contains_key(cell));
+        let compared = defenses.values().flatten().any(|cell| others.contains_key(cell));
         let enough = if compared { 1 } else { 2 };
         (behind.len() >= enough).then(|| Fallen {
             attack: attack.into(),
             behind,
-            of: defences.len(),
+            of: defenses.len(),
             compared,
         })
     };
-    groups.iter().filter_map(|(attack, defences)| one((attack, defences))).collect()
+    groups.iter().filter_map(|(attack, defenses)| one((attack, defenses))).collect()
 }

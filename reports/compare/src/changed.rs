@@ -20,7 +20,7 @@ pub(crate) struct Changed {
     pub settings: Vec<(String, String, String)>,
 }
 
-/// Couples `vanished` with `appeared` cells of the same data, model, attack and defences that
+/// Couples `vanished` with `appeared` cells of the same data, model, attack and defenses that
 /// differ in at most [`FEW`] settings: the fewest first, then the nearest in the order of the
 /// suite. Each cell is used once.
 pub(crate) fn find(
@@ -42,12 +42,12 @@ pub(crate) fn find(
     found
 }
 
-/// What is never merely changed: data, model, source, attack and defences by name.
+/// What is never merely changed: data, model, source, attack and defenses by name.
 fn kind(record: &CellRecord) -> String {
     let spec = &record.spec;
-    let defences: Vec<&str> = spec.defenses.iter().map(|d| d.name.as_str()).collect();
+    let defenses: Vec<&str> = spec.defenses.iter().map(|d| d.name.as_str()).collect();
     format!(
-        "{} {} {:?} {} {defences:?}",
+        "{} {} {:?} {} {defenses:?}",
         spec.task.dataset, spec.model.name, spec.source, spec.attack.name
     )
 }

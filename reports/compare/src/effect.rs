@@ -9,12 +9,12 @@ use serde::Serialize;
 pub enum Subject {
     /// An attack, over its undefended cells.
     Attack(String),
-    /// An attack, over its defended cells, against the other attacks on the same defences.
+    /// An attack, over its defended cells, against the other attacks on the same defenses.
     AttackBehind(String),
-    /// A defence, against the undefended twins of its cells.
-    Defence(String),
-    /// A defence over cells that have no undefended twin.
-    DefenceAlone(String),
+    /// A defense, against the undefended twins of its cells.
+    Defense(String),
+    /// A defense over cells that have no undefended twin.
+    DefenseAlone(String),
     /// Task accuracy over distinct federations.
     Accuracy,
     /// Task accuracy of one federation, by the id of a cell that has it.
@@ -31,7 +31,7 @@ pub enum Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Attacks, defences, accuracy and speed: half of the gate's `alpha`.
+    /// Attacks, defenses, accuracy and speed: half of the gate's `alpha`.
     Pooled,
     /// Single cells: the other half.
     Cells,
@@ -53,15 +53,15 @@ pub enum Judgement {
     Untested,
     /// Sure, but its mean and its ranks point in opposite directions.
     Mixed,
-    /// The attack reconstructs less without any defence.
+    /// The attack reconstructs less without any defense.
     AttackWeaker,
-    /// The attack reconstructs more without any defence.
+    /// The attack reconstructs more without any defense.
     AttackStronger,
-    /// More is reconstructed through the defence.
-    DefenceWeaker,
-    /// Less is reconstructed through the defence.
-    DefenceStronger,
-    /// Less is reconstructed, and no undefended twin tells whether attack or defence changed.
+    /// More is reconstructed through the defense.
+    DefenseWeaker,
+    /// Less is reconstructed through the defense.
+    DefenseStronger,
+    /// Less is reconstructed, and no undefended twin tells whether attack or defense changed.
     Unclear,
     /// Task accuracy fell.
     AccuracyDown,
@@ -76,8 +76,8 @@ pub enum Judgement {
 impl Judgement {
     /// Whether it is bad news for whoever keeps the benchmark.
     pub fn regression(self) -> bool {
-        use Judgement::{AccuracyDown, AttackWeaker, DefenceWeaker, Slower};
-        matches!(self, AttackWeaker | DefenceWeaker | AccuracyDown | Slower)
+        use Judgement::{AccuracyDown, AttackWeaker, DefenseWeaker, Slower};
+        matches!(self, AttackWeaker | DefenseWeaker | AccuracyDown | Slower)
     }
 
     /// In words, after the subject's name.
@@ -90,9 +90,9 @@ impl Judgement {
             Judgement::Mixed => "moved both ways",
             Judgement::AttackWeaker => "attack weaker",
             Judgement::AttackStronger => "attack stronger",
-            Judgement::DefenceWeaker => "defence weaker",
-            Judgement::DefenceStronger => "defence stronger",
-            Judgement::Unclear => "less reconstructed, attack weaker or defence stronger",
+            Judgement::DefenseWeaker => "defense weaker",
+            Judgement::DefenseStronger => "defense stronger",
+            Judgement::Unclear => "less reconstructed, attack weaker or defense stronger",
             Judgement::AccuracyDown => "accuracy down",
             Judgement::AccuracyUp => "accuracy up",
             Judgement::Slower => "slower",
@@ -125,15 +125,15 @@ pub struct Effect {
     pub new: f64,
     /// `new - base`; for speed and costs the ratio `new / base` of geometric means.
     pub change: f64,
-    /// For a defence: the change beside that of the undefended twins (difference in differences);
-    /// for an attack behind defences: beside that of the other attacks.
+    /// For a defense: the change beside that of the undefended twins (difference in differences);
+    /// for an attack behind defenses: beside that of the other attacks.
     pub beside_twins: Option<f64>,
     /// Bootstrap interval, at 95 %, of `beside_twins` where there is one, else of `change`; `None`
     /// below two units.
     pub ci: Option<Interval>,
     /// Which exact test.
     pub test: &'static str,
-    /// Its two-sided p-value; for a defence the larger of the two tests'.
+    /// Its two-sided p-value; for a defense the larger of the two tests'.
     pub p: f64,
     /// The smallest that it could have been with so many units moved.
     pub smallest_p: f64,

@@ -17,7 +17,7 @@ use suites::Gate;
 pub struct Accuracy {
     /// A cell that has it, by its id in the new run.
     pub cell: String,
-    /// `accuracy` of the attacked model, or `trained_accuracy` with the defences in the loop.
+    /// `accuracy` of the attacked model, or `trained_accuracy` with the defenses in the loop.
     pub metric: &'static str,
     /// In [0, 1]; the mean over the cells that repeat it.
     pub base: f64,
@@ -81,15 +81,15 @@ impl Accuracy {
 /// What tells one federation from another.
 fn federation(record: &CellRecord, metric: &str) -> String {
     let spec = &record.spec;
-    let defences: Vec<_> = acting(spec).collect();
+    let defenses: Vec<_> = acting(spec).collect();
     let shared = format!("{:?} {:?} {}", spec.task, spec.model, spec.seed);
     match metric {
         "accuracy" if spec.capture.round == 0 => shared,
         "accuracy" => format!(
-            "{shared} {:?} {} {} {defences:?}",
+            "{shared} {:?} {} {} {defenses:?}",
             spec.federation, spec.source, spec.capture.round
         ),
-        _ => format!("{shared} {:?} {} {defences:?}", spec.federation, spec.source),
+        _ => format!("{shared} {:?} {} {defenses:?}", spec.federation, spec.source),
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Kind {
     MetricLost,
     /// The threat model of cells reads otherwise.
     Threat,
-    /// An attack fell behind defences, where the others did not.
+    /// An attack fell behind defenses, where the others did not.
     WeakerBehind,
     /// More images are not finite.
     NotFinite,
@@ -70,7 +70,7 @@ pub struct Finding {
     /// Whether it is for the worse, or may be: one such warning keeps a night from becoming the
     /// next one's baseline.
     pub adverse: bool,
-    /// What it is about: an attack, a defence, a cell in words.
+    /// What it is about: an attack, a defense, a cell in words.
     pub subject: String,
     /// What happened to it, with numbers.
     pub text: String,
@@ -146,7 +146,7 @@ pub(crate) fn find(
     found.extend(metrics_lost(pairs, measures, lost));
     found.extend(accuracies_lost(sides, pairs, lost));
     found.extend(unmatched(all, sides, matched, lost));
-    // Stable: what is equally grave stays in the order of attacks, defences, accuracy, speed,
+    // Stable: what is equally grave stays in the order of attacks, defenses, accuracy, speed,
     // cells.
     found.sort_by_key(|f| f.weight);
     found
@@ -198,7 +198,7 @@ fn effects(all: &Comparison) -> Vec<Finding> {
     found
 }
 
-/// Whether an attack is called the same behind defences as without, which says it already.
+/// Whether an attack is called the same behind defenses as without, which says it already.
 fn repeated(all: &Comparison, effect: &Effect, judgement: Judgement) -> bool {
     let Subject::AttackBehind(name) = &effect.subject else { return false };
     all.effects
@@ -255,10 +255,10 @@ impl Comparison {
     pub(crate) fn subject(&self, subject: &Subject) -> String {
         match subject {
             Subject::Attack(name) => format!("attack {name}"),
-            Subject::AttackBehind(name) => format!("attack {name} behind defences"),
-            Subject::Defence(name) => format!("defence {name}"),
-            Subject::DefenceAlone(name) => {
-                format!("defence {name}, cells without an undefended twin")
+            Subject::AttackBehind(name) => format!("attack {name} behind defenses"),
+            Subject::Defense(name) => format!("defense {name}"),
+            Subject::DefenseAlone(name) => {
+                format!("defense {name}, cells without an undefended twin")
             }
             Subject::Accuracy => "task accuracy".into(),
             Subject::Federation(id) => format!("federation of cell {}", self.labels.cell(id)),

@@ -1,4 +1,4 @@
-//! The hypotheses about attacks, defences and single cells, each over independent units.
+//! The hypotheses about attacks, defenses and single cells, each over independent units.
 
 use crate::behind::{self, Others};
 use crate::effect::Bench;
@@ -37,19 +37,19 @@ impl Cells<'_> {
     }
 }
 
-/// Effects on every measure of attacks (over undefended cells), of defences and of single cells.
-/// `defence(at)` names the defences of a pair.
+/// Effects on every measure of attacks (over undefended cells), of defenses and of single cells.
+/// `defense(at)` names the defenses of a pair.
 pub(crate) fn scores(
     pairs: &[Pair],
     measures: &[Measure],
     bench: &mut Bench,
-    defence: impl Fn(usize) -> String,
+    defense: impl Fn(usize) -> String,
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
     let others = behind::others(pairs);
     let cells = Cells { pairs, others: &others };
     let leading = measures.iter().position(|m| m.raw() && m.tolerance.is_some());
-    for group in pooled(&cells, defence).iter().chain(&singles(pairs)) {
+    for group in pooled(&cells, defense).iter().chain(&singles(pairs)) {
         let units = Units::of(pairs, &group.pairs);
         for (at, measure) in measures.iter().enumerate() {
             let tolerance = match group.subject {
@@ -63,9 +63,9 @@ pub(crate) fn scores(
     effects
 }
 
-/// Attacks without and behind defences, then defences, by name; cells of a defence that have a twin
+/// Attacks without and behind defenses, then defenses, by name; cells of a defense that have a twin
 /// apart from those that have none.
-fn pooled(cells: &Cells, defence: impl Fn(usize) -> String) -> Vec<Group> {
+fn pooled(cells: &Cells, defense: impl Fn(usize) -> String) -> Vec<Group> {
     let mut groups: BTreeMap<(u8, String), Group> = BTreeMap::new();
     for at in cells.others.keys() {
         let name = &cells.pairs[*at].attack;
@@ -76,10 +76,10 @@ fn pooled(cells: &Cells, defence: impl Fn(usize) -> String) -> Vec<Group> {
     for (at, pair) in cells.pairs.iter().enumerate().filter(|(_, p)| p.scored()) {
         let (order, subject) = match (pair.defended, &pair.twin) {
             (false, _) => (0, Subject::Attack(pair.attack.clone())),
-            (true, Some(_)) => (2, Subject::Defence(defence(at))),
-            (true, None) => (3, Subject::DefenceAlone(defence(at))),
+            (true, Some(_)) => (2, Subject::Defense(defense(at))),
+            (true, None) => (3, Subject::DefenseAlone(defense(at))),
         };
-        let (Subject::Attack(name) | Subject::Defence(name) | Subject::DefenceAlone(name)) =
+        let (Subject::Attack(name) | Subject::Defense(name) | Subject::DefenseAlone(name)) =
             &subject
         else {
             continue;
@@ -150,7 +150,7 @@ fn effect(
     };
     let ci =
         told.ci.map(|ci| format!(" [{}, {}]", measure.signed(ci.low), measure.signed(ci.high)));
-    // Beside its twins a defence may seem to move where only they did.
+    // Beside its twins a defense may seem to move where only they did.
     let plainly = against
         .as_ref()
         .map_or(String::new(), |_| format!(", by itself {}", measure.signed(own.mean)));
@@ -168,7 +168,7 @@ fn effect(
         beside_twins: against.as_ref().map(|a| a.mean),
         ci: told.ci,
         test: told.test,
-        // A defence is called weaker only where both say so: the union of two nulls is rejected at
+        // A defense is called weaker only where both say so: the union of two nulls is rejected at
         // the larger p-value.
         p: against.as_ref().map_or(own.p, |a| a.p.max(own.p)),
         smallest_p: against.as_ref().map_or(own.smallest_p, |a| a.smallest_p.max(own.smallest_p)),

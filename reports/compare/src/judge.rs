@@ -22,9 +22,9 @@ pub(crate) fn judge(effects: &mut [Effect], alpha: f64, pairs: &[Pair]) {
     }
 }
 
-/// A defence or a cell is not called stronger where an attack on it is known to be weaker than the
-/// others there. `defence(pair)` names the defences of a pair.
-pub(crate) fn doubt(effects: &mut [Effect], pairs: &[Pair], defence: impl Fn(&Pair) -> String) {
+/// A defense or a cell is not called stronger where an attack on it is known to be weaker than the
+/// others there. `defense(pair)` names the defenses of a pair.
+pub(crate) fn doubt(effects: &mut [Effect], pairs: &[Pair], defense: impl Fn(&Pair) -> String) {
     let weak = |e: &Effect| match &e.subject {
         Subject::AttackBehind(name) if e.judgement == Judgement::AttackWeaker => Some(name.clone()),
         _ => None,
@@ -32,9 +32,9 @@ pub(crate) fn doubt(effects: &mut [Effect], pairs: &[Pair], defence: impl Fn(&Pa
     let weak: Vec<String> = effects.iter().filter_map(weak).collect();
     let tainted: Vec<&Pair> =
         pairs.iter().filter(|p| p.scored() && p.defended && weak.contains(&p.attack)).collect();
-    for effect in effects.iter_mut().filter(|e| e.judgement == Judgement::DefenceStronger) {
+    for effect in effects.iter_mut().filter(|e| e.judgement == Judgement::DefenseStronger) {
         let doubted = match &effect.subject {
-            Subject::Defence(name) => tainted.iter().any(|p| defence(p) == *name),
+            Subject::Defense(name) => tainted.iter().any(|p| defense(p) == *name),
             Subject::Cell(id) => tainted.iter().any(|p| p.cell == *id),
             _ => false,
         };
@@ -80,14 +80,14 @@ fn name(effect: &Effect, cells: &HashMap<&str, &Pair>) -> Judgement {
     let defended = |defended: bool, twin: bool| match (defended, twin, gained) {
         (false, _, true) => J::AttackStronger,
         (false, _, false) => J::AttackWeaker,
-        (true, _, true) => J::DefenceWeaker,
-        (true, true, false) => J::DefenceStronger,
+        (true, _, true) => J::DefenseWeaker,
+        (true, true, false) => J::DefenseStronger,
         (true, false, false) => J::Unclear,
     };
     match &effect.subject {
         Subject::Attack(_) | Subject::AttackBehind(_) => defended(false, false),
-        Subject::Defence(_) => defended(true, true),
-        Subject::DefenceAlone(_) => defended(true, false),
+        Subject::Defense(_) => defended(true, true),
+        Subject::DefenseAlone(_) => defended(true, false),
         Subject::Cell(id) => {
             cells.get(id.as_str()).map_or(J::Unclear, |p| defended(p.defended, p.twin.is_some()))
         }

@@ -1,9 +1,9 @@
-//! Names of cells and defences, the same for both runs.
+//! Names of cells and defenses, the same for both runs.
 
 use crate::pairs::Pair;
 use crate::{Pairing, Side};
 use record::CellRecord;
-use record::axes::{Axes, defences};
+use record::axes::{Axes, defenses};
 use std::collections::HashMap;
 
 /// Cells in words.
@@ -11,8 +11,8 @@ use std::collections::HashMap;
 pub(crate) struct Labels {
     /// By cell id: what tells it from the others.
     cells: HashMap<String, String>,
-    /// By cell id: its defences with the parameters that vary.
-    defences: HashMap<String, String>,
+    /// By cell id: its defenses with the parameters that vary.
+    defenses: HashMap<String, String>,
 }
 
 impl Labels {
@@ -29,13 +29,13 @@ impl Labels {
             let text = axes.label(at, &distinguishing, &[]);
             let text = if text.is_empty() { axes.attacks[at].clone() } else { text };
             labels.cells.insert(record.id.to_string(), text);
-            let own = defences(&record.spec, |d| d.name.clone());
-            let defence = axes.value(at, "defenses").map_or(own, str::to_owned);
-            labels.defences.insert(record.id.to_string(), defence);
+            let own = defenses(&record.spec, |d| d.name.clone());
+            let defense = axes.value(at, "defenses").map_or(own, str::to_owned);
+            labels.defenses.insert(record.id.to_string(), defense);
         }
         for pair in pairs {
             let id = new.records[pair.new].id.to_string();
-            for map in [&mut labels.cells, &mut labels.defences] {
+            for map in [&mut labels.cells, &mut labels.defenses] {
                 if let Some(text) = map.get(&id).cloned() {
                     map.entry(pair.cell.clone()).or_insert(text);
                 }
@@ -52,9 +52,9 @@ impl Labels {
         }
     }
 
-    /// The defences of a pair.
-    pub fn defence(&self, pair: &Pair) -> String {
-        self.defences.get(&pair.cell).cloned().unwrap_or_default()
+    /// The defenses of a pair.
+    pub fn defense(&self, pair: &Pair) -> String {
+        self.defenses.get(&pair.cell).cloned().unwrap_or_default()
     }
 }
 

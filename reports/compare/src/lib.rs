@@ -126,14 +126,14 @@ pub fn compare(
     let labels = Labels::of(base, new, &pairs, how);
     let mut bench = effect::Bench::default();
     let mut effects =
-        hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defence(&pairs[at]));
+        hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defense(&pairs[at]));
     let accuracies = federations::federations(base, new, &pairs);
     effects.extend(federations::accuracy(&accuracies, gate, how, &mut bench));
     let (speed, seconds) = costs::speed(base, new, &pairs, gate, how, &mut bench);
     effects.extend(seconds);
     effects.extend(costs::others(base, new, &pairs, how, &mut bench));
     judge::judge(&mut effects, gate.alpha, &pairs);
-    judge::doubt(&mut effects, &pairs, |pair| labels.defence(pair));
+    judge::doubt(&mut effects, &pairs, |pair| labels.defense(pair));
     let unfinished = unfinished(base, new);
     let mut comparison = Comparison {
         base: title(base),

@@ -29,7 +29,7 @@ impl Comparison {
             let findings: Vec<&Finding> = self.findings(weight).collect();
             out.push_str(&section(title, &findings));
         }
-        out.push_str("### Attacks, defences, accuracy, speed\n\n");
+        out.push_str("### Attacks, defenses, accuracy, speed\n\n");
         out.push_str(&rows(&self.table(), SHOWN, "Nothing moved."));
         let cells: Vec<[String; 7]> = self.moved_cells().map(|e| self.row(e)).collect();
         if !cells.is_empty() {

@@ -1,10 +1,10 @@
 //! What is compared of each image: its metrics, and whether it is a success.
 
 use crate::effect::Scale;
-use record::aggregate::{Goal, NON_FINITE, diverged, usable};
+use record::aggregate::{Goal, diverged, usable};
 use record::metrics::{Metric, THRESHOLDS, Threshold, in_order};
 use record::{CellRecord, ImageScore};
-use suites::Gate;
+use suites::{FlagKind, Gate};
 
 /// One quantity of an image.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Measure {
         };
         let share = Measure {
             title: "share of non-finite images".into(),
-            metric: Metric::of(NON_FINITE),
+            metric: Metric::of(FlagKind::NonFinite.name()),
             threshold: None,
             tolerance: Some(0.0),
             scale: Scale { floor: 0.0, binary: true },

@@ -55,7 +55,7 @@ pub(crate) struct Pair {
     pub columns: Vec<Vec<Option<BeforeAfter>>>,
     /// Per measure: rows that had a value in the base and have none now.
     pub lost: Vec<usize>,
-    /// Place of the pair that differs only in having no defence, and the row there for each row
+    /// Place of the pair that differs only in having no defense, and the row there for each row
     /// here.
     pub twin: Option<(usize, Vec<Option<usize>>)>,
 }

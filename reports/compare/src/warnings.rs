@@ -1,5 +1,5 @@
 //! Warnings about what no test covers: images that are no numbers, leaks where nothing was attacked
-//! before, attacks that fell behind defences only, slow attacks, and other work for the same spec.
+//! before, attacks that fell behind defenses only, slow attacks, and other work for the same spec.
 
 use crate::costs::{self, Ran, ran};
 use crate::effect::{Judgement, Subject};
@@ -28,7 +28,7 @@ pub(crate) fn find(
     found.extend(leaks(all, base, new, pairs));
     found.extend(slow(all, base, new, pairs));
     if all.pairing == Pairing::SameSeed {
-        found.extend(work(base, new, pairs, |p| all.labels.defence(p)));
+        found.extend(work(base, new, pairs, |p| all.labels.defense(p)));
     }
     found
 }
@@ -37,7 +37,7 @@ fn warning(kind: Kind, subject: String, text: String) -> Finding {
     Finding { weight: Weight::Warning, kind, adverse: true, subject, text }
 }
 
-/// Attacks that reconstruct less behind defences, while neither their undefended cells nor the
+/// Attacks that reconstruct less behind defenses, while neither their undefended cells nor the
 /// other attacks there do.
 fn fallen(all: &Comparison, pairs: &[Pair], measures: &[Measure]) -> Vec<Finding> {
     let leading = measures.iter().enumerate().find(|(_, m)| m.raw() && m.tolerance.is_some());
@@ -51,13 +51,13 @@ fn fallen(all: &Comparison, pairs: &[Pair], measures: &[Measure]) -> Vec<Finding
             _ => false,
         })
     };
-    let fallen = behind::fallen(pairs, leading, |p| all.labels.defence(p));
+    let fallen = behind::fallen(pairs, leading, |p| all.labels.defense(p));
     let finding = |f: behind::Fallen| {
         let others =
             if f.compared { "the other attacks there do not" } else { "no other attack met them" };
         let text = format!(
-            "reconstructs less behind {} of {} defences ({}), and {others}: a weaker (adaptive) \
-             attack makes defences look strong",
+            "reconstructs less behind {} of {} defenses ({}), and {others}: a weaker (adaptive) \
+             attack makes defenses look strong",
             f.behind.len(),
             f.of,
             f.behind.join(", ")
@@ -144,12 +144,12 @@ fn slow(all: &Comparison, base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Findin
 /// What a cell did, as counted by the program and not by a clock.
 type Work = fn(&CellRecord) -> u64;
 
-/// Cells of one spec that did another amount of work, by attack; of what is sent, by defences.
+/// Cells of one spec that did another amount of work, by attack; of what is sent, by defenses.
 fn work(
     base: &Side,
     new: &Side,
     pairs: &[Pair],
-    defence: impl Fn(&Pair) -> String,
+    defense: impl Fn(&Pair) -> String,
 ) -> Vec<Finding> {
     let kinds: [(&str, bool, Work); 4] = [
         ("gradient evaluations", true, |r| r.cost.gradient_evaluations),
@@ -169,7 +169,7 @@ fn work(
                 let name = if by_attack {
                     format!("attack {}", pair.attack)
                 } else {
-                    format!("defence {}", defence(pair))
+                    format!("defense {}", defense(pair))
                 };
                 let own = groups.entry(name).or_default();
                 *own = (own.0.saturating_add(before), own.1.saturating_add(after), own.2 + 1);

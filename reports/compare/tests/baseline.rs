@@ -27,7 +27,7 @@ fn a_baseline_stands_for_its_run() {
     let mut records = Night { noise: 0.4, ..Night::default() }.records(0);
     records[0].images[0].scores.insert("psnr".into(), Some(f64::INFINITY));
     records[0].images[1].scores.insert("psnr".into(), Some(f64::NAN));
-    records[0].images[2].flags.push("non-finite".into());
+    records[0].images[2].flags.push(suites::FlagKind::NonFinite.into());
     records[1].images[0].scores.insert("ssim".into(), Some(0.1 + 0.2));
     let (run, file) = exported(dir.path(), &records);
     let (from_run, from_file) = (Side::open(&run).unwrap(), Side::open(&file).unwrap());

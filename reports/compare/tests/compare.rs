@@ -43,20 +43,20 @@ fn judged(comparison: &Comparison, weight: Weight) -> Vec<(String, Judgement)> {
 fn of(
     records: &mut [CellRecord],
     attack: &str,
-    defence: Option<&str>,
+    defense: Option<&str>,
     edit: impl Fn(&mut CellRecord),
 ) {
     let mut met = 0;
     for record in records.iter_mut() {
         let own = record.spec.defenses.first().map(|d| d.name.as_str());
         if (attack == "*" || record.spec.attack.name == attack)
-            && (defence == Some("*") || own == defence)
+            && (defense == Some("*") || own == defense)
         {
             edit(record);
             met += 1;
         }
     }
-    assert!(met > 0, "no cell of {attack} and {defence:?}");
+    assert!(met > 0, "no cell of {attack} and {defense:?}");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_weaker_attack_is_called_that() {
     let base = Night::default().records(0);
     let mut new = base.clone();
     of(&mut new, "dlg", None, |r| rescore(r, |psnr| psnr - 3.0));
-    // Through the defences hardly anything was left to lose.
+    // Through the defenses hardly anything was left to lose.
     of(&mut new, "dlg", Some("dp-gaussian"), |r| rescore(r, |psnr| psnr - 0.6));
     of(&mut new, "dlg", Some("prune"), |r| rescore(r, |psnr| psnr - 2.5));
     let found = compared(&base, &new);
@@ -85,13 +85,13 @@ fn a_weaker_attack_is_called_that() {
         judged(&found, Weight::Regression),
         [("attack dlg".into(), Judgement::AttackWeaker)]
     );
-    // Less is lost through a defence than without: that is no defence that lets more pass.
+    // Less is lost through a defense than without: that is no defense that lets more pass.
     assert_eq!(judged(&found, Weight::Change), []);
     assert!(found.terminal().contains("attack dlg"), "{}", found.terminal());
 }
 
 #[test]
-fn a_broken_defence_is_called_that() {
+fn a_broken_defense_is_called_that() {
     let base = Night::default().records(0);
     let mut new = base.clone();
     // Clip without noise: what dp-gaussian let through before is now nearly the plain
@@ -100,7 +100,7 @@ fn a_broken_defence_is_called_that() {
     let found = compared(&base, &new);
     assert_eq!(
         judged(&found, Weight::Regression),
-        [("defence dp-gaussian".into(), Judgement::DefenceWeaker)]
+        [("defense dp-gaussian".into(), Judgement::DefenseWeaker)]
     );
     assert_eq!(found.verdict().exit_code(), 1);
 }
@@ -228,19 +228,19 @@ fn a_metric_that_is_gone_is_lost_coverage() {
 }
 
 #[test]
-fn a_weaker_attack_without_a_twin_is_not_praised_as_a_defence() {
-    let night = Night { defences: vec![("prune", 5.0)], ..Night::default() };
+fn a_weaker_attack_without_a_twin_is_not_praised_as_a_defense() {
+    let night = Night { defenses: vec![("prune", 5.0)], ..Night::default() };
     let base: Vec<_> =
         night.records(0).into_iter().filter(|r| !r.spec.defenses.is_empty()).collect();
     let mut new = base.clone();
     of(&mut new, "*", Some("prune"), |r| rescore(r, |psnr| psnr - 2.0));
     let found = compared(&base, &new);
-    let subject = "defence prune, cells without an undefended twin".to_owned();
+    let subject = "defense prune, cells without an undefended twin".to_owned();
     assert_eq!(judged(&found, Weight::Warning), [(subject.clone(), Judgement::Unclear)]);
     of(&mut new, "*", Some("prune"), |r| rescore(r, |psnr| psnr + 4.0));
     assert_eq!(
         judged(&compared(&base, &new), Weight::Regression),
-        [(subject, Judgement::DefenceWeaker)]
+        [(subject, Judgement::DefenseWeaker)]
     );
 }
 
@@ -260,7 +260,7 @@ fn what_too_few_images_cannot_tell_is_a_warning() {
 fn accuracy_is_tested_over_federations_and_each_is_watched() {
     let night = Night {
         seeds: (0..9).collect(),
-        defences: vec![],
+        defenses: vec![],
         attacks: vec![("dlg", 22.0)],
         ..Night::default()
     };

@@ -90,7 +90,11 @@ fn images_that_are_not_finite_are_no_gain() {
     for record in of(&mut new, "dlg", false) {
         let old = record.clone();
         psnr(record, |at| if at < 10 { 9.0 - old.images[at].scores["psnr"].unwrap() } else { 0.0 });
-        record.images.iter_mut().take(10).for_each(|i| i.flags.push("non-finite".into()));
+        record
+            .images
+            .iter_mut()
+            .take(10)
+            .for_each(|i| i.flags.push(suites::FlagKind::NonFinite.into()));
     }
     let found = compared(&base, &new);
     assert!(found.findings(Weight::Change).next().is_none(), "{}", found.terminal());
@@ -107,20 +111,20 @@ fn images_that_are_not_finite_are_no_gain() {
 }
 
 #[test]
-fn an_attack_weaker_behind_defences_only_is_no_stronger_defence() {
+fn an_attack_weaker_behind_defenses_only_is_no_stronger_defense() {
     let base = Night::default().records(0);
     let mut new = base.clone();
     of(&mut new, "inverting-gradients", true).for_each(|r| psnr(r, |_| -3.0));
     let found = compared(&base, &new);
     let alarms = texts(&found, Weight::Regression, Kind::Effect(Judgement::AttackWeaker));
     assert!(
-        alarms[0].starts_with("attack inverting-gradients behind defences: attack weaker"),
+        alarms[0].starts_with("attack inverting-gradients behind defenses: attack weaker"),
         "{alarms:?}"
     );
     let praised =
-        found.effects.iter().filter(|e| e.judgement == Judgement::DefenceStronger).count();
+        found.effects.iter().filter(|e| e.judgement == Judgement::DefenseStronger).count();
     assert_eq!(praised, 0, "{}", found.terminal());
-    // Where all attacks fall it is the defences.
+    // Where all attacks fall it is the defenses.
     let mut all = base.clone();
     all.iter_mut().filter(|r| !r.spec.defenses.is_empty()).for_each(|r| psnr(r, |_| -3.0));
     let found = compared(&base, &all);
@@ -131,7 +135,7 @@ fn an_attack_weaker_behind_defences_only_is_no_stronger_defence() {
     of(&mut new, "dlg", true).for_each(|r| psnr(r, |_| -3.0));
     let warned = texts(&compared(&few, &new), Weight::Warning, Kind::WeakerBehind);
     assert!(
-        warned[0].contains("reconstructs less behind 2 of 2 defences (dp-gaussian, prune)"),
+        warned[0].contains("reconstructs less behind 2 of 2 defenses (dp-gaussian, prune)"),
         "{warned:?}"
     );
 }
@@ -232,7 +236,7 @@ fn leaks_failures_and_other_work_are_said() {
         work[0],
         "attack inverting-gradients: gradient evaluations × 0.500 in 1 cells of an unchanged spec"
     );
-    assert_eq!(work[1], "defence dp-gaussian: bytes up × 2.000 in 1 cells of an unchanged spec");
+    assert_eq!(work[1], "defense dp-gaussian: bytes up × 2.000 in 1 cells of an unchanged spec");
     assert_eq!(found.adverse_warnings(), 3, "{}", found.terminal());
 }
 

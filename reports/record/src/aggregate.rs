@@ -17,18 +17,15 @@ use crate::stats::{
 };
 use crate::{CellRecord, ImageScore, Scores};
 use std::collections::{BTreeMap, BTreeSet};
-use suites::rng;
+use suites::{FlagKind, rng};
 
 /// Seed of every bootstrap; the stream's key is what is summarised, so that no interval depends on
 /// what else is.
 const BOOTSTRAP_SEED: u64 = 0;
 
-/// The flag of a reconstruction that held NaN or infinity and was scored as the grey image.
-pub const NON_FINITE: &str = "non-finite";
-
 /// Whether the reconstruction held NaN or infinity.
 pub fn diverged(image: &ImageScore) -> bool {
-    image.flags.iter().any(|flag| flag == NON_FINITE)
+    image.flags.iter().any(|flag| flag.is(FlagKind::NonFinite))
 }
 
 /// What becomes of a score in a mean.
@@ -135,9 +132,10 @@ impl Mean<'_> {
             (*sum, *n) = (*sum + v, *n + 1);
         }
         out.clustered = clusters.len() < plain.len();
-        let sums: Vec<(f64, usize)> = match out.clustered {
-            true => clusters.into_values().collect(),
-            false => plain.iter().map(|v| (*v, 1)).collect(),
+        let sums: Vec<(f64, usize)> = if out.clustered {
+            clusters.into_values().collect()
+        } else {
+            plain.iter().map(|v| (*v, 1)).collect()
         };
         out.n = plain.len();
         (out.mean, out.sd, out.median) = (mean(&plain), sample_sd(&plain), median(&plain));
@@ -291,9 +289,10 @@ pub fn null_rate<'a>(
 /// successes, of the two beside it.
 pub fn wilson_of_share(share: f64, tries: usize, confidence: f64) -> Option<Interval> {
     let successes = (share * tries as f64).clamp(0.0, tries as f64);
-    let (below, above) = match (successes - successes.round()).abs() < 1e-6 {
-        true => (successes.round(), successes.round()),
-        false => (successes.floor(), successes.ceil()),
+    let (below, above) = if (successes - successes.round()).abs() < 1e-6 {
+        (successes.round(), successes.round())
+    } else {
+        (successes.floor(), successes.ceil())
     };
     let end = |k: f64| wilson_at(k as usize, tries, confidence).map(|rate| rate.ci);
     Some(Interval { low: end(below)?.low, high: end(above)?.high })

@@ -112,7 +112,7 @@ const NAMING: [&str; 6] =
 /// A value that says of itself what it is; bare numbers and booleans get their setting's name.
 fn spoken(path: &str, value: &str) -> String {
     match path {
-        "defenses" if value == "none" => "no defence".into(),
+        "defenses" if value == "none" => "no defense".into(),
         "federation.clients.partition" => format!("{value} partition"),
         "model.batch_norm" => format!("BatchNorm {value}"),
         "federation.local.batch_size" => format!("batch {value}"),
@@ -140,7 +140,7 @@ fn title(path: &str) -> String {
         "federation.clients.total" => "clients".into(),
         "federation.local.epochs" => "local epochs".into(),
         "capture.round" => "captured round".into(),
-        "defenses" => "defence".into(),
+        "defenses" => "defense".into(),
         "model.name" => "model".into(),
         "model.init" | "model.weights" => path.replace('.', " "),
         _ => last.replace('_', " "),
@@ -157,14 +157,14 @@ fn value_at<'a>(cell: &'a [(String, String)], path: &str) -> &'a str {
     cell.iter().find(|(p, _)| p == path).map_or("-", |(_, value)| value)
 }
 
-/// A cell's settings as (path, value), attack, defences and partition each in one value.
+/// A cell's settings as (path, value), attack, defenses and partition each in one value.
 fn settings(spec: &CellSpec, varying: &VaryingParams) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let json = serde_json::to_value(spec).unwrap_or(Value::Null);
     for (key, value) in json.as_object().into_iter().flatten() {
         match key.as_str() {
             "attack" => out.push((key.clone(), varying.label(&spec.attack))),
-            "defenses" => out.push((key.clone(), defences(spec, |d| varying.label(d)))),
+            "defenses" => out.push((key.clone(), defenses(spec, |d| varying.label(d)))),
             _ => flatten(key, value, &mut out),
         }
     }
@@ -214,18 +214,18 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// The defences of a cell in one value; "none" where it has none.
-pub fn defences(spec: &CellSpec, show: impl Fn(&Named) -> String) -> String {
+/// The defenses of a cell in one value; "none" where it has none.
+pub fn defenses(spec: &CellSpec, show: impl Fn(&Named) -> String) -> String {
     let acting: Vec<_> = acting(spec).map(show).collect();
     if acting.is_empty() { "none".into() } else { acting.join(" + ") }
 }
 
-/// The defences of a cell of a run with what varies of their parameters; with all of these where
-/// the cells share their defences.
-pub fn defence_label(run: &Run, at: usize) -> String {
+/// The defenses of a cell of a run with what varies of their parameters; with all of these where
+/// the cells share their defenses.
+pub fn defense_label(run: &Run, at: usize) -> String {
     let varying = run.axes.value(at, "defenses").map(str::to_owned);
     varying.unwrap_or_else(|| {
-        defences(&run.records[at].spec, |d| {
+        defenses(&run.records[at].spec, |d| {
             let params: Vec<_> =
                 d.params.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
             with_params(&d.name, params)
@@ -233,12 +233,12 @@ pub fn defence_label(run: &Run, at: usize) -> String {
     })
 }
 
-/// The defences of a cell that do anything.
+/// The defenses of a cell that do anything.
 pub fn acting(spec: &CellSpec) -> impl Iterator<Item = &Named> {
     spec.defenses.iter().filter(|d| d.name != "none")
 }
 
-/// For each attack and defence by name: the values each of its parameters takes over all cells.
+/// For each attack and defense by name: the values each of its parameters takes over all cells.
 struct VaryingParams(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl VaryingParams {

@@ -3,7 +3,7 @@
 use crate::number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use suites::{CellId, CellSpec, Source, Vantage};
+use suites::{CellId, CellSpec, Flag, Source, Vantage};
 
 /// Scores of one image by metric name: `mse`, `psnr` (dB), `ssim`, `lpips-squeeze`, `lpips-alex`,
 /// `lpips-vgg`, `label_match` (0 or 1), `fl-attack-psnr`, `fl-attack-ssim`.
@@ -38,14 +38,14 @@ pub struct CellRecord {
     /// `trained_loss`. Nothing of a bare client.
     #[serde(with = "number::map")]
     pub task: BTreeMap<String, f64>,
-    /// One note per defence, in the order of the spec.
+    /// One note per defense, in the order of the spec.
     pub defenses: Vec<DefenseNote>,
     /// What the attack and the round cost, per trial.
     pub cost: Cost,
     /// The objective on its way, for a bounded number of iterations.
     pub trace: Vec<TracePoint>,
-    /// Doubts about the whole cell, such as `zero-gradient`.
-    pub flags: Vec<String>,
+    /// Doubts about the whole cell, such as `zero-gradient: capture 0`.
+    pub flags: Vec<Flag>,
     /// Reasons and remarks in words, such as why LPIPS is missing.
     pub notes: Vec<String>,
     /// Times; the only part that differs between two runs of one cell.
@@ -102,21 +102,21 @@ pub struct ImageScore {
     #[serde(with = "number::scores")]
     pub scores: Scores,
     /// Doubts about this image, such as `worse-than-null`.
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
     /// Picture of the truth, relative to the run folder.
     pub truth_png: Option<String>,
     /// Picture of the reconstruction, relative to the run folder.
     pub guess_png: Option<String>,
 }
 
-/// What a defence promises and what it did.
+/// What a defense promises and what it did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DefenseNote {
     /// Registry name.
     pub name: String,
     /// Such as "(epsilon = 8, delta = 1e-5)-DP per example", or "no guarantee".
     pub claim: String,
-    /// `sigma`, `clip_factor`, `noise_to_signal`, `epsilon` and what else the defence measured.
+    /// `sigma`, `clip_factor`, `noise_to_signal`, `epsilon` and what else the defense measured.
     #[serde(with = "number::map")]
     pub values: BTreeMap<String, f64>,
     /// The adaptive attack registered against it, if any.
@@ -206,7 +206,7 @@ impl CellRecord {
     }
 
     /// Images that an attack was let loose on and gave nothing for: all of the cell where the
-    /// attack failed. A cell that failed before its attack began (data, training, a defence) says
+    /// attack failed. A cell that failed before its attack began (data, training, a defense) says
     /// nothing about the attack and loses none.
     pub fn lost_images(&self) -> usize {
         match &self.outcome {

@@ -23,7 +23,7 @@ pub struct Run {
     pub axes: Axes,
     /// What tells the cells apart.
     pub distinguishing: Distinguishing,
-    /// Per cell, what tells it apart beside attack and defences; the table of cells has the rest.
+    /// Per cell, what tells it apart beside attack and defenses; the table of cells has the rest.
     pub settings: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl Run {
         group(self.attacked(), |at| self.records[at].spec.world_key())
     }
 
-    /// The attacked cells by world, adversary and defences: cells of one group differ only in the
+    /// The attacked cells by world, adversary and defenses: cells of one group differ only in the
     /// attack.
     pub fn rivals(&self) -> Vec<Vec<usize>> {
         group(self.attacked(), |at| {
@@ -87,7 +87,7 @@ impl Run {
         format!("{} {:?}", spec.world_key(), acting(spec).collect::<Vec<_>>())
     }
 
-    /// The cell that differs from `at` only in having no defence.
+    /// The cell that differs from `at` only in having no defense.
     pub fn undefended(&self, at: usize) -> Option<usize> {
         let spec = &self.records[at].spec;
         let key = spec.attack_key();
@@ -106,7 +106,7 @@ impl Run {
             .min_by_key(|other| !same(other))
     }
 
-    /// Whether the cell has a defence that acts.
+    /// Whether the cell has a defense that acts.
     pub fn defended(&self, at: usize) -> bool {
         acting(&self.records[at].spec).next().is_some()
     }

@@ -7,7 +7,7 @@ use crate::stats::{CONFIDENCE, Rate, Summary};
 use crate::{CellRecord, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use suites::Fact;
+use suites::{Fact, Flag};
 
 /// Statistics of one cell.
 #[derive(Clone, Debug, Serialize)]
@@ -29,7 +29,7 @@ pub struct CellSummary {
     /// By null baseline, then by threshold in words.
     pub baseline_success: BTreeMap<String, BTreeMap<String, Rate>>,
     /// Flags with the number of images (or 1 for the cell itself) that carry them.
-    pub flags: BTreeMap<String, usize>,
+    pub flags: BTreeMap<Flag, usize>,
 }
 
 impl CellSummary {
@@ -96,7 +96,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn flags(record: &CellRecord) -> BTreeMap<String, usize> {
+fn flags(record: &CellRecord) -> BTreeMap<Flag, usize> {
     let mut counted = BTreeMap::new();
     for flag in record.flags.iter().chain(record.images.iter().flat_map(|i| &i.flags)) {
         *counted.entry(flag.clone()).or_insert(0) += 1;

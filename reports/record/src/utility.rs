@@ -1,4 +1,4 @@
-//! What the task is worth with a cell's defences in the loop.
+//! What the task is worth with a cell's defenses in the loop.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn named(task: &BTreeMap<String, f64>, name: &str) -> Option<Share> {
 
 const ROUNDS: &str = "trained_rounds";
 
-/// Rounds that the cell trained with its defences in the loop, where it did.
+/// Rounds that the cell trained with its defenses in the loop, where it did.
 pub fn rounds(record: &CellRecord) -> Option<f64> {
     record.task.get(ROUNDS).copied()
 }
@@ -45,7 +45,7 @@ pub fn round_seconds(record: &CellRecord) -> f64 {
     record.wall.rounds.values().sum()
 }
 
-/// The composed epsilon that a defence reports, else the one it was given.
+/// The composed epsilon that a defense reports, else the one it was given.
 pub fn epsilon(record: &CellRecord) -> Option<f64> {
     // A guarantee that does not cover the cell's adversary is no point on this axis.
     if record.defenses.iter().any(|d| d.values.contains_key("epsilon_not_covering")) {

@@ -2,11 +2,11 @@
 //! not been run, is null throughout.
 
 use super::field::{Field, count, integer, natural, real, text};
-use record::axes::{acting, defences};
+use record::axes::{acting, defenses};
 use record::{CellRecord, ImageScore, Outcome, RunInfo};
 use serde::Serialize;
 use serde_json::{Value, json};
-use suites::{CellSpec, Named};
+use suites::{CellSpec, Named, flag_words};
 
 /// Columns that are the same for the whole run: for telling runs apart once several are put
 /// together.
@@ -86,8 +86,8 @@ fn adversary(spec: Option<&CellSpec>) -> [Field<'_>; 11] {
         text("source", spec.map(|s| s.source.to_string())),
         text("vantage", spec.map(|s| s.vantage.to_string())),
         text("facts", spec.map(facts)),
-        text("defences", spec.map(|s| defences(s, |d| d.name.clone()))),
-        text("defence_params", spec.map(defence_params)),
+        text("defenses", spec.map(|s| defenses(s, |d| d.name.clone()))),
+        text("defense_params", spec.map(defense_params)),
         real("epsilon", spec.and_then(|s| acting(s).find_map(epsilon))),
         text("attack", spec.map(|s| s.attack.name.as_str())),
         text("attack_params", spec.map(|s| written(&s.attack.params))),
@@ -97,13 +97,13 @@ fn adversary(spec: Option<&CellSpec>) -> [Field<'_>; 11] {
     ]
 }
 
-/// The parameters of each acting defence, in their order.
-fn defence_params(spec: &CellSpec) -> String {
+/// The parameters of each acting defense, in their order.
+fn defense_params(spec: &CellSpec) -> String {
     written(&acting(spec).map(|d| &d.params).collect::<Vec<_>>())
 }
 
-fn epsilon(defence: &Named) -> Option<f64> {
-    defence.params.get("epsilon").and_then(Value::as_f64)
+fn epsilon(defense: &Named) -> Option<f64> {
+    defense.params.get("epsilon").and_then(Value::as_f64)
 }
 
 fn measured(record: Option<&CellRecord>) -> [Field<'_>; 7] {
@@ -114,8 +114,8 @@ fn measured(record: Option<&CellRecord>) -> [Field<'_>; 7] {
         real("loss", task("loss")),
         real("trained_accuracy", task("trained_accuracy")),
         real("trained_loss", task("trained_loss")),
-        text("defence_notes", record.map(notes)),
-        text("cell_flags", record.map(|r| r.flags.join(" "))),
+        text("defense_notes", record.map(notes)),
+        text("cell_flags", record.map(|r| flag_words(&r.flags))),
         text("notes", record.map(|r| r.notes.join("; "))),
     ]
 }
@@ -160,7 +160,7 @@ pub(super) fn score<'a>(cause: &Cause<'a>) -> [Field<'a>; 11] {
         count("client", image.map(|i| i.client)),
         integer("label", image.map(|i| i.label)),
         integer("guessed_label", attacked.and_then(|i| i.guessed_label)),
-        text("flags", attacked.map(|i| i.flags.join(" "))),
+        text("flags", attacked.map(|i| flag_words(&i.flags))),
         text("status", Some(cause.status)),
         text("metric", cause.metric),
         real("value", cause.value),

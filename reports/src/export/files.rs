@@ -7,6 +7,7 @@ use record::stats::{Rate, Summary};
 use record::{ImageScore, Scores};
 use serde_json::{Value, json};
 use std::path::Path;
+use suites::flag_words;
 
 /// One tidy row per image and metric, null baselines included.
 ///
@@ -65,7 +66,7 @@ fn image_rows(
     let guess =
         image.guessed_label.filter(|_| by == "attack").map(|l| l.to_string()).unwrap_or_default();
     let place = [image.trial, image.index, image.id, image.client].map(|v| v.to_string());
-    let flags = if by == "attack" { image.flags.join(" ") } else { String::new() };
+    let flags = if by == "attack" { flag_words(&image.flags) } else { String::new() };
     let row = |(metric, value): (&String, &Option<f64>)| {
         let mut row = vec![run.cells[at].id.clone(), by.to_owned()];
         row.extend(place.clone());
@@ -157,7 +158,7 @@ fn cell_row(
         .map(|v| v.to_string()),
     );
     row.extend([shown(Some(record.wall.seconds)), shown(Some(record.wall.attack_seconds))]);
-    row.push(cell.flags.keys().cloned().collect::<Vec<_>>().join(" "));
+    row.push(flag_words(cell.flags.keys()));
     row
 }
 

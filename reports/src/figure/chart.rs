@@ -121,7 +121,7 @@ pub(crate) struct Series {
     pub name: String,
     /// Ascending in x where they are joined; empty for a series that is a level alone.
     pub marks: Vec<Mark>,
-    /// A horizontal line of the same colour, dashed: the value without the defence.
+    /// A horizontal line of the same colour, dashed: the value without the defense.
     pub level: Option<f64>,
     /// Drawn as a bare line without markers, such as a ROC curve: the marks are all of its corners,
     /// joined straight (a slope is a tie).

@@ -3,7 +3,7 @@
 
 use super::measure::Measure;
 use record::ImageScore;
-use record::axes::{acting, defences, plain};
+use record::axes::{acting, defenses, plain};
 use record::metrics::in_order;
 use record::run::Run;
 use record::utility;
@@ -27,13 +27,13 @@ pub(crate) enum Setting {
     Variant,
     /// The attack with what varies of its parameters.
     Attack,
-    /// The defences with what varies of their parameters.
+    /// The defenses with what varies of their parameters.
     Defenses,
-    /// The names of the defences.
+    /// The names of the defenses.
     DefenseNames,
-    /// A parameter of the first defence that has it.
+    /// A parameter of the first defense that has it.
     DefenseParam(String),
-    /// The privacy budget that the defences report, else the one they were given.
+    /// The privacy budget that the defenses report, else the one they were given.
     Epsilon,
     /// A dotted path of the cell's spec.
     Path(String),
@@ -90,8 +90,8 @@ impl Setting {
         matches!(self, Setting::Client | Setting::Image | Setting::Trial)
     }
 
-    /// Whether cells without a defence cannot have it, or differ in it from all others.
-    pub fn of_defence(&self) -> bool {
+    /// Whether cells without a defense cannot have it, or differ in it from all others.
+    pub fn of_defense(&self) -> bool {
         match self {
             Setting::Defenses
             | Setting::DefenseNames
@@ -118,10 +118,10 @@ impl Setting {
                 Some(_) => Key::Text(
                     run.axes
                         .value(at, "defenses")
-                        .map_or_else(|| defences(spec, |d| d.name.clone()), str::to_owned),
+                        .map_or_else(|| defenses(spec, |d| d.name.clone()), str::to_owned),
                 ),
             },
-            Setting::DefenseNames => Key::Text(defences(spec, |d| d.name.clone())),
+            Setting::DefenseNames => Key::Text(defenses(spec, |d| d.name.clone())),
             Setting::DefenseParam(name) => Key::of(acting(spec).find_map(|d| d.params.get(name))),
             Setting::Epsilon => utility::epsilon(&run.records[at]).map_or(Key::None, Key::Number),
             Setting::Path(path) => Key::of(at_path(&json(run, at), path)),
@@ -137,7 +137,7 @@ impl Setting {
             Setting::Cell | Setting::Variant => "setting".into(),
             Setting::Epsilon => "privacy budget ε".into(),
             Setting::Attack => "attack".into(),
-            Setting::Defenses | Setting::DefenseNames => "defence".into(),
+            Setting::Defenses | Setting::DefenseNames => "defense".into(),
             Setting::DefenseParam(name) => name.replace('_', " "),
             Setting::Client => "client".into(),
             Setting::Image => "image".into(),
@@ -157,7 +157,7 @@ impl Setting {
     /// title.
     pub fn spoken(&self, key: &Key) -> String {
         match key {
-            Key::Text(text) if text == "none" && self.of_defence() => "no defence".into(),
+            Key::Text(text) if text == "none" && self.of_defense() => "no defense".into(),
             Key::Text(text) if text != "true" && text != "false" => text.clone(),
             key => format!("{} {}", self.title(), key.label()),
         }

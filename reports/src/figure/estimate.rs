@@ -147,9 +147,10 @@ pub(crate) fn one_a_world(run: &Run, null: &str, picked: &[Picked]) -> Vec<Picke
 fn stream_key(run: &Run, picked: &[Picked], suffix: &str) -> String {
     let key = |p: &Picked| {
         let id = &run.records[p.at].id;
-        match p.images.len() == run.records[p.at].images.len() {
-            true => id.to_string(),
-            false => format!("{id}{:?}", p.images),
+        if p.images.len() == run.records[p.at].images.len() {
+            id.to_string()
+        } else {
+            format!("{id}{:?}", p.images)
         }
     };
     format!("{}{suffix}", picked.iter().map(key).collect::<Vec<_>>().join("+"))
@@ -178,20 +179,17 @@ fn of_tries(run: &Run, goal: &Goal, picked: &[Picked], confidence: f64) -> Estim
 fn shared_key(run: &Run, measure: &Measure, at: usize) -> String {
     let record = &run.records[at];
     let spec = &record.spec;
-    let defences = || acting(spec).collect::<Vec<_>>();
+    let defenses = || acting(spec).collect::<Vec<_>>();
     let Measure::Task(name) = measure else {
-        return match measure.of_round() {
-            true => run.round_key(at),
-            false => record.id.to_string(),
-        };
+        return if measure.of_round() { run.round_key(at) } else { record.id.to_string() };
     };
     let (federation, source) = (&spec.federation, spec.source);
     let training = format!("{:?} {:?} {federation:?} {}", spec.task, spec.model, spec.seed);
     match (name.starts_with("trained_"), spec.capture.round) {
-        (true, _) => format!("{training} {source} {:?}", defences()),
-        // No defence had a part in fresh weights.
+        (true, _) => format!("{training} {source} {:?}", defenses()),
+        // No defense had a part in fresh weights.
         (false, 0) => training,
-        (false, round) => format!("{training} {source} {round} {:?}", defences()),
+        (false, round) => format!("{training} {source} {round} {:?}", defenses()),
     }
 }
 
@@ -201,7 +199,7 @@ fn once_each(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(String, us
     for cell in picked {
         let own = measure.of_cell(&run.records[cell.at]);
         let group = groups.entry(shared_key(run, measure, cell.at)).or_default();
-        // Fresh weights are worth the same behind every defence, but for one that changes the
+        // Fresh weights are worth the same behind every defense, but for one that changes the
         // model.
         let fresh = matches!(measure, Measure::Task(name) if !name.starts_with("trained_"))
             && run.records[cell.at].spec.capture.round == 0;

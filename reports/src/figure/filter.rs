@@ -56,19 +56,16 @@ pub(crate) fn apply(
         left = kept;
     }
     count_out(run, &mut left, &mut remarks);
-    match left.is_empty() {
-        false => Ok(Left { picked: left, remarks }),
-        true => {
-            let why = if run.records.is_empty() {
-                "the run has no finished cell yet".to_owned()
-            } else {
-                format!("no attack was let loose in any of its cells: {}", remarks.join("; "))
-            };
-            Err(place.blame(
-                "filter",
-                SpecError::value("filter", why, "draw it once there are such cells"),
-            ))
-        }
+    if !left.is_empty() {
+        Ok(Left { picked: left, remarks })
+    } else {
+        let why = if run.records.is_empty() {
+            "the run has no finished cell yet".to_owned()
+        } else {
+            format!("no attack was let loose in any of its cells: {}", remarks.join("; "))
+        };
+        Err(place
+            .blame("filter", SpecError::value("filter", why, "draw it once there are such cells")))
     }
 }
 
@@ -143,7 +140,7 @@ pub(crate) fn cells_in_words(count: usize) -> String {
     if count == 1 { "1 cell".into() } else { format!("{count} cells") }
 }
 
-/// Names stand for whatever carries them: an attack by its name or its label, defences by the name
+/// Names stand for whatever carries them: an attack by its name or its label, defenses by the name
 /// of any of them.
 fn holds(run: &Run, setting: &Setting, wanted: &Value, at: usize) -> bool {
     if let Value::Array(any) = wanted {
@@ -191,11 +188,10 @@ fn nothing(
     let mut there: Vec<String> = Vec::new();
     for cell in cells {
         let images = &run.records[cell.at].images;
-        let keys: Vec<Key> = match setting.of_image() {
-            true => {
-                cell.images.iter().map(|i| setting.key(run, cell.at, Some(&images[*i]))).collect()
-            }
-            false => vec![setting.key(run, cell.at, None)],
+        let keys: Vec<Key> = if setting.of_image() {
+            cell.images.iter().map(|i| setting.key(run, cell.at, Some(&images[*i]))).collect()
+        } else {
+            vec![setting.key(run, cell.at, None)]
         };
         for key in keys {
             if !there.contains(&key.label()) {

@@ -22,8 +22,8 @@ pub(crate) enum Measure {
     Cost(String),
     /// Seconds: `seconds`, `attack_seconds`, `rounds.<phase>`, `phases.<phase>`.
     Wall(String),
-    /// A value that a defence measured or spent.
-    Defence(String),
+    /// A value that a defense measured or spent.
+    Defense(String),
 }
 
 /// Keys of `cost` with what they are called.
@@ -53,8 +53,8 @@ impl Measure {
             "task" => any(&|r| r.task.contains_key(rest)).then(|| Measure::Task(rest.into())),
             "cost" => COSTS.iter().any(|(key, _)| *key == rest).then(|| Measure::Cost(rest.into())),
             "wall" => any(&|r| wall(r, rest).is_some()).then(|| Measure::Wall(rest.into())),
-            "defence" => {
-                any(&|r| defence(r, rest).is_some()).then(|| Measure::Defence(rest.into()))
+            "measured" => {
+                any(&|r| defense(r, rest).is_some()).then(|| Measure::Defense(rest.into()))
             }
             "success" => {
                 let (name, bound) = rest.rsplit_once('-')?;
@@ -82,7 +82,7 @@ impl Measure {
                     .defenses
                     .iter()
                     .flat_map(|d| d.values.keys())
-                    .map(|k| format!("defence.{k}")),
+                    .map(|k| format!("measured.{k}")),
             );
             names.extend(record.wall.rounds.keys().map(|k| format!("wall.rounds.{k}")));
             names.extend(record.wall.phases.keys().map(|k| format!("wall.phases.{k}")));
@@ -133,7 +133,7 @@ impl Measure {
                     )
                 }
             },
-            Measure::Defence(key) => words(key),
+            Measure::Defense(key) => words(key),
         }
     }
 
@@ -160,7 +160,7 @@ impl Measure {
     pub fn decimals(&self) -> usize {
         match self {
             Measure::Metric(metric) | Measure::Null(_, metric) => metric.decimals,
-            Measure::Success(..) | Measure::Labels | Measure::Defence(_) => 2,
+            Measure::Success(..) | Measure::Labels | Measure::Defense(_) => 2,
             Measure::Task(_) => 3,
             Measure::Cost(_) => 0,
             Measure::Wall(_) => 1,
@@ -177,9 +177,10 @@ impl Measure {
             return time(value);
         }
         let lost = value != 0.0 && value.abs() < 0.5 * 10f64.powi(-(self.decimals() as i32));
-        match lost || value.abs() >= 1e7 {
-            true => format!("{value:.2e}"),
-            false => format!("{value:.*}", self.decimals()),
+        if lost || value.abs() >= 1e7 {
+            format!("{value:.2e}")
+        } else {
+            format!("{value:.*}", self.decimals())
         }
     }
 
@@ -190,7 +191,7 @@ impl Measure {
             Measure::Metric(metric) | Measure::Null(_, metric) => metric.higher_is_better,
             Measure::Success(..) | Measure::Labels => true,
             Measure::Task(key) => Metric::of(key).higher_is_better,
-            Measure::Cost(_) | Measure::Wall(_) | Measure::Defence(_) => false,
+            Measure::Cost(_) | Measure::Wall(_) | Measure::Defense(_) => false,
         }
     }
 
@@ -224,7 +225,7 @@ impl Measure {
             Measure::Metric(_) | Measure::Null(..) | Measure::Success(..) | Measure::Labels => None,
             Measure::Task(key) => record.task.get(key).copied(),
             Measure::Wall(key) => wall(record, key),
-            Measure::Defence(key) => defence(record, key),
+            Measure::Defense(key) => defense(record, key),
             Measure::Cost(key) => Some(match key.as_str() {
                 "gradient_evaluations" => cost.gradient_evaluations as f64,
                 "iterations" => cost.iterations as f64,
@@ -240,7 +241,7 @@ impl Measure {
     /// Whether it is a matter of the round, the same for every attack on it.
     pub fn of_round(&self) -> bool {
         match self {
-            Measure::Task(_) | Measure::Defence(_) => true,
+            Measure::Task(_) | Measure::Defense(_) => true,
             Measure::Cost(key) => key.starts_with("bytes"),
             Measure::Wall(key) => key.starts_with("rounds."),
             _ => false,
@@ -276,8 +277,8 @@ fn wall(record: &CellRecord, key: &str) -> Option<f64> {
     }
 }
 
-/// Of the first defence that has it.
-fn defence(record: &CellRecord, key: &str) -> Option<f64> {
+/// Of the first defense that has it.
+fn defense(record: &CellRecord, key: &str) -> Option<f64> {
     record.defenses.iter().find_map(|d| d.values.get(key).copied())
 }
 

@@ -69,14 +69,14 @@ pub(super) fn run(records: Vec<CellRecord>) -> Run {
     Run::new("nowhere".into(), info, records)
 }
 
-fn with(mut record: CellRecord, defence: &str) -> CellRecord {
-    record.spec.defenses = vec![Named::new(defence)];
+fn with(mut record: CellRecord, defense: &str) -> CellRecord {
+    record.spec.defenses = vec![Named::new(defense)];
     record.id = record.spec.id();
     record
 }
 
 #[test]
-fn a_defence_whose_attacks_crashed_is_not_on_the_frontier() {
+fn a_defense_whose_attacks_crashed_is_not_on_the_frontier() {
     let mut crashed =
         ["a", "b"].map(|attack| with(failed(cell(attack, &[]), "attack"), "ckks")).to_vec();
     crashed.extend([
@@ -87,7 +87,7 @@ fn a_defence_whose_attacks_crashed_is_not_on_the_frontier() {
     let panels = panels(&run(crashed));
     let points = &panels[0].points;
     let names: Vec<&str> = points.iter().map(|p| p.label.as_str()).collect();
-    assert_eq!(names, ["no defence", "ckks", "prune"]);
+    assert_eq!(names, ["no defense", "ckks", "prune"]);
     for leak in [Leak::Success, Leak::Psnr] {
         assert_eq!(points[1].place(leak), None);
         assert!(!panels[0].optimal(leak)[1] && panels[0].optimal(leak)[2]);

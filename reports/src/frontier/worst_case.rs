@@ -1,4 +1,4 @@
-//! The worst case over the attacks on one defence, with intervals that hold for the largest of
+//! The worst case over the attacks on one defense, with intervals that hold for the largest of
 //! them.
 
 use record::aggregate::{Goal, cell_mean, cell_rate};
@@ -8,10 +8,10 @@ use record::stats::{CONFIDENCE, Interval, Rate};
 use record::{CellRecord, Outcome};
 
 /// How the intervals of the worst case are to be read, for captions and tables.
-pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defence \
+pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defense \
     (Bonferroni), so that 95 % holds for the largest of them";
 
-/// What the attacks on one defence came to.
+/// What the attacks on one defense came to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WorstCase {
     /// Cells whose attack was let loose, whether or not it came back; what failed before its attack
@@ -46,7 +46,7 @@ impl WorstCase {
     }
 }
 
-/// Whether any image of the cell has a score: an attack without one says nothing about the defence.
+/// Whether any image of the cell has a score: an attack without one says nothing about the defense.
 fn scored(record: &CellRecord) -> bool {
     record.scores("psnr").iter().any(Option::is_some)
 }
@@ -142,7 +142,7 @@ mod tests {
         torn.images.truncate(1);
         let (rate, _) = worst(vec![torn]).success.unwrap();
         assert_eq!((rate.successes, rate.tries), (1, 4));
-        // No attack, scored or not, that did worse than another stands for the defence.
+        // No attack, scored or not, that did worse than another stands for the defense.
         let none = worst(vec![failed(cell("a", &[]), "attack"), cell("b", &[10.0, 12.0])]);
         assert_eq!(
             none.success.map(|(rate, at)| (rate.successes, rate.tries, at)),

@@ -4,7 +4,7 @@
 use super::{Texts, suite};
 use crate::report::model::Cell;
 use crate::tables::{mean_ci, n, rate, share};
-use record::axes::defence_label;
+use record::axes::defense_label;
 use record::markdown::{NONE, bytes, count, significant};
 use record::metrics::{Metric, THRESHOLDS, in_order};
 use record::run::Run;
@@ -54,7 +54,7 @@ pub(super) fn tiles(run: &Run) -> Vec<[String; 3]> {
 type Worth = (&'static str, fn(&CellRecord) -> Option<utility::Share>);
 
 /// What the run knows of the task: the accuracy of the attacked model and that after training with
-/// the defences are two things, so that where both occur each has its own name.
+/// the defenses are two things, so that where both occur each has its own name.
 fn worths(run: &Run) -> Vec<Worth> {
     let trains = |r: &CellRecord| utility::rounds(r).is_some();
     let mixed = run.records.iter().any(trains)
@@ -81,7 +81,7 @@ fn accuracy_tile(
     Some([title, shown, format!("on the test split, lowest to highest; {without} cells without")])
 }
 
-/// The attack that got most by mean PSNR, over cells with or without a defence.
+/// The attack that got most by mean PSNR, over cells with or without a defense.
 fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
     let of = run.attacked().into_iter().filter(|at| run.defended(*at) == defended);
     let means = of.filter_map(|at| Some((run.cells[at].mean("psnr")?, at)));
@@ -92,7 +92,7 @@ fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
         .best_null_psnr()
         .map_or("no null baseline".into(), |v| format!("best null baseline {} dB", psnr.show(v)));
     let what =
-        if defended { format!("through {}, ", defence_label(run, at)) } else { String::new() };
+        if defended { format!("through {}, ", defense_label(run, at)) } else { String::new() };
     let title =
         if defended { "Strongest attack, defended" } else { "Strongest attack, undefended" };
     Some([
@@ -245,7 +245,7 @@ pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
     json!({
         "id": cell.id,
         "attack": run.axes.attacks[at],
-        "defence": defence_label(run, at),
+        "defense": defense_label(run, at),
         "setting": run.settings[at],
         "defended": run.defended(at),
         "outcome": cell.outcome,
@@ -273,7 +273,7 @@ fn why(record: &CellRecord) -> Option<String> {
     }
 }
 
-/// Name, promise and adaptive attack of a defence; what it measured is in the table of defences.
+/// Name, promise and adaptive attack of a defense; what it measured is in the table of defenses.
 fn claim(note: &DefenseNote) -> Value {
     let adaptive = match &note.adaptive {
         Some(name) => format!("adaptive attack: {name}"),

@@ -6,6 +6,7 @@ use record::markdown::NONE;
 use record::metrics::{Metric, in_order};
 use record::run::Run;
 use serde_json::{Value, json};
+use suites::flag::in_full;
 
 /// Images listed in the page; all are in records.csv.
 const LISTED: usize = 20_000;
@@ -47,7 +48,7 @@ fn row(at: usize, image: &ImageScore, metrics: &[Metric]) -> Vec<String> {
     let place = [at + 1, image.trial, image.index, image.id, image.client].map(|v| v.to_string());
     let scores = metrics.iter().map(|m| score(m, image.scores.get(&m.name).copied().flatten()));
     let guess = image.guessed_label.map_or(NONE.into(), label);
-    let flags = if image.flags.is_empty() { NONE.into() } else { image.flags.join(", ") };
+    let flags = if image.flags.is_empty() { NONE.into() } else { in_full(&image.flags) };
     place.into_iter().chain([label(image.label), guess]).chain(scores).chain([flags]).collect()
 }
 

@@ -11,8 +11,8 @@ const SERIES: usize = 7;
 /// What a run has, as far as defaults ask.
 struct Traits {
     attacks: usize,
-    defences: usize,
-    defence_names: usize,
+    defenses: usize,
+    defense_names: usize,
     cells: usize,
     epsilons: usize,
     rounds: usize,
@@ -37,8 +37,8 @@ impl Traits {
         let lpips = ["lpips-squeeze", "lpips-alex", "lpips-vgg", "ssim"];
         Traits {
             attacks: count(&Setting::Attack),
-            defences: count(&Setting::Defenses),
-            defence_names: count(&Setting::DefenseNames),
+            defenses: count(&Setting::Defenses),
+            defense_names: count(&Setting::DefenseNames),
             epsilons: count(&Setting::DefenseParam("epsilon".into())),
             rounds: count(&Setting::Path("capture.round".into())),
             cells: cells.len(),
@@ -67,12 +67,12 @@ pub(super) fn defaults(run: &Run) -> String {
         grid,
         "Truths and reconstructions with their PSNR.",
     );
-    let bars = match t.defences {
+    let bars = match t.defenses {
         0 | 1 => "kind = \"bar\"\nx = \"attack\"\ny = \"psnr\"\n".to_owned(),
         _ => format!("kind = \"bar\"\nx = \"defenses\"\ny = \"psnr\"\n{colour}width = \"page\"\n"),
     };
     figure(
-        t.attacks <= 40 && t.defences <= 40,
+        t.attacks <= 40 && t.defenses <= 40,
         "psnr-bars",
         bars,
         "Mean PSNR with 95 % intervals, and the strongest null baseline.",
@@ -81,9 +81,9 @@ pub(super) fn defaults(run: &Run) -> String {
         "kind = \"heat-map\"\nrows = \"attack\"\ncolumns = \"defenses\"\ny = \"psnr\"\nwidth = \
          \"page\"\n"
             .to_owned();
-    let both = (2..=30).contains(&t.attacks) && (2..=30).contains(&t.defences);
-    figure(both, "attack-defence", heat, "Mean PSNR of every attack against every defence.");
-    let by = if t.defence_names <= SERIES { "colour = \"defenses.name\"\n" } else { "" };
+    let both = (2..=30).contains(&t.attacks) && (2..=30).contains(&t.defenses);
+    figure(both, "attack-defense", heat, "Mean PSNR of every attack against every defense.");
+    let by = if t.defense_names <= SERIES { "colour = \"defenses.name\"\n" } else { "" };
     let epsilon = format!(
         "kind = \"metric-vs-parameter\"\nx = \"defenses.epsilon\"\ny = \"psnr\"\nlog = true\n{by}"
     );
@@ -95,10 +95,10 @@ pub(super) fn defaults(run: &Run) -> String {
     );
     let frontier = "kind = \"frontier\"\n".to_owned();
     figure(
-        t.trained && t.defences > 1,
+        t.trained && t.defenses > 1,
         "frontier",
         frontier,
-        "What the task is worth with each defence against what leaks.",
+        "What the task is worth with each defense against what leaks.",
     );
     let curve = format!("kind = \"learning-curve\"\ny = \"psnr\"\n{colour}");
     figure(t.rounds > 1, "learning-curve", curve, "What the attacks recover as the model learns.");
@@ -124,7 +124,7 @@ pub(super) fn defaults(run: &Run) -> String {
         .collect();
     let psnr = run.records.iter().any(|r| r.images.iter().any(|i| i.scores.contains_key("psnr")));
     if psnr {
-        let rows = if t.defences > 1 { "[\"defenses\", \"attack\"]" } else { "[\"attack\"]" };
+        let rows = if t.defenses > 1 { "[\"defenses\", \"attack\"]" } else { "[\"attack\"]" };
         out += &format!(
             "[[table]]\nname = \"overview\"\nrows = {rows}\ncolumns = {measures:?}\nwidth = \
              \"page\"\ncaption = \"What each attack recovers.\"\n"

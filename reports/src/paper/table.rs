@@ -97,22 +97,24 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
                 out.push(format!("{}: {count} {what}", measure.short_title()));
             }
         };
-        match measure.is_share() {
-            true => say(
+        if measure.is_share() {
+            say(
                 sum(|e| e.failed),
                 "images of failed or diverged attacks count as tries without success",
-            ),
-            false => say(
+            )
+        } else {
+            say(
                 sum(|e| e.failed),
                 "images without a usable value (failed attacks among them) are in no mean",
-            ),
+            )
         }
-        match measure.of_attack() {
-            true => say(
+        if measure.of_attack() {
+            say(
                 sum(|e| e.missing),
                 "cells whose attack failed are in no mean: what it had cost is not known",
-            ),
-            false => say(sum(|e| e.missing), "not measured"),
+            )
+        } else {
+            say(sum(|e| e.missing), "not measured")
         }
         say(sum(|e| e.capped), "above the cap entered at the cap");
         say(sum(|e| e.grey), "diverged images enter as grey");
@@ -258,7 +260,7 @@ fn line(
     number: usize,
 ) -> String {
     let name = |(setting, key): (&Setting, &Key)| match key {
-        Key::Text(text) if text == "none" && setting.of_defence() => "none".into(),
+        Key::Text(text) if text == "none" && setting.of_defense() => "none".into(),
         key => latex::escape(&key.label()),
     };
     let keys = settings.iter().zip(&row.keys).map(name);

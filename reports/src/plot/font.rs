@@ -61,9 +61,10 @@ pub(crate) fn bounds(text: &Text) -> (f64, f64, f64, f64) {
     let raised = if text.raised.is_empty() { 0.0 } else { 0.12 };
     let (up, down) = (text.size * (0.73 + raised), text.size * 0.21);
     let (x, y) = text.at;
-    match text.upwards {
-        true => (x - up, y - to, x + down, y - from),
-        false => (x + from, y - up, x + to, y + down),
+    if text.upwards {
+        (x - up, y - to, x + down, y - from)
+    } else {
+        (x + from, y - up, x + to, y + down)
     }
 }
 
@@ -166,9 +167,12 @@ fn bare(line: &str) -> &str {
 fn pieces(text: &str, size: f64, limit: f64) -> Vec<String> {
     let fits = |piece: &str| width(bare(piece), size) <= limit;
     let cut = |pieces: Vec<String>, at: &[char]| -> Vec<String> {
-        let parts = |piece: String| match fits(&piece) {
-            true => vec![piece],
-            false => piece.split_inclusive(at).map(str::to_owned).collect(),
+        let parts = |piece: String| {
+            if fits(&piece) {
+                vec![piece]
+            } else {
+                piece.split_inclusive(at).map(str::to_owned).collect()
+            }
         };
         pieces.into_iter().flat_map(parts).collect()
     };

@@ -90,22 +90,22 @@ fn element(text: &Text, family: &str) -> String {
         String::new()
     };
     let Colour(r, g, b, _) = text.colour;
-    let raised = match text.raised.is_empty() {
-        true => String::new(),
-        false => format!(
+    let raised = if text.raised.is_empty() {
+        String::new()
+    } else {
+        format!(
             "<tspan dy=\"{:.0}\" font-size=\"{:.0}\">{}</tspan>",
             -size * font::RAISE,
             size * font::RAISED,
             escape(&text.raised)
-        ),
+        )
     };
     // Stating the length keeps another face from running out of its place.
-    let length = match text.raised.is_empty() && text.text.chars().count() > 1 {
-        true => {
-            let length = font::width(&text.text, text.size) * UNITS;
-            format!(" textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\"")
-        }
-        false => String::new(),
+    let length = if text.raised.is_empty() && text.text.chars().count() > 1 {
+        let length = font::width(&text.text, text.size) * UNITS;
+        format!(" textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\"")
+    } else {
+        String::new()
     };
     format!(
         "<text x=\"{x:.0}\" y=\"{y:.0}\" font-family=\"{family}\" font-size=\"{size:.0}\" \

@@ -264,9 +264,10 @@ pub(crate) fn render(report: &Report) -> String {
 }
 
 fn section(section: &Section) -> String {
-    let head = match section.title.is_empty() {
-        true => String::new(),
-        false => format!("\\section*{{{}}}\n", escape(&section.title)),
+    let head = if section.title.is_empty() {
+        String::new()
+    } else {
+        format!("\\section*{{{}}}\n", escape(&section.title))
     };
     std::iter::once(head).chain(section.blocks.iter().map(block)).collect()
 }

@@ -11,9 +11,10 @@ pub(crate) fn render(report: &Report) -> String {
 
 /// A section alone.
 pub(crate) fn section(section: &Section) -> String {
-    let head = match section.title.is_empty() {
-        true => String::new(),
-        false => format!("## {}\n\n", escape(&section.title)),
+    let head = if section.title.is_empty() {
+        String::new()
+    } else {
+        format!("## {}\n\n", escape(&section.title))
     };
     std::iter::once(head).chain(section.blocks.iter().map(block)).collect()
 }

@@ -92,12 +92,11 @@ impl Section {
 
     /// The section with a table more, or `otherwise` where that has no rows.
     pub fn table(mut self, table: Table, otherwise: &str) -> Self {
-        match table.rows.is_empty() {
-            true => self.paragraph(otherwise),
-            false => {
-                self.blocks.push(Block::Table(table));
-                self
-            }
+        if table.rows.is_empty() {
+            self.paragraph(otherwise)
+        } else {
+            self.blocks.push(Block::Table(table));
+            self
         }
     }
 
@@ -122,9 +121,10 @@ impl Section {
 
 impl From<&Chart> for Figure {
     fn from(chart: &Chart) -> Self {
-        let caption = match chart.remarks.is_empty() {
-            true => chart.caption.clone(),
-            false => format!("{} Remarks: {}.", chart.caption, chart.remarks.join("; ")),
+        let caption = if chart.remarks.is_empty() {
+            chart.caption.clone()
+        } else {
+            format!("{} Remarks: {}.", chart.caption, chart.remarks.join("; "))
         };
         Figure { name: chart.name.clone(), alt: chart.alt(), caption }
     }
@@ -162,13 +162,12 @@ impl Text {
 
 /// Code that holds backticks stands between more of them.
 fn code(text: &str) -> String {
-    match text.contains('`') {
-        false => format!("`{text}`"),
-        true => {
-            let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-            let fence = "`".repeat(longest + 1);
-            format!("{fence} {text} {fence}")
-        }
+    if !text.contains('`') {
+        format!("`{text}`")
+    } else {
+        let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+        let fence = "`".repeat(longest + 1);
+        format!("{fence} {text} {fence}")
     }
 }
 

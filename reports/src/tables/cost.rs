@@ -35,8 +35,8 @@ pub(super) fn cost(run: &Run) -> Section {
     let lead = "Gradient evaluations, iterations and bytes are those of one trial and its round; \
         seconds are of the whole cell, those of the protocol a client's own work (mean) and the \
         server's. The task's scores are on the test split: of the attacked model, and `trained` \
-        after the utility rounds with the defence in the loop. Accuracy lost is against the same \
-        cell without defence.";
+        after the utility rounds with the defense in the loop. Accuracy lost is against the same \
+        cell without defense.";
     Section::new("Cost and utility").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
@@ -65,7 +65,7 @@ fn price(run: &Run, at: usize) -> [Cell; 11] {
     ]
 }
 
-/// Accuracy without the defence less accuracy with it, in percentage points.
+/// Accuracy without the defense less accuracy with it, in percentage points.
 fn lost(run: &Run, at: usize) -> Cell {
     if !run.defended(at) || utility::rounds(&run.records[at]).is_none() {
         return Cell::None;

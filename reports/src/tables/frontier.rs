@@ -1,6 +1,6 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
-use super::defences::adaptive_by;
+use super::defenses::adaptive_by;
 use super::{interval, rate, words};
 use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels, success_label};
 use crate::report::model::{Cell, Section, Span, Table, row};
@@ -17,7 +17,7 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     let success = format!("worst {}", success_label());
     let head = [
         "setting",
-        "defence",
+        "defense",
         "attacks tried",
         "failed",
         &success,
@@ -38,15 +38,15 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
         rows(run, panel, &mut table);
     }
     let lead = format!(
-        "Per defence: the most that any attack tried got, and the test accuracy after training \
-         with the defence in the loop. Pareto-optimal: no other defence of \
+        "Per defense: the most that any attack tried got, and the test accuracy after training \
+         with the defense in the loop. Pareto-optimal: no other defense of \
          the setting leaks less (by {}; in brackets by mean PSNR, where less than the strongest \
          null baseline counts as that) without costing accuracy, by the point estimates; \
          overlapping intervals may turn the order. \
          Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
          Those of the accuracy are {ONE_TRAINING}. \
          An attack that failed counts as tried, its lost images as tries without success; a cell \
-         that failed before its attack is no try; a defence on which no \
+         that failed before its attack is no try; a defense on which no \
          attack was scored has no worst case. Bytes and seconds are those of one round.",
         success_label()
     );
@@ -95,9 +95,8 @@ fn leak(run: &Run, point: &Point) -> Vec<Cell> {
     }
     let failed: Vec<String> =
         worst.failed.iter().map(|(at, why)| format!("{} {why}", shown(at))).collect();
-    let listed = |list: Vec<String>, between: &str| match list.is_empty() {
-        true => Cell::None,
-        false => list.join(between).into(),
+    let listed = |list: Vec<String>, between: &str| {
+        if list.is_empty() { Cell::None } else { list.join(between).into() }
     };
     let shown =
         worst.psnr.map(|(mean, ci, _)| format!("{}{}", psnr.show(mean), interval(&psnr, ci)));
@@ -111,7 +110,7 @@ fn leak(run: &Run, point: &Point) -> Vec<Cell> {
     ]
 }
 
-/// Whether the registered adaptive attack of each defence was tried, and came back.
+/// Whether the registered adaptive attack of each defense was tried, and came back.
 fn adaptive(run: &Run, point: &Point) -> Cell {
     let worst = &point.worst;
     adaptive_by(run, point.rivals[0], |name| {

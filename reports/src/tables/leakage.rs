@@ -1,6 +1,6 @@
 //! Leakage against training progress in numbers.
 
-use super::defences::{change, share};
+use super::defenses::{change, share};
 use super::{mean_ci, rate};
 use crate::frontier::success_label;
 use crate::leakage::{Line, courses, rounds};

@@ -1,7 +1,7 @@
 //! The tables of report.md, one file a subject.
 
 mod cost;
-mod defences;
+mod defenses;
 mod frontier;
 mod leakage;
 mod overview;
@@ -9,7 +9,7 @@ mod problems;
 mod published;
 mod quality;
 
-pub(crate) use defences::share;
+pub(crate) use defenses::share;
 
 use crate::report::model::{Cell, Report, Span, Table, Text};
 use record::metrics::Metric;
@@ -26,8 +26,8 @@ pub(crate) fn report(run: &Run) -> Report {
         Some(quality::quality(run)),
         Some(quality::success(run)),
         Some(cost::cost(run)),
-        Some(defences::defences(run)),
-        Some(defences::worst_case(run)),
+        Some(defenses::defenses(run)),
+        Some(defenses::worst_case(run)),
         frontier::frontier(run),
         leakage::leakage(run),
         published::published(run),
@@ -50,12 +50,12 @@ fn words(text: impl Into<String>) -> Span {
     Span::Words(text.into())
 }
 
-/// A table whose rows are cells: number, attack, defence, what else tells them apart, then
+/// A table whose rows are cells: number, attack, defense, what else tells them apart, then
 /// `columns`.
 fn keyed(run: &Run, columns: impl IntoIterator<Item = String>) -> Table {
-    let defence = varies(run, "defenses").then(|| "defence".to_owned());
+    let defense = varies(run, "defenses").then(|| "defense".to_owned());
     let setting = settings_vary(run).then(|| "setting".to_owned());
-    let head = ["#".to_owned(), "attack".into()].into_iter().chain(defence).chain(setting);
+    let head = ["#".to_owned(), "attack".into()].into_iter().chain(defense).chain(setting);
     Table::new(head.chain(columns))
 }
 
@@ -85,10 +85,10 @@ fn null_key(run: &Run, at: usize, name: &str) -> Vec<Cell> {
     row_key(run, at, "".into(), name.into(), "")
 }
 
-fn row_key(run: &Run, at: usize, number: Cell, attack: Cell, defence: &str) -> Vec<Cell> {
-    let defence = varies(run, "defenses").then(|| defence.into());
+fn row_key(run: &Run, at: usize, number: Cell, attack: Cell, defense: &str) -> Vec<Cell> {
+    let defense = varies(run, "defenses").then(|| defense.into());
     let setting = settings_vary(run).then(|| run.settings[at].as_str().into());
-    [number, attack].into_iter().chain(defence).chain(setting).collect()
+    [number, attack].into_iter().chain(defense).chain(setting).collect()
 }
 
 /// "21.50 [20.10, 22.90]".
@@ -119,8 +119,9 @@ pub(crate) fn n(summary: Option<&Summary>) -> Cell {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    Cell::Number(match rest.is_empty() {
-        true => s.n.to_string(),
-        false => format!("{} ({})", s.n, rest.join(", ")),
+    Cell::Number(if rest.is_empty() {
+        s.n.to_string()
+    } else {
+        format!("{} ({})", s.n, rest.join(", "))
     })
 }

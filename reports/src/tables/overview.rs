@@ -57,18 +57,19 @@ fn elsewhere(run: &Run, mut section: Section) -> Section {
     }
     let host =
         |h: &Host| Text::from(format!("{}, {}, bench {}", h.machine, h.kind(), h.bench_version));
-    let warning = match run.info.is_mixed() {
-        true => line([
+    let warning = if run.info.is_mixed() {
+        line([
             Span::Strong("Parts of this run were made on other kinds of machine.".into()),
             words(
                 " Each cell is whole and as right as on one machine, but last digits, what attacks \
-                 make of them, and seconds do not compare between:",
+             make of them, and seconds do not compare between:",
             ),
-        ]),
-        false => line([
+        ])
+    } else {
+        line([
             Span::Strong("Parts of this run were made elsewhere".into()),
             words(", on the same kind of machine, so that seconds do not compare:"),
-        ]),
+        ])
     };
     let hosts = std::iter::once(run.info.host()).chain(run.info.elsewhere.iter().cloned());
     section.paragraph(warning).list(hosts.map(|h| host(&h)).collect())

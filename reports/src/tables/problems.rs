@@ -5,6 +5,7 @@ use record::markdown::ranges;
 use record::run::Run;
 use record::{CellRecord, Outcome};
 use std::collections::BTreeMap;
+use suites::Flag;
 
 pub(super) fn failures(run: &Run) -> Section {
     let mut table = Table::new(["cells", "outcome", "reason"]);
@@ -32,13 +33,13 @@ fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
 
 pub(super) fn flags(run: &Run) -> Section {
     let mut table = Table::new(["flag", "cells (images)"]);
-    let mut cells: BTreeMap<&String, Vec<String>> = BTreeMap::new();
+    let mut cells: BTreeMap<&Flag, Vec<String>> = BTreeMap::new();
     for (at, cell) in run.cells.iter().enumerate() {
         for (flag, images) in &cell.flags {
             cells.entry(flag).or_default().push(format!("{} ({images})", at + 1));
         }
     }
-    cells.into_iter().for_each(|(flag, list)| table.push(row![flag.as_str(), list.join(", ")]));
+    cells.into_iter().for_each(|(flag, list)| table.push(row![flag.to_string(), list.join(", ")]));
     Section::new("Flags").table(table, "None.")
 }
 

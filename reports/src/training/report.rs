@@ -106,9 +106,10 @@ fn table(rounds: &[RoundRecord]) -> Section {
     for round in &shown {
         table.push(values(round, &metrics));
     }
-    let part = match shown.len() < rounds.len() {
-        true => format!("{} of {} rounds; all are in ", shown.len(), rounds.len()),
-        false => "Also in ".into(),
+    let part = if shown.len() < rounds.len() {
+        format!("{} of {} rounds; all are in ", shown.len(), rounds.len())
+    } else {
+        "Also in ".into()
     };
     let lead = Text(vec![
         Span::Words(format!("Bytes are those of all clients of the round. {part}")),

@@ -69,7 +69,11 @@ fn cell(attack: &str, strength: f64, epsilon: Option<f64>) -> CellRecord {
     record.task.insert("accuracy".into(), 0.35 + 0.5 * kept);
     record.trace = trace(&key, if attack == "noise-guess" { 0 } else { 30 }, kept);
     if attack == "noise-guess" {
-        record.images.iter_mut().take(3).for_each(|i| i.flags.push("worse-than-null".into()));
+        record
+            .images
+            .iter_mut()
+            .take(3)
+            .for_each(|i| i.flags.push(suites::FlagKind::WorseThanNull.into()));
     }
     record
 }

@@ -1,4 +1,4 @@
-//! A synthetic run of tasks x defences with federations trained, and of one attack along a
+//! A synthetic run of tasks x defenses with federations trained, and of one attack along a
 //! training.
 
 use record::testing::{from_spec, info};
@@ -12,7 +12,7 @@ pub fn write(dir: &Path) {
     let mut records = Vec::new();
     for (task, top) in [("digits", 0.95), ("wdbc", 0.97)] {
         for attack in ["inverting-gradients", "adaptive-matching"] {
-            records.extend(defences().into_iter().map(|d| defended(task, top, attack, d)));
+            records.extend(defenses().into_iter().map(|d| defended(task, top, attack, d)));
         }
     }
     diverged(&mut records);
@@ -27,8 +27,8 @@ pub fn write(dir: &Path) {
     records.iter().for_each(|record| store.append(record).unwrap());
 }
 
-/// Defence, what it leaves of the attack, and what it leaves of the accuracy.
-fn defences() -> Vec<(Option<Named>, f64, f64)> {
+/// Defense, what it leaves of the attack, and what it leaves of the accuracy.
+fn defenses() -> Vec<(Option<Named>, f64, f64)> {
     let dp = |name: &str, epsilon: f64| {
         Some(Named::new(name).with("epsilon", epsilon).with("delta", 1e-5))
     };
@@ -48,7 +48,7 @@ fn defended(
     task: &str,
     top: f64,
     attack: &str,
-    (defence, leak, worth): (Option<Named>, f64, f64),
+    (defense, leak, worth): (Option<Named>, f64, f64),
 ) -> CellRecord {
     let mut spec = CellSpec::new(task, "simple-cnn", attack);
     spec.trials = 8;
@@ -58,7 +58,7 @@ fn defended(
         local: LocalSpec { batch_size: 1, ..LocalSpec::default() },
         ..FederationSpec::new(Regime::Federated)
     };
-    spec.defenses = defence.iter().cloned().collect();
+    spec.defenses = defense.iter().cloned().collect();
     let peak = 14.0 + 16.0 * leak + if attack == "adaptive-matching" { 2.0 } else { 0.0 };
     let psnrs: Vec<f64> = (0..8).map(|i| peak + 1.5 * (f64::from(i) - 3.5)).collect();
     let mut record = from_spec(spec, &psnrs);
@@ -67,13 +67,13 @@ fn defended(
     {
         record.task.insert(name.into(), value);
     }
-    if let Some(defence) = defence {
-        let epsilon = defence.params.get("epsilon").and_then(serde_json::Value::as_f64);
+    if let Some(defense) = defense {
+        let epsilon = defense.params.get("epsilon").and_then(serde_json::Value::as_f64);
         record.defenses.push(DefenseNote {
-            name: defence.name.clone(),
+            name: defense.name.clone(),
             claim: "a claim".into(),
             values: epsilon.map(|e| ("epsilon".to_owned(), e)).into_iter().collect(),
-            adaptive: (defence.name != "secagg").then(|| "adaptive-matching".into()),
+            adaptive: (defense.name != "secagg").then(|| "adaptive-matching".into()),
         });
     }
     record

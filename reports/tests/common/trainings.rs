@@ -47,7 +47,7 @@ pub fn about() -> TrainingInfo {
     let facts = [
         ("task", "mnist-cnn"),
         ("model", "cnn, 421,642 parameters"),
-        ("defences", "dp-sgd: (8, 1e-5)-DP | per example"),
+        ("defenses", "dp-sgd: (8, 1e-5)-DP | per example"),
     ];
     let robustness = [
         ("gaussian noise", 0.1, 0.93, 0.979),

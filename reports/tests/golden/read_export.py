@@ -55,9 +55,9 @@ def of_run(run):
 def of_cell(record):
     """Columns that are the same for all rows of a cell."""
     spec, outcome = record["spec"], record["outcome"]
-    defences = [d for d in spec["defenses"] if d["name"] != "none"]
+    defenses = [d for d in spec["defenses"] if d["name"] != "none"]
     params = lambda named: {k: v for k, v in named.items() if k != "name"}
-    epsilons = [float(d["epsilon"]) for d in defences if d.get("epsilon") is not None]
+    epsilons = [float(d["epsilon"]) for d in defenses if d.get("epsilon") is not None]
     reason = {"done": None, "not-applicable": outcome.get("why"), "failed": f"{outcome.get('stage')}: {outcome.get('message')}"}
     task, model, federation, cost, wall = spec["task"], spec["model"], spec["federation"], record["cost"], record["wall"]
     clients, local = federation["clients"], federation["local"]
@@ -67,9 +67,9 @@ def of_cell(record):
         "model": model["name"], "model_params": model["params"], "init": model["init"], "weights": model["weights"],
         "batch_norm": model["batch_norm"], "partition": clients["partition"], "augment": int(local["augment"]),
         "federation": None if federation["regime"] == "bare" else federation, "source": spec["source"], "vantage": spec["vantage"], "facts": " ".join(spec["facts"]) or None,
-        "defences": " + ".join(d["name"] for d in defences) or "none", "defence_params": [params(d) for d in defences],
+        "defenses": " + ".join(d["name"] for d in defenses) or "none", "defense_params": [params(d) for d in defenses],
         "epsilon": epsilons[0] if epsilons else None, "attack": spec["attack"]["name"], "attack_params": params(spec["attack"]),
-        "trials": spec["trials"], "seed": spec["seed"], "defence_notes": record["defenses"],
+        "trials": spec["trials"], "seed": spec["seed"], "defense_notes": record["defenses"],
         "cell_flags": " ".join(record["flags"]) or None, "notes": "; ".join(record["notes"]) or None,
         "seconds": number(wall["seconds"]), "attack_seconds": number(wall["attack_seconds"]), "finished_unix": wall["finished_unix"],
     }
@@ -124,7 +124,7 @@ def expected(folder):
     return rows
 
 
-JSON_COLUMNS = ("model_params", "partition", "federation", "defence_params", "attack_params", "defence_notes")
+JSON_COLUMNS = ("model_params", "partition", "federation", "defense_params", "attack_params", "defense_notes")
 REAL = ("lr", "momentum", "weight_decay", "epsilon", "accuracy", "loss", "trained_accuracy", "trained_loss", "seconds",
         "attack_seconds", "value")
 WHOLE = ("size", "limit", "clients", "batch_size", "local_epochs", "local_examples", "augment", "capture_round", "trials", "seed",

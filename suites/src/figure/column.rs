@@ -7,7 +7,7 @@ use crate::layer::{blank, check_path};
 use crate::old::{self, Language};
 
 /// First words of dotted names that mean a measure.
-const FAMILIES: [&str; 7] = ["task", "cost", "wall", "defence", "success", "null", "defenses"];
+const FAMILIES: [&str; 7] = ["task", "cost", "wall", "measured", "success", "null", "defenses"];
 
 /// What a cell's `task.` measures are called: the other `task.` names are settings.
 const TASK: [&str; 6] =
@@ -96,11 +96,7 @@ mod tests {
         let said = |c: &str| check(c).unwrap_err().to_string();
         assert!(said("capture.rond").contains("did you mean `capture.round`"));
         assert!(said("task.acuracy").contains("did you mean `task.accuracy`"));
-        assert!(
-            said("defense.epsilon").contains("did you mean `defence.epsilon`"),
-            "{}",
-            said("defense.epsilon")
-        );
+        assert!(said("defense.epsilon").contains("did you mean `defenses.epsilon`"));
         assert!(said("federatoin.rounds").contains("did you mean `federation.rounds`"));
     }
 }

@@ -309,13 +309,14 @@ fn kebab(name: &str) -> Result<(), SpecError> {
     let word = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
-    match name.len() <= 80 && name.split('-').all(word) {
-        true => Ok(()),
-        false => Err(SpecError::value(
+    if name.len() <= 80 && name.split('-').all(word) {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             "name",
             format!("`{name}` cannot name a file"),
             "use lower-case letters, digits and single hyphens, such as `psnr-epsilon`",
-        )),
+        ))
     }
 }
 

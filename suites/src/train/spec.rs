@@ -24,7 +24,7 @@ pub struct TrainSpec {
     pub federation: FederationSpec,
     /// What clients send in every round.
     pub source: Source,
-    /// Defences and at most one protocol, in the order in which they act.
+    /// Defenses and at most one protocol, in the order in which they act.
     pub defenses: Vec<Named>,
     /// Corruptions and attacks on inputs under which the last model is judged again.
     pub robustness: RobustnessSpec,
@@ -121,7 +121,7 @@ impl TrainSpec {
             );
         }
         for (index, defense) in self.defenses.iter().enumerate() {
-            named(&format!("defenses.{index}"), defense, "a defence, such as `dp-sgd`")?;
+            named(&format!("defenses.{index}"), defense, "a defense, such as `dp-sgd`")?;
         }
         self.robustness.check()
     }

@@ -23,7 +23,7 @@ pub enum Rule {
     Functions,
     /// A path that leads out of the project.
     Paths,
-    /// `defence` where code says `defense`: identifiers, keys, file names.
+    /// `defense` where code says `defense`: identifiers, keys, file names.
     Spelling,
 }
 

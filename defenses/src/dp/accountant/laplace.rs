@@ -23,9 +23,10 @@ pub fn curve(alpha: f64, scale: f64) -> f64 {
     let (up, down) = ((alpha - 1.0) / scale, -alpha / scale);
     let (first, second) = (alpha / (2.0 * alpha - 1.0), (alpha - 1.0) / (2.0 * alpha - 1.0));
     // As 1 + weighted expm1 where that keeps digits, in logarithms where it would overflow.
-    let log = match up < 1.0 {
-        true => (first * up.exp_m1() + second * down.exp_m1()).ln_1p(),
-        false => up + (first + second * (down - up).exp()).ln(),
+    let log = if up < 1.0 {
+        (first * up.exp_m1() + second * down.exp_m1()).ln_1p()
+    } else {
+        up + (first + second * (down - up).exp()).ln()
     };
     (log / (alpha - 1.0)).min(1.0 / scale)
 }

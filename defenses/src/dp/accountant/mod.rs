@@ -135,23 +135,23 @@ const LEAST_NOISE: f64 = 1e-6;
 
 fn check_sigma(sigma: f64) -> Result<(), SpecError> {
     positive("noise_multiplier", sigma)?;
-    match sigma >= LEAST_NOISE {
-        true => Ok(()),
-        false => Err(SpecError::value(
+    if sigma >= LEAST_NOISE {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             "noise_multiplier",
             format!("is {sigma:e}, with which nothing is private"),
             "write at least 1e-6 times the sensitivity",
-        )),
+        ))
     }
 }
 
 /// A finite number above 0.
 pub(super) fn positive(name: &str, value: f64) -> Result<(), SpecError> {
-    match value > 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => {
-            Err(SpecError::value(name, format!("is {value}"), "write a finite number above 0"))
-        }
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(SpecError::value(name, format!("is {value}"), "write a finite number above 0"))
     }
 }
 
@@ -170,13 +170,14 @@ pub(super) fn check_sampling(rate: f64, steps: u64) -> Result<(), SpecError> {
 
 /// The failure probability.
 pub(super) fn check_delta(delta: f64) -> Result<(), SpecError> {
-    match delta > 0.0 && delta < 1.0 {
-        true => Ok(()),
-        false => Err(SpecError::value(
+    if delta > 0.0 && delta < 1.0 {
+        Ok(())
+    } else {
+        Err(SpecError::value(
             "delta",
             format!("is {delta}"),
             "write a probability strictly between 0 and 1, e.g. 1e-5",
-        )),
+        ))
     }
 }
 

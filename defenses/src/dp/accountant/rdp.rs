@@ -159,10 +159,10 @@ impl Nodes {
     fn excess_moment(&self, alpha: f64) -> f64 {
         let term = |i: usize| {
             let (w, l) = (self.log_weight[i], self.loss[i]);
-            match alpha * l < 300.0 {
-                true => w.exp() * ((alpha * l).exp_m1() - alpha * self.excess[i]),
-                // The power would overflow where the weight is still there.
-                false => (w + alpha * l).exp() - alpha * (w + l).exp(),
+            if alpha * l < 300.0 {
+                w.exp() * ((alpha * l).exp_m1() - alpha * self.excess[i])
+            } else {
+                (w + alpha * l).exp() - alpha * (w + l).exp()
             }
         };
         self.peaks(alpha).map(term).sum()

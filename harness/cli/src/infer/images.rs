@@ -60,13 +60,14 @@ pub fn list(folder: &Path) -> Result<Vec<Picture>, HarnessError> {
             found.push(Picture { path, file: name, class: None });
         }
     }
-    match found.is_empty() {
-        true => Err(unfit(
+    if found.is_empty() {
+        Err(unfit(
             folder,
             "holds no pictures (png, jpg, bmp, ppm ...), neither flat nor in folders a class; put \
-             some in",
-        )),
-        false => Ok(found),
+         some in",
+        ))
+    } else {
+        Ok(found)
     }
 }
 

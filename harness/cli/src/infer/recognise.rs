@@ -191,9 +191,10 @@ fn threshold(
         ));
     }
     let (_, refused, _) = others.select_nth_unstable_by(accepted as usize, |a, b| b.total_cmp(a));
-    let whose = match some < gallery.len() {
-        true => format!("its first {some} pictures'"),
-        false => "the gallery's".into(),
+    let whose = if some < gallery.len() {
+        format!("its first {some} pictures'")
+    } else {
+        "the gallery's".into()
     };
     let passing = accepted / pairs as f64;
     Ok(Limit {

@@ -59,16 +59,17 @@ fn pair(folder: &Path) -> Result<(SecretKey, PublicKey), HarnessError> {
     let named = |path: &Path, e: ProtocolError| super::unfit(path, e);
     let key = SecretKey::from_bytes(&read(&secret)?).map_err(|e| named(&secret, e))?;
     let other = PublicKey::from_bytes(&read(&public)?).map_err(|e| named(&public, e))?;
-    match key.fingerprint() == other.fingerprint() {
-        true => Ok((key, other)),
-        false => Err(super::unfit(
+    if key.fingerprint() == other.fingerprint() {
+        Ok((key, other))
+    } else {
+        Err(super::unfit(
             &public,
             format!(
                 "is key {}, but the secret key beside it belongs to {}",
                 other.fingerprint(),
                 key.fingerprint()
             ),
-        )),
+        ))
     }
 }
 

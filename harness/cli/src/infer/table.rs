@@ -181,15 +181,18 @@ fn label(cell: &str, numbers: Numbers, classes: &[String]) -> Found<usize> {
             format!("write class names: {}", classes.join(", ")),
         ));
     }
-    class(cell, classes).ok_or_else(|| match number && numbers == Numbers::ClassesOrIds {
-        true => (
-            format!("`{}` is no class of the model: an id without a class?", short(cell)),
-            "name the columns in the first line".into(),
-        ),
-        false => (
-            format!("`{}` is no class of the model", short(cell)),
-            format!("write one of {}, or a number from 0", classes.join(", ")),
-        ),
+    class(cell, classes).ok_or_else(|| {
+        if number && numbers == Numbers::ClassesOrIds {
+            (
+                format!("`{}` is no class of the model: an id without a class?", short(cell)),
+                "name the columns in the first line".into(),
+            )
+        } else {
+            (
+                format!("`{}` is no class of the model", short(cell)),
+                format!("write one of {}, or a number from 0", classes.join(", ")),
+            )
+        }
     })
 }
 

@@ -7,6 +7,7 @@ use federation::model_file::ModelFile;
 use harness::HarnessError;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use suites::Flag;
 
 use super::{Answer, Question, text};
 
@@ -149,10 +150,8 @@ impl Which {
 
     /// In one line.
     pub fn words(&self) -> String {
-        let defenses = match self.defenses.is_empty() {
-            true => "no defence".into(),
-            false => self.defenses.join(" + "),
-        };
+        let defenses =
+            if self.defenses.is_empty() { "no defense".into() } else { self.defenses.join(" + ") };
         format!(
             "{} ({}), {}, {}, round {}, seed {}",
             self.task, self.model, self.regime, defenses, self.round, self.seed
@@ -169,7 +168,7 @@ pub struct Document<'a> {
     attack: Map<String, Value>,
     seed: u64,
     evaluations: u64,
-    flags: &'a [Vec<String>],
+    flags: &'a [Vec<Flag>],
     pub(super) means: Vec<Mean>,
     #[serde(flatten)]
     pub(super) table: &'a Table,

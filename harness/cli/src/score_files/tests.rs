@@ -33,7 +33,7 @@ fn a_pair_of_files() {
     assert_eq!(table.mean, table.rows[0].scores);
     let exact = score_files(&t, &t, &options(false)).unwrap();
     assert_eq!(exact.rows[0].scores["psnr"], Some(CAP_DB));
-    assert_eq!(exact.rows[0].flags, [metrics::PSNR_CAPPED]);
+    assert_eq!(exact.rows[0].flags, [suites::FlagKind::PsnrCapped.into()]);
     assert!(serde_json::to_string(&exact).unwrap().contains("\"psnr\":100.0"));
     let text = exact.to_string();
     assert!(

@@ -32,24 +32,21 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             written.failed
         );
     }
-    match settings.json {
-        true => {
-            println!(
-                "{}",
-                json!({
-                    "baseline": args.output, "cells": written.cells, "bytes": written.bytes,
-                    "failed": written.failed,
-                })
-            )
-        }
-        false => {
-            println!(
-                "baseline: {} ({} cells, {} bytes)",
-                args.output.display(),
-                written.cells,
-                written.bytes
-            )
-        }
+    if settings.json {
+        println!(
+            "{}",
+            json!({
+                "baseline": args.output, "cells": written.cells, "bytes": written.bytes,
+                "failed": written.failed,
+            })
+        )
+    } else {
+        println!(
+            "baseline: {} ({} cells, {} bytes)",
+            args.output.display(),
+            written.cells,
+            written.bytes
+        )
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -66,9 +66,10 @@ fn compared(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if let Some(path) = &args.json_out {
         record::write_whole(path, json()?.as_bytes())?;
     }
-    match settings.json {
-        true => print!("{}", json()?),
-        false => print!("{}", comparison.terminal()),
+    if settings.json {
+        print!("{}", json()?)
+    } else {
+        print!("{}", comparison.terminal())
     }
     Ok(ExitCode::from(comparison.verdict().exit_code()))
 }

@@ -65,15 +65,16 @@ fn list(settings: &Settings) -> Result<ExitCode> {
             Presence::Present(path) => ("present", path.display().to_string()),
             Presence::Absent(remedy) => ("absent", remedy),
         };
-        match settings.json {
-            true => println!(
+        if settings.json {
+            println!(
                 "{}",
                 json!({
                     "name": entry.name, "state": state, "detail": detail,
                     "summary": entry.summary, "licence": entry.licence,
                 })
-            ),
-            false => println!("{:18} {state:9} {}  {detail}", entry.name, entry.summary),
+            )
+        } else {
+            println!("{:18} {state:9} {}  {detail}", entry.name, entry.summary)
         }
     }
     if !settings.json {
@@ -132,9 +133,10 @@ fn fetch(name: &str, mirror: Option<String>, force: bool, settings: &Settings) -
         fetch::Options { mirror, force, progress: !settings.json, ..fetch::Options::default() };
     let report = fetch::fetch(name, &root, &options).with_context(|| format!("fetching {name}"))?;
     for (path, outcome) in &report.files {
-        match settings.json {
-            true => println!("{}", json!({ "file": path, "outcome": format!("{outcome:?}") })),
-            false => println!("{}: {outcome:?}", path.display()),
+        if settings.json {
+            println!("{}", json!({ "file": path, "outcome": format!("{outcome:?}") }))
+        } else {
+            println!("{}: {outcome:?}", path.display())
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -93,9 +93,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let rate = deployment.rate()?;
     let answer =
         accountant::epsilon(sigma, rate, deployment.steps, deployment.delta).map_err(flagged)?;
-    match settings.json {
-        true => println!("{}", as_json(asked, sigma, rate, deployment, &answer)),
-        false => print!("{}", as_text(asked, sigma, rate, deployment, &answer)),
+    if settings.json {
+        println!("{}", as_json(asked, sigma, rate, deployment, &answer))
+    } else {
+        print!("{}", as_text(asked, sigma, rate, deployment, &answer))
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -128,17 +129,19 @@ fn flagged(error: SpecError) -> SpecError {
 }
 
 fn sampling(rate: f64) -> &'static str {
-    match rate < 1.0 {
-        true => "each unit is in a step independently (Poisson sampling)",
-        false => "none: every unit is in every step",
+    if rate < 1.0 {
+        "each unit is in a step independently (Poisson sampling)"
+    } else {
+        "none: every unit is in every step"
     }
 }
 
 /// Six decimals, or six digits where those would hide the number.
 fn number(value: f64) -> String {
-    match value == 0.0 || (1e-3..1e9).contains(&value) {
-        true => format!("{value:.6}"),
-        false => format!("{value:.5e}"),
+    if value == 0.0 || (1e-3..1e9).contains(&value) {
+        format!("{value:.6}")
+    } else {
+        format!("{value:.5e}")
     }
 }
 

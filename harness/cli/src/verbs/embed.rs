@@ -65,11 +65,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
                 _ => as_npy(&values, width),
             };
             record::write_whole(out, &bytes)?;
-            match settings.json {
-                true => println!("{}", json!({ "out": out, "images": paths, "dimensions": width })),
-                false => {
-                    println!("{}: {} embeddings of {width} dimensions", out.display(), paths.len())
-                }
+            if settings.json {
+                println!("{}", json!({ "out": out, "images": paths, "dimensions": width }))
+            } else {
+                println!("{}: {} embeddings of {width} dimensions", out.display(), paths.len())
             }
         }
     }
@@ -84,9 +83,10 @@ fn ending(path: &Path) -> &str {
 fn pictures(named: &[PathBuf]) -> Result<Vec<PathBuf>, HarnessError> {
     let mut found = Vec::new();
     for path in named {
-        match path.is_dir() {
-            true => found.extend(images::list(path)?.into_iter().map(|p| p.path)),
-            false => found.push(path.clone()),
+        if path.is_dir() {
+            found.extend(images::list(path)?.into_iter().map(|p| p.path))
+        } else {
+            found.push(path.clone())
         }
     }
     Ok(found)
@@ -185,10 +185,7 @@ impl<'a> Embedder<'a> {
                 .squeeze_dim(0)
                 .flatten(1, -1)
         };
-        match self.flip {
-            false => one(x),
-            true => one(x) + one(&x.flip([-1])),
-        }
+        if !self.flip { one(x) } else { one(x) + one(&x.flip([-1])) }
     }
 }
 

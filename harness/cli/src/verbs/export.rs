@@ -32,9 +32,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let place = place.unwrap_or_else(|| args.run.join(format!("report/export.{}", args.format)));
     super::say_old(&args.run);
     let rows = reports::export(&args.run, args.format, &place)?;
-    match settings.json {
-        true => println!("{}", json!({ "export": place, "rows": rows })),
-        false => println!("{rows} rows: {}", place.display()),
+    if settings.json {
+        println!("{}", json!({ "export": place, "rows": rows }))
+    } else {
+        println!("{rows} rows: {}", place.display())
     }
     Ok(ExitCode::SUCCESS)
 }

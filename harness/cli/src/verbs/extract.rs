@@ -62,9 +62,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let report = recordio::extract(&sources, &args.out, on_error, &tell);
     bar.finish_and_clear();
     let report = report?;
-    match settings.json {
-        true => println!("{}", as_json(&args.out, &report)),
-        false => print!("{}", as_text(&args.out, &report)),
+    if settings.json {
+        println!("{}", as_json(&args.out, &report))
+    } else {
+        print!("{}", as_text(&args.out, &report))
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -34,17 +34,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     for skipped in &history.skipped {
         eprintln!("bench: left out: {skipped}");
     }
-    match settings.json {
-        true => {
-            println!(
-                "{}",
-                json!({ "history": out, "runs": history.runs, "regressed": history.regressed })
-            )
-        }
-        false => {
-            println!("{} runs, {} regressed", history.runs, history.regressed);
-            println!("history: {}", history.page.display());
-        }
+    if settings.json {
+        println!(
+            "{}",
+            json!({ "history": out, "runs": history.runs, "regressed": history.regressed })
+        )
+    } else {
+        println!("{} runs, {} regressed", history.runs, history.regressed);
+        println!("history: {}", history.page.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -100,10 +100,7 @@ fn picture(
     let options = Options { top: args.top as usize, threshold: args.threshold, far: args.far };
     let device = device::resolve(&settings.device)?;
     let found = recognise(saved, &keys, &query, &gallery, &options, device)?;
-    Ok(match settings.json {
-        true => as_json(saved, &found)? + "\n",
-        false => report(saved, &query, &found),
-    })
+    Ok(if settings.json { as_json(saved, &found)? + "\n" } else { report(saved, &query, &found) })
 }
 
 fn row(
@@ -127,15 +124,14 @@ fn row(
     let keys = Keys::open(args.keys.as_deref())?;
     let scored = linear.score(saved, &keys, &tch::Tensor::from_slice(features))?;
     let truth = table.labels.as_ref().map(|labels| saved.classes()[labels[at]].clone());
-    Ok(match settings.json {
-        true => {
-            let mut value = serde_json::to_value(&scored)?;
-            value["row"] = json!(at + 1);
-            value["truth"] = json!(truth);
-            value["model"] = json!(describe(saved));
-            format!("{value}\n")
-        }
-        false => sentence(saved, at + 1, truth, &scored),
+    Ok(if settings.json {
+        let mut value = serde_json::to_value(&scored)?;
+        value["row"] = json!(at + 1);
+        value["truth"] = json!(truth);
+        value["model"] = json!(describe(saved));
+        format!("{value}\n")
+    } else {
+        sentence(saved, at + 1, truth, &scored)
     })
 }
 

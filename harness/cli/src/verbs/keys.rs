@@ -78,9 +78,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         Act::Generate(wanted) => generate(wanted)?,
         Act::Inspect { path } => inspect(path)?,
     };
-    match settings.json {
-        true => println!("{}", Value::from(found.iter().map(as_json).collect::<Vec<_>>())),
-        false => found.iter().for_each(|(path, what)| print(path, what)),
+    if settings.json {
+        println!("{}", Value::from(found.iter().map(as_json).collect::<Vec<_>>()))
+    } else {
+        found.iter().for_each(|(path, what)| print(path, what))
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,10 +116,7 @@ fn inspect(path: &Path) -> Result<Vec<Found>> {
             Err(error) => return Err(error.into()),
         }
     }
-    match found.is_empty() {
-        true => Err(KeyError::Empty(path.into()).into()),
-        false => Ok(found),
-    }
+    if found.is_empty() { Err(KeyError::Empty(path.into()).into()) } else { Ok(found) }
 }
 
 fn as_json((path, what): &Found) -> Value {

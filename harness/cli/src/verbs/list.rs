@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub enum What {
     /// Attacks
     Attacks,
-    /// Defences
+    /// Defenses
     Defenses,
     /// Data sets
     Datasets,

@@ -29,9 +29,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let info = record::RunInfo::read(&args.out)?;
     info.mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let report = reports::write_report(&args.out)?;
-    match settings.json {
-        true => println!("{}", json!({ "cells": cells, "report": report })),
-        false => println!("{cells} cells merged\nreport: {}", report.display()),
+    if settings.json {
+        println!("{}", json!({ "cells": cells, "report": report }))
+    } else {
+        println!("{cells} cells merged\nreport: {}", report.display())
     }
     Ok(ExitCode::SUCCESS)
 }

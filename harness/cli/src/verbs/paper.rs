@@ -38,15 +38,16 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     for line in paper.errors.iter().chain(&paper.remarks) {
         eprintln!("bench: {line}");
     }
-    match settings.json {
-        true => println!(
+    if settings.json {
+        println!(
             "{}",
             json!({
                 "paper": out, "figures": paper.figures, "tables": paper.tables,
                 "errors": paper.errors,
             })
-        ),
-        false => println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display()),
+        )
+    } else {
+        println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display())
     }
     Ok(ExitCode::from(if paper.errors.is_empty() { 0 } else { 2 }))
 }

@@ -92,9 +92,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if let Some(out) = &args.out {
         write(out, &report)?;
     }
-    match settings.json {
-        true => println!("{}", serde_json::to_string(&report)?),
-        false => print!("{}", text(&report, args.out.as_deref())),
+    if settings.json {
+        println!("{}", serde_json::to_string(&report)?)
+    } else {
+        print!("{}", text(&report, args.out.as_deref()))
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -166,12 +167,13 @@ fn pictures(
 fn report(saved: &ModelFile, examples: Examples) -> Report {
     let (classes, p) = (saved.classes(), probabilities(saved, &examples.logits));
     let several = saved.card.labels == LabelKind::MultiLabel;
-    let said = |p: &Vec<f64>| match several {
-        true => {
+    let said = |p: &Vec<f64>| {
+        if several {
             let on = classes.iter().zip(p).filter(|(_, p)| **p > 0.5).map(|(c, _)| c.as_str());
             on.collect::<Vec<_>>().join(" ")
+        } else {
+            classes[top(p)].clone()
         }
-        false => classes[top(p)].clone(),
     };
     let truth = |at: usize| examples.labels.as_ref().map(|labels| classes[labels[at]].clone());
     let confusion = examples.labels.as_ref().map(|labels| {

@@ -34,9 +34,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         }
         several => compared(several, args.out.as_deref().unwrap_or(Path::new("comparison")))?,
     };
-    match settings.json {
-        true => println!("{}", json!({ "report": path })),
-        false => println!("report: {}", path.display()),
+    if settings.json {
+        println!("{}", json!({ "report": path }))
+    } else {
+        println!("report: {}", path.display())
     }
     Ok(ExitCode::SUCCESS)
 }

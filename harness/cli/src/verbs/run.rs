@@ -85,8 +85,8 @@ pub struct Args {
     /// BatchNorm on the clients: train or eval
     #[arg(long, default_value = "train")]
     batch_norm: String,
-    /// A defence, repeatable and composed in order: NAME or NAME:key=value,key=value
-    #[arg(long, value_name = "DEFENCE")]
+    /// A defense, repeatable and composed in order: NAME or NAME:key=value,key=value
+    #[arg(long, value_name = "DEFENSE")]
     defense: Vec<String>,
     /// Attack
     #[arg(long, default_value = "fl-attack")]

@@ -30,9 +30,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     let options = ScoreOptions { data_root: settings.data.as_deref(), device, pair: args.pair };
     let table = score_files(&args.truth, &args.guess, &options)?;
-    match settings.json {
-        true => println!("{}", serde_json::to_string(&table)?),
-        false => print!("{table}"),
+    if settings.json {
+        println!("{}", serde_json::to_string(&table)?)
+    } else {
+        print!("{table}")
     }
     Ok(ExitCode::SUCCESS)
 }

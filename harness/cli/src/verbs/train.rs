@@ -30,9 +30,9 @@ pub struct Args {
     /// Rounds [default: the task's own]
     #[arg(long)]
     rounds: Option<usize>,
-    /// A defence or protocol instead of the task's own, repeatable, in order: NAME or
+    /// A defense or protocol instead of the task's own, repeatable, in order: NAME or
     /// NAME:key=value; `none` for none
-    #[arg(long, value_name = "DEFENCE")]
+    #[arg(long, value_name = "DEFENSE")]
     defense: Vec<String>,
     /// Set any value of the task: --set federation.clients.total=20
     #[arg(long = "set", value_name = "PATH=VALUE")]

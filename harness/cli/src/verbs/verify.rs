@@ -137,12 +137,11 @@ fn judge(args: &Args, settings: &Settings, saved: &ModelFile, work: Work) -> Res
     let judged = Judged::of(&scores, &work.same, &work.fold)?;
     let model = infer::describe(saved);
     let files = judged::write(&args.out, &judged, &work, &scores, &model)?;
-    match settings.json {
-        true => println!("{}", judged.json(&work, &model)),
-        false => {
-            print!("{}", judged.text(&work, &model));
-            println!("written: {}", files.join(", "));
-        }
+    if settings.json {
+        println!("{}", judged.json(&work, &model))
+    } else {
+        print!("{}", judged.text(&work, &model));
+        println!("written: {}", files.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

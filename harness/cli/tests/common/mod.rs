@@ -95,9 +95,10 @@ impl Done {
 fn walk(root: &Path, dir: &Path, all: &mut Vec<String>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => walk(root, &path, all),
-            false => all.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned()),
+        if path.is_dir() {
+            walk(root, &path, all)
+        } else {
+            all.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned())
         }
     }
 }

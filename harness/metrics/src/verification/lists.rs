@@ -59,9 +59,10 @@ pub fn parse_pairs(text: &str, folds: Option<usize>) -> Result<Vec<ListedPair>, 
                     "the copy is damaged: get the list again",
                 ));
             }
-            match folds.is_none() && *stated > 1 {
-                true => found.iter_mut().enumerate().for_each(|(i, p)| p.fold = i / (2 * each)),
-                false => deal(&mut found, folds)?,
+            if folds.is_none() && *stated > 1 {
+                found.iter_mut().enumerate().for_each(|(i, p)| p.fold = i / (2 * each))
+            } else {
+                deal(&mut found, folds)?
             }
         }
         _ => deal(&mut found, folds)?,

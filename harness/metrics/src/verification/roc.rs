@@ -41,9 +41,10 @@ pub fn roc(scores: &[f64], same: &[bool]) -> Result<Vec<Point>, VerificationErro
     let mut points = vec![Point { threshold: f64::INFINITY, far: 0.0, tar: 0.0 }];
     let (mut true_accepts, mut false_accepts) = (0usize, 0usize);
     for (i, &(score, is_same)) in order.iter().enumerate() {
-        match is_same {
-            true => true_accepts += 1,
-            false => false_accepts += 1,
+        if is_same {
+            true_accepts += 1
+        } else {
+            false_accepts += 1
         }
         if order.get(i + 1).is_none_or(|next| next.0 != score) {
             let (far, tar) =

@@ -2,7 +2,7 @@
 
 use crate::Side;
 use record::aggregate::{Goal, Tally, mean_of};
-use record::axes::{acting, defences};
+use record::axes::{acting, defenses};
 use record::metrics::{Metric, THRESHOLDS};
 use record::stats::{CONFIDENCE, mean};
 use record::{CellRecord, Outcome, utility};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct Headline {
     /// What it is.
     pub of: Quantity,
-    /// The attack or defence; empty where the run as a whole is meant.
+    /// The attack or defense; empty where the run as a whole is meant.
     pub series: String,
     /// In the quantity's unit.
     pub value: f64,
@@ -22,13 +22,13 @@ pub struct Headline {
 /// What is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quantity {
-    /// Mean PSNR of an attack without defences, in dB.
+    /// Mean PSNR of an attack without defenses, in dB.
     Psnr,
-    /// Share of images that an attack without defences reconstructs, in [0, 1].
+    /// Share of images that an attack without defenses reconstructs, in [0, 1].
     Success,
-    /// Largest mean PSNR of any attack behind a defence, in dB.
+    /// Largest mean PSNR of any attack behind a defense, in dB.
     WorstCase,
-    /// Mean test accuracy with a defence, in [0, 1].
+    /// Mean test accuracy with a defense, in [0, 1].
     Accuracy,
     /// Seconds of all cells together.
     Seconds,
@@ -76,11 +76,11 @@ impl Quantity {
         match self {
             Quantity::Psnr => "Mean PSNR of each attack over the images of its undefended cells.",
             Quantity::Success => {
-                "Share of images at 20 dB or better, of each attack without defences; images lost \
+                "Share of images at 20 dB or better, of each attack without defenses; images lost \
                  to a failed attack count as failures."
             }
-            Quantity::WorstCase => "The largest mean PSNR that any attack has behind each defence.",
-            Quantity::Accuracy => "Mean test accuracy over the cells of each defence.",
+            Quantity::WorstCase => "The largest mean PSNR that any attack has behind each defense.",
+            Quantity::Accuracy => "Mean test accuracy over the cells of each defense.",
             Quantity::Seconds => "Seconds of all cells together.",
             Quantity::Failed => "Cells that failed.",
         }
@@ -100,12 +100,12 @@ pub(crate) fn all(side: &Side) -> Vec<Headline> {
         add(Quantity::Psnr, &attack, psnr(&cells));
         add(Quantity::Success, &attack, success(&cells));
     }
-    for (defence, cells) in by(records.iter(), |r| defences(&r.spec, |d| d.name.clone())) {
+    for (defense, cells) in by(records.iter(), |r| defenses(&r.spec, |d| d.name.clone())) {
         let attacks = by(cells.iter().copied(), |r| r.spec.attack.name.clone());
         let means = attacks.values().filter_map(|cells| psnr(cells));
-        add(Quantity::WorstCase, &defence, means.max_by(f64::total_cmp));
+        add(Quantity::WorstCase, &defense, means.max_by(f64::total_cmp));
         let shares: Vec<f64> = cells.iter().filter_map(|r| Some(utility::accuracy(r)?.0)).collect();
-        add(Quantity::Accuracy, &defence, mean(&shares));
+        add(Quantity::Accuracy, &defense, mean(&shares));
     }
     add(Quantity::Seconds, "", Some(records.iter().map(|r| r.wall.seconds).sum()));
     let failed = records.iter().filter(|r| matches!(r.outcome, Outcome::Failed { .. })).count();

@@ -54,7 +54,7 @@ pub struct TrainingInfo {
     /// The command that runs it again.
     pub command: String,
     /// Facts in the order of reading, as (what, value): task, model, clients, local training,
-    /// defences with their claims, device, seed.
+    /// defenses with their claims, device, seed.
     pub facts: Vec<(String, String)>,
     /// Accuracy on spoilt test examples, as (corruption, strength, accuracy in [0, 1], accuracy
     /// relative to that on clean examples).

@@ -68,9 +68,10 @@ fn parsed(line: &[u8]) -> Result<(CellRecord, bool), serde_json::Error> {
         Err(said) => said,
     };
     let mut value: serde_json::Value = serde_json::from_slice(line)?;
-    match value.get_mut("spec").is_some_and(suites::upgrade_recorded) {
-        true => Ok((serde_json::from_value(value)?, false)),
-        false => Err(said),
+    if value.get_mut("spec").is_some_and(suites::upgrade_recorded) {
+        Ok((serde_json::from_value(value)?, false))
+    } else {
+        Err(said)
     }
 }
 

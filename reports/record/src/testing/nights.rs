@@ -1,4 +1,4 @@
-//! Synthetic nights: runs of attacks against defences over shared images, with numerical noise
+//! Synthetic nights: runs of attacks against defenses over shared images, with numerical noise
 //! between two runs of one suite.
 
 use super::{from_spec, info};
@@ -7,13 +7,13 @@ use rand::Rng;
 use std::path::Path;
 use suites::{CellSpec, Named, rng};
 
-/// A suite: attacks, each without and with these defences, over so many images.
+/// A suite: attacks, each without and with these defenses, over so many images.
 #[derive(Clone, Debug)]
 pub struct Night {
-    /// Name of each attack and its mean PSNR without defences, in dB.
+    /// Name of each attack and its mean PSNR without defenses, in dB.
     pub attacks: Vec<(&'static str, f64)>,
-    /// Name of each defence and the PSNR that it takes from an attack, in dB.
-    pub defences: Vec<(&'static str, f64)>,
+    /// Name of each defense and the PSNR that it takes from an attack, in dB.
+    pub defenses: Vec<(&'static str, f64)>,
     /// Images in each cell.
     pub images: usize,
     /// Seeds, each of which gives every cell once.
@@ -30,7 +30,7 @@ impl Default for Night {
     fn default() -> Self {
         Night {
             attacks: vec![("dlg", 22.0), ("inverting-gradients", 26.0), ("analytic", 40.0)],
-            defences: vec![("dp-gaussian", 12.0), ("prune", 5.0)],
+            defenses: vec![("dp-gaussian", 12.0), ("prune", 5.0)],
             images: 12,
             seeds: vec![0],
             noise: 0.0,
@@ -52,7 +52,7 @@ impl Night {
         for seed in &self.seeds {
             for (attack, strength) in &self.attacks {
                 out.push(self.cell(night, *seed, attack, *strength, None));
-                let each = self.defences.iter();
+                let each = self.defenses.iter();
                 out.extend(each.map(|d| self.cell(night, *seed, attack, *strength, Some(d))));
             }
         }
@@ -65,18 +65,18 @@ impl Night {
         seed: u64,
         attack: &str,
         strength: f64,
-        defence: Option<&(&'static str, f64)>,
+        defense: Option<&(&'static str, f64)>,
     ) -> CellRecord {
         let mut spec = CellSpec::new("photos", "simple-cnn", attack);
         spec.trials = self.images;
         spec.seed = seed;
         spec.attack = Named::new(attack).with("iterations", 300);
-        spec.defenses = defence.iter().map(|(name, _)| Named::new(*name)).collect();
-        let centre = strength - defence.map_or(0.0, |(_, cost)| cost.min(strength - 8.0));
+        spec.defenses = defense.iter().map(|(name, _)| Named::new(*name)).collect();
+        let centre = strength - defense.map_or(0.0, |(_, cost)| cost.min(strength - 8.0));
         let mut shared = rng::stream(seed, "images", "effects");
         let mut draw = rng::stream(seed, "weights", "effect");
-        let mut own = rng::stream(seed, &format!("{attack} {defence:?}"), "cell effects");
-        let mut noise = rng::stream(night, &format!("{seed} {attack} {defence:?}"), "noise");
+        let mut own = rng::stream(seed, &format!("{attack} {defense:?}"), "cell effects");
+        let mut noise = rng::stream(night, &format!("{seed} {attack} {defense:?}"), "noise");
         let mut together = rng::stream(night, &format!("{seed}"), "noise of images");
         let (draw, cell) = (self.draw * normal(&mut draw), 0.5 * normal(&mut own));
         let psnr = |_| {

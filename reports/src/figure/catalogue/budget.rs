@@ -7,7 +7,7 @@ use record::run::{Run, group};
 use record::utility;
 use suites::figure::{FigureKind, FigureSpec};
 
-/// One figure a score and an accuracy, of cells that differ in attack and defence alone.
+/// One figure a score and an accuracy, of cells that differ in attack and defense alone.
 pub(super) fn curves(run: &Run, out: &mut Catalogue) {
     let budgeted = |at: &usize| utility::epsilon(&run.records[*at]).is_some();
     let groups = group(run.attacked().into_iter().filter(budgeted).collect(), |at| {
@@ -39,14 +39,14 @@ pub(super) fn curves(run: &Run, out: &mut Catalogue) {
         for (at, (label, cells, picked)) in pages.into_iter().enumerate() {
             let whose =
                 if several && !label.is_empty() { format!("{label}: ") } else { String::new() };
-            let defences = count(run, &Setting::DefenseNames, &cells) > 1;
+            let defenses = count(run, &Setting::DefenseNames, &cells) > 1;
             let own = FigureSpec {
                 caption: format!(
                     "{whose}{what} against epsilon (smaller is more private), 95 % intervals. \
-                     Dashed: the same cell without defence."
+                     Dashed: the same cell without defense."
                 ),
                 colour: by_attack(run, &cells).filter(|_| of_attack),
-                rows: defences.then(|| "defenses.name".into()),
+                rows: defenses.then(|| "defenses.name".into()),
                 log: Some(true),
                 ..spec(
                     &format!("epsilon-{}{}", slug(y), super::page_slug(at)),

@@ -14,13 +14,14 @@ pub(crate) fn history(
     marked: &[usize],
 ) -> Vec<Chart> {
     let count = series.len().div_ceil(SERIES);
-    let rules: Vec<Rule> = match marked.is_empty() {
-        true => Vec::new(),
-        false => vec![Rule {
+    let rules: Vec<Rule> = if marked.is_empty() {
+        Vec::new()
+    } else {
+        vec![Rule {
             name: "regressed".into(),
             at: marked.iter().map(|run| *run as f64).collect(),
             upright: true,
-        }],
+        }]
     };
     let marks = if marked.is_empty() { "" } else { " Vertical lines: runs that regressed." };
     let chart = |(at, series): (usize, &[Series])| {

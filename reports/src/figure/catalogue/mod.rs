@@ -94,7 +94,7 @@ fn by_attack(run: &Run, cells: &[usize]) -> Option<String> {
     (2..=SERIES).contains(&count(run, &Setting::Attack, cells)).then(|| "attack".into())
 }
 
-/// The accuracies that cells have: of the model attacked, after training with the defences in the
+/// The accuracies that cells have: of the model attacked, after training with the defenses in the
 /// loop.
 fn accuracies(run: &Run) -> impl Iterator<Item = (&'static str, &'static str)> {
     let any = |name: &str| run.records.iter().any(|r| r.task.contains_key(name));
@@ -103,7 +103,7 @@ fn accuracies(run: &Run) -> impl Iterator<Item = (&'static str, &'static str)> {
         .then_some(("task.accuracy", "Accuracy of the attacked model on the test split"));
     let trained = any("trained_accuracy").then_some((
         "task.trained_accuracy",
-        "Accuracy on the test split after the utility rounds, trained with the defence in the loop",
+        "Accuracy on the test split after the utility rounds, trained with the defense in the loop",
     ));
     attacked.into_iter().chain(trained)
 }

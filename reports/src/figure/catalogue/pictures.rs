@@ -33,7 +33,7 @@ pub(super) fn grids(run: &Run, out: &mut Catalogue) {
     out.remarks.extend(own.remarks);
 }
 
-/// The same images under several attacks and defences; several pages where there are many cells.
+/// The same images under several attacks and defenses; several pages where there are many cells.
 fn comparisons(run: &Run, world: &[usize], out: &mut Catalogue) {
     let drawn = |at: &usize| run.records[*at].images.iter().any(|i| i.guess_png.is_some());
     let cells: Vec<usize> = world.iter().copied().filter(drawn).collect();
@@ -91,9 +91,10 @@ fn cell(run: &Run, at: usize) -> Option<Chart> {
         row("guess", files.iter().map(|(_, guess)| bare(one(guess))).collect()),
         row("|difference|", below.collect()),
     ];
-    let part = match shown.len() < images.len() {
-        true => format!(", the first {} of {}", shown.len(), images.len()),
-        false => String::new(),
+    let part = if shown.len() < images.len() {
+        format!(", the first {} of {}", shown.len(), images.len())
+    } else {
+        String::new()
     };
     let names: Vec<String> = metrics.iter().map(Metric::label).collect();
     Some(Chart {

@@ -27,8 +27,8 @@ pub(super) fn frontiers(run: &Run, out: &mut Catalogue) {
     {
         let own = FigureSpec {
             caption: format!(
-                "Test accuracy after training with each defence ({ONE_TRAINING}) against {what}. \
-                 Up and to the left is better; dashed: no other defence leaks less without costing \
+                "Test accuracy after training with each defense ({ONE_TRAINING}) against {what}. \
+                 Up and to the left is better; dashed: no other defense leaks less without costing \
                  accuracy."
             ),
             labels: true,

@@ -167,19 +167,20 @@ impl Sheet {
         let (x, size, last) =
             (self.x(column) + self.side / 2.0, style.tick, lines.len() as f64 - 1.0);
         for (row, line) in lines.iter().enumerate() {
-            let text = match upwards {
-                true => plain(
+            let text = if upwards {
+                plain(
                     (x + size * (0.35 + LEADING * (row as f64 - last / 2.0)), top - 3.0),
                     size,
                     Align::Start,
                     line,
-                ),
-                false => plain(
+                )
+            } else {
+                plain(
                     (x, top - 3.5 - (last - row as f64) * LEADING * size),
                     size,
                     Align::Middle,
                     line,
-                ),
+                )
             };
             canvas.write(Text { upwards, ..text });
         }

@@ -152,9 +152,12 @@ impl Sheet {
     }
 
     fn heads<T>(&self, facets: &[Facet<T>], style: &Style) -> f64 {
-        let lines = |f: &Facet<T>| match f.title.is_empty() {
-            true => 0,
-            false => font::wrap(&f.title, style.title, self.panel.0, 2).len(),
+        let lines = |f: &Facet<T>| {
+            if f.title.is_empty() {
+                0
+            } else {
+                font::wrap(&f.title, style.title, self.panel.0, 2).len()
+            }
         };
         let most = facets.iter().map(lines).max().unwrap_or(0) as f64;
         if most > 0.0 { most * LEADING * style.title + 4.0 } else { 4.0 }

@@ -18,7 +18,7 @@ const MARKERS: usize = 6;
 const DODGE: f64 = 1.6;
 /// Largest side of a ROC plot, which is square, in points.
 const SQUARE: f64 = 165.0;
-/// Dash of the diagonal and of levels without a defence.
+/// Dash of the diagonal and of levels without a defense.
 pub(super) const LEVEL: (f64, f64) = (2.2, 1.6);
 const CHANCE: (f64, f64) = (1.0, 1.4);
 
@@ -39,16 +39,19 @@ impl Plot for Lines {
     }
 
     fn keys(&self, names: &Names) -> Vec<Key> {
-        let sign = |s: &Series| match self.joined {
-            true => Sign::Curve(names.at(&s.name), !s.steps),
-            false => Sign::Marker(names.at(&s.name)),
+        let sign = |s: &Series| {
+            if self.joined {
+                Sign::Curve(names.at(&s.name), !s.steps)
+            } else {
+                Sign::Marker(names.at(&s.name))
+            }
         };
         let curve = |s: &Series| Key { name: s.name.clone(), sign: sign(s) };
         // A series of nothing but a level is the dashed line.
         let drawn = self.series.iter().filter(|s| !s.marks.is_empty() || s.level.is_none());
         let mut keys: Vec<Key> = drawn.map(curve).collect();
         if self.series.iter().any(|s| s.level.is_some()) {
-            keys.push(Key { name: "without defence".into(), sign: Sign::Dashed(LEVEL.0, LEVEL.1) });
+            keys.push(Key { name: "without defense".into(), sign: Sign::Dashed(LEVEL.0, LEVEL.1) });
         }
         keys.extend(self.rules.iter().enumerate().map(|(at, rule)| {
             let (ink, gap) = REFERENCES[at % REFERENCES.len()];
@@ -105,15 +108,12 @@ pub(super) fn dashed(style: &Style, colour: Colour, dash: (f64, f64)) -> Stroke 
 /// Lines across the panel at the values of a rule.
 fn across(canvas: &mut Canvas, panel: &Panel, rule: &Rule, stroke: Stroke) {
     for value in rule.at.iter().filter(|v| v.is_finite()) {
-        match rule.upright {
-            true => {
-                let x = panel.place(*value, 0.0).0;
-                canvas.line(&[(x, panel.top), (x, panel.bottom())], stroke);
-            }
-            false => {
-                let y = panel.place(0.0, *value).1;
-                canvas.line(&[(panel.left, y), (panel.right(), y)], stroke);
-            }
+        if rule.upright {
+            let x = panel.place(*value, 0.0).0;
+            canvas.line(&[(x, panel.top), (x, panel.bottom())], stroke);
+        } else {
+            let y = panel.place(0.0, *value).1;
+            canvas.line(&[(panel.left, y), (panel.right(), y)], stroke);
         }
     }
 }

@@ -167,12 +167,11 @@ pub(super) fn below(
 ) {
     let size = style.tick;
     for (row, line) in lines.iter().enumerate() {
-        let text = match upwards {
-            true => {
-                let shift = row as f64 - (lines.len() as f64 - 1.0) / 2.0;
-                plain((x + size * (0.35 + LEADING * shift), y), size, Align::End, line)
-            }
-            false => plain((x, y + size * (1.0 + LEADING * row as f64)), size, Align::Middle, line),
+        let text = if upwards {
+            let shift = row as f64 - (lines.len() as f64 - 1.0) / 2.0;
+            plain((x + size * (0.35 + LEADING * shift), y), size, Align::End, line)
+        } else {
+            plain((x, y + size * (1.0 + LEADING * row as f64)), size, Align::Middle, line)
         };
         canvas.write(Text { upwards, ..text });
     }

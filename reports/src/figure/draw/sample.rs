@@ -10,7 +10,7 @@ pub(super) const ATTACKS: [&str; 5] = [
     "robbing-the-fed",
     "label-counts",
 ];
-pub(super) const DEFENCES: [&str; 6] = [
+pub(super) const DEFENSES: [&str; 6] = [
     "none",
     "dp-gaussian (ε\u{a0}=\u{a0}1)",
     "prune (ratio\u{a0}=\u{a0}0.9)",
@@ -231,7 +231,7 @@ fn cloud() -> Body {
 }
 
 fn heat(columns: usize, facets: usize) -> Body {
-    let names: Vec<String> = DEFENCES.iter().cycle().take(columns).map(|n| (*n).into()).collect();
+    let names: Vec<String> = DEFENSES.iter().cycle().take(columns).map(|n| (*n).into()).collect();
     let value = |r: usize, c: usize| match (r * 7 + c * 3) % 11 {
         5 => None,
         v => Some(6.4 + 2.17 * v as f64),
@@ -272,24 +272,24 @@ fn grid(dir: &Path, heads: usize) -> Body {
         cells: (0..heads).map(|c| picture(r, c)).collect(),
     };
     let names =
-        (0..heads).map(|c| if c == 0 { "truth".into() } else { DEFENCES[(c - 1) % 6].to_owned() });
+        (0..heads).map(|c| if c == 0 { "truth".into() } else { DEFENSES[(c - 1) % 6].to_owned() });
     Body::Grid(Grid { heads: names.collect(), rows: (0..3).map(row).collect() })
 }
 
 /// Every kind, by name, at both widths.
 pub(super) fn all(dir: &Path) -> Vec<Chart> {
     let named =
-        |name: &str| Facet { title: name.into(), plot: bars(&DEFENCES, &["dlg", "gradinversion"]) };
+        |name: &str| Facet { title: name.into(), plot: bars(&DEFENSES, &["dlg", "gradinversion"]) };
     let bodies = [
         ("sweep", sweep()),
         ("learning", learning()),
         ("roc", roc()),
         ("words", words()),
-        ("bars-long", Body::Bars(one(bars(&DEFENCES, &ATTACKS)))),
+        ("bars-long", Body::Bars(one(bars(&DEFENSES, &ATTACKS)))),
         ("bars-short", Body::Bars(one(bars(&["none", "clip", "prune"], &["dlg", "label-counts"])))),
         ("bars-single", Body::Bars(one(bars(&["none", "clip", "prune", "noise"], &["dlg"])))),
         ("bars-facets", Body::Bars(vec![named("mnist"), named("cifar10")])),
-        ("boxes-long", boxes(&DEFENCES, &["dlg"])),
+        ("boxes-long", boxes(&DEFENSES, &["dlg"])),
         ("boxes-short", boxes(&["none", "clip", "prune"], &["dlg", "label-counts"])),
         ("frontier", frontier()),
         ("cloud", cloud()),

@@ -31,9 +31,10 @@ pub(super) enum Kind {
 impl Want {
     /// Numbers on `scale` that cover `values`, or its words.
     pub fn numbers(scale: &Scale, values: Vec<f64>, grounded: bool) -> Self {
-        let kind = match scale.words.is_empty() {
-            true => Kind::Numbers { scale: scale.clone(), values, grounded },
-            false => Kind::Names(scale.words.clone()),
+        let kind = if scale.words.is_empty() {
+            Kind::Numbers { scale: scale.clone(), values, grounded }
+        } else {
+            Kind::Names(scale.words.clone())
         };
         Want { title: scale.title.clone(), kind }
     }

@@ -47,10 +47,10 @@ impl Across {
         }
     }
 
-    fn of_defence(&self) -> bool {
+    fn of_defense(&self) -> bool {
         match self {
-            Across::Setting(setting) => setting.of_defence(),
-            Across::Measure(measure) => matches!(measure, Measure::Defence(_)),
+            Across::Setting(setting) => setting.of_defense(),
+            Across::Measure(measure) => matches!(measure, Measure::Defense(_)),
         }
     }
 
@@ -153,9 +153,9 @@ fn curve(
     let mut points = Vec::new();
     let mut placeless = 0;
     for (key, cells) in across.part(work.run, &picked) {
-        // Without a defence there is no place along its parameter: that is the level.
+        // Without a defense there is no place along its parameter: that is the level.
         let bare = |p: &Picked| {
-            across.of_defence() && acting(&work.run.records[p.at].spec).next().is_none()
+            across.of_defense() && acting(&work.run.records[p.at].spec).next().is_none()
         };
         let cells: Vec<Picked> = cells.into_iter().filter(|p| !bare(p)).collect();
         if key == Key::None || cells.is_empty() {
@@ -172,15 +172,16 @@ fn curve(
     if placeless > 0 {
         work.remark(format!("{} left out: no {}", cells_in_words(placeless), across.title()));
     }
-    let level = match across.of_defence() {
-        true => level(work, (across, measure), colour, plot, &picked)?,
-        false => None,
+    let level = if across.of_defense() {
+        level(work, (across, measure), colour, plot, &picked)?
+    } else {
+        None
     };
     Ok(Curve { name, points, level })
 }
 
-/// The value without a defence: of the cells that differ from those of the points in the defence
-/// alone, cut to images as the series is. Of series that are defences only that of none has it,
+/// The value without a defense: of the cells that differ from those of the points in the defense
+/// alone, cut to images as the series is. Of series that are defenses only that of none has it,
 /// from what the points of its plot differ from.
 fn level(
     work: &mut Work,
@@ -191,19 +192,20 @@ fn level(
 ) -> Result<Option<Estimate>, SpecError> {
     let run = work.run;
     let bare = |p: &&Picked| acting(&run.records[p.at].spec).next().is_none();
-    let by_defence = colour.is_some_and(Setting::of_defence);
-    let twins = twins(run, across, if by_defence { plot } else { picked });
+    let by_defense = colour.is_some_and(Setting::of_defense);
+    let twins = twins(run, across, if by_defense { plot } else { picked });
     let twin = |p: &&Picked| twins.contains(&p.at);
-    let cells: Vec<Picked> = match by_defence {
-        true => picked.iter().filter(bare).filter(twin).cloned().collect(),
-        false => cut(work, work.picked.iter().filter(twin).cloned().collect(), picked)?,
+    let cells: Vec<Picked> = if by_defense {
+        picked.iter().filter(bare).filter(twin).cloned().collect()
+    } else {
+        cut(work, work.picked.iter().filter(twin).cloned().collect(), picked)?
     };
     let alone: BTreeSet<usize> =
         picked.iter().filter(bare).filter(|p| !twin(p)).map(|p| p.at).collect();
     if !alone.is_empty() {
         let cells = cells_in_words(alone.len());
         work.remark(format!(
-            "{cells} without defence left out: no point differs from such a cell in the defence \
+            "{cells} without defense left out: no point differs from such a cell in the defense \
              alone"
         ));
     }
@@ -215,7 +217,7 @@ fn level(
     Ok(value.value.is_some().then_some(value))
 }
 
-/// The undefended cells that differ in the defence alone from cells that have a place along the
+/// The undefended cells that differ in the defense alone from cells that have a place along the
 /// axis.
 fn twins(run: &Run, across: &Across, picked: &[Picked]) -> BTreeSet<usize> {
     let placed = across.part(run, picked).into_iter().filter(|(key, _)| *key != Key::None);

@@ -1,4 +1,4 @@
-//! What the task is worth with each defence against what the strongest attack on it got.
+//! What the task is worth with each defense against what the strongest attack on it got.
 
 use super::Work;
 use super::groups;
@@ -13,17 +13,17 @@ use record::run::{Run, group};
 use record::stats::CONFIDENCE;
 use suites::{CellSpec, SpecError};
 
-/// One defence.
+/// One defense.
 struct Point {
     series: String,
-    defence: String,
+    defense: String,
     adversary: String,
     attack: String,
     leak: Estimate,
     worth: Estimate,
 }
 
-/// One attack by one adversary on one defence, at any seed.
+/// One attack by one adversary on one defense, at any seed.
 struct Try {
     adversary: String,
     attack: String,
@@ -41,7 +41,7 @@ impl Point {
 const HEAD: [&str; 12] = [
     "plot",
     "series",
-    "defence",
+    "defense",
     "adversary",
     "strongest attack",
     "x",
@@ -80,14 +80,14 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     }
     let drawn = facets.iter().flat_map(|f| &f.plot.series).any(|s| !s.marks.is_empty());
     work.remark(
-        "what leaked is what the strongest attack on each defence got, over all adversaries; its \
+        "what leaked is what the strongest attack on each defense got, over all adversaries; its \
          interval holds for the strongest of the k attacks tried (each at 1 - 0.05/k)"
             .into(),
     );
     Ok((Body::Scatter(facets), if drawn { sheet } else { Sheet::default() }))
 }
 
-/// The strongest attack on one defence. The interval is that of the largest of all means
+/// The strongest attack on one defense. The interval is that of the largest of all means
 /// (Bonferroni), since it was chosen for being so.
 fn point(
     work: &mut Work,
@@ -97,14 +97,13 @@ fn point(
     key: &Key,
     cells: &[Picked],
 ) -> Point {
-    let defence = Setting::Defenses.spoken(key);
-    let scored = tries(work, leak, &defence, cells);
+    let defense = Setting::Defenses.spoken(key);
+    let scored = tries(work, leak, &defense, cells);
     let sign = if leak.higher_is_better() { 1.0 } else { -1.0 };
     // Without an interval of each there is none of the largest.
     let ends: Option<Vec<(f64, f64)>> = scored.iter().map(|t| t.leak.interval).collect();
-    let larger = |a: (f64, f64), b: (f64, f64)| match sign > 0.0 {
-        true => (a.0.max(b.0), a.1.max(b.1)),
-        false => (a.0.min(b.0), a.1.min(b.1)),
+    let larger = |a: (f64, f64), b: (f64, f64)| {
+        if sign > 0.0 { (a.0.max(b.0), a.1.max(b.1)) } else { (a.0.min(b.0), a.1.min(b.1)) }
     };
     let interval = ends.and_then(|ends| ends.into_iter().reduce(larger));
     let value = |t: &Try| sign * t.leak.value.unwrap_or(f64::NEG_INFINITY);
@@ -121,22 +120,22 @@ fn point(
     let worth_of = estimate(work.run, worth, &trained);
     work.count(worth, &worth_of);
     if leaked.value.is_none() {
-        work.remark(format!("no point for {defence}: no attack on it was scored"));
+        work.remark(format!("no point for {defense}: no attack on it was scored"));
     } else if worth_of.value.is_none() {
-        work.remark(format!("no point for {defence}: {} was not measured", worth.title()));
+        work.remark(format!("no point for {defense}: {} was not measured", worth.title()));
     }
-    Point { series, defence, adversary, attack, leak: leaked, worth: worth_of }
+    Point { series, defense, adversary, attack, leak: leaked, worth: worth_of }
 }
 
-/// What tells the federation of a cell from others behind one defence; seeds are repetitions.
+/// What tells the federation of a cell from others behind one defense; seeds are repetitions.
 fn federation(run: &Run, at: usize) -> String {
     let spec = &run.records[at].spec;
     format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.federation, spec.source)
 }
 
-/// The attacks on one defence that were scored: a crash says nothing of what the defence holds
+/// The attacks on one defense that were scored: a crash says nothing of what the defense holds
 /// back.
-fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Vec<Try> {
+fn tries(work: &mut Work, leak: &Measure, defense: &str, cells: &[Picked]) -> Vec<Try> {
     let adversaries = adversaries(work.run, cells);
     let all: Vec<(String, String, Vec<Picked>)> = adversaries
         .into_iter()
@@ -157,7 +156,7 @@ fn tries(work: &mut Work, leak: &Measure, defence: &str, cells: &[Picked]) -> Ve
             work.used.extend(&found.cells);
             let by = if adversary.is_empty() { adversary } else { format!(" ({adversary})") };
             work.remark(format!(
-                "{attack}{by} on {defence} has no image with a score and enters nothing"
+                "{attack}{by} on {defense} has no image with a score and enters nothing"
             ));
         }
     }
@@ -241,7 +240,7 @@ fn row(title: &str, p: &Point, best: bool) -> Vec<String> {
     let words = [
         title.to_owned(),
         p.series.clone(),
-        p.defence.clone(),
+        p.defense.clone(),
         p.adversary.clone(),
         p.attack.clone(),
     ];
@@ -266,7 +265,7 @@ fn plot(
             series.push(Series::new(&p.series, Vec::new()));
         }
         series[at].marks.push(mark);
-        series[at].labels.extend(work.spec.labels.then(|| p.defence.clone()));
+        series[at].labels.extend(work.spec.labels.then(|| p.defense.clone()));
     }
     let best = points.iter().zip(optimal).filter(|(_, best)| **best).filter_map(|(p, _)| p.place());
     let mut frontier: Vec<(f64, f64)> = best.collect();

@@ -76,9 +76,10 @@ struct Counts {
 /// nothing measured.
 pub(crate) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError> {
     let reads_files = !spec.from.is_empty();
-    let left = match reads_files {
-        true => trainings::alone(spec).map(|()| filter::Left::default())?,
-        false => filter::apply(run, &spec.filter, &spec.place)?,
+    let left = if reads_files {
+        trainings::alone(spec).map(|()| filter::Left::default())?
+    } else {
+        filter::apply(run, &spec.filter, &spec.place)?
     };
     let mut work = Work::new(run, spec, left);
     match work.reduce()? {
@@ -174,9 +175,10 @@ impl Work<'_> {
     fn count(&mut self, measure: &Measure, estimate: &Estimate) {
         self.used.extend(&estimate.cells);
         let counts = &mut self.counts;
-        match measure.is_share() {
-            true => counts.tried += estimate.failed,
-            false => counts.failed += estimate.failed,
+        if measure.is_share() {
+            counts.tried += estimate.failed
+        } else {
+            counts.failed += estimate.failed
         }
         counts.missing += estimate.missing;
         counts.capped += estimate.capped;
@@ -233,7 +235,7 @@ impl Work<'_> {
             say(
                 c.shared,
                 format!(
-                    "one value of what attacks share (of the task, of a round or of a defence) is \
+                    "one value of what attacks share (of the task, of a round or of a defense) is \
                      the mean of up to {}, which differ in {differ}",
                     c.shared
                 ),
@@ -298,9 +300,10 @@ fn diverged(count: usize) -> String {
 }
 
 fn named(settings: BTreeSet<String>) -> String {
-    match settings.is_empty() {
-        true => "nothing named".into(),
-        false => settings.into_iter().collect::<Vec<_>>().join(", "),
+    if settings.is_empty() {
+        "nothing named".into()
+    } else {
+        settings.into_iter().collect::<Vec<_>>().join(", ")
     }
 }
 

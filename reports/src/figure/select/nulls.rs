@@ -52,12 +52,11 @@ impl Work<'_> {
         let mut there = worlds.iter().filter(|w| !w.is_empty());
         let first = there.next();
         let shared = !by_image && there.all(|w| first.is_some_and(|f| w.keys().eq(f.keys())));
-        let found = match shared {
-            true => {
-                let one = |(name, value)| Reference { name, level: Level::Everywhere(value) };
-                self.references(measure, picked)?.into_iter().map(one).collect()
-            }
-            false => self.each(measure, picked, parts)?,
+        let found = if shared {
+            let one = |(name, value)| Reference { name, level: Level::Everywhere(value) };
+            self.references(measure, picked)?.into_iter().map(one).collect()
+        } else {
+            self.each(measure, picked, parts)?
         };
         // Of equals the first.
         let most = worlds.iter().rev().max_by_key(|w| w.len());

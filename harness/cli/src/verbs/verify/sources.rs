@@ -90,10 +90,7 @@ pub(super) fn listed(list: &Path, folder: &Path, folds: Option<usize>) -> Result
 fn file(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     let others = ["jpg", "png", "jpeg", "bmp"].map(|e| path.with_extension(e));
-    match path.is_file() {
-        true => path,
-        false => others.into_iter().find(|p| p.is_file()).unwrap_or(path),
-    }
+    if path.is_file() { path } else { others.into_iter().find(|p| p.is_file()).unwrap_or(path) }
 }
 
 impl Files {
@@ -137,12 +134,12 @@ pub(super) fn drawn(
         seed: saved.spec.seed,
     };
     let opened = datasets::open(name, &request).map_err(anyhow::Error::from);
-    let data = match unseen {
-        true => opened?,
-        // Tables and sets of one size cannot serve the model's.
-        false => opened.with_context(|| {
+    let data = if unseen {
+        opened?
+    } else {
+        opened.with_context(|| {
             format!("the model works on pictures of {0}x{0} pixels", saved.card.height)
-        })?,
+        })?
     };
     let card = data.card();
     if (card.channels, card.height, card.width)

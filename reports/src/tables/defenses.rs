@@ -1,10 +1,10 @@
-//! What defences promise, what they did, and what the strongest attack still got.
+//! What defenses promise, what they did, and what the strongest attack still got.
 
 use super::{NOTHING, interval, key, keyed, mean_ci, rate, words};
 use crate::report::model::{Cell, Section, Span, Table, Text, row};
 use record::DefenseNote;
 use record::aggregate::paired;
-use record::axes::{acting, defence_label};
+use record::axes::{acting, defense_label};
 use record::markdown::significant;
 use record::metrics::{Metric, THRESHOLDS};
 use record::run::Run;
@@ -12,13 +12,13 @@ use record::utility;
 
 const NO_ADAPTIVE: &str = "no adaptive attack registered";
 
-pub(super) fn defences(run: &Run) -> Section {
+pub(super) fn defenses(run: &Run) -> Section {
     let columns = [
         "claim",
         "measured",
         "adaptive attack",
         "PSNR (dB)",
-        "change against no defence (dB)",
+        "change against no defense (dB)",
         "accuracy",
         "without",
     ];
@@ -26,11 +26,11 @@ pub(super) fn defences(run: &Run) -> Section {
     for at in run.attacked().into_iter().filter(|at| run.defended(*at)) {
         table.push(key(run, at).into_iter().chain(promise(run, at)));
     }
-    let lead = "The claim is what the defence guarantees, the rest is what happened. Changes are \
-        paired by image: the same images, weights and seeds with and without the defence. Accuracy \
-        is that after the utility rounds, trained with the defence in the loop, where the cell has \
+    let lead = "The claim is what the defense guarantees, the rest is what happened. Changes are \
+        paired by image: the same images, weights and seeds with and without the defense. Accuracy \
+        is that after the utility rounds, trained with the defense in the loop, where the cell has \
         any; else that of the attacked model.";
-    Section::new("Defences").paragraph(lead).table(table, "No cell has a defence.")
+    Section::new("Defenses").paragraph(lead).table(table, "No cell has a defense.")
 }
 
 fn promise(run: &Run, at: usize) -> Vec<Cell> {
@@ -77,12 +77,12 @@ pub(super) fn change(run: &Run, at: usize, twin: usize) -> Cell {
     }))
 }
 
-/// Per defence, and for no defence: the attack that got most.
+/// Per defense, and for no defense: the attack that got most.
 pub(super) fn worst_case(run: &Run) -> Section {
     let psnr = Metric::of("psnr");
     let success = THRESHOLDS[1].label(&psnr);
     let head = [
-        "defence",
+        "defense",
         "setting",
         "attacks tried",
         "strongest attack",
@@ -101,7 +101,7 @@ pub(super) fn worst_case(run: &Run) -> Section {
         };
         let cell = &run.cells[worst];
         table.push(row![
-            defence_label(run, worst),
+            defense_label(run, worst),
             run.axes.label(rivals[0], &distinguishing, &["attack", "defenses"]),
             rivals.len(),
             format!("{} (#{})", run.axes.attacks[worst], worst + 1),
@@ -110,14 +110,14 @@ pub(super) fn worst_case(run: &Run) -> Section {
             adaptive(run, worst, &rivals),
         ]);
     }
-    let lead = "A defence is worth what it leaves to the strongest attack tried, by mean PSNR \
+    let lead = "A defense is worth what it leaves to the strongest attack tried, by mean PSNR \
         over the same images.";
     Section::new("Worst case over attacks")
         .paragraph(lead)
         .table(table.without_empty_columns(), NOTHING)
 }
 
-/// Whether the registered adaptive attack of each acting defence is among the rivals.
+/// Whether the registered adaptive attack of each acting defense is among the rivals.
 pub(super) fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> Cell {
     adaptive_by(run, at, |name| {
         let done = |r: &&usize| matches!(run.records[**r].outcome, record::Outcome::Done);
@@ -126,7 +126,7 @@ pub(super) fn adaptive(run: &Run, at: usize, rivals: &[usize]) -> Cell {
     })
 }
 
-/// The registered adaptive attack of each acting defence, with what became of it.
+/// The registered adaptive attack of each acting defense, with what became of it.
 pub(super) fn adaptive_by(run: &Run, at: usize, fate: impl Fn(&str) -> Vec<Span>) -> Cell {
     let told = |note: &DefenseNote| match &note.adaptive {
         None => Text::from(NO_ADAPTIVE),
@@ -137,8 +137,5 @@ pub(super) fn adaptive_by(run: &Run, at: usize, fate: impl Fn(&str) -> Vec<Span>
     }
     let notes: Vec<Text> =
         run.records[at].defenses.iter().filter(|d| d.name != "none").map(told).collect();
-    match notes.is_empty() {
-        true => NO_ADAPTIVE.into(),
-        false => Text::joined(notes, "; ").into(),
-    }
+    if notes.is_empty() { NO_ADAPTIVE.into() } else { Text::joined(notes, "; ").into() }
 }

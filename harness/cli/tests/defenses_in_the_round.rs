@@ -1,4 +1,4 @@
-//! Defences in the federated round: dropouts, compositions, what a guarantee says, what it costs,
+//! Defenses in the federated round: dropouts, compositions, what a guarantee says, what it costs,
 //! and that all of it repeats.
 
 mod common;
@@ -9,29 +9,29 @@ use common::Desk;
 use record::{CellRecord, DefenseNote, Outcome};
 
 const HEAD: &str = r#"[suite]
-name = "defences"
+name = "defenses"
 version = "1"
-description = "defences in the round"
+description = "defenses in the round"
 [defaults]
 task = { dataset = "digits" }
 source = "agg_update"
 vantage = "aggregate"
 "#;
 
-/// For cells whose defence matters, not their attack.
+/// For cells whose defense matters, not their attack.
 const QUICK: &str = r#"
 model = { name = "mlp", params = { hidden = [32] } }
 attack = { name = "idlg", iterations = 1 }
 "#;
 
-/// Runs a suite of one cell a list of defences (TOML; further lines are further keys of the cell),
+/// Runs a suite of one cell a list of defenses (TOML; further lines are further keys of the cell),
 /// in order.
 fn run(desk: &Desk, out: &str, defaults: &str, lists: &[&str], code: i32) -> Vec<CellRecord> {
     let quick = if defaults.contains("attack = ") { "" } else { QUICK };
     let mut suite = format!("{HEAD}{quick}{defaults}\n");
     lists.iter().for_each(|list| suite += &format!("[[include]]\ndefenses = {list}\n"));
-    desk.write("defences.toml", suite);
-    let args = ["suite", "defences.toml", "--device", "cpu", "--jobs", "1", "--json", "--out", out];
+    desk.write("defenses.toml", suite);
+    let args = ["suite", "defenses.toml", "--device", "cpu", "--jobs", "1", "--json", "--out", out];
     let done = desk.bench(&args);
     assert_eq!(done.code, Some(code), "{done:#?}");
     let records = record::store::read_records(&desk.path(out)).unwrap();
@@ -134,7 +134,7 @@ fn a_round_below_its_threshold_is_refused_by_name() {
             "nothing comes of a round that cannot be"
         );
     }
-    let done = desk.bench(&["check", "defences.toml"]);
+    let done = desk.bench(&["check", "defenses.toml"]);
     assert!(
         done.code == Some(2) && done.out.contains("4 with problems"),
         "known before a run: {done:#?}"
@@ -352,7 +352,7 @@ fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
         assert_eq!(record.flags.is_empty(), covered, "{:?}", record.flags);
     }
     let says = |at: usize, why: &str| {
-        assert!(records[at].flags[0].contains(why), "{:?}", records[at].flags)
+        assert!(records[at].flags[0].to_string().contains(why), "{:?}", records[at].flags)
     };
     says(0, "the noise of 1 client(s) is missing or known");
     says(1, "before the server adds its noise");
