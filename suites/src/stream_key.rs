@@ -1,8 +1,8 @@
 //! Keys of random streams: what two draws must share to be the same draw.
 //!
 //! A key is canonical JSON (sorted keys, one spelling a number) of values that are listed here by
-//! the words of a suite. Neither the order in which a user writes parameters, nor `1` for `1.0`, nor
-//! the name of a Rust field changes a draw; [`VERSION`] does, and so does every value listed.
+//! the words of a suite. Neither the order in which a user writes parameters, nor `1` for `1.0`,
+//! nor the name of a Rust field changes a draw; [`VERSION`] does, and so does every value listed.
 
 use serde_json::{Value, json};
 
@@ -128,7 +128,8 @@ mod tests {
             r#""partition":{"alpha":5e-1,"kind":"dirichlet"}"#,
         );
         let want = format!(
-            r#"{{"of":{{"batch_size":32,{partition},{task},"total":5}},"stream":"images","version":2}}"#
+            r#"{{"of":{{"batch_size":32,{partition},{task},"total":5}},{}"#,
+            r#""stream":"images","version":2}"#
         );
         assert_eq!(images(&spec), want);
         let clients = format!(
