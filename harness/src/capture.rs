@@ -46,8 +46,7 @@ struct Caught {
     round: PlayedRound,
 }
 
-/// Replays the captured round once a signal, each time from the same broadcast weights. Signals are
-/// worked off one by one: an update of a large model weighs as much as the model.
+/// Replays the captured round once a signal, each time from the same broadcast weights.
 ///
 /// # Errors
 /// A defense or protocol that cannot act, or an update that is not finite.
@@ -58,16 +57,39 @@ pub fn run(
     cancel: &AtomicBool,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Captured, HarnessError> {
+    let rounds: Vec<_> = (0..cell.spec.trials).map(|n| (&scenario.federation, n)).collect();
+    play(cell, scenario, &rounds, device, cancel, progress)
+}
+
+/// Plays replays of the captured round, each of a federation with the scenario's weights, and
+/// gathers what the adversary sees. Signals are worked off one by one: an update of a large model
+/// weighs as much as the model.
+///
+/// # Errors
+/// As [`run`].
+pub fn play(
+    cell: &ResolvedCell,
+    scenario: &Scenario,
+    rounds: &[(&Federation, usize)],
+    device: Device,
+    cancel: &AtomicBool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Captured, HarnessError> {
     let view = vantage::view(cell).map_err(AttackError::NotApplicable)?;
-    let federation = &scenario.federation;
-    let mut examples = Examples::new(federation);
     let (mut all, mut notes, mut cost) = (Vec::new(), Vec::new(), CommCost::default());
     let state = scenario.state_on(device);
     let carried = |done: usize, total: usize| {
         progress(Progress { iteration: done, total, trials: 1, objective: None });
     };
     let execution = Execution { carried: &carried, ..Execution::quiet(device, cancel) };
-    for n in 0..cell.spec.trials {
+    let Some(&(first, _)) = rounds.first() else {
+        return Err(AttackError::NotApplicable("no round was captured".into()).into());
+    };
+    let (mut last, mut examples) = (first, Examples::new(first));
+    for &(federation, n) in rounds {
+        if !std::ptr::eq(last, federation) {
+            (last, examples) = (federation, Examples::new(federation));
+        }
         let plan = federation.replay(cell.spec.capture.round, n);
         let watch = vantage::watch(cell, &plan, federation.watched(n));
         let played =
@@ -80,9 +102,10 @@ pub fn run(
             cost.add(&federation.config(), transcript);
         }
         notes.extend(failures(&round).map(|what| format!("trial {n}: {what}")));
-        all.push(catch(scenario, &plan, &watch, view, round)?);
+        all.push(catch(federation, &plan, &watch, view, round)?);
     }
-    gather(cell, scenario, view, all, cost, notes)
+    let truth = truth(first, &all)?;
+    gather(cell, scenario, view, all, truth, cost, notes)
 }
 
 /// What the protocol survived.
@@ -96,7 +119,7 @@ fn failures(round: &PlayedRound) -> impl Iterator<Item = String> + '_ {
 
 /// What the adversary makes of a round.
 fn catch(
-    scenario: &Scenario,
+    federation: &Federation,
     plan: &RoundPlan,
     watch: &federation::Watch,
     view: View,
@@ -115,10 +138,10 @@ fn catch(
         _ => {
             let flat = sighting.observe();
             let flat = flat.ok_or_else(|| nothing("the pooled secrets do not open the upload"))?;
-            scenario.federation.undo(&flat)?
+            federation.undo(&flat)?
         }
     };
-    let ids = |client: usize| (client, scenario.federation.ids(plan, client));
+    let ids = |client: usize| (client, federation.ids(plan, client));
     let behind = clients.into_iter().map(ids).collect();
     Ok(Caught { signal: signal.to(Device::Cpu, Kind::Float), behind, round })
 }
@@ -129,6 +152,7 @@ fn gather(
     scenario: &Scenario,
     view: View,
     caught: Vec<Caught>,
+    truth: GroundTruth,
     cost: CommCost,
     notes: Vec<String>,
 ) -> Result<Captured, HarnessError> {
@@ -139,7 +163,6 @@ fn gather(
             for equally many images; use trials = 1";
         return Err(AttackError::NotApplicable(why.into()).into());
     }
-    let truth = truth(&scenario.federation, &caught)?;
     let mut printed = caught[0].round.outcome.printed.clone();
     caught[1..].iter().for_each(|c| printed.merge(&c.round.outcome.printed));
     let signals: Vec<&Params> = caught.iter().map(|c| &c.signal).collect();

@@ -94,6 +94,12 @@ pub fn secrets(rounds: &str, spec: &TrainSpec) -> String {
     key("secrets", json!({ "rounds": rounds, "training": spec.digest() }))
 }
 
+/// Key of rehearsal `n` of what has the key `own`: an adversary's round on public examples, none
+/// of whose draws is one of the attacked round.
+pub fn rehearsal(own: &str, n: usize) -> String {
+    key("rehearsal", json!({ "own": own, "n": n }))
+}
+
 fn key(stream: &str, of: Value) -> String {
     canonical::text(&json!({ "stream": stream, "version": VERSION, "of": of }))
 }
@@ -160,6 +166,8 @@ mod tests {
         let other = TrainSpec { seed: 1, ..plain.clone() };
         assert_ne!(secrets("a", &plain), secrets("a", &other));
         assert_ne!(secrets("a", &plain), secrets("b", &plain));
+        assert_ne!(rehearsal("a", 0), rehearsal("a", 1));
+        assert_ne!(rehearsal("a", 0), "a");
         let defended = [Named::new("secagg")];
         assert_ne!(
             bare_secrets("a", &plain.model, &defended),

@@ -38,8 +38,8 @@ pub struct Federation {
     pub budgets: Vec<Option<Budget>>,
     /// What the user should know before the first round.
     pub notes: Vec<String>,
-    key: String,
-    secrets: String,
+    pub(crate) key: String,
+    pub(crate) secrets: String,
 }
 
 /// Resolves and checks a training.

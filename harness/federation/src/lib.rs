@@ -15,6 +15,7 @@ pub mod model_file;
 pub mod panics;
 pub mod privacy;
 mod quality;
+mod rehearsal;
 mod robustness;
 mod round;
 mod round_plan;
