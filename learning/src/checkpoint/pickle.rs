@@ -5,8 +5,8 @@
 //! [`Callable`](super::value::Callable) is refused.
 
 use super::Problem;
-use super::rebuild;
 use super::value::{Callable, Object, StorageRef, Value};
+use super::{numpy, rebuild};
 use std::collections::HashMap;
 
 /// Values that one program may create: a state dict needs about twenty a tensor.
@@ -22,6 +22,7 @@ pub(super) struct Machine<'a> {
     pub(super) objects: Vec<Object<'a>>,
     pub(super) storages: HashMap<&'a str, StorageRef<'a>>,
     created: usize,
+    arrays: bool,
 }
 
 type Step<T = ()> = Result<T, Problem>;
@@ -38,7 +39,14 @@ impl<'a> Machine<'a> {
             objects: Vec::new(),
             storages: HashMap::new(),
             created: 0,
+            arrays: false,
         }
+    }
+
+    /// The same machine, which also knows the arrays of NumPy.
+    pub(super) fn with_arrays(mut self) -> Self {
+        self.arrays = true;
+        self
     }
 
     /// Runs to STOP. Returns the value left and the offset just behind the program.
@@ -71,6 +79,9 @@ impl<'a> Machine<'a> {
             b'U' | 0x8c => self.text(1)?,
             b'T' | b'X' => self.text(4)?,
             0x8d => self.text(8)?,
+            b'C' => self.bytes(1)?,
+            b'B' => self.bytes(4)?,
+            0x8e => self.bytes(8)?,
             _ => return Ok(false),
         };
         self.push(value)?;
@@ -167,11 +178,19 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    /// BUILD sets attributes. Of a state dict these are `_metadata` (version numbers), of an old
+    /// BUILD sets attributes: those of an array are all there is of it. Of a state dict these are `_metadata` (version numbers), of an old
     /// parameter its flags: neither holds weights.
     fn build(&mut self) -> Step {
-        self.pop()?;
+        let state = self.pop()?;
         let target = self.pop()?;
+        if let (Value::Ref(index), Some(Object::Array(_))) = (target, self.get(target)) {
+            self.objects[index] = Object::Array(Some(numpy::array(self, state)?));
+            return self.push(target);
+        }
+        if let Some(Object::Float32) = self.get(target) {
+            numpy::little_endian(self, state)?;
+            return self.push(target);
+        }
         match self.get(target) {
             Some(Object::Dict(_) | Object::Tensor(_)) => self.push(target),
             _ => Err(Problem::Refused(
@@ -181,7 +200,8 @@ impl<'a> Machine<'a> {
     }
 
     fn import(&mut self, module: &str, name: &str) -> Step {
-        let found = Callable::find(module, name).ok_or_else(|| {
+        let array = if self.arrays { numpy::find(module, name) } else { None };
+        let found = array.or_else(|| Callable::find(module, name)).ok_or_else(|| {
             let (module, name) = (printable(module), printable(name));
             Problem::Refused(format!(
                 "it refers to `{module}.{name}`, which a state dict of float, double, half, \
@@ -343,11 +363,20 @@ impl<'a> Machine<'a> {
         Ok(Value::Int(i64::from_le_bytes(wide)))
     }
 
-    fn text(&mut self, width: usize) -> Step<Value<'a>> {
+    fn bytes(&mut self, width: usize) -> Step<Value<'a>> {
+        Ok(Value::Bytes(self.lengthy(width)?))
+    }
+
+    /// Bytes behind a length of `width` bytes.
+    fn lengthy(&mut self, width: usize) -> Step<&'a [u8]> {
         let length = self.uint(width)?;
         let length =
             usize::try_from(length).map_err(|_| self.wrong("a string longer than the file"))?;
-        let bytes = self.take(length)?;
+        self.take(length)
+    }
+
+    fn text(&mut self, width: usize) -> Step<Value<'a>> {
+        let bytes = self.lengthy(width)?;
         let text =
             std::str::from_utf8(bytes).map_err(|_| self.wrong("a string that is not UTF-8"))?;
         Ok(Value::Text(text))

@@ -1,6 +1,7 @@
 //! What a pickle's calls may do, and finding the state dict in what it leaves.
 
 use super::Problem;
+use super::numpy;
 use super::pickle::Machine;
 use super::value::{Callable, Object, StorageRef, TensorRef, Value};
 use std::collections::HashSet;
@@ -33,6 +34,15 @@ pub(super) fn call<'a>(
             Some(&data) if matches!(machine.get(data), Some(Object::Tensor(_))) => Ok(data),
             _ => Err(machine.wrong("a parameter without its tensor")),
         },
+        Callable::Reconstruct => {
+            let array = numpy::blank(machine, &arguments)?;
+            Ok(machine.add(array))
+        }
+        Callable::Dtype => {
+            let dtype = numpy::dtype(machine, &arguments)?;
+            Ok(machine.add(dtype))
+        }
+        Callable::NdArray => Err(machine.wrong("an array built in place")),
         Callable::StorageType(kind) => Err(Problem::Refused(format!(
             "a storage of {kind:?} built in place, which torch.save does not write"
         ))),

@@ -15,6 +15,7 @@ pub(super) enum Value<'a> {
     Long(&'a [u8]),
     Float(f64),
     Text(&'a str),
+    Bytes(&'a [u8]),
     /// Index into the arena.
     Ref(usize),
 }
@@ -28,6 +29,7 @@ impl Value<'_> {
             Value::Int(_) | Value::Long(_) => "an integer",
             Value::Float(_) => "a float",
             Value::Text(_) => "a string",
+            Value::Bytes(_) => "bytes",
             Value::Ref(_) => "an object",
         }
     }
@@ -42,6 +44,17 @@ pub(super) enum Object<'a> {
     Callable(Callable),
     Storage(StorageRef<'a>),
     Tensor(TensorRef<'a>),
+    /// An array of NumPy; without its state until that is built.
+    Array(Option<Array<'a>>),
+    /// NumPy's dtype of f32.
+    Float32,
+}
+
+/// An f32 array of NumPy in C order, little-endian; four bytes an element.
+#[derive(Clone, Debug)]
+pub(super) struct Array<'a> {
+    pub shape: Vec<i64>,
+    pub bytes: &'a [u8],
 }
 
 /// The names that a pickle may import.
@@ -53,6 +66,12 @@ pub(super) enum Callable {
     /// `torch._utils._rebuild_parameter` and, in the oldest files, `torch.nn.parameter.Parameter`.
     RebuildParameter,
     StorageType(Kind),
+    /// `numpy.core.multiarray._reconstruct`.
+    Reconstruct,
+    /// `numpy.ndarray`.
+    NdArray,
+    /// `numpy.dtype`.
+    Dtype,
 }
 
 impl Callable {

@@ -86,7 +86,7 @@ pub fn judge(
     device: Device,
 ) -> Result<(Table, Tensor), HarnessError> {
     let near = neighbours(question, guesses)?;
-    let panel = Panel::with(&["psnr", "ssim"], &Setup { data_root: None, device })?;
+    let panel = Panel::with(&["psnr", "ssim"], &Setup::new(None, device))?;
     let mut rows = Vec::new();
     for (g, guess) in guesses.iter().enumerate() {
         let nearest = Tensor::stack(&near[g].iter().map(|n| &n.image).collect::<Vec<_>>(), 0);

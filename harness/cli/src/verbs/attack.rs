@@ -330,7 +330,7 @@ fn score(
     settings: &Settings,
     device: tch::Device,
 ) -> Result<Scored> {
-    let panel = Panel::open(&Setup { data_root: settings.data.as_deref(), device });
+    let panel = Panel::open(&Setup::new(settings.data.as_deref(), device));
     let mut scored = panel.score(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
     scored.notes.extend(panel.notes());
     scored.notes.sort();

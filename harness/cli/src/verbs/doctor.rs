@@ -131,7 +131,7 @@ fn data(settings: &Settings) -> Vec<Finding> {
 }
 
 fn lpips(settings: &Settings) -> Vec<Finding> {
-    let setup = Setup { data_root: settings.data.as_deref(), device: tch::Device::Cpu };
+    let setup = Setup::new(settings.data.as_deref(), tch::Device::Cpu);
     metrics::ENTRIES
         .iter()
         .filter(|e| e.name.starts_with("lpips"))

@@ -139,7 +139,7 @@ fn spec(args: &Args) -> Result<CellSpec> {
     spec.model.batch_norm = word("--batch-norm", &args.batch_norm)?;
     spec.source = word("--source", &args.source)?;
     spec.vantage = word("--vantage", &args.vantage)?;
-    spec.facts = args.facts.iter().map(|f| word::<Fact>("--facts", f)).collect::<Result<_>>()?;
+    spec.facts = facts(&args.facts)?;
     spec.federation = federation(args)?;
     spec.capture.round = args.capture_round;
     spec.attack.params = super::attack::parameters(&args.set)?;
@@ -162,6 +162,14 @@ fn federation(args: &Args) -> Result<FederationSpec> {
     (local.lr, local.momentum, local.weight_decay) =
         (args.client_lr, args.client_momentum, args.client_weight_decay);
     Ok(federation)
+}
+
+/// Facts by their words; those of earlier versions that granted nothing are dropped with a line.
+fn facts(words: &[String]) -> Result<Vec<Fact>> {
+    let (dropped, kept): (Vec<&String>, Vec<&String>) =
+        words.iter().partition(|word| suites::REMOVED_FACTS.contains(&word.as_str()));
+    dropped.iter().for_each(|word| eprintln!("fact `{word}` granted nothing and is dropped"));
+    kept.into_iter().map(|fact| word::<Fact>("--facts", fact)).collect()
 }
 
 /// A word (or JSON) as the spec's own type reads it.

@@ -4,13 +4,16 @@
 //! Features of both images at several depths of an ImageNet network are normalised across channels;
 //! their squared differences, weighted by a learned head, are averaged over positions and added
 //! over depths. The heads ship with this crate (`assets/lpips`, BSD); the networks are
-//! torchvision's and are looked for under `<data root>/lpips/`.
+//! torchvision's and are looked for under `<data root>/lpips/`, then in the folder that the set-up
+//! filled ([`Setup::new`]).
 
+mod import;
 mod nets;
 mod weights;
 
 use crate::images::prepare;
 use crate::{Metric, MetricCard, MetricEntry, MetricError, Setup};
+pub use import::import;
 use nets::Net;
 use std::sync::Mutex;
 use tch::{Device, Kind, Tensor};

@@ -88,7 +88,7 @@ fn backbones_are_found_under_torchvisions_names_and_checked() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("lpips");
     std::fs::create_dir(&folder).unwrap();
-    let setup = Setup { data_root: Some(root.path()), device: Device::Cpu };
+    let setup = Setup { data_root: Some(root.path()), lpips: None, device: Device::Cpu };
     let build = || (SQUEEZE.build)(&setup).err().map(|e| e.to_string());
     let absent = build().unwrap();
     assert!(

@@ -33,7 +33,8 @@ pub(super) fn heads(net: &Net) -> Result<Vec<Tensor>, MetricError> {
 /// Finds, reads and checks a network's weights.
 pub(super) fn backbone(net: &Net, setup: &Setup) -> Result<Weights, MetricError> {
     let folder = setup.data_root.map(|root| root.join("lpips"));
-    let path = folder.as_deref().and_then(|folder| find(net, folder));
+    let folders = folder.iter().chain(&setup.lpips);
+    let path = folders.into_iter().find_map(|folder| find(net, folder));
     let path = path.ok_or_else(|| absent(net, folder.as_deref()))?;
     let found = checkpoint::load_where(&path, |name| name.starts_with("features."))?;
     check(net, found.into_iter().collect(), &path)
