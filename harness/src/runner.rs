@@ -116,7 +116,7 @@ fn work(
     sender: &mpsc::Sender<Result<CellRecord, HarnessError>>,
 ) {
     tch::set_num_threads(schedule.threads.max(1) as i32);
-    let panel = Panel::open(&Setup { data_root: schedule.data_root, device: schedule.device });
+    let panel = Panel::open(&Setup::new(schedule.data_root, schedule.device));
     let report = |p: Progress| monitor.progress(worker, p);
     let context = Context {
         data_root: schedule.data_root,

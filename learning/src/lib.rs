@@ -1,8 +1,8 @@
 //! What happens in federated learning: parameters, layers, models, losses, gradients, clients and
 //! rounds.
 //!
-//! Everything works on `T` independent lanes at once (captures, restarts or clients side by side); a
-//! leading dimension of 1 means "shared by all lanes".
+//! Everything works on `T` independent lanes at once (captures, restarts or clients side by side);
+//! a leading dimension of 1 means "shared by all lanes".
 
 pub mod checkpoint;
 pub mod client;

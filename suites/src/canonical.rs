@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn one_text_whatever_the_spelling() {
-        let spelt = json!({ "b": [1.0, -0.0, 1e-5, 0.1, 1e300, u64::MAX], "a": { "z": null, "y": "\"\n" } });
+        let numbers = [json!(1.0), json!(-0.0), json!(1e-5), json!(0.1), json!(1e300)];
+        let b = [&numbers[..], &[json!(u64::MAX)]].concat();
+        let spelt = json!({ "b": b, "a": { "z": null, "y": "\"\n" } });
         let expected =
             r#"{"a":{"y":"\"\n","z":null},"b":[1,0,1e-5,1e-1,1e300,18446744073709551615]}"#;
         assert_eq!(text(&spelt), expected);
@@ -127,7 +129,8 @@ mod tests {
             r#""lr":1e-2,"momentum":0,"optimizer":"sgd","prox":0,"#,
             r#""schedule":{"kind":"constant"},"weight_decay":0},"#,
             r#""regime":"bare","rounds":1,"server":{"kind":"fedavg","lr":1}},"#,
-            r#""model":{"batch_norm":"train","init":"pytorch","name":"mlp","params":{},"weights":null},"#,
+            r#""model":{"batch_norm":"train","init":"pytorch","name":"mlp","params":{},"#,
+            r#""weights":null},"#,
             r#""seed":0,"source":"gradients","#,
             r#""task":{"dataset":"photos","label":null,"limit":null,"size":null,"split":"train"},"#,
             r#""trials":1,"vantage":"server"}"#,

@@ -7,6 +7,7 @@ use crate::SpecError;
 use crate::federation::{FederationSpec, Regime};
 use crate::plan::Assignment;
 use crate::read::join;
+use crate::spec::REMOVED_FACTS;
 
 /// Old paths of a cell, and what they are called now.
 const CELL: [(&str, &str); 10] = [
@@ -77,6 +78,7 @@ pub(crate) fn modernise(
     let (mut all, mut old) = (Vec::new(), Vec::new());
     for assignment in assignments.into_iter().flat_map(spread) {
         refuse(&assignment.path, &assignment.value)?;
+        dropped_facts(&assignment, notes);
         if language == Language::Cell && ["utility"].contains(&assignment.path.as_str()) {
             continue;
         }
@@ -99,6 +101,20 @@ pub(crate) fn modernise(
     }
     all.extend(old);
     Ok(all)
+}
+
+/// One line on each fact of a list that grants nothing any more.
+fn dropped_facts(assignment: &Assignment, notes: &mut Vec<String>) {
+    if assignment.path != "facts" && !assignment.path.ends_with(".facts") {
+        return;
+    }
+    let text = assignment.value.to_string();
+    for word in REMOVED_FACTS.iter().filter(|word| text.contains(&format!("\"{word}\""))) {
+        let line = format!("fact `{word}` granted nothing and is dropped");
+        if !notes.contains(&line) {
+            notes.push(line);
+        }
+    }
 }
 
 /// One line on an old key, once.
@@ -238,6 +254,19 @@ mod tests {
         );
         assert_eq!(notes.len(), 2);
         assert!(notes[0].contains("`training.clients` is now `federation.clients.total`"));
+    }
+
+    #[test]
+    fn facts_that_grant_nothing_are_dropped_with_a_line() {
+        let mut notes = Vec::new();
+        let list = json!([["labels", "normalisation"], ["normalisation"]]);
+        let all = modernise(
+            Language::Cell,
+            vec![Assignment { path: "facts".into(), value: list, key: None }],
+            &mut notes,
+        );
+        assert_eq!(all.unwrap().len(), 1);
+        assert_eq!(notes, ["fact `normalisation` granted nothing and is dropped"]);
     }
 
     #[test]

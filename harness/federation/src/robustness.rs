@@ -72,7 +72,8 @@ impl Target<'_> {
                 tch::no_grad(|| self.net.logits(self.weights, &x, Mode::Eval).squeeze_dim(0))
             })
             .collect();
-        judge(&Tensor::cat(&logits, 0).to_device(Device::Cpu), &y.to_device(Device::Cpu))["accuracy"]
+        let logits = Tensor::cat(&logits, 0).to_device(Device::Cpu);
+        judge(&logits, &y.to_device(Device::Cpu))["accuracy"]
     }
 
     fn spoilt(
