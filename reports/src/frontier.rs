@@ -6,7 +6,6 @@ mod worst_case;
 pub(crate) use worst_case::{JOINT, WorstCase};
 
 use record::axes::acting;
-use record::metrics::{Metric, THRESHOLDS};
 use record::run::{Run, group};
 use record::utility::{self, Share};
 
@@ -62,11 +61,6 @@ pub(crate) enum Leak {
     Psnr,
 }
 
-/// The success rate that the frontier is about.
-pub(crate) fn success_label() -> String {
-    THRESHOLDS[1].label(&Metric::of("psnr"))
-}
-
 impl Point {
     fn of(run: &Run, rivals: Vec<usize>) -> Self {
         let at = rivals[0];
@@ -107,8 +101,12 @@ fn accuracy(run: &Run, rivals: &[usize]) -> Accuracy {
     Accuracy::Lost(told.map(str::to_owned).or(failed).unwrap_or("training diverged".into()))
 }
 
-/// The panels of the run; none where no cell trained a federation, or all of them the same one.
+/// The panels of the run; none where no cell trained a federation, all of them the same one, or the
+/// run does not say when a PSNR is a success.
 pub(crate) fn panels(run: &Run) -> Vec<Panel> {
+    if run.headline().is_none() {
+        return Vec::new();
+    }
     let with = |at: &usize| !run.records[*at].spec.federation.is_bare();
     let groups = group(run.attacked().into_iter().filter(with).collect(), |at| {
         let spec = &run.records[at].spec;

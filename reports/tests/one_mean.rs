@@ -6,10 +6,9 @@ mod common;
 use common::gallery;
 use compare::{Pairing, Side};
 use record::aggregate::mean_of;
-use record::metrics::Metric;
 use record::store::read_records;
 use record::testing::cap_psnr_at;
-use record::{CellRecord, RunInfo, RunStore};
+use record::{CellRecord, Metrics, RunInfo, RunStore};
 use reports::{StyleName, write_history, write_paper, write_report};
 use std::path::Path;
 use suites::Gate;
@@ -50,7 +49,7 @@ fn weaker(mut record: CellRecord) -> CellRecord {
 /// What the progress line shows of a cell.
 fn progress(psnrs: &[f64]) -> Option<f64> {
     let record = record::testing::record("dlg", 0, psnrs);
-    mean_of(record.images.iter(), &Metric::of("psnr"))
+    mean_of(record.images.iter(), &Metrics::of(&record::testing::info("")).get("psnr"))
 }
 
 #[test]

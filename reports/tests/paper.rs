@@ -5,7 +5,7 @@ mod common;
 
 use common::gallery;
 use record::testing::{from_spec, info, record};
-use record::{CellRecord, CellSummary, Outcome, RunStore, stats};
+use record::{CellRecord, CellSummary, Metrics, Outcome, RunStore, stats};
 use reports::{PaperSummary, StyleName, write_paper};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ fn a_single_cell_has_the_numbers_of_its_report() {
     assert_eq!((summary.figures, summary.errors), (2, Vec::<String>::new()));
     let (bars, rates) = (rows(&out.join("data/bars.csv")), rows(&out.join("data/rates.csv")));
     for (at, record) in records.iter().enumerate() {
-        let cell = CellSummary::of(record);
+        let cell = CellSummary::of(record, &Metrics::of(&info("")));
         let own = &cell.metrics["psnr"];
         assert_eq!(number(&bars[at], "value"), own.mean.unwrap());
         let ci = own.ci.unwrap();

@@ -8,8 +8,7 @@ use attacks::Progress;
 use harness::runner::Monitor;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use record::aggregate::mean_of;
-use record::metrics::Metric;
-use record::{CellRecord, Outcome};
+use record::{CellRecord, Metrics, Outcome};
 use serde_json::json;
 use suites::CellSpec;
 
@@ -29,6 +28,7 @@ pub struct Display {
     style: Style,
     multi: MultiProgress,
     state: Mutex<State>,
+    metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -41,14 +41,15 @@ struct State {
 }
 
 impl Display {
-    /// Bars where standard error is a terminal, else lines; JSON where asked for.
-    pub fn new(json: bool) -> Display {
+    /// Bars where standard error is a terminal, else lines; JSON where asked for. `metrics` are
+    /// those of the run.
+    pub fn new(json: bool, metrics: Metrics) -> Display {
         let style = match (json, std::io::stderr().is_terminal()) {
             (true, _) => Style::Json,
             (false, true) => Style::Bars,
             (false, false) => Style::Lines,
         };
-        Display { style, multi: MultiProgress::new(), state: Mutex::default() }
+        Display { style, multi: MultiProgress::new(), state: Mutex::default(), metrics }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -113,7 +114,8 @@ impl Monitor for Display {
     fn finished(&self, record: &CellRecord) {
         let mut state = self.state();
         state.finished += 1;
-        let text = format!("[{}/{}] {}", state.finished, state.cells, summary(record));
+        let text =
+            format!("[{}/{}] {}", state.finished, state.cells, summary(record, &self.metrics));
         match self.style {
             Style::Bars => {
                 if let Some(bar) = &state.total {
@@ -124,8 +126,8 @@ impl Monitor for Display {
             Style::Lines => line(&text),
             Style::Json => print_json(&json!({
                 "event": "cell", "id": record.id, "label": label(&record.spec),
-                "outcome": record.outcome, "psnr": mean(record, "psnr"),
-                "ssim": mean(record, "ssim"), "seconds": record.wall.seconds,
+                "outcome": record.outcome, "psnr": mean(record, &self.metrics, "psnr"),
+                "ssim": mean(record, &self.metrics, "ssim"), "seconds": record.wall.seconds,
             })),
         }
     }
@@ -181,17 +183,17 @@ pub fn label(spec: &CellSpec) -> String {
 }
 
 /// Mean of a metric over the images of a cell, as in reports.
-pub fn mean(record: &CellRecord, metric: &str) -> Option<f64> {
-    mean_of(record.images.iter(), &Metric::of(metric))
+pub fn mean(record: &CellRecord, metrics: &Metrics, metric: &str) -> Option<f64> {
+    mean_of(record.images.iter(), &metrics.get(metric))
 }
 
-fn summary(record: &CellRecord) -> String {
+fn summary(record: &CellRecord, metrics: &Metrics) -> String {
     let what = label(&record.spec);
     let seconds = record.wall.seconds;
     match &record.outcome {
         Outcome::Failed { stage, message } => format!("{what}: FAILED in {stage}: {message}"),
         Outcome::NotApplicable { why } => format!("{what}: not applicable: {why}"),
-        Outcome::Done => match (mean(record, "psnr"), mean(record, "ssim")) {
+        Outcome::Done => match (mean(record, metrics, "psnr"), mean(record, metrics, "ssim")) {
             (Some(psnr), Some(ssim)) => {
                 format!("{what}: PSNR {psnr:.2} dB, SSIM {ssim:.3} ({seconds:.1} s)")
             }

@@ -6,7 +6,8 @@
 //! with a data range of 4.
 
 use crate::images::pixels;
-use crate::{Metric, MetricCard, MetricEntry, MetricError, mse};
+use crate::{CAP_DB, Metric, MetricEntry, MetricError, mse};
+use record::MetricInfo;
 use tch::Tensor;
 
 /// The data range that it assumes.
@@ -20,6 +21,14 @@ const STRETCH: f64 = 2.0;
 pub static PSNR: MetricEntry = MetricEntry {
     name: "fl-attack-psnr",
     summary: "PSNR with range 4 on [-1, 1] images (6.02 dB above psnr)",
+    info: || MetricInfo {
+        unit: "dB".into(),
+        range: [Some(fl_attack_psnr(1.0)), None],
+        cap: Some(CAP_DB),
+        decimals: 2,
+        reference: "the fl-attack sandbox's own scale, not comparable with psnr".into(),
+        ..MetricInfo::higher(PSNR.name, "PSNR, range 4")
+    },
     build: |_| Ok(Box::new(RangeFourPsnr)),
 };
 
@@ -27,6 +36,11 @@ pub static PSNR: MetricEntry = MetricEntry {
 pub static SSIM: MetricEntry = MetricEntry {
     name: "fl-attack-ssim",
     summary: "SSIM of the whole image at once with range 4",
+    info: || MetricInfo {
+        range: [Some(-1.0), Some(1.0)],
+        reference: "the fl-attack sandbox's own scale, not comparable with ssim".into(),
+        ..MetricInfo::higher(SSIM.name, "SSIM, one window")
+    },
     build: |_| Ok(Box::new(GlobalSsim)),
 };
 
@@ -34,16 +48,6 @@ struct RangeFourPsnr;
 struct GlobalSsim;
 
 impl Metric for RangeFourPsnr {
-    fn card(&self) -> MetricCard {
-        MetricCard {
-            name: PSNR.name,
-            unit: "dB",
-            range: (fl_attack_psnr(1.0), fl_attack_psnr(0.0)),
-            higher_is_better: true,
-            reference: "the fl-attack sandbox's own scale, not comparable with psnr",
-        }
-    }
-
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         Ok(mse(guess, truth)?.into_iter().map(fl_attack_psnr).collect())
     }
@@ -56,16 +60,6 @@ pub fn fl_attack_psnr(mse: f64) -> f64 {
 }
 
 impl Metric for GlobalSsim {
-    fn card(&self) -> MetricCard {
-        MetricCard {
-            name: SSIM.name,
-            unit: "",
-            range: (-1.0, 1.0),
-            higher_is_better: true,
-            reference: "the fl-attack sandbox's own scale, not comparable with ssim",
-        }
-    }
-
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         let (guess, truth) = pixels(guess, truth)?;
         Ok(guess.images().zip(truth.images()).map(|(g, t)| global_ssim(g, t)).collect())

@@ -1,10 +1,21 @@
 //! Whether the attack told the label.
 
+use record::MetricInfo;
 use std::collections::HashMap;
 
 /// The name in records. 1 where the guessed label is the true one, 0 where it is not or none was
 /// guessed; the mean is the label accuracy.
 pub const NAME: &str = "label_match";
+
+/// What reports know of it.
+pub fn info() -> MetricInfo {
+    MetricInfo {
+        range: [Some(0.0), Some(1.0)],
+        decimals: 2,
+        reference: "guessed label = true label, of the image that was assigned".into(),
+        ..MetricInfo::higher(NAME, "label match")
+    }
+}
 
 /// Label match of each image, guess `i` belonging to truth `i` (after [`pairing`](super::pairing)).
 /// `None` where the label was granted to the adversary: repeating what one was told is no success.

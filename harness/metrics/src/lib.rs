@@ -25,29 +25,11 @@ pub use error::MetricError;
 pub use mse::mse;
 pub use panel::{ImageScores, Panel, Scored, Scores};
 pub use psnr::{CAP_DB, psnr_from_mse};
-pub use registry::{ENTRIES, MetricEntry, Setup, find};
+pub use registry::{ENTRIES, MetricEntry, Setup, find, infos};
 pub use ssim::ssim;
-
-/// What a reader must know to use a metric's numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricCard {
-    /// The name in records and on the command line.
-    pub name: &'static str,
-    /// The unit, empty for a pure number.
-    pub unit: &'static str,
-    /// Least and greatest value possible.
-    pub range: (f64, f64),
-    /// Whether a higher value is a better reconstruction (a worse leak).
-    pub higher_is_better: bool,
-    /// The paper or implementation it follows.
-    pub reference: &'static str,
-}
 
 /// One way to compare a reconstruction with the truth.
 pub trait Metric: Send + Sync {
-    /// Name, unit, range, direction and source.
-    fn card(&self) -> MetricCard;
-
     /// Scores `[N, C, H, W]` (or `[N, F]` tables) in `[0, 1]`, one number an image; both tensors
     /// have the same shape, row `i` of the guess belonging to row `i` of the truth.
     ///

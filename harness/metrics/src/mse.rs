@@ -1,29 +1,26 @@
 //! Mean squared error.
 
 use crate::images::pixels;
-use crate::{Metric, MetricCard, MetricEntry, MetricError};
+use crate::{Metric, MetricEntry, MetricError};
+use record::MetricInfo;
 use tch::Tensor;
 
 /// The registry's entry.
 pub static ENTRY: MetricEntry = MetricEntry {
     name: "mse",
     summary: "mean squared error over pixels and channels",
+    info: || MetricInfo {
+        range: [Some(0.0), Some(1.0)],
+        decimals: 5,
+        reference: "mean of squared differences of pixels in [0, 1]".into(),
+        ..MetricInfo::lower(ENTRY.name, "MSE")
+    },
     build: |_| Ok(Box::new(Mse)),
 };
 
 struct Mse;
 
 impl Metric for Mse {
-    fn card(&self) -> MetricCard {
-        MetricCard {
-            name: ENTRY.name,
-            unit: "",
-            range: (0.0, 1.0),
-            higher_is_better: false,
-            reference: "mean of squared differences of pixels in [0, 1]",
-        }
-    }
-
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         mse(guess, truth)
     }

@@ -30,7 +30,7 @@ pub struct Scored {
 
 /// The metrics that could be built, and the reasons for the others.
 pub struct Panel {
-    metrics: Vec<Box<dyn Metric>>,
+    metrics: Vec<(&'static str, Box<dyn Metric>)>,
     absent: Vec<(&'static str, String)>,
 }
 
@@ -54,7 +54,7 @@ impl Panel {
         let mut panel = Panel { metrics: Vec::new(), absent: Vec::new() };
         for entry in entries {
             match (entry.build)(setup) {
-                Ok(metric) => panel.metrics.push(metric),
+                Ok(metric) => panel.metrics.push((entry.name, metric)),
                 Err(error) => panel.absent.push((entry.name, error.to_string())),
             }
         }
@@ -76,13 +76,12 @@ impl Panel {
     pub fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Scored, MetricError> {
         let ready = prepare(guess, truth)?;
         let mut scored = self.blank(&ready);
-        for metric in &self.metrics {
-            let name = metric.card().name;
+        for (name, metric) in &self.metrics {
             match metric.score(&ready.guess, &ready.truth) {
                 Ok(values) => fill(&mut scored.images, name, values),
                 Err(error @ MetricError::Unsuited { .. }) => {
                     for image in &mut scored.images {
-                        image.scores.insert(name.into(), None);
+                        image.scores.insert((*name).into(), None);
                     }
                     scored.notes.push(error.to_string());
                 }

@@ -1,32 +1,32 @@
 //! Peak signal-to-noise ratio.
 
-use crate::{Metric, MetricCard, MetricEntry, MetricError, mse};
+use crate::{Metric, MetricEntry, MetricError, mse};
+use record::MetricInfo;
 use tch::Tensor;
 
 /// The registry's entry.
 pub static ENTRY: MetricEntry = MetricEntry {
     name: "psnr",
     summary: "peak signal-to-noise ratio, per image, data range 1",
+    info: || MetricInfo {
+        unit: "dB".into(),
+        range: [Some(0.0), None],
+        cap: Some(CAP_DB),
+        decimals: 2,
+        thresholds: vec![20.0, 25.0, 30.0],
+        reference: "10 log10(1 / MSE), data range 1; scikit-image's peak_signal_noise_ratio".into(),
+        ..MetricInfo::higher(ENTRY.name, "PSNR")
+    },
     build: |_| Ok(Box::new(Psnr)),
 };
 
 /// Where PSNR enters means, in dB, when it is above: an exact reconstruction is infinitely good and
 /// would make every mean infinite. Records keep the raw value.
-pub const CAP_DB: f64 = record::metrics::PSNR_CAP_DB;
+pub const CAP_DB: f64 = 100.0;
 
 struct Psnr;
 
 impl Metric for Psnr {
-    fn card(&self) -> MetricCard {
-        MetricCard {
-            name: ENTRY.name,
-            unit: "dB",
-            range: (0.0, f64::INFINITY),
-            higher_is_better: true,
-            reference: "10 log10(1 / MSE), data range 1; scikit-image's peak_signal_noise_ratio",
-        }
-    }
-
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         Ok(mse(guess, truth)?.into_iter().map(psnr_from_mse).collect())
     }

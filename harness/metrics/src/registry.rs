@@ -1,7 +1,7 @@
 //! Every metric by name.
 
-use crate::lpips;
-use crate::{Metric, MetricError, fl_attack, mse, psnr, ssim};
+use crate::{Metric, MetricError, fl_attack, label_match, lpips, mse, psnr, ssim};
+use record::MetricInfo;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -34,6 +34,9 @@ pub struct MetricEntry {
     pub name: &'static str,
     /// One line for `bench list metrics`.
     pub summary: &'static str,
+    /// Title, unit, range, direction, cap and thresholds: what reports know of it, also where it
+    /// cannot be built.
+    pub info: fn() -> MetricInfo,
     /// Builds it; [`MetricError::Absent`] where its weights are not on this machine.
     pub build: Build,
 }
@@ -41,15 +44,20 @@ pub struct MetricEntry {
 /// The registry, in the order of reports. `label_match` is not here, because it compares labels and
 /// not images (see [`label_match`](super::label_match)).
 pub static ENTRIES: &[&MetricEntry] = &[
-    &mse::ENTRY,
     &psnr::ENTRY,
     &ssim::ENTRY,
     &lpips::SQUEEZE,
     &lpips::ALEX,
     &lpips::VGG,
+    &mse::ENTRY,
     &fl_attack::PSNR,
     &fl_attack::SSIM,
 ];
+
+/// What `run.json` says of these metrics, in this order, and of `label_match`, which every run has.
+pub fn infos(entries: &[&MetricEntry]) -> Vec<MetricInfo> {
+    entries.iter().map(|e| (e.info)()).chain([label_match::info()]).collect()
+}
 
 /// The metric called `name`.
 ///

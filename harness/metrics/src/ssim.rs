@@ -1,13 +1,20 @@
 //! Structural similarity with the Gaussian window.
 
 use crate::images::pixels;
-use crate::{Metric, MetricCard, MetricEntry, MetricError};
+use crate::{Metric, MetricEntry, MetricError};
+use record::MetricInfo;
 use tch::Tensor;
 
 /// The registry's entry.
 pub static ENTRY: MetricEntry = MetricEntry {
     name: "ssim",
     summary: "structural similarity, 11x11 Gaussian window, sigma 1.5, per channel",
+    info: || MetricInfo {
+        range: [Some(-1.0), Some(1.0)],
+        thresholds: vec![0.9],
+        reference: "Wang, Bovik, Sheikh and Simoncelli 2004, Image quality assessment".into(),
+        ..MetricInfo::higher(ENTRY.name, "SSIM")
+    },
     build: |_| Ok(Box::new(Ssim)),
 };
 
@@ -20,16 +27,6 @@ const C2: f64 = 0.03 * 0.03;
 struct Ssim;
 
 impl Metric for Ssim {
-    fn card(&self) -> MetricCard {
-        MetricCard {
-            name: ENTRY.name,
-            unit: "",
-            range: (-1.0, 1.0),
-            higher_is_better: true,
-            reference: "Wang, Bovik, Sheikh and Simoncelli 2004, Image quality assessment",
-        }
-    }
-
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         ssim(guess, truth)
     }

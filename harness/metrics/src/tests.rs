@@ -2,7 +2,7 @@
 //! the laws that hold for every metric.
 
 use super::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use suites::FlagKind;
 use tch::{Device, Kind};
@@ -323,18 +323,21 @@ fn an_empty_batch_has_no_scores() {
 }
 
 #[test]
-fn names_are_unique_kebab_case_and_sourced() {
-    let data = test_data();
+fn names_are_unique_kebab_case_and_described() {
     let mut names: Vec<&str> = ENTRIES.iter().map(|e| e.name).collect();
     for entry in ENTRIES {
         assert!(entry.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", entry.name);
         assert!(!entry.summary.is_empty());
-        if let Ok(metric) = (entry.build)(&cpu(data.as_deref())) {
-            let card = metric.card();
-            assert_eq!(card.name, entry.name);
-            assert!(!card.reference.is_empty() && card.range.0 < card.range.1);
-        }
     }
+    for info in infos(ENTRIES) {
+        assert!(info.higher_is_better.is_some() && !info.reference.is_empty(), "{}", info.name);
+        let [low, high] = info.range.map(|end| end.unwrap_or(f64::INFINITY));
+        let inside = |v: &f64| (low..=high).contains(v);
+        assert!(low < high && info.thresholds.iter().chain(&info.cap).all(inside), "{}", info.name);
+        assert_eq!(serde_json::from_value::<record::MetricInfo>(json!(info)).unwrap(), info);
+    }
+    let told: Vec<String> = infos(ENTRIES).into_iter().map(|info| info.name).collect();
+    assert_eq!(told, [names.as_slice(), &[label_match::NAME]].concat());
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), ENTRIES.len());

@@ -83,12 +83,7 @@ fn info(records: &[CellRecord]) -> RunInfo {
         libtorch: "2.11.0 (cpu)".into(),
         device: "cpu".into(),
         machine: "any".into(),
-        processor: String::new(),
-        overrides: Vec::new(),
-        shard: None,
-        command: String::new(),
-        resume: String::new(),
-        elsewhere: Vec::new(),
+        ..RunInfo::default()
     }
 }
 

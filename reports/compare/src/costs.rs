@@ -257,7 +257,7 @@ pub(crate) fn of(
         judgement: Judgement::Described,
         points_to: Judgement::Described,
         shown,
-        higher: true,
+        higher: Some(true),
         agrees: tested.agrees,
     }
 }

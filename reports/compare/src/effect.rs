@@ -146,13 +146,13 @@ pub struct Effect {
     pub tolerance: Option<f64>,
     /// What it amounts to.
     pub judgement: Judgement,
-    /// What it would be called were it sure and beyond its tolerance.
+    /// What it would be called were it sure and beyond its tolerance, also where it has none.
     pub points_to: Judgement,
     /// The change with its interval, as tables show it.
     pub shown: String,
-    /// Whether more of the quantity is more for the attack.
+    /// Whether more of the quantity is more for the attack; `None` where nobody said.
     #[serde(skip)]
-    pub(crate) higher: bool,
+    pub(crate) higher: Option<bool>,
     /// The signs of the mean and of the ranks agree.
     #[serde(skip)]
     pub(crate) agrees: bool,

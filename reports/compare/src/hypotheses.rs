@@ -178,7 +178,7 @@ fn effect(
         judgement: Judgement::Described,
         points_to: Judgement::Described,
         shown: format!("{}{}{plainly}", measure.signed(told.mean), ci.unwrap_or_default()),
-        higher: measure.higher_is_better(),
+        higher: (!measure.undirected()).then(|| measure.higher_is_better()),
         agrees: own.agrees && against.as_ref().is_none_or(|a| a.agrees),
     })
 }

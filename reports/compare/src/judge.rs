@@ -73,10 +73,9 @@ fn judgement(effect: &Effect, alpha: f64) -> Judgement {
 /// What an effect is where it is sure and beyond its tolerance.
 fn name(effect: &Effect, cells: &HashMap<&str, &Pair>) -> Judgement {
     use Judgement as J;
-    if effect.tolerance.is_none() {
-        return J::Described;
-    }
-    let gained = (effect.size() > 0.0) == effect.higher;
+    // Without a direction nothing is weaker or stronger; what did not move is neither.
+    let Some(higher) = effect.higher.filter(|_| effect.size() != 0.0) else { return J::Described };
+    let gained = (effect.size() > 0.0) == higher;
     let defended = |defended: bool, twin: bool| match (defended, twin, gained) {
         (false, _, true) => J::AttackStronger,
         (false, _, false) => J::AttackWeaker,
@@ -91,6 +90,7 @@ fn name(effect: &Effect, cells: &HashMap<&str, &Pair>) -> Judgement {
         Subject::Cell(id) => {
             cells.get(id.as_str()).map_or(J::Unclear, |p| defended(p.defended, p.twin.is_some()))
         }
+        _ if effect.tolerance.is_none() => J::Described,
         Subject::Accuracy | Subject::Federation(_) if effect.change > 0.0 => J::AccuracyUp,
         Subject::Accuracy | Subject::Federation(_) => J::AccuracyDown,
         Subject::Speed if effect.change > 1.0 => J::Slower,

@@ -38,6 +38,7 @@ use labels::Labels;
 use matching::Matched;
 use measure::Measure;
 use pairs::{Pair, State};
+use record::Metrics;
 use suites::Gate;
 
 /// How cells and images of two runs are paired.
@@ -110,17 +111,20 @@ pub struct Comparison {
 /// Compares two runs under `gate`.
 ///
 /// # Errors
-/// [`CompareError::Incomparable`] where they have no cell in common, or every common cell attacked
-/// other images.
+/// [`CompareError::Incomparable`] where they have no cell in common, every common cell attacked
+/// other images, or they disagree on which direction of a metric is better.
 pub fn compare(
     base: &Side,
     new: &Side,
     gate: &Gate,
     how: Pairing,
 ) -> Result<Comparison, CompareError> {
+    let (metrics, caps) = Metrics::of_both(&base.info, &new.info).map_err(|why| {
+        CompareError::Incomparable(format!("{} and {}: {why}", base.name, new.name))
+    })?;
     let matched = Matched::of(base, new, how)?;
     let records = matched.pairs.iter().flat_map(|(b, n)| [&base.records[*b], &new.records[*n]]);
-    let measures = Measure::all(records, gate);
+    let measures = Measure::all(records, &metrics, gate);
     let pairs = pairs::lay_out(base, new, &matched.pairs, &measures, how);
     refuse_other_images(base, new, &pairs)?;
     let labels = Labels::of(base, new, &pairs, how);
@@ -145,7 +149,7 @@ pub fn compare(
         effects,
         speed,
         accuracies,
-        notes: notes(base, new),
+        notes: notes(base, new).into_iter().chain(caps).chain(undirected(&measures)).collect(),
         unfinished,
         labels,
     };
@@ -223,6 +227,18 @@ fn notes(base: &Side, new: &Side) -> Vec<String> {
         notes.push(format!("{}; speed is informational", hosts.join("; ")));
     }
     notes
+}
+
+/// One line on the metrics of which neither run says what is better.
+fn undirected(measures: &[Measure]) -> Option<String> {
+    let names: Vec<&str> =
+        measures.iter().filter(|m| m.undirected()).map(|m| m.metric.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "neither run says whether more or less of {} is better: it is described, not judged",
+            names.join(", ")
+        )
+    })
 }
 
 /// The keys in which the runs' own gates differ, where both are known.

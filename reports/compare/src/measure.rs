@@ -2,8 +2,8 @@
 
 use crate::effect::Scale;
 use record::aggregate::{Goal, diverged, usable};
-use record::metrics::{Metric, THRESHOLDS, Threshold, in_order};
-use record::{CellRecord, ImageScore};
+use record::{CellRecord, ImageScore, MetricInfo, Metrics};
+use std::collections::BTreeSet;
 use suites::{FlagKind, Gate};
 
 /// One quantity of an image.
@@ -11,9 +11,9 @@ use suites::{FlagKind, Gate};
 pub(crate) struct Measure {
     /// Name in JSON and in tables.
     pub title: String,
-    pub metric: Metric,
+    pub metric: MetricInfo,
     /// The bound that makes it a success; `None` where the metric itself is meant.
-    threshold: Option<Threshold>,
+    threshold: Option<f64>,
     /// How far its mean may move; `None` where it never raises an alarm.
     pub tolerance: Option<f64>,
     /// Of its differences.
@@ -23,25 +23,22 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
-    /// Every metric of `records` in the order of reading, then the successes at the declared
+    /// Every metric of `records` in the order of `metrics`, then the successes at the declared
     /// thresholds, then the share of images that are not finite, where any is.
     pub fn all<'a>(
         records: impl Iterator<Item = &'a CellRecord> + Clone,
+        metrics: &Metrics,
         gate: &Gate,
     ) -> Vec<Measure> {
         let any = records.clone().flat_map(|r| &r.images).any(diverged);
-        let names = in_order(
-            records
-                .flat_map(|r| &r.images)
-                .flat_map(|i| i.scores.keys())
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .cloned(),
-        );
-        let metrics: Vec<Metric> = names.iter().map(|name| Metric::of(name)).collect();
-        let itself = |metric: &Metric| Measure {
+        let names: BTreeSet<&String> =
+            records.flat_map(|r| &r.images).flat_map(|i| i.scores.keys()).collect();
+        let names = metrics.in_order(names.into_iter().cloned());
+        let metrics: Vec<MetricInfo> = names.iter().map(|name| metrics.get(name)).collect();
+        let itself = |metric: &MetricInfo| Measure {
             title: metric.label(),
-            tolerance: gate.tolerance(&metric.name),
+            // Without a direction nothing is for the worse.
+            tolerance: metric.higher_is_better.and_then(|_| gate.tolerance(&metric.name)),
             metric: metric.clone(),
             threshold: None,
             scale: Scale {
@@ -50,21 +47,20 @@ impl Measure {
             },
             diverged: false,
         };
-        let success = |metric: &Metric| {
-            let judged = THRESHOLDS.iter().filter(|t| t.judges(&metric.name));
-            let one = |t: &Threshold| Measure {
-                title: format!("success {}", t.label(metric)),
+        let success = |metric: &MetricInfo| {
+            let one = |bound: &f64| Measure {
+                title: format!("success {}", metric.threshold(*bound)),
                 metric: metric.clone(),
-                threshold: Some(*t),
+                threshold: Some(*bound),
                 tolerance: None,
                 scale: Scale { floor: 0.0, binary: true },
                 diverged: false,
             };
-            judged.map(one).collect::<Vec<_>>()
+            metric.thresholds.iter().map(one).collect::<Vec<_>>()
         };
         let share = Measure {
             title: "share of non-finite images".into(),
-            metric: Metric::of(FlagKind::NonFinite.name()),
+            metric: MetricInfo::unknown(FlagKind::NonFinite.name()),
             threshold: None,
             tolerance: Some(0.0),
             scale: Scale { floor: 0.0, binary: true },
@@ -74,9 +70,14 @@ impl Measure {
         scores.chain(any.then_some(share)).collect()
     }
 
-    /// Whether more of it means that the attack got more.
+    /// Whether more of it means that the attack got more; no more than less does where nobody said.
     pub fn higher_is_better(&self) -> bool {
-        !self.diverged && (self.threshold.is_some() || self.metric.higher_is_better)
+        !self.diverged && (self.threshold.is_some() || self.metric.higher_is_better == Some(true))
+    }
+
+    /// Whether it is a metric of which nobody said what is better.
+    pub fn undirected(&self) -> bool {
+        self.raw() && self.metric.higher_is_better.is_none()
     }
 
     /// Whether it is the metric itself, not a success by it.
@@ -89,7 +90,8 @@ impl Measure {
     /// finite. The rule is the same for both sides, so that the tests stay exact.
     pub fn of_both(&self, before: &ImageScore, after: &ImageScore) -> (Option<f64>, Option<f64>) {
         let (b, n) = (self.of(before), self.of(after));
-        let (Some(was), Some(is), true) = (b, n, self.raw()) else { return (b, n) };
+        let directed = self.raw() && !self.undirected();
+        let (Some(was), Some(is), true) = (b, n, directed) else { return (b, n) };
         match (diverged(before), diverged(after)) {
             (false, true) => (b, Some(self.worse(was, is))),
             (true, false) => (Some(self.worse(was, is)), n),
@@ -104,14 +106,14 @@ impl Measure {
         let worst = every.reduce(|a, b| self.worse(a, b));
         let value = |i: &ImageScore| {
             let own = self.of(i);
-            if self.raw() && diverged(i) { own.and(worst) } else { own }
+            if self.raw() && !self.undirected() && diverged(i) { own.and(worst) } else { own }
         };
         let side = |r: &CellRecord| r.images.iter().filter_map(value).collect();
         (side(base), side(new))
     }
 
     fn worse(&self, a: f64, b: f64) -> f64 {
-        if self.metric.higher_is_better { a.min(b) } else { a.max(b) }
+        if self.higher_is_better() { a.min(b) } else { a.max(b) }
     }
 
     /// The value that enters means: capped; `None` where it was not measured or is no number. An
@@ -122,8 +124,8 @@ impl Measure {
         }
         match self.threshold {
             None => usable(&image.scores, &self.metric),
-            Some(threshold) => {
-                let met = Goal::Reached(&self.metric, threshold).met(image, true)?;
+            Some(bound) => {
+                let met = Goal::Reached(&self.metric, bound).met(image, true)?;
                 Some(f64::from(u8::from(met)))
             }
         }

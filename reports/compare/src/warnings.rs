@@ -8,7 +8,6 @@ use crate::measure::Measure;
 use crate::pairs::{Pair, State};
 use crate::{Comparison, Pairing, Side, behind};
 use record::aggregate::diverged;
-use record::metrics::{Metric, THRESHOLDS};
 use record::{CellRecord, ImageScore};
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +24,7 @@ pub(crate) fn find(
 ) -> Vec<Finding> {
     let mut found = fallen(all, pairs, measures);
     found.extend(not_finite(base, new, pairs));
-    found.extend(leaks(all, base, new, pairs));
+    found.extend(leaks(all, (base, new), pairs, measures));
     found.extend(slow(all, base, new, pairs));
     if all.pairing == Pairing::SameSeed {
         found.extend(work(base, new, pairs, |p| all.labels.defense(p)));
@@ -86,9 +85,17 @@ fn not_finite(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Finding> {
 }
 
 /// Defended cells in which images have scores now that had none, some of them successes.
-fn leaks(all: &Comparison, base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Finding> {
+fn leaks(
+    all: &Comparison,
+    (base, new): (&Side, &Side),
+    pairs: &[Pair],
+    measures: &[Measure],
+) -> Vec<Finding> {
+    let Some(metric) = measures.iter().map(|m| &m.metric).find(|m| m.name == "psnr") else {
+        return Vec::new();
+    };
+    let Some(easiest) = metric.thresholds.first().copied() else { return Vec::new() };
     let psnr = |i: &ImageScore| i.scores.get("psnr").copied().flatten().filter(|v| !v.is_nan());
-    let metric = Metric::of("psnr");
     let finding = |pair: &Pair| {
         let (was, is) = (&base.records[pair.base], &new.records[pair.new]);
         let paired = pair.state == State::Compared && all.pairing == Pairing::SameSeed;
@@ -101,20 +108,16 @@ fn leaks(all: &Comparison, base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Findi
         let fresh =
             |i: &&ImageScore| psnr(i).is_some() && had.get(&(i.trial, i.index)) != Some(&true);
         let fresh: Vec<&ImageScore> = is.images.iter().filter(fresh).collect();
-        let met = |i: &&&ImageScore| {
-            !diverged(i) && psnr(i).is_some_and(|v| THRESHOLDS[0].met(&metric, v))
-        };
+        let met =
+            |i: &&&ImageScore| !diverged(i) && psnr(i).is_some_and(|v| metric.met(easiest, v));
         let leaked = fresh.iter().filter(met).count();
         let why = match pair.state {
             State::NowApplies => "leaks now where it did not apply",
             State::Recovered => "leaks now where it failed",
             _ => "leaks now in images that had no score",
         };
-        let text = format!(
-            "{why}: {leaked} of {} images at {}",
-            fresh.len(),
-            THRESHOLDS[0].label(&metric)
-        );
+        let text =
+            format!("{why}: {leaked} of {} images at {}", fresh.len(), metric.threshold(easiest));
         (leaked > 0).then(|| {
             warning(Kind::Leaks, format!("cell {}", all.labels.cell(is.id.as_str())), text)
         })

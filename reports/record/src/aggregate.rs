@@ -10,12 +10,11 @@
 //! - Units of independence are images: values that share a unit are resampled together, and an
 //!   image that was tried more than once counts once in Wilson's intervals.
 
-use crate::metrics::{Metric, Threshold};
 use crate::stats::{
     CONFIDENCE, Interval, Paired, Rate, Summary, bootstrap_clusters, mean, median,
     paired_difference, sample_sd, wilson_at,
 };
-use crate::{CellRecord, ImageScore, Scores};
+use crate::{CellRecord, ImageScore, MetricInfo, Scores};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::{FlagKind, rng};
 
@@ -62,33 +61,36 @@ impl Entry {
 }
 
 /// The score of `metric` among `scores` as it enters means; `None` where it does not.
-pub fn usable(scores: &Scores, metric: &Metric) -> Option<f64> {
+pub fn usable(scores: &Scores, metric: &MetricInfo) -> Option<f64> {
     Entry::of(scores.get(&metric.name).copied().flatten(), metric.cap).value()
 }
 
-/// The mean of the scores called `metric` over all images of a cell, with its interval at
+/// The mean of the scores of `metric` over all images of a cell, with its interval at
 /// `confidence`, in (0, 1).
-pub fn cell_mean(record: &CellRecord, metric: &str, confidence: f64) -> Summary {
-    let score = |i: &ImageScore| score(i, metric);
+pub fn cell_mean(record: &CellRecord, metric: &MetricInfo, confidence: f64) -> Summary {
+    let score = |i: &ImageScore| score(i, &metric.name);
     let values: Vec<(String, Option<f64>)> =
         record.images.iter().enumerate().map(|(at, i)| (unit(record, at), score(i))).collect();
-    let (cap, lost) = (Metric::of(metric).cap, record.lost_images());
-    Mean { cap, lost, confidence, stream: (record.id.as_str(), metric) }.of(&values)
+    let stream = (record.id.as_str(), metric.name.as_str());
+    Mean { cap: metric.cap, lost: record.lost_images(), confidence, stream }.of(&values)
 }
 
 /// The same of a null baseline; no attack can lose its images.
-pub fn null_mean(record: &CellRecord, null: &str, metric: &str) -> Summary {
+pub fn null_mean(record: &CellRecord, null: &str, metric: &MetricInfo) -> Summary {
     let rows = record.baselines.get(null).into_iter().flatten().enumerate();
     let unit = |at: usize| if at < record.images.len() { unit(record, at) } else { at.to_string() };
     let values: Vec<(String, Option<f64>)> =
-        rows.map(|(at, s)| (unit(at), s.get(metric).copied().flatten())).collect();
+        rows.map(|(at, s)| (unit(at), s.get(&metric.name).copied().flatten())).collect();
     let key = format!("{}/{null}", record.id);
-    let cap = Metric::of(metric).cap;
-    Mean { cap, lost: 0, confidence: CONFIDENCE, stream: (&key, metric) }.of(&values)
+    let stream = (key.as_str(), metric.name.as_str());
+    Mean { cap: metric.cap, lost: 0, confidence: CONFIDENCE, stream }.of(&values)
 }
 
 /// The mean of the scores of `metric` over these images; `None` where none has one.
-pub fn mean_of<'a>(images: impl Iterator<Item = &'a ImageScore>, metric: &Metric) -> Option<f64> {
+pub fn mean_of<'a>(
+    images: impl Iterator<Item = &'a ImageScore>,
+    metric: &MetricInfo,
+) -> Option<f64> {
     mean(&images.filter_map(|i| usable(&i.scores, metric)).collect::<Vec<_>>())
 }
 
@@ -148,7 +150,7 @@ impl Mean<'_> {
 
 /// The mean difference of `after` from `before` over the images that both attacked, capped as means
 /// are; an image that only one side scored is a pair with a missing side, and counted as such.
-pub fn paired(after: &CellRecord, before: &CellRecord, metric: &Metric) -> Option<Paired> {
+pub fn paired(after: &CellRecord, before: &CellRecord, metric: &MetricInfo) -> Option<Paired> {
     let scores = |record: &CellRecord| -> BTreeMap<_, _> {
         let value = |i: &ImageScore| ((i.trial, i.client, i.id), usable(&i.scores, metric));
         record.images.iter().map(value).collect()
@@ -164,7 +166,7 @@ pub fn paired(after: &CellRecord, before: &CellRecord, metric: &Metric) -> Optio
 /// What makes an image a success.
 pub enum Goal<'a> {
     /// At least (of errors: at most) so much of a metric.
-    Reached(&'a Metric, Threshold),
+    Reached(&'a MetricInfo, f64),
     /// Its label was guessed.
     Label,
 }
@@ -174,10 +176,10 @@ impl Goal<'_> {
     /// was `measured` at all or was not.
     pub fn met(&self, image: &ImageScore, measured: bool) -> Option<bool> {
         match self {
-            Goal::Reached(metric, threshold) => {
+            Goal::Reached(metric, bound) => {
                 let (fell, value) = (diverged(image), score(image, &metric.name));
                 match value {
-                    Some(v) => Some(!fell && threshold.met(metric, v)),
+                    Some(v) => Some(!fell && metric.met(*bound, v)),
                     // A diverged image that this metric could not take is a try all the same.
                     None => (fell && measured).then_some(false),
                 }
@@ -276,12 +278,12 @@ pub fn cell_rate(record: &CellRecord, goal: &Goal, confidence: f64) -> Option<Ra
 /// The rate of successes among scores that no attack made, such as those of a null baseline.
 pub fn null_rate<'a>(
     scores: impl Iterator<Item = &'a Scores>,
-    metric: &Metric,
-    threshold: Threshold,
+    metric: &MetricInfo,
+    bound: f64,
     confidence: f64,
 ) -> Option<Rate> {
     let values: Vec<f64> = scores.filter_map(|s| s.get(&metric.name).copied().flatten()).collect();
-    let met = values.iter().filter(|v| threshold.met(metric, **v)).count();
+    let met = values.iter().filter(|v| metric.met(bound, **v)).count();
     wilson_at(met, values.len(), confidence)
 }
 

@@ -12,6 +12,7 @@ mod error;
 pub mod markdown;
 pub mod metrics;
 pub mod number;
+mod old_metrics;
 pub mod rounds;
 pub mod run;
 mod safe_path;
@@ -26,6 +27,7 @@ pub use cell::{
     CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, SignalRecord, TracePoint, Wall,
 };
 pub use error::RecordError;
+pub use metrics::{MetricInfo, Metrics};
 pub use rounds::{RoundRecord, TrainingInfo, read_rounds, write_rounds};
 pub use safe_path::safe_path;
 pub use store::{Host, RunInfo, RunStore, SCHEMA, SuiteInfo, fingerprint, merge, write_whole};

@@ -3,7 +3,7 @@
 use crate::axes::{Axes, Distinguishing, acting};
 use crate::store::read_records;
 use crate::summary::CellSummary;
-use crate::{CellRecord, Outcome, RecordError, RunInfo};
+use crate::{CellRecord, MetricInfo, Metrics, Outcome, RecordError, RunInfo};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Vantage};
@@ -15,6 +15,10 @@ pub struct Run {
     pub dir: PathBuf,
     /// Its `run.json`.
     pub info: RunInfo,
+    /// What its scores mean, in the order of reports.
+    pub metrics: Metrics,
+    /// Names of the metrics that any cell has, in that order.
+    pub metric_names: Vec<String>,
     /// In the suite's order; a cell's number in the report is its place here, from 1.
     pub records: Vec<CellRecord>,
     /// Statistics, in the order of `records`.
@@ -42,7 +46,10 @@ impl Run {
         let order: HashMap<_, _> =
             info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
-        let cells = records.iter().map(CellSummary::of).collect();
+        let metrics = Metrics::of(&info);
+        let cells: Vec<CellSummary> =
+            records.iter().map(|record| CellSummary::of(record, &metrics)).collect();
+        let metric_names = metrics.in_order(cells.iter().flat_map(|c| c.metrics.keys().cloned()));
         let axes = Axes::of(&records);
         let places: Vec<usize> = (0..records.len()).collect();
         let distinguishing = axes.distinguishing(&places, &[]);
@@ -50,7 +57,26 @@ impl Run {
             .iter()
             .map(|at| axes.label(*at, &distinguishing, &["attack", "defenses"]))
             .collect();
-        Run { dir, info, records, cells, axes, distinguishing, settings }
+        Run { dir, info, metrics, metric_names, records, cells, axes, distinguishing, settings }
+    }
+
+    /// What the scores called `name` mean; without a direction where the run does not say.
+    pub fn metric(&self, name: &str) -> MetricInfo {
+        self.metrics.get(name)
+    }
+
+    /// The success that headlines are about: the PSNR with its middle threshold, and the two in
+    /// words; `None` where the run declares none.
+    pub fn headline(&self) -> Option<(MetricInfo, f64, String)> {
+        let psnr = self.metric("psnr");
+        let bound = psnr.middle_threshold()?;
+        let words = psnr.threshold(bound);
+        Some((psnr, bound, words))
+    }
+
+    /// Whether any cell has a mean of the metric `name`.
+    pub fn has_mean(&self, name: &str) -> bool {
+        self.cells.iter().any(|c| c.mean(name).is_some())
     }
 
     /// Places of the cells whose attack ran or broke.

@@ -2,9 +2,8 @@
 //! of.
 
 use crate::aggregate::{Goal, cell_mean, cell_rate, null_mean, null_rate};
-use crate::metrics::{Metric, THRESHOLDS, Threshold, in_order};
 use crate::stats::{CONFIDENCE, Rate, Summary};
-use crate::{CellRecord, Outcome};
+use crate::{CellRecord, MetricInfo, Metrics, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use suites::{Fact, Flag};
@@ -33,28 +32,29 @@ pub struct CellSummary {
 }
 
 impl CellSummary {
-    /// Summarises one record.
-    pub fn of(record: &CellRecord) -> Self {
-        let mut names = in_order(record.metrics().into_iter().map(str::to_owned));
+    /// Summarises one record of a run with these metrics.
+    pub fn of(record: &CellRecord, metrics: &Metrics) -> Self {
+        let mut names = metrics.in_order(record.metrics().into_iter().map(str::to_owned));
         if names.is_empty() && record.lost_images() > 0 {
             names.push("psnr".into());
         }
         let (mut baselines, mut baseline_success) = (BTreeMap::new(), BTreeMap::new());
         for (null, rows) in &record.baselines {
-            let names = in_order(rows.iter().flat_map(|scores| scores.keys().cloned()));
-            let mean = |name: &String| (name.clone(), null_mean(record, null, name));
+            let names = metrics.in_order(rows.iter().flat_map(|scores| scores.keys().cloned()));
+            let mean = |name: &String| (name.clone(), null_mean(record, null, &metrics.get(name)));
             baselines.insert(null.clone(), names.iter().map(mean).collect());
-            let rate = |m: &Metric, t| null_rate(rows.iter(), m, t, CONFIDENCE);
-            baseline_success.insert(null.clone(), rates(&names, rate));
+            let rate = |m: &MetricInfo, t| null_rate(rows.iter(), m, t, CONFIDENCE);
+            baseline_success.insert(null.clone(), rates(metrics, &names, rate));
         }
-        let mean = |name: &String| (name.clone(), cell_mean(record, name, CONFIDENCE));
-        let success = |m: &Metric, t| cell_rate(record, &Goal::Reached(m, t), CONFIDENCE);
+        let mean =
+            |name: &String| (name.clone(), cell_mean(record, &metrics.get(name), CONFIDENCE));
+        let success = |m: &MetricInfo, t| cell_rate(record, &Goal::Reached(m, t), CONFIDENCE);
         let label_accuracy = cell_rate(record, &Goal::Label, CONFIDENCE);
         CellSummary {
             id: record.id.to_string(),
             outcome: outcome(&record.outcome),
             metrics: names.iter().map(mean).collect(),
-            success: rates(&names, success),
+            success: rates(metrics, &names, success),
             labels_known: record.spec.facts.contains(&Fact::Labels) && label_accuracy.is_none(),
             label_accuracy,
             baselines,
@@ -77,13 +77,14 @@ impl CellSummary {
 
 /// The rate of success at each declared threshold, by its words.
 fn rates(
+    metrics: &Metrics,
     names: &[String],
-    rate: impl Fn(&Metric, Threshold) -> Option<Rate>,
+    rate: impl Fn(&MetricInfo, f64) -> Option<Rate>,
 ) -> BTreeMap<String, Rate> {
     let of = |name: &String| {
-        let metric = Metric::of(name);
-        let judged = THRESHOLDS.iter().filter(|t| t.judges(name));
-        judged.filter_map(|t| Some((t.label(&metric), rate(&metric, *t)?))).collect::<Vec<_>>()
+        let metric = metrics.get(name);
+        let one = |bound: &f64| Some((metric.threshold(*bound), rate(&metric, *bound)?));
+        metric.thresholds.iter().filter_map(one).collect::<Vec<_>>()
     };
     names.iter().flat_map(of).collect()
 }

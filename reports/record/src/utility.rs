@@ -35,6 +35,14 @@ fn named(task: &BTreeMap<String, f64>, name: &str) -> Option<Share> {
 
 const ROUNDS: &str = "trained_rounds";
 
+/// Whether more of a score of the task, such as `accuracy` or `test_loss`, is worth more; `None`
+/// for a count and for what is called by another word.
+pub fn higher_is_better(name: &str) -> Option<bool> {
+    let any = |known: &[&str]| name.split(['_', '-', '.']).any(|word| known.contains(&word));
+    let gain = any(&["accuracy", "f1", "auc"]);
+    (gain || any(&["loss", "error", "mae", "mse"])).then_some(gain)
+}
+
 /// Rounds that the cell trained with its defenses in the loop, where it did.
 pub fn rounds(record: &CellRecord) -> Option<f64> {
     record.task.get(ROUNDS).copied()
@@ -62,6 +70,13 @@ pub fn epsilon(record: &CellRecord) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_are_no_gains_and_other_words_say_nothing() {
+        let names = ["trained_accuracy", "macro_f1", "test_loss", "mae", "glossary"];
+        let want = [Some(true), Some(true), Some(false), Some(false), None];
+        assert_eq!(names.map(higher_is_better), want);
+    }
 
     #[test]
     fn a_diverged_training_has_no_accuracy() {

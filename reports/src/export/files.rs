@@ -1,11 +1,12 @@
 //! Machine-readable files beside the report: `records.csv`, `cells.csv`, `summary.json`.
 
+use crate::tables::threshold_labels;
 use record::RecordError;
-use record::metrics::{Metric, THRESHOLDS, in_order};
 use record::run::Run;
 use record::stats::{Rate, Summary};
 use record::{ImageScore, Scores};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use suites::flag_words;
 
@@ -94,12 +95,13 @@ fn shown(value: Option<f64>) -> String {
 
 /// One row per cell.
 pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> {
-    let metrics = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
-    let rates: Vec<String> = metrics.iter().flat_map(|m| threshold_labels(m)).collect();
-    let tasks = in_order(run.records.iter().flat_map(|r| r.task.keys().cloned()));
+    let metrics = &run.metric_names;
+    let rates: Vec<String> =
+        metrics.iter().flat_map(|m| threshold_labels(&run.metric(m))).collect();
+    let tasks: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut columns = head(run, &["cell", "outcome", "attack_name"]);
-    for metric in &metrics {
+    for metric in metrics {
         columns.extend(
             ["n", "missing", "capped", "failed", "mean", "sd", "median", "low", "high"]
                 .map(|s| format!("{metric}_{s}")),
@@ -121,31 +123,19 @@ pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> 
     columns.extend(cost.map(String::from));
     out.write_record(columns).map_err(|e| fault(path, &e))?;
     for at in 0..run.records.len() {
-        out.write_record(cell_row(run, at, &metrics, &rates, &tasks))
-            .map_err(|e| fault(path, &e))?;
+        out.write_record(cell_row(run, at, &rates, &tasks)).map_err(|e| fault(path, &e))?;
     }
     out.into_inner().map_err(|e| fault(path, &e.into_error().into()))
 }
 
-fn threshold_labels(name: &str) -> Vec<String> {
-    let metric = Metric::of(name);
-    THRESHOLDS.iter().filter(|t| t.judges(name)).map(|t| t.label(&metric)).collect()
-}
-
-fn cell_row(
-    run: &Run,
-    at: usize,
-    metrics: &[String],
-    rates: &[String],
-    tasks: &[String],
-) -> Vec<String> {
+fn cell_row(run: &Run, at: usize, rates: &[String], tasks: &BTreeSet<&String>) -> Vec<String> {
     let (cell, record) = (&run.cells[at], &run.records[at]);
     let mut row = vec![cell.id.clone(), cell.outcome.to_owned(), record.spec.attack.name.clone()];
     row.extend(run.axes.rows[at].iter().cloned());
-    metrics.iter().for_each(|m| row.extend(summary_columns(cell.metrics.get(m))));
+    run.metric_names.iter().for_each(|m| row.extend(summary_columns(cell.metrics.get(m))));
     rates.iter().for_each(|r| row.extend(rate_columns(cell.success.get(r))));
     row.extend([shown(cell.label_accuracy.map(|r| r.rate)), cell.labels_known.to_string()]);
-    row.extend(tasks.iter().map(|t| shown(record.task.get(t).copied())));
+    row.extend(tasks.iter().map(|t| shown(record.task.get(*t).copied())));
     let cost = &record.cost;
     row.extend(
         [
@@ -210,7 +200,7 @@ pub(crate) fn summary_json(run: &Run) -> Vec<u8> {
             "published": run.info.suite.published,
         },
         "bench_version": run.info.bench_version, "libtorch": run.info.libtorch,
-        "device": run.info.device, "machine": run.info.machine,
+        "metrics": run.metrics, "device": run.info.device, "machine": run.info.machine,
         "cells": (0..run.records.len()).map(cell).collect::<Vec<_>>(),
     });
     format!("{document:#}\n").into_bytes()

@@ -2,7 +2,6 @@
 
 use super::columns::{self, Cause};
 use super::field::{Field, Row};
-use record::metrics::in_order;
 use record::run::Run;
 use record::{CellRecord, ImageScore, Outcome, Scores};
 use std::collections::HashSet;
@@ -23,7 +22,6 @@ pub(super) fn schema(run: &Run) -> Vec<Field<'_>> {
 /// were.
 pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
     let of_run = columns::run(&run.info);
-    let metrics = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
     let mut rows = 0;
     let mut write = |of_cell: &[Field], cause: &Cause| {
         rows += 1;
@@ -32,7 +30,7 @@ pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
     for record in &run.records {
         let of_cell = columns::cell(record.id.as_str(), Some(record));
         let mut bare = true;
-        of_record(record, &metrics, &mut |cause| {
+        of_record(record, &run.metric_names, &mut |cause| {
             bare = false;
             write(&of_cell, cause)
         })?;

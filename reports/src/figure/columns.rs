@@ -4,7 +4,6 @@
 use super::measure::Measure;
 use record::ImageScore;
 use record::axes::{acting, defenses, plain};
-use record::metrics::in_order;
 use record::run::Run;
 use record::utility;
 use serde_json::Value;
@@ -320,8 +319,7 @@ fn unknown(name: &str, known: Vec<String>) -> SpecError {
 
 /// Every column of the run: measures first, since they are what is mostly misspelt.
 fn known(run: &Run) -> Vec<String> {
-    let mut names =
-        in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
+    let mut names = run.metric_names.clone();
     names.extend(Measure::known(run));
     names.extend(
         ["attack", "defenses", "defenses.name", "cell", "setting", "epsilon", "client", "image"]

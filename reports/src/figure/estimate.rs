@@ -2,9 +2,9 @@
 
 use super::filter::Picked;
 use super::measure::Measure;
+use record::MetricInfo;
 use record::aggregate::{Goal, Mean, Tally, diverged, unit, usable, wilson_of_share};
 use record::axes::acting;
-use record::metrics::{Metric, Threshold};
 use record::run::Run;
 use record::stats::{CONFIDENCE, Summary};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,8 +69,7 @@ pub(crate) fn estimate_at(
         Measure::Metric(metric) => of_images(run, metric, picked, confidence),
         Measure::Null(null, metric) => of_null(run, null, metric, picked, confidence),
         Measure::Success(metric, bound) => {
-            let threshold = Threshold { metric: "", bound: *bound };
-            of_tries(run, &Goal::Reached(metric, threshold), picked, confidence)
+            of_tries(run, &Goal::Reached(metric, *bound), picked, confidence)
         }
         Measure::Labels => of_tries(run, &Goal::Label, picked, confidence),
         other => of_cells(run, other, picked, confidence),
@@ -97,7 +96,7 @@ impl Estimate {
 /// One value with its unit of independence.
 type Valued = (String, Option<f64>);
 
-fn of_images(run: &Run, metric: &Metric, picked: &[Picked], confidence: f64) -> Estimate {
+fn of_images(run: &Run, metric: &MetricInfo, picked: &[Picked], confidence: f64) -> Estimate {
     let mut values: Vec<Valued> = Vec::new();
     for cell in picked {
         let record = &run.records[cell.at];
@@ -111,12 +110,18 @@ fn of_images(run: &Run, metric: &Metric, picked: &[Picked], confidence: f64) -> 
 }
 
 /// Diverged reconstructions with a value of `metric`.
-fn grey(run: &Run, metric: &Metric, picked: &[Picked]) -> usize {
+fn grey(run: &Run, metric: &MetricInfo, picked: &[Picked]) -> usize {
     let images = picked.iter().flat_map(|c| c.images.iter().map(|i| &run.records[c.at].images[*i]));
     images.filter(|i| diverged(i) && usable(&i.scores, metric).is_some()).count()
 }
 
-fn of_null(run: &Run, null: &str, metric: &Metric, picked: &[Picked], confidence: f64) -> Estimate {
+fn of_null(
+    run: &Run,
+    null: &str,
+    metric: &MetricInfo,
+    picked: &[Picked],
+    confidence: f64,
+) -> Estimate {
     let picked = one_a_world(run, null, picked);
     let mut values: Vec<Valued> = Vec::new();
     for cell in &picked {

@@ -1,19 +1,19 @@
 //! Measures: what has a value per image, per cell or per round.
 
-use record::metrics::{Metric, THRESHOLDS, Threshold, in_order};
 use record::run::Run;
-use record::{CellRecord, Outcome};
+use record::utility;
+use record::{CellRecord, MetricInfo, Outcome};
 use std::collections::BTreeSet;
 
 /// Something with a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Measure {
     /// A score of reconstructions.
-    Metric(Metric),
+    Metric(MetricInfo),
     /// A score of a null baseline: its name, and the metric.
-    Null(String, Metric),
+    Null(String, MetricInfo),
     /// The share of reconstructions with at least (at most, for errors) this much of a metric.
-    Success(Metric, f64),
+    Success(MetricInfo, f64),
     /// The share of labels that the attack guessed, of attacks that guess any.
     Labels,
     /// The worth of the model: a key of the record's `task`.
@@ -43,7 +43,7 @@ impl Measure {
         let any = |has: &dyn Fn(&CellRecord) -> bool| run.records.iter().any(has);
         let metric = |name: &str| any(&|r| r.images.iter().any(|i| i.scores.contains_key(name)));
         if metric(name) || (name == "psnr" && any(&|r| r.lost_images() > 0)) {
-            return Some(Measure::Metric(Metric::of(name)));
+            return Some(Measure::Metric(run.metric(name)));
         }
         if name == "label_accuracy" {
             return metric("label_match").then_some(Measure::Labels);
@@ -59,14 +59,16 @@ impl Measure {
             "success" => {
                 let (name, bound) = rest.rsplit_once('-')?;
                 let bound: f64 = bound.parse().ok().filter(|b: &f64| b.is_finite())?;
-                metric(name).then(|| Measure::Success(Metric::of(name), bound))
+                let own = run.metric(name);
+                let judges = metric(name) && own.higher_is_better.is_some();
+                judges.then_some(Measure::Success(own, bound))
             }
             "null" => {
                 let (null, name) = rest.split_once('.')?;
                 let has = |r: &CellRecord| {
                     r.baselines.get(null).is_some_and(|b| b.iter().any(|s| s.contains_key(name)))
                 };
-                any(&has).then(|| Measure::Null(null.into(), Metric::of(name)))
+                any(&has).then(|| Measure::Null(null.into(), run.metric(name)))
             }
             _ => None,
         }
@@ -92,13 +94,10 @@ impl Measure {
                 );
             }
         }
-        let metrics =
-            in_order(run.records.iter().flat_map(|r| r.metrics().into_iter().map(str::to_owned)));
-        let judged =
-            |m: &String| THRESHOLDS.iter().filter(move |t| t.judges(m)).collect::<Vec<_>>();
-        let success = metrics
-            .iter()
-            .flat_map(|m| judged(m).into_iter().map(move |t| format!("success.{m}-{}", t.bound)));
+        let success = run.metric_names.iter().flat_map(|name| {
+            let bounds = run.metric(name).thresholds.into_iter();
+            bounds.map(move |bound| format!("success.{name}-{bound}"))
+        });
         let costs = COSTS.iter().map(|(key, _)| format!("cost.{key}"));
         let walls = ["wall.seconds", "wall.attack_seconds"].map(String::from);
         success.chain(names).chain(costs).chain(walls).collect()
@@ -111,7 +110,7 @@ impl Measure {
             Measure::Metric(metric) => metric.label(),
             Measure::Null(null, metric) => format!("{} of {null}", metric.label()),
             Measure::Success(metric, bound) => {
-                format!("share of images with {}", threshold(metric, *bound))
+                format!("share of images with {}", metric.threshold(*bound))
             }
             Measure::Labels => "share of labels guessed".into(),
             Measure::Task(key) => match key.as_str() {
@@ -140,7 +139,7 @@ impl Measure {
     /// Title of a table's column.
     pub fn short_title(&self) -> String {
         match self {
-            Measure::Success(metric, bound) => threshold(metric, *bound),
+            Measure::Success(metric, bound) => metric.threshold(*bound),
             other => other.title(),
         }
     }
@@ -185,13 +184,13 @@ impl Measure {
     }
 
     /// Whether a high value is good for an attack (of the model's worth: for its owner), a low one
-    /// otherwise.
-    pub fn higher_is_better(&self) -> bool {
+    /// otherwise; `None` where nobody said.
+    pub fn higher_is_better(&self) -> Option<bool> {
         match self {
             Measure::Metric(metric) | Measure::Null(_, metric) => metric.higher_is_better,
-            Measure::Success(..) | Measure::Labels => true,
-            Measure::Task(key) => Metric::of(key).higher_is_better,
-            Measure::Cost(_) | Measure::Wall(_) | Measure::Defense(_) => false,
+            Measure::Success(..) | Measure::Labels => Some(true),
+            Measure::Task(key) => utility::higher_is_better(key),
+            Measure::Cost(_) | Measure::Wall(_) | Measure::Defense(_) => Some(false),
         }
     }
 
@@ -258,11 +257,6 @@ fn time(seconds: f64) -> String {
         ..-6 => scientific,
         power => format!("{seconds:.*}", usize::try_from(2 - power).unwrap_or(0)),
     }
-}
-
-/// A threshold in words, such as "PSNR ≥ 20 dB".
-pub(crate) fn threshold(metric: &Metric, bound: f64) -> String {
-    Threshold { metric: "", bound }.label(metric)
 }
 
 fn wall(record: &CellRecord, key: &str) -> Option<f64> {

@@ -52,20 +52,7 @@ pub(super) fn failed(mut record: CellRecord, stage: &str) -> CellRecord {
 pub(super) fn run(records: Vec<CellRecord>) -> Run {
     let suite =
         SuiteInfo { cells: records.iter().map(|r| r.id.clone()).collect(), ..SuiteInfo::default() };
-    let info = RunInfo {
-        schema: record::SCHEMA.into(),
-        bench_version: String::new(),
-        suite,
-        libtorch: String::new(),
-        device: String::new(),
-        machine: String::new(),
-        processor: String::new(),
-        overrides: Vec::new(),
-        shard: None,
-        command: String::new(),
-        resume: String::new(),
-        elsewhere: Vec::new(),
-    };
+    let info = RunInfo { schema: record::SCHEMA.into(), suite, ..RunInfo::default() };
     Run::new("nowhere".into(), info, records)
 }
 

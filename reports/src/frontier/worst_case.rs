@@ -2,7 +2,6 @@
 //! them.
 
 use record::aggregate::{Goal, cell_mean, cell_rate};
-use record::metrics::{Metric, THRESHOLDS};
 use record::run::Run;
 use record::stats::{CONFIDENCE, Interval, Rate};
 use record::{CellRecord, Outcome};
@@ -77,9 +76,9 @@ fn of_largest(intervals: impl IntoIterator<Item = Interval>) -> Option<Interval>
 }
 
 fn success(run: &Run, scored: &[usize], level: f64) -> Option<(Rate, usize)> {
-    let psnr = Metric::of("psnr");
+    let (psnr, bound, _) = run.headline()?;
     let rate = |at: &usize| {
-        Some((cell_rate(&run.records[*at], &Goal::Reached(&psnr, THRESHOLDS[1]), level)?, *at))
+        Some((cell_rate(&run.records[*at], &Goal::Reached(&psnr, bound), level)?, *at))
     };
     let rates: Vec<(Rate, usize)> = scored.iter().filter_map(rate).collect();
     let ci = of_largest(rates.iter().map(|(rate, _)| rate.ci))?;
@@ -89,8 +88,9 @@ fn success(run: &Run, scored: &[usize], level: f64) -> Option<(Rate, usize)> {
 }
 
 fn psnr(run: &Run, scored: &[usize], level: f64) -> Option<(f64, Option<Interval>, usize)> {
+    let metric = run.metric("psnr");
     let mean = |at: &usize| {
-        let summary = cell_mean(&run.records[*at], "psnr", level);
+        let summary = cell_mean(&run.records[*at], &metric, level);
         Some((summary.mean?, summary.ci, *at))
     };
     let means: Vec<(f64, Option<Interval>, usize)> = scored.iter().filter_map(mean).collect();
@@ -103,7 +103,6 @@ fn psnr(run: &Run, scored: &[usize], level: f64) -> Option<(f64, Option<Interval
 
 #[cfg(test)]
 mod tests {
-    use super::super::success_label;
     use super::*;
     use crate::frontier::tests::{cell, failed, run};
     use record::stats::wilson_at;
@@ -157,7 +156,7 @@ mod tests {
         let one = WorstCase::of(&alone, &[0]);
         // One attack alone has the interval of its own summary.
         let (rate, _) = one.success.unwrap();
-        let own = alone.cells[0].success[&success_label()];
+        let own = alone.cells[0].success["PSNR ≥ 25 dB"];
         assert!(
             (rate.ci.low - own.ci.low).abs() < 1e-12 && (rate.ci.high - own.ci.high).abs() < 1e-12
         );

@@ -5,8 +5,8 @@ use crate::figure::chart::{Chart, Mark, Series};
 use crate::report::model::{Cell, Report, Section, Table, Text, row};
 use compare::Verdict;
 use compare::history::{Night, Quantity};
-use record::RecordError;
 use record::markdown::significant;
+use record::{Metrics, RecordError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -15,6 +15,7 @@ type Groups = BTreeMap<String, Vec<Night>>;
 /// The figures of each quantity that has something to say: all but failures where nothing ever
 /// failed.
 pub(super) fn charts(title: &str, nights: &[Night]) -> Vec<Chart> {
+    let metrics = nights.last().map(|n| Metrics::of(n.side.info())).unwrap_or_default();
     let regressed =
         |(at, night): (usize, &Night)| (!night.regressions().is_empty()).then_some(at + 1);
     let marked: Vec<usize> = nights.iter().enumerate().filter_map(regressed).collect();
@@ -24,9 +25,9 @@ pub(super) fn charts(title: &str, nights: &[Night]) -> Vec<Chart> {
         let series: Vec<Series> = names.into_iter().map(|name| curve(nights, of, name)).collect();
         let silent = series.iter().flat_map(|s| &s.marks).all(|m| m.y == 0.0);
         let (name, caption) =
-            (format!("{title} {}", of.name()), format!("{title}: {}", of.caption()));
+            (format!("{title} {}", of.name()), format!("{title}: {}", of.caption(&metrics)));
         let drawn = if silent { &[] } else { series.as_slice() };
-        history(&name, &of.label(), &caption, drawn, &marked)
+        history(&name, &of.label(&metrics), &caption, drawn, &marked)
     };
     Quantity::ALL.into_iter().flat_map(of).collect()
 }

@@ -3,12 +3,11 @@
 
 use super::{Texts, suite};
 use crate::report::model::Cell;
-use crate::tables::{mean_ci, n, rate, share};
+use crate::tables::{mean_ci, n, rate, share, threshold_labels};
 use record::axes::defense_label;
 use record::markdown::{NONE, bytes, count, significant};
-use record::metrics::{Metric, THRESHOLDS, in_order};
 use record::run::Run;
-use record::{CellRecord, DefenseNote, Outcome, utility};
+use record::{CellRecord, DefenseNote, MetricInfo, Outcome, utility};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 
@@ -87,7 +86,7 @@ fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
     let means = of.filter_map(|at| Some((run.cells[at].mean("psnr")?, at)));
     // The first of equals, as the suite lists them.
     let (mean, at) = means.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
-    let psnr = Metric::of("psnr");
+    let psnr = run.metric("psnr");
     let null = run.cells[at]
         .best_null_psnr()
         .map_or("no null baseline".into(), |v| format!("best null baseline {} dB", psnr.show(v)));
@@ -155,11 +154,9 @@ fn identity(run: &Run) -> Vec<Column> {
 }
 
 fn scores(run: &Run) -> Vec<Column> {
-    let names = in_order(
-        run.cells.iter().flat_map(|c| c.metrics.keys().cloned()).filter(|m| m != "label_match"),
-    );
-    let metrics: Vec<Metric> = names.iter().map(|m| Metric::of(m)).collect();
-    let psnr = Metric::of("psnr");
+    let names = run.metric_names.iter().filter(|m| *m != "label_match");
+    let metrics: Vec<MetricInfo> = names.map(|m| run.metric(m)).collect();
+    let psnr = run.metric("psnr");
     let summary = |at: usize| {
         run.cells[at].metrics.get("psnr").or_else(|| run.cells[at].metrics.values().next())
     };
@@ -171,10 +168,9 @@ fn scores(run: &Run) -> Vec<Column> {
             |at| if applies(run, at) { n(summary(at)) } else { Cell::None },
         )];
     for metric in &metrics {
-        let arrow = if metric.higher_is_better { "↑" } else { "↓" };
         let main =
             ["psnr", "ssim"].contains(&metric.name.as_str()) || metric.name.starts_with("lpips-");
-        let title = format!("{} {arrow}", metric.label());
+        let title = format!("{}{}", metric.label(), metric.arrow());
         columns.push(column(run, title, main, |at| {
             mean_ci(metric, run.cells[at].metrics.get(&metric.name))
         }));
@@ -184,7 +180,9 @@ fn scores(run: &Run) -> Vec<Column> {
             columns.push(column(run, "best null (dB)", true, null));
         }
     }
-    for (label, main) in thresholds(&metrics) {
+    let main = run.headline().map(|(.., label)| label);
+    for label in metrics.iter().flat_map(threshold_labels) {
+        let main = main.as_ref() == Some(&label);
         columns.push(column(run, &label, main, |at| rate(run.cells[at].success.get(&label))));
     }
     columns.push(column(run, "label accuracy", true, |at| match &run.cells[at] {
@@ -196,15 +194,6 @@ fn scores(run: &Run) -> Vec<Column> {
 
 fn applies(run: &Run, at: usize) -> bool {
     !matches!(run.records[at].outcome, Outcome::NotApplicable { .. })
-}
-
-/// Thresholds in words, and whether each is the one that headlines are about.
-fn thresholds(metrics: &[Metric]) -> Vec<(String, bool)> {
-    let of = |m: &Metric| -> Vec<(String, bool)> {
-        let judging = THRESHOLDS.iter().filter(|t| t.judges(&m.name));
-        judging.map(|t| (t.label(m), *t == THRESHOLDS[1])).collect()
-    };
-    metrics.iter().flat_map(of).collect()
 }
 
 fn worth(run: &Run) -> Vec<Column> {

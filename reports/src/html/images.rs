@@ -1,10 +1,9 @@
 //! Every attacked image: its scores as a row, and its two pictures.
 
 use super::thumbnails::Thumbnails;
-use record::ImageScore;
 use record::markdown::NONE;
-use record::metrics::{Metric, in_order};
 use record::run::Run;
+use record::{ImageScore, MetricInfo};
 use serde_json::{Value, json};
 use suites::flag::in_full;
 
@@ -14,10 +13,7 @@ const LISTED: usize = 20_000;
 /// The table of images, and for each row its truth and reconstruction as [`Thumbnails::add`] says,
 /// with a path where it is not the usual.
 pub(super) fn images(run: &Run) -> Value {
-    let metrics: Vec<Metric> = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()))
-        .iter()
-        .map(|m| Metric::of(m))
-        .collect();
+    let metrics: Vec<MetricInfo> = run.metric_names.iter().map(|m| run.metric(m)).collect();
     let all: Vec<(usize, usize)> = run
         .records
         .iter()
@@ -30,20 +26,20 @@ pub(super) fn images(run: &Run) -> Value {
         .map(String::from)
         .into_iter();
     let head: Vec<String> =
-        head.chain(metrics.iter().map(Metric::label)).chain(["flags".to_owned()]).collect();
+        head.chain(metrics.iter().map(MetricInfo::label)).chain(["flags".to_owned()]).collect();
     let (pictures, thumbnails) = pictures(run, listed);
     let rows = listed.iter().map(|place| row(place.0, image(*place), &metrics));
     json!({
         "head": head,
         "rows": rows.collect::<Vec<_>>(),
-        "psnr": head.iter().position(|h| *h == Metric::of("psnr").label()),
+        "psnr": head.iter().position(|h| *h == run.metric("psnr").label()),
         "pictures": pictures,
         "thumbnails": thumbnails,
         "left": all.len() - listed.len(),
     })
 }
 
-fn row(at: usize, image: &ImageScore, metrics: &[Metric]) -> Vec<String> {
+fn row(at: usize, image: &ImageScore, metrics: &[MetricInfo]) -> Vec<String> {
     let label = |l: i64| if l < 0 { "none".to_owned() } else { l.to_string() };
     let place = [at + 1, image.trial, image.index, image.id, image.client].map(|v| v.to_string());
     let scores = metrics.iter().map(|m| score(m, image.scores.get(&m.name).copied().flatten()));
@@ -53,7 +49,7 @@ fn row(at: usize, image: &ImageScore, metrics: &[Metric]) -> Vec<String> {
 }
 
 /// Raw, not capped; what is not finite as the word for it.
-fn score(metric: &Metric, value: Option<f64>) -> String {
+fn score(metric: &MetricInfo, value: Option<f64>) -> String {
     match value {
         None => NONE.into(),
         Some(v) if v.is_finite() => metric.show(v),

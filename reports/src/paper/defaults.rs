@@ -117,10 +117,11 @@ pub(super) fn defaults(run: &Run) -> String {
         "kind = \"montage\"\nwidth = \"page\"\n".into(),
         "The best reconstructions of the run, each below its original.",
     );
+    let easiest = run.metric("psnr").thresholds.first().copied();
     let measures: Vec<String> = ["psnr".to_owned()]
         .into_iter()
         .chain(t.lpips)
-        .chain(["success.psnr-20".to_owned()])
+        .chain(easiest.map(|bound| format!("success.psnr-{bound}")))
         .collect();
     let psnr = run.records.iter().any(|r| r.images.iter().any(|i| i.scores.contains_key("psnr")));
     if psnr {

@@ -7,6 +7,13 @@ use record::run::Run;
 use record::stats::BOOTSTRAP_RESAMPLES;
 use std::collections::BTreeSet;
 
+/// What enters means at a cap.
+fn capped(run: &Run) -> String {
+    let psnr = run.metric("psnr");
+    let told = |cap| format!("{} enters means at {cap} {} at most; ", psnr.title, psnr.unit);
+    psnr.cap.map(told).unwrap_or_default()
+}
+
 /// The facts in sentences, one piece after another.
 fn sentences(run: &Run, regenerate: &str) -> Vec<Text> {
     let words = |text: String| Text::from(text);
@@ -60,8 +67,9 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Text> {
         words(format!(
             "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples \
              over images, clustered by image where cells share images; shares have Wilson \
-             intervals at 95 %, in which every image counts once; PSNR enters means at 100 dB at \
-             most; images of failed attacks are in no mean and count as failures in success rates."
+             intervals at 95 %, in which every image counts once; {}images of failed attacks are \
+             in no mean and count as failures in success rates.",
+            capped(run)
         )),
     ];
     if !info.overrides.is_empty() {

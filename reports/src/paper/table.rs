@@ -332,10 +332,10 @@ fn best(bold: Bold, measure: &Measure, rows: &[Row], at: usize) -> Vec<usize> {
         return Vec::new();
     }
     let value = |row: &Row| row.values[at].value.filter(|_| row.lost.is_none());
-    let high = match bold {
-        Bold::None => return Vec::new(),
-        Bold::Least if measure.leaks() => !measure.higher_is_better(),
-        _ => measure.higher_is_better(),
+    let high = match (bold, measure.higher_is_better()) {
+        (Bold::None, _) | (_, None) => return Vec::new(),
+        (Bold::Least, Some(higher)) if measure.leaks() => !higher,
+        (_, Some(higher)) => higher,
     };
     let sign = if high { 1.0 } else { -1.0 };
     let values = rows.iter().filter_map(value);

@@ -4,7 +4,6 @@ use super::{NOTHING, key, keyed, mean_ci};
 use crate::report::model::{Cell, Section};
 use record::CellRecord;
 use record::markdown::{bytes, count, significant};
-use record::metrics::Metric;
 use record::run::Run;
 use record::utility;
 use std::collections::BTreeSet;
@@ -41,7 +40,7 @@ pub(super) fn cost(run: &Run) -> Section {
 }
 
 fn gain(run: &Run, at: usize) -> [Cell; 2] {
-    let psnr = Metric::of("psnr");
+    let psnr = run.metric("psnr");
     let null = run.cells[at].best_null_psnr().map(|v| psnr.show(v));
     [mean_ci(&psnr, run.cells[at].metrics.get("psnr")), Cell::number(null)]
 }

@@ -6,7 +6,6 @@ use record::DefenseNote;
 use record::aggregate::paired;
 use record::axes::{acting, defense_label};
 use record::markdown::significant;
-use record::metrics::{Metric, THRESHOLDS};
 use record::run::Run;
 use record::utility;
 
@@ -34,7 +33,7 @@ pub(super) fn defenses(run: &Run) -> Section {
 }
 
 fn promise(run: &Run, at: usize) -> Vec<Cell> {
-    let (record, psnr) = (&run.records[at], Metric::of("psnr"));
+    let (record, psnr) = (&run.records[at], run.metric("psnr"));
     let notes = |show: &dyn Fn(&DefenseNote) -> String| {
         let parts: Vec<_> = record.defenses.iter().filter(|d| d.name != "none").map(show).collect();
         if parts.is_empty() { "no guarantee".into() } else { parts.join("; ") }
@@ -69,7 +68,7 @@ pub(crate) fn share(value: Option<utility::Share>) -> Cell {
 
 /// The paired difference in PSNR, capped as in the means.
 pub(super) fn change(run: &Run, at: usize, twin: usize) -> Cell {
-    let psnr = Metric::of("psnr");
+    let psnr = run.metric("psnr");
     Cell::number(paired(&run.records[at], &run.records[twin], &psnr).map(|p| {
         let left_out =
             if p.unpaired > 0 { format!(", {} unpaired", p.unpaired) } else { String::new() };
@@ -79,8 +78,8 @@ pub(super) fn change(run: &Run, at: usize, twin: usize) -> Cell {
 
 /// Per defense, and for no defense: the attack that got most.
 pub(super) fn worst_case(run: &Run) -> Section {
-    let psnr = Metric::of("psnr");
-    let success = THRESHOLDS[1].label(&psnr);
+    let psnr = run.metric("psnr");
+    let success = run.headline().map_or(String::new(), |(.., label)| label);
     let head = [
         "defense",
         "setting",
@@ -94,7 +93,7 @@ pub(super) fn worst_case(run: &Run) -> Section {
     let groups = run.rivals();
     let distinguishing =
         run.axes.distinguishing(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
-    for rivals in groups {
+    for rivals in groups.into_iter().filter(|_| psnr.higher_is_better == Some(true)) {
         let strength = |at: &usize| run.cells[*at].mean("psnr").unwrap_or(f64::NEG_INFINITY);
         let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else {
             continue;

@@ -2,10 +2,9 @@
 
 use super::defenses::adaptive_by;
 use super::{interval, rate, words};
-use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels, success_label};
+use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels};
 use crate::report::model::{Cell, Section, Span, Table, row};
 use record::markdown::{NONE, bytes, significant};
-use record::metrics::Metric;
 use record::run::Run;
 use record::{CellRecord, utility};
 
@@ -14,7 +13,8 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     if panels.is_empty() {
         return None;
     }
-    let success = format!("worst {}", success_label());
+    let (_, _, label) = run.headline()?;
+    let success = format!("worst {label}");
     let head = [
         "setting",
         "defense",
@@ -40,15 +40,14 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     let lead = format!(
         "Per defense: the most that any attack tried got, and the test accuracy after training \
          with the defense in the loop. Pareto-optimal: no other defense of \
-         the setting leaks less (by {}; in brackets by mean PSNR, where less than the strongest \
-         null baseline counts as that) without costing accuracy, by the point estimates; \
+         the setting leaks less (by {label}; in brackets by mean PSNR, where less than the \
+         strongest null baseline counts as that) without costing accuracy, by the point estimates; \
          overlapping intervals may turn the order. \
          Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
          Those of the accuracy are {ONE_TRAINING}. \
          An attack that failed counts as tried, its lost images as tries without success; a cell \
          that failed before its attack is no try; a defense on which no \
-         attack was scored has no worst case. Bytes and seconds are those of one round.",
-        success_label()
+         attack was scored has no worst case. Bytes and seconds are those of one round."
     );
     let table = table.without_empty_columns();
     Some(Section::new("Privacy against utility").paragraph(lead).table(table, ""))
@@ -82,7 +81,7 @@ fn share(point: &Point) -> Option<f64> {
 }
 
 fn leak(run: &Run, point: &Point) -> Vec<Cell> {
-    let (worst, psnr) = (&point.worst, Metric::of("psnr"));
+    let (worst, psnr) = (&point.worst, run.metric("psnr"));
     let strongest = worst.psnr.map(|(.., at)| at);
     let names: Vec<usize> =
         [worst.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();

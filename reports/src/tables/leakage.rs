@@ -2,10 +2,8 @@
 
 use super::defenses::{change, share};
 use super::{mean_ci, rate};
-use crate::frontier::success_label;
 use crate::leakage::{Line, courses, rounds};
 use crate::report::model::{Cell, Section, Table, row};
-use record::metrics::Metric;
 use record::run::Run;
 use record::utility;
 
@@ -14,7 +12,7 @@ pub(super) fn leakage(run: &Run) -> Option<Section> {
     if courses.is_empty() {
         return None;
     }
-    let success = success_label();
+    let success = run.headline().map_or(String::new(), |(.., label)| label);
     let head = [
         "setting",
         "attack",
@@ -28,7 +26,9 @@ pub(super) fn leakage(run: &Run) -> Option<Section> {
     ];
     let mut table = Table::new(head);
     for course in &courses {
-        course.lines.iter().for_each(|line| rows(run, &course.name, line, &mut table));
+        course.lines.iter().for_each(|line| {
+            rows(run, (&course.name, &success), line, &mut table);
+        });
     }
     let lead = "The same attack on the model after so many rounds of training. Changes are paired \
         by image, where the captures hold the same images. The accuracy is that of the attacked \
@@ -37,8 +37,8 @@ pub(super) fn leakage(run: &Run) -> Option<Section> {
     Some(Section::new("Leakage against training progress").paragraph(lead).table(table, ""))
 }
 
-fn rows(run: &Run, setting: &str, line: &Line, table: &mut Table) {
-    let psnr = Metric::of("psnr");
+fn rows(run: &Run, (setting, success): (&str, &str), line: &Line, table: &mut Table) {
+    let psnr = run.metric("psnr");
     let first = line.cells[0];
     for &at in &line.cells {
         let cell = &run.cells[at];
@@ -49,7 +49,7 @@ fn rows(run: &Run, setting: &str, line: &Line, table: &mut Table) {
             at + 1,
             mean_ci(&psnr, cell.metrics.get("psnr")),
             if at == first { Cell::None } else { change(run, at, first) },
-            rate(cell.success.get(&success_label())),
+            rate(cell.success.get(success)),
             rate(cell.label_accuracy.as_ref()),
             share(utility::attacked(&run.records[at])),
         ]);

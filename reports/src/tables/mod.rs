@@ -10,9 +10,10 @@ mod published;
 mod quality;
 
 pub(crate) use defenses::share;
+pub(crate) use quality::threshold_labels;
 
 use crate::report::model::{Cell, Report, Span, Table, Text};
-use record::metrics::Metric;
+use record::MetricInfo;
 use record::run::Run;
 use record::stats::{Interval, Rate, Summary};
 
@@ -92,12 +93,12 @@ fn row_key(run: &Run, at: usize, number: Cell, attack: Cell, defense: &str) -> V
 }
 
 /// "21.50 [20.10, 22.90]".
-pub(crate) fn mean_ci(metric: &Metric, summary: Option<&Summary>) -> Cell {
+pub(crate) fn mean_ci(metric: &MetricInfo, summary: Option<&Summary>) -> Cell {
     let mean = summary.and_then(|s| Some((s.mean?, s.ci)));
     Cell::number(mean.map(|(mean, ci)| format!("{}{}", metric.show(mean), interval(metric, ci))))
 }
 
-fn interval(metric: &Metric, ci: Option<Interval>) -> String {
+fn interval(metric: &MetricInfo, ci: Option<Interval>) -> String {
     ci.map(|ci| format!(" [{}, {}]", metric.show(ci.low), metric.show(ci.high))).unwrap_or_default()
 }
 

@@ -49,6 +49,8 @@ pub(super) fn notes(run: &Run) -> Section {
         record.notes.iter().for_each(|note| cells.entry(note).or_default().push(at + 1));
     }
     let mut table = Table::new(["cells", "note"]);
+    let undirected = run.metrics.without_direction(&run.metric_names);
+    undirected.into_iter().for_each(|note| table.push(row!["all", note]));
     cells.into_iter().for_each(|(note, list)| table.push(row![ranges(&list), note.as_str()]));
     Section::new("Notes").table(table, "None.")
 }

@@ -3,7 +3,6 @@
 use super::{interval, key, keyed};
 use crate::report::model::{Cell, Section, row};
 use record::markdown::significant;
-use record::metrics::Metric;
 use record::run::Run;
 use record::stats::Interval;
 use suites::Published;
@@ -25,7 +24,7 @@ pub(super) fn published(run: &Run) -> Option<Section> {
 }
 
 fn beside(run: &Run, at: usize, published: &Published) -> Vec<Cell> {
-    let metric = Metric::of(&published.metric);
+    let metric = run.metric(&published.metric);
     let measured = measured(run, at, &published.metric);
     let spread = published.spread.map(|s| format!(" ± {}", significant(s))).unwrap_or_default();
     let off = measured.map(|(mean, ..)| mean - published.value);

@@ -3,16 +3,14 @@
 
 use super::{NOTHING, key, keyed, line, mean_ci, n, null_key, rate, words};
 use crate::report::model::{Cell, Section, Span};
-use record::metrics::{Metric, THRESHOLDS, in_order};
+use record::MetricInfo;
 use record::run::Run;
 use record::stats::{BOOTSTRAP_RESAMPLES, CONFIDENCE, Summary};
 use std::collections::BTreeMap;
 
 pub(super) fn quality(run: &Run) -> Section {
-    let metrics: Vec<Metric> = metrics(run).iter().map(|m| Metric::of(m)).collect();
-    let columns = metrics
-        .iter()
-        .map(|m| format!("{} {}", m.label(), if m.higher_is_better { "↑" } else { "↓" }));
+    let metrics = metrics(run);
+    let columns = metrics.iter().map(|m| format!("{}{}", m.label(), m.arrow()));
     let head = ["n".to_owned()].into_iter().chain(columns).chain(["PSNR median (sd)".to_owned()]);
     let mut table = keyed(run, head);
     for world in run.worlds() {
@@ -27,10 +25,9 @@ pub(super) fn quality(run: &Run) -> Section {
         "Mean over images with its {:.0} % interval (percentile bootstrap over images, \
          {BOOTSTRAP_RESAMPLES} resamples; images of one batch or aggregate share a capture, so \
          there it is too narrow). Arrows point to where \
-         the attacker got more. PSNR above {} dB, also infinite, enters at that value and is \
-         counted as capped. Rows ",
+         the attacker got more. {}Rows ",
         100.0 * CONFIDENCE,
-        Metric::of("psnr").cap.unwrap_or(f64::INFINITY)
+        capped(run)
     );
     let lead = line([
         words(lead),
@@ -40,7 +37,19 @@ pub(super) fn quality(run: &Run) -> Section {
     Section::new("Reconstruction").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
-fn row(metrics: &[Metric], scores: &BTreeMap<String, Summary>) -> Vec<Cell> {
+/// What happens to values of the PSNR beyond its cap.
+fn capped(run: &Run) -> String {
+    let psnr = run.metric("psnr");
+    let told = |cap| {
+        format!(
+            "{} above {cap} {}, also infinite, enters at that value and is counted as capped. ",
+            psnr.title, psnr.unit
+        )
+    };
+    psnr.cap.map(told).unwrap_or_default()
+}
+
+fn row(metrics: &[MetricInfo], scores: &BTreeMap<String, Summary>) -> Vec<Cell> {
     let means = metrics.iter().map(|m| mean_ci(m, scores.get(&m.name)));
     let psnr = scores.get("psnr");
     let spread = psnr.and_then(|s| Some((s.median?, s.sd)));
@@ -53,9 +62,9 @@ fn row(metrics: &[Metric], scores: &BTreeMap<String, Summary>) -> Vec<Cell> {
 }
 
 /// Metrics that any cell measured, but labels, which have their own column of rates.
-fn metrics(run: &Run) -> Vec<String> {
-    let all = run.cells.iter().flat_map(|c| &c.metrics).filter(|(name, _)| *name != "label_match");
-    in_order(all.map(|(name, _)| name.clone()))
+fn metrics(run: &Run) -> Vec<MetricInfo> {
+    let names = run.metric_names.iter().filter(|name| *name != "label_match");
+    names.map(|name| run.metric(name)).collect()
 }
 
 /// The baselines of the world's first cell that has any; they are the same for all its cells.
@@ -69,7 +78,7 @@ fn world_nulls<'a, T: 'a>(
 }
 
 pub(super) fn success(run: &Run) -> Section {
-    let labels: Vec<String> = metrics(run).iter().flat_map(|name| threshold_labels(name)).collect();
+    let labels: Vec<String> = metrics(run).iter().flat_map(threshold_labels).collect();
     let mut table = keyed(run, labels.iter().cloned().chain(["label accuracy".to_owned()]));
     for world in run.worlds() {
         for &at in &world {
@@ -90,7 +99,7 @@ pub(super) fn success(run: &Run) -> Section {
     Section::new("Success rates").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
-fn threshold_labels(name: &str) -> Vec<String> {
-    let metric = Metric::of(name);
-    THRESHOLDS.iter().filter(|t| t.judges(name)).map(|t| t.label(&metric)).collect()
+/// The thresholds of a metric in words.
+pub(crate) fn threshold_labels(metric: &MetricInfo) -> Vec<String> {
+    metric.thresholds.iter().map(|bound| metric.threshold(*bound)).collect()
 }

@@ -68,7 +68,7 @@ fn table(runs: &[(&str, &[RoundRecord])]) -> Section {
 fn totals(label: &str, rounds: &[RoundRecord], metrics: &[String]) -> Vec<Cell> {
     let (totals, done) = (Totals::of(rounds), rounds.iter().map(|r| r.round).max().unwrap_or(0));
     let last = |name: &String| {
-        Cell::number(last_and_best(rounds, name).map(|[last, _]| significant(last.1)))
+        Cell::number(last_and_best(rounds, name).map(|(last, _)| significant(last.1)))
     };
     let each = done.max(1) as u64;
     let epsilon = rounds.iter().rev().find_map(|r| r.epsilon);

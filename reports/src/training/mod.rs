@@ -7,7 +7,7 @@ pub use compare::compare_trainings;
 pub use report::write_training_report;
 
 use record::RoundRecord;
-use record::metrics::Metric;
+use record::utility::higher_is_better;
 
 /// Bytes up and down and seconds of all rounds together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,11 +25,6 @@ impl Totals {
             seconds: t.seconds + r.seconds,
         })
     }
-}
-
-/// Whether more of the metric `name` is worse.
-pub(crate) fn lower_is_better(name: &str) -> bool {
-    !Metric::of(name).higher_is_better
 }
 
 /// The metric `name` as a reader knows it.
@@ -52,20 +47,30 @@ pub(crate) fn metric_names<'a>(rounds: impl IntoIterator<Item = &'a RoundRecord>
     names
 }
 
-/// The last round that has the metric, and the one at which it was best.
-fn last_and_best<'a>(rounds: &'a [RoundRecord], name: &str) -> Option<[(&'a RoundRecord, f64); 2]> {
+/// A round with its value.
+type Found<'a> = (&'a RoundRecord, f64);
+
+/// The last round that has the metric, and the one at which it was best, where it is known what is
+/// better.
+fn last_and_best<'a>(
+    rounds: &'a [RoundRecord],
+    name: &str,
+) -> Option<(Found<'a>, Option<Found<'a>>)> {
     let measured: Vec<_> = rounds.iter().filter_map(|r| Some((r, *r.metrics.get(name)?))).collect();
-    let worse = |v: f64| {
-        if v.is_nan() {
-            f64::INFINITY
-        } else if lower_is_better(name) {
-            v
-        } else {
-            -v
-        }
-    };
-    let best = measured.iter().min_by(|a, b| worse(a.1).total_cmp(&worse(b.1)))?;
-    Some([*measured.last()?, *best])
+    let best = higher_is_better(name).and_then(|higher| {
+        let worse = |v: f64| match v {
+            v if v.is_nan() => f64::INFINITY,
+            v => {
+                if higher {
+                    -v
+                } else {
+                    v
+                }
+            }
+        };
+        measured.iter().min_by(|a, b| worse(a.1).total_cmp(&worse(b.1))).copied()
+    });
+    Some((*measured.last()?, best))
 }
 
 #[cfg(test)]
@@ -76,7 +81,7 @@ mod tests {
     fn the_best_round_knows_the_metric() {
         let round = |round, accuracy, loss| RoundRecord {
             round,
-            metrics: [("accuracy", accuracy), ("loss", loss)]
+            metrics: [("accuracy", accuracy), ("loss", loss), ("glossary", 1.0)]
                 .map(|(k, v)| (k.to_owned(), v))
                 .into(),
             ..Default::default()
@@ -87,10 +92,13 @@ mod tests {
             round(3, 0.7, 0.5),
             round(4, 0.6, f64::NAN),
         ];
-        let numbers = |name| last_and_best(&rounds, name).unwrap().map(|(r, _)| r.round);
-        assert_eq!((numbers("accuracy"), numbers("loss")), ([4, 3], [4, 2]));
+        let numbers = |name| {
+            let (last, best) = last_and_best(&rounds, name).unwrap();
+            (last.0.round, best.map(|(round, _)| round.round))
+        };
+        assert_eq!((numbers("accuracy"), numbers("loss")), ((4, Some(3)), (4, Some(2))));
+        assert_eq!(numbers("glossary"), (4, None));
         assert!(last_and_best(&rounds, "auc").is_none());
-        assert!(lower_is_better("test_loss") && !lower_is_better("glossary"));
-        assert_eq!(metric_names(&rounds), ["accuracy", "loss"]);
+        assert_eq!(metric_names(&rounds), ["accuracy", "loss", "glossary"]);
     }
 }

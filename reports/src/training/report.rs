@@ -75,9 +75,12 @@ fn spent(round: &RoundRecord) -> Option<String> {
 fn reached(rounds: &[RoundRecord]) -> Section {
     let mut table = Table::new(["metric", "last", "round", "best", "round"]);
     for name in metric_names(rounds) {
-        let Some([(last, value), (best, top)]) = last_and_best(rounds, &name) else { continue };
-        let [value, top] = [value, top].map(|v| Cell::Number(significant(v)));
-        table.push(row![title(&name), value, last.round, top, best.round]);
+        let Some(((last, value), best)) = last_and_best(rounds, &name) else { continue };
+        let value = Cell::Number(significant(value));
+        let (top, best) = best.map_or((Cell::None, Cell::None), |(round, top)| {
+            (Cell::Number(significant(top)), round.round.into())
+        });
+        table.push(row![title(&name), value, last.round, top, best]);
     }
     let lead = "On held-out examples. The best round was picked by looking at these examples: \
         quote the last.";

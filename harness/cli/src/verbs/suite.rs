@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
 use harness::resolve;
 use harness::runner::{self, Schedule, Tally};
-use record::{RunInfo, RunStore, SCHEMA, SuiteInfo};
+use record::{Metrics, RunInfo, RunStore, SCHEMA, SuiteInfo};
 use serde_json::{Value, json};
 use suites::Suite;
 use tch::Device;
@@ -127,7 +127,7 @@ pub fn execute(
     store.info().mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let schedule = schedule(execution, settings, device);
     let cancel = on_interrupt()?;
-    let display = Display::new(settings.json);
+    let display = Display::new(settings.json, Metrics::of(store.info()));
     let ran = runner::run(&suite.cells, &mut store, &schedule, &display, &cancel);
     let tally = ran.with_context(|| {
         format!(
@@ -224,6 +224,7 @@ fn info(
         resume: String::new(),
         command: String::new(),
         elsewhere: Vec::new(),
+        metrics: metrics::infos(metrics::ENTRIES),
     }
 }
 

@@ -12,9 +12,10 @@ mod nets;
 mod weights;
 
 use crate::images::prepare;
-use crate::{Metric, MetricCard, MetricEntry, MetricError, Setup};
+use crate::{Metric, MetricEntry, MetricError, Setup};
 pub use import::import;
 use nets::Net;
+use record::MetricInfo;
 use std::sync::Mutex;
 use tch::{Device, Kind, Tensor};
 use weights::Weights;
@@ -23,6 +24,7 @@ use weights::Weights;
 pub static SQUEEZE: MetricEntry = MetricEntry {
     name: nets::SQUEEZE.metric,
     summary: "perceptual distance, SqueezeNet 1.1, heads v0.1",
+    info: || info(&nets::SQUEEZE),
     build: |setup| build(&nets::SQUEEZE, setup),
 };
 
@@ -30,6 +32,7 @@ pub static SQUEEZE: MetricEntry = MetricEntry {
 pub static ALEX: MetricEntry = MetricEntry {
     name: nets::ALEX.metric,
     summary: "perceptual distance, AlexNet, heads v0.1",
+    info: || info(&nets::ALEX),
     build: |setup| build(&nets::ALEX, setup),
 };
 
@@ -37,6 +40,7 @@ pub static ALEX: MetricEntry = MetricEntry {
 pub static VGG: MetricEntry = MetricEntry {
     name: nets::VGG.metric,
     summary: "perceptual distance, VGG-16, heads v0.1",
+    info: || info(&nets::VGG),
     build: |setup| build(&nets::VGG, setup),
 };
 
@@ -46,6 +50,16 @@ const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 
 /// Images run through a network at a time.
 const CHUNK: i64 = 16;
+
+fn info(net: &Net) -> MetricInfo {
+    MetricInfo {
+        range: [Some(0.0), None],
+        thresholds: vec![0.1],
+        reference: "Zhang et al. 2018, The unreasonable effectiveness of deep features, v0.1"
+            .into(),
+        ..MetricInfo::lower(net.metric, &format!("LPIPS ({})", net.heads))
+    }
+}
 
 fn build(net: &'static Net, setup: &Setup) -> Result<Box<dyn Metric>, MetricError> {
     let backbone = weights::backbone(net, setup)?;
@@ -87,17 +101,6 @@ impl Lpips {
 }
 
 impl Metric for Lpips {
-    fn card(&self) -> MetricCard {
-        MetricCard {
-            name: self.net.metric,
-            unit: "",
-            range: (0.0, f64::INFINITY),
-            higher_is_better: false,
-            reference: "Zhang et al. 2018, The unreasonable effectiveness of deep features; \
-                version 0.1",
-        }
-    }
-
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         let ready = prepare(guess, truth)?;
         self.suited(&ready.truth.size())?;

@@ -3,9 +3,8 @@
 use crate::Side;
 use record::aggregate::{Goal, Tally, mean_of};
 use record::axes::{acting, defenses};
-use record::metrics::{Metric, THRESHOLDS};
 use record::stats::{CONFIDENCE, mean};
-use record::{CellRecord, Outcome, utility};
+use record::{CellRecord, MetricInfo, Metrics, Outcome, utility};
 use std::collections::BTreeMap;
 
 /// One number: what it is, of what, and its value.
@@ -59,11 +58,11 @@ impl Quantity {
         }
     }
 
-    /// Title with unit, as on an axis.
-    pub fn label(self) -> String {
+    /// Title with unit, as on an axis; success is that of runs with these metrics.
+    pub fn label(self, metrics: &Metrics) -> String {
         match self {
             Quantity::Psnr => "mean PSNR (dB)".into(),
-            Quantity::Success => format!("share of {}", THRESHOLDS[0].label(&Metric::of("psnr"))),
+            Quantity::Success => format!("share of {}", goal_in_words(metrics)),
             Quantity::WorstCase => "largest mean PSNR (dB)".into(),
             Quantity::Accuracy => "test accuracy".into(),
             Quantity::Seconds => "seconds, all cells".into(),
@@ -72,24 +71,28 @@ impl Quantity {
     }
 
     /// What a figure of it shows.
-    pub fn caption(self) -> &'static str {
+    pub fn caption(self, metrics: &Metrics) -> String {
         match self {
             Quantity::Psnr => "Mean PSNR of each attack over the images of its undefended cells.",
             Quantity::Success => {
-                "Share of images at 20 dB or better, of each attack without defenses; images lost \
-                 to a failed attack count as failures."
+                return format!(
+                    "Share of images with {}, of each attack without defenses; images lost to a \
+                     failed attack count as failures.",
+                    goal_in_words(metrics)
+                );
             }
             Quantity::WorstCase => "The largest mean PSNR that any attack has behind each defense.",
             Quantity::Accuracy => "Mean test accuracy over the cells of each defense.",
             Quantity::Seconds => "Seconds of all cells together.",
             Quantity::Failed => "Cells that failed.",
         }
+        .into()
     }
 }
 
 /// Every headline of a run.
 pub(crate) fn all(side: &Side) -> Vec<Headline> {
-    let records = &side.records;
+    let (records, psnr) = (&side.records, Metrics::of(&side.info).get("psnr"));
     let plain: Vec<&CellRecord> =
         records.iter().filter(|r| acting(&r.spec).next().is_none()).collect();
     let mut out = Vec::new();
@@ -97,13 +100,14 @@ pub(crate) fn all(side: &Side) -> Vec<Headline> {
         out.extend(value.map(|value| Headline { of, series: series.into(), value }));
     };
     for (attack, cells) in by(plain.iter().copied(), |r| r.spec.attack.name.clone()) {
-        add(Quantity::Psnr, &attack, psnr(&cells));
-        add(Quantity::Success, &attack, success(&cells));
+        add(Quantity::Psnr, &attack, mean_psnr(&cells, &psnr));
+        add(Quantity::Success, &attack, success(&cells, &psnr));
     }
     for (defense, cells) in by(records.iter(), |r| defenses(&r.spec, |d| d.name.clone())) {
         let attacks = by(cells.iter().copied(), |r| r.spec.attack.name.clone());
-        let means = attacks.values().filter_map(|cells| psnr(cells));
-        add(Quantity::WorstCase, &defense, means.max_by(f64::total_cmp));
+        let means = attacks.values().filter_map(|cells| mean_psnr(cells, &psnr));
+        let worst = means.max_by(f64::total_cmp).filter(|_| psnr.higher_is_better == Some(true));
+        add(Quantity::WorstCase, &defense, worst);
         let shares: Vec<f64> = cells.iter().filter_map(|r| Some(utility::accuracy(r)?.0)).collect();
         add(Quantity::Accuracy, &defense, mean(&shares));
     }
@@ -123,17 +127,23 @@ fn by<'a>(
 }
 
 /// The mean PSNR over the images of these cells.
-fn psnr(cells: &[&CellRecord]) -> Option<f64> {
-    mean_of(cells.iter().flat_map(|r| &r.images), &Metric::of("psnr"))
+fn mean_psnr(cells: &[&CellRecord], psnr: &MetricInfo) -> Option<f64> {
+    mean_of(cells.iter().flat_map(|r| &r.images), psnr)
 }
 
-/// The share of successes over all images that the attack was let loose on.
-fn success(cells: &[&CellRecord]) -> Option<f64> {
-    let metric = Metric::of("psnr");
+/// The easiest threshold of the PSNR, such as "PSNR ≥ 20 dB".
+fn goal_in_words(metrics: &Metrics) -> String {
+    let psnr = metrics.get("psnr");
+    psnr.thresholds.first().map_or("success".into(), |bound| psnr.threshold(*bound))
+}
+
+/// The share of successes, at the easiest threshold, over all images that the attack was let loose
+/// on.
+fn success(cells: &[&CellRecord], psnr: &MetricInfo) -> Option<f64> {
+    let goal = Goal::Reached(psnr, *psnr.thresholds.first()?);
     let mut tally = Tally::default();
     for record in cells {
         let all: Vec<usize> = (0..record.images.len()).collect();
-        let goal = Goal::Reached(&metric, THRESHOLDS[0]);
         tally.add(record, &all, record.lost_images(), &goal);
     }
     Some(tally.rate(CONFIDENCE)?.rate)

@@ -1,7 +1,7 @@
 //! `run.json`: what was run, by which program, on which machine.
 
 use super::{RUN, files, jsonl};
-use crate::RecordError;
+use crate::{MetricInfo, Metrics, RecordError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub const SCHEMA: &str = "2.0";
 const OLD_MAJOR: u32 = 1;
 
 /// The content of `run.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Schema of the folder, [`SCHEMA`] when written by this program.
     pub schema: String,
@@ -44,6 +44,10 @@ pub struct RunInfo {
     /// Where parts of the run were made if not on the machine above: resumed elsewhere, or merged
     /// from several.
     pub elsewhere: Vec<Host>,
+    /// What the scores of the records mean, in the order of reports; empty in runs of old. Readers
+    /// ask [`Metrics::of`].
+    #[serde(default)]
+    pub metrics: Vec<MetricInfo>,
 }
 
 /// The suite as it was when the run started.
@@ -195,6 +199,8 @@ impl RunInfo {
             "the profile"
         } else if self.overrides != wanted.overrides {
             "what the command line sets"
+        } else if Metrics::of_both(self, wanted).is_err() {
+            "which direction of a metric is better"
         } else {
             return Ok(());
         };
@@ -209,6 +215,18 @@ impl RunInfo {
             self.elsewhere.push(host);
         }
         new
+    }
+
+    /// Describes the metrics of `other` that a list of its own lacks; says whether there were any.
+    /// A run of old, which lists none, stays as it is.
+    pub(super) fn note_metrics(&mut self, other: &Self) -> bool {
+        let known = |m: &&MetricInfo| self.metrics.iter().any(|own| own.name == m.name);
+        let new: Vec<MetricInfo> = other.metrics.iter().filter(|m| !known(m)).cloned().collect();
+        let any = !self.metrics.is_empty() && !new.is_empty();
+        if any {
+            self.metrics.extend(new);
+        }
+        any
     }
 }
 

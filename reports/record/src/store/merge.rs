@@ -46,6 +46,7 @@ fn merged_info(dirs: &[PathBuf]) -> Result<RunInfo, RecordError> {
         let new: Vec<_> =
             other.suite.cells.iter().filter(|id| !info.suite.cells.contains(id)).cloned().collect();
         info.suite.cells.extend(new);
+        info.note_metrics(&other);
         for host in std::iter::once(other.host()).chain(other.elsewhere) {
             info.note_host(host);
         }

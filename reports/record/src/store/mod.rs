@@ -100,7 +100,7 @@ impl RunStore {
         }
         RunInfo::read(dir)?.same_experiment(&info, dir)?;
         let mut store = Self::open(dir)?;
-        if store.info.note_host(info.host()) {
+        if store.info.note_host(info.host()) | store.info.note_metrics(&info) {
             store.info.write(dir)?;
         }
         Ok(store)

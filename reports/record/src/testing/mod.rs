@@ -42,6 +42,7 @@ pub fn info(text: &str) -> RunInfo {
         command: "bench suite demo".into(),
         resume: "bench suite demo --out runs/demo".into(),
         elsewhere: Vec::new(),
+        metrics: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Catalogue, accuracies, by_attack, count, slug, spec, split, whole};
 use crate::figure::columns::Setting;
-use record::metrics::{Metric, THRESHOLDS, in_order};
+use record::MetricInfo;
 use record::run::Run;
 use suites::figure::{FigureKind, FigureSpec};
 
@@ -12,17 +12,15 @@ const BARS: usize = 24;
 /// Every bar chart of the run.
 pub(super) fn bars(run: &Run, out: &mut Catalogue) {
     for metric in scores(run) {
-        let better = if metric.higher_is_better { "more" } else { "less" };
-        let caption = format!(
-            "Mean {} with 95 % bootstrap intervals; {better} is a better attack. Dashed: the \
-             strongest null baseline.",
-            metric.title
-        );
+        let better = match metric.higher_is_better {
+            Some(true) => "; more is a better attack. Dashed: the strongest null baseline.",
+            Some(false) => "; less is a better attack. Dashed: the strongest null baseline.",
+            None => "; the run does not say whether more is better.",
+        };
+        let caption = format!("Mean {} with 95 % bootstrap intervals{better}", metric.title);
         add(run, out, &metric.name, &metric.name, caption);
     }
-    let psnr = Metric::of("psnr");
-    let (bound, label) = (THRESHOLDS[1].bound, THRESHOLDS[1].label(&psnr));
-    if has(run, "psnr") {
+    if let Some((_, bound, label)) = run.headline().filter(|_| run.has_mean("psnr")) {
         let caption = format!(
             "Share of images with {label}, with 95 % Wilson intervals. Dashed: the strongest null \
              baseline."
@@ -35,7 +33,7 @@ pub(super) fn bars(run: &Run, out: &mut Catalogue) {
             caption,
         );
     }
-    if has(run, "label_match") {
+    if run.has_mean("label_match") {
         let caption =
             "Share of labels that the attack found by itself, with 95 % Wilson intervals.";
         add(run, out, "label-accuracy", "label_accuracy", caption.into());
@@ -52,14 +50,9 @@ pub(super) fn bars(run: &Run, out: &mut Catalogue) {
 }
 
 /// Scores of images that have a figure of their own.
-fn scores(run: &Run) -> Vec<Metric> {
-    let names = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
-    let shown = names.iter().filter(|n| *n != "label_match" && *n != "mse" && has(run, n));
-    shown.map(|n| Metric::of(n)).collect()
-}
-
-fn has(run: &Run, metric: &str) -> bool {
-    run.cells.iter().any(|c| c.mean(metric).is_some())
+fn scores(run: &Run) -> Vec<MetricInfo> {
+    let shown = |n: &&String| *n != "label_match" && *n != "mse" && run.has_mean(n);
+    run.metric_names.iter().filter(shown).map(|n| run.metric(n)).collect()
 }
 
 /// A bar a cell: in groups of the attacks on one setting where there are a few, else each by

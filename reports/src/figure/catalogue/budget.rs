@@ -2,7 +2,6 @@
 
 use super::{Catalogue, SERIES, accuracies, by_attack, count, slug, spec, split, whole};
 use crate::figure::columns::Setting;
-use record::metrics::{Metric, in_order};
 use record::run::{Run, group};
 use record::utility;
 use suites::figure::{FigureKind, FigureSpec};
@@ -18,10 +17,10 @@ pub(super) fn curves(run: &Run, out: &mut Catalogue) {
     let groups: Vec<Vec<usize>> = groups.into_iter().filter(several).collect();
     let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();
     let between = run.axes.distinguishing(&firsts, &["attack", "defenses"]);
-    let mut names = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
+    let mut names = run.metric_names.clone();
     names.retain(|n| ["psnr", "ssim"].contains(&n.as_str()) || n.starts_with("lpips-"));
-    names.retain(|n| run.cells.iter().any(|c| c.mean(n).is_some()));
-    let scores = names.iter().map(|n| (n.as_str(), Metric::of(n).title, true));
+    names.retain(|n| run.has_mean(n));
+    let scores = names.iter().map(|n| (n.as_str(), run.metric(n).title, true));
     let worth = accuracies(run).map(|(y, _)| (y, "Task accuracy".to_owned(), false));
     for (y, what, of_attack) in scores.chain(worth) {
         let mut pages = Vec::new();

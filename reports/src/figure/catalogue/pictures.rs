@@ -3,11 +3,10 @@
 use super::{Catalogue, cell_name, page, page_slug, whole};
 use crate::figure::chart::{Body, Chart, Grid, GridCell, GridRow, Picture, Width};
 use crate::figure::draw::BLACK_AT;
-use record::ImageScore;
 use record::markdown::ranges;
-use record::metrics::{Metric, in_order};
 use record::run::Run;
 use record::safe_path;
+use record::{ImageScore, MetricInfo};
 use std::path::{Path, PathBuf};
 use suites::figure::{FigureKind, FigureSpec};
 
@@ -96,7 +95,7 @@ fn cell(run: &Run, at: usize) -> Option<Chart> {
     } else {
         String::new()
     };
-    let names: Vec<String> = metrics.iter().map(Metric::label).collect();
+    let names: Vec<String> = metrics.iter().map(MetricInfo::label).collect();
     Some(Chart {
         name: format!("grid-{}", record.id),
         caption: format!(
@@ -119,15 +118,14 @@ fn inside(dir: &Path, below: Option<&str>) -> Option<PathBuf> {
 }
 
 /// PSNR, SSIM and the first LPIPS, if measured anywhere.
-fn score_names(run: &Run) -> Vec<Metric> {
-    let measured = |name: &&String| run.cells.iter().any(|c| c.mean(name).is_some());
-    let names = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
-    let fixed = names.iter().filter(|n| *n == "psnr" || *n == "ssim").filter(measured);
-    let lpips = names.iter().filter(|n| n.starts_with("lpips-")).find(measured);
-    fixed.chain(lpips).map(|n| Metric::of(n)).collect()
+fn score_names(run: &Run) -> Vec<MetricInfo> {
+    let measured = || run.metric_names.iter().filter(|n| run.has_mean(n));
+    let fixed = measured().filter(|n| *n == "psnr" || *n == "ssim");
+    let lpips = measured().find(|n| n.starts_with("lpips-"));
+    fixed.chain(lpips).map(|n| run.metric(n)).collect()
 }
 
-fn score(image: &ImageScore, metric: &Metric) -> String {
+fn score(image: &ImageScore, metric: &MetricInfo) -> String {
     match image.scores.get(&metric.name).copied().flatten() {
         None => "–".into(),
         Some(v) if v == f64::INFINITY => "exact".into(),

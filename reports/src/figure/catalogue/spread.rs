@@ -4,7 +4,6 @@ use super::{Catalogue, by_attack, cell_name, spec, split, whole};
 use crate::figure::columns::Setting;
 use crate::figure::filter::Picked;
 use record::aggregate::usable;
-use record::metrics::{Metric, in_order};
 use record::run::Run;
 use record::{CellRecord, ImageScore};
 use std::collections::BTreeSet;
@@ -17,7 +16,7 @@ const CELLS: usize = 12;
 
 /// Boxes of the PSNR by cell, and within cells that have several clients or trials.
 pub(super) fn boxes(run: &Run, out: &mut Catalogue) {
-    let psnr = Metric::of("psnr");
+    let psnr = run.metric("psnr");
     let scored = |r: &CellRecord| r.images.iter().filter_map(|i| usable(&i.scores, &psnr)).count();
     let cells: Vec<usize> =
         run.attacked().into_iter().filter(|at| scored(&run.records[*at]) > 2).collect();
@@ -61,10 +60,9 @@ fn within(record: &CellRecord) -> Option<Parts> {
 
 /// PSNR against LPIPS, or against SSIM where no LPIPS was measured.
 pub(super) fn scatter(run: &Run, out: &mut Catalogue) {
-    let names = in_order(run.cells.iter().flat_map(|c| c.metrics.keys().cloned()));
-    let measured = |n: &&String| run.cells.iter().any(|c| c.mean(n).is_some());
-    let lpips = names.iter().filter(|n| n.starts_with("lpips-")).find(measured);
-    let Some(other) = lpips.or_else(|| names.iter().filter(|n| *n == "ssim").find(measured)) else {
+    let measured = || run.metric_names.iter().filter(|n| run.has_mean(n));
+    let lpips = measured().find(|n| n.starts_with("lpips-"));
+    let Some(other) = lpips.or_else(|| measured().find(|n| *n == "ssim")) else {
         return;
     };
     let instead = match lpips {
@@ -73,7 +71,7 @@ pub(super) fn scatter(run: &Run, out: &mut Catalogue) {
     };
     let cells = run.attacked();
     let own = FigureSpec {
-        caption: format!("PSNR against {} of every image.{instead}", Metric::of(other).title),
+        caption: format!("PSNR against {} of every image.{instead}", run.metric(other).title),
         colour: by_attack(run, &cells),
         null: vec!["all".into()],
         per: Some(Per::Image),

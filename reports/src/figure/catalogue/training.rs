@@ -6,9 +6,10 @@ use crate::figure::chart::{
     BarSeries, Bars, Body, Chart, Facet, Height, Lines, Mark, Scale, Series, Width,
 };
 use crate::figure::select::spans;
-use crate::training::{lower_is_better, metric_names, title};
+use crate::training::{metric_names, title};
 use record::RoundRecord;
 use record::markdown::significant;
+use record::utility::higher_is_better;
 
 /// Points of one curve; more are thinned evenly.
 const POINTS: usize = 600;
@@ -43,7 +44,7 @@ pub(crate) fn of_training(
 ) -> Vec<Chart> {
     let names = metric_names(rounds);
     let curves = |lower: bool| {
-        let own = names.iter().filter(move |n| lower_is_better(n) == lower);
+        let own = names.iter().filter(move |n| is_error(n) == lower);
         own.filter_map(move |name| {
             let label = if lower { format!("test {}", title(name)) } else { title(name) };
             curve(&label, rounds, |r| r.metrics.get(name).copied())
@@ -79,11 +80,16 @@ pub(crate) fn of_training(
     plots.into_iter().flat_map(pages).chain(robust(robustness)).collect()
 }
 
+/// Whether less of a score is better.
+fn is_error(name: &str) -> bool {
+    higher_is_better(name) == Some(false)
+}
+
 /// The figures that overlay several trainings, one for each score.
 pub(crate) fn of_trainings(runs: &[Named]) -> Vec<Chart> {
     let score = |name: String| {
         let one = |run: &Named| curve(run.0, run.1, |r| r.metrics.get(&name).copied());
-        let ends = if lower_is_better(&name) { Ends::MaybeLog } else { Ends::Values };
+        let ends = if is_error(&name) { Ends::MaybeLog } else { Ends::Values };
         let curves = runs.iter().filter_map(one).collect();
         overlaid(&format!("score-{name}"), &title(&name), ends, curves)
     };

@@ -3,9 +3,8 @@
 use super::{Catalogue, SERIES, by_attack, count, page, page_slug, spec, split, whole};
 use crate::figure::chart::{Body, Chart};
 use crate::figure::columns::Setting;
-use crate::frontier::{JOINT, ONE_TRAINING, Panel, panels, success_label};
+use crate::frontier::{JOINT, ONE_TRAINING, Panel, panels};
 use crate::leakage::{Course, courses as all_courses};
-use record::metrics::THRESHOLDS;
 use record::run::Run;
 use suites::figure::{FigureKind, FigureSpec};
 
@@ -14,10 +13,11 @@ const PANELS: usize = 3;
 
 /// The frontier of each task and adversary by success rate, and by mean PSNR.
 pub(super) fn frontiers(run: &Run, out: &mut Catalogue) {
-    let success = format!("success.psnr-{}", THRESHOLDS[1].bound);
+    let Some((_, bound, label)) = run.headline() else { return };
+    let success = format!("success.psnr-{bound}");
     let by_success = format!(
-        "the largest share of images with {} that any attack tried got (Wilson intervals {JOINT})",
-        success_label()
+        "the largest share of images with {label} that any attack tried got (Wilson intervals \
+         {JOINT})"
     );
     let by_psnr =
         format!("the largest mean PSNR that any attack tried got (bootstrap intervals {JOINT})");

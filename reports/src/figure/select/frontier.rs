@@ -8,7 +8,6 @@ use crate::figure::data::{Sheet, shown};
 use crate::figure::estimate::{Estimate, estimate, estimate_at};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use record::metrics::Metric;
 use record::run::{Run, group};
 use record::stats::CONFIDENCE;
 use suites::{CellSpec, SpecError};
@@ -61,6 +60,10 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             SpecError::value("x", format!("{} says nothing of what leaked", leak.title()), remedy);
         return Err(work.spec.place.blame("x", error));
     }
+    let sign = match &leak {
+        Measure::Metric(metric) | Measure::Null(_, metric) => work.sign("x", metric)?,
+        _ => 1.0,
+    };
     let trained = work.run.records.iter().any(|r| r.task.contains_key("trained_accuracy"));
     let worth =
         work.measure("y", if trained { "task.trained_accuracy" } else { "task.accuracy" })?;
@@ -71,10 +74,10 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         let mut points = Vec::new();
         for (series, cells) in work.series(colour.as_ref(), &picked)? {
             for (key, cells) in groups::part(work.run, &Setting::Defenses, &cells) {
-                points.push(point(work, &leak, &worth, series.clone(), &key, &cells));
+                points.push(point(work, (&leak, sign), &worth, series.clone(), &key, &cells));
             }
         }
-        let optimal = optimal(&points, &leak, floor(work, &leak, &picked)?);
+        let optimal = optimal(&points, sign, floor(work, &leak, &picked)?);
         points.iter().zip(&optimal).for_each(|(p, best)| sheet.push(row(&title, p, *best)));
         facets.push(Facet { title, plot: plot(work, &leak, &worth, &points, &optimal) });
     }
@@ -91,7 +94,7 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
 /// (Bonferroni), since it was chosen for being so.
 fn point(
     work: &mut Work,
-    leak: &Measure,
+    (leak, sign): (&Measure, f64),
     worth: &Measure,
     series: String,
     key: &Key,
@@ -99,7 +102,6 @@ fn point(
 ) -> Point {
     let defense = Setting::Defenses.spoken(key);
     let scored = tries(work, leak, &defense, cells);
-    let sign = if leak.higher_is_better() { 1.0 } else { -1.0 };
     // Without an interval of each there is none of the largest.
     let ends: Option<Vec<(f64, f64)>> = scored.iter().map(|t| t.leak.interval).collect();
     let larger = |a: (f64, f64), b: (f64, f64)| {
@@ -221,8 +223,7 @@ fn floor(work: &Work, leak: &Measure, picked: &[Picked]) -> Result<Option<f64>, 
 }
 
 /// Which points no other beats in one without losing in the other.
-fn optimal(points: &[Point], leak: &Measure, floor: Option<f64>) -> Vec<bool> {
-    let sign = if leak.higher_is_better() { 1.0 } else { -1.0 };
+fn optimal(points: &[Point], sign: f64, floor: Option<f64>) -> Vec<bool> {
     let place = |p: &Point| {
         let (x, y) = p.place()?;
         Some((floor.map_or(sign * x, |f| (sign * x).max(sign * f)), y))
@@ -271,7 +272,7 @@ fn plot(
     let mut frontier: Vec<(f64, f64)> = best.collect();
     frontier.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let title = match leak {
-        Measure::Metric(Metric { .. }) => format!("{} of the strongest attack", leak.title()),
+        Measure::Metric(_) => format!("{} of the strongest attack", leak.title()),
         other => other.title(),
     };
     let x = Scale { title, ..work.scale(leak, &[], Some(false)) };

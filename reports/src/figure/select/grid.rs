@@ -8,7 +8,7 @@ use crate::figure::columns::{Key, Setting};
 use crate::figure::data::{Sheet, shown};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use record::metrics::Metric;
+use record::MetricInfo;
 use record::run::Run;
 use suites::SpecError;
 
@@ -111,7 +111,7 @@ fn truths(work: &mut Work, images: &[Image], sheet: &mut Sheet) -> GridRow {
 
 fn guesses(
     work: &mut Work,
-    metric: &Metric,
+    metric: &MetricInfo,
     images: &[Image],
     label: &str,
     cells: &[Picked],
@@ -158,7 +158,7 @@ fn guesses(
 
 fn guess(
     work: &mut Work,
-    metric: &Metric,
+    metric: &MetricInfo,
     (label, column): (&str, usize),
     (at, place): (usize, usize),
     sheet: &mut Sheet,

@@ -41,7 +41,7 @@ pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         notation: notation(measure.decimals(), &values),
         values,
         value: work.scale(&measure, &[], Some(false)),
-        high_is_leak: !measure.leaks() || measure.higher_is_better(),
+        high_is_leak: !measure.leaks() || measure.higher_is_better() != Some(false),
     };
     let facet = Facet { title: String::new(), plot: map };
     Ok((Body::HeatMap(vec![facet]), if any { sheet } else { Sheet::default() }))

@@ -21,6 +21,7 @@ use super::data::Sheet;
 use super::estimate::Estimate;
 use super::filter::{self, Picked};
 use super::measure::Measure;
+use record::MetricInfo;
 use record::run::Run;
 use std::collections::BTreeSet;
 use suites::SpecError;
@@ -165,6 +166,19 @@ impl Work<'_> {
     fn measure(&self, key: &'static str, default: &str) -> Result<Measure, SpecError> {
         let name = self.named(key).unwrap_or(default);
         columns::measure(self.run, name).map_err(|e| self.spec.place.blame(key, e))
+    }
+
+    /// 1 where more of a metric is a better attack, -1 where less is.
+    ///
+    /// # Errors
+    /// Where the run does not say, and nothing can be called the better one.
+    fn sign(&self, key: &'static str, metric: &MetricInfo) -> Result<f64, SpecError> {
+        metric.sign().ok_or_else(|| {
+            let problem =
+                format!("run.json does not say whether more or less of {} is better", metric.name);
+            let remedy = "choose a metric that it describes, or describe this one there";
+            self.spec.place.blame(key, SpecError::value(key, problem, remedy))
+        })
     }
 
     fn named(&self, key: &str) -> Option<&str> {

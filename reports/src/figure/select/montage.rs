@@ -5,7 +5,7 @@ use crate::figure::chart::{Body, Grid, GridCell, GridRow, Picture};
 use crate::figure::columns::Setting;
 use crate::figure::data::{Sheet, shown};
 use crate::figure::measure::Measure;
-use record::safe_path;
+use record::{MetricInfo, safe_path};
 use std::path::{Path, PathBuf};
 use suites::SpecError;
 use suites::figure::FigureWidth;
@@ -26,7 +26,7 @@ pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             SpecError::value("y", "is no score of images", "name one, such as `psnr` or `ssim`");
         return Err(work.spec.place.blame("y", error));
     };
-    let mut all = ranked(work, &metric);
+    let mut all = ranked(work, &metric)?;
     let found = all.len();
     all.truncate(work.spec.top.unwrap_or(TOP));
     work.remark(format!("the best {} of {found} reconstructions by {}", all.len(), metric.title));
@@ -53,7 +53,8 @@ pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
 }
 
 /// Every scored reconstruction, best first; equals in the suite's order.
-fn ranked(work: &mut Work, metric: &record::metrics::Metric) -> Vec<Ranked> {
+fn ranked(work: &mut Work, metric: &MetricInfo) -> Result<Vec<Ranked>, SpecError> {
+    let sign = -work.sign("y", metric)?;
     let (mut all, mut diverged) = (Vec::new(), 0);
     for cell in &work.picked {
         let record = &work.run.records[cell.at];
@@ -70,16 +71,15 @@ fn ranked(work: &mut Work, metric: &record::metrics::Metric) -> Vec<Ranked> {
     if diverged > 0 {
         work.remark(format!("{} of diverged attacks left out", super::images(diverged)));
     }
-    let sign = if metric.higher_is_better { -1.0 } else { 1.0 };
     all.sort_by(|a, b| (sign * a.score).total_cmp(&(sign * b.score)));
-    all
+    Ok(all)
 }
 
 fn pictures(
     work: &mut Work,
     item: &Ranked,
     rank: usize,
-    metric: &record::metrics::Metric,
+    metric: &MetricInfo,
 ) -> (Option<GridCell>, Option<GridCell>, Vec<String>) {
     let record = &work.run.records[item.at];
     let image = &record.images[item.image];
@@ -102,8 +102,8 @@ fn pictures(
 }
 
 /// A score below a picture: short, with its unit.
-pub(super) fn score(metric: &record::metrics::Metric, value: f64) -> String {
-    match metric.unit {
+pub(super) fn score(metric: &MetricInfo, value: f64) -> String {
+    match metric.unit.as_str() {
         "dB" if value.is_infinite() => "∞ dB".into(),
         "dB" => format!("{value:.1} dB"),
         _ => metric.show(value),

@@ -5,10 +5,9 @@ use crate::figure::chart::{Level, Reference};
 use crate::figure::estimate::{estimate, one_a_world};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use record::Scores;
 use record::aggregate::null_rate;
-use record::metrics::{Metric, Threshold};
 use record::stats::CONFIDENCE;
+use record::{MetricInfo, Scores};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
 
@@ -133,7 +132,7 @@ impl Work<'_> {
     }
 
     /// The one baseline that a ROC curve is drawn against.
-    pub(super) fn opponent(&self, metric: &Metric) -> Result<String, SpecError> {
+    pub(super) fn opponent(&self, metric: &MetricInfo) -> Result<String, SpecError> {
         if self.spec.null == ["none"] {
             let error = SpecError::value(
                 "null",
@@ -161,8 +160,8 @@ impl Work<'_> {
     }
 
     fn strongest(&self, measure: &Measure, found: Vec<(String, f64)>) -> Option<(String, f64)> {
-        let sign = if measure.higher_is_better() { 1.0 } else { -1.0 };
-        // The first of equals by name.
+        // Without a direction none is the strongest. The first of equals by name.
+        let sign = if measure.higher_is_better()? { 1.0 } else { -1.0 };
         found.into_iter().rev().max_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
     }
 
@@ -192,9 +191,8 @@ impl Work<'_> {
     fn null(&self, name: &str, measure: &Measure, picked: &[Picked]) -> Option<f64> {
         match measure {
             Measure::Success(metric, bound) => {
-                let threshold = Threshold { metric: "", bound: *bound };
                 let scores = self.null_rows(name, picked);
-                Some(null_rate(scores.into_iter(), metric, threshold, CONFIDENCE)?.rate)
+                Some(null_rate(scores.into_iter(), metric, *bound, CONFIDENCE)?.rate)
             }
             Measure::Metric(metric) => {
                 estimate(self.run, &Measure::Null(name.into(), metric.clone()), picked).value
@@ -204,7 +202,12 @@ impl Work<'_> {
     }
 
     /// The scores of a null baseline over the images of `picked`, each world once.
-    pub(super) fn null_scores(&self, name: &str, metric: &Metric, picked: &[Picked]) -> Vec<f64> {
+    pub(super) fn null_scores(
+        &self,
+        name: &str,
+        metric: &MetricInfo,
+        picked: &[Picked],
+    ) -> Vec<f64> {
         let rows = self.null_rows(name, picked).into_iter();
         rows.filter_map(|s| s.get(&metric.name).copied().flatten()).collect()
     }

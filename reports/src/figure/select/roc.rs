@@ -8,8 +8,8 @@ use crate::figure::data::Sheet;
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
+use record::MetricInfo;
 use record::aggregate::diverged;
-use record::metrics::Metric;
 use std::collections::BTreeSet;
 use std::path::Path;
 use suites::SpecError;
@@ -69,14 +69,17 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         );
         return Err(work.spec.place.blame("y", error));
     };
+    let sign = work.sign("y", &metric)?;
     let opponent = work.opponent(&metric)?;
     let colour = work.setting("colour", None)?;
     let mut facets = Vec::new();
     for (title, picked) in work.plots()? {
         let mut series = Vec::new();
         for (name, cells) in work.series(colour.as_ref(), &picked)? {
-            let positives = recovered(work, &metric, &cells);
-            let negatives = oriented(&metric, work.null_scores(&opponent, &metric, &cells));
+            let positives = recovered(work, (&metric, sign), &cells);
+            let negatives = work.null_scores(&opponent, &metric, &cells);
+            let negatives = negatives.into_iter().filter(|v| !v.is_nan()).map(|v| sign * v);
+            let negatives: Vec<f64> = negatives.collect();
             let (corners, auc) = roc_curve(&positives, &negatives);
             if corners.is_empty() {
                 work.remark(
@@ -111,15 +114,9 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     Ok((Body::Lines(facets), sheet))
 }
 
-/// Scores of which more is better.
-fn oriented(metric: &Metric, scores: Vec<f64>) -> Vec<f64> {
-    let sign = if metric.higher_is_better { 1.0 } else { -1.0 };
-    scores.into_iter().filter(|v| !v.is_nan()).map(|v| sign * v).collect()
-}
-
-/// Scores of the reconstructions; what was lost, diverged or is no number is worse than anything.
-fn recovered(work: &mut Work, metric: &Metric, cells: &[Picked]) -> Vec<f64> {
-    let sign = if metric.higher_is_better { 1.0 } else { -1.0 };
+/// Scores of the reconstructions, times the metric's sign; what was lost, diverged or is no number
+/// is worse than anything.
+fn recovered(work: &mut Work, (metric, sign): (&MetricInfo, f64), cells: &[Picked]) -> Vec<f64> {
     let (mut scores, mut lost, mut missing) = (Vec::new(), 0, 0);
     for cell in cells {
         let record = &work.run.records[cell.at];

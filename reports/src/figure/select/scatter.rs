@@ -7,8 +7,8 @@ use crate::figure::data::{Sheet, shown};
 use crate::figure::estimate::{estimate, one_a_world};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
+use record::MetricInfo;
 use record::aggregate::{Entry, diverged, usable};
-use record::metrics::Metric;
 use suites::SpecError;
 use suites::figure::Per;
 
@@ -93,7 +93,7 @@ fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> 
         work.used.insert(cell.at);
         lost += cell.lost;
         for &i in &cell.images {
-            let of = |metric: &Metric| {
+            let of = |metric: &MetricInfo| {
                 let value = record.images[i].scores.get(&metric.name).copied().flatten();
                 let entry = Entry::of(value, metric.cap);
                 Some((entry.value()?, matches!(entry, Entry::Capped(_))))
