@@ -25,7 +25,7 @@ pub use error::MetricError;
 pub use mse::mse;
 pub use panel::{ImageScores, Panel, Scored, Scores};
 pub use psnr::{CAP_DB, psnr_from_mse};
-pub use registry::{ENTRIES, MetricEntry, Setup, find};
+pub use registry::{ENTRIES, MetricEntry, Setup, builtin, find};
 pub use ssim::ssim;
 
 /// What a reader must know to use a metric's numbers.

@@ -3,6 +3,7 @@
 use crate::lpips;
 use crate::{Metric, MetricError, fl_attack, mse, psnr, ssim};
 use std::path::Path;
+use suites::{Registered, Registry};
 use tch::Device;
 
 /// What a metric may need to be built.
@@ -25,6 +26,17 @@ pub struct MetricEntry {
     pub summary: &'static str,
     /// Builds it; [`MetricError::Absent`] where its weights are not on this machine.
     pub build: Build,
+}
+
+impl Registered for MetricEntry {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// The metrics that ship with the project.
+pub fn builtin() -> Registry<MetricEntry> {
+    Registry::builtin("metric", ENTRIES)
 }
 
 /// The registry, in the order of reports. `label_match` is not here, because it compares labels and
