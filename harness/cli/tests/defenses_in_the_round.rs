@@ -97,13 +97,14 @@ fn dropouts_leave_the_survivors() {
 }
 
 /// What is reconstructed is the survivors' mean, divided by their number: a sum that still held the
-/// third client would not fit.
+/// third client would not fit. Under this seed the two survivors' images are of two classes; images
+/// of one class mix, and would say nothing.
 #[test]
 fn the_survivors_sum_is_exact() {
     let defaults = r#"federation = { clients = { total = 3 }, local = { lr = 0.1 } }
 model = { name = "mlp" }
 attack = { name = "idlg", iterations = 60 }
-seed = 2"#;
+seed = 1"#;
     let list = r#"{ name = "secagg", threshold = 2, dropouts = 1 }"#;
     let records = run(&Desk::new(), "run", defaults, &[list], 0);
     let psnr: Vec<f64> = records[0].scores("psnr").into_iter().flatten().collect();
