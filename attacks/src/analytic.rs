@@ -6,8 +6,7 @@
 
 use learning::tape::{TapKind, Tape};
 use learning::{Form, Network, Observation, Params, Signal};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use suites::{Entry, Fact, Flag, FlagKind};
 use tch::{Kind, Tensor};
 
@@ -26,7 +25,7 @@ pub static ENTRY: Entry<dyn Attack> = Entry {
 };
 
 /// The closed-form attack on models whose first layer is fully connected. It has no parameters.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Analytic {}
 
@@ -36,10 +35,6 @@ const DOUBTFUL: f64 = 0.1;
 impl Attack for Analytic {
     fn needs(&self) -> Vec<Fact> {
         vec![Fact::BatchSize]
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        Map::new()
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {

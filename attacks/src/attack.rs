@@ -4,15 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use learning::Observation;
 use rand_chacha::ChaCha12Rng;
-use serde_json::{Map, Value};
 use suites::rng::AttackSeed;
-use suites::{Fact, Flag};
+use suites::{Fact, Flag, Parameters};
 use tch::{Device, Tensor};
 
 use crate::AttackError;
 
-/// An attack with its parameters fixed.
-pub trait Attack: Send + Sync {
+/// An attack with its parameters fixed; [`Parameters`] come with `Serialize`.
+pub trait Attack: Parameters + Send + Sync {
     /// Facts it cannot do without.
     fn needs(&self) -> Vec<Fact>;
 
@@ -27,9 +26,6 @@ pub trait Attack: Send + Sync {
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
         false
     }
-
-    /// Its parameters, all spelled out, as a suite would write them.
-    fn spelled_out(&self) -> Map<String, Value>;
 
     /// Recovers the batch behind each of the observation's `N` signals.
     ///

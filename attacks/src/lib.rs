@@ -15,7 +15,12 @@ pub mod presets;
 
 pub use attack::{Attack, Progress, Reconstruction, Run};
 pub use error::AttackError;
-use suites::Entry;
+use suites::{Entry, Registry};
+
+/// The attacks that ship with the project.
+pub fn builtin() -> Registry<Entry<dyn Attack>> {
+    Registry::builtin("attack", ENTRIES)
+}
 
 /// All attacks.
 pub static ENTRIES: &[&Entry<dyn Attack>] = &[

@@ -91,7 +91,7 @@ pub struct Card {
 impl Card {
     /// A card of colour images with one label each, all values centred on 0.5. The loader adds
     /// shape and classes.
-    pub(crate) fn new(
+    pub fn new(
         name: &str,
         title: impl Into<String>,
         licence: &str,
@@ -117,12 +117,12 @@ impl Card {
     }
 
     /// The same card for square images of `side` pixels.
-    pub(crate) fn square(self, side: usize) -> Self {
+    pub fn square(self, side: usize) -> Self {
         Self { height: side, width: side, ..self }
     }
 
     /// The same card with these classes, in the order of their numbers.
-    pub(crate) fn with_classes(self, names: impl IntoIterator<Item: Into<String>>) -> Self {
+    pub fn with_classes(self, names: impl IntoIterator<Item: Into<String>>) -> Self {
         let class_names: Vec<String> = names.into_iter().map(Into::into).collect();
         Self { classes: class_names.len(), class_names, ..self }
     }

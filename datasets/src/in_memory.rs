@@ -8,7 +8,7 @@ use crate::{Batch, Card, Dataset, DatasetError, Kind};
 
 /// The examples of one split.
 #[derive(Default)]
-pub(crate) struct Examples {
+pub struct Examples {
     /// `[n, C * H * W]` (or `[n, F]`), row by row, in `[0, 1]`.
     pub values: Vec<f32>,
     /// `[n]`, in `0..classes`.
@@ -16,7 +16,8 @@ pub(crate) struct Examples {
 }
 
 /// A data set whose three splits are already decoded.
-pub(crate) struct InMemory {
+pub struct InMemory {
+    /// Its description.
     pub card: Card,
     /// Train, val, test.
     pub splits: [Examples; 3],

@@ -2,7 +2,7 @@
 //! client partitions.
 //!
 //! Everything comes out as a [`Batch`] of pixels (or scaled table features) in `[0, 1]`; see
-//! [`Dataset`]. [`open`] finds a data set by name, [`ENTRIES`] lists them all, [`verify`] reads one
+//! [`Dataset`]. [`open`] finds a data set by name, [`builtin`] lists them all, [`verify`] reads one
 //! from end to end.
 
 mod card;
@@ -23,9 +23,10 @@ pub mod recordio;
 pub use card::{Card, Column, Kind, LabelKind};
 pub use dataset::{Batch, Dataset};
 pub use error::DatasetError;
+pub use in_memory::{Examples, InMemory};
 pub use loaders::knows_unseen;
 pub use registry::{
-    DatasetEntry, ENTRIES, Presence, SplitCount, VerifyReport, entry, open, verify,
+    DatasetEntry, Presence, SplitCount, VerifyReport, builtin, open, open_from, verify, verify_from,
 };
 pub use request::Request;
 pub use suites::Split;

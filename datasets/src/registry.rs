@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use suites::Split;
+use suites::{Registered, Registry, Split};
 
 use crate::dataset::{SPLITS, check_ids};
 use crate::error::nearest;
@@ -40,42 +40,21 @@ pub struct DatasetEntry {
 
 impl DatasetEntry {
     /// A card under the entry's name, licence and reference.
-    pub(crate) fn card(&self, title: impl Into<String>) -> Card {
+    pub fn card(&self, title: impl Into<String>) -> Card {
         Card::new(self.name, title, self.licence, self.reference)
     }
 }
 
-/// Every data set, embedded ones first.
-pub static ENTRIES: &[&DatasetEntry] = &ALL;
-
-/// The lists that [`ENTRIES`] joins, in its order.
-const LISTS: [&[&DatasetEntry]; 3] =
-    [embedded::ENTRIES, loaders::ENTRIES, loaders::MEDMNIST_ENTRIES];
-const COUNT: usize = LISTS[0].len() + LISTS[1].len() + LISTS[2].len();
-
-static ALL: [&DatasetEntry; COUNT] = {
-    let mut all = [LISTS[0][0]; COUNT];
-    let (mut list, mut at, mut i) = (0, 0, 0);
-    while i < COUNT {
-        if at == LISTS[list].len() {
-            (list, at) = (list + 1, 0);
-        }
-        all[i] = LISTS[list][at];
-        (at, i) = (at + 1, i + 1);
+impl Registered for DatasetEntry {
+    fn name(&self) -> &'static str {
+        self.name
     }
-    all
-};
+}
 
-/// Finds a data set's registry line.
-///
-/// # Errors
-/// [`DatasetError::Unknown`] with the nearest name.
-pub fn entry(name: &str) -> Result<&'static DatasetEntry, DatasetError> {
-    ENTRIES.iter().find(|e| e.name == name).copied().ok_or_else(|| DatasetError::Unknown {
-        what: "data set",
-        name: name.to_string(),
-        hint: nearest(name, ENTRIES.iter().map(|e| e.name)),
-    })
+/// The data sets that ship with the project, embedded ones first.
+pub fn builtin() -> Registry<DatasetEntry> {
+    let lists = [embedded::ENTRIES, loaders::ENTRIES, loaders::MEDMNIST_ENTRIES];
+    Registry::builtin("data set", &lists.concat())
 }
 
 /// Opens a data set by name; `folder:PATH` (class folders of images), `recordio:PATH` (a `.rec`
@@ -84,6 +63,18 @@ pub fn entry(name: &str) -> Result<&'static DatasetEntry, DatasetError> {
 /// # Errors
 /// An unknown name, absent or faulty files, or a request that the set cannot serve.
 pub fn open(name: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
+    open_from(&builtin(), name, req)
+}
+
+/// As [`open`], with the names of `sets`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_from(
+    sets: &Registry<DatasetEntry>,
+    name: &str,
+    req: &Request,
+) -> Result<Box<dyn Dataset>, DatasetError> {
     let inner = if let Some(path) = name.strip_prefix("folder:") {
         loaders::open_folder(name, path, req)?
     } else if let Some(path) = name.strip_prefix("recordio:") {
@@ -91,7 +82,12 @@ pub fn open(name: &str, req: &Request) -> Result<Box<dyn Dataset>, DatasetError>
     } else if name.ends_with(".npz") {
         loaders::open_npz(name, req)?
     } else {
-        (entry(name)?.open)(req)?
+        let unknown = || DatasetError::Unknown {
+            what: "data set",
+            name: name.to_string(),
+            hint: nearest(name, sets.names()),
+        };
+        (sets.get(name).ok_or_else(unknown)?.open)(req)?
     };
     match req.limit {
         None => Ok(inner),
@@ -175,7 +171,19 @@ impl VerifyReport {
 /// # Errors
 /// Only when there is nothing to verify: an unknown name, an impossible request, or absent files.
 pub fn verify(name: &str, req: &Request) -> Result<VerifyReport, DatasetError> {
-    let data = match open(name, req) {
+    verify_from(&builtin(), name, req)
+}
+
+/// As [`verify`], with the names of `sets`.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_from(
+    sets: &Registry<DatasetEntry>,
+    name: &str,
+    req: &Request,
+) -> Result<VerifyReport, DatasetError> {
+    let data = match open_from(sets, name, req) {
         Ok(data) => data,
         Err(
             fault @ (DatasetError::Unknown { .. }
@@ -221,8 +229,8 @@ mod tests {
 
     #[test]
     fn every_entry_is_named_once_and_says_what_it_is() {
-        let mut names: Vec<&str> = ENTRIES.iter().map(|e| e.name).collect();
-        for entry in ENTRIES {
+        let mut names: Vec<&str> = builtin().names().collect();
+        for entry in builtin().iter() {
             let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(entry.name.chars().all(kebab), "{}", entry.name);
             assert!(!entry.summary.is_empty() && !entry.summary.contains('\n'), "{}", entry.name);
@@ -230,13 +238,13 @@ mod tests {
         }
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ENTRIES.len());
+        assert_eq!(names.len(), builtin().iter().count());
         assert!(["photos", "celeba", "mnist", "chestmnist"].iter().all(|n| names.contains(n)));
     }
 
     #[test]
     fn embedded_sets_open_and_verify() {
-        for entry in ENTRIES.iter().filter(|e| (e.present)(None) == Presence::Embedded) {
+        for entry in builtin().iter().filter(|e| (e.present)(None) == Presence::Embedded) {
             let report = verify(entry.name, &Request::default()).unwrap();
             assert!(report.is_sound(), "{}: {:?}", entry.name, report.problems);
             let card = report.card.unwrap();

@@ -27,7 +27,7 @@ impl Request<'_> {
     ///
     /// # Errors
     /// [`DatasetError::Request`] when `label` is given.
-    pub(crate) fn refuse_label(&self, name: &str) -> Result<(), DatasetError> {
+    pub fn refuse_label(&self, name: &str) -> Result<(), DatasetError> {
         match self.label {
             None => Ok(()),
             Some(label) => Err(DatasetError::request(
@@ -42,7 +42,7 @@ impl Request<'_> {
     ///
     /// # Errors
     /// [`DatasetError::Request`] when `size` is given.
-    pub(crate) fn refuse_size(&self, name: &str) -> Result<(), DatasetError> {
+    pub fn refuse_size(&self, name: &str) -> Result<(), DatasetError> {
         match self.size {
             None => Ok(()),
             Some(size) => {
@@ -56,7 +56,7 @@ impl Request<'_> {
     ///
     /// # Errors
     /// [`DatasetError::Request`] when `size` is given and not `side`.
-    pub(crate) fn require_size(&self, name: &str, side: usize) -> Result<(), DatasetError> {
+    pub fn require_size(&self, name: &str, side: usize) -> Result<(), DatasetError> {
         match self.size {
             Some(size) if size != side => Err(DatasetError::request(
                 name,

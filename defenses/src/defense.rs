@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use learning::client::GradientRule;
 use learning::{Effect, Network, Params};
 use rand_chacha::ChaCha12Rng;
-use serde_json::{Map, Value};
+use suites::Parameters;
 use tch::Tensor;
 use thiserror::Error;
 
@@ -145,7 +145,7 @@ impl Released {
 }
 
 /// A defense with its parameters fixed.
-pub trait Defense: Send + Sync {
+pub trait Defense: Parameters + Send + Sync {
     /// Where it acts first.
     fn stage(&self) -> Stage {
         Stage::Client
@@ -264,16 +264,5 @@ pub trait Defense: Send + Sync {
     /// Name of the adaptive attack registered against it.
     fn adaptive(&self) -> Option<&'static str> {
         None
-    }
-
-    /// Its parameters, all spelled out.
-    fn spelled_out(&self) -> Map<String, Value>;
-}
-
-/// The parameters of a serialisable setting as a table.
-pub(crate) fn spelled_out(setting: &impl serde::Serialize) -> Map<String, Value> {
-    match serde_json::to_value(setting) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
     }
 }

@@ -12,7 +12,7 @@ pub use defense::{
     CapturedRound, Defense, DefenseError, Deployment, Examples, Released, Stage, Turn,
 };
 pub use dp::Budget;
-pub use pipeline::DefensePipeline;
+pub use pipeline::{DefensePipeline, Registries};
 use suites::Entry;
 
 /// All defenses (protocols have a list of their own); an empty list in a suite is "none".

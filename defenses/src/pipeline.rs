@@ -2,9 +2,57 @@
 
 use protocols::{Exposure, PROTOCOLS, Plain, Protocol};
 use serde_json::{Map, Value};
-use suites::{Entry, Named, SpecError};
+use suites::{Entry, Named, Registry, SpecError};
 
 use crate::{Defense, ENTRIES, Stage};
+
+/// What a suite's list of defenses may name. No defense is called as a protocol is.
+#[derive(Clone, Debug)]
+pub struct Registries {
+    defenses: Registry<Entry<dyn Defense>>,
+    protocols: Registry<Entry<dyn Protocol>>,
+}
+
+impl Registries {
+    /// The defenses and protocols that ship with the project.
+    pub fn builtin() -> Registries {
+        Registries {
+            defenses: Registry::builtin("defense", ENTRIES),
+            protocols: Registry::builtin("protocol", PROTOCOLS),
+        }
+    }
+
+    /// The same with one defense more.
+    ///
+    /// # Errors
+    /// A name that a defense or a protocol has.
+    pub fn with_defense(self, entry: &'static Entry<dyn Defense>) -> Result<Registries, SpecError> {
+        self.protocols.free(entry.name)?;
+        Ok(Registries { defenses: self.defenses.with(entry)?, ..self })
+    }
+
+    /// The same with one protocol more.
+    ///
+    /// # Errors
+    /// A name that a defense or a protocol has.
+    pub fn with_protocol(
+        self,
+        entry: &'static Entry<dyn Protocol>,
+    ) -> Result<Registries, SpecError> {
+        self.defenses.free(entry.name)?;
+        Ok(Registries { protocols: self.protocols.with(entry)?, ..self })
+    }
+
+    /// The defenses.
+    pub fn defenses(&self) -> &Registry<Entry<dyn Defense>> {
+        &self.defenses
+    }
+
+    /// The protocols.
+    pub fn protocols(&self) -> &Registry<Entry<dyn Protocol>> {
+        &self.protocols
+    }
+}
 
 /// An item of a suite's list of defenses.
 pub enum Item {
@@ -28,21 +76,27 @@ impl Item {
 ///
 /// # Errors
 /// Unknown names and parameters out of range.
-pub fn parse_item(named: &Named) -> Result<Item, SpecError> {
-    if let Some(entry) = PROTOCOLS.iter().find(|e| e.name == named.name) {
+pub fn parse_item(registries: &Registries, named: &Named) -> Result<Item, SpecError> {
+    let Registries { defenses, protocols } = registries;
+    if let Some(entry) = protocols.get(&named.name) {
         return Ok(Item::Protocol((entry.build)(&named.params)?));
     }
-    if let Some(entry) = ENTRIES.iter().find(|e| e.name == named.name) {
+    if let Some(entry) = defenses.get(&named.name) {
         return Ok(Item::Defense((entry.build)(&named.params)?));
     }
-    let known = names(ENTRIES).chain(names(PROTOCOLS));
+    let known = defenses.names().chain(protocols.names());
     Err(SpecError::unknown_name("defense", &named.name, known))
 }
 
-fn names<T: ?Sized + 'static>(
-    entries: &'static [&'static Entry<T>],
-) -> impl Iterator<Item = &'static str> {
-    entries.iter().map(|e| e.name)
+/// Writes out the defaults of a list of defenses.
+///
+/// # Errors
+/// As [`parse_item`].
+pub fn spell_out(registries: &Registries, items: &mut [Named]) -> Result<(), SpecError> {
+    for named in items {
+        named.params = parse_item(registries, named)?.spelled_out();
+    }
+    Ok(())
 }
 
 /// A cell's defenses, and how its updates travel.
@@ -51,6 +105,15 @@ pub struct DefensePipeline {
     pub defenses: Vec<Box<dyn Defense>>,
     /// `plain` where none is named.
     pub protocol: Box<dyn Protocol>,
+    /// Where the protocol stands in the cell's list; `None` where none is named.
+    pub protocol_at: Option<usize>,
+}
+
+impl DefensePipeline {
+    /// Where the defense at `index`, counted without the protocol, stands in the cell's list.
+    pub fn place(&self, index: usize) -> usize {
+        index + usize::from(self.protocol_at.is_some_and(|at| at <= index))
+    }
 }
 
 /// Builds all of a cell's items and sees that they stand in the order in which they happen, and
@@ -59,12 +122,12 @@ pub struct DefensePipeline {
 /// # Errors
 /// Unknown names, a second protocol, an item that stands before one that acts earlier, or after one
 /// that it would undo.
-pub fn build(items: &[Named]) -> Result<DefensePipeline, SpecError> {
+pub fn build(registries: &Registries, items: &[Named]) -> Result<DefensePipeline, SpecError> {
     let mut defenses: Vec<Box<dyn Defense>> = Vec::new();
     let mut protocol = None;
     let mut before: Option<(StageOrder, &str)> = None;
     for (at, named) in items.iter().enumerate() {
-        let part = parse_item(named)?;
+        let part = parse_item(registries, named)?;
         let place = StageOrder::of(&part);
         in_order(at, named, place, before)?;
         before = Some((place, &named.name));
@@ -78,13 +141,14 @@ pub fn build(items: &[Named]) -> Result<DefensePipeline, SpecError> {
                 let problem = format!("`{}` is a second protocol", named.name);
                 return Err(refused(at, problem, "updates travel by one; drop one of them"));
             }
-            Item::Protocol(p) => protocol = Some(p),
+            Item::Protocol(p) => protocol = Some((at, p)),
         }
     }
-    let pipeline = DefensePipeline {
-        defenses,
-        protocol: protocol.unwrap_or_else(|| Box::new(Plain::default())),
+    let (protocol_at, protocol) = match protocol {
+        Some((at, protocol)) => (Some(at), protocol),
+        None => (None, Box::new(Plain::default()) as Box<dyn Protocol>),
     };
+    let pipeline = DefensePipeline { defenses, protocol, protocol_at };
     carried(items, &pipeline)?;
     Ok(pipeline)
 }
@@ -113,15 +177,15 @@ fn in_order(
 /// What a protocol must do, or must not do, for the defenses around it.
 fn carried(items: &[Named], pipeline: &DefensePipeline) -> Result<(), SpecError> {
     if pipeline.protocol.server_sees_sum() != Exposure::Clear
-        && let Some(at) = items.iter().position(at_server)
+        && let Some(at) = pipeline.defenses.iter().position(|d| d.stage() == Stage::Server)
     {
         let problem = format!(
             "`{}` acts on the mean at the server, which holds only its ciphertext",
-            items[at].name
+            items[pipeline.place(at)].name
         );
         let remedy = "use a defense of the clients, such as `dp-distributed`, or a protocol whose \
             sum the server reads";
-        return Err(refused(at, problem, remedy));
+        return Err(refused(pipeline.place(at), problem, remedy));
     }
     if pipeline.protocol.server_sees_update() != Exposure::Clear {
         return Ok(());
@@ -131,20 +195,16 @@ fn carried(items: &[Named], pipeline: &DefensePipeline) -> Result<(), SpecError>
             let problem = format!(
                 "each client of `{}` adds only its share of the noise, which protects a sum but \
                  no single update",
-                items[at].name
+                items[pipeline.place(at)].name
             );
             Err(refused(
-                at,
+                pipeline.place(at),
                 problem,
                 "put a protocol that hides single updates after it, such as `secagg`",
             ))
         }
         None => Ok(()),
     }
-}
-
-fn at_server(item: &Named) -> bool {
-    matches!(parse_item(item), Ok(Item::Defense(d)) if d.stage() == Stage::Server)
 }
 
 /// What may not follow upon earlier defenses, because it would void their guarantee: the problem
@@ -214,7 +274,7 @@ mod tests {
 
     fn said(names: &[&str]) -> String {
         let items: Vec<Named> = names.iter().map(|n| Named::new(*n)).collect();
-        build(&items).err().map_or("accepted".into(), |e| e.to_string())
+        build(&Registries::builtin(), &items).err().map_or("accepted".into(), |e| e.to_string())
     }
 
     #[test]

@@ -274,12 +274,11 @@ fn effects(
     let released = view == View::Released;
     let captured = CapturedRound { clients: contributors, released, ..own.captured };
     let deployment = Deployment { captured, ..own.clone() };
-    let named =
-        cell.spec.defenses.iter().filter(|d| defenses::ENTRIES.iter().any(|e| e.name == d.name));
     let mut all = Vec::new();
-    for (named, defense) in named.zip(&cell.pipeline.defenses) {
+    for (index, defense) in cell.pipeline.defenses.iter().enumerate() {
+        let by = &cell.spec.defenses[cell.pipeline.place(index)].name;
         let effects = defense.effects(&deployment)?;
-        all.extend(effects.into_iter().map(|effect| Published { by: named.name.clone(), effect }));
+        all.extend(effects.into_iter().map(|effect| Published { by: by.clone(), effect }));
     }
     Ok(all)
 }

@@ -17,10 +17,12 @@ use crate::capture::{self, Captured};
 use crate::resolve::{self, ResolvedCell};
 use crate::scenario::{self, Cache};
 use crate::score::{self, CellScores};
-use crate::{HarnessError, artifacts, guarantees, threat};
+use crate::{HarnessError, Registries, artifacts, guarantees, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
+    /// What names stand for.
+    pub registries: &'a Registries,
     /// Root of the data sets.
     pub data_root: Option<&'a Path>,
     /// Run folder for artifacts, where there is one.
@@ -84,7 +86,8 @@ fn stages(
         wall.phases.insert(phase.into(), clock.elapsed().as_secs_f64());
         clock = Instant::now();
     };
-    let cell = resolve::resolve(spec, context.data_root).map_err(|e| ("plan", e))?;
+    let cell =
+        resolve::resolve(context.registries, spec, context.data_root).map_err(|e| ("plan", e))?;
     record.threat = threat::describe(&cell);
     if let Some(why) = cell.not_applicable() {
         return Ok(Outcome::NotApplicable { why });

@@ -29,8 +29,8 @@ pub fn note(
     let bare = cell.spec.federation.is_bare();
     let budgets = scenario.federation.budgets.iter().cloned();
     let mut defenses = cell.pipeline.defenses.iter().zip(&captured.values).zip(budgets);
-    for named in &cell.spec.defenses {
-        record.defenses.push(if is_protocol(named) {
+    for (at, named) in cell.spec.defenses.iter().enumerate() {
+        record.defenses.push(if cell.pipeline.protocol_at == Some(at) {
             protocol(named, cell, captured)
         } else {
             match defenses.next() {
@@ -120,10 +120,6 @@ fn released_bare(
     DefenseNote { name: named.name.clone(), claim, values, adaptive }
 }
 
-fn is_protocol(named: &Named) -> bool {
-    protocols::PROTOCOLS.iter().any(|e| e.name == named.name)
-}
-
 fn protocol(named: &Named, cell: &ResolvedCell, captured: &Captured) -> DefenseNote {
     let (up, down) = captured.cost.of_client();
     let values = BTreeMap::from([
@@ -184,8 +180,7 @@ pub fn estimate(cell: &ResolvedCell) -> Option<String> {
     let round = estimate.filter(|s| s.is_finite()).unwrap_or(0.0);
     let rounds = spec.trials + if federation.is_bare() { 0 } else { federation.rounds };
     let seconds = rounds as f64 * round;
-    let name =
-        spec.defenses.iter().find(|d| protocols::PROTOCOLS.iter().any(|e| e.name == d.name))?;
+    let name = spec.defenses.get(cell.pipeline.protocol_at?)?;
     (seconds > LONG).then(|| {
         format!(
             "{}: {values} values a client, about {round:.0} s a round and {seconds:.0} s for all \

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod cell;
 mod error;
 mod guarantees;
+mod registries;
 pub mod resolve;
 pub mod runner;
 pub mod scenario;
@@ -13,3 +14,4 @@ pub mod threat;
 pub mod vantage;
 
 pub use error::HarnessError;
+pub use registries::Registries;

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use attacks::Attack;
 use datasets::{Dataset, LabelKind};
-use defenses::{DefensePipeline, pipeline};
+use defenses::DefensePipeline;
 use federation::{Components, Federation, components};
 use learning::Network;
 use suites::federation::Optimizer;
 use suites::{CellSpec, Fact, Source, SpecError, TrainSpec, Vantage};
 
-use crate::{HarnessError, vantage};
+use crate::{HarnessError, Registries, vantage};
 
 /// A cell whose names are resolved and whose parameters are checked.
 pub struct ResolvedCell {
-    /// The spec it came from, attack and defenses fully spelled out.
+    /// The spec it came from, model, attack and defenses fully spelled out.
     pub spec: CellSpec,
     /// The data.
     pub data: Arc<dyn Dataset>,
@@ -27,17 +27,14 @@ pub struct ResolvedCell {
     pub attack: Box<dyn Attack>,
 }
 
-/// Writes out the defaults of a cell's attack and defenses, so that its id covers them.
+/// Writes out the defaults of a cell's model, attack and defenses, so that its id covers them.
 ///
 /// # Errors
 /// Unknown names and parameters out of range.
-pub fn spell_out(spec: &mut CellSpec) -> Result<(), SpecError> {
-    let attack = suites::find("attack", attacks::ENTRIES, &spec.attack.name)?;
-    spec.attack.params = (attack.build)(&spec.attack.params)?.spelled_out();
-    for named in &mut spec.defenses {
-        named.params = pipeline::parse_item(named)?.spelled_out();
-    }
-    Ok(())
+pub fn spell_out(registries: &Registries, spec: &mut CellSpec) -> Result<(), SpecError> {
+    let attack = registries.attacks.find(&spec.attack.name)?;
+    spec.attack.params = attack.spell_out(&spec.attack.params)?;
+    registries.federation.spell_out(&mut spec.model, &mut spec.defenses)
 }
 
 /// Builds everything a cell names.
@@ -45,14 +42,18 @@ pub fn spell_out(spec: &mut CellSpec) -> Result<(), SpecError> {
 /// # Errors
 /// Unknown names, parameters out of range, absent data, a model that cannot take the data's shape,
 /// a vantage that no attack here can take.
-pub fn resolve(spec: &CellSpec, root: Option<&Path>) -> Result<ResolvedCell, HarnessError> {
+pub fn resolve(
+    registries: &Registries,
+    spec: &CellSpec,
+    root: Option<&Path>,
+) -> Result<ResolvedCell, HarnessError> {
     let mut spec = spec.clone();
     attacked_from(spec.vantage)?;
-    spell_out(&mut spec)?;
-    let attack =
-        (suites::find("attack", attacks::ENTRIES, &spec.attack.name)?.build)(&spec.attack.params)?;
+    spell_out(registries, &mut spec)?;
+    let attack = (registries.attacks.find(&spec.attack.name)?.build)(&spec.attack.params)?;
+    let parts = &registries.federation;
     let Components { data, net, pipeline } =
-        components::resolve(&spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
+        components::resolve(parts, &spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
     Ok(ResolvedCell { spec, data, net, pipeline, attack })
 }
 

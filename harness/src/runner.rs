@@ -10,13 +10,15 @@ use record::{CellRecord, RunStore};
 use suites::CellSpec;
 use tch::Device;
 
-use crate::HarnessError;
 use crate::cell::{self, Context};
 use crate::scenario::Cache;
+use crate::{HarnessError, Registries};
 
 /// How a run is carried out; none of it changes a result on the CPU but `threads`.
 #[derive(Clone, Debug)]
 pub struct Schedule<'a> {
+    /// What names stand for.
+    pub registries: &'a Registries,
     /// Cells side by side.
     pub jobs: usize,
     /// libtorch threads inside a cell. Part of a CPU run's identity: a sum split over more threads
@@ -116,9 +118,11 @@ fn work(
     sender: &mpsc::Sender<Result<CellRecord, HarnessError>>,
 ) {
     tch::set_num_threads(schedule.threads.max(1) as i32);
-    let panel = Panel::open(&Setup::new(schedule.data_root, schedule.device));
+    let setup = Setup::new(schedule.data_root, schedule.device);
+    let panel = Panel::open_from(&schedule.registries.metrics, &setup);
     let report = |p: Progress| monitor.progress(worker, p);
     let context = Context {
+        registries: schedule.registries,
         data_root: schedule.data_root,
         run_dir: Some(dir),
         device: schedule.device,

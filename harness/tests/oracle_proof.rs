@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use attacks::{AttackError, Reconstruction, Run};
+use harness::Registries;
 use harness::capture::{self, Captured};
 use harness::resolve::{self, ResolvedCell};
 use harness::scenario::{self, Cache, Scenario};
@@ -57,7 +58,7 @@ struct Scene {
 
 fn scene(spec: &CellSpec) -> Scene {
     tch::set_num_threads(1); // tiny tensors: more threads only wait for each other
-    let cell = resolve::resolve(spec, None).unwrap();
+    let cell = resolve::resolve(&Registries::builtin(), spec, None).unwrap();
     let never = AtomicBool::new(false);
     let scenario = scenario::build(&cell, Device::Cpu, &Cache::default(), &never).unwrap();
     Scene { cell, scenario }

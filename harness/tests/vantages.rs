@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use harness::scenario::{self, Cache};
-use harness::{capture, resolve};
+use harness::{Registries, capture, resolve};
 use learning::Signal;
 use suites::{CellSpec, Named, Source, Vantage};
 use tch::Device;
@@ -15,7 +15,7 @@ fn signal(defenses: &[Named], clients: usize, source: Source, vantage: Vantage) 
     (spec.federation.clients.total, spec.federation.local.lr, spec.federation.local.epochs) =
         (clients, 0.1, 2);
     (spec.source, spec.vantage, spec.defenses) = (source, vantage, defenses.to_vec());
-    let cell = resolve::resolve(&spec, None).unwrap();
+    let cell = resolve::resolve(&Registries::builtin(), &spec, None).unwrap();
     let never = AtomicBool::new(false);
     let scenario = scenario::build(&cell, Device::Cpu, &Cache::default(), &never).unwrap();
     let caught = capture::run(&cell, &scenario, Device::Cpu, &never, &|_| {}).unwrap();

@@ -1,5 +1,6 @@
 //! Registries: an implementation is an [`Entry`] in a static slice, found by its name.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -18,6 +19,33 @@ pub struct Entry<T: ?Sized + 'static> {
     pub reference: &'static str,
     /// Builds it from its parameters; missing ones take their defaults.
     pub build: Build<T>,
+}
+
+impl<T: Parameters + ?Sized + 'static> Entry<T> {
+    /// `given` with every default beside it: the table from which the same is built.
+    ///
+    /// # Errors
+    /// As [`Entry::build`].
+    pub fn spell_out(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, SpecError> {
+        Ok((self.build)(given)?.spelled_out())
+    }
+}
+
+/// The parameters of an implementation. Whatever serde can write has them: derive [`Serialize`],
+/// skip what is no parameter, and nothing else is to be written.
+pub trait Parameters {
+    /// All parameters with their values, as a suite would write them; from this table the same is
+    /// built again. Empty where there is nothing to set.
+    fn spelled_out(&self) -> Map<String, Value>;
+}
+
+impl<P: Serialize> Parameters for P {
+    fn spelled_out(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
+    }
 }
 
 /// The entry called `name`.

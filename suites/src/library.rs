@@ -1,18 +1,39 @@
 //! The suites that ship with the project, embedded so that the binary needs no files beside it.
 
-/// Name and text, in the order in which a newcomer would run them.
-pub(crate) static SUITES: &[(&str, &str)] = &[
-    ("smoke", include_str!("../smoke.toml")),
-    ("showcase", include_str!("../showcase.toml")),
-    ("benchmark", include_str!("../benchmark.toml")),
-    ("multi-client", include_str!("../multi-client.toml")),
-    ("ablation", include_str!("../ablation.toml")),
-    ("sources-optimizers", include_str!("../sources-optimizers.toml")),
-    ("defenses", include_str!("../defenses.toml")),
-    ("dp-grid", include_str!("../dp-grid.toml")),
-    ("heuristics", include_str!("../heuristics.toml")),
-    ("utility", include_str!("../utility.toml")),
-    ("trained", include_str!("../trained.toml")),
-    ("figures", include_str!("../figures.toml")),
-    ("nightly", include_str!("../nightly.toml")),
+use crate::registry::{Registered, Registry};
+
+/// A suite that is found by its name.
+pub struct SuiteEntry {
+    /// Unique kebab-case name.
+    pub name: &'static str,
+    /// Its TOML.
+    pub text: &'static str,
+}
+
+impl Registered for SuiteEntry {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// The suites that ship with the project.
+pub fn library() -> Registry<SuiteEntry> {
+    Registry::builtin("suite", SUITES)
+}
+
+/// In the order in which a newcomer would run them.
+static SUITES: &[&SuiteEntry] = &[
+    &SuiteEntry { name: "smoke", text: include_str!("../smoke.toml") },
+    &SuiteEntry { name: "showcase", text: include_str!("../showcase.toml") },
+    &SuiteEntry { name: "benchmark", text: include_str!("../benchmark.toml") },
+    &SuiteEntry { name: "multi-client", text: include_str!("../multi-client.toml") },
+    &SuiteEntry { name: "ablation", text: include_str!("../ablation.toml") },
+    &SuiteEntry { name: "sources-optimizers", text: include_str!("../sources-optimizers.toml") },
+    &SuiteEntry { name: "defenses", text: include_str!("../defenses.toml") },
+    &SuiteEntry { name: "dp-grid", text: include_str!("../dp-grid.toml") },
+    &SuiteEntry { name: "heuristics", text: include_str!("../heuristics.toml") },
+    &SuiteEntry { name: "utility", text: include_str!("../utility.toml") },
+    &SuiteEntry { name: "trained", text: include_str!("../trained.toml") },
+    &SuiteEntry { name: "figures", text: include_str!("../figures.toml") },
+    &SuiteEntry { name: "nightly", text: include_str!("../nightly.toml") },
 ];

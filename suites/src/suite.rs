@@ -13,9 +13,10 @@ use crate::draft::Origin;
 use crate::expand::expand;
 use crate::figure::{self, FigureSpec, TableSpec};
 use crate::gate::Gate;
-use crate::library;
+use crate::library::{SuiteEntry, library};
 use crate::plan::Plan;
 use crate::read::{self, join};
+use crate::registry::Registry;
 use crate::spec::{CellId, CellSpec};
 
 /// A suite file is text written by hand; anything larger is a mistake.
@@ -117,19 +118,28 @@ impl Suite {
         profile: Option<&str>,
         overrides: &[(String, Value)],
     ) -> Result<Suite, SpecError> {
+        Suite::load_from(&library(), name_or_path, profile, overrides)
+    }
+
+    /// As [`Suite::load`], with the names of `suites`.
+    ///
+    /// # Errors
+    /// As [`Suite::load`].
+    pub fn load_from(
+        suites: &Registry<SuiteEntry>,
+        name_or_path: &str,
+        profile: Option<&str>,
+        overrides: &[(String, Value)],
+    ) -> Result<Suite, SpecError> {
         let like_path = name_or_path.contains(['/', '\\']) || name_or_path.ends_with(".toml");
-        match Suite::names().iter().find(|(name, _)| *name == name_or_path) {
-            Some((name, text)) => {
+        match suites.find(name_or_path) {
+            Ok(SuiteEntry { name, text }) => {
                 Suite::parse(&format!("suites/{name}.toml"), text, profile, overrides)
             }
-            None if like_path || Path::new(name_or_path).is_file() => {
+            Err(_) if like_path || Path::new(name_or_path).is_file() => {
                 Suite::parse(name_or_path, &read_file(name_or_path)?, profile, overrides)
             }
-            None => Err(SpecError::unknown_name(
-                "suite",
-                name_or_path,
-                Suite::names().iter().map(|(name, _)| *name),
-            )),
+            Err(unknown) => Err(unknown),
         }
     }
 
@@ -193,11 +203,6 @@ impl Suite {
             origins: vec![Origin::default()],
             document: Document::default(),
         })
-    }
-
-    /// Name and text of every suite that ships with the project.
-    pub fn names() -> &'static [(&'static str, &'static str)] {
-        library::SUITES
     }
 
     /// Name and description of the file's profiles.

@@ -5,7 +5,6 @@ mod params;
 mod plan;
 
 use learning::Observation;
-use serde_json::{Map, Value};
 use suites::{Entry, Fact, Flag, FlagKind};
 
 pub use params::{Adapting, AdaptiveMatching};
@@ -38,10 +37,6 @@ impl Attack for AdaptiveMatching {
 
     fn infers_labels(&self, granted: &[Fact]) -> bool {
         self.base(false).infers_labels(granted)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        AdaptiveMatching::spelled_out(self)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {

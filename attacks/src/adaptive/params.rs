@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use suites::SpecError;
+use suites::{Parameters, SpecError};
 
 use crate::matching::MatchingConfig;
 use crate::matching::defense_model::Masked;
@@ -29,11 +29,13 @@ impl Default for Adapting {
 }
 
 /// The attack with its parameters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AdaptiveMatching {
     /// The match: [`inverting_gradients`] by default.
+    #[serde(flatten)]
     pub config: MatchingConfig,
     /// How it adapts.
+    #[serde(flatten)]
     pub adapting: Adapting,
 }
 
@@ -76,21 +78,5 @@ impl AdaptiveMatching {
             config: MatchingConfig::overlay(preset, &base, &part(false))?,
             adapting,
         })
-    }
-
-    /// All parameters as JSON.
-    pub fn spelled_out(&self) -> Map<String, Value> {
-        let mut all = self.config.spelled_out();
-        all.extend(self.adapting.spelled_out());
-        all
-    }
-}
-
-impl Adapting {
-    fn spelled_out(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! All trials through all stages.
 
 use learning::{Observation, Params, Signal};
-use serde_json::{Map, Value};
 use suites::Fact;
 use tch::{Device, Kind, Tensor};
 
@@ -46,10 +45,6 @@ impl Attack for FeatureInversion {
 
     fn infers_labels(&self, granted: &[Fact]) -> bool {
         !granted.contains(&Fact::Labels)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        FeatureInversion::spelled_out(self)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {

@@ -61,12 +61,4 @@ impl FeatureInversion {
         }
         Ok(params)
     }
-
-    /// All parameters as JSON.
-    pub fn spelled_out(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
-    }
 }

@@ -2,7 +2,6 @@
 
 use learning::tape::Tape;
 use learning::{Mode, Observation, Params};
-use serde_json::{Map, Value};
 use suites::{Fact, Flag, FlagKind};
 use tch::{Device, Kind, Tensor};
 
@@ -31,10 +30,6 @@ impl Attack for ModelInversion {
 
     fn reads_signal(&self) -> bool {
         false
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        ModelInversion::spelled_out(self)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {

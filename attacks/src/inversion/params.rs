@@ -92,14 +92,6 @@ impl ModelInversion {
         Ok(params)
     }
 
-    /// All parameters as JSON.
-    pub fn spelled_out(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
-    }
-
     /// The optimiser with its options.
     pub(super) fn optimizer(&self) -> Result<Optimizer, SpecError> {
         let read = serde_json::from_value(json!({ "name": self.optimizer, "lr": self.lr }));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use suites::SpecError;
+use suites::{Parameters, SpecError};
 
 use super::init::Start;
 use super::labels::Labels;
@@ -128,14 +128,6 @@ impl MatchingConfig {
         let config: MatchingConfig = suites::params(preset, &all)?;
         config.check()?;
         Ok(config)
-    }
-
-    /// All parameters as JSON.
-    pub fn spelled_out(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
     }
 
     /// The optimiser with its options.

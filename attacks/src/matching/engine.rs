@@ -4,6 +4,7 @@
 use learning::client::LocalTraining;
 use learning::{Form, Observation, Params, Signal, noise};
 use rand_chacha::ChaCha12Rng;
+use serde::Serialize;
 use suites::{Fact, Flag, FlagKind};
 use tch::{Kind, Tensor};
 
@@ -19,7 +20,8 @@ use crate::optim::{Objective as _, Stepper, Trials};
 use crate::{Attack, AttackError};
 
 /// A gradient-matching attack.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Matching {
     /// Its parameters.
     pub config: MatchingConfig,
@@ -48,10 +50,6 @@ impl Attack for Matching {
 
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
         self.config.labels != Labels::Known
-    }
-
-    fn spelled_out(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.config.spelled_out()
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {

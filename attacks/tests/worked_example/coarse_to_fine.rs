@@ -4,7 +4,6 @@ use attacks::matching::{Matching, MatchingConfig};
 use attacks::{Attack, AttackError, Reconstruction, Run};
 use learning::Observation;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, Fact, SpecError};
 
 /// Registry entry.
@@ -16,7 +15,7 @@ pub static ENTRY: Entry<dyn Attack> = Entry {
 };
 
 /// The attack with its parameters.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, try_from = "Params")]
 pub struct CoarseToFine(Params);
 
@@ -55,10 +54,6 @@ impl TryFrom<Params> for CoarseToFine {
 impl Attack for CoarseToFine {
     fn needs(&self) -> Vec<Fact> {
         vec![Fact::BatchSize]
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        serde_json::to_value(&self.0).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default()
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {

@@ -2,7 +2,6 @@
 
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use crate::protocol::timed;
@@ -72,10 +71,6 @@ impl Protocol for Plain {
 
     fn claim(&self) -> String {
         "no guarantee: the server reads every update".into()
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        Map::new()
     }
 }
 

@@ -4,9 +4,7 @@
 use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
-use serde::Serialize;
-use serde_json::{Map, Value};
-use suites::SpecError;
+use suites::{Parameters, SpecError};
 use thiserror::Error;
 
 use crate::Wire;
@@ -129,7 +127,7 @@ pub enum Exposure {
 }
 
 /// A protocol with its parameters fixed.
-pub trait Protocol: Send + Sync {
+pub trait Protocol: Parameters + Send + Sync {
     /// Refuses what could not work: too few clients, an unreachable threshold, a sum that could
     /// overflow.
     ///
@@ -176,17 +174,6 @@ pub trait Protocol: Send + Sync {
     /// Seconds one round will take, roughly, where that may be long.
     fn estimate(&self, _federation: &Federation) -> Option<f64> {
         None
-    }
-
-    /// All parameters with their values, defaults included.
-    fn spelled_out(&self) -> Map<String, Value>;
-}
-
-/// The fields of a serialisable parameter struct.
-pub(crate) fn spelled_out(params: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(params) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
     }
 }
 

@@ -7,7 +7,6 @@ use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
 use learning::{Effect, Params};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Kind;
 
@@ -250,10 +249,6 @@ impl Defense for Central {
                 accountant::epsilon(multiplier, rate, n as u64, self.delta)?.best.min(self.epsilon)
             }
         }))
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -10,7 +10,6 @@ use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
 use learning::{Effect, Params, noise};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::{Kind, Tensor};
 
@@ -322,10 +321,6 @@ impl Defense for Distributed {
         let scales = self.scales(dim, deployment)?;
         let clients = self.honest(deployment)?;
         self.epsilon_at(scales.sigma, scales.l2, dim, clients, rounds as u64).map(Some)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

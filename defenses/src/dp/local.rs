@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::common;
@@ -232,10 +231,6 @@ impl Defense for Local {
             // Basic composition: equal shares.
             _ => self.epsilon * rounds as f64 / all as f64,
         }))
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

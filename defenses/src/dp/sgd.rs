@@ -6,7 +6,6 @@ use learning::client::GradientRule;
 use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::{Budget, Neighbouring, Unit, accountant, calibrate, common};
@@ -140,10 +139,6 @@ impl Defense for Sgd {
         } else {
             accountant::epsilon(multiplier, rate, steps, self.delta)?.best
         }))
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

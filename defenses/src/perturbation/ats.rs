@@ -4,7 +4,6 @@ use learning::Effect;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::{Kind, Tensor};
 
@@ -47,10 +46,12 @@ impl Default for Setting {
 }
 
 /// The defense.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Ats {
+    #[serde(flatten)]
     setting: Setting,
     /// Places in the library.
+    #[serde(skip)]
     policies: Vec<Vec<usize>>,
 }
 
@@ -120,10 +121,6 @@ impl Defense for Ats {
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         Ok(vec![Effect::TransformedInputs { policies: self.policies.clone() }])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(&self.setting)
     }
 }
 

@@ -8,7 +8,6 @@ use rand::seq::index;
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 use tch::Tensor;
 
@@ -129,10 +128,6 @@ impl Defense for InstaHide {
         let coefficients = Coefficients::NormalMagnitudes { largest: self.largest };
         let mixed = Effect::Mixed { parts: self.k as usize, coefficients };
         Ok(vec![mixed, Effect::FlippedInputs])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

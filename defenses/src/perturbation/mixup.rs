@@ -6,7 +6,6 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 
 use super::mixing::{Mixture, mixed};
@@ -78,10 +77,6 @@ impl Defense for Mixup {
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         let coefficients = Coefficients::Beta { alpha: self.alpha };
         Ok(vec![Effect::Mixed { parts: 2, coefficients }])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

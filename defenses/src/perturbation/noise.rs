@@ -140,10 +140,6 @@ impl Defense for Noise {
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
     }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
-    }
 }
 
 #[cfg(test)]

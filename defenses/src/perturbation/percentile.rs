@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use learning::effect::Ranked;
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 
 use super::{finite, kept_share, on_trainable, percentile_of, pooled, range};
@@ -96,10 +95,6 @@ impl Defense for Percentile {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -4,7 +4,6 @@
 use learning::models::{Bottleneck, Bottlenecked, has_bottleneck, head};
 use learning::{Effect, Network};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 
 use super::range;
@@ -83,9 +82,5 @@ impl Defense for Precode {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use learning::effect::Ranked;
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -68,10 +67,6 @@ impl Defense for Prune {
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         Ok(vec![Effect::Zeroed { share: self.fraction, among: Ranked::Tensor }])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -6,7 +6,6 @@ use learning::effect::BucketNorm;
 use learning::{Effect, Params, noise};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 use tch::{Kind, Tensor};
 
@@ -123,10 +122,6 @@ impl Defense for Qsgd {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -63,10 +62,6 @@ impl Defense for Quantise {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some(super::ADAPTIVE)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 use tch::Tensor;
 
@@ -66,10 +65,6 @@ impl Defense for Sign {
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         Ok(vec![Effect::Signs { scaled: self.scaled }])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -7,7 +7,6 @@ use learning::models::head;
 use learning::tape::{Tap, Tape};
 use learning::{Effect, Mode, Network, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 use tch::{Kind, Tensor};
 
@@ -155,10 +154,6 @@ impl Defense for Soteria {
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         Ok(vec![Effect::MaskedColumns { share: self.percent / 100.0 }])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::Entry;
 
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
@@ -39,10 +38,6 @@ impl Defense for WithholdBn {
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         Ok(vec![Effect::WithheldStatistics])
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        crate::defense::spelled_out(self)
     }
 }
 

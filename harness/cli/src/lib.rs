@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use harness::Registries;
 
 use crate::cli::Cli;
 
@@ -18,13 +19,15 @@ pub mod settings;
 pub mod verbs;
 
 /// Does what the process's arguments ask for and says how it ended; `bench --help` lists the codes.
-pub fn run() -> ExitCode {
+/// `registries` holds everything that has a name: what ships with the project, and what a program
+/// of somebody else's adds.
+pub fn run(registries: Registries) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(cli::refuse(&error)),
     };
     federation::panics::quiet_panics();
-    match verbs::dispatch(&cli) {
+    match verbs::dispatch(&cli, registries) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("bench: {}", verbs::one_line(&error));

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    cli::run(harness::Registries::builtin())
 }

@@ -1,11 +1,11 @@
 //! All metrics for picture files: what `bench score` prints.
 
 use image::DynamicImage;
-use metrics::{CAP_DB, MetricError, Panel, Scores, Setup, pairing};
+use metrics::{CAP_DB, MetricEntry, MetricError, Panel, Scores, Setup, pairing};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use suites::{Flag, flag::in_full};
+use suites::{Flag, Registry, flag::in_full};
 use tch::{Device, Tensor};
 
 /// Endings of the files that are taken from a folder.
@@ -40,6 +40,8 @@ pub struct ScoreTable {
 /// How files are matched and where weights lie.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreOptions<'a> {
+    /// What is measured.
+    pub metrics: &'a Registry<MetricEntry>,
     /// Folder of data sets and weights; without it LPIPS is not measured.
     pub data_root: Option<&'a Path>,
     /// Device for LPIPS.
@@ -75,7 +77,8 @@ pub fn score_files(truth: &Path, guess: &Path, options: &ScoreOptions) -> Result
             ));
         }
     };
-    let panel = Panel::open(&Setup::new(options.data_root, options.device));
+    let setup = Setup::new(options.data_root, options.device);
+    let panel = Panel::open_from(options.metrics, &setup);
     let mut notes = panel.notes();
     let mut rows = Vec::with_capacity(pairs.len());
     for (truth, guess) in pairs {

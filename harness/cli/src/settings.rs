@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use harness::Registries;
 use serde::Deserialize;
 
 /// Flags of every verb.
@@ -31,7 +32,7 @@ struct Config {
     jobs: Option<usize>,
 }
 
-/// What flags, environment and config file amount to.
+/// What flags, environment and config file amount to, and what names stand for.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Root of the data sets, where one is set.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub json: bool,
     /// Cells side by side, where the config file says.
     pub jobs: Option<usize>,
+    /// Everything that has a name.
+    pub registries: Registries,
 }
 
 impl Settings {
@@ -49,7 +52,7 @@ impl Settings {
     ///
     /// # Errors
     /// A config file that cannot be read, or a data root that is no folder.
-    pub fn gather(flags: &Flags) -> Result<Settings> {
+    pub fn gather(flags: &Flags, registries: Registries) -> Result<Settings> {
         let config = config()?;
         let data = flags
             .data
@@ -64,7 +67,7 @@ impl Settings {
             );
         }
         let device = flags.device.clone().or(config.device).unwrap_or_else(|| "auto".into());
-        Ok(Settings { data, device, json: flags.json, jobs: config.jobs })
+        Ok(Settings { data, device, json: flags.json, jobs: config.jobs, registries })
     }
 }
 

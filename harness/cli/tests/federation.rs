@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use common::Desk;
 use federation::{Examples, Execution, Federation, Folder, Header, TrainingState};
 use harness::scenario::{self, Cache, Scenario};
-use harness::{capture, resolve};
+use harness::{Registries, capture, resolve};
 use learning::{Params, checkpoint};
 use record::{CellRecord, RoundRecord};
 use suites::{CellSpec, FederationSpec, Named, Regime, Source, TrainSpec, Vantage};
@@ -40,9 +40,8 @@ fn training(source: Source, defenses: &[&str]) -> TrainSpec {
     f.evaluation.examples = Some(64);
     spec.model.params.insert("hidden".into(), serde_json::json!([16]));
     (spec.source, spec.defenses, spec.seed) = (source, named(defenses), 5);
-    for defense in &mut spec.defenses {
-        defense.params = defenses::pipeline::parse_item(defense).unwrap().spelled_out();
-    }
+    let registries = federation::Registries::builtin();
+    registries.spell_out(&mut spec.model, &mut spec.defenses).unwrap();
     spec
 }
 
@@ -62,7 +61,7 @@ fn cell(training: &TrainSpec, captures: usize) -> CellSpec {
 
 /// `bench train` of it: its rounds, and the models before and after the attacked one.
 fn trained(desk: &Desk, spec: &TrainSpec) -> (Vec<RoundRecord>, [Params; 2]) {
-    let federation = federation::prepare(spec, None).unwrap();
+    let federation = federation::prepare(&federation::Registries::builtin(), spec, None).unwrap();
     let dir = desk.path("training");
     let header = Header {
         schema: String::new(),
@@ -91,7 +90,7 @@ fn trained(desk: &Desk, spec: &TrainSpec) -> (Vec<RoundRecord>, [Params; 2]) {
 
 fn built(spec: &CellSpec) -> (resolve::ResolvedCell, Scenario) {
     tch::set_num_threads(1);
-    let cell = resolve::resolve(spec, None).unwrap();
+    let cell = resolve::resolve(&Registries::builtin(), spec, None).unwrap();
     let never = AtomicBool::new(false);
     let scenario = scenario::build(&cell, Device::Cpu, &Cache::default(), &never).unwrap();
     (cell, scenario)
@@ -130,7 +129,8 @@ fn the_attacked_round_is_that_of_the_training() {
             let (rounds, [before, after]) = trained(&desk, &training);
             let (_, scenario) = built(&cell(&training, 1));
             assert!(bits(&scenario.state.weights) == bits(&before), "{what}: broadcast weights");
-            let prepared = federation::prepare(&training, None).unwrap();
+            let prepared =
+                federation::prepare(&federation::Registries::builtin(), &training, None).unwrap();
             assert!(
                 released(&scenario.federation, &scenario.state)
                     == released(&prepared, &scenario.state),
@@ -194,7 +194,7 @@ fn what_cannot_be_captured_is_refused() {
     let said = |change: &dyn Fn(&mut CellSpec)| {
         let mut spec = cell(&training(Source::AggUpdate, &[]), 2);
         change(&mut spec);
-        let cell = resolve::resolve(&spec, None).unwrap();
+        let cell = resolve::resolve(&Registries::builtin(), &spec, None).unwrap();
         scenario::check(&cell).unwrap_err().to_string()
     };
     let line = said(&|s| s.federation.clients.per_round = None);

@@ -37,7 +37,7 @@ fn checked(desk: &Desk, suite: &str, profile: Option<&str>) -> (u64, usize) {
 fn every_suite_and_profile_builds() {
     let desk = Desk::new();
     let mut absent = Vec::new();
-    for (name, _) in Suite::names() {
+    for name in suites::library().names() {
         let suite = Suite::load(name, None, &[]).unwrap();
         let (good, missing) = checked(&desk, name, None);
         assert!(good > 0 && missing == 0, "{name} runs without any data in place");
@@ -71,7 +71,7 @@ fn profiles_on_celeba_build_where_celeba_is() {
         return println!("skipped: no celeba/ in {}; set BENCH_TEST_DATA", root.display());
     }
     let desk = Desk::new();
-    for (name, _) in Suite::names() {
+    for name in suites::library().names() {
         let suite = Suite::load(name, None, &[]).unwrap();
         for (profile, _) in suite.profiles().iter().filter(|(_, text)| needs_data(text)) {
             let args = ["check", name, "--profile", profile, "--data", root.to_str().unwrap()];
@@ -112,7 +112,7 @@ fn list_names_everything() {
     ] {
         assert!(names(&json[kind]).contains(&some));
     }
-    assert_eq!(names(&json["suites"]).len(), Suite::names().len());
+    assert_eq!(names(&json["suites"]).len(), suites::library().iter().count());
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn data_are_listed_and_verified() {
     let words = desk.bench(&["data", "list"]).ok().out;
     let rows = desk.bench(&["data", "list", "--json"]).ok().out;
     let rows: Vec<Value> = rows.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(rows.len(), datasets::ENTRIES.len());
+    assert_eq!(rows.len(), datasets::builtin().iter().count());
     for row in &rows {
         assert!(words.contains(row["name"].as_str().unwrap()));
         assert!(row["state"] == "embedded" || !row["detail"].as_str().unwrap().is_empty(), "{row}");

@@ -8,7 +8,7 @@ use defenses::{DefensePipeline, pipeline};
 use learning::Network;
 use suites::{ModelSpec, Named, TaskSpec};
 
-use crate::{FederationError, init};
+use crate::{FederationError, Registries, init};
 
 /// Data, network and defenses; cheap to clone.
 #[derive(Clone)]
@@ -26,15 +26,16 @@ pub struct Components {
 /// # Errors
 /// Unknown names, parameters out of range, absent data, a model that cannot take the data's shape.
 pub fn resolve(
+    registries: &Registries,
     task: &TaskSpec,
     model: &ModelSpec,
     defenses: &[Named],
     seed: u64,
     root: Option<&Path>,
 ) -> Result<Components, FederationError> {
-    let pipeline = pipeline::build(defenses)?;
-    let data = init::open(task, seed, root)?;
-    let mut net = init::network(model, data.card())?;
+    let pipeline = pipeline::build(&registries.defenses, defenses)?;
+    let data = init::open(registries, task, seed, root)?;
+    let mut net = init::network(registries, model, data.card())?;
     for defense in &pipeline.defenses {
         net = defense.model(net)?;
     }

@@ -18,11 +18,11 @@ use suites::{BatchNorm, FederationSpec, Regime, Source, SpecError, TrainSpec};
 
 use crate::components::{self, Components};
 use crate::context::{self, FederationConfig};
-use crate::{FederationError, RoundPlan, bare, init, privacy};
+use crate::{FederationError, Registries, RoundPlan, bare, init, privacy};
 
 /// A federation (or a single party, or bare clients) ready to take rounds.
 pub struct Federation {
-    /// The spec, defenses fully spelled out.
+    /// The spec, model and defenses fully spelled out.
     pub spec: TrainSpec,
     /// The data.
     pub data: Arc<dyn Dataset>,
@@ -47,14 +47,17 @@ pub struct Federation {
 /// # Errors
 /// Unknown names, absent data, a model that cannot take their shape, a client without examples,
 /// defenses or a protocol that cannot work in this federation.
-pub fn prepare(spec: &TrainSpec, root: Option<&Path>) -> Result<Federation, FederationError> {
+pub fn prepare(
+    registries: &Registries,
+    spec: &TrainSpec,
+    root: Option<&Path>,
+) -> Result<Federation, FederationError> {
     let (mut spec, mut notes) = (spec.clone(), Vec::new());
-    alone(&mut spec, &mut notes)?;
-    for named in &mut spec.defenses {
-        named.params = pipeline::parse_item(named)?.spelled_out();
-    }
+    alone(registries, &mut spec, &mut notes)?;
+    registries.spell_out(&mut spec.model, &mut spec.defenses)?;
     spec.check()?;
-    let parts = components::resolve(&spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
+    let parts =
+        components::resolve(registries, &spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
     let mut federation = assemble(spec, parts)?;
     federation.notes.splice(0..0, notes);
     if federation.spec.model.weights.is_some() {
@@ -92,13 +95,17 @@ pub fn assemble(spec: TrainSpec, components: Components) -> Result<Federation, F
 }
 
 /// Where one party trains by itself nothing travels, and nobody is pulled to anybody.
-fn alone(spec: &mut TrainSpec, notes: &mut Vec<String>) -> Result<(), SpecError> {
+fn alone(
+    registries: &Registries,
+    spec: &mut TrainSpec,
+    notes: &mut Vec<String>,
+) -> Result<(), SpecError> {
     if spec.federation.regime == Regime::Federated {
         return Ok(());
     }
     let (regime, mut kept) = (spec.federation.regime, Vec::new());
     for (index, named) in spec.defenses.iter().enumerate() {
-        match pipeline::parse_item(named)? {
+        match pipeline::parse_item(&registries.defenses, named)? {
             pipeline::Item::Protocol(_) => {
                 notes.push(format!("{regime}: no update travels, so `{}` is left out", named.name));
             }

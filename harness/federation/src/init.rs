@@ -8,33 +8,37 @@ use learning::{Network, Params, checkpoint, init};
 use rand_chacha::ChaCha12Rng;
 use suites::{ModelSpec, Partition, Split, TaskSpec, rng::stream, stream_key};
 
-use crate::FederationError;
+use crate::{FederationError, Registries};
 
 /// The data of a task, drawn from `seed` where they are drawn at all.
 ///
 /// # Errors
 /// Unknown names, data that are absent or broken.
 pub fn open(
+    registries: &Registries,
     task: &TaskSpec,
     seed: u64,
     root: Option<&Path>,
 ) -> Result<Box<dyn Dataset>, FederationError> {
     let label = task.label.as_deref();
     let request = Request { root, size: task.size, label, limit: task.limit, seed };
-    Ok(datasets::open(&task.dataset, &request)?)
+    Ok(datasets::open_from(&registries.datasets, &task.dataset, &request)?)
 }
 
 /// The architecture on data of that shape, with their normalisation.
 ///
 /// # Errors
 /// Unknown names, parameters out of range, a model that cannot take the data's shape.
-pub fn network(spec: &ModelSpec, card: &Card) -> Result<Network, FederationError> {
+pub fn network(
+    registries: &Registries,
+    spec: &ModelSpec,
+    card: &Card,
+) -> Result<Network, FederationError> {
     let input = match card.kind {
         datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
         datasets::Kind::Table => vec![card.channels as i64],
     };
-    let architecture =
-        (suites::find("model", learning::models::ENTRIES, &spec.name)?.build)(&spec.params)?;
+    let architecture = (registries.models.find(&spec.name)?.build)(&spec.params)?;
     let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
     Ok(Network::new(model, card.mean.clone(), card.std.clone()))
 }

@@ -10,7 +10,7 @@ use learning::{Network, Params, checkpoint};
 use serde::{Deserialize, Serialize};
 use suites::TrainSpec;
 
-use crate::{FederationError, init};
+use crate::{FederationError, Registries, init};
 
 /// A trained model.
 pub struct ModelFile {
@@ -77,7 +77,7 @@ pub fn write(
 /// # Errors
 /// A file that is no checkpoint, has no description, or whose tensors are not those of the model it
 /// names.
-pub fn open(path: &Path) -> Result<ModelFile, FederationError> {
+pub fn open(registries: &Registries, path: &Path) -> Result<ModelFile, FederationError> {
     let wrong =
         |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
     let none = || {
@@ -87,7 +87,7 @@ pub fn open(path: &Path) -> Result<ModelFile, FederationError> {
     let unread = |e: &dyn std::fmt::Display| wrong(format!("its description cannot be read: {e}"));
     let Described { spec, round, card } = serde_json::from_str(&text).map_err(|e| unread(&e))?;
     let spec = suites::train::revive(&spec).map_err(|e| unread(&e))?;
-    let net = network(&spec, &card).map_err(|e| wrong(e.to_string()))?;
+    let net = network(registries, &spec, &card).map_err(|e| wrong(e.to_string()))?;
     let params = init::load(&net, path)?;
     Ok(ModelFile { net: Arc::new(net), params, spec, round, card })
 }
@@ -96,9 +96,13 @@ pub fn open(path: &Path) -> Result<ModelFile, FederationError> {
 ///
 /// # Errors
 /// Unknown names, parameters out of range, a model that cannot take the data's shape.
-pub fn network(spec: &TrainSpec, card: &Card) -> Result<Network, FederationError> {
-    let mut net = init::network(&spec.model, card)?;
-    for defense in &pipeline::build(&spec.defenses)?.defenses {
+pub fn network(
+    registries: &Registries,
+    spec: &TrainSpec,
+    card: &Card,
+) -> Result<Network, FederationError> {
+    let mut net = init::network(registries, &spec.model, card)?;
+    for defense in &pipeline::build(&registries.defenses, &spec.defenses)?.defenses {
         net = defense.model(net)?;
     }
     Ok(net)

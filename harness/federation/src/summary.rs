@@ -10,7 +10,6 @@ use suites::federation::Optimizer;
 
 use crate::FederationError;
 use crate::{Federation, Folder, TRAINING};
-use defenses::pipeline;
 
 /// What a report says beside the rounds, kept so that one can be written at any time without the
 /// data.
@@ -68,13 +67,14 @@ fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
         ("server", format!("{:?}", spec.federation.server)),
     ];
     let mut budgets = federation.budgets.iter();
-    for named in &spec.defenses {
-        let claim = match pipeline::parse_item(named) {
-            Ok(pipeline::Item::Protocol(protocol)) => protocol.claim(),
-            _ => match budgets.next() {
+    for (at, named) in spec.defenses.iter().enumerate() {
+        let claim = if federation.pipeline.protocol_at == Some(at) {
+            federation.protocol().claim()
+        } else {
+            match budgets.next() {
                 Some(Some(budget)) => budget.to_string(),
                 _ => "no guarantee".into(),
-            },
+            }
         };
         facts.push(("defense", format!("{}: {claim}", named.name)));
     }

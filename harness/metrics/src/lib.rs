@@ -25,7 +25,7 @@ pub use error::MetricError;
 pub use mse::mse;
 pub use panel::{ImageScores, Panel, Scored, Scores};
 pub use psnr::{CAP_DB, psnr_from_mse};
-pub use registry::{ENTRIES, MetricEntry, Setup, find, infos};
+pub use registry::{ENTRIES, MetricEntry, Setup, builtin, find, infos};
 pub use ssim::ssim;
 
 /// One way to compare a reconstruction with the truth.

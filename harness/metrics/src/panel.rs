@@ -1,9 +1,9 @@
 //! All metrics of a run, built once and applied to batch after batch.
 
 use crate::images::{Prepared, prepare};
-use crate::{CAP_DB, ENTRIES, Metric, MetricEntry, MetricError, Setup, find};
+use crate::{CAP_DB, Metric, MetricEntry, MetricError, Setup, builtin, find};
 use std::collections::BTreeMap;
-use suites::{Flag, FlagKind};
+use suites::{Flag, FlagKind, Registry};
 use tch::Tensor;
 
 /// Scores of one image by metric name; `None` means not measured, with the reason in a note.
@@ -35,10 +35,15 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Builds every metric of the registry. Those whose weights are missing or unusable will score
-    /// `None`.
+    /// Builds every metric that ships with the project. Those whose weights are missing or unusable
+    /// will score `None`.
     pub fn open(setup: &Setup) -> Self {
-        Panel::build(ENTRIES, setup)
+        Panel::open_from(&builtin(), setup)
+    }
+
+    /// As [`Panel::open`], with the metrics of `metrics`.
+    pub fn open_from(metrics: &Registry<MetricEntry>, setup: &Setup) -> Self {
+        Panel::build(metrics.iter(), setup)
     }
 
     /// Builds the named metrics.
@@ -47,10 +52,10 @@ impl Panel {
     /// [`MetricError::UnknownName`].
     pub fn with(names: &[&str], setup: &Setup) -> Result<Self, MetricError> {
         let entries: Result<Vec<_>, _> = names.iter().map(|name| find(name)).collect();
-        Ok(Panel::build(&entries?, setup))
+        Ok(Panel::build(entries?, setup))
     }
 
-    fn build(entries: &[&'static MetricEntry], setup: &Setup) -> Self {
+    fn build(entries: impl IntoIterator<Item = &'static MetricEntry>, setup: &Setup) -> Self {
         let mut panel = Panel { metrics: Vec::new(), absent: Vec::new() };
         for entry in entries {
             match (entry.build)(setup) {

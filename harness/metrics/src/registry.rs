@@ -3,6 +3,7 @@
 use crate::{Metric, MetricError, fl_attack, label_match, lpips, mse, psnr, ssim};
 use record::MetricInfo;
 use std::path::{Path, PathBuf};
+use suites::{Registered, Registry};
 use tch::Device;
 
 /// What a metric may need to be built.
@@ -41,6 +42,17 @@ pub struct MetricEntry {
     pub build: Build,
 }
 
+impl Registered for MetricEntry {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// The metrics that ship with the project.
+pub fn builtin() -> Registry<MetricEntry> {
+    Registry::builtin("metric", ENTRIES)
+}
+
 /// The registry, in the order of reports. `label_match` is not here, because it compares labels and
 /// not images (see [`label_match`](super::label_match)).
 pub static ENTRIES: &[&MetricEntry] = &[
@@ -55,8 +67,8 @@ pub static ENTRIES: &[&MetricEntry] = &[
 ];
 
 /// What `run.json` says of these metrics, in this order, and of `label_match`, which every run has.
-pub fn infos(entries: &[&MetricEntry]) -> Vec<MetricInfo> {
-    entries.iter().map(|e| (e.info)()).chain([label_match::info()]).collect()
+pub fn infos(entries: impl IntoIterator<Item = &'static MetricEntry>) -> Vec<MetricInfo> {
+    entries.into_iter().map(|e| (e.info)()).chain([label_match::info()]).collect()
 }
 
 /// The metric called `name`.

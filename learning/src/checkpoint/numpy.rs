@@ -7,7 +7,7 @@ use super::pickle::Machine;
 use super::value::{Array, Callable, Object, Value};
 use super::{CheckpointError, Problem};
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Dicts within dicts, at most.
 const DEPTH: usize = 8;

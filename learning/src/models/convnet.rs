@@ -1,7 +1,7 @@
 //! The ConvNet of Geiping et al. 2020: eight 3x3 convolutions with BatchNorm and ReLU, two max
 //! pools, one linear layer.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -27,7 +27,7 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct ConvnetParams {
     /// Channels of the first convolution.

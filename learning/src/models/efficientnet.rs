@@ -1,7 +1,7 @@
 //! EfficientNet-B2 with torchvision's names, for images of any size and number of channels.
 
 use rand_chacha::ChaCha12Rng;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -41,7 +41,7 @@ const LAST: i64 = 1408;
 /// A block's input channels by this are the channels that its excitation is squeezed to.
 const SQUEEZE: i64 = 4;
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct EfficientNetParams {
     /// `"batch"`, or `"group"` for training on single examples' gradients.

@@ -1,7 +1,7 @@
 //! The sigmoid LeNet of Zhu et al. 2019 (DLG): smooth everywhere, so gradients can be matched to
 //! second order.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -16,7 +16,7 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     build: |map| Ok(Box::new(suites::params::<LenetParams>("lenet-zhu", map)?)),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct LenetParams {}
 

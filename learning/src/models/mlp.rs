@@ -1,6 +1,6 @@
 //! Fully connected networks and logistic regression.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -31,17 +31,14 @@ pub static LOGISTIC: Entry<dyn Architecture> = Entry {
     name: "logistic",
     summary: "softmax regression: one linear layer on the flattened input",
     reference: "Cox: The regression analysis of binary sequences, J. R. Stat. Soc. B 1958",
-    build: |map| {
-        suites::params::<Nothing>("logistic", map)?;
-        Ok(Box::new(MlpParams { hidden: Vec::new() }))
-    },
+    build: |map| Ok(Box::new(suites::params::<Logistic>("logistic", map)?)),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct Logistic {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct MlpParams {
     /// Widths of the hidden layers.
@@ -62,6 +59,12 @@ struct Mlp {
 impl Architecture for MlpParams {
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
         Ok(Box::new(Mlp { shape: shape.clone(), hidden: self.hidden.clone() }))
+    }
+}
+
+impl Architecture for Logistic {
+    fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
+        MlpParams { hidden: Vec::new() }.build(shape)
     }
 }
 

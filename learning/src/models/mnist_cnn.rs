@@ -2,7 +2,7 @@
 //! linear layers.
 
 use rand_chacha::ChaCha12Rng;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -30,7 +30,7 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     },
 };
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct MnistCnnParams {
     /// Zeros around each convolution's input: 0 or 1.

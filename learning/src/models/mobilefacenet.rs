@@ -4,7 +4,7 @@
 //! Names follow the common PyTorch port (`conv1`, `dw_conv1`, `blocks.N.conv.0..7`, `conv2`,
 //! `linear7`, `linear1`); the classifier is `head`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -22,7 +22,7 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     build: |map| {
         let params: MobileFaceNetParams = suites::params("mobilefacenet", map)?;
         params.check()?;
-        Ok(Box::new(params))
+        Ok(Box::new(params.settled()))
     },
 };
 
@@ -32,7 +32,7 @@ const BOTTLENECKS: [(i64, i64, usize, i64); 5] =
 /// The last feature map is an image's side divided by this.
 const SHRINKAGE: i64 = 16;
 
-#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Head {
     #[default]
@@ -41,7 +41,7 @@ enum Head {
     CosFace,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct MobileFaceNetParams {
     /// Dimensions of the embedding; the paper has 128.
@@ -50,9 +50,11 @@ struct MobileFaceNetParams {
     norm: Norm,
     /// What classifies the embedding.
     head: Head,
-    /// Factor of the cosines in the logits.
+    /// Factor of the cosines in the logits; a linear head has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<f64>,
-    /// The margin, in radians (ArcFace) or as a cosine (CosFace).
+    /// The margin, in radians (ArcFace) or as a cosine (CosFace); a linear head has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     margin: Option<f64>,
 }
 
@@ -79,6 +81,16 @@ impl MobileFaceNetParams {
             Head::Linear => None,
             Head::ArcFace => Some(Margin::Angle { scale, margin: self.margin.unwrap_or(0.5) }),
             Head::CosFace => Some(Margin::Cosine { scale, margin: self.margin.unwrap_or(0.35) }),
+        }
+    }
+
+    /// With the scale and the margin that a head without them takes.
+    fn settled(self) -> MobileFaceNetParams {
+        match self.margin() {
+            None => self,
+            Some(Margin::Angle { scale, margin } | Margin::Cosine { scale, margin }) => {
+                MobileFaceNetParams { scale: Some(scale), margin: Some(margin), ..self }
+            }
         }
     }
 

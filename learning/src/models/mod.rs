@@ -3,7 +3,7 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
-use suites::{Entry, SpecError};
+use suites::{Entry, Parameters, Registry, SpecError};
 use tch::Tensor;
 
 use crate::loss::Margin;
@@ -58,13 +58,18 @@ pub struct Shape {
     pub classes: i64,
 }
 
-/// Builds a model for a shape.
-pub trait Architecture: Send + Sync {
+/// Builds a model for a shape; its [`Parameters`] come with `Serialize`.
+pub trait Architecture: Parameters + Send + Sync {
     /// The model for this input and class count.
     ///
     /// # Errors
     /// One line when the architecture cannot take this shape.
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError>;
+}
+
+/// The architectures that ship with the project.
+pub fn builtin() -> Registry<Entry<dyn Architecture>> {
+    Registry::builtin("model", ENTRIES)
 }
 
 /// All architectures.

@@ -1,12 +1,12 @@
 //! The choice of a model's normalisation layers.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::tape::Tape;
 
 /// Which normalisation follows the convolutions.
-#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Norm {
     /// By the statistics of the batch (Ioffe and Szegedy 2015).

@@ -1,6 +1,6 @@
 //! ResNet-18 with torchvision's names, ImageNet or CIFAR stem.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -17,7 +17,7 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     build: |map| Ok(Box::new(suites::params::<ResnetParams>("resnet18", map)?)),
 };
 
-#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Stem {
     #[default]
@@ -25,7 +25,7 @@ enum Stem {
     Cifar,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct ResnetParams {
     stem: Stem,

@@ -1,7 +1,7 @@
 //! The face-attribute network of the fl-attack sandbox: three convolutions with average pools, two
 //! linear layers.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 use tch::Tensor;
 
@@ -17,7 +17,7 @@ pub static ENTRY: Entry<dyn Architecture> = Entry {
     build: |map| Ok(Box::new(suites::params::<SimpleCnnParams>("simple-cnn", map)?)),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct SimpleCnnParams {}
 

@@ -3,7 +3,6 @@
 
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::encode::WIDEST;
@@ -12,7 +11,6 @@ use super::noise::{
 };
 use super::round::Exchange;
 use super::{Context, ParameterSet};
-use crate::protocol::spelled_out;
 use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// Registry entry.
@@ -217,10 +215,6 @@ impl Protocol for Ckks {
         let ciphertexts = self.parameters.ciphertexts(federation.values) as f64;
         let residues = self.parameters.degree() as f64 * self.parameters.moduli().len() as f64;
         Some(ciphertexts * residues * each * (federation.clients as f64 + 1.0))
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        spelled_out(self)
     }
 }
 

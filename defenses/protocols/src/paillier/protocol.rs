@@ -6,12 +6,11 @@ use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use suites::{Entry, SpecError};
 
 use super::exchange::{Exchange, malformed};
 use super::{KEY_BITS, Packing, PackingError, SecretKey, Speed, message};
-use crate::protocol::{spelled_out, timed};
+use crate::protocol::timed;
 use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// Registry entry.
@@ -47,8 +46,11 @@ impl Default for Params {
 }
 
 /// The protocol, and the key it last used.
+#[derive(Serialize)]
 pub struct Paillier {
+    #[serde(flatten)]
     params: Params,
+    #[serde(skip)]
     key: Mutex<Option<([u8; 32], Arc<SecretKey>)>>,
 }
 
@@ -249,10 +251,6 @@ impl Protocol for Paillier {
         let (count, n) = (packing.plaintexts(federation.values) as f64, federation.clients as f64);
         let work = count * (n * (speed.encrypt + speed.add) + speed.decrypt);
         Some(speed.key + work / rayon::current_num_threads().max(1) as f64)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        spelled_out(&self.params)
     }
 }
 

@@ -2,11 +2,9 @@
 
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use suites::SpecError;
 
 use super::exchange::{CommonParams, Topology};
-use crate::protocol::spelled_out;
 use crate::{Exposure, Federation, Protocol, ProtocolError, Round, Transcript};
 
 /// One variant of the protocol, with its parameters.
@@ -90,9 +88,5 @@ impl<V: Variant> Protocol for V {
         let n = federation.clients;
         let degree = self.topology(n).ok()?.degree.unwrap_or(n.saturating_sub(1));
         self.common().estimate(federation, degree)
-    }
-
-    fn spelled_out(&self) -> Map<String, Value> {
-        spelled_out(self)
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{deployment, in_turn, streams, update};
+use serde_json::{Map, Value};
 use tch::{Kind, Tensor};
 
 fn release(dp: &Local, update: Params, clients: usize) -> Result<Released, DefenseError> {

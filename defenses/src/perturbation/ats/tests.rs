@@ -66,7 +66,7 @@ fn transformations_are_pils() {
 /// shift along y, contrast twice.
 #[test]
 fn the_default_is_the_published_policy() {
-    let ats = (ENTRY.build)(&Map::new()).unwrap();
+    let ats = (ENTRY.build)(&serde_json::Map::new()).unwrap();
     assert_eq!(ats.spelled_out()["policy"], "3-1-7+43-18-18");
     let operations =
         |policy: &[usize]| policy.iter().map(|&i| LIBRARY[i].operation).collect::<Vec<_>>();

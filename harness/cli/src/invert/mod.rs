@@ -22,6 +22,8 @@ use learning::{Known, Mode, Observation, Signal};
 use suites::SpecError;
 use tch::{Device, Kind, Tensor};
 
+use crate::settings::Settings;
+
 pub use judge::same_model;
 pub use table::{Distance, Mean, Opinion, Row, Table, write};
 pub use text::means;
@@ -66,7 +68,7 @@ impl Question {
         model: ModelFile,
         evaluator: Option<ModelFile>,
         classes: Option<&[i64]>,
-        root: Option<&Path>,
+        settings: &Settings,
     ) -> Result<Question, HarnessError> {
         let classes = chosen(&model, classes)?;
         if let Some(other) = &evaluator {
@@ -74,13 +76,14 @@ impl Question {
         }
         let task = &model.spec.task;
         let request = Request {
-            root,
+            root: settings.data.as_deref(),
             size: task.size,
             label: task.label.as_deref(),
             limit: task.limit,
             seed: model.spec.seed,
         };
-        let data = datasets::open(&task.dataset, &request)?;
+        let data =
+            datasets::open_from(&settings.registries.federation.datasets, &task.dataset, &request)?;
         let (card, was) = (data.card(), &model.card);
         let shape =
             |c: &datasets::Card| (c.kind, c.channels, c.height, c.width, c.classes, c.labels);

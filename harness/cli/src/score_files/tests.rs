@@ -1,8 +1,10 @@
 use super::*;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
-fn options(pair: bool) -> ScoreOptions<'static> {
-    ScoreOptions { data_root: None, device: Device::Cpu, pair }
+fn scored(truth: &Path, guess: &Path, pair: bool) -> Result<ScoreTable> {
+    let metrics = &metrics::builtin();
+    let options = ScoreOptions { metrics, data_root: None, device: Device::Cpu, pair };
+    score_files(truth, guess, &options)
 }
 
 /// A picture that differs with `seed` everywhere.
@@ -27,11 +29,11 @@ fn a_pair_of_files() {
     let mut brighter = picture(1, 16, 12);
     brighter.pixels_mut().for_each(|p| p.0 = p.0.map(|v| v.saturating_add(4)));
     brighter.save(&g).unwrap();
-    let table = score_files(&t, &g, &options(false)).unwrap();
+    let table = scored(&t, &g, false).unwrap();
     let psnr = table.rows[0].scores["psnr"].unwrap();
     assert!((psnr - 20.0 * (255.0_f64 / 4.0).log10()).abs() < 0.01, "{psnr}");
     assert_eq!(table.mean, table.rows[0].scores);
-    let exact = score_files(&t, &t, &options(false)).unwrap();
+    let exact = scored(&t, &t, false).unwrap();
     assert_eq!(exact.rows[0].scores["psnr"], Some(CAP_DB));
     assert_eq!(exact.rows[0].flags, [suites::FlagKind::PsnrCapped.into()]);
     assert!(serde_json::to_string(&exact).unwrap().contains("\"psnr\":100.0"));
@@ -49,9 +51,9 @@ fn folders_pair_by_name_or_by_content() {
         picture(seed, 12, 12).save(truth.join(format!("{seed}.png"))).unwrap();
         picture(3 - seed, 12, 12).save(guess.join(format!("{seed}.bmp"))).unwrap();
     }
-    let by_name = score_files(&truth, &guess, &options(false)).unwrap();
+    let by_name = scored(&truth, &guess, false).unwrap();
     assert!(by_name.rows.iter().all(|row| row.scores["mse"].unwrap() > 0.0));
-    let by_content = score_files(&truth, &guess, &options(true)).unwrap();
+    let by_content = scored(&truth, &guess, true).unwrap();
     assert!(by_content.rows.iter().all(|row| row.scores["mse"] == Some(0.0)));
     assert!(by_content.rows[0].guess.ends_with("3.bmp"));
     assert!(by_content.to_string().contains("\nmean "));
@@ -63,14 +65,14 @@ fn grey_meets_rgb() {
     let (t, g) = (truth.join("a.png"), guess.join("a.png"));
     GrayImage::from_fn(12, 12, |x, y| Luma([(x * 9 + y * 5) as u8])).save(&t).unwrap();
     RgbImage::from_fn(12, 12, |x, y| Rgb([(x * 9 + y * 5) as u8; 3])).save(&g).unwrap();
-    assert_eq!(score_files(&t, &g, &options(false)).unwrap().rows[0].scores["mse"], Some(0.0));
+    assert_eq!(scored(&t, &g, false).unwrap().rows[0].scores["mse"], Some(0.0));
 }
 
 #[test]
 fn mistakes_are_one_line_with_the_file() {
     let (_root, truth, guess) = folders();
     let says = |t: &Path, g: &Path, pair, word: &str| {
-        let message = score_files(t, g, &options(pair)).unwrap_err().to_string();
+        let message = scored(t, g, pair).unwrap_err().to_string();
         assert!(message.contains(word) && !message.contains('\n'), "{message}");
     };
     says(&truth, &guess, false, "holds no images");

@@ -106,9 +106,9 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     tch::set_num_threads(i32::from(args.threads));
-    let observation = observe(args)?;
+    let observation = observe(args, settings)?;
     let truth = truth(args, &observation)?;
-    let entry = suites::find("attack", attacks::ENTRIES, &args.attack)?;
+    let entry = settings.registries.attacks.find(&args.attack)?;
     let attack = (entry.build)(&parameters(&args.set)?)?;
     if let Some(fact) = attack.needs().into_iter().find(|f| !observation.has(*f)) {
         bail!(
@@ -154,7 +154,7 @@ pub fn parameters(set: &[String]) -> Result<Map<String, Value>> {
         .collect()
 }
 
-fn observe(args: &Args) -> Result<Observation> {
+fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
     let input = shape(&args.input)?;
     let channels = input[0] as usize;
     let spread = |v: &[f64], flag: &str| match v.len() {
@@ -167,8 +167,8 @@ fn observe(args: &Args) -> Result<Observation> {
     }
     let params: Map<String, Value> = serde_json::from_str(&args.model_params)
         .with_context(|| format!("--model-params {}", args.model_params))?;
-    let architecture =
-        (suites::find("model", learning::models::ENTRIES, &args.model)?.build)(&params)?;
+    let models = &settings.registries.federation.models;
+    let architecture = (models.find(&args.model)?.build)(&params)?;
     let model = architecture.build(&Shape { input, classes: args.classes })?;
     let net =
         Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
@@ -330,7 +330,8 @@ fn score(
     settings: &Settings,
     device: tch::Device,
 ) -> Result<Scored> {
-    let panel = Panel::open(&Setup::new(settings.data.as_deref(), device));
+    let setup = Setup::new(settings.data.as_deref(), device);
+    let panel = Panel::open_from(&settings.registries.metrics, &setup);
     let mut scored = panel.score(&found.pixels.get(0).to_kind(Kind::Float), truth)?;
     scored.notes.extend(panel.notes());
     scored.notes.sort();

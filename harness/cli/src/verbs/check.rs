@@ -23,10 +23,10 @@ pub struct Args {
 /// # Errors
 /// A suite that cannot be expanded.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let (suite, _) = args.selection.load()?;
+    let (suite, _) = args.selection.load(&settings.registries)?;
     let (mut good, mut skipped, mut problems) = (0, Vec::new(), Vec::new());
     for spec in &suite.cells {
-        match resolve::resolve(spec, settings.data.as_deref()) {
+        match resolve::resolve(&settings.registries, spec, settings.data.as_deref()) {
             Ok(cell) => match (cell.not_applicable(), scenario::check(&cell)) {
                 (Some(why), _) => skipped.push(format!("{}: {why}", label(spec))),
                 (None, Ok(())) => good += 1,

@@ -54,7 +54,9 @@ fn compared(args: &Args, settings: &Settings) -> Result<ExitCode> {
     }
     let (base, new) = (Side::open(&args.base)?, Side::open(&args.new)?);
     let gate = match &args.gate {
-        Some(suite) => suites::Suite::load(suite, None, &[])?.gate,
+        Some(suite) => {
+            suites::Suite::load_from(&settings.registries.suites, suite, None, &[])?.gate
+        }
         None => new.gate()?,
     };
     let pairing = if args.across_seeds { Pairing::AcrossSeeds } else { Pairing::SameSeed };

@@ -95,7 +95,7 @@ fn import(
 }
 
 fn list(settings: &Settings) -> Result<ExitCode> {
-    for entry in datasets::ENTRIES {
+    for entry in settings.registries.federation.datasets.iter() {
         let (state, detail) = match (entry.present)(settings.data.as_deref()) {
             Presence::Embedded => ("embedded", String::new()),
             Presence::Present(path) => ("present", path.display().to_string()),
@@ -125,7 +125,7 @@ fn list(settings: &Settings) -> Result<ExitCode> {
 fn verify(name: &str, label: Option<&str>, settings: &Settings) -> Result<ExitCode> {
     let request =
         Request { root: settings.data.as_deref(), size: None, label, limit: None, seed: 0 };
-    let report = datasets::verify(name, &request)?;
+    let report = datasets::verify_from(&settings.registries.federation.datasets, name, &request)?;
     if settings.json {
         let splits: Vec<_> = report
             .splits

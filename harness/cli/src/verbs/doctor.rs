@@ -118,7 +118,8 @@ fn data_root(settings: &Settings) -> Finding {
 }
 
 fn data(settings: &Settings) -> Vec<Finding> {
-    datasets::ENTRIES
+    let datasets = &settings.registries.federation.datasets;
+    datasets
         .iter()
         .map(|entry| match (entry.present)(settings.data.as_deref()) {
             Presence::Embedded => finding("data", entry.name, true, "embedded".into()),
@@ -132,7 +133,8 @@ fn data(settings: &Settings) -> Vec<Finding> {
 
 fn lpips(settings: &Settings) -> Vec<Finding> {
     let setup = Setup::new(settings.data.as_deref(), tch::Device::Cpu);
-    metrics::ENTRIES
+    let metrics = &settings.registries.metrics;
+    metrics
         .iter()
         .filter(|e| e.name.starts_with("lpips"))
         .map(|entry| match (entry.build)(&setup) {

@@ -49,7 +49,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         bail!("--out {}: end it in .csv or .npy", out.display());
     }
     let paths = pictures(&args.images)?;
-    let saved = model_file::open(&args.model)?;
+    let saved = model_file::open(&settings.registries.federation, &args.model)?;
     let embedder = Embedder::new(&args.model, &saved, settings, args.flip)?;
     let mut rows = embedder.files(&paths)?;
     if !args.raw {

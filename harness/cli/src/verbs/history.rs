@@ -28,8 +28,8 @@ pub struct Args {
 /// A folder without runs, or one that cannot be written.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("history"));
-    let gate =
-        args.gate.as_deref().map(|suite| suites::Suite::load(suite, None, &[])).transpose()?;
+    let load = |suite| suites::Suite::load_from(&settings.registries.suites, suite, None, &[]);
+    let gate = args.gate.as_deref().map(load).transpose()?;
     let history = reports::write_history(&args.dir, &out, gate.as_ref().map(|s| &s.gate))?;
     for skipped in &history.skipped {
         eprintln!("bench: left out: {skipped}");

@@ -65,7 +65,7 @@ pub struct Args {
 /// Models, pictures, tables and keys that do not fit together.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     check(args)?;
-    let saved = model_file::open(&args.model)?;
+    let saved = model_file::open(&settings.registries.federation, &args.model)?;
     let printed = match (&args.query, &args.csv) {
         (Some(query), _) => picture(args, settings, &saved, query)?,
         (None, Some(csv)) => row(args, settings, &saved, csv)?,

@@ -52,15 +52,13 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     tch::set_num_threads(args.threads.into());
-    let attack =
-        (suites::find("attack", attacks::ENTRIES, ATTACK)?.build)(&parameters(&args.set)?)?;
-    let model = model_file::open(&args.checkpoint)?;
+    let attack = (settings.registries.attacks.find(ATTACK)?.build)(&parameters(&args.set)?)?;
+    let model = model_file::open(&settings.registries.federation, &args.checkpoint)?;
     let evaluator = match &args.evaluator {
-        Some(path) => Some(another(path, &args.checkpoint)?),
+        Some(path) => Some(another(path, &args.checkpoint, settings)?),
         None => None,
     };
-    let question =
-        Question::new(model, evaluator, args.classes.as_deref(), settings.data.as_deref())?;
+    let question = Question::new(model, evaluator, args.classes.as_deref(), settings)?;
     writable(&args.out)?;
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
@@ -96,7 +94,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 }
 
 /// The evaluator, which must not be the attacked file.
-fn another(path: &Path, attacked: &Path) -> Result<ModelFile> {
+fn another(path: &Path, attacked: &Path, settings: &Settings) -> Result<ModelFile> {
     let place = |p: &Path| std::fs::canonicalize(p).unwrap_or_else(|_| p.into());
     if place(path) == place(attacked) {
         bail!(
@@ -105,7 +103,7 @@ fn another(path: &Path, attacked: &Path) -> Result<ModelFile> {
             path.display()
         );
     }
-    Ok(model_file::open(path)?)
+    Ok(model_file::open(&settings.registries.federation, path)?)
 }
 
 /// Finds out before the attack whether its result can be kept.

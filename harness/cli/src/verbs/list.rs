@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
+use harness::Registries;
+use metrics::MetricEntry;
 use serde_json::{Value, json};
-use suites::{Entry, Suite};
+use suites::{Entry, Registry, Suite, SuiteEntry};
 
 use crate::settings::Settings;
 
@@ -48,13 +50,14 @@ struct Row {
 /// # Errors
 /// None of its own.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
+    let registries = &settings.registries;
     let kinds = match args.what {
         Some(what) => vec![what],
         None => What::value_variants().to_vec(),
     };
     if settings.json {
         let map: serde_json::Map<String, Value> =
-            kinds.iter().map(|k| (title(*k).to_lowercase(), rows_json(*k))).collect();
+            kinds.iter().map(|k| (title(*k).to_lowercase(), rows_json(*k, registries))).collect();
         println!("{}", Value::Object(map));
         return Ok(ExitCode::SUCCESS);
     }
@@ -63,7 +66,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             println!();
         }
         println!("{}", title(*kind));
-        let rows = rows(*kind);
+        let rows = rows(*kind, registries);
         let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0);
         for row in rows {
             println!("  {:width$}  {}", row.name, row.summary);
@@ -87,31 +90,35 @@ fn title(what: What) -> &'static str {
     }
 }
 
-fn rows_json(what: What) -> Value {
-    rows(what)
+fn rows_json(what: What, registries: &Registries) -> Value {
+    rows(what, registries)
         .into_iter()
         .map(|r| json!({ "name": r.name, "summary": r.summary, "reference": r.reference }))
         .collect()
 }
 
-fn rows(what: What) -> Vec<Row> {
+fn rows(what: What, registries: &Registries) -> Vec<Row> {
+    let parts = &registries.federation;
     match what {
-        What::Attacks => entries(attacks::ENTRIES),
-        What::Defenses => [entries(defenses::ENTRIES), entries(protocols::PROTOCOLS)].concat(),
+        What::Attacks => entries(&registries.attacks),
+        What::Defenses => {
+            [entries(parts.defenses.defenses()), entries(parts.defenses.protocols())].concat()
+        }
         What::Tasks => {
             let one = |(name, line): &(&str, String)| {
                 row(name, line, &format!("suites/tasks/{name}.toml"))
             };
             suites::train::describe().iter().map(one).collect()
         }
-        What::Models => entries(learning::models::ENTRIES),
+        What::Models => entries(&parts.models),
         What::Datasets => {
-            datasets::ENTRIES.iter().map(|e| row(e.name, e.summary, e.reference)).collect()
+            parts.datasets.iter().map(|e| row(e.name, e.summary, e.reference)).collect()
         }
         What::Metrics => {
-            metrics::ENTRIES.iter().map(|e| row(e.name, e.summary, "docs/metrics.md")).collect()
+            let line = |e: &MetricEntry| row(e.name, e.summary, "docs/metrics.md");
+            registries.metrics.iter().map(line).collect()
         }
-        What::Suites => suites_rows(),
+        What::Suites => suites_rows(&registries.suites),
     }
 }
 
@@ -119,15 +126,15 @@ fn row(name: &str, summary: &str, reference: &str) -> Row {
     Row { name: name.into(), summary: summary.into(), reference: reference.into() }
 }
 
-fn entries<T: ?Sized>(entries: &[&Entry<T>]) -> Vec<Row> {
+fn entries<T: ?Sized + 'static>(entries: &Registry<Entry<T>>) -> Vec<Row> {
     entries.iter().map(|e| row(e.name, e.summary, e.reference)).collect()
 }
 
-fn suites_rows() -> Vec<Row> {
-    let load = |name: &str| Suite::load(name, None, &[]).ok();
-    Suite::names()
-        .iter()
-        .map(|(name, _)| match load(name) {
+fn suites_rows(suites: &Registry<SuiteEntry>) -> Vec<Row> {
+    let load = |name: &str| Suite::load_from(suites, name, None, &[]).ok();
+    suites
+        .names()
+        .map(|name| match load(name) {
             Some(suite) => {
                 let profiles: Vec<&str> =
                     suite.profiles().iter().map(|(n, _)| n.as_str()).collect();

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use harness::Registries;
 
 use crate::cli::{Cli, Verb};
 use crate::settings::Settings;
@@ -42,8 +43,8 @@ fn say_old(dir: &std::path::Path) {
 ///
 /// # Errors
 /// One line for the user; [`exit_code`] says which code it stands for.
-pub fn dispatch(cli: &Cli) -> Result<ExitCode> {
-    let settings = Settings::gather(&cli.flags)?;
+pub fn dispatch(cli: &Cli, registries: Registries) -> Result<ExitCode> {
+    let settings = Settings::gather(&cli.flags, registries)?;
     // What is small only waits for its threads; a verb that computes sets its own number.
     if !matches!(cli.verb, Verb::Score(_)) {
         tch::set_num_threads(1);

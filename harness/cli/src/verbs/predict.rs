@@ -82,7 +82,7 @@ struct Examples {
 /// # Errors
 /// Files, cells and classes that do not fit the model.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let saved = model_file::open(&args.model)?;
+    let saved = model_file::open(&settings.registries.federation, &args.model)?;
     let examples = match (&args.csv, &args.images) {
         (Some(csv), _) => rows(args, settings, &saved, csv)?,
         (None, Some(folder)) => pictures(args, settings, &saved, folder)?,
@@ -106,7 +106,7 @@ fn rows(args: &Args, settings: &Settings, saved: &ModelFile, csv: &Path) -> Resu
     if !table.unused.is_empty() {
         eprintln!("note: columns that the model does not use: {}", table.unused.join(", "));
     }
-    if let Some(note) = seen::note(saved, &table, settings.data.as_deref()) {
+    if let Some(note) = seen::note(saved, &table, settings) {
         eprintln!("note: {note}");
     }
     let device = device::resolve(&settings.device)?;

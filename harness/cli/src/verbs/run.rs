@@ -110,9 +110,9 @@ pub struct Args {
 /// Bad input, or a run folder that cannot be used.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let mut spec = spec(args)?;
-    resolve::spell_out(&mut spec)?;
+    resolve::spell_out(&settings.registries, &mut spec)?;
     // Unlike in a suite, one cell that cannot be built is an error before anything is stored.
-    let cell = resolve::resolve(&spec, settings.data.as_deref())?;
+    let cell = resolve::resolve(&settings.registries, &spec, settings.data.as_deref())?;
     if cell.not_applicable().is_none() {
         scenario::check(&cell)?;
     }

@@ -28,7 +28,12 @@ pub struct Args {
 /// Files that cannot be read, sizes that differ, names without a partner.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
-    let options = ScoreOptions { data_root: settings.data.as_deref(), device, pair: args.pair };
+    let options = ScoreOptions {
+        metrics: &settings.registries.metrics,
+        data_root: settings.data.as_deref(),
+        device,
+        pair: args.pair,
+    };
     let table = score_files(&args.truth, &args.guess, &options)?;
     if settings.json {
         println!("{}", serde_json::to_string(&table)?)

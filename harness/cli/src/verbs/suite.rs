@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
-use harness::resolve;
 use harness::runner::{self, Schedule, Tally};
+use harness::{Registries, resolve};
 use record::{Metrics, RunInfo, RunStore, SCHEMA, SuiteInfo};
 use serde_json::{Value, json};
 use suites::Suite;
@@ -65,7 +65,7 @@ impl Selection {
     ///
     /// # Errors
     /// Unknown names, keys, values.
-    pub fn load(&self) -> Result<(Suite, Vec<(String, Value)>)> {
+    pub fn load(&self, registries: &Registries) -> Result<(Suite, Vec<(String, Value)>)> {
         let mut overrides = Vec::new();
         if let Some(dataset) = &self.dataset {
             overrides.push(("task.dataset".to_string(), json!(dataset)));
@@ -73,9 +73,10 @@ impl Selection {
         for set in &self.set {
             overrides.push(suites::parse_override(set)?);
         }
-        let mut suite = Suite::load(&self.suite, self.profile.as_deref(), &overrides)?;
+        let (name, profile) = (&self.suite, self.profile.as_deref());
+        let mut suite = Suite::load_from(&registries.suites, name, profile, &overrides)?;
         suite.notes.iter().for_each(|note| eprintln!("{}: {note}", self.suite));
-        suite.map_specs(resolve::spell_out)?;
+        suite.map_specs(|spec| resolve::spell_out(registries, spec))?;
         Ok((suite, overrides))
     }
 }
@@ -85,7 +86,7 @@ impl Selection {
 /// # Errors
 /// Bad input, or a run folder that cannot be used.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let (mut suite, overrides) = args.selection.load()?;
+    let (mut suite, overrides) = args.selection.load(&settings.registries)?;
     if let Some(shard) = &args.shard {
         suite.cells = shard_of(shard, &suite)?;
     }
@@ -114,7 +115,7 @@ pub fn execute(
 ) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     let dir = execution.out.clone().unwrap_or_else(|| default_dir(suite));
-    let mut info = info(suite, overrides, device, execution.threads);
+    let mut info = info(suite, overrides, device, execution.threads, settings);
     let out = if execution.out.is_some() && command.contains("--out") {
         String::new()
     } else {
@@ -149,7 +150,7 @@ pub fn execute(
 fn any_cell_builds(suite: &Suite, settings: &Settings) -> Result<()> {
     let mut first = None;
     for spec in &suite.cells {
-        match resolve::resolve(spec, settings.data.as_deref()) {
+        match resolve::resolve(&settings.registries, spec, settings.data.as_deref()) {
             Ok(_) => return Ok(()),
             Err(error) => first = first.or(Some(error)),
         }
@@ -178,7 +179,13 @@ fn schedule<'a>(args: &Execution, settings: &'a Settings, device: Device) -> Sch
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let default = if device == Device::Cpu { (cores / args.threads as usize).max(1) } else { 1 };
     let jobs = args.jobs.map(usize::from).or(settings.jobs).unwrap_or(default).max(1);
-    Schedule { jobs, threads: args.threads as usize, device, data_root: settings.data.as_deref() }
+    Schedule {
+        registries: &settings.registries,
+        jobs,
+        threads: args.threads as usize,
+        device,
+        data_root: settings.data.as_deref(),
+    }
 }
 
 /// The cells of part `i/n`, dealt out in turn so that parts cost about the same.
@@ -208,6 +215,7 @@ fn info(
     mut overrides: Vec<(String, Value)>,
     device: Device,
     threads: u16,
+    settings: &Settings,
 ) -> RunInfo {
     // Threads change rounding, so a folder begun with another number is another run.
     overrides.push(("threads".into(), json!(threads)));
@@ -224,7 +232,7 @@ fn info(
         resume: String::new(),
         command: String::new(),
         elsewhere: Vec::new(),
-        metrics: metrics::infos(metrics::ENTRIES),
+        metrics: metrics::infos(settings.registries.metrics.iter()),
     }
 }
 

@@ -69,7 +69,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             spec.federation.rounds
         );
     }
-    let federation = federation::prepare(&spec, settings.data.as_deref())?;
+    let federation =
+        federation::prepare(&settings.registries.federation, &spec, settings.data.as_deref())?;
     let dir = args.out.clone().unwrap_or_else(|| default_dir(&spec.name));
     let header = Header {
         schema: record::SCHEMA.into(),

@@ -77,7 +77,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         }
         _ => None,
     };
-    let saved = model_file::open(&args.model)?;
+    let saved = model_file::open(&settings.registries.federation, &args.model)?;
     let embedder = Embedder::new(&args.model, &saved, settings, args.flip)?;
     if let [a, b] = &args.images[..] {
         return two(args, settings, &embedder, a, b);

@@ -157,7 +157,7 @@ fn weights_must_fit_and_be_finite() {
 /// Parameter names of a model of digits.
 fn names(model: &str) -> Vec<String> {
     let spec = suites::CellSpec::new("digits", model, "idlg");
-    let cell = harness::resolve::resolve(&spec, None).unwrap();
+    let cell = harness::resolve::resolve(&harness::Registries::builtin(), &spec, None).unwrap();
     cell.net.layout().specs().iter().map(|s| s.name.clone()).collect()
 }
 

@@ -133,7 +133,8 @@ pub(super) fn drawn(
         // Procedural persons are those that the training left out.
         seed: saved.spec.seed,
     };
-    let opened = datasets::open(name, &request).map_err(anyhow::Error::from);
+    let sets = &settings.registries.federation.datasets;
+    let opened = datasets::open_from(sets, name, &request).map_err(anyhow::Error::from);
     let data = if unseen {
         opened?
     } else {
