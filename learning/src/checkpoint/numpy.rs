@@ -207,7 +207,7 @@ mod tests {
         let found = arrays_from_bytes(&bytes, Path::new("w.ckpt")).unwrap();
         let (name, tensor) = &found[0];
         assert_eq!((found.len(), name.as_str(), tensor.size()), (1, "net/kernel", vec![2, 3]));
-        assert_eq!(tensor.kind(), Kind::Float);
+        assert_eq!(tensor.kind(), tch::Kind::Float);
         assert_eq!(tensor.double_value(&[1, 2]), 5.0);
     }
 

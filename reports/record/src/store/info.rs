@@ -46,7 +46,7 @@ pub struct RunInfo {
     pub elsewhere: Vec<Host>,
     /// What the scores of the records mean, in the order of reports; empty in runs of old. Readers
     /// ask [`Metrics::of`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricInfo>,
 }
 
