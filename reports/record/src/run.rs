@@ -4,6 +4,7 @@ use crate::axes::{Axes, Distinguishing, acting};
 use crate::store::read_records;
 use crate::summary::CellSummary;
 use crate::{CellRecord, MetricInfo, Metrics, Outcome, RecordError, RunInfo};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Vantage};
@@ -29,6 +30,29 @@ pub struct Run {
     pub distinguishing: Distinguishing,
     /// Per cell, what tells it apart beside attack and defenses; the table of cells has the rest.
     pub settings: Vec<String>,
+    keys: Vec<Keys>,
+}
+
+/// What groups a cell with others, taken once: every table and figure groups all cells.
+#[derive(Clone, Debug)]
+struct Keys {
+    /// The spec as JSON.
+    spec: Value,
+    world: String,
+    attack: String,
+    /// The defenses that act.
+    defenses: String,
+}
+
+impl Keys {
+    fn of(spec: &CellSpec) -> Self {
+        Keys {
+            spec: serde_json::to_value(spec).unwrap_or(Value::Null),
+            world: spec.world_key(),
+            attack: spec.attack_key(),
+            defenses: format!("{:?}", acting(spec).collect::<Vec<_>>()),
+        }
+    }
 }
 
 impl Run {
@@ -57,7 +81,19 @@ impl Run {
             .iter()
             .map(|at| axes.label(*at, &distinguishing, &["attack", "defenses"]))
             .collect();
-        Run { dir, info, metrics, metric_names, records, cells, axes, distinguishing, settings }
+        let keys = records.iter().map(|r| Keys::of(&r.spec)).collect();
+        Run {
+            keys,
+            dir,
+            info,
+            metrics,
+            metric_names,
+            records,
+            cells,
+            axes,
+            distinguishing,
+            settings,
+        }
     }
 
     /// What the scores called `name` mean; without a direction where the run does not say.
@@ -89,37 +125,47 @@ impl Run {
     /// The attacked cells by world, worlds in the order they first appear: cells of one world saw
     /// the same images.
     pub fn worlds(&self) -> Vec<Vec<usize>> {
-        group(self.attacked(), |at| self.records[at].spec.world_key())
+        group(self.attacked(), |at| self.world(at).to_owned())
     }
 
     /// The attacked cells by world, adversary and defenses: cells of one group differ only in the
     /// attack.
     pub fn rivals(&self) -> Vec<Vec<usize>> {
-        group(self.attacked(), |at| {
-            let spec = &self.records[at].spec;
-            format!(
-                "{} {} {:?} {:?}",
-                spec.world_key(),
-                spec.vantage,
-                spec.facts,
-                acting(spec).collect::<Vec<_>>()
-            )
-        })
+        group(self.attacked(), |at| format!("{} {}", self.adversary(at), self.defenses(at)))
+    }
+
+    /// The spec of cell `at` as JSON.
+    pub fn spec(&self, at: usize) -> &Value {
+        &self.keys[at].spec
+    }
+
+    /// The key of the world of cell `at`.
+    pub fn world(&self, at: usize) -> &str {
+        &self.keys[at].world
+    }
+
+    /// What tells the defenses of cell `at` that act from others.
+    pub fn defenses(&self, at: usize) -> &str {
+        &self.keys[at].defenses
+    }
+
+    /// The world of cell `at`, and what the adversary watches and knows there.
+    pub fn adversary(&self, at: usize) -> String {
+        let spec = &self.records[at].spec;
+        format!("{} {} {:?}", self.world(at), spec.vantage, spec.facts)
     }
 
     /// What the federated round of cell `at` depends on: everything but the adversary.
     pub fn round_key(&self, at: usize) -> String {
-        let spec = &self.records[at].spec;
-        format!("{} {:?}", spec.world_key(), acting(spec).collect::<Vec<_>>())
+        format!("{} {}", self.world(at), self.defenses(at))
     }
 
     /// The cell that differs from `at` only in having no defense.
     pub fn undefended(&self, at: usize) -> Option<usize> {
         let spec = &self.records[at].spec;
-        let key = spec.attack_key();
         let twins = self.attacked().into_iter().filter(|&other| {
-            let twin = &self.records[other].spec;
-            acting(twin).next().is_none() && twin.attack_key() == key && twin.facts == spec.facts
+            let same = self.keys[other].attack == self.keys[at].attack;
+            same && !self.defended(other) && self.records[other].spec.facts == spec.facts
         });
         // In the plain every vantage that sees anything sees the same, but for the colluders' own
         // share.

@@ -123,7 +123,7 @@ impl Setting {
             Setting::DefenseNames => Key::Text(defenses(spec, |d| d.name.clone())),
             Setting::DefenseParam(name) => Key::of(acting(spec).find_map(|d| d.params.get(name))),
             Setting::Epsilon => utility::epsilon(&run.records[at]).map_or(Key::None, Key::Number),
-            Setting::Path(path) => Key::of(at_path(&json(run, at), path)),
+            Setting::Path(path) => Key::of(at_path(run.spec(at), path)),
             Setting::Client => whole(image.map(|i| i.client)),
             Setting::Image => whole(image.map(|i| i.id)),
             Setting::Trial => whole(image.map(|i| i.trial)),
@@ -163,17 +163,13 @@ impl Setting {
     }
 }
 
-fn json(run: &Run, at: usize) -> Value {
-    serde_json::to_value(&run.records[at].spec).unwrap_or(Value::Null)
-}
-
 fn at_path<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     value.pointer(&format!("/{}", path.replace('.', "/")))
 }
 
 /// The values of a setting in a run, such as for filters: nothing is left of what is a table.
 pub(crate) fn raw(run: &Run, at: usize, path: &str) -> Option<Value> {
-    at_path(&json(run, at), path).cloned()
+    at_path(run.spec(at), path).cloned()
 }
 
 /// What `name` means in this run; a suite of 1.x may name a setting as it was called then.
@@ -239,27 +235,38 @@ fn setting_of(run: &Run, name: &str) -> Option<Setting> {
         let has = |at: usize| acting(&run.records[at].spec).any(|d| d.params.contains_key(param));
         (0..run.records.len()).any(has).then(|| Setting::DefenseParam(param.into()))
     };
-    let path = || paths(run).contains(name).then(|| Setting::Path(name.into()));
+    let known = |at: usize| at_path(run.spec(at), name).is_some_and(is_value);
+    let path = || (0..run.records.len()).any(known).then(|| Setting::Path(name.into()));
     plain.or_else(parameter).or_else(path)
 }
 
 /// Every dotted path of the run's specs that ends in a value.
 fn paths(run: &Run) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
-    (0..run.records.len()).for_each(|at| collect("", &json(run, at), &mut out));
+    (0..run.records.len()).for_each(|at| collect("", run.spec(at), &mut out));
     out
 }
 
 fn collect(path: &str, value: &Value, out: &mut BTreeSet<String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, v)| collect(&below(key), v, out)),
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            items.iter().enumerate().for_each(|(i, v)| collect(&below(&i.to_string()), v, out));
-        }
-        _ => {
+        own if is_value(own) => {
             out.insert(path.to_owned());
         }
+        Value::Object(map) => map.iter().for_each(|(key, v)| collect(&below(key), v, out)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, v)| collect(&below(&i.to_string()), v, out));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a path ends here: nothing is a value that holds other tables.
+fn is_value(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => false,
+        Value::Array(items) => !items.iter().any(Value::is_object),
+        _ => true,
     }
 }
 

@@ -139,12 +139,7 @@ fn of_null(
 pub(crate) fn one_a_world(run: &Run, null: &str, picked: &[Picked]) -> Vec<Picked> {
     let mut seen = BTreeSet::new();
     let has = |p: &&Picked| run.records[p.at].baselines.contains_key(null);
-    picked
-        .iter()
-        .filter(has)
-        .filter(|p| seen.insert(run.records[p.at].spec.world_key()))
-        .cloned()
-        .collect()
+    picked.iter().filter(has).filter(|p| seen.insert(run.world(p.at))).cloned().collect()
 }
 
 /// The key of a bootstrap's stream: that of the cell's own summary where one whole cell is meant,

@@ -228,8 +228,7 @@ pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
     let suite = suite::suite(&record.spec);
     let lines =
         suite.as_ref().map(|s| s.lines().map(|line| texts.number(line)).collect::<Vec<_>>());
-    let spec =
-        serde_json::to_value(&record.spec).map_or(Value::Null, |spec| json!(format!("{spec:#}")));
+    let spec = json!(format!("{:#}", run.spec(at)));
     let claims = record.defenses.iter().filter(|d| d.name != "none").map(claim);
     json!({
         "id": cell.id,
@@ -240,7 +239,7 @@ pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
         "outcome": cell.outcome,
         "why": why(record),
         "threat": texts.number(&record.threat),
-        "world": texts.number(&record.spec.world_key()),
+        "world": texts.number(run.world(at)),
         "claims": claims.collect::<Vec<_>>(),
         "psnr": psnr(run, at),
         "phases": seconds(&record.wall.phases),

@@ -21,7 +21,8 @@ pub(super) struct Thumbnails {
     dir: PathBuf,
     /// PNG files in base64.
     pub list: Vec<String>,
-    index: HashMap<String, usize>,
+    /// What became of each file, by its hash: cells of one world have the same truths.
+    index: HashMap<blake3::Hash, Option<usize>>,
     spent: usize,
     full: bool,
 }
@@ -51,33 +52,36 @@ impl Thumbnails {
         if self.full {
             return json!(if path.is_file() { "linked" } else { "missing" });
         }
-        match thumbnail(&path) {
-            None => json!("missing"),
-            Some(png) => self.keep(STANDARD.encode(png)),
-        }
+        let small = std::fs::metadata(&path).is_ok_and(|file| file.len() <= READABLE.1);
+        let Some(bytes) = small.then(|| std::fs::read(&path).ok()).flatten() else {
+            return json!("missing");
+        };
+        let hash = blake3::hash(&bytes);
+        let at = match self.index.get(&hash) {
+            Some(at) => *at,
+            None => {
+                let text = thumbnail(bytes).map(|png| STANDARD.encode(png));
+                if text.as_ref().is_some_and(|text| self.spent + text.len() > BUDGET) {
+                    self.full = true;
+                    return json!("linked");
+                }
+                let at = text.map(|text| self.keep(text));
+                self.index.insert(hash, at);
+                at
+            }
+        };
+        at.map_or(json!("missing"), |at| json!(at))
     }
 
-    fn keep(&mut self, text: String) -> Value {
-        if let Some(at) = self.index.get(&text) {
-            return json!(at);
-        }
-        if self.spent + text.len() > BUDGET {
-            self.full = true;
-            return json!("linked");
-        }
+    fn keep(&mut self, text: String) -> usize {
         self.spent += text.len();
-        self.index.insert(text.clone(), self.list.len());
         self.list.push(text);
-        json!(self.list.len() - 1)
+        self.list.len() - 1
     }
 }
 
-/// The file itself where it is a small PNG, else a smaller copy.
-fn thumbnail(path: &Path) -> Option<Vec<u8>> {
-    if std::fs::metadata(path).ok()?.len() > READABLE.1 {
-        return None;
-    }
-    let bytes = std::fs::read(path).ok()?;
+/// The file itself where it is a small PNG, else a smaller copy; `None` where it is no picture.
+fn thumbnail(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().ok()?;
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(READABLE.0), Some(READABLE.0));

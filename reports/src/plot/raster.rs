@@ -65,13 +65,22 @@ pub(crate) fn put(samples: &mut RgbImage, x: i64, y: i64, change: impl FnOnce(&m
 
 /// Averages the samples of each dot.
 fn average(samples: &RgbImage) -> RgbImage {
-    let n = SAMPLES as u32;
-    RgbImage::from_fn(samples.width() / n, samples.height() / n, |x, y| {
-        let mut sum = [0u32; 3];
-        for (dx, dy) in (0..n).flat_map(|dx| (0..n).map(move |dy| (dx, dy))) {
-            let pixel = samples.get_pixel(x * n + dx, y * n + dy).0;
-            sum.iter_mut().zip(pixel).for_each(|(s, v)| *s += u32::from(v));
+    let (width, height) = (samples.width() as usize / SAMPLES, samples.height() as usize / SAMPLES);
+    let line = samples.width() as usize * 3;
+    let count = (SAMPLES * SAMPLES) as u32;
+    let mut out = RgbImage::new(width as u32, height as u32);
+    let mut sums = vec![0u32; width * 3];
+    let bands = samples.as_raw().chunks_exact(line.max(1) * SAMPLES);
+    for (dots, band) in out.chunks_exact_mut(width.max(1) * 3).zip(bands) {
+        sums.fill(0);
+        for (sum, dot) in
+            band.chunks_exact(line).flat_map(|line| (0..width).zip(line.chunks_exact(3 * SAMPLES)))
+        {
+            for pixel in dot.chunks_exact(3) {
+                (0..3).for_each(|c| sums[3 * sum + c] += u32::from(pixel[c]));
+            }
         }
-        image::Rgb(sum.map(|s| ((s + n * n / 2) / (n * n)) as u8))
-    })
+        dots.iter_mut().zip(&sums).for_each(|(dot, sum)| *dot = ((sum + count / 2) / count) as u8);
+    }
+    out
 }

@@ -9,10 +9,8 @@ use suites::figure::{FigureKind, FigureSpec};
 /// One figure a score and an accuracy, of cells that differ in attack and defense alone.
 pub(super) fn curves(run: &Run, out: &mut Catalogue) {
     let budgeted = |at: &usize| utility::epsilon(&run.records[*at]).is_some();
-    let groups = group(run.attacked().into_iter().filter(budgeted).collect(), |at| {
-        let spec = &run.records[at].spec;
-        format!("{} {} {:?}", spec.world_key(), spec.vantage, spec.facts)
-    });
+    let groups =
+        group(run.attacked().into_iter().filter(budgeted).collect(), |at| run.adversary(at));
     let several = |cells: &Vec<usize>| count(run, &Setting::Epsilon, cells) > 1;
     let groups: Vec<Vec<usize>> = groups.into_iter().filter(several).collect();
     let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();

@@ -42,7 +42,7 @@ fn comparisons(run: &Run, world: &[usize], out: &mut Catalogue) {
     let pages: Vec<&[usize]> = cells.chunks(COMPARED.1).collect();
     for (at, shown) in pages.iter().enumerate() {
         let numbers: Vec<usize> = shown.iter().map(|at| at + 1).collect();
-        let name = format!("compare-{}{}", run.records[cells[0]].spec.world_key(), page_slug(at));
+        let name = format!("compare-{}{}", run.world(cells[0]), page_slug(at));
         let own = FigureSpec {
             rows: Some("cell".into()),
             images: Some(COMPARED.0),

@@ -35,21 +35,31 @@ struct Sheet {
     label: f64,
     /// Lines of captions of each row.
     captions: Vec<usize>,
-    pictures: Vec<Vec<Option<RgbImage>>>,
+    pictures: Pictures,
 }
+
+/// By row, then column; none where there is nothing to read.
+type Pictures = Vec<Vec<Option<RgbImage>>>;
 
 /// Draws the grid in a figure of this width, in several bands where its columns would be too
 /// narrow.
 pub(super) fn draw(grid: &Grid, style: &Style, width: f64) -> Canvas {
     let columns =
         grid.heads.len().max(grid.rows.iter().map(|r| r.cells.len()).max().unwrap_or(0)).max(1);
+    let load = |cell: &Option<GridCell>| pixels(&cell.as_ref()?.picture);
+    let pictures: Pictures = grid.rows.iter().map(|r| r.cells.iter().map(load).collect()).collect();
+    let part = |from: usize, each: usize| -> Pictures {
+        pictures.iter().map(|row| row.iter().skip(from).take(each).cloned().collect()).collect()
+    };
     let splits = (1..=columns).map(|bands| columns.div_ceil(bands));
-    let wide = |each: &usize| Sheet::of(&cut(grid, 0, *each), style, width, *each).side >= SMALLEST;
+    let wide = |each: &usize| {
+        Sheet::of(&cut(grid, 0, *each), part(0, *each), style, width, *each).side >= SMALLEST
+    };
     let each = splits.into_iter().find(wide).unwrap_or(columns);
     let mut canvas = Canvas::sized(width, 20.0);
     let mut top = 0.0;
     for from in (0..columns).step_by(each) {
-        let band = band(&cut(grid, from, each), style, width, each);
+        let band = band(&cut(grid, from, each), part(from, each), style, width, each);
         let height = band.size().1;
         canvas.append(band, top);
         top = snap(top + height + GAP);
@@ -77,8 +87,8 @@ fn label(grid: &Grid, style: &Style, width: f64) -> f64 {
 }
 
 /// One band of a grid, with room for `columns`.
-fn band(grid: &Grid, style: &Style, width: f64, columns: usize) -> Canvas {
-    let sheet = Sheet::of(grid, style, width, columns);
+fn band(grid: &Grid, pictures: Pictures, style: &Style, width: f64, columns: usize) -> Canvas {
+    let sheet = Sheet::of(grid, pictures, style, width, columns);
     let (heads, upwards) = sheet.heads(grid, style);
     let top = sheet.head_room(&heads, upwards, style);
     let mut canvas = Canvas::sized(width, 20.0);
@@ -100,10 +110,7 @@ fn snap(length: f64) -> f64 {
 }
 
 impl Sheet {
-    fn of(grid: &Grid, style: &Style, width: f64, columns: usize) -> Self {
-        let load = |cell: &Option<GridCell>| pixels(&cell.as_ref()?.picture);
-        let pictures: Vec<Vec<_>> =
-            grid.rows.iter().map(|r| r.cells.iter().map(load).collect()).collect();
+    fn of(grid: &Grid, pictures: Pictures, style: &Style, width: f64, columns: usize) -> Self {
         let label = label(grid, style, width);
         let free = (width - label - GAP * (columns as f64 - 1.0)) / columns as f64;
         let side = side(&pictures, free.min(LARGEST));

@@ -212,7 +212,7 @@ impl Work<'_> {
         let mut cells = estimate.cells.clone();
         if matches!(measure, Measure::Null(..)) {
             // Cells of one world have one null baseline between them.
-            cells.retain(|at| worlds.insert(self.run.records[*at].spec.world_key()));
+            cells.retain(|at| worlds.insert(self.run.world(*at)));
         }
         if cells.len() > 1 && !measure.of_round() {
             counts.pooled = counts.pooled.max(cells.len());

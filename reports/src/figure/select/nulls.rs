@@ -22,17 +22,15 @@ impl Work<'_> {
         measure: &Measure,
         picked: &[Picked],
     ) -> Result<Vec<(String, f64)>, SpecError> {
-        let names = self.null_names(picked)?;
-        if !matches!(measure, Measure::Metric(_) | Measure::Success(..)) {
-            return Ok(Vec::new());
-        }
-        let valued =
-            names.iter().filter_map(|name| Some((name.clone(), self.null(name, measure, picked)?)));
-        let mut found: Vec<(String, f64)> = valued.collect();
-        if self.strongest_only() {
-            found = self.strongest(measure, found).into_iter().collect();
-        }
+        let found = self.valued(&self.null_names(picked)?, measure, picked);
         Ok(found.into_iter().map(|(name, value)| (format!("null: {name}"), value)).collect())
+    }
+
+    /// The values of these baselines; of the strongest alone where only that is asked for.
+    fn valued(&self, names: &[String], measure: &Measure, cells: &[Picked]) -> Vec<(String, f64)> {
+        let value = |name: &String| Some((name.clone(), self.null(name, measure, cells)?));
+        let all: Vec<(String, f64)> = names.iter().filter_map(value).collect();
+        if self.strongest_only() { self.strongest(measure, all).into_iter().collect() } else { all }
     }
 
     /// The null baselines asked for of cells in categories: one line where all categories have the
@@ -78,21 +76,8 @@ impl Work<'_> {
         parts: &[Vec<Picked>],
     ) -> Result<Vec<Reference>, SpecError> {
         let names = self.null_names(picked)?;
-        if !matches!(measure, Measure::Metric(_) | Measure::Success(..)) {
-            return Ok(Vec::new());
-        }
-        let of = |part: &Vec<Picked>| -> Vec<(String, f64)> {
-            let valued = names
-                .iter()
-                .filter_map(|name| Some((name.clone(), self.null(name, measure, part)?)));
-            let all: Vec<_> = valued.collect();
-            if self.strongest_only() {
-                self.strongest(measure, all).into_iter().collect()
-            } else {
-                all
-            }
-        };
-        let found: Vec<Vec<(String, f64)>> = parts.iter().map(of).collect();
+        let found: Vec<Vec<(String, f64)>> =
+            parts.iter().map(|part| self.valued(&names, measure, part)).collect();
         let level = |name: &String| {
             let value =
                 |own: &Vec<(String, f64)>| own.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
@@ -107,7 +92,7 @@ impl Work<'_> {
     fn worlds(&self, picked: &[Picked]) -> Worlds {
         let mut out = Worlds::new();
         for cell in picked.iter().filter(|p| !self.run.records[p.at].baselines.is_empty()) {
-            out.entry(self.run.records[cell.at].spec.world_key()).or_default().push(cell.at);
+            out.entry(self.run.world(cell.at).to_owned()).or_default().push(cell.at);
         }
         out
     }
@@ -143,10 +128,8 @@ impl Work<'_> {
         }
         let names = self.null_names(&self.picked)?;
         let measure = Measure::Metric(metric.clone());
-        let valued = names
-            .iter()
-            .filter_map(|name| Some((name.clone(), self.null(name, &measure, &self.picked)?)));
-        let found = self.strongest(&measure, valued.collect());
+        let value = |name: &String| Some((name.clone(), self.null(name, &measure, &self.picked)?));
+        let found = self.strongest(&measure, names.iter().filter_map(value).collect());
         found.map(|(name, _)| name).ok_or_else(|| {
             let problem = format!("no null baseline of these cells has a {}", metric.title);
             self.spec
