@@ -1,117 +1,191 @@
 //! Privacy against utility: what the strongest attack got through each defense, and what the task
-//! was worth trained with it.
+//! is worth trained with it. The report's tables, its figures and those of papers take their points
+//! and their worst cases here.
 
-mod worst_case;
-
-pub(crate) use worst_case::{JOINT, WorstCase};
-
-use record::axes::acting;
+use crate::figure::columns::Setting;
+use crate::figure::estimate::{Estimate, estimate, estimate_at};
+use crate::figure::filter::Picked;
+use crate::figure::measure::Measure;
+use crate::figure::select::part;
 use record::run::{Run, group};
-use record::utility::{self, Share};
+use record::stats::CONFIDENCE;
+use record::{CellRecord, Outcome};
+use suites::CellSpec;
+
+/// How the intervals of the worst case are to be read, for captions and tables.
+pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defense \
+    (Bonferroni), so that 95 % holds for the largest of them";
 
 /// What the interval of an accuracy is about, for captions and tables.
 pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one \
     training; how much trainings differ from each other is not in them";
 
-/// One task under one adversary: its defenses as points.
-pub(crate) struct Panel {
-    /// What tells it from the other panels; empty for the only one.
-    pub name: String,
-    pub points: Vec<Point>,
-    /// Mean PSNR of the strongest null baseline: less than this is nothing gained.
-    pub null: Option<f64>,
+/// One attack by one adversary on one defense, at any seed.
+pub(crate) struct Try {
+    /// What tells the adversary from the others; empty for the only one.
+    pub adversary: String,
+    pub attack: String,
+    pub cells: Vec<Picked>,
+    /// What it got; `None` where no image has a score: a crash says nothing of what the defense
+    /// holds back.
+    pub leak: Option<Estimate>,
+    /// Whether it was let loose at all: what failed before its attack is no try.
+    pub loose: bool,
 }
 
-/// One defense: the attacks on it, and the federation that was trained with it.
+/// The attacks on one defense, and the strongest of them.
 pub(crate) struct Point {
-    /// Cells that differ in the attack alone.
-    pub rivals: Vec<usize>,
-    /// The defenses with what varies of their parameters.
-    pub label: String,
-    pub undefended: bool,
-    pub worst: WorstCase,
-    pub accuracy: Accuracy,
-}
-
-impl Panel {
-    /// Which points are Pareto-optimal; reconstructions worse than the strongest null baseline leak
-    /// no less than it.
-    pub fn optimal(&self, leak: Leak) -> Vec<bool> {
-        let floor = match leak {
-            Leak::Success => 0.0,
-            Leak::Psnr => self.null.unwrap_or(f64::NEG_INFINITY),
-        };
-        let place = |p: &Point| p.place(leak).map(|(x, y)| (x.max(floor), y));
-        pareto(&self.points.iter().map(place).collect::<Vec<_>>())
-    }
-}
-
-/// What the utility federation came to.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Accuracy {
-    Measured(Share),
-    /// Why there is none.
-    Lost(String),
-}
-
-/// What a frontier's horizontal axis measures.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Leak {
-    Success,
-    Psnr,
+    pub tries: Vec<Try>,
+    /// Place of the strongest in `tries`, the first of equals; `None` where none was scored.
+    strongest: Option<usize>,
+    /// What the strongest got. It was chosen for that, so the interval is that of the largest of
+    /// all means (Bonferroni).
+    pub leak: Estimate,
 }
 
 impl Point {
-    fn of(run: &Run, rivals: Vec<usize>) -> Self {
-        let at = rivals[0];
-        let undefended = !run.defended(at);
-        let label =
-            if undefended { "no defense".into() } else { record::axes::defense_label(run, at) };
-        let worst = WorstCase::of(run, &rivals);
-        Point { accuracy: accuracy(run, &rivals), rivals, label, undefended, worst }
+    /// What the attacks in `cells`, all on one defense, got by `leak`. A `leak` without a direction
+    /// is taken for one of which more is more: callers refuse it.
+    pub fn of(run: &Run, leak: &Measure, cells: &[Picked]) -> Self {
+        let tries = tries(run, leak, cells);
+        let sign = sign(leak);
+        let scored = || tries.iter().enumerate().filter_map(|(at, t)| Some((at, t.leak.as_ref()?)));
+        // Without an interval of each there is none of the largest.
+        let ends: Option<Vec<(f64, f64)>> = scored().map(|(_, e)| e.interval).collect();
+        let larger = |a: (f64, f64), b: (f64, f64)| {
+            if sign > 0.0 { (a.0.max(b.0), a.1.max(b.1)) } else { (a.0.min(b.0), a.1.min(b.1)) }
+        };
+        let interval = ends.and_then(|ends| ends.into_iter().reduce(larger));
+        let value = |e: &Estimate| sign * e.value.unwrap_or(f64::NEG_INFINITY);
+        let found = scored().reduce(|a, b| if value(b.1) > value(a.1) { b } else { a });
+        let leak =
+            found.map_or_else(Estimate::default, |(_, e)| Estimate { interval, ..e.clone() });
+        Point { strongest: found.map(|(at, _)| at), leak, tries }
     }
 
-    /// Leak and accuracy where both were measured.
-    pub fn place(&self, leak: Leak) -> Option<(f64, f64)> {
-        let x = match leak {
-            Leak::Success => self.worst.success.map(|(rate, _)| rate.rate),
-            Leak::Psnr => self.worst.psnr.map(|(mean, ..)| mean),
-        };
-        match self.accuracy {
-            Accuracy::Measured((share, _)) => Some((x.filter(|x| x.is_finite())?, share)),
-            Accuracy::Lost(_) => None,
-        }
+    /// The strongest attack.
+    pub fn strongest(&self) -> Option<&Try> {
+        self.tries.get(self.strongest?)
+    }
+
+    /// The place of a cell of the strongest attack.
+    pub fn cell(&self) -> Option<usize> {
+        Some(self.strongest()?.cells.first()?.at)
+    }
+
+    /// What the task is worth with the defense, of `cells`: what leaked is a round of one
+    /// federation, and the worth is that federation's.
+    pub fn worth(&self, run: &Run, worth: &Measure, cells: &[Picked]) -> Estimate {
+        let own = self.cell().map(|at| federation(run, at));
+        let same = |c: &&Picked| own.as_ref().is_none_or(|own| *own == federation(run, c.at));
+        let trained: Vec<Picked> = cells.iter().filter(same).cloned().collect();
+        estimate(run, worth, &trained)
     }
 }
 
-/// The accuracy of any of the cells: the federation is the same for all attacks.
-fn accuracy(run: &Run, rivals: &[usize]) -> Accuracy {
-    let trained = |at: &&usize| utility::rounds(&run.records[**at]).is_some();
-    if let Some(share) =
-        rivals.iter().filter(trained).find_map(|at| utility::accuracy(&run.records[*at]))
-    {
-        return Accuracy::Measured(share);
+/// 1 where more of a measure leaks more, -1 where less does.
+pub(crate) fn sign(leak: &Measure) -> f64 {
+    if leak.higher_is_better() == Some(false) { -1.0 } else { 1.0 }
+}
+
+/// What tells the federation of a cell from others behind one defense; seeds are repetitions.
+fn federation(run: &Run, at: usize) -> String {
+    let spec = &run.records[at].spec;
+    format!("{:?} {:?} {:?} {}", spec.task, spec.model, spec.federation, spec.source)
+}
+
+/// The attacks on one defense by adversary, each at a confidence that makes all of their intervals
+/// hold at once.
+fn tries(run: &Run, leak: &Measure, cells: &[Picked]) -> Vec<Try> {
+    let new = |adversary: &String, attack: String, cells: Vec<Picked>| Try {
+        adversary: adversary.clone(),
+        attack,
+        leak: None,
+        loose: cells.iter().any(|c| let_loose(&run.records[c.at])),
+        cells,
+    };
+    let mut out = Vec::new();
+    for (adversary, cells) in adversaries(run, cells) {
+        let attacks = part(run, &Setting::Attack, &cells).into_iter();
+        out.extend(attacks.map(|(attack, cells)| new(&adversary, attack.label(), cells)));
     }
-    let notes = rivals.iter().flat_map(|at| &run.records[*at].notes);
-    let told = notes.filter_map(|n| n.strip_prefix("utility not measured: ")).next();
-    let failed = rivals.iter().find_map(|at| match &run.records[*at].outcome {
-        record::Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
-        _ => None,
-    });
-    Accuracy::Lost(told.map(str::to_owned).or(failed).unwrap_or("training diverged".into()))
+    let loose = out.iter().filter(|t| t.loose).count();
+    let level = 1.0 - (1.0 - CONFIDENCE) / loose.max(1) as f64;
+    for own in &mut out {
+        let found =
+            has_scores(run, leak, &own.cells).then(|| estimate_at(run, leak, &own.cells, level));
+        own.leak = found.filter(|e| e.value.is_some());
+    }
+    out
+}
+
+/// Cells by what the adversary faces, sees and knows, with what tells these apart: one that sees
+/// more is another threat. Seeds are repetitions.
+fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
+    let key = |at: usize| {
+        let spec = &run.records[at].spec;
+        let mut facts = spec.facts.clone();
+        facts.sort_unstable();
+        let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
+        format!("{world} {} {facts:?}", spec.vantage)
+    };
+    let all = group((0..cells.len()).collect(), |i| key(cells[i].at));
+    let firsts: Vec<usize> = all.iter().map(|g| cells[g[0]].at).collect();
+    let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses", "seed"]);
+    let name = |at: usize| run.axes.label(at, &distinguishing, &[]);
+    let of =
+        |g: Vec<usize>| (name(cells[g[0]].at), g.into_iter().map(|i| cells[i].clone()).collect());
+    all.into_iter().map(of).collect()
+}
+
+/// Whether any image has a score of what `leak` is about.
+fn has_scores(run: &Run, leak: &Measure, cells: &[Picked]) -> bool {
+    let metric = match leak {
+        Measure::Metric(metric) | Measure::Success(metric, _) => metric,
+        _ => return true,
+    };
+    let any = |cell: &Picked| {
+        let scores = run.records[cell.at].scores(&metric.name);
+        cell.images.iter().any(|i| scores[*i].is_some())
+    };
+    cells.iter().any(any)
+}
+
+/// Whether the attack of a cell began.
+pub(crate) fn let_loose(record: &CellRecord) -> bool {
+    matches!(record.outcome, Outcome::Done) || record.lost_images() > 0 || !record.images.is_empty()
+}
+
+/// Which `(leak, worth)` no other beats in one without losing in the other. Leaks times `sign` are
+/// more where more leaked; less than `floor`, what the strongest null baseline gets, leaks no less
+/// than that.
+pub(crate) fn optimal(places: &[Option<(f64, f64)>], sign: f64, floor: Option<f64>) -> Vec<bool> {
+    let leak = |x: f64| floor.map_or(sign * x, |f| (sign * x).max(sign * f));
+    let places: Vec<_> = places.iter().map(|p| p.map(|(x, y)| (leak(x), y))).collect();
+    let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 >= b.1 && (a.0 < b.0 || a.1 > b.1);
+    let best = |own: &Option<(f64, f64)>| {
+        own.is_some_and(|own| !places.iter().flatten().any(|p| beats(*p, own)))
+    };
+    places.iter().map(best).collect()
+}
+
+/// One federation, its task and source, under one adversary: its defenses.
+pub(crate) struct Panel {
+    /// What tells it from the other panels; empty for the only one.
+    pub name: String,
+    /// Per defense the cells, which differ in the attack alone; without a defense first.
+    pub defenses: Vec<Vec<usize>>,
+    /// Mean PSNR of the strongest null baseline: less than this is nothing gained.
+    pub null: Option<f64>,
 }
 
 /// The panels of the run; none where no cell trained a federation, all of them the same one, or the
 /// run does not say when a PSNR is a success.
 pub(crate) fn panels(run: &Run) -> Vec<Panel> {
-    if run.headline().is_none() {
-        return Vec::new();
-    }
-    let with = |at: &usize| !run.records[*at].spec.federation.is_bare();
-    let groups = group(run.attacked().into_iter().filter(with).collect(), |at| {
-        let spec = &run.records[at].spec;
-        format!("{} {} {:?}", spec.world_key(), spec.vantage, spec.facts)
-    });
+    let deployed = |at: &usize| !run.records[*at].spec.federation.is_bare();
+    let cells: Vec<usize> = run.attacked().into_iter().filter(deployed).collect();
+    // The key of a world holds the federation: no panel has points of two.
+    let groups = group(cells, |at| run.adversary(at));
     let groups: Vec<Vec<usize>> =
         groups.into_iter().filter(|g| g.iter().any(|at| run.defended(*at))).collect();
     let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();
@@ -119,39 +193,25 @@ pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     let panel = |cells: Vec<usize>| Panel {
         name: run.axes.label(cells[0], &distinguishing, &[]),
         null: cells.iter().find_map(|at| run.cells[*at].best_null_psnr()),
-        points: points(run, cells),
+        defenses: defenses(run, cells),
     };
-    groups.into_iter().map(panel).filter(|p| p.points.len() > 1).collect()
+    let panels = groups.into_iter().filter(|_| run.headline().is_some()).map(panel);
+    panels.filter(|p| p.defenses.len() > 1).collect()
 }
 
-/// One point a defense, the undefended twin first; where it was seen from another vantage only, it
-/// is taken from there.
-fn points(run: &Run, cells: Vec<usize>) -> Vec<Point> {
+/// The cells by defense, those without one first; where these were seen from another vantage only,
+/// they are taken from there, and where they are of the same world.
+fn defenses(run: &Run, cells: Vec<usize>) -> Vec<Vec<usize>> {
     let defended = cells.iter().copied().find(|at| run.defended(*at));
-    let rivals =
-        group(cells, |at| format!("{:?}", acting(&run.records[at].spec).collect::<Vec<_>>()));
-    let mut points: Vec<Point> = rivals.into_iter().map(|r| Point::of(run, r)).collect();
-    points.sort_by_key(|p| !p.undefended);
-    if !points[0].undefended
+    let mut out = group(cells, |at| run.defenses(at).to_owned());
+    out.sort_by_key(|rivals| run.defended(rivals[0]));
+    if run.defended(out[0][0])
         && let Some(twin) = defended.and_then(|at| run.undefended(at))
         && let Some(rivals) = run.rivals().into_iter().find(|r| r.contains(&twin))
-        && !run.records[twin].spec.federation.is_bare()
     {
-        // The same attack with another federation, or none, is no other attack.
-        let federation = |at: &usize| &run.records[*at].spec.federation;
-        let same = |at: &usize| federation(at) == federation(&twin);
-        points.insert(0, Point::of(run, rivals.into_iter().filter(same).collect()));
+        out.insert(0, rivals);
     }
-    points
-}
-
-/// Which of `(leak, utility)` no other beats in one without losing in the other.
-fn pareto(places: &[Option<(f64, f64)>]) -> Vec<bool> {
-    let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 >= b.1 && (a.0 < b.0 || a.1 > b.1);
-    let optimal = |own: &Option<(f64, f64)>| {
-        own.is_some_and(|own| !places.iter().flatten().any(|other| beats(*other, own)))
-    };
-    places.iter().map(optimal).collect()
+    out
 }
 
 #[cfg(test)]

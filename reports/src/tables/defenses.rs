@@ -1,6 +1,9 @@
 //! What defenses promise, what they did, and what the strongest attack still got.
 
-use super::{NOTHING, interval, key, keyed, mean_ci, rate, words};
+use super::{NOTHING, interval, key, keyed, mean_ci, mean_of, rate_of, words};
+use crate::figure::filter::Picked;
+use crate::figure::measure::Measure;
+use crate::frontier::{JOINT, Point};
 use crate::report::model::{Cell, Section, Span, Table, Text, row};
 use record::DefenseNote;
 use record::aggregate::paired;
@@ -79,14 +82,15 @@ pub(super) fn change(run: &Run, at: usize, twin: usize) -> Cell {
 /// Per defense, and for no defense: the attack that got most.
 pub(super) fn worst_case(run: &Run) -> Section {
     let psnr = run.metric("psnr");
-    let success = run.headline().map_or(String::new(), |(.., label)| label);
+    let headline = run.headline();
+    let success = headline.as_ref().map_or("", |(.., label)| label.as_str());
     let head = [
         "defense",
         "setting",
         "attacks tried",
         "strongest attack",
         "PSNR (dB)",
-        success.as_str(),
+        success,
         "adaptive attack",
     ];
     let mut table = Table::new(head);
@@ -94,23 +98,25 @@ pub(super) fn worst_case(run: &Run) -> Section {
     let distinguishing =
         run.axes.distinguishing(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
     for rivals in groups.into_iter().filter(|_| psnr.higher_is_better == Some(true)) {
-        let strength = |at: &usize| run.cells[*at].mean("psnr").unwrap_or(f64::NEG_INFINITY);
-        let Some(&worst) = rivals.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))) else {
-            continue;
-        };
-        let cell = &run.cells[worst];
+        let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
+        let point = |measure| Point::of(run, &measure, &cells);
+        let worst = point(Measure::Metric(psnr.clone()));
+        let share = headline.clone().map(|(m, bound, _)| point(Measure::Success(m, bound)).leak);
+        let strongest = |at: usize| format!("{} (#{})", run.axes.attacks[at], at + 1);
         table.push(row![
-            defense_label(run, worst),
+            defense_label(run, rivals[0]),
             run.axes.label(rivals[0], &distinguishing, &["attack", "defenses"]),
-            rivals.len(),
-            format!("{} (#{})", run.axes.attacks[worst], worst + 1),
-            mean_ci(&psnr, cell.metrics.get("psnr")),
-            rate(cell.success.get(&success)),
-            adaptive(run, worst, &rivals),
+            worst.tries.iter().filter(|t| t.loose).count(),
+            worst.cell().map_or(Cell::None, |at| strongest(at).into()),
+            mean_of(&psnr, &worst.leak),
+            share.as_ref().map_or(Cell::None, rate_of),
+            adaptive(run, rivals[0], &rivals),
         ]);
     }
-    let lead = "A defense is worth what it leaves to the strongest attack tried, by mean PSNR \
-        over the same images.";
+    let lead = format!(
+        "A defense is worth what it leaves to the strongest attack tried, by mean PSNR over the \
+         same images, and by the largest share of successes of any; intervals are {JOINT}."
+    );
     Section::new("Worst case over attacks")
         .paragraph(lead)
         .table(table.without_empty_columns(), NOTHING)

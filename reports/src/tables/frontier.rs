@@ -1,26 +1,33 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
 use super::defenses::adaptive_by;
-use super::{interval, rate, words};
-use crate::frontier::{Accuracy, JOINT, Leak, ONE_TRAINING, Panel, Point, panels};
+use super::{mean_of, rate_of, words};
+use crate::figure::estimate::Estimate;
+use crate::figure::filter::Picked;
+use crate::figure::measure::Measure;
+use crate::frontier::{JOINT, ONE_TRAINING, Panel, Point, Try, optimal, panels};
 use crate::report::model::{Cell, Section, Span, Table, row};
+use record::axes::defense_label;
 use record::markdown::{NONE, bytes, significant};
 use record::run::Run;
-use record::{CellRecord, utility};
+use record::stats::Interval;
+use record::{CellRecord, Outcome, utility};
 
 pub(super) fn frontier(run: &Run) -> Option<Section> {
     let panels = panels(run);
     if panels.is_empty() {
         return None;
     }
-    let (_, _, label) = run.headline()?;
-    let success = format!("worst {label}");
+    let (psnr, bound, label) = run.headline()?;
+    let success = Measure::Success(psnr.clone(), bound);
+    let measures = (&success, &Measure::Metric(psnr));
+    let head_of_success = format!("worst {label}");
     let head = [
         "setting",
         "defense",
         "attacks tried",
         "failed",
-        &success,
+        &head_of_success,
         "worst PSNR (dB)",
         "strongest attack",
         "adaptive attack",
@@ -35,7 +42,7 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     ];
     let mut table = Table::new(head);
     for panel in &panels {
-        rows(run, panel, &mut table);
+        rows(run, measures, panel, &mut table);
     }
     let lead = format!(
         "Per defense: the most that any attack tried got, and the test accuracy after training \
@@ -53,71 +60,96 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     Some(Section::new("Privacy against utility").paragraph(lead).table(table, ""))
 }
 
-fn rows(run: &Run, panel: &Panel, table: &mut Table) {
-    let (by_success, by_psnr) = (panel.optimal(Leak::Success), panel.optimal(Leak::Psnr));
-    let baseline = panel.points.iter().find(|p| p.undefended).and_then(share);
-    for (at, point) in panel.points.iter().enumerate() {
-        let word = |leak, optimal: &[bool]| match (point.place(leak), optimal[at]) {
+/// One defense in numbers.
+struct Row {
+    /// Cells that differ in the attack alone.
+    rivals: Vec<usize>,
+    success: Point,
+    psnr: Point,
+    worth: Estimate,
+}
+
+impl Row {
+    fn of(run: &Run, (success, psnr): (&Measure, &Measure), rivals: &[usize]) -> Self {
+        let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
+        let psnr = Point::of(run, psnr, &cells);
+        let worth = psnr.worth(run, &Measure::Task("trained_accuracy".into()), &cells);
+        Row { rivals: rivals.to_vec(), success: Point::of(run, success, &cells), psnr, worth }
+    }
+
+    fn place(&self, of: &Point) -> Option<(f64, f64)> {
+        Some((of.leak.value?, self.worth.value?))
+    }
+}
+
+fn rows(run: &Run, measures: (&Measure, &Measure), panel: &Panel, table: &mut Table) {
+    let rows: Vec<Row> = panel.defenses.iter().map(|d| Row::of(run, measures, d)).collect();
+    let places = |of: fn(&Row) -> &Point| rows.iter().map(|r| r.place(of(r))).collect::<Vec<_>>();
+    let (by_success, by_psnr) = (places(|r| &r.success), places(|r| &r.psnr));
+    let best = (optimal(&by_success, 1.0, None), optimal(&by_psnr, 1.0, panel.null));
+    let baseline = rows.iter().find(|r| !run.defended(r.rivals[0])).and_then(|r| r.worth.value);
+    for (at, row) in rows.iter().enumerate() {
+        let word = |place: &[Option<(f64, f64)>], best: &[bool]| match (place[at], best[at]) {
             (None, _) => NONE,
             (_, true) => "yes",
             (_, false) => "no",
         };
-        let own = match (word(Leak::Success, &by_success), word(Leak::Psnr, &by_psnr)) {
+        let own = match (word(&by_success, &best.0), word(&by_psnr, &best.1)) {
             (NONE, NONE) => Cell::None,
             (success, psnr) => format!("{success} ({psnr})").into(),
         };
-        let cells =
-            leak(run, point).into_iter().chain(worth(point, baseline)).chain(cost(run, point));
-        let names = row![panel.name.as_str(), point.label.as_str()].into_iter();
-        table.push(names.chain(cells).chain([own]));
+        let first = row.rivals[0];
+        let defended = run.defended(first);
+        let label = if defended { defense_label(run, first) } else { "no defense".into() };
+        let worth = worth(run, row, baseline.filter(|_| defended));
+        let cells = leak(run, row).into_iter().chain(worth).chain(cost(run, row));
+        table.push(row![panel.name.as_str(), label].into_iter().chain(cells).chain([own]));
     }
 }
 
-fn share(point: &Point) -> Option<f64> {
-    match &point.accuracy {
-        Accuracy::Measured((share, _)) => Some(*share),
-        Accuracy::Lost(_) => None,
-    }
-}
-
-fn leak(run: &Run, point: &Point) -> Vec<Cell> {
-    let (worst, psnr) = (&point.worst, run.metric("psnr"));
-    let strongest = worst.psnr.map(|(.., at)| at);
-    let names: Vec<usize> =
-        [worst.success.map(|(_, at)| at), strongest].into_iter().flatten().collect();
-    let shown = |at: &usize| format!("{} (#{})", run.axes.attacks[*at], at + 1);
-    let mut attacks: Vec<String> = names.iter().map(shown).collect();
-    attacks.dedup();
+fn leak(run: &Run, row: &Row) -> Vec<Cell> {
+    let (success, psnr) = (&row.success, &row.psnr);
+    let shown = |at: usize| format!("{} (#{})", run.axes.attacks[at], at + 1);
     // Where no attack succeeded at all, none is the strongest by success.
-    if worst.success.is_some_and(|(rate, _)| rate.successes == 0) {
-        attacks = strongest.iter().map(shown).collect();
-    }
-    let failed: Vec<String> =
-        worst.failed.iter().map(|(at, why)| format!("{} {why}", shown(at))).collect();
+    let by_success = success.cell().filter(|_| success.leak.successes != Some(0));
+    let mut attacks: Vec<String> =
+        [by_success, psnr.cell()].into_iter().flatten().map(shown).collect();
+    attacks.dedup();
+    let failed = row
+        .rivals
+        .iter()
+        .filter_map(|at| Some(format!("{} {}", shown(*at), failure(&run.records[*at])?)));
+    let failed: Vec<String> = failed.collect();
     let listed = |list: Vec<String>, between: &str| {
         if list.is_empty() { Cell::None } else { list.join(between).into() }
     };
-    let shown =
-        worst.psnr.map(|(mean, ci, _)| format!("{}{}", psnr.show(mean), interval(&psnr, ci)));
     row![
-        worst.tried.len(),
+        psnr.tries.iter().filter(|t| t.loose).count(),
         listed(failed, "; "),
-        rate(worst.success.map(|(rate, _)| rate).as_ref()),
-        Cell::number(shown),
+        rate_of(&success.leak),
+        mean_of(&run.metric("psnr"), &psnr.leak),
         listed(attacks, "; by PSNR "),
-        adaptive(run, point),
+        adaptive(run, row),
     ]
 }
 
+/// Why a cell says nothing, where it does not.
+fn failure(record: &CellRecord) -> Option<String> {
+    let scored = || record.scores("psnr").iter().any(Option::is_some);
+    match &record.outcome {
+        Outcome::Failed { stage, message } => Some(format!("in {stage}: {message}")),
+        Outcome::Done if !scored() => Some("no image has a PSNR".into()),
+        _ => None,
+    }
+}
+
 /// Whether the registered adaptive attack of each defense was tried, and came back.
-fn adaptive(run: &Run, point: &Point) -> Cell {
-    let worst = &point.worst;
-    adaptive_by(run, point.rivals[0], |name| {
-        let mut own =
-            worst.tried.iter().filter(|at| run.records[**at].spec.attack.name == name).peekable();
-        let (tried, failed) =
-            (own.peek().is_some(), |at| worst.failed.iter().any(|(f, _)| f == at));
-        match (tried, own.all(failed)) {
+fn adaptive(run: &Run, row: &Row) -> Cell {
+    adaptive_by(run, row.rivals[0], |name| {
+        let named = |t: &&Try| run.records[t.cells[0].at].spec.attack.name == name;
+        let mut own = row.psnr.tries.iter().filter(|t| t.loose).filter(named).peekable();
+        let tried = own.peek().is_some();
+        match (tried, own.all(|t| failure(&run.records[t.cells[0].at]).is_some())) {
             (false, _) => vec![Span::Strong("not tried".into())],
             (true, true) => vec![words("tried, "), Span::Strong("failed".into())],
             (true, false) => vec![words("tried")],
@@ -125,21 +157,33 @@ fn adaptive(run: &Run, point: &Point) -> Cell {
     })
 }
 
-fn worth(point: &Point, baseline: Option<f64>) -> [Cell; 2] {
-    match &point.accuracy {
-        Accuracy::Lost(why) => [format!("not measured: {why}").into(), Cell::None],
-        Accuracy::Measured(own) => {
-            let lost = baseline.filter(|_| !point.undefended);
-            let lost = lost.map(|b| format!("{:+.1} points", 100.0 * (b - own.0)));
-            [super::share(Some(*own)), Cell::number(lost)]
-        }
-    }
+/// The accuracy, or why there is none, and what it lost against `baseline`.
+fn worth(run: &Run, row: &Row, baseline: Option<f64>) -> [Cell; 2] {
+    let Some(own) = row.worth.value else {
+        return [format!("not measured: {}", unmeasured(run, &row.rivals)).into(), Cell::None];
+    };
+    let lost = baseline.map(|b| format!("{:+.1} points", 100.0 * (b - own)));
+    let ci = row.worth.interval.map(|(low, high)| Interval { low, high });
+    [super::share(Some((own, ci))), Cell::number(lost)]
+}
+
+/// Why no federation of these cells has an accuracy.
+fn unmeasured(run: &Run, rivals: &[usize]) -> String {
+    let mut notes = rivals.iter().flat_map(|at| &run.records[*at].notes);
+    let told = notes.find_map(|n| n.strip_prefix("utility not measured: ")).map(str::to_owned);
+    let failed = || {
+        rivals.iter().find_map(|at| match &run.records[*at].outcome {
+            Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
+            _ => None,
+        })
+    };
+    told.or_else(failed).unwrap_or("training diverged".into())
 }
 
 /// Of the first attack whose round was carried out; the round is the same for all.
-fn cost(run: &Run, point: &Point) -> [Cell; 5] {
+fn cost(run: &Run, row: &Row) -> [Cell; 5] {
     let carried = |record: &&CellRecord| record.cost.bytes_up > 0;
-    let records = || point.rivals.iter().map(|at| &run.records[*at]);
+    let records = || row.rivals.iter().map(|at| &run.records[*at]);
     let Some(record) = records().find(carried).or_else(|| records().next()) else {
         return std::array::from_fn(|_| Cell::None);
     };

@@ -12,6 +12,7 @@ mod quality;
 pub(crate) use defenses::share;
 pub(crate) use quality::threshold_labels;
 
+use crate::figure::estimate::Estimate;
 use crate::report::model::{Cell, Report, Span, Table, Text};
 use record::MetricInfo;
 use record::run::Run;
@@ -109,6 +110,21 @@ pub(crate) fn rate(rate: Option<&Rate>) -> Cell {
         let (low, high) = (percent(r.ci.low), percent(r.ci.high));
         format!("{} % ({}/{}) [{low}, {high}]", percent(r.rate), r.successes, r.tries)
     }))
+}
+
+/// As [`mean_ci`] of a mean that a figure shows.
+fn mean_of(metric: &MetricInfo, e: &Estimate) -> Cell {
+    let ci = e.interval.map(|(low, high)| Interval { low, high });
+    Cell::number(e.value.map(|mean| format!("{}{}", metric.show(mean), interval(metric, ci))))
+}
+
+/// As [`rate`] of a share that a figure shows.
+fn rate_of(e: &Estimate) -> Cell {
+    let found = || {
+        let ci = e.interval.map(|(low, high)| Interval { low, high })?;
+        Some(Rate { successes: e.successes?, tries: e.n, rate: e.value?, ci })
+    };
+    rate(found().as_ref())
 }
 
 /// Images behind a row, with those that are not in the mean.

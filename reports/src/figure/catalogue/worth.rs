@@ -3,7 +3,7 @@
 use super::{Catalogue, SERIES, by_attack, count, page, page_slug, spec, split, whole};
 use crate::figure::chart::{Body, Chart};
 use crate::figure::columns::Setting;
-use crate::frontier::{JOINT, ONE_TRAINING, Panel, panels};
+use crate::frontier::{JOINT, ONE_TRAINING, Panel, let_loose, panels};
 use crate::leakage::{Course, courses as all_courses};
 use record::run::Run;
 use suites::figure::{FigureKind, FigureSpec};
@@ -49,7 +49,8 @@ pub(super) fn frontiers(run: &Run, out: &mut Catalogue) {
 }
 
 fn one_frontier(run: &Run, panel: &Panel, own: &FigureSpec, out: &mut Catalogue) {
-    let cells: Vec<usize> = panel.points.iter().flat_map(|p| p.worst.tried.clone()).collect();
+    let mut cells = panel.defenses.concat();
+    cells.retain(|at| let_loose(&run.records[*at]));
     let few = count(run, &Setting::DefenseNames, &cells) <= SERIES;
     let colour = few.then(|| "defenses.name".into());
     let before = out.charts.len();
