@@ -2,10 +2,13 @@
 //! figures, success shares and comparisons need. One that it does not describe is shown, and judges
 //! nothing.
 
+mod common;
+
+use common::papers::{paper, run_as};
 use compare::{Comparison, Effect, Judgement, Pairing, Side, Subject};
 use record::testing::{info, record};
-use record::{CellRecord, MetricInfo, RunInfo, RunStore};
-use reports::{StyleName, write_paper, write_report};
+use record::{CellRecord, MetricInfo, RunInfo};
+use reports::write_report;
 use std::path::Path;
 use suites::Gate;
 
@@ -37,17 +40,8 @@ fn records(shift: f64) -> Vec<CellRecord> {
 }
 
 /// A run whose `run.json` lists these metrics.
-fn described(metrics: Vec<MetricInfo>, records: &[CellRecord]) -> RunInfo {
-    let mut info = info("[suite]\nname = \"demo\"\n");
-    info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
-    info.metrics = metrics;
-    info
-}
-
 fn write(dir: &Path, metrics: Vec<MetricInfo>) {
-    let records = records(0.0);
-    let mut store = RunStore::create(dir, described(metrics, &records)).unwrap();
-    records.iter().for_each(|r| store.append(r).unwrap());
+    run_as(dir, &records(0.0), |info| info.metrics = metrics);
 }
 
 fn read(path: &Path) -> String {
@@ -96,9 +90,7 @@ fn a_papers_figures_follow_it_too() {
          [[table]]\nname = \"table\"\nrows = [\"attack\"]\nbold = \"best\"\n\
          columns = [\"{NAME}\", \"success.{NAME}-2.5\"]\n"
     );
-    let (file, out) = (dir.path().join("figures.toml"), dir.path().join("out"));
-    std::fs::write(&file, figures).unwrap();
-    let summary = write_paper(dir.path(), &out, StyleName::Acm, Some(&file)).unwrap();
+    let (summary, out) = paper(dir.path(), &figures);
     assert!(summary.errors.is_empty(), "{:?}", summary.errors);
     let bars = read(&out.join("figures/bars.svg"));
     assert!(bars.contains("edge offset (px)"), "the axis has no title");
@@ -116,8 +108,7 @@ fn a_papers_figures_follow_it_too() {
 /// The records against others whose edges lie a pixel further off.
 fn compared(base: Vec<MetricInfo>, new: Vec<MetricInfo>) -> Result<Comparison, String> {
     let side = |name: &str, metrics, shift| {
-        let records = records(shift);
-        Side::of_records(name, described(metrics, &records), records).unwrap()
+        Side::of_records(name, RunInfo { metrics, ..info("") }, records(shift)).unwrap()
     };
     let (base, new) = (side("base", base, 0.0), side("new", new, 1.0));
     compare::compare(&base, &new, &Gate::default(), Pairing::SameSeed).map_err(|e| e.to_string())
@@ -161,9 +152,7 @@ fn what_the_run_does_not_describe_judges_nothing() {
         "[[figure]]\nname = \"montage\"\nkind = \"montage\"\ny = \"{NAME}\"\n\
          [[figure]]\nname = \"bars\"\nkind = \"bar\"\ny = \"{NAME}\"\n"
     );
-    let (file, out) = (dir.path().join("figures.toml"), dir.path().join("out"));
-    std::fs::write(&file, figures).unwrap();
-    let summary = write_paper(dir.path(), &out, StyleName::Acm, Some(&file)).unwrap();
+    let (summary, out) = paper(dir.path(), &figures);
     assert_eq!((summary.figures, summary.errors.len()), (1, 1), "{:?}", summary.errors);
     assert!(summary.errors[0].contains("whether more or less of edge-offset is better"));
     assert!(!read(&out.join("data/bars.csv")).contains("null"), "no baseline is the strongest");

@@ -4,59 +4,19 @@
 mod common;
 
 use common::gallery;
+use common::papers::{figure, made, paper, rows, run, said};
 use record::testing::{from_spec, info, record};
-use record::{CellRecord, CellSummary, Metrics, Outcome, RunStore, stats};
-use reports::{PaperSummary, StyleName, write_paper};
+use record::{CellRecord, CellSummary, Metrics, Outcome, stats};
+use reports::{StyleName, write_paper};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use suites::federation::{ClientsSpec, LocalSpec};
 use suites::{CellSpec, FederationSpec, Named, Regime, Source, Vantage};
 
-/// A run folder with these records.
-fn run(dir: &Path, records: &[CellRecord]) {
-    let mut info = info("[suite]\nname = \"demo\"\n");
-    info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
-    let mut store = RunStore::create(dir, info).unwrap();
-    records.iter().for_each(|r| store.append(r).unwrap());
-}
-
-/// Writes the paper of the run in `dir` with these figures.
-fn paper(dir: &Path, figures: &str) -> (PaperSummary, PathBuf) {
-    let (file, out) = (dir.join("figures.toml"), dir.join("out"));
-    std::fs::write(&file, figures).unwrap();
-    (write_paper(dir, &out, StyleName::Acm, Some(&file)).unwrap(), out)
-}
-
-/// The rows of a CSV file by the names of their columns.
-fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
-    let mut reader = csv::Reader::from_path(path).unwrap();
-    let head = reader.headers().unwrap().clone();
-    let row = |r: csv::StringRecord| {
-        head.iter().map(str::to_owned).zip(r.iter().map(str::to_owned)).collect()
-    };
-    reader.records().map(|r| row(r.unwrap())).collect()
-}
-
 fn number(row: &BTreeMap<String, String>, key: &str) -> f64 {
     row[key].parse().unwrap_or_else(|_| panic!("{key} of {row:?}"))
 }
 
-fn figure(name: &str, rest: &str) -> String {
-    format!("[[figure]]\nname = \"{name}\"\n{rest}\n")
-}
-
-/// What the manifest says of a figure or table.
-fn made(out: &Path, name: &str) -> serde_json::Value {
-    let text = std::fs::read_to_string(out.join("manifest.json")).unwrap();
-    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
-    manifest["made"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap().clone()
-}
-
-fn said(out: &Path, name: &str) -> String {
-    made(out, name)["remarks"].to_string()
-}
-
-/// The spec of an attack behind local noise at `epsilon`, or none.
 fn noised(attack: &str, epsilon: Option<f64>, seed: u64) -> CellSpec {
     let mut spec = CellSpec::new("photos", "simple-cnn", attack);
     spec.trials = 4;

@@ -3,44 +3,11 @@
 
 mod common;
 
+use common::papers::{made, manifest, paper, run, run_as, text};
 use image::{Rgb, RgbImage};
-use record::testing::{from_spec, info, record};
-use record::{CellRecord, Outcome, RunStore};
-use reports::{PaperSummary, StyleName, write_paper};
-use serde_json::Value;
-use std::path::{Path, PathBuf};
+use record::testing::{from_spec, record};
+use record::{CellRecord, Outcome};
 use suites::{CellSpec, Named};
-
-/// A run folder with these records, made by this command.
-fn run_of(dir: &Path, records: &[CellRecord], command: &str) {
-    let mut info = info("[suite]\nname = \"demo\"\n");
-    info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
-    info.command = command.into();
-    let mut store = RunStore::create(dir, info).unwrap();
-    records.iter().for_each(|r| store.append(r).unwrap());
-}
-
-fn run(dir: &Path, records: &[CellRecord]) {
-    run_of(dir, records, "bench suite demo");
-}
-
-fn paper(dir: &Path, figures: &str) -> (PaperSummary, PathBuf) {
-    let (file, out) = (dir.join("figures.toml"), dir.join("out"));
-    std::fs::write(&file, figures).unwrap();
-    (write_paper(dir, &out, StyleName::Acm, Some(&file)).unwrap(), out)
-}
-
-fn text(out: &Path, name: &str) -> String {
-    std::fs::read_to_string(out.join(name)).unwrap()
-}
-
-fn manifest(out: &Path) -> Value {
-    serde_json::from_str(&text(out, "manifest.json")).unwrap()
-}
-
-fn made(out: &Path, name: &str) -> Value {
-    manifest(out)["made"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap().clone()
-}
 
 /// The line of a table that begins so.
 fn line<'a>(tex: &'a str, start: &str) -> &'a str {
@@ -322,7 +289,9 @@ fn what_an_earlier_paper_left_is_removed_and_nothing_else() {
 #[test]
 fn latex_is_ascii_and_commands_are_whole() {
     let dir = tempfile::tempdir().unwrap();
-    run_of(dir.path(), &[record("a", 0, &[10.0, 20.0])], "bench suite `demo` --set x=\"y\"");
+    run_as(dir.path(), &[record("a", 0, &[10.0, 20.0])], |info| {
+        info.command = "bench suite `demo` --set x=\"y\"".into();
+    });
     let (summary, out) = paper(
         dir.path(),
         "[[figure]]\nname = \"bars\"\nkind = \"bar\"\ncaption = \"≈ Δ é \\\"x\\\" 漢字\"\n",

@@ -1,40 +1,27 @@
 //! What marks beside the values of a figure stand for: null baselines by category, levels without
 //! defense, frames of lost pictures, legends.
 
-use record::testing::{from_spec, info, scores};
-use record::{CellRecord, RunStore};
-use reports::{PaperSummary, StyleName, write_paper};
+mod common;
+
+use common::papers::{self, run};
+use record::CellRecord;
+use record::testing::{from_spec, scores};
+use reports::PaperSummary;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use suites::{CellSpec, Named};
 
-fn run(dir: &Path, records: &[CellRecord]) {
-    let mut info = info("[suite]\nname = \"demo\"\n");
-    info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
-    let mut store = RunStore::create(dir, info).unwrap();
-    records.iter().for_each(|r| store.append(r).unwrap());
-}
-
 /// Writes the paper with one figure `f` of these lines.
 fn paper(dir: &Path, lines: &str) -> (PaperSummary, PathBuf) {
-    let (file, out) = (dir.join("figures.toml"), dir.join("out"));
-    std::fs::write(&file, format!("[[figure]]\nname = \"f\"\n{lines}\n")).unwrap();
-    (write_paper(dir, &out, StyleName::Acm, Some(&file)).unwrap(), out)
+    papers::paper(dir, &papers::figure("f", lines))
 }
 
 fn rows(out: &Path) -> Vec<BTreeMap<String, String>> {
-    let mut reader = csv::Reader::from_path(out.join("data/f.csv")).unwrap();
-    let head = reader.headers().unwrap().clone();
-    let row = |r: csv::StringRecord| {
-        head.iter().map(str::to_owned).zip(r.iter().map(str::to_owned)).collect()
-    };
-    reader.records().map(|r| row(r.unwrap())).collect()
+    papers::rows(&out.join("data/f.csv"))
 }
 
 fn said(out: &Path) -> String {
-    let text = std::fs::read_to_string(out.join("manifest.json")).unwrap();
-    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
-    manifest["made"][0]["remarks"].to_string()
+    papers::said(out, "f")
 }
 
 fn drawn(out: &Path) -> String {

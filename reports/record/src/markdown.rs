@@ -17,21 +17,6 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// Drops the columns in which every cell is empty or a dash.
-    pub fn without_empty_columns(mut self) -> Self {
-        let blank = |cell: Option<&String>| cell.is_none_or(|c| c.is_empty() || c == NONE);
-        let keep: Vec<bool> = (0..self.head.len())
-            .map(|at| !self.rows.iter().all(|row| blank(row.get(at))))
-            .collect();
-        let mut flags = keep.iter();
-        self.head.retain(|_| *flags.next().unwrap_or(&true));
-        for row in &mut self.rows {
-            let mut flags = keep.iter();
-            row.retain(|_| *flags.next().unwrap_or(&true));
-        }
-        self
-    }
-
     /// The table as Markdown, or `otherwise` where it has no rows.
     pub fn render(&self, otherwise: &str) -> String {
         if self.rows.is_empty() {
@@ -133,16 +118,5 @@ mod tests {
         );
         assert_eq!((bytes(999), bytes(35_040_000)), ("999 B".into(), "35.0 MB".into()));
         assert_eq!(ranges(&[1, 2, 3, 7]), "1-3, 7");
-    }
-
-    #[test]
-    fn empty_columns_go() {
-        let mut table = Table::new(["a", "b", "c"]);
-        table.row(["1", NONE, "2"]);
-        table.row(["1", "", "2"]);
-        assert_eq!(
-            table.without_empty_columns().render(""),
-            "| a | c |\n| --- | --- |\n| 1 | 2 |\n| 1 | 2 |\n\n"
-        );
     }
 }

@@ -1,9 +1,10 @@
 //! Machine-readable files beside the report: `records.csv`, `cells.csv`, `summary.json`.
 
+use crate::figure::data::{Sheet, shown};
 use crate::tables::threshold_labels;
 use record::RecordError;
 use record::run::Run;
-use record::stats::{Rate, Summary};
+use record::stats::Summary;
 use record::{ImageScore, Scores};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -84,70 +85,43 @@ fn image_rows(
     scores.iter().map(row).collect()
 }
 
-/// Full precision; the words of `cells.jsonl` for what is not finite.
-fn shown(value: Option<f64>) -> String {
-    match value {
-        Some(v) if v.is_nan() => "nan".into(),
-        Some(v) => v.to_string(),
-        None => String::new(),
-    }
-}
-
 /// One row per cell.
 pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> {
-    let metrics = &run.metric_names;
     let rates: Vec<String> =
-        metrics.iter().flat_map(|m| threshold_labels(&run.metric(m))).collect();
+        run.metric_names.iter().flat_map(|m| threshold_labels(&run.metric(m))).collect();
     let tasks: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
-    let mut out = csv::Writer::from_writer(Vec::new());
     let mut columns = head(run, &["cell", "outcome", "attack_name"]);
-    for metric in metrics {
-        columns.extend(
-            ["n", "missing", "capped", "failed", "mean", "sd", "median", "low", "high"]
-                .map(|s| format!("{metric}_{s}")),
-        );
-    }
-    rates.iter().for_each(|r| columns.extend([r.clone(), format!("{r} low"), format!("{r} high")]));
+    let statistics = ["n", "missing", "capped", "failed", "mean", "sd", "median", "low", "high"];
+    let of_metric = |m: &String| statistics.map(|s| format!("{m}_{s}"));
+    columns.extend(run.metric_names.iter().flat_map(of_metric));
+    columns.extend(rates.iter().flat_map(|r| [r.clone(), format!("{r} low"), format!("{r} high")]));
     columns.extend(["label_accuracy", "labels_known"].map(String::from));
     columns.extend(tasks.iter().map(|t| format!("task_{t}")));
-    let cost = [
-        "bytes_up",
-        "bytes_down",
-        "gradient_evaluations",
-        "restarts",
-        "iterations",
-        "seconds",
-        "attack_seconds",
-        "flags",
-    ];
-    columns.extend(cost.map(String::from));
-    out.write_record(columns).map_err(|e| fault(path, &e))?;
-    for at in 0..run.records.len() {
-        out.write_record(cell_row(run, at, &rates, &tasks)).map_err(|e| fault(path, &e))?;
-    }
-    out.into_inner().map_err(|e| fault(path, &e.into_error().into()))
+    let cost = ["bytes_up", "bytes_down", "gradient_evaluations", "restarts", "iterations"];
+    columns
+        .extend(cost.into_iter().chain(["seconds", "attack_seconds", "flags"]).map(String::from));
+    let mut sheet = Sheet::new(columns);
+    (0..run.records.len()).for_each(|at| sheet.push(cell_row(run, at, &rates, &tasks)));
+    sheet.csv(path)
 }
 
 fn cell_row(run: &Run, at: usize, rates: &[String], tasks: &BTreeSet<&String>) -> Vec<String> {
     let (cell, record) = (&run.cells[at], &run.records[at]);
+    let (cost, wall) = (&record.cost, &record.wall);
     let mut row = vec![cell.id.clone(), cell.outcome.to_owned(), record.spec.attack.name.clone()];
     row.extend(run.axes.rows[at].iter().cloned());
-    run.metric_names.iter().for_each(|m| row.extend(summary_columns(cell.metrics.get(m))));
-    rates.iter().for_each(|r| row.extend(rate_columns(cell.success.get(r))));
+    row.extend(run.metric_names.iter().flat_map(|m| summary_columns(cell.metrics.get(m))));
+    for rate in rates.iter().map(|r| cell.success.get(r)) {
+        row.extend(
+            [rate.map(|r| r.rate), rate.map(|r| r.ci.low), rate.map(|r| r.ci.high)].map(shown),
+        );
+    }
     row.extend([shown(cell.label_accuracy.map(|r| r.rate)), cell.labels_known.to_string()]);
     row.extend(tasks.iter().map(|t| shown(record.task.get(*t).copied())));
-    let cost = &record.cost;
-    row.extend(
-        [
-            cost.bytes_up,
-            cost.bytes_down,
-            cost.gradient_evaluations,
-            cost.restarts as u64,
-            cost.iterations,
-        ]
-        .map(|v| v.to_string()),
-    );
-    row.extend([shown(Some(record.wall.seconds)), shown(Some(record.wall.attack_seconds))]);
+    let counts = [cost.bytes_up, cost.bytes_down, cost.gradient_evaluations];
+    let counts = counts.into_iter().chain([cost.restarts as u64, cost.iterations]);
+    row.extend(counts.map(|v| v.to_string()));
+    row.extend([shown(Some(wall.seconds)), shown(Some(wall.attack_seconds))]);
     row.push(flag_words(cell.flags.keys()));
     row
 }
@@ -156,22 +130,9 @@ fn summary_columns(summary: Option<&Summary>) -> [String; 9] {
     let s = summary.cloned().unwrap_or_default();
     let counts = [s.n, s.missing, s.capped, s.failed].map(|v| v.to_string());
     let [n, missing, capped, failed] = counts;
-    let end = |pick: fn(&record::stats::Interval) -> f64| shown(s.ci.as_ref().map(pick));
-    [
-        n,
-        missing,
-        capped,
-        failed,
-        shown(s.mean),
-        shown(s.sd),
-        shown(s.median),
-        end(|c| c.low),
-        end(|c| c.high),
-    ]
-}
-
-fn rate_columns(rate: Option<&Rate>) -> [String; 3] {
-    [shown(rate.map(|r| r.rate)), shown(rate.map(|r| r.ci.low)), shown(rate.map(|r| r.ci.high))]
+    let (low, high) = (s.ci.map(|ci| ci.low), s.ci.map(|ci| ci.high));
+    let [mean, sd, median, low, high] = [s.mean, s.sd, s.median, low, high].map(shown);
+    [n, missing, capped, failed, mean, sd, median, low, high]
 }
 
 /// Everything that the tables show, as JSON.

@@ -2,6 +2,7 @@
 
 use crate::figure::catalogue::history;
 use crate::figure::chart::{Chart, Mark, Series};
+use crate::figure::data::Sheet;
 use crate::report::model::{Cell, Report, Section, Table, Text, row};
 use compare::Verdict;
 use compare::history::{Night, Quantity};
@@ -40,38 +41,35 @@ fn curve(nights: &[Night], of: Quantity, series: &str) -> Series {
     Series::new(series, nights.iter().enumerate().filter_map(value).collect())
 }
 
+const HEAD: [&str; 13] = [
+    "suite",
+    "profile",
+    "number",
+    "run",
+    "finished_unix",
+    "finished",
+    "device",
+    "whole",
+    "against",
+    "verdict",
+    "headline",
+    "series",
+    "value",
+];
+
 /// One tidy row a run and headline.
 pub(super) fn csv(groups: &Groups, path: &Path) -> Result<Vec<u8>, RecordError> {
-    let fault =
-        |e: csv::Error| RecordError::io("write", path)(std::io::Error::other(e.to_string()));
-    let mut out = csv::Writer::from_writer(Vec::new());
-    let head = [
-        "suite",
-        "profile",
-        "number",
-        "run",
-        "finished_unix",
-        "finished",
-        "device",
-        "whole",
-        "against",
-        "verdict",
-        "headline",
-        "series",
-        "value",
-    ];
-    out.write_record(head).map_err(fault)?;
+    let mut sheet = Sheet::new(HEAD);
     for nights in groups.values() {
         for (at, night) in nights.iter().enumerate() {
             let own = columns(nights, at);
             for headline in &night.headlines {
                 let (name, value) = (headline.of.name().to_owned(), headline.value.to_string());
-                let row = own.iter().cloned().chain([name, headline.series.clone(), value]);
-                out.write_record(row).map_err(fault)?;
+                sheet.push(own.iter().cloned().chain([name, headline.series.clone(), value]));
             }
         }
     }
-    out.into_inner().map_err(|e| fault(e.into_error().into()))
+    sheet.csv(path)
 }
 
 fn columns(nights: &[Night], at: usize) -> Vec<String> {

@@ -37,6 +37,7 @@ pub struct PaperSummary {
 }
 
 /// One figure or table as the manifest knows it.
+#[derive(Default)]
 pub(super) struct Made {
     pub what: &'static str,
     pub name: String,
@@ -194,17 +195,7 @@ fn ids(run: &Run, cells: &[usize]) -> Vec<String> {
 }
 
 fn failed(what: &'static str, name: String, error: &SpecError) -> Made {
-    Made {
-        what,
-        name,
-        spec: Map::new(),
-        place: String::new(),
-        files: Vec::new(),
-        cells: Vec::new(),
-        sources: Vec::new(),
-        remarks: Vec::new(),
-        error: Some(told(error)),
-    }
+    Made { what, name, error: Some(told(error)), ..Made::default() }
 }
 
 /// The last part of a path, or all of one that has none.
@@ -251,11 +242,10 @@ fn one_figure(
         name: name.clone(),
         spec: given,
         place: at,
-        files: Vec::new(),
         cells: ids(run, &cells),
         sources,
         remarks: chart.remarks.clone(),
-        error: None,
+        ..Made::default()
     };
     match inked(&chart, style) {
         Ok(drawn) => {
@@ -310,8 +300,7 @@ fn one_table(
         place: at,
         files: written,
         cells: ids(run, &tabled.cells),
-        sources: Vec::new(),
         remarks: tabled.remarks,
-        error: None,
+        ..Made::default()
     })
 }

@@ -3,5 +3,6 @@
 #![allow(dead_code)]
 
 pub mod gallery;
+pub mod papers;
 pub mod tasks;
 pub mod trainings;

@@ -13,7 +13,7 @@ mod worth;
 pub(crate) use history::history;
 pub(crate) use training::{of_training, of_trainings};
 
-use super::chart::Chart;
+use super::chart::{Body, Chart, Facet, Lines, Series, Width};
 use super::columns::{Key, Setting};
 use super::filter::Picked;
 use super::select::{part, select_from};
@@ -64,6 +64,28 @@ impl Catalogue {
             self.add(run, &FigureSpec { name, caption, ..spec.clone() }, picked);
         }
     }
+}
+
+/// Curves of all series, a page for so many as can be told apart; `lines` has the scales of a page.
+fn curves(
+    name: &str,
+    caption: &str,
+    series: &[Series],
+    lines: impl Fn(&[Series]) -> Lines,
+) -> Vec<Chart> {
+    let drawn = |series: &&[Series]| series.iter().any(|s| !s.marks.is_empty());
+    let pages: Vec<&[Series]> = series.chunks(SERIES).filter(drawn).collect();
+    let chart = |(at, series): (usize, &&[Series])| {
+        let plot = Lines { series: series.to_vec(), joined: true, ..lines(series) };
+        Chart {
+            name: format!("{name}{}", page_slug(at)),
+            caption: format!("{caption}{}", page(at, pages.len())),
+            width: Width::Column,
+            body: Body::Lines(vec![Facet { title: String::new(), plot }]),
+            remarks: Vec::new(),
+        }
+    };
+    pages.iter().enumerate().map(chart).collect()
 }
 
 /// A figure called `name` of this kind, of `y` over `x`.

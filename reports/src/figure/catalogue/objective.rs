@@ -1,7 +1,7 @@
 //! What attacks minimised against their iterations.
 
-use super::{Catalogue, SERIES, page, page_slug, slug};
-use crate::figure::chart::{Body, Chart, Facet, Lines, Mark, Scale, Series, Width};
+use super::{Catalogue, slug};
+use crate::figure::chart::{Lines, Mark, Scale, Series};
 use record::CellRecord;
 use record::run::{Run, group};
 use record::stats::{quantile_sorted, sorted};
@@ -22,31 +22,24 @@ pub(super) fn traces(run: &Run, out: &mut Catalogue) {
         };
         let curve = |at: &usize| Series::new(name(*at), marks(&run.records[*at]));
         let curves: Vec<Series> = traced.iter().map(curve).collect();
-        let count = curves.len().div_ceil(SERIES);
-        for (at, series) in curves.chunks(SERIES).enumerate() {
-            let plot = Lines {
+        let caption = format!(
+            "Objective of {attack} against the iteration: median over trials, interval between the \
+             quartiles; the best restart of each trial."
+        );
+        out.charts.extend(super::curves(
+            &format!("objective-{}", slug(attack)),
+            &caption,
+            &curves,
+            |_| Lines {
                 x: Scale { title: "iteration".into(), ..Scale::default() },
                 y: Scale {
                     title: "objective (best restart)".into(),
                     log: true,
                     ..Scale::default()
                 },
-                series: series.to_vec(),
-                joined: true,
                 ..Lines::default()
-            };
-            out.charts.push(Chart {
-                name: format!("objective-{}{}", slug(attack), page_slug(at)),
-                caption: format!(
-                    "Objective of {attack} against the iteration: median over trials, interval \
-                     between the quartiles; the best restart of each trial.{}",
-                    page(at, count)
-                ),
-                width: Width::Column,
-                body: Body::Lines(vec![Facet { title: String::new(), plot }]),
-                remarks: Vec::new(),
-            });
-        }
+            },
+        ));
     }
 }
 

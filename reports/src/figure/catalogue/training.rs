@@ -1,7 +1,7 @@
 //! The figures of trainings: scores, losses, bytes and privacy against rounds, one training or
 //! several overlaid.
 
-use super::{SERIES, page, page_slug, slug};
+use super::{curves, slug};
 use crate::figure::chart::{
     BarSeries, Bars, Body, Chart, Facet, Height, Lines, Mark, Scale, Series, Width,
 };
@@ -187,9 +187,7 @@ fn epsilon(runs: &[Named]) -> Option<Plot> {
 
 /// The pages of a plot; none without a curve.
 fn pages(plot: Plot) -> Vec<Chart> {
-    let drawn = |curves: &&[Series]| curves.iter().any(|c| !c.marks.is_empty());
-    let pages: Vec<&[Series]> = plot.curves.chunks(SERIES).filter(drawn).collect();
-    let chart = |(at, curves): (usize, &&[Series])| {
+    let scales = |curves: &[Series]| {
         let values: Vec<f64> = curves.iter().flat_map(|c| &c.marks).map(|m| m.y).collect();
         let high = values.iter().copied().fold(0.0, f64::max);
         let y = Scale {
@@ -198,17 +196,9 @@ fn pages(plot: Plot) -> Vec<Chart> {
             range: (plot.ends == Ends::Zero && high > 0.0).then_some((0.0, high)),
             ..Scale::default()
         };
-        let x = Scale { title: "round".into(), ..Scale::default() };
-        let lines = Lines { x, y, series: curves.to_vec(), joined: true, ..Lines::default() };
-        Chart {
-            name: format!("rounds-{}{}", slug(&plot.slug), page_slug(at)),
-            caption: format!("{}{}", plot.caption, page(at, pages.len())),
-            width: Width::Column,
-            body: Body::Lines(vec![Facet { title: String::new(), plot: lines }]),
-            remarks: Vec::new(),
-        }
+        Lines { x: Scale { title: "round".into(), ..Scale::default() }, y, ..Lines::default() }
     };
-    pages.iter().enumerate().map(chart).collect()
+    curves(&format!("rounds-{}", slug(&plot.slug)), &plot.caption, &plot.curves, scales)
 }
 
 /// One bar for each corruption and strength.

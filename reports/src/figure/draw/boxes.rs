@@ -25,20 +25,12 @@ struct Plotted<'a> {
 
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<Boxes>], style: &Style, width: f64) -> Canvas {
-    let lying = Slots::lie(
-        facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len())),
-        style,
-        width,
-    );
-    let plotted = |f: &'_ Facet<Boxes>| -> Slots {
-        Slots { categories: f.plot.categories.len(), series: f.plot.series.len(), lying }
-    };
+    let sizes = facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len()));
+    let slots = Slots::of(&sizes.collect::<Vec<_>>(), style, width);
     let facets: Vec<Facet<Plotted>> = facets
         .iter()
-        .map(|f| Facet {
-            title: f.title.clone(),
-            plot: Plotted { boxes: &f.plot, slots: plotted(f) },
-        })
+        .zip(slots)
+        .map(|(f, slots)| Facet { title: f.title.clone(), plot: Plotted { boxes: &f.plot, slots } })
         .collect();
     layout::draw(&facets, style, width)
 }

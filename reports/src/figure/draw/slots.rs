@@ -26,20 +26,22 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// Upright where every facet's names find room below panels of `width` points.
-    pub fn lie<'a>(
-        plots: impl Iterator<Item = (&'a [String], usize)>,
-        style: &Style,
-        width: f64,
-    ) -> bool {
-        let plots: Vec<(&[String], usize)> = plots.collect();
+    /// Those of each facet, given by its names and the number of its series: upright where every
+    /// facet's names find room below panels of `width` points.
+    pub fn of(plots: &[(&[String], usize)], style: &Style, width: f64) -> Vec<Self> {
         let many = plots.len() > 1;
         let lies = |(names, series): &(&[String], usize)| {
             let slot = (width / if many { 2.0 } else { 1.0 } - 34.0) / names.len().max(1) as f64;
             let room = names.iter().all(|name| whole(name, style.tick, slot - 3.0).is_some());
             !room || slot * FILLED / (*series).max(1) as f64 <= SLIM
         };
-        plots.iter().any(lies)
+        let lying = plots.iter().any(lies);
+        let slots = |(names, series): &(&[String], usize)| Slots {
+            categories: names.len(),
+            series: *series,
+            lying,
+        };
+        plots.iter().map(slots).collect()
     }
 
     /// Sides below and beside: the value on one, the names on the other.
