@@ -192,7 +192,7 @@ pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses"]);
     let panel = |cells: Vec<usize>| Panel {
         name: run.axes.label(cells[0], &distinguishing, &[]),
-        null: cells.iter().find_map(|at| run.cells[*at].best_null_psnr()),
+        null: cells.iter().find_map(|at| run.best_null_psnr(*at)),
         defenses: defenses(run, cells),
     };
     let panels = groups.into_iter().filter(|_| run.headline().is_some()).map(panel);

@@ -156,6 +156,13 @@ fn what_the_run_does_not_describe_judges_nothing() {
     assert_eq!((summary.figures, summary.errors.len()), (1, 1), "{:?}", summary.errors);
     assert!(summary.errors[0].contains("whether more or less of edge-offset is better"));
     assert!(!read(&out.join("data/bars.csv")).contains("null"), "no baseline is the strongest");
+    // Without a word on the PSNR none of its values is the strongest.
+    let other = tempfile::tempdir().unwrap();
+    write(other.path(), vec![offset()]);
+    let [markdown, html, ..] = report(other.path());
+    let worst = section(&markdown, "Worst case over attacks");
+    assert!(worst.contains("does not say whether more PSNR") && !worst.contains('|'), "{worst}");
+    assert!(!html.contains("Strongest attack, undefended"));
     let plain = compared(vec![], vec![]).unwrap();
     assert_eq!(of_near(&plain, "edge-offset").unwrap().points_to, Judgement::Described);
     assert!(plain.notes.iter().any(|n| n.contains("neither run says")), "{:?}", plain.notes);

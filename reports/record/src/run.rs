@@ -110,6 +110,14 @@ impl Run {
         Some((psnr, bound, words))
     }
 
+    /// The highest mean PSNR among the null baselines of cell `at`; `None` where the run does not
+    /// say that more of it is better.
+    pub fn best_null_psnr(&self, at: usize) -> Option<f64> {
+        self.metric("psnr").higher_is_better.filter(|higher| *higher)?;
+        let nulls = self.cells[at].baselines.values();
+        nulls.filter_map(|b| b.get("psnr")?.mean).max_by(f64::total_cmp)
+    }
+
     /// Whether any cell has a mean of the metric `name`.
     pub fn has_mean(&self, name: &str) -> bool {
         self.cells.iter().any(|c| c.mean(name).is_some())

@@ -63,12 +63,6 @@ impl CellSummary {
         }
     }
 
-    /// The highest mean PSNR among the null baselines.
-    pub fn best_null_psnr(&self) -> Option<f64> {
-        let means = self.baselines.values().filter_map(|b| b.get("psnr")?.mean);
-        means.max_by(f64::total_cmp)
-    }
-
     /// The mean of a metric.
     pub fn mean(&self, metric: &str) -> Option<f64> {
         self.metrics.get(metric)?.mean

@@ -82,13 +82,14 @@ fn accuracy_tile(
 
 /// The attack that got most by mean PSNR, over cells with or without a defense.
 fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
+    let psnr = run.metric("psnr");
+    psnr.higher_is_better.filter(|higher| *higher)?;
     let of = run.attacked().into_iter().filter(|at| run.defended(*at) == defended);
     let means = of.filter_map(|at| Some((run.cells[at].mean("psnr")?, at)));
     // The first of equals, as the suite lists them.
     let (mean, at) = means.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
-    let psnr = run.metric("psnr");
-    let null = run.cells[at]
-        .best_null_psnr()
+    let null = run
+        .best_null_psnr(at)
         .map_or("no null baseline".into(), |v| format!("best null baseline {} dB", psnr.show(v)));
     let what =
         if defended { format!("through {}, ", defense_label(run, at)) } else { String::new() };
@@ -175,8 +176,7 @@ fn scores(run: &Run) -> Vec<Column> {
             mean_ci(metric, run.cells[at].metrics.get(&metric.name))
         }));
         if metric.name == "psnr" {
-            let null =
-                |at: usize| Cell::number(run.cells[at].best_null_psnr().map(|v| psnr.show(v)));
+            let null = |at: usize| Cell::number(run.best_null_psnr(at).map(|v| psnr.show(v)));
             columns.push(column(run, "best null (dB)", true, null));
         }
     }
@@ -274,7 +274,7 @@ fn claim(note: &DefenseNote) -> Value {
 fn psnr(run: &Run, at: usize) -> Option<Vec<Option<f64>>> {
     let summary = run.cells[at].metrics.get("psnr")?;
     let ci = |pick: fn(&record::stats::Interval) -> f64| summary.ci.as_ref().map(pick);
-    let all = [Some(summary.mean?), ci(|c| c.low), ci(|c| c.high), run.cells[at].best_null_psnr()];
+    let all = [Some(summary.mean?), ci(|c| c.low), ci(|c| c.high), run.best_null_psnr(at)];
     let rounded = |v: f64| (v.is_finite()).then(|| (v * 1e4).round() / 1e4);
     Some(all.iter().map(|v| v.and_then(rounded)).collect())
 }

@@ -41,7 +41,7 @@ pub(super) fn cost(run: &Run) -> Section {
 
 fn gain(run: &Run, at: usize) -> [Cell; 2] {
     let psnr = run.metric("psnr");
-    let null = run.cells[at].best_null_psnr().map(|v| psnr.show(v));
+    let null = run.best_null_psnr(at).map(|v| psnr.show(v));
     [mean_ci(&psnr, run.cells[at].metrics.get("psnr")), Cell::number(null)]
 }
 

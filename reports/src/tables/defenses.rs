@@ -113,13 +113,19 @@ pub(super) fn worst_case(run: &Run) -> Section {
             adaptive(run, rivals[0], &rivals),
         ]);
     }
+    let directed = psnr.higher_is_better.is_some();
+    let otherwise = if directed {
+        NOTHING
+    } else {
+        "The run does not say whether more PSNR is a better attack."
+    };
     let lead = format!(
         "A defense is worth what it leaves to the strongest attack tried, by mean PSNR over the \
          same images, and by the largest share of successes of any; intervals are {JOINT}."
     );
     Section::new("Worst case over attacks")
         .paragraph(lead)
-        .table(table.without_empty_columns(), NOTHING)
+        .table(table.without_empty_columns(), otherwise)
 }
 
 /// Whether the registered adaptive attack of each acting defense is among the rivals.
