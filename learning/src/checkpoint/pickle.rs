@@ -178,8 +178,8 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    /// BUILD sets attributes: those of an array are all there is of it. Of a state dict these are `_metadata` (version numbers), of an old
-    /// parameter its flags: neither holds weights.
+    /// BUILD sets attributes: those of an array are all there is of it. Of a state dict these are
+    /// `_metadata` (version numbers), of an old parameter its flags: neither holds weights.
     fn build(&mut self) -> Step {
         let state = self.pop()?;
         let target = self.pop()?;
