@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 
 use crate::attack::{Progress, Reconstruction, Run};
 use crate::matching::{labels, signal};
-use crate::{Attack, AttackError};
+use crate::{Attack, AttackError, layers};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
@@ -112,6 +112,7 @@ pub(crate) struct FirstLinear {
 
 /// Finds it by one pass over a probe, so that any architecture is understood.
 pub(crate) fn first_linear(seen: &Observation) -> Result<FirstLinear, AttackError> {
+    layers::refuse_single_values(seen, 1)?;
     tch::no_grad(|| {
         let probe =
             probe(&seen.net, seen.weights.tensors.first().map_or(tch::Device::Cpu, Tensor::device));

@@ -33,6 +33,41 @@ pub trait Attack: Parameters + Send + Sync {
     /// When the attack does not apply to this model or signal, when nothing finite came out, or
     /// when cancelled.
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError>;
+
+    /// How many public pictures, one batch each, it would calibrate itself on; `None` for an attack
+    /// that does not.
+    fn calibrates_on(&self) -> Option<usize> {
+        None
+    }
+
+    /// As [`Attack::reconstruct`], calibrated on what the adversary saw of its own pictures.
+    /// Attacks that calibrate nothing ignore them.
+    ///
+    /// # Errors
+    /// As [`Attack::reconstruct`]; `BadSignal` where the calibration does not fit together.
+    fn reconstruct_calibrated(
+        &self,
+        seen: &Observation,
+        _calibration: Option<&Calibration>,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
+        self.reconstruct(seen, run)
+    }
+}
+
+/// The attacked round, replayed by the adversary on pictures that it may have.
+///
+/// Whoever captures the round makes it, by the same path as the attacked signals: the same
+/// weights, source, federation and defenses, other examples, and *other draws* of noise, masks and
+/// rounding. None of its pictures may be among those attacked, nor among those that are scored.
+/// The facts in `seen.known` are those that the threat model grants of the attacked signals;
+/// labels, where granted, are those of the public pictures.
+pub struct Calibration {
+    /// `M` signals of public batches, of as many examples each as the attacked signals have.
+    pub seen: Observation,
+    /// The public batches, `[M, B, C, H, W]` or `[M, B, F]` in `[0, 1]`, f32, on any device; where
+    /// a defense alters examples (MixUp), those that a perfect attack would return.
+    pub truth: Tensor,
 }
 
 /// What an attack may use besides the observation: its own randomness, a device, and a way to

@@ -9,11 +9,13 @@ mod attack;
 mod error;
 pub mod feature_inversion;
 pub mod inversion;
+mod layers;
 pub mod matching;
 pub mod optim;
 pub mod presets;
+pub mod strongest;
 
-pub use attack::{Attack, Progress, Reconstruction, Run};
+pub use attack::{Attack, Calibration, Progress, Reconstruction, Run};
 pub use error::AttackError;
 use suites::{Entry, Registry};
 
@@ -27,8 +29,11 @@ pub static ENTRIES: &[&Entry<dyn Attack>] = &[
     &presets::dlg::ENTRY,
     &presets::idlg::ENTRY,
     &presets::inverting_gradients::ENTRY,
+    &presets::inverting_gradients::COMMAND_LINE,
+    &presets::breaching_modern::ENTRY,
     &presets::fl_attack::ENTRY,
     &adaptive::ENTRY,
+    &strongest::ENTRY,
     &analytic::ENTRY,
     &feature_inversion::ENTRY,
     &inversion::ENTRY,

@@ -53,7 +53,12 @@ fn documented(
 #[test]
 fn every_parameter_and_default_is_documented() {
     let mut tables = documented("parameter", 2);
-    for more in ["parameter of its own", "parameter of adapting", "parameter of inversion"] {
+    for more in [
+        "parameter of its own",
+        "parameter of adapting",
+        "parameter of choosing",
+        "parameter of inversion",
+    ] {
         documented(more, 2)
             .into_iter()
             .for_each(|(name, mut rows)| tables.entry(name).or_default().append(&mut rows));

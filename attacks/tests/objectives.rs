@@ -11,8 +11,14 @@ use learning::{Form, Mode, Network, Params, gradients, noise};
 use suites::{Init, rng};
 use tch::{Kind, Tensor};
 
-const ALL: [Objective; 5] =
-    [Objective::L2, Objective::L1, Objective::Cosine, Objective::Sim, Objective::Both];
+const ALL: [Objective; 6] = [
+    Objective::L2,
+    Objective::Relative,
+    Objective::L1,
+    Objective::Cosine,
+    Objective::Sim,
+    Objective::Both,
+];
 const SHARE: f64 = 0.3;
 const BATCH: i64 = 2;
 
@@ -122,6 +128,7 @@ fn by_hand(objective: Objective, own: &[Vec<f64>], theirs: &[Vec<f64>], weights:
     let cosine = 1.0 - sum(&dot) / (sum(&|a, _| dot(a, a)) * sum(&|_, b| dot(b, b))).sqrt();
     match objective {
         Objective::L2 => l2,
+        Objective::Relative => l2 / sum(&|_, b| dot(b, b)),
         Objective::L1 => sum(&|a, b| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()),
         Objective::Cosine => cosine,
         Objective::Sim => {

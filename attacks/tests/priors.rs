@@ -39,6 +39,27 @@ fn values_and_slopes_are_numpys() {
     }
 }
 
+/// Squared variation by its definition, and what opponents of colour add.
+#[test]
+fn squares_and_opponents_are_sums_over_neighbours() {
+    let x = Tensor::from_slice(&[0.1, 0.4, 0.2, 0.9]).reshape([1, 1, 1, 2, 2]);
+    let across: f64 = (0.3f64.powi(2) + 0.7f64.powi(2)) / 2.0;
+    let down: f64 = (0.1f64.powi(2) + 0.5f64.powi(2)) / 2.0;
+    assert!((prior::tv_squared(&x).double_value(&[0]) - across - down).abs() < 1e-12);
+    // One channel has no opponents; three equal ones differ by nothing, so that half of the six
+    // channels are flat.
+    let of = |x: &Tensor| {
+        (prior::tv_double_opponent(x).double_value(&[0]), prior::tv_isotropic(x).double_value(&[0]))
+    };
+    let (alone, isotropic) = of(&x);
+    assert_eq!(alone, isotropic);
+    let (grey, isotropic) = of(&x.expand([1, 1, 3, 2, 2], true));
+    assert!((grey - isotropic / 2.0).abs() < 1e-6, "{grey} {isotropic}");
+    let coloured = Tensor::cat(&[&x, &x.flip([3]), &x.flip([4])], 2);
+    let (coloured, isotropic) = of(&coloured);
+    assert!(coloured > isotropic * 0.75, "edges of colour count: {coloured} {isotropic}");
+}
+
 #[test]
 fn a_flat_picture_has_no_variation_and_a_finite_slope() {
     for f in [prior::tv_anisotropic as fn(&Tensor) -> Tensor, prior::tv_isotropic] {

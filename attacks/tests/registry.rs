@@ -93,11 +93,15 @@ fn cheap(name: &str, brief: bool) -> Box<dyn Attack> {
         ("refine_iterations", refine),
         ("rounds", rounds),
     ];
-    let set: Map<String, Value> = fewer
+    let mut set: Map<String, Value> = fewer
         .iter()
         .filter(|(k, _)| all.contains_key(*k))
         .map(|(k, v)| (k.to_string(), json!(v)))
         .collect();
+    // Variation of 0.1 is meant for large trained networks: on these it flattens every digit.
+    if all.contains_key("objective") && all["tv_weight"] == json!(0.1) {
+        set.insert("tv_weight".into(), json!(1e-4));
+    }
     build(name, Value::Object(set))
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use attacks::{AttackError, Progress, Reconstruction, Run};
+use attacks::{AttackError, Calibration, Progress, Reconstruction, Run};
 use federation::panics;
 use metrics::Panel;
 use record::{CellRecord, Cost, Outcome, TracePoint, Wall};
@@ -15,9 +15,9 @@ use tch::Device;
 
 use crate::capture::{self, Captured};
 use crate::resolve::{self, ResolvedCell};
-use crate::scenario::{self, Cache};
+use crate::scenario::{self, Cache, Scenario};
 use crate::score::{self, CellScores};
-use crate::{HarnessError, Registries, artifacts, guarantees, threat};
+use crate::{HarnessError, Registries, artifacts, guarantees, rehearsal, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
@@ -106,7 +106,12 @@ fn stages(
     guarantees::note(record, &cell, &scenario, &captured).map_err(|e| ("capture", e))?;
     wall.rounds = captured.cost.seconds();
     lap(wall, "capture");
-    let found = attack(&cell, &captured, context).map_err(|e| ("attack", e))?;
+    let calibration = calibration(&cell, &scenario, record, context).map_err(|e| ("attack", e))?;
+    if calibration.is_some() {
+        lap(wall, "calibration");
+    }
+    let found =
+        attack(&cell, &captured, calibration.as_ref(), context).map_err(|e| ("attack", e))?;
     note_attack(record, &found);
     lap(wall, "attack");
     wall.attack_seconds = wall.phases["attack"];
@@ -116,9 +121,28 @@ fn stages(
     Ok(Outcome::Done)
 }
 
+/// The adversary's own rounds on public pictures, for an attack that asks for some; a note where
+/// there are none.
+fn calibration(
+    cell: &ResolvedCell,
+    scenario: &Scenario,
+    record: &mut CellRecord,
+    context: &Context,
+) -> Result<Option<Calibration>, HarnessError> {
+    let Some(count) = cell.attack.calibrates_on() else { return Ok(None) };
+    match rehearsal::play(cell, scenario, count, context)? {
+        Ok(calibration) => Ok(Some(calibration)),
+        Err(why) => {
+            record.notes.push(format!("the attack was not calibrated on public pictures: {why}"));
+            Ok(None)
+        }
+    }
+}
+
 fn attack(
     cell: &ResolvedCell,
     captured: &Captured,
+    calibration: Option<&Calibration>,
     context: &Context,
 ) -> Result<Reconstruction, HarnessError> {
     let key = cell.spec.attack_key();
@@ -129,7 +153,7 @@ fn attack(
         cancel: context.cancel,
         progress: context.progress,
     };
-    Ok(cell.attack.reconstruct(&captured.observation, &run)?)
+    Ok(cell.attack.reconstruct_calibrated(&captured.observation, calibration, &run)?)
 }
 
 fn scores(

@@ -6,6 +6,7 @@ pub mod cell;
 mod error;
 mod guarantees;
 mod registries;
+pub mod rehearsal;
 pub mod resolve;
 pub mod runner;
 pub mod scenario;

@@ -3,25 +3,27 @@
 
 mod params;
 mod plan;
+mod recipe;
 
 use learning::Observation;
 use suites::{Entry, Fact, Flag, FlagKind};
 
-pub use params::{Adapting, AdaptiveMatching};
+pub use params::{Adapting, AdaptiveMatching, Recipe, rough};
 pub use plan::plan;
+pub use recipe::smooth;
 
 use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
-use crate::matching::labels::Labels;
-use crate::matching::{DefenseModel, Matching, MatchingConfig};
+use crate::matching::{DefenseModel, Matching};
 use crate::{Attack, AttackError};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "adaptive-matching",
-    summary: "inverting-gradients with each candidate's gradient led through the known defenses: \
-        kept entries, cells, signs, likelihood of noise, expectation over draws",
+    summary: "each candidate's gradient led through the known defenses (kept entries, cells, \
+        signs, likelihood of noise, expectation over draws); L-BFGS on smooth networks, signed \
+        Adam else",
     reference: "Balunović, Dimitrov, Staab, Vechev: Bayesian Framework for Gradient Leakage, ICLR \
         2022; as Tramèr et al., NeurIPS 2020, ask of every defense's evaluation",
     build: |map| Ok(Box::new(AdaptiveMatching::new(map)?)),
@@ -32,20 +34,22 @@ const FEATURE_ITERATIONS: usize = 300;
 
 impl Attack for AdaptiveMatching {
     fn needs(&self) -> Vec<Fact> {
-        self.base(false).needs()
+        Matching { config: self.config.clone() }.needs()
     }
 
     fn infers_labels(&self, granted: &[Fact]) -> bool {
-        self.base(false).infers_labels(granted)
+        Matching { config: self.config.clone() }.infers_labels(granted)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
-        let defense_model = plan(seen, &self.adapting)?.for_objective(self.config.objective);
-        if let Some(found) = self.before_bottleneck(seen, &defense_model, run)? {
+        let planned = plan(seen, &self.adapting)?;
+        if let Some(found) = self.before_bottleneck(seen, &planned, run)? {
             return Ok(found);
         }
-        let mut found =
-            self.base(defense_model.mixed).reconstruct_through(seen, &defense_model, None, run)?;
+        let config = self.recipe(seen, &planned, run)?;
+        let defense_model = planned.for_objective(config.objective);
+        let matching = Matching { config };
+        let mut found = matching.reconstruct_through(seen, &defense_model, None, run)?;
         if !defense_model.notes.is_empty() {
             let adapted = Flag::with(FlagKind::Adapted, defense_model.notes.join("; "));
             found.flags.iter_mut().for_each(|flags| flags.push(adapted.clone()));
@@ -89,11 +93,5 @@ impl AdaptiveMatching {
             }
         }
         Ok(None)
-    }
-
-    /// The engine; labels of mixtures are optimised along, for no hard label is theirs.
-    fn base(&self, mixed: bool) -> Matching {
-        let labels = if mixed { Labels::Joint } else { self.config.labels };
-        Matching { config: MatchingConfig { labels, ..self.config.clone() } }
     }
 }

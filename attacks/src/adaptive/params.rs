@@ -6,12 +6,27 @@ use suites::{Parameters, SpecError};
 
 use crate::matching::MatchingConfig;
 use crate::matching::defense_model::Masked;
-use crate::presets::inverting_gradients;
+use crate::matching::objective::Objective;
+use crate::optim::Decay;
+
+/// Which settings of the match hold.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recipe {
+    /// Those given; on a smooth network those of [`super::smooth`] in the place of optimiser,
+    /// objective, total variation and restarts, with as many evaluations as `iterations` says.
+    #[default]
+    Auto,
+    /// Those given, on every network.
+    AsSet,
+}
 
 /// How the attack adapts.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adapting {
+    /// Whether the network decides on the recipe; `as-set` where a suite sets any part of one.
+    pub recipe: Recipe,
     /// Draws of a random model's buffers that each evaluation averages over, at least 1.
     pub draws: usize,
     /// Difference of neighbouring normalised pixels by which an image becomes `e` times less
@@ -24,14 +39,33 @@ pub struct Adapting {
 
 impl Default for Adapting {
     fn default() -> Adapting {
-        Adapting { draws: 4, contrast: 2.0, masked: Masked::Columns }
+        Adapting { recipe: Recipe::Auto, draws: 4, contrast: 2.0, masked: Masked::Columns }
+    }
+}
+
+/// Parameters that leave the choice of a recipe open.
+const OPEN: [&str; 6] =
+    ["iterations", "restarts", "labels", "label_hypotheses", "layers", "unroll"];
+
+/// The match on networks that are not smooth: signed Adam on the cosine under light total
+/// variation.
+pub fn rough() -> MatchingConfig {
+    MatchingConfig {
+        iterations: 4800,
+        objective: Objective::Cosine,
+        signed: true,
+        schedule: Decay::Step,
+        tv_weight: 1e-4,
+        boxed: true,
+        label_hypotheses: 10,
+        ..MatchingConfig::default()
     }
 }
 
 /// The attack with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AdaptiveMatching {
-    /// The match: [`inverting_gradients`] by default.
+    /// The match: [`rough`] by default.
     #[serde(flatten)]
     pub config: MatchingConfig,
     /// How it adapts.
@@ -46,7 +80,7 @@ impl AdaptiveMatching {
     /// Names the parameter, what is wrong and what to write instead.
     pub fn new(given: &Map<String, Value>) -> Result<AdaptiveMatching, SpecError> {
         let preset = "adaptive-matching";
-        let base = inverting_gradients::config();
+        let base = rough();
         let own = Adapting::default().spelled_out();
         let matching = base.spelled_out();
         if let Some(key) =
@@ -62,7 +96,11 @@ impl AdaptiveMatching {
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect()
         };
-        let adapting: Adapting = suites::params(preset, &part(true))?;
+        let mut adapting: Adapting = suites::params(preset, &part(true))?;
+        let chosen = |k: &String| matching.contains_key(k) && !OPEN.contains(&k.as_str());
+        if !given.contains_key("recipe") && given.keys().any(chosen) {
+            adapting.recipe = Recipe::AsSet;
+        }
         if adapting.draws == 0 {
             return Err(SpecError::value("attack.draws", "is 0", "write at least 1"));
         }

@@ -100,6 +100,8 @@ impl Problem<'_> {
             let tv = match setting.tv {
                 Tv::Anisotropic => prior::tv_anisotropic(&images),
                 Tv::Isotropic => prior::tv_isotropic(&images),
+                Tv::Squared => prior::tv_squared(&images),
+                Tv::DoubleOpponent => prior::tv_double_opponent(&images),
             };
             value += tv * setting.tv_weight;
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use suites::{Parameters, SpecError};
+use tch::{Device, Kind};
 
 use super::init::Start;
 use super::labels::Labels;
@@ -19,6 +20,11 @@ pub enum Tv {
     Anisotropic,
     /// Mean gradient magnitude.
     Isotropic,
+    /// Mean squared differences.
+    Squared,
+    /// Mean gradient magnitude of the channels and of their differences; of the channels alone
+    /// where there are not three.
+    DoubleOpponent,
 }
 
 /// Everything that can be set; presets are values of it.
@@ -37,6 +43,9 @@ pub struct MatchingConfig {
     pub momentum: f64,
     /// Replace the gradient by its sign.
     pub signed: bool,
+    /// Of `adam` and `adamw`: bound the gradient by a hyperbolic tangent that fades out over the
+    /// iterations.
+    pub soft_sign: bool,
     /// Largest L2 norm of a trial's gradient, or null.
     pub clip_grad: Option<f64>,
     /// How the step size falls.
@@ -53,6 +62,9 @@ pub struct MatchingConfig {
     pub tv: Tv,
     /// Weight of the mean squared normalised pixel.
     pub l2_weight: f64,
+    /// Weight of the mean squared distance between what the last layer works on and what its
+    /// captured gradient says that is, one example a signal.
+    pub feature_weight: f64,
     /// Keep pixels in `[0, 1]` after every step.
     pub boxed: bool,
     /// Where a restart begins.
@@ -67,8 +79,17 @@ pub struct MatchingConfig {
     pub patience: Option<usize>,
     /// What counts as an improvement of the objective.
     pub min_improvement: f64,
-    /// Compute in f64.
-    pub double: bool,
+    /// Compute in f64; null for f64 with `lbfgs`, whose line search needs its digits, and f32 else.
+    pub double: Option<bool>,
+    /// Of `lbfgs`: a restart is converged where no component of its gradient is above this share of
+    /// the largest one at its start, at least 0.
+    pub tolerance_grad: f64,
+    /// Of `lbfgs`: a step ends where the objective changes by less than this share of its value at
+    /// the start, or every variable by less than this, at least 0.
+    pub tolerance_change: f64,
+    /// Most labels that restarts try where noise leaves the label of a single example open, the
+    /// likeliest first; at least 1.
+    pub label_hypotheses: usize,
     /// For `local_update`: differentiate through the simulated local steps instead of dividing by
     /// `lr * steps`.
     pub unroll: bool,
@@ -83,6 +104,7 @@ impl Default for MatchingConfig {
             lr: 0.1,
             momentum: 0.9,
             signed: false,
+            soft_sign: false,
             clip_grad: None,
             schedule: Decay::Constant,
             warmup: 0.0,
@@ -91,6 +113,7 @@ impl Default for MatchingConfig {
             tv_weight: 0.0,
             tv: Tv::Anisotropic,
             l2_weight: 0.0,
+            feature_weight: 0.0,
             boxed: false,
             init: Start::Normal,
             labels: Labels::Idlg,
@@ -98,7 +121,10 @@ impl Default for MatchingConfig {
             layer_weights: LayerWeights::Uniform,
             patience: None,
             min_improvement: 0.0,
-            double: false,
+            double: None,
+            tolerance_grad: 1e-12,
+            tolerance_change: 1e-18,
+            label_hypotheses: 1,
             unroll: false,
         }
     }
@@ -144,6 +170,14 @@ impl MatchingConfig {
         if self.optimizer == "sgd" {
             table["momentum"] = json!(self.momentum);
         }
+        if self.soft_sign && self.optimizer.starts_with("adam") {
+            table["soft_over"] = json!(self.iterations);
+        }
+        if self.optimizer == "lbfgs" {
+            table["relative"] = json!(true);
+            table["tolerance_grad"] = json!(self.tolerance_grad);
+            table["tolerance_change"] = json!(self.tolerance_change);
+        }
         let problem = |e: serde_json::Error| {
             SpecError::value(
                 "attack.optimizer",
@@ -152,6 +186,12 @@ impl MatchingConfig {
             )
         };
         serde_json::from_value(table).map_err(problem)
+    }
+
+    /// The element type on that device. Metal has no f64.
+    pub fn kind(&self, device: Device) -> Kind {
+        let second_order = self.optimizer == "lbfgs" && device != Device::Mps;
+        if self.double.unwrap_or(second_order) { Kind::Double } else { Kind::Float }
     }
 
     /// The schedule.
@@ -165,11 +205,22 @@ impl MatchingConfig {
     }
 
     fn check(&self) -> Result<(), SpecError> {
-        let positive = [("iterations", self.iterations), ("restarts", self.restarts)];
+        let positive = [
+            ("iterations", self.iterations),
+            ("restarts", self.restarts),
+            ("label_hypotheses", self.label_hypotheses),
+        ];
         if let Some((name, _)) = positive.iter().find(|(_, v)| *v == 0) {
             return Err(SpecError::value(format!("attack.{name}"), "is 0", "write at least 1"));
         }
-        for (name, v) in [("tv_weight", self.tv_weight), ("l2_weight", self.l2_weight)] {
+        let not_negative = [
+            ("tv_weight", self.tv_weight),
+            ("l2_weight", self.l2_weight),
+            ("feature_weight", self.feature_weight),
+            ("tolerance_grad", self.tolerance_grad),
+            ("tolerance_change", self.tolerance_change),
+        ];
+        for (name, v) in not_negative {
             if !(v >= 0.0 && v.is_finite()) {
                 return Err(SpecError::value(
                     format!("attack.{name}"),

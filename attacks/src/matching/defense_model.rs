@@ -117,6 +117,16 @@ pub struct Noise {
     pub contrast: f64,
 }
 
+impl Noise {
+    /// Its standard deviation on an entry.
+    pub fn standard_deviation(&self) -> f64 {
+        match self.law {
+            Law::Gaussian => self.scale,
+            Law::Laplace => self.scale * 2f64.sqrt(),
+        }
+    }
+}
+
 impl DefenseModel {
     /// Whether nothing is to be done otherwise than without knowing the defenses.
     pub fn is_none(&self) -> bool {

@@ -10,14 +10,14 @@ use tch::{Kind, Tensor};
 
 use super::config::MatchingConfig;
 use super::defense_channel::{self, DefenseChannel};
-use super::defense_model::DefenseModel;
+use super::defense_model::{DefenseModel, Noise};
 use super::labels::{self, Labels};
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
 use super::{init, signal, weights};
 use crate::attack::{Progress, Reconstruction, Run};
 use crate::optim::{Objective as _, Stepper, Trials};
-use crate::{Attack, AttackError};
+use crate::{Attack, AttackError, layers};
 
 /// A gradient-matching attack.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +49,8 @@ impl Attack for Matching {
     }
 
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
-        self.config.labels != Labels::Known
+        // Signs are those of several labels an example.
+        matches!(self.config.labels, Labels::Idlg | Labels::Joint)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
@@ -97,6 +98,31 @@ impl Matching {
         self.finish(&x, &mut problem, stepper.trials_mut(), trace)
     }
 
+    /// The objective `[N]` at another result's pixels and labels, priors included: what results of
+    /// different recipes are judged by. Labels that a result does not name are read as ever.
+    ///
+    /// # Errors
+    /// As [`Matching::reconstruct_through`].
+    pub fn misfit(
+        &self,
+        seen: &Observation,
+        defense_model: &DefenseModel,
+        found: &Reconstruction,
+        run: &Run,
+    ) -> Result<Vec<f64>, AttackError> {
+        let one = MatchingConfig { restarts: 1, ..self.config.clone() };
+        let one = Matching { config: one };
+        let gradient = signal::gradient(seen)?;
+        let mut problem = one.problem(seen, &gradient, defense_model, run)?;
+        if let (Some(labels), Labels::Idlg) = (&found.labels, one.config.labels) {
+            problem.labels = DummyLabels::Fixed(labels.to_device(run.device));
+        }
+        let x = one.given(seen, &problem, &found.pixels, run)?;
+        let (value, _) = problem.evaluate(&x);
+        let value = value.to_kind(Kind::Double).to_device(tch::Device::Cpu);
+        Ok(Vec::try_from(value).unwrap_or_default())
+    }
+
     /// `[T, V]` from given pixels `[N, B, ...]`, the same for every restart.
     fn given(
         &self,
@@ -110,13 +136,11 @@ impl Matching {
                 "a given start has no soft labels to optimise jointly".into(),
             ));
         }
-        let rows =
-            seen.net.normalise(&pixels.to_kind(self.kind()).to_device(run.device)).flatten(1, -1);
+        let rows = seen
+            .net
+            .normalise(&pixels.to_kind(self.config.kind(run.device)).to_device(run.device))
+            .flatten(1, -1);
         Ok(rows.repeat_interleave_self_int(self.config.restarts as i64, 0, None))
-    }
-
-    fn kind(&self) -> Kind {
-        if self.config.double { Kind::Double } else { Kind::Float }
     }
 
     fn problem<'a>(
@@ -126,11 +150,12 @@ impl Matching {
         defense_model: &DefenseModel,
         run: &Run,
     ) -> Result<Problem<'a>, AttackError> {
-        let kind = self.kind();
+        let kind = self.config.kind(run.device);
         let batch = seen
             .known
             .batch_size
             .ok_or_else(|| AttackError::Missing(Fact::BatchSize.to_string()))?;
+        layers::refuse_single_values(seen, batch)?;
         let selected =
             defense_model.select(seen, weights::select(seen.net.layout(), &self.config.layers)?)?;
         let all = if defense_model.is_none() {
@@ -156,6 +181,7 @@ impl Matching {
             weights: seen.weights.to(run.device, kind),
             labels: self.labels(seen, gradient, (batch, defense_model), run)?,
             unroll: self.unroll(seen, batch)?,
+            features: self.features(gradient, batch, run)?,
             bounds: self.config.boxed.then(|| self.bounds(seen, &shape, run)),
             draws: (
                 self.streams(if defense_model.draws > 0 { target.trials() } else { 0 }, run),
@@ -166,6 +192,37 @@ impl Matching {
             shape,
             form,
         })
+    }
+
+    /// What the last layer worked on, `[N, E]`: for one example the row of its weight's gradient at
+    /// the label, over the bias's entry there.
+    fn features(
+        &self,
+        gradient: &Params,
+        batch: i64,
+        run: &Run,
+    ) -> Result<Option<Tensor>, AttackError> {
+        if self.config.feature_weight == 0.0 {
+            return Ok(None);
+        }
+        let refuse = || {
+            let why = "feature_weight needs one example a signal and a last layer that is fully \
+                connected with a bias; leave it at 0";
+            AttackError::NotApplicable(why.into())
+        };
+        let [.., weight, bias] = &gradient.trainable().collect::<Vec<_>>()[..] else {
+            return Err(refuse());
+        };
+        if batch != 1 || weight.dim() != 3 || weight.size()[..2] != bias.size()[..] {
+            return Err(refuse());
+        }
+        // The label's entry is the largest in magnitude.
+        let label = bias.abs().argmax(1, true);
+        let scale = bias.gather(1, &label, false);
+        let rows = label.unsqueeze(2).expand([-1, 1, weight.size()[2]], false);
+        let features = weight.gather(1, &rows, false).squeeze_dim(1) / scale;
+        let kind = self.config.kind(run.device);
+        Ok(Some(features.nan_to_num(0.0, 0.0, 0.0).to_device(run.device).to_kind(kind)))
     }
 
     /// A stream for the draws of each trial's random buffers.
@@ -182,16 +239,33 @@ impl Matching {
         (batch, defense_model): (i64, &DefenseModel),
         run: &Run,
     ) -> Result<DummyLabels, AttackError> {
-        let labels = match self.config.labels {
-            Labels::Joint => return Ok(DummyLabels::Joint),
-            Labels::Idlg if defense_model.noise.is_some() && batch == 1 => {
-                labels::read_through_noise(gradient, seen.net.classes())?
+        let restarts = self.config.restarts as i64;
+        let labels = match (self.config.labels, defense_model.noise) {
+            (Labels::Joint, _) => return Ok(DummyLabels::Joint),
+            (Labels::Idlg, Some(noise)) if batch == 1 => {
+                let plausible = plausible(seen, gradient, noise, run)?;
+                let labels = self.hypotheses(&plausible);
+                return Ok(DummyLabels::Fixed(labels.to_device(run.device)));
             }
-            Labels::Idlg => labels::read_off(gradient, seen.net.classes(), batch)?,
-            Labels::Known => labels::granted(seen, batch)?,
+            (Labels::Idlg, _) => labels::read_off(gradient, seen.net.classes(), batch)?,
+            (Labels::Known, _) => labels::granted(seen, batch)?,
+            (Labels::Signs, _) => {
+                labels::read_signs(seen, gradient, batch, &mut run.stream("label-evidence"))?
+            }
         };
-        let labels = labels.repeat_interleave_self_int(self.config.restarts as i64, 0, None);
+        let labels = labels.repeat_interleave_self_int(restarts, 0, None);
         Ok(DummyLabels::Fixed(labels.to_device(run.device)))
+    }
+
+    /// `[T, 1]`: the restarts of a signal take turns among its plausible labels.
+    fn hypotheses(&self, plausible: &[Vec<i64>]) -> Tensor {
+        let restarts = self.config.restarts;
+        let turns = |labels: &Vec<i64>| {
+            let tried = labels.len().min(self.config.label_hypotheses);
+            (0..restarts).map(|r| labels[r % tried]).collect::<Vec<_>>()
+        };
+        let labels: Vec<i64> = plausible.iter().flat_map(turns).collect();
+        Tensor::from_slice(&labels).unsqueeze(1)
     }
 
     /// `[T, V]`: restart `r` of signal `n` is trial `n * R + r` and draws from its own stream.
@@ -209,7 +283,7 @@ impl Matching {
             .flat_map(|n| (0..self.config.restarts).map(move |r| (n, r)))
             .map(|(n, r)| one(n, r))
             .collect();
-        let x = Tensor::stack(&rows, 0).to_kind(self.kind()).to_device(run.device);
+        let x = Tensor::stack(&rows, 0).to_kind(self.config.kind(run.device)).to_device(run.device);
         problem.project(&x).unwrap_or(x)
     }
 
@@ -241,7 +315,7 @@ impl Matching {
     fn bounds(&self, seen: &Observation, shape: &[i64], run: &Run) -> (Tensor, Tensor) {
         let free =
             if self.config.labels == Labels::Joint { shape[0] * seen.net.classes() } else { 0 };
-        let options = (self.kind(), run.device);
+        let options = (self.config.kind(run.device), run.device);
         let bound = |pixel: f64, label: f64| {
             let size = [&[1], shape].concat();
             let pixels = seen.net.normalise(&Tensor::full(size, pixel, options)).reshape([1, -1]);
@@ -313,7 +387,7 @@ impl Matching {
         (trace, done): (Trace, usize),
     ) -> Result<Reconstruction, AttackError> {
         let (last, _) = problem.evaluate(x);
-        trials.consider(x, &last.to_kind(x.kind()));
+        trials.consider(x, &last);
         let (winners, objective) = self.winners(trials.best_objective());
         let chosen =
             trials.best_x().index_select(0, &Tensor::from_slice(&winners).to_device(x.device()));
@@ -344,13 +418,44 @@ impl Matching {
             t.to_device(tch::Device::Cpu).index_select(0, &Tensor::from_slice(winners))
         };
         match (&problem.labels, self.config.labels, soft) {
-            (_, Labels::Known, _) => None,
+            // Those of several labels an example are no class indices.
+            (_, Labels::Known | Labels::Signs, _) => None,
             (DummyLabels::Fixed(labels), ..) => Some(rows(labels)),
             (DummyLabels::Joint, _, soft) => {
                 soft.map(|p| p.argmax(2, false).to_device(tch::Device::Cpu))
             }
         }
     }
+}
+
+/// How many labels the restarts of `config` try at most for one signal: 1 where none is open.
+///
+/// # Errors
+/// What [`signal::gradient`] and [`labels::read_off`] say.
+pub fn hypotheses(
+    seen: &Observation,
+    defense_model: &DefenseModel,
+    config: &MatchingConfig,
+    run: &Run,
+) -> Result<usize, AttackError> {
+    let open = config.labels == Labels::Idlg && seen.known.batch_size == Some(1);
+    let Some(noise) = defense_model.noise.filter(|_| open && config.label_hypotheses > 1) else {
+        return Ok(1);
+    };
+    let plausible = plausible(seen, &signal::gradient(seen)?, noise, run)?;
+    let most = plausible.iter().map(Vec::len).max().unwrap_or(1);
+    Ok(most.min(config.label_hypotheses))
+}
+
+/// The labels that noise leaves open, for each signal of one example.
+fn plausible(
+    seen: &Observation,
+    gradient: &Params,
+    noise: Noise,
+    run: &Run,
+) -> Result<Vec<Vec<i64>>, AttackError> {
+    let mut rng = run.stream("label-evidence");
+    labels::read_through_noise(seen, gradient, noise.standard_deviation(), &mut rng)
 }
 
 fn trainable(gradient: &Params) -> Vec<Tensor> {

@@ -19,7 +19,12 @@ pub enum Start {
     /// Noise with the 1/f amplitude spectrum of natural images (Field 1987), mean square 1 (tables:
     /// standard normal).
     Fft,
+    /// A standard normal tile of 4x4 pixels, repeated (tables: standard normal).
+    Patterned,
 }
+
+/// Side of a pattern's tile.
+const TILE: i64 = 4;
 
 /// Draws one start of that shape (`[B, C, H, W]` or `[B, F]`; f32, CPU).
 pub fn draw(start: Start, shape: &[i64], rng: &mut ChaCha12Rng) -> Tensor {
@@ -28,8 +33,17 @@ pub fn draw(start: Start, shape: &[i64], rng: &mut ChaCha12Rng) -> Tensor {
         Start::Uniform => noise::uniform(rng, shape, -1.0, 1.0),
         Start::Grey => Tensor::zeros(shape, (Kind::Float, tch::Device::Cpu)),
         Start::Fft if shape.len() == 4 => pink(&noise::normal(rng, shape)),
-        Start::Fft => noise::normal(rng, shape),
+        Start::Patterned if shape.len() == 4 => patterned(shape, rng),
+        Start::Fft | Start::Patterned => noise::normal(rng, shape),
     }
+}
+
+/// One tile an image, repeated from its upper left corner.
+fn patterned(shape: &[i64], rng: &mut ChaCha12Rng) -> Tensor {
+    let tile = noise::normal(rng, &[shape[0], shape[1], TILE, TILE]);
+    let times = |side: i64| (side + TILE - 1) / TILE;
+    let whole = tile.repeat([1, 1, times(shape[2]), times(shape[3])]);
+    whole.narrow(2, 0, shape[2]).narrow(3, 0, shape[3]).contiguous()
 }
 
 /// Divides white noise's spectrum by the frequency's magnitude (the mean's by the lowest) and

@@ -1,10 +1,12 @@
 //! Labels from the last layer's gradient.
 
 use learning::{Observation, Params};
+use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use suites::Fact;
 use tch::{Kind, Tensor};
 
+use super::label_evidence::{Evidence, Ranked};
 use crate::AttackError;
 
 /// Where the labels come from.
@@ -19,6 +21,8 @@ pub enum Labels {
     Idlg,
     /// Optimised jointly with the images as soft labels (Zhu et al. 2019).
     Joint,
+    /// Read off the signs of the last layer, for one example with several labels.
+    Signs,
 }
 
 /// Class indices `[N, B]` inferred from gradients `[N, ...]` of a softmax classifier.
@@ -60,28 +64,73 @@ pub fn read_off(gradients: &Params, classes: i64, batch: i64) -> Result<Tensor, 
     Ok(infer(gradients, batch))
 }
 
-/// [`read_off`] for one example a batch, from the whole gradient of the last layer: under noise the
-/// bias's alone tells little.
-///
-/// `[dW | db] = (p - y) [f, 1]^T` is of rank one, and `|p - y|` is largest at the label, where it
-/// is the sum of all others. Of the noisy matrix the left singular vector `[K]` is taken. A model
-/// whose last bias follows no weight of its classes is read as ever.
+/// Share of a signal's likelihood that makes a class worth a restart.
+const PLAUSIBLE: f64 = 1e-2;
+
+/// The classes that may be the label of each signal of one example, the likeliest first, from the
+/// whole gradient of the last layer: under noise the bias's alone tells little. `std` is the
+/// noise's standard deviation on an entry of the gradient. At least one class each; all `K` where
+/// noise has drowned the signs. A model that does not end in a linear layer of its classes is read
+/// as ever.
 ///
 /// # Errors
 /// As [`read_off`].
-pub fn read_through_noise(gradients: &Params, classes: i64) -> Result<Tensor, AttackError> {
-    let only_bias = read_off(gradients, classes, 1)?;
-    let [.., weight, bias] = &gradients.trainable().collect::<Vec<_>>()[..] else {
-        return Ok(only_bias);
-    };
-    if weight.dim() != 3 || weight.size()[1] != classes {
-        return Ok(only_bias);
+pub fn read_through_noise(
+    seen: &Observation,
+    gradients: &Params,
+    std: f64,
+    rng: &mut ChaCha12Rng,
+) -> Result<Vec<Vec<i64>>, AttackError> {
+    let only_bias = read_off(gradients, seen.net.classes(), 1)?;
+    match Evidence::of(seen, gradients, rng) {
+        Some(evidence) => Ok(evidence.ranked(std).iter().map(|r| plausible(r)).collect()),
+        None => {
+            let labels: Vec<i64> = Vec::try_from(only_bias.reshape([-1])).unwrap_or_default();
+            Ok(labels.into_iter().map(|label| vec![label]).collect())
+        }
     }
-    let whole = Tensor::cat(&[(*weight).shallow_clone(), bias.unsqueeze(2)], 2);
-    let whole = whole.to_device(tch::Device::Cpu).to_kind(Kind::Double);
-    // Eigenvalues come in ascending order.
-    let (_, vectors) = whole.bmm(&whole.transpose(1, 2)).linalg_eigh("L");
-    Ok(vectors.select(2, -1).abs().argmax(1, true))
+}
+
+fn plausible(ranked: &[Ranked]) -> Vec<i64> {
+    let best = ranked.first().map_or(0.0, |r| r.1);
+    let total: f64 = ranked.iter().map(|r| (r.1 - best).exp()).sum();
+    let worth = ranked.iter().enumerate();
+    worth
+        .filter(|(i, r)| *i == 0 || (r.1 - best).exp() > PLAUSIBLE * total)
+        .map(|(_, r)| r.0)
+        .collect()
+}
+
+/// Labels `[N, 1, K]` of a task with several labels an example, one example a signal: a class is
+/// present where its entry of the last layer's gradient, `sigmoid(z) - y`, is negative. The
+/// weights' rows tell it beside the bias (Zhao et al. 2020, each class for itself).
+///
+/// # Errors
+/// `NotApplicable` for several examples a signal, for a model that does not end in a linear layer
+/// with a bias for each class, and for the gradient of a softmax, whose entries sum to zero.
+pub fn read_signs(
+    seen: &Observation,
+    gradients: &Params,
+    batch: i64,
+    rng: &mut ChaCha12Rng,
+) -> Result<Tensor, AttackError> {
+    let refuse = |why: &str| Err(AttackError::NotApplicable(why.into()));
+    if batch != 1 {
+        return refuse("signs name the labels of one example a signal; use labels = \"known\"");
+    }
+    let Some(evidence) = Evidence::of(seen, gradients, rng) else {
+        return refuse("the model ends in no linear layer of its classes; use labels = \"known\"");
+    };
+    let deltas = evidence.deltas();
+    let softmax = |d: &Vec<f64>| {
+        let size: f64 = d.iter().map(|v| v.abs()).sum();
+        d.iter().sum::<f64>().abs() <= 1e-4 * size
+    };
+    if deltas.iter().all(softmax) {
+        return refuse("one class an example is what this gradient is of; use labels = \"idlg\"");
+    }
+    let present: Vec<f32> = deltas.iter().flatten().map(|d| f32::from(*d < 0.0)).collect();
+    Ok(Tensor::from_slice(&present).reshape([deltas.len() as i64, 1, -1]))
 }
 
 /// The labels that the threat model grants, checked against the batch.

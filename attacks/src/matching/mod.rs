@@ -6,6 +6,7 @@ pub mod defense_model;
 pub mod engine;
 mod entry_constraint;
 pub mod init;
+mod label_evidence;
 pub mod labels;
 pub mod objective;
 pub mod prior;

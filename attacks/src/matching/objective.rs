@@ -5,7 +5,7 @@
 //! close: in f32 it then carries a rounding error of about 1e-7 of the captured gradient's squared
 //! norm (1e-7 for cosines), which would decide which point counts as the best. Its gradient does
 //! not suffer in this way. So the value, and only the value, is taken again in f64 where that
-//! matters.
+//! matters, and stays in f64: rounded back it could tell no two close points apart.
 
 use std::cell::OnceCell;
 
@@ -20,6 +20,9 @@ pub enum Objective {
     /// Sum of squared differences (Zhu et al. 2019).
     #[default]
     L2,
+    /// `l2` over the captured gradient's squared norm: the weight of a prior then means the same
+    /// for gradients of any size.
+    Relative,
     /// Sum of absolute differences.
     L1,
     /// One minus the cosine similarity of the whole gradient (Geiping et al. 2020).
@@ -93,7 +96,7 @@ impl Target {
     /// / (T/N)`.
     ///
     /// `layers` are the gradients of all trainable parameters in order. Differentiable with respect
-    /// to whatever they depend on.
+    /// to whatever they depend on. In f64 where f32 would leave few digits, else in their own kind.
     pub fn distance(&self, objective: Objective, both_weight: f64, layers: &[LayerGrad]) -> Tensor {
         let value = self.formula(objective, both_weight, layers);
         if value.kind() == Kind::Double || !self.is_rounded(objective, &value, layers) {
@@ -101,14 +104,20 @@ impl Target {
         }
         let exact = tch::no_grad(|| {
             let layers: Vec<LayerGrad> = layers.iter().map(in_double).collect();
-            self.double().formula(objective, both_weight, &layers).to_kind(value.kind())
+            self.double().formula(objective, both_weight, &layers)
         });
+        let value = value.to_kind(Kind::Double);
         &value + (exact - &value).detach()
     }
 
     fn formula(&self, objective: Objective, both_weight: f64, layers: &[LayerGrad]) -> Tensor {
         match objective {
             Objective::L2 => self.l2(layers),
+            Objective::Relative => {
+                let value = self.l2(layers);
+                let size = self.spread(&self.size().clamp_min(1e-30), &value);
+                value / size
+            }
             Objective::L1 => self.l1(layers),
             Objective::Cosine => self.cosine(layers),
             Objective::Sim => self.sim(layers),
@@ -124,13 +133,16 @@ impl Target {
         let factored = self.pairs(layers).any(|(_, g)| matches!(g, LayerGrad::Factored { .. }));
         let size = match objective {
             Objective::L1 => return false,
-            Objective::L2 if !factored => return false,
-            Objective::Cosine | Objective::Sim => value.ones_like(),
-            Objective::L2 | Objective::Both => {
-                self.spread(&total(self.norms.iter().zip(&self.weights).map(|(n, w)| n * w)), value)
-            }
+            Objective::L2 | Objective::Relative if !factored => return false,
+            Objective::Cosine | Objective::Sim | Objective::Relative => value.ones_like(),
+            Objective::L2 | Objective::Both => self.spread(&self.size(), value),
         };
         value.detach().lt_tensor(&(size * CLOSE)).any().int64_value(&[]) != 0
+    }
+
+    /// Squared norm of the captured gradients with their weights, `[N]`.
+    fn size(&self) -> Tensor {
+        total(self.norms.iter().zip(&self.weights).map(|(n, w)| n * w))
     }
 
     fn double(&self) -> &Target {

@@ -17,6 +17,24 @@ pub fn tv_isotropic(x: &Tensor) -> Tensor {
     mean_trials(&(squared + 1e-12).sqrt())
 }
 
+/// Squared total variation: mean squared horizontal plus mean squared vertical difference, `[T]`.
+pub fn tv_squared(x: &Tensor) -> Tensor {
+    let (dx, dy) = differences(x);
+    mean_trials(&dx.square()) + mean_trials(&dy.square())
+}
+
+/// [`tv_isotropic`] of the channels and of their three differences, `[T]`: edges of colour count
+/// beside those of brightness. Pictures without three channels have no such differences.
+pub fn tv_double_opponent(x: &Tensor) -> Tensor {
+    if x.size()[2] != 3 {
+        return tv_isotropic(x);
+    }
+    let channel = |c: i64| x.narrow(2, c, 1);
+    let opponents = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| channel(a) - channel(b));
+    let [a, b, c] = &opponents;
+    tv_isotropic(&Tensor::cat(&[x, a, b, c], 2))
+}
+
 /// Mean squared value, `[T]`.
 pub fn l2(x: &Tensor) -> Tensor {
     mean_trials(&x.square())

@@ -3,6 +3,7 @@
 
 use learning::client::LocalTraining;
 use learning::loss::{soft_cross_entropy, task_loss};
+use learning::tape::Tape;
 use learning::{Form, LayerGrad, Observation, Params, gradients};
 use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
@@ -41,6 +42,8 @@ pub struct Problem<'a> {
     /// Streams of the model's random buffers, one a trial, and how often an evaluation draws from
     /// them; 0 to leave them as broadcast.
     pub draws: (Vec<ChaCha12Rng>, usize),
+    /// What the last layer worked on for the captured example, `[N, E]`, where it is matched.
+    pub features: Option<Tensor>,
     /// Least and greatest value of every variable, `[1, V]`.
     pub bounds: Option<(Tensor, Tensor)>,
 }
@@ -118,6 +121,8 @@ impl Problem<'_> {
             let tv = match self.config.tv {
                 Tv::Anisotropic => prior::tv_anisotropic(images),
                 Tv::Isotropic => prior::tv_isotropic(images),
+                Tv::Squared => prior::tv_squared(images),
+                Tv::DoubleOpponent => prior::tv_double_opponent(images),
             };
             parts.push(match prior {
                 Some(weight) => tv * (weight + self.config.tv_weight),
@@ -127,7 +132,19 @@ impl Problem<'_> {
         if self.config.l2_weight > 0.0 {
             parts.push(prior::l2(images) * self.config.l2_weight);
         }
+        if let Some(captured) = &self.features {
+            parts.push(self.feature_distance(images, captured) * self.config.feature_weight);
+        }
         parts.into_iter().reduce(|a, b| a + b)
+    }
+
+    /// Mean squared distance `[T]` between the input of the last layer and the captured one.
+    fn feature_distance(&self, images: &Tensor, captured: &Tensor) -> Tensor {
+        let mut tape = Tape::new(&self.weights, self.seen.mode);
+        let logits = self.seen.net.forward_normalised(&mut tape, images);
+        let own = tape.embedding.take().unwrap_or(logits).flatten(1, -1);
+        let captured = self.target.spread(captured, &own);
+        (own - captured).square().mean_dim(1, false, None::<Kind>)
     }
 }
 
@@ -136,6 +153,10 @@ impl optim::Objective for Problem<'_> {
         let x = x.detach().set_requires_grad(true);
         let (images, soft) = self.unpack(&x);
         let mut objective = self.distance(&images, soft.as_ref(), self.form);
+        // Sums stay in f64 where the device has it: rounded, two close points look alike.
+        if x.device() != tch::Device::Mps {
+            objective = objective.to_kind(Kind::Double);
+        }
         if let Some(penalty) = self.penalty(&images) {
             objective += penalty;
         }

@@ -41,6 +41,9 @@ pub struct AdamConfig {
     pub weight_decay: f64,
     /// Replace the gradient by its signs (Geiping et al., 2020).
     pub signed: bool,
+    /// Replace the gradient `g` of step `i`, from 0, of so many by `tanh(c g) / c` with `c = 1 - i
+    /// / n`: bounded at first, itself at the end.
+    pub soft_over: Option<usize>,
     /// Clip each trial's gradient to this L2 norm, above 0, before anything else.
     pub clip: Option<f64>,
 }
@@ -78,6 +81,11 @@ pub struct LbfgsConfig {
     pub tolerance_grad: f64,
     /// A step ends when the objective or every variable changes by less than this, at least 0.
     pub tolerance_change: f64,
+    /// Measure against each trial's start, so that scaling an objective changes nothing: the
+    /// gradient's tolerance is a share of the largest component there, the objective's a share of
+    /// the value there (that of the variables stays absolute), and the very first step has an L1
+    /// norm of `lr`. `signed` gradients have no scale and are never measured so.
+    pub relative: bool,
     /// Pairs of changes remembered, 1 to 1,000.
     pub history: usize,
     /// How far to go along a direction.
@@ -107,6 +115,7 @@ impl Default for AdamConfig {
             eps: 1e-8,
             weight_decay: 0.0,
             signed: false,
+            soft_over: None,
             clip: None,
         }
     }
@@ -133,6 +142,7 @@ impl Default for LbfgsConfig {
             max_eval: None,
             tolerance_grad: 1e-7,
             tolerance_change: 1e-9,
+            relative: false,
             history: 100,
             line_search: LineSearch::StrongWolfe,
             signed: false,

@@ -9,6 +9,8 @@ use tch::{Tensor, no_grad};
 pub struct FirstOrder<R> {
     rule: R,
     conditioning: Conditioning,
+    /// Steps over which the soft signs fade, and steps taken.
+    soft: (Option<usize>, usize),
     trials: Trials,
 }
 
@@ -25,7 +27,8 @@ impl FirstOrder<Adam> {
     pub fn adam(x: &Tensor, config: &AdamConfig, decoupled: bool) -> Self {
         let (mean, square) = (x.zeros_like(), x.zeros_like());
         let rule = Adam { config: config.clone(), decoupled, mean, square, steps: 0 };
-        FirstOrder { rule, conditioning: config.conditioning(), trials: Trials::new(x) }
+        let soft = (config.soft_over, 0);
+        FirstOrder { rule, conditioning: config.conditioning(), soft, trials: Trials::new(x) }
     }
 }
 
@@ -33,7 +36,18 @@ impl FirstOrder<Sgd> {
     /// SGD for `x [T, N]`.
     pub fn sgd(x: &Tensor, config: &SgdConfig) -> Self {
         let rule = Sgd { config: config.clone(), velocity: None };
-        FirstOrder { rule, conditioning: config.conditioning(), trials: Trials::new(x) }
+        let soft = (None, 0);
+        FirstOrder { rule, conditioning: config.conditioning(), soft, trials: Trials::new(x) }
+    }
+}
+
+impl<R> FirstOrder<R> {
+    /// The gradient bounded as softly as this step asks for.
+    fn softened(&mut self, g: Tensor) -> Tensor {
+        let (Some(total), done) = self.soft else { return g };
+        self.soft.1 += 1;
+        let hardness = 1.0 - done as f64 / total as f64;
+        if hardness > 0.0 { (g * hardness).tanh() / hardness } else { g }
     }
 }
 
@@ -52,6 +66,7 @@ impl<R: Rule> Stepper for FirstOrder<R> {
             let active = self.trials.active();
             let g = self.conditioning.apply(&gradient, &norm, active);
             let moving = active.to_kind(x.kind()).unsqueeze(1);
+            let g = self.softened(g);
             self.rule.update(x, g, &|rate| &moving * (rate * lr_factor));
             StepReport { objective: value, grad_norm: norm, evaluations: 1 }
         })

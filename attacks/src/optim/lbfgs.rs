@@ -28,6 +28,14 @@ pub struct Lbfgs {
     lengths: Vec<f64>,
     /// Whether a trial has had a direction before.
     started: Vec<bool>,
+    /// Where the last step ended `[T, N]`: what a projection has moved since belongs to the next
+    /// pair of changes.
+    rested: Option<Tensor>,
+    moved: Option<Tensor>,
+    /// What each trial's objective is multiplied by, and the largest component of its gradient at
+    /// the start: 1 each where tolerances are absolute.
+    scale: Vec<f64>,
+    first_steepest: Vec<f64>,
 }
 
 /// One trial within one step.
@@ -40,6 +48,8 @@ struct Turn {
     /// Largest magnitude of the gradient and of the direction.
     steepest: f64,
     direction_size: f64,
+    /// The gradient's largest magnitude at which the trial is converged.
+    least: f64,
 }
 
 enum Stage {
@@ -61,9 +71,10 @@ impl Stepper for Lbfgs {
         let report = no_grad(|| {
             let (value, gradient) = (value.detach(), gradient.detach());
             let norm = rows::norm(&gradient);
+            self.moved = self.rested.take().map(|rested| &*x - rested);
             self.trials.admit(x, &value, &norm);
-            self.gradient =
-                self.config.conditioning().apply(&gradient, &norm, self.trials.active());
+            self.measure(&value);
+            self.gradient = self.conditioned(&gradient, &norm);
             StepReport { objective: value, grad_norm: norm, evaluations: 1 }
         });
         let mut turns = no_grad(|| self.begin(&report.objective));
@@ -81,6 +92,7 @@ impl Stepper for Lbfgs {
         let extra: Vec<usize> =
             turns.iter().map(|turn| turn.evaluations.saturating_sub(1)).collect();
         self.trials.add_evaluations(&extra);
+        self.rested = Some(x.detach().copy());
         StepReport { evaluations, ..report }
     }
 
@@ -99,7 +111,7 @@ impl Lbfgs {
         let trials = Trials::new(x);
         let t = x.size()[0] as usize;
         Lbfgs {
-            memory: Memory::new(config.history, x),
+            memory: Memory::new(config.history, is_relative(config), x),
             config: config.clone(),
             trials,
             direction: x.zeros_like(),
@@ -107,18 +119,48 @@ impl Lbfgs {
             last_gradient: x.zeros_like(),
             lengths: vec![0.0; t],
             started: vec![false; t],
+            rested: None,
+            moved: None,
+            scale: Vec::new(),
+            first_steepest: Vec::new(),
         }
+    }
+
+    /// Where tolerances are relative: takes the first objectives seen as the unit, to a power of
+    /// two, which rounds nothing.
+    fn measure(&mut self, objective: &Tensor) {
+        if !self.scale.is_empty() {
+            return;
+        }
+        self.scale = if is_relative(&self.config) {
+            rows::to_host(&[objective])[0].iter().map(|&f| unit(f)).collect()
+        } else {
+            vec![1.0; self.lengths.len()]
+        };
+    }
+
+    /// The gradient that is followed, of the scaled objective.
+    fn conditioned(&self, gradient: &Tensor, norm: &Tensor) -> Tensor {
+        let g = self.config.conditioning().apply(gradient, norm, self.trials.active());
+        if is_relative(&self.config) { &g * rows::column(&self.scale, &g) } else { g }
     }
 
     /// Every trial's turn; those with a vanishing gradient are converged.
     fn begin(&mut self, objective: &Tensor) -> Vec<Turn> {
         let active = self.trials.active().to_kind(objective.kind());
         let seen = rows::to_host(&[objective, &rows::max_abs(&self.gradient), &active]);
+        if self.first_steepest.is_empty() {
+            let absolute = vec![1.0; self.lengths.len()];
+            self.first_steepest =
+                if is_relative(&self.config) { seen[1].clone() } else { absolute };
+        }
         let turns: Vec<Turn> = (0..self.lengths.len())
-            .map(|t| Turn::new(seen[0][t], seen[1][t], seen[2][t] > 0.0))
+            .map(|t| {
+                let least = self.config.tolerance_grad * self.first_steepest[t];
+                Turn::new(seen[0][t] * self.scale[t], (seen[1][t], least), seen[2][t] > 0.0)
+            })
             .collect();
-        let converged =
-            |turn: &Turn| turn.evaluations > 0 && turn.steepest <= self.config.tolerance_grad;
+        let converged = |turn: &Turn| turn.evaluations > 0 && turn.steepest <= turn.least;
         let converged: Vec<bool> = turns.iter().map(converged).collect();
         self.stop(&converged);
         turns
@@ -142,7 +184,8 @@ impl Lbfgs {
         for (r, &t) in rows.list.iter().enumerate() {
             let turn = &mut turns[t];
             let first = !std::mem::replace(&mut self.started[t], true);
-            let length = if first { (1.0 / seen[2][r]).min(1.0) * lr } else { lr };
+            let most = if is_relative(&self.config) { f64::INFINITY } else { 1.0 };
+            let length = if first { (1.0 / seen[2][r]).min(most) * lr } else { lr };
             self.lengths[t] = length;
             turn.iterations += 1;
             turn.last_objective = turn.objective;
@@ -167,7 +210,11 @@ impl Lbfgs {
     fn aim(&mut self, rows: &Rows) -> Vec<Vec<f64>> {
         let g = rows.pick(&self.gradient);
         let lengths: Vec<f64> = rows.list.iter().map(|&t| self.lengths[t]).collect();
-        let s = rows.pick(&self.direction) * rows::column(&lengths, &g);
+        let mut s = rows.pick(&self.direction) * rows::column(&lengths, &g);
+        // Every trial that goes on turns first in a step, all of them at once.
+        if let Some(moved) = self.moved.take() {
+            s += rows.pick(&moved);
+        }
         self.memory.store(rows, &s, &(&g - rows.pick(&self.last_gradient)));
         let d = self.memory.direction(rows, &g);
         self.direction = rows.put(&self.direction, &d);
@@ -218,7 +265,7 @@ impl Lbfgs {
     ) {
         let gradient = gradient.detach();
         let norm = rows::norm(&gradient);
-        let g = self.config.conditioning().apply(&gradient, &norm, self.trials.active());
+        let g = self.conditioned(&gradient, &norm);
         let seen = rows::to_host(&[
             &value.detach(),
             &norm,
@@ -230,7 +277,7 @@ impl Lbfgs {
             let Stage::Moving(length, search) = &mut turn.stage else { continue };
             turn.evaluations += 1;
             let f = if seen[1][t].is_finite() && seen[0][t].is_finite() {
-                seen[0][t]
+                seen[0][t] * self.scale[t]
             } else {
                 f64::INFINITY
             };
@@ -300,7 +347,7 @@ impl Lbfgs {
 }
 
 impl Turn {
-    fn new(objective: f64, steepest: f64, active: bool) -> Turn {
+    fn new(objective: f64, (steepest, least): (f64, f64), active: bool) -> Turn {
         let stage = if active { Stage::Turning } else { Stage::Done };
         let evaluations = usize::from(active);
         Turn {
@@ -311,6 +358,7 @@ impl Turn {
             last_objective: objective,
             steepest,
             direction_size: 0.0,
+            least,
         }
     }
 
@@ -325,9 +373,20 @@ impl Turn {
         self.steepest = point.steepest;
         let ended = self.iterations >= config.max_iter
             || self.evaluations >= config.max_eval()
-            || self.steepest <= config.tolerance_grad
+            || self.steepest <= self.least
             || self.direction_size * point.t.abs() <= config.tolerance_change
             || (self.objective - self.last_objective).abs() < config.tolerance_change;
         self.stage = if ended { Stage::Done } else { Stage::Turning };
     }
+}
+
+/// Whether an objective's scale shall change nothing. Signs have none.
+fn is_relative(config: &LbfgsConfig) -> bool {
+    config.relative && !config.signed
+}
+
+/// The power of two that brings a value's magnitude into [1, 2); 1 for what has none.
+fn unit(value: f64) -> f64 {
+    let exponent = value.abs().log2().floor();
+    if exponent.is_finite() { (-exponent).clamp(-1000.0, 1000.0).exp2() } else { 1.0 }
 }

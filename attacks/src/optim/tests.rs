@@ -334,3 +334,46 @@ fn a_converged_trial_is_stopped() {
     assert!(!stepper.trials().any_active());
     assert_eq!(stepper.step(&mut x, &mut bowl, 1.0).evaluations, 1);
 }
+
+/// Where tolerances are measured against the start, scaling an objective by a power of two changes
+/// no bit of the path, however small it gets; torch's absolute ones end it at once.
+#[test]
+fn relative_tolerances_do_not_see_an_objectives_scale() {
+    struct Scaled(f64);
+    impl Objective for Scaled {
+        fn evaluate(&mut self, x: &Tensor) -> (Tensor, Tensor) {
+            let (value, gradient) = problem("rosenbrock").evaluate(x);
+            (value * self.0, gradient * self.0)
+        }
+    }
+    let end = |relative: bool, scale: f64| {
+        let config = LbfgsConfig { relative, ..LbfgsConfig::default() };
+        let mut x = Tensor::from_slice(&[-1.2, 1.0, -0.5, 0.7]).view([1, 4]);
+        let mut stepper = Optimizer::Lbfgs(config).start(&x);
+        (0..10).for_each(|_| drop(stepper.step(&mut x, &mut Scaled(scale), 1.0)));
+        host(&x)
+    };
+    let plain = end(true, 1.0);
+    assert!(plain.iter().all(|v| (v - 1.0).abs() < 1e-4), "{plain:?}");
+    for scale in [2f64.powi(-40), 2f64.powi(40)] {
+        assert_eq!(end(true, scale), plain, "{scale:e}");
+    }
+    assert_eq!(end(false, 2f64.powi(-40)), [-1.2, 1.0, -0.5, 0.7]);
+}
+
+/// A projection between steps moves points: the pair of changes that is remembered is that of the
+/// points, so that the search goes on from where it was put.
+#[test]
+fn lbfgs_goes_on_from_where_a_projection_put_it() {
+    let n = 50;
+    let mut x = Tensor::zeros([1, n], (Kind::Double, Device::Cpu));
+    let mut stepper = Optimizer::Lbfgs(LbfgsConfig::default()).start(&x);
+    let mut objective = problem("quadratic-50");
+    for _ in 0..60 {
+        stepper.step(&mut x, &mut objective, 1.0);
+        x.copy_(&x.clamp(-0.5, 0.5));
+    }
+    let expected = Tensor::arange(n, (Kind::Double, Device::Cpu)).sin().clamp(-0.5, 0.5);
+    let off = (&x.squeeze_dim(0) - expected).abs().max().double_value(&[]);
+    assert!(off < 1e-3, "{off:e}");
+}

@@ -27,7 +27,7 @@ impl Trials {
             active: Tensor::ones([t], flags),
             stopped: Tensor::zeros([t], flags),
             best_x: x.detach().copy(),
-            best_objective: Tensor::full([t], f64::INFINITY, (x.kind(), x.device())),
+            best_objective: Tensor::full([t], f64::INFINITY, (value_kind(x), x.device())),
             evaluations: Tensor::zeros([t], (Kind::Int64, x.device())),
         }
     }
@@ -53,7 +53,7 @@ impl Trials {
         &self.best_x
     }
 
-    /// The objective there `[T]`; infinite where none was finite.
+    /// The objective there `[T]`, in f64 where the device has it; infinite where none was finite.
     pub fn best_objective(&self) -> &Tensor {
         &self.best_objective
     }
@@ -111,6 +111,7 @@ impl Trials {
     }
 
     fn improve(&mut self, x: &Tensor, objective: &Tensor, among: &Tensor) {
+        let objective = objective.to_kind(self.best_objective.kind());
         let better = objective.lt_tensor(&self.best_objective).logical_and(among);
         self.best_objective = objective.where_self(&better, &self.best_objective);
         self.best_x = x.where_self(&better.unsqueeze(1), &self.best_x);
@@ -119,4 +120,9 @@ impl Trials {
     fn restore(&self, x: &mut Tensor, lost: &Tensor) {
         let _ = self.best_x.where_self_out(x, &lost.unsqueeze(1), x);
     }
+}
+
+/// Objectives are compared in f64, whatever the variables are in, where the device has it.
+fn value_kind(x: &Tensor) -> Kind {
+    if x.device() == tch::Device::Mps { x.kind() } else { Kind::Double }
 }

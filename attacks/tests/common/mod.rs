@@ -22,11 +22,17 @@ pub enum Single {
     Conv,
     /// The same with BatchNorm.
     ConvNorm,
+    /// 2 channels of 3x3 to 3 channels of one pixel, with BatchNorm.
+    Alone,
 }
 
 impl Model for Single {
     fn input(&self) -> Vec<i64> {
-        if matches!(self, Single::Linear) { vec![12] } else { vec![2, 7, 6] }
+        match self {
+            Single::Linear => vec![12],
+            Single::Alone => vec![2, 3, 3],
+            Single::Conv | Single::ConvNorm => vec![2, 7, 6],
+        }
     }
 
     fn classes(&self) -> i64 {
@@ -34,13 +40,14 @@ impl Model for Single {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
+        let padding = i64::from(!matches!(self, Single::Alone));
         let conv =
-            Conv { input: 2, output: 3, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
+            Conv { input: 2, output: 3, kernel: 3, stride: 2, padding, bias: true, groups: 1 };
         let mut z = match self {
             Single::Linear => tape.linear("layer", x, 9),
             _ => tape.conv("layer", x, conv),
         };
-        if matches!(self, Single::ConvNorm) {
+        if matches!(self, Single::ConvNorm | Single::Alone) {
             z = tape.batch_norm("norm", &z);
         }
         tape.linear("head", &z.sigmoid().flatten(2, -1), 4)
@@ -186,4 +193,19 @@ pub fn trained(net: &Network, half: usize, seed: u64) -> Params {
     let (accuracy, _) = client::evaluate(net, &model, &x.squeeze_dim(0), &y.squeeze_dim(0));
     assert!(accuracy > 0.9, "what has learnt nothing has nothing to give: {accuracy}");
     model
+}
+
+/// The largest entries of each row of `[N, ...]`, all but `fraction` of them; zero else.
+pub fn largest(t: &Tensor, fraction: f64) -> Tensor {
+    let rows = t.flatten(1, -1);
+    let kept = rows.size()[1] - (fraction * rows.size()[1] as f64) as i64;
+    let (_, places) = rows.abs().topk(kept.max(1), 1, true, false);
+    (&rows * rows.zeros_like().scatter_value(1, &places, 1.0)).reshape(t.size())
+}
+
+/// Root mean square of an entry of the captured gradients.
+pub fn rms(seen: &Observation) -> f64 {
+    let params = seen.signal.params();
+    let squares = params.norm().square().mean(Kind::Double).double_value(&[]);
+    (squares / params.layout().trainable_len() as f64).sqrt()
 }

@@ -45,7 +45,7 @@ defenses = ["none", {{ name = "dp-local", epsilon = {epsilon}, delta = 1e-5, cli
 /// Twelve images: in each hypothesis twelve pairs, of which the smallest p is 2/2^12.
 fn twelve(iterations: (usize, usize), epsilon: &str) -> String {
     let one = format!(
-        r#"{{ name = "inverting-gradients", iterations = {}, restarts = 1, labels = "idlg" }}"#,
+        r#"{{ name = "inverting-gradients-cli", iterations = {}, restarts = 1, labels = "idlg" }}"#,
         iterations.0
     );
     let other = format!(r#"{{ name = "dlg", iterations = {} }}"#, iterations.1);
@@ -143,7 +143,10 @@ fn half_the_iterations_are_a_weaker_attack() {
     let (done, comparison) = compared(desk, &desk.path("base"), &new, &[]);
     assert_eq!(done.code, Some(1), "{}", done.out);
     let found = regressions(&comparison);
-    assert!(found["attack-weaker"].iter().any(|s| s.contains("inverting-gradients")), "{found:?}");
+    assert!(
+        found["attack-weaker"].iter().any(|s| s.contains("inverting-gradients-cli")),
+        "{found:?}"
+    );
     assert!(!found.contains_key("defense-weaker"), "{found:?}");
 }
 
@@ -249,7 +252,7 @@ fn seeds_alone_raise_no_more_alarms_than_stated() {
     let attack = |name: &str| {
         format!(r#"{{ name = "{name}", iterations = 10, restarts = 1, labels = "idlg" }}"#)
     };
-    let text = suite([&attack("inverting-gradients"), &attack("fl-attack")], "1000.0", 1)
+    let text = suite([&attack("inverting-gradients-cli"), &attack("fl-attack")], "1000.0", 1)
         + &format!("seed = [{}]\n", seeds.join(", "));
     let all = ran(desk, "seeds", &text, &["--jobs", "2"]);
     let (info, records) = (RunInfo::read(&all).unwrap(), read_records(&all).unwrap());

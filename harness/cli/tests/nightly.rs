@@ -24,7 +24,7 @@ trials = 16
 [matrix]
 attack = [
   { name = "idlg", iterations = 5 },
-  { name = "inverting-gradients", iterations = 20, restarts = 1 },
+  { name = "inverting-gradients-cli", iterations = 20, restarts = 1 },
 ]
 defenses = ["none", { name = "gaussian-noise", std = 0.1, unit = "rms" }]
 

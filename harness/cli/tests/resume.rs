@@ -31,7 +31,7 @@ seed = 5
 attack = [
   { name = "dlg", iterations = 4 },
   { name = "idlg", iterations = 3, restarts = 2 },
-  { name = "inverting-gradients", iterations = 40, restarts = 1 },
+  { name = "inverting-gradients-cli", iterations = 40, restarts = 1 },
 ]
 source = ["gradients", "one_step_update"]
 defenses = ["none", "dp-local"]

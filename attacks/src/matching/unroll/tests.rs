@@ -88,6 +88,7 @@ impl Capture {
             unroll: if unroll { local } else { None },
             channel: None,
             draws: (Vec::new(), 0),
+            features: None,
             bounds: None,
         };
         let norm = gradient.norm().square().repeat_interleave_self_int(each, 0, None);
@@ -197,7 +198,7 @@ fn the_engine_recovers_more_through_the_steps_than_by_the_approximation() {
             optimizer: "lbfgs".into(),
             lr: 1.0,
             labels: super::super::labels::Labels::Known,
-            double: true,
+            double: Some(true),
             unroll,
             ..MatchingConfig::default()
         };

@@ -6,10 +6,15 @@ use tch::Tensor;
 /// Below this s.y a pair says nothing reliable about curvature; torch's constant.
 const LEAST_CURVATURE: f64 = 1e-10;
 
+/// The same beside |s| |y|, where nothing may depend on the objective's scale.
+const LEAST_COSINE: f64 = 1e-12;
+
 /// The last pairs (s, y) of changes in x and in the gradient of each of T trials. Trials may hold
 /// different numbers of them.
 pub struct Memory {
     capacity: usize,
+    /// Whether curvature is judged beside the lengths of s and y.
+    relative: bool,
     /// `[C, T, N]`, C growing up to the capacity; trial t's pair number p lies in slot p modulo the
     /// capacity.
     s: Tensor,
@@ -29,20 +34,27 @@ struct Curve {
 }
 
 impl Memory {
-    /// Room for `capacity` pairs of each row of `like [T, N]`.
-    pub fn new(capacity: usize, like: &Tensor) -> Memory {
+    /// Room for `capacity` pairs of each row of `like [T, N]`; `relative` makes what is stored
+    /// independent of the objective's scale.
+    pub fn new(capacity: usize, relative: bool, like: &Tensor) -> Memory {
         let (t, n) = like.size2().expect("a matrix [T, N]");
         let empty = || Tensor::zeros([0, t, n], (like.kind(), like.device()));
         let curve = Curve { pairs: 0, inverse: Vec::new(), scale: 1.0 };
-        Memory { capacity, s: empty(), y: empty(), curves: vec![curve; t as usize] }
+        Memory { capacity, relative, s: empty(), y: empty(), curves: vec![curve; t as usize] }
     }
 
     /// Stores the changes `s`, `y` `[R, N]` of the trials `rows`, as far as they show positive
     /// curvature.
     pub fn store(&mut self, rows: &Rows, s: &Tensor, y: &Tensor) {
-        let numbers = rows::to_host(&[&rows::dot(y, s), &rows::dot(y, y)]);
-        let good: Vec<usize> =
-            (0..rows.list.len()).filter(|&r| numbers[0][r] > LEAST_CURVATURE).collect();
+        let numbers = rows::to_host(&[&rows::dot(y, s), &rows::dot(y, y), &rows::dot(s, s)]);
+        let least = |r: usize| {
+            if self.relative {
+                LEAST_COSINE * (numbers[1][r] * numbers[2][r]).sqrt()
+            } else {
+                LEAST_CURVATURE
+            }
+        };
+        let good: Vec<usize> = (0..rows.list.len()).filter(|&r| numbers[0][r] > least(r)).collect();
         if good.is_empty() {
             return;
         }
@@ -192,7 +204,7 @@ mod tests {
     /// With as many independent exact pairs as variables, the direction is Newton's.
     #[test]
     fn exact_pairs_give_the_newton_direction() {
-        let mut memory = Memory::new(5, &matrix(&[[0.0, 0.0]]));
+        let mut memory = Memory::new(5, false, &matrix(&[[0.0, 0.0]]));
         let all = Rows::new(vec![0], 1, Device::Cpu);
         for s in [[1.0, 0.0], [0.0, 1.0]] {
             let y = [2.0 * s[0], 8.0 * s[1]]; // Hessian diag(2, 8)
@@ -206,8 +218,8 @@ mod tests {
     /// alone.
     #[test]
     fn trials_out_of_step_do_not_mix() {
-        let (mut both, mut alone) =
-            (Memory::new(2, &matrix(&[[0.0; 2]; 2])), Memory::new(2, &matrix(&[[0.0; 2]])));
+        let two = || Memory::new(2, false, &matrix(&[[0.0; 2]; 2]));
+        let (mut both, mut alone) = (two(), two());
         let one = Rows::new(vec![0], 1, Device::Cpu);
         for k in 0..5 {
             let s = matrix(&[[1.0 + k as f64, 0.5], [0.3, 1.0 - 0.1 * k as f64]]);

@@ -1,0 +1,79 @@
+//! One objective in f64 for results of different recipes: that of the likelihood.
+
+use learning::Observation;
+use tch::Tensor;
+
+use super::Strongest;
+use super::recipes::{Distance, Method, Recipe};
+use crate::AttackError;
+use crate::attack::{Reconstruction, Run};
+use crate::matching::{DefenseModel, Matching, MatchingConfig};
+
+/// For each signal the result with the lowest objective of the likelihood, total variation only as
+/// far as noise asks for it. Where the defenses cannot be allowed for, that is the plain squared
+/// distance; where labels are mixed the list's first result is kept. Evaluations and iterations are
+/// the sums.
+///
+/// # Errors
+/// As [`Matching::misfit`].
+pub fn likeliest(
+    of: &Strongest,
+    seen: &Observation,
+    mut results: Vec<(&Recipe, Reconstruction)>,
+    run: &Run,
+) -> Result<Reconstruction, AttackError> {
+    let judge = Recipe { distance: Distance::Likelihood, method: Method::Lbfgs, tv_weight: 0.0 };
+    let defense_model = match judge.defense_model(seen) {
+        Err(AttackError::NotApplicable(_)) => DefenseModel::default(),
+        other => other?,
+    };
+    // No result names the mixtures of labels that it ended with.
+    if defense_model.mixed {
+        return Ok(results.swap_remove(0).1);
+    }
+    let config = MatchingConfig {
+        double: (run.device != tch::Device::Mps).then_some(true),
+        label_hypotheses: 1,
+        ..judge.config(seen, &defense_model)
+    };
+    let matching = Matching { config };
+    let mut misfits = Vec::new();
+    for (_, found) in &results {
+        misfits.push(matching.misfit(seen, &defense_model, found, run)?);
+    }
+    let better = |n: usize| {
+        let by = |&a: &usize, &b: &usize| misfits[a][n].total_cmp(&misfits[b][n]);
+        (0..results.len()).min_by(by).unwrap_or(0)
+    };
+    let winners: Vec<usize> = (0..seen.trials() as usize).map(better).collect();
+    let objective = winners.iter().enumerate().map(|(n, &r)| misfits[r][n]).collect();
+    Ok(merged(of, results, &winners, objective))
+}
+
+fn merged(
+    of: &Strongest,
+    results: Vec<(&Recipe, Reconstruction)>,
+    winners: &[usize],
+    objective: Vec<f64>,
+) -> Reconstruction {
+    let pick = |of: &dyn Fn(&Reconstruction) -> Option<Tensor>| -> Option<Tensor> {
+        let rows: Option<Vec<Tensor>> = winners
+            .iter()
+            .enumerate()
+            .map(|(n, &r)| of(&results[r].1).map(|t| t.get(n as i64)))
+            .collect();
+        rows.map(|rows| Tensor::stack(&rows, 0))
+    };
+    let pixels = pick(&|found| Some(found.pixels.shallow_clone()));
+    let flags = |(n, &r): (usize, &usize)| results[r].1.flags[n].clone();
+    Reconstruction {
+        pixels: pixels.expect("every result has pixels"),
+        labels: pick(&|found| found.labels.as_ref().map(Tensor::shallow_clone)),
+        trace: vec![(0, objective.clone())],
+        objective,
+        evaluations: results.iter().map(|(_, found)| found.evaluations + 1).sum(),
+        iterations: results.iter().map(|(_, found)| found.iterations).sum(),
+        restarts: of.restarts,
+        flags: winners.iter().enumerate().map(flags).collect(),
+    }
+}

@@ -1,0 +1,158 @@
+//! The recipes: a distance, an optimiser and a weight of total variation.
+
+use std::fmt;
+
+use learning::Observation;
+
+use super::Strongest;
+use crate::AttackError;
+use crate::adaptive::{Adapting, plan};
+use crate::attack::{Reconstruction, Run};
+use crate::matching::labels::Labels;
+use crate::matching::objective::Objective;
+use crate::matching::{DefenseModel, Matching, MatchingConfig, engine};
+use crate::optim::Decay;
+
+/// What a candidate's gradient is compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// One minus the cosine, whatever was defended.
+    Cosine,
+    /// Squared distance over the captured gradient's, whatever was defended.
+    L2,
+    /// The same led through the known defenses, weighed by what they leave: the likelihood.
+    Likelihood,
+}
+
+/// How it is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Adam on the gradient's signs, in the pixel box, with step decay.
+    SignedAdam,
+    /// Second order, in f64.
+    Lbfgs,
+    /// Adam with a cosine schedule.
+    Adam,
+}
+
+/// One way to match gradients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// The distance.
+    pub distance: Distance,
+    /// The optimiser.
+    pub method: Method,
+    /// Weight of total variation.
+    pub tv_weight: f64,
+}
+
+/// Labels that restarts try at most.
+const HYPOTHESES: usize = 10;
+
+/// Evaluations of a step of L-BFGS at most.
+const STEP: usize = 25;
+
+/// Evaluations below which a further start is not worth its share.
+const LEAST: usize = 200;
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let distance = match self.distance {
+            Distance::Cosine => "cosine",
+            Distance::L2 => "l2",
+            Distance::Likelihood => "likelihood",
+        };
+        let method = match self.method {
+            Method::SignedAdam => "signed adam",
+            Method::Lbfgs => "lbfgs",
+            Method::Adam => "adam",
+        };
+        write!(f, "{distance}, {method}, tv {}", self.tv_weight)
+    }
+}
+
+/// Every distance with every optimiser and each of the weights.
+pub fn grid(tv_weights: &[f64]) -> Vec<Recipe> {
+    let distances = [Distance::Cosine, Distance::L2, Distance::Likelihood];
+    let methods = [Method::SignedAdam, Method::Lbfgs, Method::Adam];
+    let pairs = distances.into_iter().flat_map(|d| methods.into_iter().map(move |m| (d, m)));
+    pairs
+        .flat_map(|(distance, method)| {
+            tv_weights.iter().map(move |&tv_weight| Recipe { distance, method, tv_weight })
+        })
+        .collect()
+}
+
+/// What is tried where nothing can be chosen on public pictures.
+pub fn fixed() -> Vec<Recipe> {
+    let recipe = |distance, method, tv_weight| Recipe { distance, method, tv_weight };
+    vec![
+        recipe(Distance::Likelihood, Method::Lbfgs, 1e-4),
+        recipe(Distance::Likelihood, Method::SignedAdam, 1e-4),
+        recipe(Distance::Cosine, Method::SignedAdam, 1e-4),
+    ]
+}
+
+impl Recipe {
+    /// The defenses as this recipe allows for them.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub fn defense_model(&self, seen: &Observation) -> Result<DefenseModel, AttackError> {
+        match self.distance {
+            Distance::Likelihood => {
+                Ok(plan(seen, &Adapting::default())?.for_objective(Objective::Relative))
+            }
+            Distance::Cosine | Distance::L2 => Ok(DefenseModel::default()),
+        }
+    }
+
+    /// Attacks with at most so many evaluations a signal.
+    ///
+    /// # Errors
+    /// As [`Matching::reconstruct_through`].
+    pub fn attack(
+        &self,
+        of: &Strongest,
+        evaluations: usize,
+        seen: &Observation,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
+        let defense_model = self.defense_model(seen)?;
+        let mut config = self.config(seen, &defense_model);
+        let open = engine::hypotheses(seen, &defense_model, &config, run)?;
+        let wanted = of.restarts.max(open);
+        config.restarts = wanted.min(evaluations / LEAST).max(1);
+        let step = if self.method == Method::Lbfgs { STEP } else { 1 };
+        config.iterations = (evaluations / (step * config.restarts)).max(1);
+        Matching { config }.reconstruct_through(seen, &defense_model, None, run)
+    }
+
+    /// Its settings; labels that are granted are not guessed.
+    pub fn config(&self, seen: &Observation, defense_model: &DefenseModel) -> MatchingConfig {
+        let cosine = self.distance == Distance::Cosine;
+        let base = MatchingConfig {
+            objective: if cosine { Objective::Cosine } else { Objective::Relative },
+            tv_weight: self.tv_weight,
+            labels: labels(seen, defense_model),
+            label_hypotheses: HYPOTHESES,
+            ..MatchingConfig::default()
+        };
+        match self.method {
+            Method::SignedAdam => {
+                MatchingConfig { signed: true, schedule: Decay::Step, boxed: true, ..base }
+            }
+            Method::Lbfgs => MatchingConfig { optimizer: "lbfgs".into(), lr: 1.0, ..base },
+            Method::Adam => MatchingConfig { schedule: Decay::Cosine, ..base },
+        }
+    }
+}
+
+/// Granted labels, or what an attack makes of none.
+fn labels(seen: &Observation, defense_model: &DefenseModel) -> Labels {
+    match (defense_model.mixed, &seen.known.labels) {
+        (true, _) => Labels::Joint,
+        (_, Some(_)) => Labels::Known,
+        (_, None) => Labels::Idlg,
+    }
+}

@@ -1,0 +1,46 @@
+//! The adversary's own round: the captured one, played on public pictures, so that an attack can
+//! find out which of its recipes works against these weights and defenses.
+
+use attacks::{AttackError, Calibration};
+use federation::Federation;
+use federation::init::public_split;
+
+use crate::HarnessError;
+use crate::capture;
+use crate::cell::Context;
+use crate::resolve::ResolvedCell;
+use crate::scenario::Scenario;
+
+/// Plays `count` rounds on public pictures with the scenario's weights; each is a federation of
+/// its own, whose clients hold other pictures. `Err` in words where the data have none to spare.
+///
+/// # Errors
+/// Rounds that cannot be played, and the user's request to stop.
+pub fn play(
+    cell: &ResolvedCell,
+    scenario: &Scenario,
+    count: usize,
+    context: &Context,
+) -> Result<Result<Calibration, String>, HarnessError> {
+    let data = cell.data.as_ref();
+    let Some(split) = public_split(data, cell.spec.task.split) else {
+        return Ok(Err("the data have no public split".into()));
+    };
+    let own = &scenario.federation;
+    let federations: Result<Vec<Federation>, _> =
+        (0..count).map(|n| own.rehearsal(split, n)).collect();
+    let federations = match federations {
+        Ok(federations) => federations,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let rounds: Vec<(&Federation, usize)> = federations.iter().map(|f| (f, 0)).collect();
+    let played =
+        capture::play(cell, scenario, &rounds, context.device, context.cancel, context.progress);
+    match played {
+        Ok(captured) => {
+            Ok(Ok(Calibration { seen: captured.observation, truth: captured.truth.pixels }))
+        }
+        Err(HarnessError::Attack(AttackError::NotApplicable(why))) => Ok(Err(why)),
+        Err(error) => Err(error),
+    }
+}
