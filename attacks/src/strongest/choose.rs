@@ -108,7 +108,12 @@ fn psnr(found: &Tensor, truth: &Tensor) -> f64 {
     let errors = (found.unsqueeze(2) - truth.unsqueeze(1)).square();
     let errors = errors.mean_dim(&[3i64][..], false, None::<Kind>);
     let all = (0..m).flat_map(|n| nearest(&errors.get(n), b));
-    all.map(|mse| (-10.0 * mse.max(1e-30).log10()).min(CAP)).sum::<f64>() / (m * b) as f64
+    all.map(decibels).sum::<f64>() / (m * b) as f64
+}
+
+/// PSNR of a mean squared error, at most [`CAP`]; what is no number recovers nothing.
+fn decibels(mse: f64) -> f64 {
+    if mse.is_finite() { (-10.0 * mse.max(1e-30).log10()).min(CAP) } else { 0.0 }
 }
 
 /// Errors of pairs of `[B, B]`, taken greedily.
@@ -126,4 +131,23 @@ fn nearest(errors: &Tensor, b: i64) -> Vec<f64> {
         }
     }
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_recovers_nothing() {
+        assert_eq!([f64::NAN, f64::INFINITY].map(decibels), [0.0, 0.0]);
+        assert_eq!((decibels(0.0), decibels(0.01)), (CAP, 20.0));
+    }
+
+    #[test]
+    fn pictures_of_a_batch_meet_their_nearest() {
+        let truth = Tensor::from_slice(&[0.0f32, 1.0, 0.5, 0.5]).reshape([1, 2, 2]);
+        assert_eq!(psnr(&truth.flip([1]), &truth), CAP);
+        let lost = Tensor::from_slice(&[f32::NAN; 4]).reshape([1, 2, 2]);
+        assert_eq!(psnr(&lost, &truth), 0.0);
+    }
 }
