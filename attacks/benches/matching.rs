@@ -1,8 +1,8 @@
 //! The matching engine as attacks run it, on one thread: **the time shown is that of one iteration
-//! of one trial**.
+//! of one lane**.
 //!
 //! A measured run is a whole attack of a few iterations, set-up and final evaluation included,
-//! divided by iterations and trials. `learning/benches` measures the same inner work without the
+//! divided by iterations and lanes. `learning/benches` measures the same inner work without the
 //! engine, and beside PyTorch's own loops.
 
 use std::sync::Arc;
@@ -44,8 +44,8 @@ fn observe(model: &str, side: i64, classes: i64) -> Observation {
     Observation { net, weights, signal: Signal::Gradient(gradient), mode: Mode::Eval, known }
 }
 
-fn preset(name: &str, trials: u32) -> Box<dyn Attack> {
-    let params = json!({ "iterations": ITERATIONS, "restarts": trials, "labels": "known" });
+fn preset(name: &str, lanes: u32) -> Box<dyn Attack> {
+    let params = json!({ "iterations": ITERATIONS, "restarts": lanes, "labels": "known" });
     let entry = suites::find("attack", attacks::ENTRIES, name).unwrap();
     (entry.build)(params.as_object().unwrap()).unwrap()
 }
@@ -67,22 +67,22 @@ fn attack(attack: &dyn Attack, seen: &Observation) -> Duration {
 
 fn matching(c: &mut Criterion) {
     tch::set_num_threads(1);
-    let mut group = c.benchmark_group("trial-iteration");
+    let mut group = c.benchmark_group("lane-iteration");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(8))
         .warm_up_time(Duration::from_secs(1));
-    for (model, side, classes, name, trials) in [
+    for (model, side, classes, name, lanes) in [
         ("lenet-zhu", 32, 10, "inverting-gradients", 1),
         ("lenet-zhu", 32, 10, "inverting-gradients", 16),
         ("lenet-zhu", 32, 10, "fl-attack", 16),
         ("simple-cnn", 64, 2, "fl-attack", 1),
     ] {
-        let (seen, preset) = (observe(model, side, classes), preset(name, trials));
-        group.bench_function(BenchmarkId::new(format!("{model}/{name}"), trials), |b| {
+        let (seen, preset) = (observe(model, side, classes), preset(name, lanes));
+        group.bench_function(BenchmarkId::new(format!("{model}/{name}"), lanes), |b| {
             b.iter_custom(|runs| {
                 let total: Duration = (0..runs).map(|_| attack(preset.as_ref(), &seen)).sum();
-                total / (ITERATIONS * trials)
+                total / (ITERATIONS * lanes)
             });
         });
     }

@@ -48,11 +48,11 @@ impl Attack for Analytic {
             ));
         }
         let mut inputs = Vec::new();
-        for n in 0..seen.trials() {
+        for n in 0..seen.lanes() {
             run.check()?;
             inputs.push(layer.input(&gradient, n, run.device));
-            let (iteration, total) = (n as usize + 1, seen.trials() as usize);
-            (run.progress)(Progress { iteration, total, trials: 1, objective: None });
+            let (iteration, total) = (n as usize + 1, seen.lanes() as usize);
+            (run.progress)(Progress { iteration, total, lanes: 1, objective: None });
         }
         Ok(result(seen, &gradient, &inputs))
     }

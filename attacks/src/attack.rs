@@ -94,7 +94,7 @@ pub struct Progress {
     /// Iterations planned.
     pub total: usize,
     /// Lanes (captures times restarts) that run side by side.
-    pub trials: i64,
+    pub lanes: i64,
     /// Mean objective over the lanes, where it was read.
     pub objective: Option<f64>,
 }

@@ -202,7 +202,7 @@ fn signals_are_attacked_independently() {
 }
 
 #[test]
-fn a_stopped_trial_stays_where_it_was_best() {
+fn a_stopped_lane_stays_where_it_was_best() {
     let (seen, _) = two();
     let patient = run(few(400), &seen);
     let stopped =
@@ -337,7 +337,7 @@ fn joint_soft_labels_find_the_label() {
 }
 
 #[test]
-fn batches_with_joint_labels_run_and_keep_their_trials_apart() {
+fn batches_with_joint_labels_run_and_keep_their_lanes_apart() {
     let net = lenet();
     for batch in 2..=4 {
         let (x, y) = digits(2, batch);

@@ -197,7 +197,7 @@ fn the_statistics_of_batch_norm_pull_the_images_together() {
     assert_eq!(
         (without.evaluations, together.evaluations),
         (2 * 2 * 5, 2 * 5),
-        "one trial for both classes"
+        "one lane for both classes"
     );
     assert!(!without.pixels.equal(&together.pixels));
     let net = mlp();

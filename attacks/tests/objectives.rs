@@ -1,5 +1,5 @@
 //! The distances between gradients, held to plain formulas, for every layer kind, form and number
-//! of trials.
+//! of lanes.
 
 mod common;
 
@@ -38,15 +38,15 @@ struct Case {
 }
 
 impl Case {
-    fn new(model: Single, targets: i64, trials: i64, kind: Kind) -> Case {
+    fn new(model: Single, targets: i64, lanes: i64, kind: Kind) -> Case {
         let net = Network::new(Box::new(model), vec![0.0; 2], vec![1.0; 2]);
         let mut rng = rng::stream(3, "objectives", "all");
         let weights = learning::init::fresh(net.layout(), Init::DlgUniform, &mut rng);
         let weights = weights.to(tch::Device::Cpu, kind);
         let size = |n: i64| [vec![n, BATCH], net.input()].concat();
         let truth = noise::normal(&mut rng, &size(targets)).to_kind(kind);
-        let images = noise::normal(&mut rng, &size(trials)).to_kind(kind);
-        let labels = counted_labels(&[trials, BATCH], 4);
+        let images = noise::normal(&mut rng, &size(lanes)).to_kind(kind);
+        let labels = counted_labels(&[lanes, BATCH], 4);
         let mut case = Case { net, weights, target: Vec::new(), images, labels };
         let own = counted_labels(&[targets, BATCH], 3);
         let grads =
@@ -103,17 +103,15 @@ impl Case {
         (value.detach(), slope)
     }
 
-    /// Dense gradients of each candidate as plain numbers: `[trial][parameter][entry]`.
+    /// Dense gradients of each candidate as plain numbers: `[lane][parameter][entry]`.
     fn plain(&self) -> Vec<Vec<Vec<f64>>> {
         let weights = self.weights.to(tch::Device::Cpu, Kind::Double);
         let images = self.images.to_kind(Kind::Double);
         let grads = gradients(&self.net, &weights, &images, Mode::Train, Form::Dense, false, |z| {
             cross_entropy(z, &self.labels)
         });
-        let trials = 0..self.images.size()[0];
-        trials
-            .map(|t| grads.layers.iter().map(|g| values(&g.to_dense().get(t))).collect())
-            .collect()
+        let lanes = 0..self.images.size()[0];
+        lanes.map(|t| grads.layers.iter().map(|g| values(&g.to_dense().get(t))).collect()).collect()
     }
 }
 
@@ -140,22 +138,22 @@ fn by_hand(objective: Objective, own: &[Vec<f64>], theirs: &[Vec<f64>], weights:
 }
 
 #[test]
-fn every_objective_form_layer_and_trial_count_agrees_with_the_definition() {
+fn every_objective_form_layer_and_lane_count_agrees_with_the_definition() {
     let models: [fn() -> Single; 3] = [|| Single::Linear, || Single::Conv, || Single::ConvNorm];
     for (model, name) in models.into_iter().zip(["linear", "convolution", "BatchNorm"]) {
-        for (targets, trials) in [(1, 1), (2, 4)] {
-            let case = Case::new(model(), targets, trials, Kind::Double);
+        for (targets, lanes) in [(1, 1), (2, 4)] {
+            let case = Case::new(model(), targets, lanes, Kind::Double);
             let target = case.resolved(&LayerWeights::InverseNorm);
             let weights = LayerWeights::InverseNorm.resolve(&case.target).unwrap();
             let plain = case.plain();
             for objective in ALL {
-                let what = format!("{name}, T = {trials}, {objective:?}");
+                let what = format!("{name}, T = {lanes}, {objective:?}");
                 let (dense, slope) = case.distance(objective, Form::Dense, &target, &case.images);
                 let (factored, factored_slope) =
                     case.distance(objective, Form::Factored, &target, &case.images);
-                let hand: Vec<f64> = (0..trials)
+                let hand: Vec<f64> = (0..lanes)
                     .map(|t| {
-                        let n = t / (trials / targets);
+                        let n = t / (lanes / targets);
                         let theirs: Vec<Vec<f64>> =
                             case.target.iter().map(|g| values(&g.get(n))).collect();
                         let w: Vec<f64> = weights.iter().map(|w| w.double_value(&[n])).collect();
@@ -178,7 +176,7 @@ fn every_objective_form_layer_and_trial_count_agrees_with_the_definition() {
 }
 
 #[test]
-fn each_trial_has_the_distance_it_would_have_alone() {
+fn each_lane_has_the_distance_it_would_have_alone() {
     let case = Case::new(Single::ConvNorm, 2, 4, Kind::Double);
     let selected = case.directed();
     assert_eq!(selected.len(), case.target.len() - 1, "all but the bias before BatchNorm");
@@ -198,8 +196,8 @@ fn each_trial_has_the_distance_it_would_have_alone() {
                 labels: case.labels.narrow(0, t, 1),
             };
             let (value, slope) = alone.distance(objective, Form::Auto, &single, &alone.images);
-            assert!(off(&values.narrow(0, t, 1), &value) < EXACT, "{objective:?}, trial {t}");
-            assert!(off(&slopes.narrow(0, t, 1), &slope) < EXACT, "{objective:?}, trial {t}");
+            assert!(off(&values.narrow(0, t, 1), &value) < EXACT, "{objective:?}, lane {t}");
+            assert!(off(&slopes.narrow(0, t, 1), &slope) < EXACT, "{objective:?}, lane {t}");
         }
     }
 }

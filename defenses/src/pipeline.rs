@@ -128,7 +128,7 @@ pub fn build(registries: &Registries, items: &[Named]) -> Result<DefensePipeline
     let mut before: Option<(StageOrder, &str)> = None;
     for (at, named) in items.iter().enumerate() {
         let part = parse_item(registries, named)?;
-        let place = StageOrder::of(&part);
+        let place = StageOrder::from_item(&part);
         in_order(at, named, place, before)?;
         before = Some((place, &named.name));
         match part {
@@ -248,7 +248,7 @@ enum StageOrder {
 }
 
 impl StageOrder {
-    fn of(part: &Item) -> StageOrder {
+    fn from_item(part: &Item) -> StageOrder {
         match part {
             Item::Protocol(_) => StageOrder::Carried,
             Item::Defense(d) if d.stage() == Stage::Server => StageOrder::Server,

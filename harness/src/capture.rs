@@ -79,7 +79,7 @@ pub fn play(
     let (mut all, mut notes, mut cost) = (Vec::new(), Vec::new(), CommCost::default());
     let state = scenario.state_on(device);
     let carried = |done: usize, total: usize| {
-        progress(Progress { iteration: done, total, trials: 1, objective: None });
+        progress(Progress { iteration: done, total, lanes: 1, objective: None });
     };
     let execution = Execution { carried: &carried, ..Execution::quiet(device, cancel) };
     let Some(&(first, _)) = rounds.first() else {

@@ -88,7 +88,7 @@ struct End {
 }
 
 impl Cache {
-    fn of(&self, key: String) -> Arc<Mutex<Trajectory>> {
+    fn trajectory(&self, key: String) -> Arc<Mutex<Trajectory>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
 }
@@ -111,7 +111,7 @@ pub fn build(
         return Ok(Scenario { federation, state, task: Vec::new(), notes: Vec::new() });
     }
     let execution = Execution::quiet(device, cancel);
-    let trajectory = cache.of(federation.spec.digest());
+    let trajectory = cache.trajectory(federation.spec.digest());
     // Who needs the same federation waits for it.
     let mut known = trajectory.lock().unwrap_or_else(PoisonError::into_inner);
     let round = cell.spec.capture.round;

@@ -15,7 +15,7 @@ fn matching(c: &mut Criterion) {
         .sample_size(10)
         .measurement_time(Duration::from_secs(3))
         .warm_up_time(Duration::from_secs(1));
-    for (case, trials) in [
+    for (case, lanes) in [
         ("lenet-zhu", 1),
         ("lenet-zhu", 16),
         ("convnet64", 1),
@@ -23,9 +23,9 @@ fn matching(c: &mut Criterion) {
         ("resnet18", 4),
         ("simple-cnn", 1),
     ] {
-        let work = Work::new(case, trials).expect("a known case");
-        group.throughput(Throughput::Elements(trials as u64));
-        group.bench_with_input(BenchmarkId::new(case, trials), &work, |b, work| {
+        let work = Work::new(case, lanes).expect("a known case");
+        group.throughput(Throughput::Elements(lanes as u64));
+        group.bench_with_input(BenchmarkId::new(case, lanes), &work, |b, work| {
             b.iter(|| work.iterate(false))
         });
     }

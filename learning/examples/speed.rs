@@ -1,4 +1,4 @@
-//! Milliseconds of one gradient-matching iteration for each trial, on one thread.
+//! Milliseconds of one gradient-matching iteration for each lane, on one thread.
 //!
 //! `speed CASE TRIALS REPEATS [loop]` prints two numbers: the fastest of so many repeats by the
 //! clock, and their mean processor time (Linux; else NaN), which other programs on a busy machine
@@ -37,9 +37,9 @@ impl Adam {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (trials, repeats) =
+    let (lanes, repeats) =
         match (args.get(1).map(|a| a.parse::<i64>()), args.get(2).map(|a| a.parse::<u32>())) {
-            (Some(Ok(trials)), Some(Ok(repeats))) => (trials, repeats),
+            (Some(Ok(lanes)), Some(Ok(repeats))) => (lanes, repeats),
             _ => {
                 return eprintln!(
                     "usage: speed lenet-zhu|convnet64|simple-cnn|resnet18 TRIALS REPEATS [loop]"
@@ -48,7 +48,7 @@ fn main() {
         };
     let whole = args.get(3).is_some_and(|a| a == "loop");
     tch::set_num_threads(1);
-    let Some(mut work) = Work::new(&args[0], trials) else {
+    let Some(mut work) = Work::new(&args[0], lanes) else {
         return eprintln!("no case `{}`", args[0]);
     };
     let mut adam =
@@ -67,7 +67,7 @@ fn main() {
         best = best.min(start.elapsed().as_secs_f64());
     }
     let processor = (processor_ms() - first) / f64::from(repeats);
-    println!("{:.4} {:.4}", best * 1e3 / trials as f64, processor / trials as f64);
+    println!("{:.4} {:.4}", best * 1e3 / lanes as f64, processor / lanes as f64);
 }
 
 /// Milliseconds that this thread has run, as the Linux scheduler counts them.

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let numbers: Vec<i64> = args.iter().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let [channels, side, trials, batch, steps] = numbers[..] else {
+    let [channels, side, lanes, batch, steps] = numbers[..] else {
         return eprintln!("usage: training MODEL CHANNELS SIDE TRIALS BATCH STEPS");
     };
     tch::set_num_threads(1);
@@ -30,11 +30,11 @@ fn main() {
         Err(error) => return eprintln!("{error}"),
     };
     let mut rngs: Vec<ChaCha12Rng> =
-        (0..trials as u64).map(|t| stream(t, "training", "speed")).collect();
+        (0..lanes as u64).map(|t| stream(t, "training", "speed")).collect();
     let mut params = init::fresh(net.layout(), suites::Init::Pytorch, &mut rngs[0]);
     let examples = batch * steps;
-    let x = Tensor::rand([trials, examples, channels, side, side], (Kind::Float, Device::Cpu));
-    let y = Tensor::randint(10, [trials, examples], (Kind::Int64, Device::Cpu));
+    let x = Tensor::rand([lanes, examples, channels, side, side], (Kind::Float, Device::Cpu));
+    let y = Tensor::randint(10, [lanes, examples], (Kind::Int64, Device::Cpu));
     let setting =
         LocalTraining { batch_size: batch as usize, momentum: 0.5, ..LocalTraining::default() };
     let mut best = f64::INFINITY;
@@ -44,7 +44,7 @@ fn main() {
         params = train(&net, &params, &x, &y, &setting, &Rules::default(), Mode::Train, &mut rngs);
         best = best.min(processor_seconds() - start);
     }
-    println!("{:.0}", (trials * examples) as f64 / best);
+    println!("{:.0}", (lanes * examples) as f64 / best);
 }
 
 /// Seconds that this thread has run, as the Linux scheduler counts them.

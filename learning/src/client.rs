@@ -1,6 +1,6 @@
 //! Local training: what happens on a client between the model it receives and the update it sends.
 //!
-//! All clients of a round train side by side, one a trial.
+//! All clients of a round train side by side, one a lane.
 
 mod batches;
 mod step;
@@ -77,11 +77,11 @@ pub struct Rules {
     pub one_step: bool,
 }
 
-/// One client's batch gradient for each trial: `pixels` `[T, B, ...]` in `[0, 1]`, labels as
+/// One client's batch gradient for each lane: `pixels` `[T, B, ...]` in `[0, 1]`, labels as
 /// [`Network::training_loss`] takes them.
 ///
 /// Under a [`GradientRule`] the batch is what a step has already drawn: it is clipped and noised,
-/// not sampled again. `rngs` holds one stream a trial where the rule adds noise or the model is
+/// not sampled again. `rngs` holds one stream a lane where the rule adds noise or the model is
 /// random; else it may be empty.
 pub fn batch_gradient(
     net: &Network,
@@ -150,7 +150,7 @@ fn plain_gradient(
     Step { gradient, loss: grads.loss, stats: grads.stats }
 }
 
-/// The noisy mean of clipped gradients, and the examples dropped in each trial.
+/// The noisy mean of clipped gradients, and the examples dropped in each lane.
 #[allow(clippy::too_many_arguments)] // a gradient's arguments and who counts
 fn private_gradient(
     net: &Network,

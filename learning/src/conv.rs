@@ -1,4 +1,4 @@
-//! Convolutions over trials, and the ways their weight gradients come about.
+//! Convolutions over lanes, and the ways their weight gradients come about.
 //!
 //! A pass that nothing differentiates uses torch's convolution. In a recorded pass a convolution
 //! with little work is one matrix product of its kernel with its unfolded input ("columns"): the
@@ -8,7 +8,7 @@
 use tch::Tensor;
 
 use crate::gradients::Form;
-use crate::tape::{broadcast_trials, images, unfold_trials};
+use crate::tape::{broadcast_lanes, images, unfold_lanes};
 
 /// A convolution's geometry (square kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,13 @@ pub struct Conv {
 pub(crate) enum Way {
     /// Kept as its factors.
     Factors,
-    /// Formed from the columns, all trials at once.
+    /// Formed from the columns, all lanes at once.
     Product,
-    /// By autograd, one convolution a trial.
+    /// By autograd, one convolution a lane.
     Autograd,
 }
 
-/// Multiply-adds of one trial's convolution from which torch's convolution beats unfolding,
+/// Multiply-adds of one lane's convolution from which torch's convolution beats unfolding,
 /// whatever its double backward wastes.
 const AUTOGRAD_WORK: i64 = 12_000_000;
 
@@ -64,7 +64,7 @@ impl Conv {
     }
 
     /// The cheapest way for an input `[T, B, in, H, W]`: factors while their Gram matrices cost
-    /// less than the kernel; then one product for all trials, until a convolution has enough work
+    /// less than the kernel; then one product for all lanes, until a convolution has enough work
     /// to hide its set-up.
     pub(crate) fn way(&self, x: &Tensor, form: Form) -> Way {
         // Columns of a grouped convolution are another kind of product.
@@ -86,11 +86,11 @@ impl Conv {
     }
 }
 
-/// All trials at once: one ordinary convolution where they share the kernel, else a grouped one.
+/// All lanes at once: one ordinary convolution where they share the kernel, else a grouped one.
 pub(crate) fn grouped(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
-    let trials = w.size()[0];
+    let lanes = w.size()[0];
     let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
-    if trials == 1 {
+    if lanes == 1 {
         let z = images(x).conv2d(
             &w.squeeze_dim(0),
             bias.map(|b| b.squeeze_dim(0)).as_ref(),
@@ -99,16 +99,16 @@ pub(crate) fn grouped(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv)
             [1, 1],
             conv.groups,
         );
-        return unfold_trials(&z, x.size()[0]);
+        return unfold_lanes(&z, x.size()[0]);
     }
-    let x = broadcast_trials(x, trials);
+    let x = broadcast_lanes(x, lanes);
     let size = x.size();
-    let grouped = x.transpose(0, 1).reshape([size[1], trials * size[2], size[3], size[4]]);
+    let grouped = x.transpose(0, 1).reshape([size[1], lanes * size[2], size[3], size[4]]);
     let kernel = w.flatten(0, 1);
     let bias = bias.map(|b| b.reshape([-1]));
-    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], trials * conv.groups);
+    let z = grouped.conv2d(&kernel, bias.as_ref(), stride, padding, [1, 1], lanes * conv.groups);
     let out = z.size();
-    z.reshape([size[1], trials, conv.output, out[2], out[3]]).transpose(0, 1)
+    z.reshape([size[1], lanes, conv.output, out[2], out[3]]).transpose(0, 1)
 }
 
 /// Images `[T, B, C, H, W]` with each pixel's channels side by side in memory.
@@ -131,7 +131,7 @@ pub(crate) fn channels_last_out(
     if conv.input == 1 { channels_last(&z) } else { z }
 }
 
-/// One convolution a trial with the order of memory that its input has, for training. `w` is `[T,
+/// One convolution a lane with the order of memory that its input has, for training. `w` is `[T,
 /// out, in/groups, k, k]`.
 pub(crate) fn side_by_side(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
     let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
@@ -145,7 +145,7 @@ pub(crate) fn side_by_side(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: 
     match &outputs[..] {
         [z] => z.unsqueeze(0),
         // Joined along the batch, which keeps each pixel's channels side by side where they are.
-        _ => unfold_trials(&Tensor::cat(&outputs, 0), outputs.len() as i64),
+        _ => unfold_lanes(&Tensor::cat(&outputs, 0), outputs.len() as i64),
     }
 }
 
@@ -158,20 +158,20 @@ pub(crate) fn channels_last_marked(x: &Tensor) -> Tensor {
     x.as_strided(&size[..], [size[1] * h * w * c, h * w * c, 1, w * c, c], None)
 }
 
-/// A kernel of its own for each trial, so that each trial's gradient can be asked for by itself.
-pub(crate) fn own_kernels(w: &Tensor, trials: i64) -> Vec<Tensor> {
+/// A kernel of its own for each lane, so that each lane's gradient can be asked for by itself.
+pub(crate) fn own_kernels(w: &Tensor, lanes: i64) -> Vec<Tensor> {
     let own = |t: i64| {
         let kernel = w.get(t.min(w.size()[0] - 1));
         if kernel.requires_grad() { kernel } else { kernel.detach().set_requires_grad(true) }
     };
-    (0..trials).map(own).collect()
+    (0..lanes).map(own).collect()
 }
 
-/// One convolution a trial, each with its own kernel.
+/// One convolution a lane, each with its own kernel.
 pub(crate) fn apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv: Conv) -> Tensor {
     let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
-    // Unbound, not selected: a selection's gradient is as large as all trials together.
-    let inputs = unbind(&broadcast_trials(x, kernels.len() as i64));
+    // Unbound, not selected: a selection's gradient is as large as all lanes together.
+    let inputs = unbind(&broadcast_lanes(x, kernels.len() as i64));
     let one = |(t, (x, kernel)): (usize, (&Tensor, &Tensor))| {
         let bias = bias.map(|b| b.get((t as i64).min(b.size()[0] - 1)));
         x.conv2d(kernel, bias.as_ref(), stride, padding, [1, 1], conv.groups)
@@ -180,7 +180,7 @@ pub(crate) fn apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv:
     stack(&outputs)
 }
 
-/// The trials one by one.
+/// The lanes one by one.
 fn unbind(x: &Tensor) -> Vec<Tensor> {
     if x.size()[0] == 1 { vec![x.squeeze_dim(0)] } else { x.unbind(0) }
 }
@@ -205,7 +205,7 @@ pub(crate) fn columns(x: &Tensor, conv: Conv) -> Tensor {
         }
         k => images(x).im2col([k; 2], [1, 1], [conv.padding; 2], [conv.stride; 2]),
     };
-    examples_last(&unfold_trials(&patches, size[0]))
+    examples_last(&unfold_lanes(&patches, size[0]))
 }
 
 /// `[T, B, C, ...]` to `[T, C, B*...]`; a view where `B` is 1.
@@ -222,23 +222,23 @@ pub(crate) fn product(
     way: Way,
     side: [i64; 2],
 ) -> Tensor {
-    let trials = columns.size()[0].max(w.size()[0]);
-    let (kernel, columns) = (w.flatten(2, -1), broadcast_trials(columns, trials));
+    let lanes = columns.size()[0].max(w.size()[0]);
+    let (kernel, columns) = (w.flatten(2, -1), broadcast_lanes(columns, lanes));
     let (out, positions) = (kernel.size()[1], columns.size()[2]);
-    let z = if way == Way::Factors && trials > 1 && kernel.size()[0] == 1 {
-        // Few positions and a large kernel: read it once for all trials.
+    let z = if way == Way::Factors && lanes > 1 && kernel.size()[0] == 1 {
+        // Few positions and a large kernel: read it once for all lanes.
         let all = columns.transpose(0, 1).flatten(1, 2);
         let z = match bias {
             Some(b) => b.reshape([out, 1]).addmm(&kernel.squeeze_dim(0), &all),
             None => kernel.squeeze_dim(0).mm(&all),
         };
-        z.reshape([out, trials, positions]).transpose(0, 1)
+        z.reshape([out, lanes, positions]).transpose(0, 1)
     } else {
-        let kernel = broadcast_trials(&kernel, trials);
+        let kernel = broadcast_lanes(&kernel, lanes);
         match bias {
             Some(b) => b.unsqueeze(2).baddbmm(&kernel, &columns, 1.0, 1.0),
             None => kernel.bmm(&columns),
         }
     };
-    z.reshape([trials, out, -1, side[0], side[1]]).transpose(1, 2)
+    z.reshape([lanes, out, -1, side[0], side[1]]).transpose(1, 2)
 }

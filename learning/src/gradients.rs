@@ -9,7 +9,7 @@ use crate::conv::{examples_last, stack};
 use crate::layer_grad::LayerGrad;
 use crate::network::Network;
 use crate::params::Params;
-use crate::tape::{BatchStat, Mode, Tap, TapKind, Tape, broadcast_trials};
+use crate::tape::{BatchStat, Mode, Tap, TapKind, Tape, broadcast_lanes};
 
 /// How weight gradients are represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Form {
 /// What a differentiated pass yields.
 #[derive(Debug)]
 pub struct Gradients {
-    /// Loss of each trial with what the model itself adds to it, `[T]`.
+    /// Loss of each lane with what the model itself adds to it, `[T]`.
     pub loss: Tensor,
     /// Gradients of the trainable parameters, in the layout's order.
     pub layers: Vec<LayerGrad>,
@@ -39,14 +39,14 @@ pub struct Gradients {
 impl Gradients {
     /// All gradients formed, as parameters (buffers get zeros). For capture, not for matching.
     pub fn to_params(&self, like: &Params) -> Params {
-        let trials = self.loss.size()[0];
+        let lanes = self.loss.size()[0];
         let mut layers = self.layers.iter();
         let tensors = like.layout().specs().iter().zip(&like.tensors).map(|(spec, value)| {
             if spec.trainable {
                 layers.next().map(LayerGrad::to_dense).unwrap_or_else(|| value.zeros_like())
             } else {
                 let mut size = value.size();
-                size[0] = trials;
+                size[0] = lanes;
                 Tensor::zeros(size, (value.kind(), value.device()))
             }
         });
@@ -56,7 +56,7 @@ impl Gradients {
     }
 }
 
-/// Differentiates `loss(logits)` (`[T]`, one value a trial) with respect to every trainable
+/// Differentiates `loss(logits)` (`[T]`, one value a lane) with respect to every trainable
 /// parameter.
 ///
 /// `x` is the network's normalised input `[T, B, ...]`. With `create_graph` the result is itself
@@ -89,7 +89,7 @@ pub fn gradients(
         let weight_shape = &params.layout().specs()[tap.weight].shape;
         slots[tap.weight] = Some(match tap.kernels.len() {
             0 => weight_gradient(tap, &delta, weight_shape, form),
-            trials => LayerGrad::Dense(stack(&kernels.by_ref().take(trials).collect::<Vec<_>>())),
+            lanes => LayerGrad::Dense(stack(&kernels.by_ref().take(lanes).collect::<Vec<_>>())),
         });
         if let Some(bias) = tap.bias {
             slots[bias] = Some(LayerGrad::Dense(bias_gradient(tap, &delta)));
@@ -116,7 +116,7 @@ fn per_channel_sum(x: &Tensor) -> Tensor {
 }
 
 fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> LayerGrad {
-    let trials = delta.size()[0];
+    let lanes = delta.size()[0];
     match (tap.kind, &tap.fixed) {
         (TapKind::Scale, fixed) => {
             let product = per_channel_sum(&(delta * &tap.input));
@@ -130,11 +130,11 @@ fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> Laye
         }
         (TapKind::Linear | TapKind::Cosine, _) => {
             let rows = delta.size()[1];
-            let input = broadcast_trials(&tap.input, trials);
+            let input = broadcast_lanes(&tap.input, lanes);
             choose(delta.shallow_clone(), input, shape, rows, form)
         }
         (TapKind::Conv, _) => {
-            let (delta, columns) = (examples_last(delta), broadcast_trials(&tap.input, trials));
+            let (delta, columns) = (examples_last(delta), broadcast_lanes(&tap.input, lanes));
             let rows = delta.size()[2];
             choose(delta.transpose(1, 2), columns.transpose(1, 2), shape, rows, form)
         }

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 use crate::noise;
 use crate::params::{InitRule, Layout, ParamSpec, Params};
 
-/// Draws fresh parameters (one trial, f32, CPU): PyTorch's defaults, or DLG's uniform on `[-0.5,
+/// Draws fresh parameters (one lane, f32, CPU): PyTorch's defaults, or DLG's uniform on `[-0.5,
 /// 0.5)` for every trainable one.
 pub fn fresh(layout: &Arc<Layout>, init: Init, rng: &mut ChaCha12Rng) -> Params {
     let tensors = layout.specs().iter().map(|spec| draw(spec, init, rng).unsqueeze(0)).collect();

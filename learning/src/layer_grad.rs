@@ -7,7 +7,7 @@
 
 use tch::Tensor;
 
-/// Gradient of one parameter for each of `T` trials.
+/// Gradient of one parameter for each of `T` lanes.
 #[derive(Debug)]
 pub enum LayerGrad {
     /// `[T, ...shape]`.
@@ -18,31 +18,31 @@ pub enum LayerGrad {
         delta: Tensor,
         /// Layer inputs, `[T, M, in]`.
         input: Tensor,
-        /// Shape of the weight, without the trial dimension.
+        /// Shape of the weight, without the lane dimension.
         shape: Vec<i64>,
     },
 }
 
 impl LayerGrad {
-    /// Squared L2 norm of each trial, `[T]`.
+    /// Squared L2 norm of each lane, `[T]`.
     pub fn norm2(&self) -> Tensor {
         match self {
             // As a distance from zero: one sweep in the backward pass where a square takes three.
             LayerGrad::Dense(g) => {
                 let zero = Tensor::zeros([1], (g.kind(), g.device())).expand(g.size(), true);
-                sum_trials(&g.mse_loss(&zero, tch::Reduction::None))
+                sum_lanes(&g.mse_loss(&zero, tch::Reduction::None))
             }
             LayerGrad::Factored { delta, input, .. } => {
                 if delta.size()[1] == 1 {
-                    return sum_trials(&delta.square()) * sum_trials(&input.square());
+                    return sum_lanes(&delta.square()) * sum_lanes(&input.square());
                 }
                 let gram = |t: &Tensor| t.bmm(&t.transpose(1, 2));
-                sum_trials(&(gram(delta) * gram(input)))
+                sum_lanes(&(gram(delta) * gram(input)))
             }
         }
     }
 
-    /// Inner product with a target `[N, ...shape]`; trial `t` belongs to target `t / (T/N)`. Gives
+    /// Inner product with a target `[N, ...shape]`; lane `t` belongs to target `t / (T/N)`. Gives
     /// `[T]`.
     pub fn dot(&self, target: &Tensor) -> Tensor {
         match self {
@@ -55,7 +55,7 @@ impl LayerGrad {
                 let (d, a) = (delta.size(), input.size());
                 let target = target.reshape([n, d[2], a[2]]);
                 let projected = input.reshape([n, -1, a[2]]).matmul(&target.transpose(1, 2));
-                sum_trials(&(projected.reshape(&d[..]) * delta))
+                sum_lanes(&(projected.reshape(&d[..]) * delta))
             }
         }
     }
@@ -84,12 +84,12 @@ impl LayerGrad {
 fn align(g: &Tensor, target: &Tensor) -> (Tensor, Tensor) {
     let n = target.size()[0];
     let mut size = g.size();
-    let trials = size[0] / n;
-    size.splice(0..1, [n, trials]);
+    let lanes = size[0] / n;
+    size.splice(0..1, [n, lanes]);
     (g.reshape(size), target.unsqueeze(1))
 }
 
 /// Sums all but the first dimension.
-pub fn sum_trials(t: &Tensor) -> Tensor {
+pub fn sum_lanes(t: &Tensor) -> Tensor {
     if t.dim() == 1 { t.shallow_clone() } else { t.flatten(1, -1).sum_dim_intlist(1, false, None) }
 }

@@ -1,4 +1,4 @@
-//! Losses, each one value a trial: the mean over the batch.
+//! Losses, each one value a lane: the mean over the batch.
 
 use tch::{Kind, Tensor};
 

@@ -84,7 +84,7 @@ impl Network {
         self.model.forward(tape, x)
     }
 
-    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a trial,
+    /// [`Model::refresh`]: the parameters with their random buffers drawn anew, one stream a lane,
     /// for one gradient. What is drawn is the client's secret: it never enters what is sent.
     pub fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         self.model.refresh(params, rngs)

@@ -76,8 +76,8 @@ pub struct Observation {
 
 impl Observation {
     /// Number of independent captures `N`.
-    pub fn trials(&self) -> i64 {
-        self.signal.params().trials()
+    pub fn lanes(&self) -> i64 {
+        self.signal.params().lanes()
     }
 
     /// Whether a fact is at hand.

@@ -1,4 +1,4 @@
-//! Named parameters as plain tensors with a leading trial dimension.
+//! Named parameters as plain tensors with a leading lane dimension.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub enum InitRule {
 pub struct ParamSpec {
     /// torchvision-style dotted name, e.g. `layer1.0.conv1.weight`.
     pub name: String,
-    /// Shape without the trial dimension.
+    /// Shape without the lane dimension.
     pub shape: Vec<i64>,
     /// How fresh values are drawn.
     pub init: InitRule,
@@ -84,7 +84,7 @@ impl Layout {
 }
 
 /// An ordered list of named tensors, each `[T, ...shape]`; a leading 1 means "shared by all
-/// trials".
+/// lanes".
 #[derive(Debug)]
 pub struct Params {
     layout: Arc<Layout>,
@@ -128,7 +128,7 @@ impl Params {
         Ok(Params { layout, tensors, draw: None })
     }
 
-    /// Fits named tensors (no trial dimension) from a checkpoint to a layout; names not in the
+    /// Fits named tensors (no lane dimension) from a checkpoint to a layout; names not in the
     /// layout are refused, except BatchNorm's `num_batches_tracked`, which nothing here reads.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl Params {
         Params::new(layout, tensors)
     }
 
-    /// These values with one seed a trial (i64 `[T or 1]`, not negative) for what is random in a
+    /// These values with one seed a lane (i64 `[T or 1]`, not negative) for what is random in a
     /// pass: dropout, stochastic depth. It is no parameter: it is never sent, stored or part of
     /// [`Params::flat`], and what is computed from two sets has none.
     pub fn with_draw(self, draw: Option<Tensor>) -> Params {
@@ -173,8 +173,8 @@ impl Params {
         &self.layout
     }
 
-    /// Number of trials (1 when shared).
-    pub fn trials(&self) -> i64 {
+    /// Number of lanes (1 when shared).
+    pub fn lanes(&self) -> i64 {
         self.tensors.first().map_or(1, |t| t.size()[0])
     }
 
@@ -215,7 +215,7 @@ impl Params {
         self.map(|t| t.to_device(device).to_kind(kind)).with_draw(draw)
     }
 
-    /// The trials `from..from + len` as a view.
+    /// The lanes `from..from + len` as a view.
     pub fn narrow(&self, from: i64, len: i64) -> Params {
         let draw = self.draw.as_ref().map(|d| match d.size()[0] {
             1 => d.shallow_clone(),
@@ -224,16 +224,16 @@ impl Params {
         self.map(|t| t.narrow(0, from, len)).with_draw(draw)
     }
 
-    /// Every trial gets its own copy of shared values.
-    pub fn expand(&self, trials: i64) -> Params {
+    /// Every lane gets its own copy of shared values.
+    pub fn expand(&self, lanes: i64) -> Params {
         self.map(|t| {
             let mut size = t.size();
-            size[0] = trials;
+            size[0] = lanes;
             t.expand(size, true)
         })
     }
 
-    /// L2 norm over the trainable parameters of each trial, `[T]`.
+    /// L2 norm over the trainable parameters of each lane, `[T]`.
     pub fn norm(&self) -> Tensor {
         let squares: Vec<Tensor> = self
             .trainable()
@@ -247,7 +247,7 @@ impl Params {
         self.layout.specs().iter().zip(&self.tensors).filter(|(s, _)| s.trainable).map(|(_, t)| t)
     }
 
-    /// All values of trial `t`, parameters and buffers, in the layout's order.
+    /// All values of lane `t`, parameters and buffers, in the layout's order.
     pub fn flat(&self, t: i64) -> Vec<f32> {
         let parts: Vec<Tensor> =
             self.tensors.iter().map(|v| v.get(t.min(v.size()[0] - 1)).reshape([-1])).collect();
@@ -255,7 +255,7 @@ impl Params {
         Vec::try_from(all).unwrap_or_default()
     }
 
-    /// The inverse of [`Params::flat`]: one trial, on the CPU.
+    /// The inverse of [`Params::flat`]: one lane, on the CPU.
     ///
     /// # Errors
     /// `LearningError::Count` where the number of values is not the layout's.
@@ -275,7 +275,7 @@ impl Params {
         Params::new(layout, tensors)
     }
 
-    /// The tensors with their names, without the trial dimension (trial `t`).
+    /// The tensors with their names, without the lane dimension (lane `t`).
     pub fn named(&self, t: i64) -> Vec<(String, Tensor)> {
         self.layout
             .specs()

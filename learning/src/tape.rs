@@ -1,9 +1,9 @@
 //! One forward pass: a model asks its tape for layers, the tape finds the parameters and remembers
 //! what gradients need.
 //!
-//! Activations are `[T, B, ...]`: `T` independent trials of a batch of `B` examples. Where all
-//! trials share the weights (leading dimension 1) a layer runs as one ordinary batch of `T*B`;
-//! where each trial has its own weights a linear layer runs as `baddbmm`, a convolution as one
+//! Activations are `[T, B, ...]`: `T` independent lanes of a batch of `B` examples. Where all
+//! lanes share the weights (leading dimension 1) a layer runs as one ordinary batch of `T*B`;
+//! where each lane has its own weights a linear layer runs as `baddbmm`, a convolution as one
 //! grouped convolution. `conv.rs` says how convolutions run while recording.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub use crate::conv::Conv;
 /// How BatchNorm, dropout and stochastic depth behave in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Normalise by the batch's own statistics (per trial); drop what the parameters' draw says.
+    /// Normalise by the batch's own statistics (per lane); drop what the parameters' draw says.
     Train,
     /// Normalise by the running statistics; drop nothing.
     Eval,
@@ -58,7 +58,7 @@ pub struct Tap {
     pub input: Tensor,
     /// The layer's output before any activation, `[T, B, ...]`.
     pub output: Tensor,
-    /// A convolution's own kernel for each trial, `[out, in, k, k]`, where autograd itself forms
+    /// A convolution's own kernel for each lane, `[out, in, k, k]`, where autograd itself forms
     /// dL/dW; else empty.
     pub kernels: Vec<Tensor>,
     /// Of a normalisation with running statistics: `a = scale * input + shift`, each `[T or 1, C]`.
@@ -159,7 +159,7 @@ impl<'a> Tape<'a> {
     }
 
     /// A pass whose parameters require gradients themselves and whose layers take torch's fused
-    /// kernels, trial by trial.
+    /// kernels, lane by lane.
     pub(crate) fn training(params: &'a Params, mode: Mode) -> Tape<'a> {
         Tape { record: Some(Record::Leaves), ..Tape::new(params, mode) }
     }
@@ -270,7 +270,7 @@ impl<'a> Tape<'a> {
                 .linear(&w.squeeze_dim(0), Some(&b.squeeze_dim(0)))
                 .reshape([size[0], size[1], out])
         } else {
-            let x = broadcast_trials(x, w.size()[0]);
+            let x = broadcast_lanes(x, w.size()[0]);
             b.unsqueeze(1).baddbmm(&x, &w.transpose(1, 2), 1.0, 1.0)
         };
         self.keep(Tap {
@@ -332,13 +332,13 @@ impl<'a> Tape<'a> {
     }
 }
 
-/// A value shared by all trials (leading 1) gets their dimension, as a view.
-pub(crate) fn broadcast_trials(x: &Tensor, trials: i64) -> Tensor {
+/// A value shared by all lanes (leading 1) gets their dimension, as a view.
+pub(crate) fn broadcast_lanes(x: &Tensor, lanes: i64) -> Tensor {
     let mut size = x.size();
-    if size[0] == trials {
+    if size[0] == lanes {
         return x.shallow_clone();
     }
-    size[0] = trials;
+    size[0] = lanes;
     x.expand(size, true)
 }
 
@@ -348,23 +348,23 @@ pub fn images(x: &Tensor) -> Tensor {
 }
 
 /// `[T*B, ...]` back to `[T, B, ...]`.
-pub fn unfold_trials(x: &Tensor, trials: i64) -> Tensor {
+pub fn unfold_lanes(x: &Tensor, lanes: i64) -> Tensor {
     let mut size = x.size();
-    let batch = size[0] / trials;
-    size.splice(0..1, [trials, batch]);
+    let batch = size[0] / lanes;
+    size.splice(0..1, [lanes, batch]);
     x.reshape(size)
 }
 
 /// Average pooling without padding, kernel = stride.
 pub fn avg_pool(x: &Tensor, kernel: i64) -> Tensor {
     let pooled = images(x).avg_pool2d([kernel; 2], [kernel; 2], [0, 0], false, true, None);
-    unfold_trials(&pooled, x.size()[0])
+    unfold_lanes(&pooled, x.size()[0])
 }
 
 /// Max pooling.
 pub fn max_pool(x: &Tensor, kernel: i64, stride: i64, padding: i64) -> Tensor {
     let pooled = images(x).max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false);
-    unfold_trials(&pooled, x.size()[0])
+    unfold_lanes(&pooled, x.size()[0])
 }
 
 /// Mean over height and width: `[T, B, C, H, W]` to `[T, B, C]`.

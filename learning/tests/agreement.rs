@@ -1,5 +1,5 @@
-//! One oracle for every layer kind and model: plain autograd with respect to the weights, one trial
-//! at a time. Against it: trials side by side (shared weights or each its own), dense and factored
+//! One oracle for every layer kind and model: plain autograd with respect to the weights, one lane
+//! at a time. Against it: lanes side by side (shared weights or each its own), dense and factored
 //! gradients, every objective, and what the objectives' gradients with respect to the input are.
 
 mod common;
@@ -67,10 +67,10 @@ impl Model for Face {
 
 /// A setting in which all agree.
 struct Case {
-    trials: i64,
+    lanes: i64,
     own_weights: bool,
     batch: i64,
-    /// Targets, each for `trials / targets` trials.
+    /// Targets, each for `lanes / targets` lanes.
     targets: i64,
     mode: Mode,
     kind: Kind,
@@ -82,13 +82,13 @@ impl Case {
     }
 
     fn labels(&self, classes: i64) -> Tensor {
-        Tensor::arange(self.trials * self.batch, (Kind::Int64, tch::Device::Cpu))
+        Tensor::arange(self.lanes * self.batch, (Kind::Int64, tch::Device::Cpu))
             .remainder(classes)
-            .reshape([self.trials, self.batch])
+            .reshape([self.lanes, self.batch])
     }
 }
 
-/// Loss, dense gradients, objective values and their gradients by `x`, of one trial, by plain
+/// Loss, dense gradients, objective values and their gradients by `x`, of one lane, by plain
 /// autograd.
 fn oracle(
     net: &Network,
@@ -124,26 +124,26 @@ fn oracle(
 }
 
 fn check(what: &str, net: &Network, case: &Case, forms: &[Form]) {
-    let own = if case.own_weights { case.trials } else { 1 };
+    let own = if case.own_weights { case.lanes } else { 1 };
     let params = hashed_params(net, own, 100, case.kind);
-    let size: Vec<i64> = [case.trials, case.batch].into_iter().chain(net.input()).collect();
+    let size: Vec<i64> = [case.lanes, case.batch].into_iter().chain(net.input()).collect();
     let x = hashed(&size, 7, case.kind);
     let labels = case.labels(net.classes());
     let targets = targets(net, case);
-    let trial = |t: i64| {
+    let lane = |t: i64| {
         let params = if case.own_weights { params.narrow(t, 1) } else { params.clone() };
-        let group = t / (case.trials / case.targets);
+        let group = t / (case.lanes / case.targets);
         let targets: Vec<Tensor> = targets.iter().map(|v| v.narrow(0, group, 1)).collect();
         oracle(net, &params, &x.narrow(0, t, 1), &labels.narrow(0, t, 1), &targets, case.mode)
     };
-    let expected: Vec<_> = (0..case.trials).map(trial).collect();
+    let expected: Vec<_> = (0..case.lanes).map(lane).collect();
     for &form in forms {
         let x = x.detach().set_requires_grad(true);
         let grads =
             gradients(net, &params, &x, case.mode, form, true, |z| cross_entropy(z, &labels));
         let what = format!(
             "{what}, {form:?}, T {}, own weights {}, B {}, {:?}, {:?}",
-            case.trials, case.own_weights, case.batch, case.mode, case.kind
+            case.lanes, case.own_weights, case.batch, case.mode, case.kind
         );
         let gather = |f: &dyn Fn(usize) -> Tensor| {
             Tensor::cat(&(0..expected.len()).map(f).collect::<Vec<_>>(), 0)
@@ -215,7 +215,7 @@ fn vanishing_or_near(found: &Tensor, expected: &Tensor, tolerance: f64, what: &s
 fn every_case(what: &str, net: &Network, modes: &[Mode]) {
     tch::set_num_threads(1);
     for &mode in modes {
-        for (trials, own_weights, batch, targets) in [
+        for (lanes, own_weights, batch, targets) in [
             (1, false, 1, 1),
             (1, false, 3, 1),
             (4, false, 1, 2),
@@ -226,7 +226,7 @@ fn every_case(what: &str, net: &Network, modes: &[Mode]) {
             check(
                 what,
                 net,
-                &Case { trials, own_weights, batch, targets, mode, kind: Kind::Double },
+                &Case { lanes, own_weights, batch, targets, mode, kind: Kind::Double },
                 &FORMS,
             );
         }
@@ -255,7 +255,7 @@ fn convolutions() {
     }
 }
 
-/// Convolutions with so much work that autograd forms their gradient, one trial at a time.
+/// Convolutions with so much work that autograd forms their gradient, one lane at a time.
 #[test]
 fn large_convolutions() {
     let conv =
@@ -263,9 +263,9 @@ fn large_convolutions() {
     let net = single(Some(conv), false);
     for (batch, bias) in [(3, true), (4, false)] {
         let net = if bias { &net } else { &single(Some(Conv { bias, ..conv }), false) };
-        for (trials, own_weights, targets) in [(1, false, 1), (4, false, 2), (4, true, 4)] {
+        for (lanes, own_weights, targets) in [(1, false, 1), (4, false, 2), (4, true, 4)] {
             let case =
-                Case { trials, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Double };
+                Case { lanes, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Double };
             check("large convolution", net, &case, &[Form::Dense]);
         }
     }
@@ -305,7 +305,7 @@ fn whole_models() {
 }
 
 #[test]
-fn resnet18_trials() {
+fn resnet18_lanes() {
     tch::set_num_threads(1);
     for stem in ["cifar", "imagenet"] {
         let side = if stem == "cifar" { 8 } else { 32 };
@@ -314,7 +314,7 @@ fn resnet18_trials() {
             check(
                 stem,
                 &net,
-                &Case { trials: 2, own_weights, batch: 2, targets: 2, mode, kind: Kind::Double },
+                &Case { lanes: 2, own_weights, batch: 2, targets: 2, mode, kind: Kind::Double },
                 &[Form::Auto],
             );
         }
@@ -329,20 +329,20 @@ fn single_precision() {
         [(json!({"name": "lenet-zhu"}), [3, 32, 32]), (json!({"name": "simple-cnn"}), [3, 16, 16])]
     {
         let net = network(&model, &input, 5);
-        for (trials, own_weights, batch, targets) in
+        for (lanes, own_weights, batch, targets) in
             [(1, false, 2, 1), (4, false, 1, 4), (4, true, 1, 1)]
         {
             check(
                 &model.to_string(),
                 &net,
-                &Case { trials, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Float },
+                &Case { lanes, own_weights, batch, targets, mode: Mode::Eval, kind: Kind::Float },
                 &FORMS,
             );
         }
     }
 }
 
-/// What a step of training takes: the same gradients, losses and statistics, a few trials at a time
+/// What a step of training takes: the same gradients, losses and statistics, a few lanes at a time
 /// or all at once.
 #[test]
 fn gradients_for_training() {
@@ -364,15 +364,15 @@ fn gradients_for_training() {
         let tolerance = if deep { 1e-7 } else { 1e-9 };
         let settings =
             [(3, 3, Mode::Train), (1, 1, Mode::Train), (3, 1, Mode::Train), (3, 3, Mode::Eval)];
-        for (trials, own, mode) in settings.into_iter().take(if deep { 1 } else { 4 }) {
-            let what = format!("{model}, {trials} trials, {own} sets of weights, {mode:?}");
-            let draw = Tensor::arange(trials, (Kind::Int64, tch::Device::Cpu)) + 7;
+        for (lanes, own, mode) in settings.into_iter().take(if deep { 1 } else { 4 }) {
+            let what = format!("{model}, {lanes} lanes, {own} sets of weights, {mode:?}");
+            let draw = Tensor::arange(lanes, (Kind::Int64, tch::Device::Cpu)) + 7;
             let params = hashed_params(&net, own, 100, Kind::Double).with_draw(Some(draw));
-            let size: Vec<i64> = [trials, 3].into_iter().chain(input.clone()).collect();
+            let size: Vec<i64> = [lanes, 3].into_iter().chain(input.clone()).collect();
             let x = hashed(&size, 7, Kind::Double);
-            let labels = Tensor::arange(trials * 3, (Kind::Int64, tch::Device::Cpu))
+            let labels = Tensor::arange(lanes * 3, (Kind::Int64, tch::Device::Cpu))
                 .remainder(5)
-                .reshape([trials, 3]);
+                .reshape([lanes, 3]);
             let run = |form| {
                 gradients(&net, &params, &x, mode, form, false, |z| {
                     net.training_loss(z, &labels, false)
@@ -411,11 +411,11 @@ fn through_local_steps() {
     let conv =
         Conv { input: 3, output: 5, kernel: 3, stride: 2, padding: 1, bias: true, groups: 1 };
     let net = single(Some(conv), true);
-    let (trials, lr) = (3, 0.3);
+    let (lanes, lr) = (3, 0.3);
     let start = hashed_params(&net, 1, 100, Kind::Double);
-    let x = hashed(&[trials, 2, 3, 7, 6], 7, Kind::Double).set_requires_grad(true);
+    let x = hashed(&[lanes, 2, 3, 7, 6], 7, Kind::Double).set_requires_grad(true);
     let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 0, 1]).reshape([3, 2]);
-    let mut params = start.expand(trials);
+    let mut params = start.expand(lanes);
     for _ in 0..2 {
         let grads = gradients(&net, &params, &x, Mode::Train, Form::Auto, true, |z| {
             cross_entropy(z, &labels)
@@ -427,7 +427,7 @@ fn through_local_steps() {
     };
     let ours = Tensor::run_backward(&[score(&params)], &[&x], false, false).remove(0);
     let mut expected = Vec::new();
-    for t in 0..trials {
+    for t in 0..lanes {
         let x = x.detach().narrow(0, t, 1).set_requires_grad(true);
         let mut params = start.map(|t| t.detach().set_requires_grad(true));
         for _ in 0..2 {

@@ -15,16 +15,16 @@ use serde_json::json;
 use suites::rng::stream;
 use tch::{Device, Kind, Tensor};
 
-fn rngs(from: u64, trials: u64) -> Vec<ChaCha12Rng> {
-    (from..from + trials).map(|t| stream(t, "client", "dropout")).collect()
+fn rngs(from: u64, lanes: u64) -> Vec<ChaCha12Rng> {
+    (from..from + lanes).map(|t| stream(t, "client", "dropout")).collect()
 }
 
-/// A small digit network with `trials` clients' weights, images and labels.
-fn digits(own: i64, trials: i64, batch: i64, kind: Kind) -> (Network, Params, Tensor, Tensor) {
+/// A small digit network with `lanes` clients' weights, images and labels.
+fn digits(own: i64, lanes: i64, batch: i64, kind: Kind) -> (Network, Params, Tensor, Tensor) {
     let net = network(&json!({"name": "mnist-cnn", "padding": 1}), &[1, 8, 8], 5);
     let params = hashed_params(&net, own, 10, kind);
-    let labels = Tensor::arange(trials * batch, (Kind::Int64, Device::Cpu)).remainder(5);
-    (net, params, hashed(&[trials, batch, 1, 8, 8], 900, kind), labels.reshape([trials, batch]))
+    let labels = Tensor::arange(lanes * batch, (Kind::Int64, Device::Cpu)).remainder(5);
+    (net, params, hashed(&[lanes, batch, 1, 8, 8], 900, kind), labels.reshape([lanes, batch]))
 }
 
 /// The factors that random layers apply to ones `[T, B, n]`, one pass a set of seeds.
@@ -64,7 +64,7 @@ fn masks_are_fair_and_independent() {
             assert!((kept - (1.0 - p)).abs() < 5.0 * error, "kept {kept} at p = {p}");
             assert!((mask.max().double_value(&[]) - 1.0 / (1.0 - p)).abs() < 1e-6);
             for (what, shift, dim) in
-                [("trial", 1, 0), ("example", 1, 1), ("feature", 1, 2), ("feature", 32, 2)]
+                [("lane", 1, 0), ("example", 1, 1), ("feature", 1, 2), ("feature", 32, 2)]
             {
                 let score = correlation(mask, &mask.roll([shift], [dim]));
                 assert!(
@@ -95,7 +95,7 @@ fn masks_are_fair_and_independent() {
 }
 
 #[test]
-fn a_trial_draws_the_same_alone() {
+fn a_lane_draws_the_same_alone() {
     let (net, params, ..) = digits(1, 1, 1, Kind::Float);
     // Larger than what is hashed at once, and smaller.
     for size in [[5, 3, 40], [5, 64, 1152]] {
@@ -114,7 +114,7 @@ fn a_trial_draws_the_same_alone() {
         // Fewer examples (a smaller batch) see the beginning of the same mask.
         let fewer = masks(&together, [5, 2, size[2]], 0.5, 1);
         assert!(all[0].narrow(1, 0, 2).equal(&fewer[0]));
-        // Trials under one seed: the first as if alone, the others apart.
+        // Lanes under one seed: the first as if alone, the others apart.
         let shared = net.refresh(params.clone(), &mut rngs(7, 1));
         let restarts = &masks(&shared, size, 0.5, 1)[0];
         assert!(restarts.get(0).equal(&all[0].get(0)) && !restarts.get(1).equal(&restarts.get(0)));

@@ -38,19 +38,19 @@ fn cases() -> Vec<(Value, Vec<i64>, i64)> {
     ]
 }
 
-fn labels(trials: i64, batch: i64) -> Tensor {
-    (Tensor::arange(trials * batch, (Kind::Int64, Device::Cpu)) * 3)
+fn labels(lanes: i64, batch: i64) -> Tensor {
+    (Tensor::arange(lanes * batch, (Kind::Int64, Device::Cpu)) * 3)
         .remainder(CLASSES)
-        .reshape([trials, batch])
+        .reshape([lanes, batch])
 }
 
-fn images(input: &[i64], trials: i64, batch: i64, kind: Kind) -> Tensor {
-    let size: Vec<i64> = [trials, batch].into_iter().chain(input.iter().copied()).collect();
+fn images(input: &[i64], lanes: i64, batch: i64, kind: Kind) -> Tensor {
+    let size: Vec<i64> = [lanes, batch].into_iter().chain(input.iter().copied()).collect();
     hashed(&size, 900, kind)
 }
 
-fn ones(trials: i64, batch: i64, kind: Kind) -> Tensor {
-    Tensor::ones([trials, batch], (kind, Device::Cpu))
+fn ones(lanes: i64, batch: i64, kind: Kind) -> Tensor {
+    Tensor::ones([lanes, batch], (kind, Device::Cpu))
 }
 
 fn clipped(net: &Network, params: &Params, x: &Tensor, y: &Tensor, clip: f64) -> Clipped {
@@ -58,9 +58,9 @@ fn clipped(net: &Network, params: &Params, x: &Tensor, y: &Tensor, clip: f64) ->
     clipped_sum(net, params, x, &counted, Mode::Eval, clip, |z| task_loss(z, y))
 }
 
-/// Example `b` of trial `t` by itself: its gradient as a batch of one.
+/// Example `b` of lane `t` by itself: its gradient as a batch of one.
 fn single(net: &Network, params: &Params, x: &Tensor, y: &Tensor, t: i64, b: i64) -> Params {
-    let params = if params.trials() == 1 { params.clone() } else { params.narrow(t, 1) };
+    let params = if params.lanes() == 1 { params.clone() } else { params.narrow(t, 1) };
     let one = |v: &Tensor| v.narrow(0, t, 1).narrow(1, b, 1);
     let (x, y) = (one(x), one(y));
     gradients(net, &params, &x, Mode::Eval, Form::Dense, false, |z| task_loss(z, &y))
@@ -80,10 +80,10 @@ fn singles(net: &Network, params: &Params, x: &Tensor, y: &Tensor) -> (Vec<Vec<P
     (singles, Tensor::from_slice(&norms).reshape(&x.size()[..2]))
 }
 
-/// The clipped sum of each trial, `[T, ...]`.
+/// The clipped sum of each lane, `[T, ...]`.
 fn clip_and_sum(singles: &[Vec<Params>], clip: f64) -> Params {
-    let sums = singles.iter().map(|of_trial| {
-        let clipped = of_trial.iter().map(|g| g.scale((clip / norm(g)).min(1.0)));
+    let sums = singles.iter().map(|of_lane| {
+        let clipped = of_lane.iter().map(|g| g.scale((clip / norm(g)).min(1.0)));
         clipped.reduce(|a, b| a.zip(&b, |a, b| a + b)).expect("examples")
     });
     let sums: Vec<Params> = sums.collect();
@@ -93,7 +93,7 @@ fn clip_and_sum(singles: &[Vec<Params>], clip: f64) -> Params {
     Params::new(sums[0].layout().clone(), sum.collect()).expect("the layout's shapes")
 }
 
-/// Equal relative to the whole vector of each trial; with `each` also parameter by parameter.
+/// Equal relative to the whole vector of each lane; with `each` also parameter by parameter.
 fn same(found: &Params, expected: &Params, tolerance: f64, each: bool, what: &str) {
     let error = (found.sub(expected).norm() / expected.norm()).max().double_value(&[]);
     assert!(error <= tolerance, "{what}: relative difference {error:.2e}");
@@ -110,11 +110,11 @@ fn median(norms: &Tensor) -> f64 {
     norms.to_kind(Kind::Double).median().double_value(&[])
 }
 
-/// A LeNet in double precision with `trials` clients of `batch` examples.
-fn lenet(trials: i64, batch: i64) -> (Network, Params, Tensor, Tensor) {
+/// A LeNet in double precision with `lanes` clients of `batch` examples.
+fn lenet(lanes: i64, batch: i64) -> (Network, Params, Tensor, Tensor) {
     let net = network(&json!({"name": "lenet-zhu"}), &[3, 12, 12], CLASSES);
     let params = hashed_params(&net, 1, 10, Kind::Double);
-    (net, params, images(&[3, 12, 12], trials, batch, Kind::Double), labels(trials, batch))
+    (net, params, images(&[3, 12, 12], lanes, batch, Kind::Double), labels(lanes, batch))
 }
 
 #[test]
@@ -123,8 +123,7 @@ fn as_a_loop_over_the_examples() {
     for (model, input, batch) in cases() {
         let net = network(&model, &input, CLASSES);
         let all = [(2, 2), (1, 1), (3, 1)];
-        for &(trials, own) in if model["name"] == "efficientnet-b2" { &all[..1] } else { &all[..] }
-        {
+        for &(lanes, own) in if model["name"] == "efficientnet-b2" { &all[..1] } else { &all[..] } {
             // Many GroupNorms amplify what single precision rounds away, in the loop as well.
             let (single, double) = match (model["norm"] == "group", model["name"].as_str()) {
                 (true, Some("mobilefacenet")) => (1e-3, 1e-11),
@@ -134,11 +133,11 @@ fn as_a_loop_over_the_examples() {
             };
             for (kind, tolerance) in [(Kind::Float, single), (Kind::Double, double)] {
                 let params = hashed_params(&net, own, 10, kind);
-                let (x, y) = (images(&input, trials, batch, kind), labels(trials, batch));
+                let (x, y) = (images(&input, lanes, batch, kind), labels(lanes, batch));
                 let (singles, norms) = singles(&net, &params, &x, &y);
                 let clip = median(&norms);
                 let found = clipped(&net, &params, &x, &y, clip);
-                let what = format!("{model}, {trials} trials, {own} sets of weights, {kind:?}");
+                let what = format!("{model}, {lanes} lanes, {own} sets of weights, {kind:?}");
                 near(&found.norms, &norms.to_kind(kind), tolerance, &format!("{what}, norms"));
                 same(
                     &found.sum,
@@ -147,7 +146,7 @@ fn as_a_loop_over_the_examples() {
                     kind == Kind::Double,
                     &what,
                 );
-                assert_eq!(found.dropped, vec![0; trials as usize]);
+                assert_eq!(found.dropped, vec![0; lanes as usize]);
             }
         }
     }

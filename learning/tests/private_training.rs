@@ -14,23 +14,22 @@ use tch::{Device, Kind, Tensor};
 
 const CLASSES: i64 = 5;
 
-/// Equal relative to the whole vector of each trial.
+/// Equal relative to the whole vector of each lane.
 fn same(found: &Params, expected: &Params, what: &str) {
     let error = (found.sub(expected).norm() / expected.norm()).max().double_value(&[]);
     assert!(error <= 1e-12, "{what}: relative difference {error:.2e}");
 }
 
-/// A LeNet in double precision with `trials` clients of `batch` examples.
-fn lenet(trials: i64, batch: i64) -> (Network, Params, Tensor, Tensor) {
+/// A LeNet in double precision with `lanes` clients of `batch` examples.
+fn lenet(lanes: i64, batch: i64) -> (Network, Params, Tensor, Tensor) {
     let net = network(&json!({"name": "lenet-zhu"}), &[3, 12, 12], CLASSES);
     let params = hashed_params(&net, 1, 10, Kind::Double);
-    let labels =
-        (Tensor::arange(trials * batch, (Kind::Int64, Device::Cpu)) * 3).remainder(CLASSES);
+    let labels = (Tensor::arange(lanes * batch, (Kind::Int64, Device::Cpu)) * 3).remainder(CLASSES);
     (
         net,
         params,
-        hashed(&[trials, batch, 3, 12, 12], 900, Kind::Double),
-        labels.reshape([trials, batch]),
+        hashed(&[lanes, batch, 3, 12, 12], 900, Kind::Double),
+        labels.reshape([lanes, batch]),
     )
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Point {
 impl Point {
     /// What the attacks in `cells`, all on one defense, got by `leak`. A `leak` without a direction
     /// is taken for one of which more is more: callers refuse it.
-    pub fn of(run: &Run, leak: &Measure, cells: &[Picked]) -> Self {
+    pub fn new(run: &Run, leak: &Measure, cells: &[Picked]) -> Self {
         let tries = tries(run, leak, cells);
         let sign = sign(leak);
         let scored = || tries.iter().enumerate().filter_map(|(at, t)| Some((at, t.leak.as_ref()?)));

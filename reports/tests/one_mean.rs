@@ -49,7 +49,7 @@ fn weaker(mut record: CellRecord) -> CellRecord {
 /// What the progress line shows of a cell.
 fn progress(psnrs: &[f64]) -> Option<f64> {
     let record = record::testing::record("dlg", 0, psnrs);
-    mean_of(record.images.iter(), &Metrics::of(&record::testing::info("")).get("psnr"))
+    mean_of(record.images.iter(), &Metrics::from_run(&record::testing::info("")).get("psnr"))
 }
 
 #[test]

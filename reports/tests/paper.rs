@@ -40,7 +40,7 @@ fn a_single_cell_has_the_numbers_of_its_report() {
     assert_eq!((summary.figures, summary.errors), (2, Vec::<String>::new()));
     let (bars, rates) = (rows(&out.join("data/bars.csv")), rows(&out.join("data/rates.csv")));
     for (at, record) in records.iter().enumerate() {
-        let cell = CellSummary::of(record, &Metrics::of(&info("")));
+        let cell = CellSummary::from_record(record, &Metrics::from_run(&info("")));
         let own = &cell.metrics["psnr"];
         assert_eq!(number(&bars[at], "value"), own.mean.unwrap());
         let ci = own.ci.unwrap();

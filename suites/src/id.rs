@@ -17,7 +17,7 @@ impl CellId {
         &self.0
     }
 
-    pub(crate) fn of(canonical: &str) -> Self {
+    pub(crate) fn from_canonical(canonical: &str) -> Self {
         CellId(crate::canonical::digest(canonical))
     }
 }

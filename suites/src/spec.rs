@@ -318,7 +318,7 @@ impl CellSpec {
 
     /// Identity of the cell; changes with any field.
     pub fn id(&self) -> CellId {
-        CellId::of(&crate::canonical::cell(self))
+        CellId::from_canonical(&crate::canonical::cell(self))
     }
 
     /// Hash of task, model, federation, capture, source, trials and seed: the same across attacks

@@ -49,7 +49,7 @@ impl Allowed {
     }
 
     /// Counts findings.
-    pub fn of(findings: &[Finding]) -> Allowed {
+    pub fn from_findings(findings: &[Finding]) -> Allowed {
         let mut counts = BTreeMap::new();
         for finding in findings {
             *counts.entry((finding.rule, finding.path.clone())).or_insert(0) += 1;
@@ -93,7 +93,7 @@ impl Allowed {
     /// What must be mended, a line each: every finding of a file that has more than its number, and
     /// every number that is larger than what is found.
     pub fn compare(&self, findings: &[Finding]) -> Vec<String> {
-        let found = Allowed::of(findings);
+        let found = Allowed::from_findings(findings);
         let count = |of: &Allowed, key: &(Rule, String)| of.0.get(key).copied().unwrap_or(0);
         let too_many = |finding: &&Finding| {
             let key = (finding.rule, finding.path.clone());

@@ -35,7 +35,7 @@ pub fn fast() -> Result<(), Error> {
 /// # Errors
 /// [`Error::Allowed`] where a rule finds more than before; [`check`] lists what is new.
 pub fn shrink() -> Result<(), Error> {
-    let found = Allowed::of(&rules::findings(&tree::files()?));
+    let found = Allowed::from_findings(&rules::findings(&tree::files()?));
     if let Some(before) = Allowed::read()? {
         found.no_larger_than(&before)?;
     }

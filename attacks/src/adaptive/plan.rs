@@ -278,7 +278,7 @@ impl<'a> Plan<'a> {
     /// was captured.
     fn rms(&self, law: Law, ratio: f64) -> f64 {
         let params = self.seen.signal.params();
-        let entries = (params.layout().trainable_len() * params.trials()).max(1) as f64;
+        let entries = (params.layout().trainable_len() * params.lanes()).max(1) as f64;
         let square = params.norm().square().sum(tch::Kind::Double).double_value(&[]) / entries;
         let variance = if law == Law::Laplace { 2.0 * ratio * ratio } else { ratio * ratio };
         self.unit * (square / (1.0 + variance)).sqrt()

@@ -1,4 +1,4 @@
-//! All trials through all stages.
+//! All lanes through all stages.
 
 use learning::{Observation, Params, Signal};
 use suites::Fact;
@@ -17,7 +17,7 @@ use crate::matching::objective::Objective;
 use crate::matching::{Matching, MatchingConfig, labels, signal};
 use crate::{Attack, AttackError};
 
-/// Trials inverted side by side: bounds memory.
+/// Lanes inverted side by side: bounds memory.
 const CHUNK: i64 = 16;
 
 /// Features whose relative noise energy is below this are taken as exact.
@@ -50,7 +50,7 @@ impl Attack for FeatureInversion {
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
         let prepared = Prepared::new(seen, run)?;
         let chain = Chain::detect(seen, &prepared.weights, &prepared.first);
-        let n = seen.trials();
+        let n = seen.lanes();
         let budget = Budget::new(run, n as usize * self.planned(chain.as_ref()));
         let mut refined = Vec::new();
         for from in (0..n).step_by(CHUNK as usize) {
@@ -114,12 +114,12 @@ impl<'a> Prepared<'a> {
 }
 
 impl FeatureInversion {
-    /// Evaluations of a trial that needs no retry.
+    /// Evaluations of a lane that needs no retry.
     fn planned(&self, chain: Option<&Chain>) -> usize {
         self.feature_iterations * self.restarts + chain.map_or(0, |_| Refinement::planned(self))
     }
 
-    /// Stage 1 for a chunk of trials: normalised images `[T, C, H, W]` and the features' relative
+    /// Stage 1 for a chunk of lanes: normalised images `[T, C, H, W]` and the features' relative
     /// misfits `[T]`.
     fn invert(
         &self,
@@ -173,12 +173,12 @@ impl FeatureInversion {
             .ok_or_else(|| AttackError::NotApplicable("no start was asked for".into()))
     }
 
-    /// Where restart `r` of the trials begins: `[T, C, H, W]`, normalised.
+    /// Where restart `r` of the lanes begins: `[T, C, H, W]`, normalised.
     fn start(
         &self,
         prepared: &Prepared,
         from: i64,
-        trials: usize,
+        lanes: usize,
         restart: usize,
         run: &Run,
     ) -> Tensor {
@@ -187,11 +187,11 @@ impl FeatureInversion {
         let one = |n: i64| {
             draw(kind, &shape, &mut run.stream(&format!("feature-inversion-{n}-{restart}")))
         };
-        let rows: Vec<Tensor> = (from..from + trials as i64).map(one).collect();
+        let rows: Vec<Tensor> = (from..from + lanes as i64).map(one).collect();
         Tensor::cat(&rows, 0).to_device(prepared.device)
     }
 
-    /// What follows for one trial, from its image of stage 1.
+    /// What follows for one lane, from its image of stage 1.
     fn refine_one(
         &self,
         prepared: &Prepared,
@@ -225,7 +225,7 @@ impl FeatureInversion {
             .to_pixels(&Tensor::stack(&images, 0))
             .nan_to_num(0.5, 1.0, 0.0)
             .clamp(0.0, 1.0);
-        let per_trial = budget.spent() / refined.len().max(1) as u64;
+        let per_lane = budget.spent() / refined.len().max(1) as u64;
         let of = |f: &dyn Fn(&Candidate) -> f64| refined.iter().map(f).collect::<Vec<f64>>();
         Reconstruction {
             pixels: pixels.to_device(Device::Cpu).detach(),
@@ -233,10 +233,10 @@ impl FeatureInversion {
             objective: of(&|r| r.objective),
             trace: vec![
                 (self.feature_iterations as u64, of(&|r| r.first)),
-                (per_trial, of(&|r| r.objective)),
+                (per_lane, of(&|r| r.objective)),
             ],
-            evaluations: per_trial,
-            iterations: per_trial,
+            evaluations: per_lane,
+            iterations: per_lane,
             restarts: self.restarts,
             flags: refined.into_iter().map(Candidate::doubts).collect(),
         }

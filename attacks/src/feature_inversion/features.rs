@@ -1,5 +1,5 @@
 //! The image that has given features: `min_theta |enc(u_0 + C theta) - f|^2 / |f|^2` by L-BFGS,
-//! trials side by side.
+//! lanes side by side.
 
 use learning::tape::Tape;
 use learning::{Form, Mode, Network, Params};
@@ -39,7 +39,7 @@ pub struct Inversion<'a> {
     pub power: f64,
     /// Evaluations allowed.
     pub evaluations: usize,
-    /// Weight of total variation in each trial's objective, `[T]`.
+    /// Weight of total variation in each lane's objective, `[T]`.
     pub tv: Option<&'a Tensor>,
 }
 
@@ -124,7 +124,7 @@ impl FeatureDistance<'_> {
 impl Objective for FeatureDistance<'_> {
     fn evaluate(&mut self, theta: &Tensor) -> (Tensor, Tensor) {
         if self.stopped.is_some() {
-            // A non-finite objective ends every trial: that is how a request to stop gets out of
+            // A non-finite objective ends every lane: that is how a request to stop gets out of
             // the line search.
             return (theta.select(1, 0) + f64::NAN, theta.zeros_like());
         }

@@ -153,7 +153,7 @@ fn zero_gradients_are_said_and_nothing_panics() {
 }
 
 #[test]
-fn trials_are_attacked_one_by_one_and_side_by_side_alike() {
+fn lanes_are_attacked_one_by_one_and_side_by_side_alike() {
     let (seen, truth) = capture("lenet-zhu", "photos", 0);
     let (other, second) = capture("lenet-zhu", "photos", 0);
     let stack = |a: &Params, b: &Params| a.zip(b, |a, b| Tensor::cat(&[a, b], 0));

@@ -51,7 +51,7 @@ struct Prepared<'a> {
     weights: Params,
     /// i64 `[G, B]` or f32 `[G, B, K]`.
     labels: Tensor,
-    /// `[B, ...]`: what one trial optimises.
+    /// `[B, ...]`: what one lane optimises.
     shape: Vec<i64>,
 }
 
@@ -117,7 +117,7 @@ fn has_running_statistics(seen: &Observation, weights: &Params) -> bool {
 }
 
 impl ModelInversion {
-    /// The groups `from..from + groups` with all their restarts: restart `r` of group `g` is trial
+    /// The groups `from..from + groups` with all their restarts: restart `r` of group `g` is lane
     /// `g * R + r`.
     fn invert(
         &self,
@@ -139,22 +139,22 @@ impl ModelInversion {
         let mut stepper = self.optimizer()?.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
         let (last, _) = problem.evaluate(&x);
-        stepper.trials_mut().consider(&x, &last);
-        let trials = stepper.trials();
-        let (winners, objective) = self.winners(trials.best_objective());
+        stepper.lanes_mut().consider(&x, &last);
+        let lanes = stepper.lanes();
+        let (winners, objective) = self.winners(lanes.best_objective());
         let rows = Tensor::from_slice(&winners).to_device(x.device());
         let diverged: Vec<bool> =
-            Vec::try_from(trials.diverged().to_device(Device::Cpu)).unwrap_or_default();
+            Vec::try_from(lanes.diverged().to_device(Device::Cpu)).unwrap_or_default();
         Ok(Part {
-            images: problem.images(&trials.best_x().index_select(0, &rows)),
+            images: problem.images(&lanes.best_x().index_select(0, &rows)),
             objective,
             trace,
             lost: diverged
                 .chunks(self.restarts)
                 .map(|row| row.iter().filter(|&&d| d).count())
                 .collect(),
-            // Each trial's last point is evaluated once more.
-            evaluations: trials.evaluations().sum(Kind::Int64).int64_value(&[]) as u64
+            // Each lane's last point is evaluated once more.
+            evaluations: lanes.evaluations().sum(Kind::Int64).int64_value(&[]) as u64
                 + groups as u64 * self.restarts as u64,
         })
     }
@@ -187,11 +187,11 @@ impl ModelInversion {
             let filtered = self.filter(x, problem, iteration);
             x.copy_(&problem.project(filtered));
             if iteration % thin == 0 || iteration + 1 == total {
-                let best = self.winners(stepper.trials().best_objective()).1;
+                let best = self.winners(stepper.lanes().best_objective()).1;
                 let mean = Some(best.iter().sum::<f64>() / best.len().max(1) as f64);
                 trace.push((iteration as u64, best));
-                let (iteration, trials) = (iteration + 1, x.size()[0]);
-                (run.progress)(Progress { iteration, total, trials, objective: mean });
+                let (iteration, lanes) = (iteration + 1, x.size()[0]);
+                (run.progress)(Progress { iteration, total, lanes, objective: mean });
             }
         }
         Ok(trace)
@@ -208,7 +208,7 @@ impl ModelInversion {
         }
     }
 
-    /// For each group the restart with the lowest objective (as trial positions), and that
+    /// For each group the restart with the lowest objective (as lane positions), and that
     /// objective.
     fn winners(&self, objective: &Tensor) -> (Vec<i64>, Vec<f64>) {
         let flat: Vec<f64> = Vec::try_from(objective.to_kind(Kind::Double).to_device(Device::Cpu))

@@ -52,7 +52,7 @@ pub enum L2 {
     Black,
 }
 
-/// The objective of `T` trials of `B` images; variables are `[T, B * pixels]` in normalised pixel
+/// The objective of `T` lanes of `B` images; variables are `[T, B * pixels]` in normalised pixel
 /// space.
 pub(super) struct Problem<'a> {
     pub setting: &'a ModelInversion,
@@ -131,7 +131,7 @@ impl optim::Objective for Problem<'_> {
 
 /// How far the images' activations are from BatchNorm's running statistics, `[T]`: the sum over
 /// layers of the mean over channels of `m^2 + (v - 1)^2`, where `m` and `v` are mean and variance
-/// over a trial's images after the layer's own normalisation (Yin et al. take the distance before
+/// over a lane's images after the layer's own normalisation (Yin et al. take the distance before
 /// it, where a layer counts the more the larger its activations are). `None` without BatchNorm.
 pub(super) fn running_statistics(tape: &Tape) -> Option<Tensor> {
     let layers =
@@ -147,7 +147,7 @@ pub(super) fn running_statistics(tape: &Tape) -> Option<Tensor> {
     distances.reduce(|a, b| a + b)
 }
 
-/// Mean over everything but the trials: `[T, ...]` to `[T]`.
+/// Mean over everything but the lanes: `[T, ...]` to `[T]`.
 fn mean(t: &Tensor) -> Tensor {
     t.flatten(1, -1).mean_dim(1, false, None)
 }

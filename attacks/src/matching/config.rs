@@ -46,7 +46,7 @@ pub struct MatchingConfig {
     /// Of `adam` and `adamw`: bound the gradient by a hyperbolic tangent that fades out over the
     /// iterations.
     pub soft_sign: bool,
-    /// Largest L2 norm of a trial's gradient, or null.
+    /// Largest L2 norm of a lane's gradient, or null.
     pub clip_grad: Option<f64>,
     /// How the step size falls.
     pub schedule: Decay,
@@ -75,7 +75,7 @@ pub struct MatchingConfig {
     pub layers: Vec<Pick>,
     /// Weight of each matched parameter.
     pub layer_weights: LayerWeights,
-    /// Stop a trial after so many iterations without improvement, or null.
+    /// Stop a lane after so many iterations without improvement, or null.
     pub patience: Option<usize>,
     /// What counts as an improvement of the objective.
     pub min_improvement: f64,

@@ -1,7 +1,7 @@
 //! What the captured gradient went through, applied to a candidate's: both are then compared as if
 //! nothing had happened to them.
 
-use learning::layer_grad::{LayerGrad, sum_trials};
+use learning::layer_grad::{LayerGrad, sum_lanes};
 use learning::{Observation, Signal};
 use tch::Tensor;
 
@@ -84,8 +84,7 @@ impl DefenseChannel {
                 Some(mask) => captured * mask,
                 None => captured.shallow_clone(),
             };
-            weight
-                * sum_trials(&if objective == Objective::L1 { held.abs() } else { held.square() })
+            weight * sum_lanes(&if objective == Objective::L1 { held.abs() } else { held.square() })
         };
         self.constraints
             .iter()
@@ -146,7 +145,7 @@ impl DefenseChannel {
             |norm: Tensor, at: f64| (norm.clamp_min(1e-30).reciprocal() * at).clamp_max(1.0);
         match self.clip? {
             Clip::L2 { at } => Some(within(total(&LayerGrad::norm2)?.clamp_min(1e-36).sqrt(), at)),
-            Clip::L1 { at } => Some(within(total(&|g| sum_trials(&g.to_dense().abs()))?, at)),
+            Clip::L1 { at } => Some(within(total(&|g| sum_lanes(&g.to_dense().abs()))?, at)),
             Clip::Unknown => {
                 // The factor s of the least |G - s g|^2.
                 let own =
@@ -178,7 +177,7 @@ impl DefenseChannel {
     }
 }
 
-/// Each trial's gradient times its factor `[T]`.
+/// Each lane's gradient times its factor `[T]`.
 fn scaled(g: &LayerGrad, factor: &Tensor) -> LayerGrad {
     let times = |t: &Tensor| {
         let mut shape = vec![1; t.dim()];

@@ -1,4 +1,4 @@
-//! The matching loop: restarts as trials, priors, schedules, early stopping, the winner chosen by
+//! The matching loop: restarts as lanes, priors, schedules, early stopping, the winner chosen by
 //! the objective.
 
 use learning::client::LocalTraining;
@@ -16,7 +16,7 @@ use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
 use super::{init, signal, weights};
 use crate::attack::{Progress, Reconstruction, Run};
-use crate::optim::{Objective as _, Stepper, Trials};
+use crate::optim::{Lanes, Objective as _, Stepper};
 use crate::{Attack, AttackError, layers};
 
 /// A gradient-matching attack.
@@ -30,7 +30,7 @@ pub struct Matching {
 /// `(iteration, best objective so far of each signal)`.
 type Trace = Vec<(u64, Vec<f64>)>;
 
-/// How often the loop looks whether all trials have stopped (a GPU is not waited for in between).
+/// How often the loop looks whether all lanes have stopped (a GPU is not waited for in between).
 const CHECK_EVERY: usize = 50;
 
 /// Points kept of the objective's trace.
@@ -95,7 +95,7 @@ impl Matching {
         let optimizer = self.config.optimizer()?;
         let mut stepper = optimizer.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
-        self.finish(&x, &mut problem, stepper.trials_mut(), trace)
+        self.finish(&x, &mut problem, stepper.lanes_mut(), trace)
     }
 
     /// The objective `[N]` at another result's pixels and labels, priors included: what results of
@@ -184,7 +184,7 @@ impl Matching {
             features: self.features(gradient, batch, run)?,
             bounds: self.config.boxed.then(|| self.bounds(seen, &shape, run)),
             draws: (
-                self.streams(if defense_model.draws > 0 { target.trials() } else { 0 }, run),
+                self.streams(if defense_model.draws > 0 { target.lanes() } else { 0 }, run),
                 defense_model.draws,
             ),
             target,
@@ -225,7 +225,7 @@ impl Matching {
         Ok(Some(features.nan_to_num(0.0, 0.0, 0.0).to_device(run.device).to_kind(kind)))
     }
 
-    /// A stream for the draws of each trial's random buffers.
+    /// A stream for the draws of each lane's random buffers.
     fn streams(&self, signals: i64, run: &Run) -> Vec<ChaCha12Rng> {
         let names = (0..signals)
             .flat_map(|n| (0..self.config.restarts).map(move |r| format!("draws-{n}-{r}")));
@@ -268,7 +268,7 @@ impl Matching {
         Tensor::from_slice(&labels).unsqueeze(1)
     }
 
-    /// `[T, V]`: restart `r` of signal `n` is trial `n * R + r` and draws from its own stream.
+    /// `[T, V]`: restart `r` of signal `n` is lane `n * R + r` and draws from its own stream.
     fn start(&self, seen: &Observation, problem: &Problem, run: &Run) -> Tensor {
         let soft = problem.shape[0] * seen.net.classes();
         let one = |n: i64, r: usize| {
@@ -279,7 +279,7 @@ impl Matching {
                 DummyLabels::Joint => Tensor::cat(&[images, noise::normal(&mut rng, &[soft])], 0),
             }
         };
-        let rows: Vec<Tensor> = (0..problem.target.trials())
+        let rows: Vec<Tensor> = (0..problem.target.lanes())
             .flat_map(|n| (0..self.config.restarts).map(move |r| (n, r)))
             .map(|(n, r)| one(n, r))
             .collect();
@@ -344,27 +344,27 @@ impl Matching {
             }
             done = iteration + 1;
             if let Some(stopping) = &mut stopping {
-                stopping.observe(&report.objective, stepper.trials_mut());
+                stopping.observe(&report.objective, stepper.lanes_mut());
             }
             if iteration % thin == 0 || iteration + 1 == total {
-                let best = self.winners(stepper.trials().best_objective()).1;
+                let best = self.winners(stepper.lanes().best_objective()).1;
                 let mean = Some(best.iter().sum::<f64>() / best.len() as f64);
                 trace.push((iteration as u64, best));
                 (run.progress)(Progress {
                     iteration: iteration + 1,
                     total,
-                    trials: x.size()[0],
+                    lanes: x.size()[0],
                     objective: mean,
                 });
             }
-            if iteration % CHECK_EVERY == CHECK_EVERY - 1 && !stepper.trials().any_active() {
+            if iteration % CHECK_EVERY == CHECK_EVERY - 1 && !stepper.lanes().any_active() {
                 break;
             }
         }
         Ok((trace, done))
     }
 
-    /// For each signal the restart with the lowest objective (as trial positions), and that
+    /// For each signal the restart with the lowest objective (as lane positions), and that
     /// objective.
     fn winners(&self, objective: &Tensor) -> (Vec<i64>, Vec<f64>) {
         let restarts = self.config.restarts as i64;
@@ -383,18 +383,18 @@ impl Matching {
         &self,
         x: &Tensor,
         problem: &mut Problem,
-        trials: &mut Trials,
+        lanes: &mut Lanes,
         (trace, done): (Trace, usize),
     ) -> Result<Reconstruction, AttackError> {
         let (last, _) = problem.evaluate(x);
-        trials.consider(x, &last);
-        let (winners, objective) = self.winners(trials.best_objective());
+        lanes.consider(x, &last);
+        let (winners, objective) = self.winners(lanes.best_objective());
         let chosen =
-            trials.best_x().index_select(0, &Tensor::from_slice(&winners).to_device(x.device()));
+            lanes.best_x().index_select(0, &Tensor::from_slice(&winners).to_device(x.device()));
         let diverged: Vec<bool> =
-            Vec::try_from(trials.diverged().to_device(tch::Device::Cpu)).unwrap_or_default();
+            Vec::try_from(lanes.diverged().to_device(tch::Device::Cpu)).unwrap_or_default();
         let evaluations: Vec<i64> =
-            Vec::try_from(trials.evaluations().to_device(tch::Device::Cpu)).unwrap_or_default();
+            Vec::try_from(lanes.evaluations().to_device(tch::Device::Cpu)).unwrap_or_default();
         let (images, soft) = problem.unpack(&chosen);
         let pixels = problem.seen.net.to_pixels(&images).clamp(0.0, 1.0);
         let restarts = self.config.restarts;

@@ -1,7 +1,7 @@
 //! What each parameter's entries go through: left out, rounded, bounded, or weighed.
 
 use learning::client::LocalTraining;
-use learning::layer_grad::sum_trials;
+use learning::layer_grad::sum_lanes;
 use learning::models::head;
 use learning::{Layout, Observation, Signal};
 use tch::{Kind, Tensor};
@@ -98,7 +98,7 @@ fn precision(captured: &Tensor, levels: f64, bucket: i64) -> Tensor {
 fn level(constraints: &mut [EntryConstraint]) {
     let masks: Vec<&Tensor> = constraints.iter().filter_map(|w| w.matched.as_ref()).collect();
     let count: i64 = masks.iter().map(|m| m.numel() as i64 / m.size()[0]).sum();
-    let Some(sum) = masks.iter().map(|m| sum_trials(&m.square())).reduce(|a, b| a + b) else {
+    let Some(sum) = masks.iter().map(|m| sum_lanes(&m.square())).reduce(|a, b| a + b) else {
         return;
     };
     let scale = (sum / count as f64).clamp_min(1e-30).sqrt().reciprocal();

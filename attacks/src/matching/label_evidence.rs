@@ -37,7 +37,11 @@ pub type Ranked = (i64, f64);
 
 impl Evidence {
     /// `None` where the model does not end in a linear layer with a bias for its `K` classes.
-    pub fn of(seen: &Observation, gradient: &Params, rng: &mut ChaCha12Rng) -> Option<Evidence> {
+    pub fn from_gradient(
+        seen: &Observation,
+        gradient: &Params,
+        rng: &mut ChaCha12Rng,
+    ) -> Option<Evidence> {
         let classes = seen.net.classes();
         let [.., weight, bias] = &gradient.trainable().collect::<Vec<_>>()[..] else {
             return None;

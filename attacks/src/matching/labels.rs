@@ -40,15 +40,15 @@ pub fn infer(gradients: &Params, batch: i64) -> Tensor {
         .expect("a trainable parameter")
         .to_kind(Kind::Double)
         .to_device(tch::Device::Cpu);
-    let (trials, classes) = bias.size2().expect("the classifier's bias, [N, K]");
-    let mut labels = Vec::with_capacity((trials * batch) as usize);
-    for n in 0..trials {
+    let (lanes, classes) = bias.size2().expect("the classifier's bias, [N, K]");
+    let mut labels = Vec::with_capacity((lanes * batch) as usize);
+    for n in 0..lanes {
         let mut row: Vec<f64> = (0..classes).map(|k| bias.double_value(&[n, k])).collect();
         let mut given: Vec<i64> = (0..batch).map(|_| take_most_negative(&mut row, batch)).collect();
         given.sort_unstable();
         labels.extend(given);
     }
-    Tensor::from_slice(&labels).reshape([trials, batch])
+    Tensor::from_slice(&labels).reshape([lanes, batch])
 }
 
 /// [`infer`], where the model ends in a bias for each of its `classes` outputs.
@@ -82,7 +82,7 @@ pub fn read_through_noise(
     rng: &mut ChaCha12Rng,
 ) -> Result<Vec<Vec<i64>>, AttackError> {
     let only_bias = read_off(gradients, seen.net.classes(), 1)?;
-    match Evidence::of(seen, gradients, rng) {
+    match Evidence::from_gradient(seen, gradients, rng) {
         Some(evidence) => Ok(evidence.ranked(std).iter().map(|r| plausible(r)).collect()),
         None => {
             let labels: Vec<i64> = Vec::try_from(only_bias.reshape([-1])).unwrap_or_default();
@@ -118,7 +118,7 @@ pub fn read_signs(
     if batch != 1 {
         return refuse("signs name the labels of one example a signal; use labels = \"known\"");
     }
-    let Some(evidence) = Evidence::of(seen, gradients, rng) else {
+    let Some(evidence) = Evidence::from_gradient(seen, gradients, rng) else {
         return refuse("the model ends in no linear layer of its classes; use labels = \"known\"");
     };
     let deltas = evidence.deltas();
@@ -141,12 +141,9 @@ pub fn read_signs(
 pub fn granted(seen: &Observation, batch: i64) -> Result<Tensor, AttackError> {
     let labels =
         seen.known.labels.as_ref().ok_or_else(|| AttackError::Missing(Fact::Labels.to_string()))?;
-    let (trials, classes) = (seen.trials(), seen.net.classes());
-    let expected = if labels.kind() == Kind::Int64 {
-        vec![trials, batch]
-    } else {
-        vec![trials, batch, classes]
-    };
+    let (lanes, classes) = (seen.lanes(), seen.net.classes());
+    let expected =
+        if labels.kind() == Kind::Int64 { vec![lanes, batch] } else { vec![lanes, batch, classes] };
     if labels.size() != expected {
         let problem = format!(
             "comes with labels of shape {:?} where {expected:?} belong to it",

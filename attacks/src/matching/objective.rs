@@ -9,7 +9,7 @@
 
 use std::cell::OnceCell;
 
-use learning::layer_grad::{LayerGrad, sum_trials};
+use learning::layer_grad::{LayerGrad, sum_lanes};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -67,12 +67,12 @@ impl Target {
     /// `tensors[i]` belongs to the `selected[i]`-th trainable parameter and counts `weights[i]`
     /// (`[N]`).
     pub fn new(tensors: Vec<Tensor>, selected: Vec<usize>, weights: Vec<Tensor>) -> Target {
-        let norms = tensors.iter().map(|g| sum_trials(&g.square())).collect();
+        let norms = tensors.iter().map(|g| sum_lanes(&g.square())).collect();
         Target { tensors, selected, weights, norms, double: OnceCell::new() }
     }
 
     /// Number of captured signals.
-    pub fn trials(&self) -> i64 {
+    pub fn lanes(&self) -> i64 {
         self.tensors.first().map_or(0, |t| t.size()[0])
     }
 

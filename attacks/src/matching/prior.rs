@@ -1,4 +1,4 @@
-//! Image priors added to the matching objective, each one value a trial.
+//! Image priors added to the matching objective, each one value a lane.
 
 use tch::{Kind, Tensor};
 
@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 /// difference, `[T]` (Rudin et al. 1992; the scaling of Geiping et al. 2020).
 pub fn tv_anisotropic(x: &Tensor) -> Tensor {
     let (dx, dy) = differences(x);
-    mean_trials(&dx.abs()) + mean_trials(&dy.abs())
+    mean_lanes(&dx.abs()) + mean_lanes(&dy.abs())
 }
 
 /// Isotropic total variation: mean of `sqrt(dx^2 + dy^2)`, smoothed at zero, `[T]`.
@@ -14,13 +14,13 @@ pub fn tv_isotropic(x: &Tensor) -> Tensor {
     let (dx, dy) = differences(x);
     let (h, w) = (x.size()[3] - 1, x.size()[4] - 1);
     let squared = dx.narrow(3, 0, h).square() + dy.narrow(4, 0, w).square();
-    mean_trials(&(squared + 1e-12).sqrt())
+    mean_lanes(&(squared + 1e-12).sqrt())
 }
 
 /// Squared total variation: mean squared horizontal plus mean squared vertical difference, `[T]`.
 pub fn tv_squared(x: &Tensor) -> Tensor {
     let (dx, dy) = differences(x);
-    mean_trials(&dx.square()) + mean_trials(&dy.square())
+    mean_lanes(&dx.square()) + mean_lanes(&dy.square())
 }
 
 /// [`tv_isotropic`] of the channels and of their three differences, `[T]`: edges of colour count
@@ -37,7 +37,7 @@ pub fn tv_double_opponent(x: &Tensor) -> Tensor {
 
 /// Mean squared value, `[T]`.
 pub fn l2(x: &Tensor) -> Tensor {
-    mean_trials(&x.square())
+    mean_lanes(&x.square())
 }
 
 /// Horizontal and vertical differences of neighbours. Sides are at least 2 pixels: there is nothing
@@ -49,6 +49,6 @@ fn differences(x: &Tensor) -> (Tensor, Tensor) {
     (dx, dy)
 }
 
-fn mean_trials(t: &Tensor) -> Tensor {
+fn mean_lanes(t: &Tensor) -> Tensor {
     t.flatten(1, -1).mean_dim(1, false, None::<Kind>)
 }

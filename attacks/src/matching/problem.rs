@@ -19,11 +19,11 @@ use crate::optim;
 pub enum DummyLabels {
     /// Fixed: i64 `[T, B]`, or f32 `[T, B, K]`.
     Fixed(Tensor),
-    /// The last `B * K` variables of each trial are logits of soft labels.
+    /// The last `B * K` variables of each lane are logits of soft labels.
     Joint,
 }
 
-/// Gradient matching over `T` trials of `B` examples; variables are `[T, B * pixels (+ B * K)]` in
+/// Gradient matching over `T` lanes of `B` examples; variables are `[T, B * pixels (+ B * K)]` in
 /// normalised pixel space.
 pub struct Problem<'a> {
     pub seen: &'a Observation,
@@ -31,7 +31,7 @@ pub struct Problem<'a> {
     pub weights: Params,
     pub target: Target,
     pub labels: DummyLabels,
-    /// Shape of one trial's batch, `[B, ...]`.
+    /// Shape of one lane's batch, `[B, ...]`.
     pub shape: Vec<i64>,
     pub form: Form,
     /// Local training to differentiate through and what its update is divided by; `None` to match
@@ -39,7 +39,7 @@ pub struct Problem<'a> {
     pub unroll: Option<(&'a LocalTraining, f64)>,
     /// What the captured gradient went through, where that is known and taken into account.
     pub channel: Option<DefenseChannel>,
-    /// Streams of the model's random buffers, one a trial, and how often an evaluation draws from
+    /// Streams of the model's random buffers, one a lane, and how often an evaluation draws from
     /// them; 0 to leave them as broadcast.
     pub draws: (Vec<ChaCha12Rng>, usize),
     /// What the last layer worked on for the captured example, `[N, E]`, where it is matched.

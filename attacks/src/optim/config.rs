@@ -44,7 +44,7 @@ pub struct AdamConfig {
     /// Replace the gradient `g` of step `i`, from 0, of so many by `tanh(c g) / c` with `c = 1 - i
     /// / n`: bounded at first, itself at the end.
     pub soft_over: Option<usize>,
-    /// Clip each trial's gradient to this L2 norm, above 0, before anything else.
+    /// Clip each lane's gradient to this L2 norm, above 0, before anything else.
     pub clip: Option<f64>,
 }
 
@@ -62,7 +62,7 @@ pub struct SgdConfig {
     pub weight_decay: f64,
     /// Replace the gradient by its signs.
     pub signed: bool,
-    /// Clip each trial's gradient to this L2 norm, above 0, before anything else.
+    /// Clip each lane's gradient to this L2 norm, above 0, before anything else.
     pub clip: Option<f64>,
 }
 
@@ -77,11 +77,11 @@ pub struct LbfgsConfig {
     pub max_iter: usize,
     /// Evaluations after which a step ends, at least 1; `max_iter * 5 / 4` where not given.
     pub max_eval: Option<usize>,
-    /// A trial is converged when no component of its gradient is above this, at least 0.
+    /// A lane is converged when no component of its gradient is above this, at least 0.
     pub tolerance_grad: f64,
     /// A step ends when the objective or every variable changes by less than this, at least 0.
     pub tolerance_change: f64,
-    /// Measure against each trial's start, so that scaling an objective changes nothing: the
+    /// Measure against each lane's start, so that scaling an objective changes nothing: the
     /// gradient's tolerance is a share of the largest component there, the objective's a share of
     /// the value there (that of the variables stays absolute), and the very first step has an L1
     /// norm of `lr`. `signed` gradients have no scale and are never measured so.
@@ -92,7 +92,7 @@ pub struct LbfgsConfig {
     pub line_search: LineSearch,
     /// Replace the gradient by its signs.
     pub signed: bool,
-    /// Clip each trial's gradient to this L2 norm, above 0, before anything else.
+    /// Clip each lane's gradient to this L2 norm, above 0, before anything else.
     pub clip: Option<f64>,
 }
 
@@ -177,7 +177,7 @@ impl Optimizer {
         }
     }
 
-    /// The optimiser for the trials `x [T, N]` (f32 or f64, T and N at least 1, any device).
+    /// The optimiser for the lanes `x [T, N]` (f32 or f64, T and N at least 1, any device).
     /// Settings are taken as checked.
     ///
     /// # Panics

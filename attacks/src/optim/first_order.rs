@@ -1,24 +1,24 @@
 //! Adam, AdamW and SGD: a few tensor operations in place a step, and no wait for the device.
 
 use super::{
-    AdamConfig, Objective, SgdConfig, StepReport, Stepper, Trials, gradient::Conditioning, rows,
+    AdamConfig, Lanes, Objective, SgdConfig, StepReport, Stepper, gradient::Conditioning, rows,
 };
 use tch::{Tensor, no_grad};
 
-/// A first-order method over T trials.
+/// A first-order method over T lanes.
 pub struct FirstOrder<R> {
     rule: R,
     conditioning: Conditioning,
     /// Steps over which the soft signs fade, and steps taken.
     soft: (Option<usize>, usize),
-    trials: Trials,
+    lanes: Lanes,
 }
 
 /// An update rule.
 pub trait Rule {
-    /// Moves `x [T, N]` given its conditioned gradient `g [T, N]` (zero for inactive trials).
+    /// Moves `x [T, N]` given its conditioned gradient `g [T, N]` (zero for inactive lanes).
     /// `rate` makes the column `[T, 1]` that holds its argument times the step's learning rate
-    /// factor for active trials and 0 for the others.
+    /// factor for active lanes and 0 for the others.
     fn update(&mut self, x: &mut Tensor, g: Tensor, rate: &dyn Fn(f64) -> Tensor);
 }
 
@@ -28,7 +28,7 @@ impl FirstOrder<Adam> {
         let (mean, square) = (x.zeros_like(), x.zeros_like());
         let rule = Adam { config: config.clone(), decoupled, mean, square, steps: 0 };
         let soft = (config.soft_over, 0);
-        FirstOrder { rule, conditioning: config.conditioning(), soft, trials: Trials::new(x) }
+        FirstOrder { rule, conditioning: config.conditioning(), soft, lanes: Lanes::new(x) }
     }
 }
 
@@ -37,7 +37,7 @@ impl FirstOrder<Sgd> {
     pub fn sgd(x: &Tensor, config: &SgdConfig) -> Self {
         let rule = Sgd { config: config.clone(), velocity: None };
         let soft = (None, 0);
-        FirstOrder { rule, conditioning: config.conditioning(), soft, trials: Trials::new(x) }
+        FirstOrder { rule, conditioning: config.conditioning(), soft, lanes: Lanes::new(x) }
     }
 }
 
@@ -62,8 +62,8 @@ impl<R: Rule> Stepper for FirstOrder<R> {
         no_grad(|| {
             let (value, gradient) = (value.detach(), gradient.detach());
             let norm = rows::norm(&gradient);
-            self.trials.admit(x, &value, &norm);
-            let active = self.trials.active();
+            self.lanes.admit(x, &value, &norm);
+            let active = self.lanes.active();
             let g = self.conditioning.apply(&gradient, &norm, active);
             let moving = active.to_kind(x.kind()).unsqueeze(1);
             let g = self.softened(g);
@@ -72,12 +72,12 @@ impl<R: Rule> Stepper for FirstOrder<R> {
         })
     }
 
-    fn trials(&self) -> &Trials {
-        &self.trials
+    fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
-    fn trials_mut(&mut self) -> &mut Trials {
-        &mut self.trials
+    fn lanes_mut(&mut self) -> &mut Lanes {
+        &mut self.lanes
     }
 }
 

@@ -2,13 +2,13 @@
 
 use tch::Tensor;
 
-/// Per trial: first clipped to an L2 norm, then reduced to its signs (Geiping et al., 2020,
+/// Per lane: first clipped to an L2 norm, then reduced to its signs (Geiping et al., 2020,
 /// "Inverting Gradients").
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Conditioning {
     /// Use the sign of each component.
     pub signed: bool,
-    /// Largest L2 norm of a trial's gradient.
+    /// Largest L2 norm of a lane's gradient.
     pub clip: Option<f64>,
 }
 

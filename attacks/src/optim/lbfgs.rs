@@ -1,7 +1,7 @@
-//! L-BFGS over independent trials, step for step that of `torch.optim.LBFGS`.
+//! L-BFGS over independent lanes, step for step that of `torch.optim.LBFGS`.
 //!
-//! Each trial decides for itself (its line search and its stopping rules are host numbers), while
-//! everything of size N is done for all trials at once: a batch is evaluated at every trial's own
+//! Each lane decides for itself (its line search and its stopping rules are host numbers), while
+//! everything of size N is done for all lanes at once: a batch is evaluated at every lane's own
 //! next point, those that are done repeating theirs, so that its shape never changes. One small
 //! transfer follows each evaluation and two each new direction.
 
@@ -9,36 +9,36 @@ mod memory;
 mod wolfe;
 
 use super::rows::{self, Rows};
-use super::{LbfgsConfig, LineSearch, Objective, StepReport, Stepper, Trials};
+use super::{Lanes, LbfgsConfig, LineSearch, Objective, StepReport, Stepper};
 use memory::Memory;
 use std::rc::Rc;
 use tch::{Tensor, no_grad};
 use wolfe::{Next, Point, Search};
 
-/// L-BFGS over T trials of N variables.
+/// L-BFGS over T lanes of N variables.
 pub struct Lbfgs {
     config: LbfgsConfig,
-    trials: Trials,
+    lanes: Lanes,
     memory: Memory,
     /// Directions, and gradients at the current and at the last direction's points: `[T, N]` each.
     direction: Tensor,
     gradient: Tensor,
     last_gradient: Tensor,
-    /// Length of each trial's last move in units of its direction.
+    /// Length of each lane's last move in units of its direction.
     lengths: Vec<f64>,
-    /// Whether a trial has had a direction before.
+    /// Whether a lane has had a direction before.
     started: Vec<bool>,
     /// Where the last step ended `[T, N]`: what a projection has moved since belongs to the next
     /// pair of changes.
     rested: Option<Tensor>,
     moved: Option<Tensor>,
-    /// What each trial's objective is multiplied by, and the largest component of its gradient at
+    /// What each lane's objective is multiplied by, and the largest component of its gradient at
     /// the start: 1 each where tolerances are absolute.
     scale: Vec<f64>,
     first_steepest: Vec<f64>,
 }
 
-/// One trial within one step.
+/// One lane within one step.
 struct Turn {
     stage: Stage,
     iterations: usize,
@@ -48,7 +48,7 @@ struct Turn {
     /// Largest magnitude of the gradient and of the direction.
     steepest: f64,
     direction_size: f64,
-    /// The gradient's largest magnitude at which the trial is converged.
+    /// The gradient's largest magnitude at which the lane is converged.
     least: f64,
 }
 
@@ -72,7 +72,7 @@ impl Stepper for Lbfgs {
             let (value, gradient) = (value.detach(), gradient.detach());
             let norm = rows::norm(&gradient);
             self.moved = self.rested.take().map(|rested| &*x - rested);
-            self.trials.admit(x, &value, &norm);
+            self.lanes.admit(x, &value, &norm);
             self.measure(&value);
             self.gradient = self.conditioned(&gradient, &norm);
             StepReport { objective: value, grad_norm: norm, evaluations: 1 }
@@ -91,29 +91,29 @@ impl Stepper for Lbfgs {
         }
         let extra: Vec<usize> =
             turns.iter().map(|turn| turn.evaluations.saturating_sub(1)).collect();
-        self.trials.add_evaluations(&extra);
+        self.lanes.add_evaluations(&extra);
         self.rested = Some(x.detach().copy());
         StepReport { evaluations, ..report }
     }
 
-    fn trials(&self) -> &Trials {
-        &self.trials
+    fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
-    fn trials_mut(&mut self) -> &mut Trials {
-        &mut self.trials
+    fn lanes_mut(&mut self) -> &mut Lanes {
+        &mut self.lanes
     }
 }
 
 impl Lbfgs {
     /// L-BFGS for `x [T, N]`.
     pub fn new(x: &Tensor, config: &LbfgsConfig) -> Self {
-        let trials = Trials::new(x);
+        let lanes = Lanes::new(x);
         let t = x.size()[0] as usize;
         Lbfgs {
             memory: Memory::new(config.history, is_relative(config), x),
             config: config.clone(),
-            trials,
+            lanes,
             direction: x.zeros_like(),
             gradient: x.zeros_like(),
             last_gradient: x.zeros_like(),
@@ -141,13 +141,13 @@ impl Lbfgs {
 
     /// The gradient that is followed, of the scaled objective.
     fn conditioned(&self, gradient: &Tensor, norm: &Tensor) -> Tensor {
-        let g = self.config.conditioning().apply(gradient, norm, self.trials.active());
+        let g = self.config.conditioning().apply(gradient, norm, self.lanes.active());
         if is_relative(&self.config) { &g * rows::column(&self.scale, &g) } else { g }
     }
 
-    /// Every trial's turn; those with a vanishing gradient are converged.
+    /// Every lane's turn; those with a vanishing gradient are converged.
     fn begin(&mut self, objective: &Tensor) -> Vec<Turn> {
-        let active = self.trials.active().to_kind(objective.kind());
+        let active = self.lanes.active().to_kind(objective.kind());
         let seen = rows::to_host(&[objective, &rows::max_abs(&self.gradient), &active]);
         if self.first_steepest.is_empty() {
             let absolute = vec![1.0; self.lengths.len()];
@@ -170,7 +170,7 @@ impl Lbfgs {
             .collect()
     }
 
-    /// New directions for the trials that need one, and how far to try along them.
+    /// New directions for the lanes that need one, and how far to try along them.
     fn turn(&mut self, x: &mut Tensor, turns: &mut [Turn], lr: f64) {
         let list: Vec<usize> =
             (0..turns.len()).filter(|&t| matches!(turns[t].stage, Stage::Turning)).collect();
@@ -211,7 +211,7 @@ impl Lbfgs {
         let g = rows.pick(&self.gradient);
         let lengths: Vec<f64> = rows.list.iter().map(|&t| self.lengths[t]).collect();
         let mut s = rows.pick(&self.direction) * rows::column(&lengths, &g);
-        // Every trial that goes on turns first in a step, all of them at once.
+        // Every lane that goes on turns first in a step, all of them at once.
         if let Some(moved) = self.moved.take() {
             s += rows.pick(&moved);
         }
@@ -222,7 +222,7 @@ impl Lbfgs {
         rows::to_host(&[&rows::dot(&g, &d), &rows::max_abs(&d), &rows::sum(&g.abs())])
     }
 
-    /// What a trial does along its new direction.
+    /// What a lane does along its new direction.
     fn set_out(&self, turn: &Turn, slope: f64, length: f64, t: usize) -> Stage {
         if !slope.is_finite() || slope > -self.config.tolerance_change {
             return Stage::Done;
@@ -248,7 +248,7 @@ impl Lbfgs {
         }
     }
 
-    /// Each trial's next point; done trials stay where they are.
+    /// Each lane's next point; done lanes stay where they are.
     fn ahead(&self, x: &Tensor, turns: &[Turn]) -> Tensor {
         let length =
             |turn: &Turn| if let Stage::Moving(length, _) = turn.stage { length } else { 0.0 };
@@ -256,7 +256,7 @@ impl Lbfgs {
         x.addcmul(&self.direction, &rows::column(&lengths, x))
     }
 
-    /// Hands each moving trial what was seen at its point.
+    /// Hands each moving lane what was seen at its point.
     fn advance(
         &mut self,
         x: &mut Tensor,
@@ -299,7 +299,7 @@ impl Lbfgs {
         self.give_up(x, &lost);
     }
 
-    /// Moves trials to the points they accepted.
+    /// Moves lanes to the points they accepted.
     fn settle(
         &mut self,
         x: &mut Tensor,
@@ -321,7 +321,7 @@ impl Lbfgs {
         self.go(x, &moves);
     }
 
-    /// Moves each trial by this much of its direction.
+    /// Moves each lane by this much of its direction.
     fn go(&self, x: &mut Tensor, lengths: &[f64]) {
         if lengths.iter().any(|&length| length != 0.0) {
             let lengths = rows::column(lengths, x);
@@ -331,15 +331,15 @@ impl Lbfgs {
 
     fn stop(&mut self, which: &[bool]) {
         if which.contains(&true) {
-            self.trials.stop(&rows::mask(which, self.direction.device()));
+            self.lanes.stop(&rows::mask(which, self.direction.device()));
         }
     }
 
-    /// Trials that met nothing finite go back to their best point; their direction must not spoil
+    /// Lanes that met nothing finite go back to their best point; their direction must not spoil
     /// later sums.
     fn give_up(&mut self, x: &mut Tensor, lost: &[bool]) {
         if lost.contains(&true) {
-            self.trials.diverge(x, lost);
+            self.lanes.diverge(x, lost);
             let keep = rows::mask(lost, x.device()).logical_not().unsqueeze(1);
             self.direction = self.direction.where_scalarother(&keep, 0.0);
         }

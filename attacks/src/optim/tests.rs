@@ -1,11 +1,11 @@
-//! The optimisers against `torch.optim`'s golden traces (tests/golden/optim), and trials against
+//! The optimisers against `torch.optim`'s golden traces (tests/golden/optim), and lanes against
 //! each other.
 
 use super::*;
 use serde_json::Value;
 use tch::{Device, Kind};
 
-/// A problem of `make_traces.py`. Trials are evaluated one after the other, so that their last bits
+/// A problem of `make_traces.py`. Lanes are evaluated one after the other, so that their last bits
 /// are the optimiser's doing.
 struct Problem {
     name: String,
@@ -99,7 +99,7 @@ fn the_iterates_are_those_of_torch() {
         let (mut evaluations, mut idle) = (0, 0);
         for (k, value) in numbers(&trace["values"]).iter().enumerate() {
             let what = format!("{} on {}, step {}", trace["config"], trace["problem"], k + 1);
-            idle += u64::from(!stepper.trials().any_active());
+            idle += u64::from(!stepper.lanes().any_active());
             let report = stepper.step(&mut x, &mut objective, 1.0);
             evaluations += report.evaluations;
             close(&host(&report.objective), &[*value], &what);
@@ -109,8 +109,8 @@ fn the_iterates_are_those_of_torch() {
         }
         let theirs = trace["evaluations"].as_u64().unwrap();
         assert_eq!((evaluations as u64, objective.calls as u64), (theirs, theirs), "{trace}");
-        // A converged trial is still evaluated with the others, but no longer on its own account.
-        let own = stepper.trials().evaluations().int64_value(&[0]) as u64;
+        // A converged lane is still evaluated with the others, but no longer on its own account.
+        let own = stepper.lanes().evaluations().int64_value(&[0]) as u64;
         assert_eq!(own + idle, theirs, "{trace}");
     }
 }
@@ -135,19 +135,19 @@ fn run(optimizer: &Optimizer, name: &str, mut x: Tensor, steps: usize) -> Vec<Te
     let values: Vec<Tensor> = (0..steps)
         .map(|k| stepper.step(&mut x, &mut objective, schedule.factor(k, steps)).objective)
         .collect();
-    let trials = stepper.trials();
+    let lanes = stepper.lanes();
     vec![
         Tensor::stack(&values, 1),
-        trials.evaluations().unsqueeze(1),
-        trials.best_x().shallow_clone(),
-        trials.best_objective().unsqueeze(1),
+        lanes.evaluations().unsqueeze(1),
+        lanes.best_x().shallow_clone(),
+        lanes.best_objective().unsqueeze(1),
         x,
     ]
 }
 
 /// Three starts at once are, bit for bit, three runs alone; in f32 as in f64.
 #[test]
-fn trials_do_not_see_each_other() {
+fn lanes_do_not_see_each_other() {
     for trace in golden()["traces"].as_array().unwrap() {
         let name = trace["problem"].as_str().unwrap();
         for kind in [Kind::Double, Kind::Float] {
@@ -161,7 +161,7 @@ fn trials_do_not_see_each_other() {
                     assert_eq!(
                         host(&a.get(t)),
                         host(&b.get(0)),
-                        "{name}, {}, {kind:?}, trial {t}",
+                        "{name}, {}, {kind:?}, lane {t}",
                         trace["config"]
                     );
                 }
@@ -186,9 +186,9 @@ fn an_f64_objective_over_f32_variables_is_kept_in_f64() {
         let optimizer = Optimizer::named(name).unwrap();
         let mut stepper = optimizer.start(&x);
         (0..20).for_each(|_| drop(stepper.step(&mut x, &mut High, 1.0)));
-        let gain = host(&(stepper.trials().best_objective() - 1e9));
+        let gain = host(&(stepper.lanes().best_objective() - 1e9));
         assert!(gain.iter().all(|&v| (0.0..0.01).contains(&v)), "{name}: {gain:?}");
-        assert_eq!((x.kind(), stepper.trials().best_x().kind()), (Kind::Float, Kind::Float));
+        assert_eq!((x.kind(), stepper.lanes().best_x().kind()), (Kind::Float, Kind::Float));
     }
 }
 
@@ -220,7 +220,7 @@ fn the_number_of_threads_changes_nothing() {
     }
 }
 
-/// A bowl around 0 that ends: beyond a trial's wall nothing is finite.
+/// A bowl around 0 that ends: beyond a lane's wall nothing is finite.
 struct Cliff {
     walls: Tensor,
     in_gradient: bool,
@@ -240,7 +240,7 @@ impl Objective for Cliff {
 }
 
 #[test]
-fn a_trial_that_meets_nan_is_frozen_at_its_best_point_and_the_others_go_on() {
+fn a_lane_that_meets_nan_is_frozen_at_its_best_point_and_the_others_go_on() {
     for (config, in_gradient) in [("adam", false), ("adam", true), ("sgd", true), ("none", false)] {
         // A rate at which each step flings x across the bowl and further out.
         let config = match config {
@@ -263,14 +263,14 @@ fn a_trial_that_meets_nan_is_frozen_at_its_best_point_and_the_others_go_on() {
             (x, stepper)
         };
         let (x, stepper) = go(&[0, 1, 2]);
-        let trials = stepper.trials();
+        let lanes = stepper.lanes();
         assert_eq!(
-            Vec::<bool>::try_from(trials.diverged()).unwrap(),
+            Vec::<bool>::try_from(lanes.diverged()).unwrap(),
             [true, false, true],
             "{config}"
         );
-        assert_eq!(host(&x.get(0)), host(&trials.best_x().get(0)), "{config}");
-        let best = host(trials.best_objective());
+        assert_eq!(host(&x.get(0)), host(&lanes.best_x().get(0)), "{config}");
+        let best = host(lanes.best_objective());
         assert!(best[0] <= 2.0 && best[1] <= 2.0 && best[2] == f64::INFINITY, "{config}: {best:?}");
         assert_eq!(host(&x.get(2)), [1.0, 1.0], "never finite: it stays at its start");
         assert_eq!(host(&x.get(1)), host(&go(&[1]).0), "{config}");
@@ -286,11 +286,11 @@ fn the_line_search_survives_a_cliff() {
     let mut cliff = Cliff { walls: Tensor::from_slice(&[1.01]).unsqueeze(1), in_gradient: false };
     (0..3).for_each(|_| drop(stepper.step(&mut x, &mut cliff, 1.0)));
     assert!(host(&x).iter().all(|v| v.abs() < 1e-6), "{x:?}");
-    assert!(!Vec::<bool>::try_from(stepper.trials().diverged()).unwrap()[0]);
+    assert!(!Vec::<bool>::try_from(stepper.lanes().diverged()).unwrap()[0]);
 }
 
 #[test]
-fn a_stopped_trial_stays_where_it_is() {
+fn a_stopped_lane_stays_where_it_is() {
     for name in ["adam", "adamw", "sgd", "lbfgs"] {
         let mut x = Tensor::from_slice(&[-1.2, 1.0, 0.4, 0.2]).view([2, 2]);
         let config = serde_json::json!({ "name": name, "lr": 1e-3, "weight_decay": 0.1 });
@@ -302,36 +302,36 @@ fn a_stopped_trial_stays_where_it_is() {
         let mut stepper = serde_json::from_value::<Optimizer>(config).unwrap().start(&x);
         let mut objective = problem("rosenbrock-2");
         (0..3).for_each(|_| drop(stepper.step(&mut x, &mut objective, 1.0)));
-        stepper.trials_mut().stop(&Tensor::from_slice(&[true, false]));
-        let (before, evaluations) = (host(&x), host(stepper.trials().evaluations()));
+        stepper.lanes_mut().stop(&Tensor::from_slice(&[true, false]));
+        let (before, evaluations) = (host(&x), host(stepper.lanes().evaluations()));
         (0..3).for_each(|_| drop(stepper.step(&mut x, &mut objective, 1.0)));
-        let (after, more) = (host(&x), host(stepper.trials().evaluations()));
+        let (after, more) = (host(&x), host(stepper.lanes().evaluations()));
         assert!(
             before[..2] == after[..2] && before[2..] != after[2..],
             "{name}: {before:?} {after:?}"
         );
         assert!(evaluations[0] == more[0] && more[1] > evaluations[1], "{name}");
-        assert_eq!(Vec::<bool>::try_from(stepper.trials().stopped()).unwrap(), [true, false]);
-        assert!(stepper.trials().any_active());
+        assert_eq!(Vec::<bool>::try_from(stepper.lanes().stopped()).unwrap(), [true, false]);
+        assert!(stepper.lanes().any_active());
     }
 }
 
-/// L-BFGS stops trials at a vanishing gradient; the last point competes for the best when it is
+/// L-BFGS stops lanes at a vanishing gradient; the last point competes for the best when it is
 /// shown.
 #[test]
-fn a_converged_trial_is_stopped() {
+fn a_converged_lane_is_stopped() {
     let mut x = Tensor::from_slice(&[3.0, -2.0, 0.0, 0.0]).view([2, 2]);
     let mut stepper = Optimizer::named("lbfgs").unwrap().start(&x);
     let mut bowl =
         Cliff { walls: Tensor::from_slice(&[1e9, 1e9]).unsqueeze(1), in_gradient: false };
     stepper.step(&mut x, &mut bowl, 1.0);
-    assert_eq!(Vec::<bool>::try_from(stepper.trials().stopped()).unwrap(), [false, true]);
-    assert!((stepper.trials().best_objective().double_value(&[0]) - 13.0).abs() < 1e-12);
+    assert_eq!(Vec::<bool>::try_from(stepper.lanes().stopped()).unwrap(), [false, true]);
+    assert!((stepper.lanes().best_objective().double_value(&[0]) - 13.0).abs() < 1e-12);
     let (value, _) = bowl.evaluate(&x);
-    stepper.trials_mut().consider(&x, &value);
-    assert!(stepper.trials().best_objective().double_value(&[0]) < 1e-12);
+    stepper.lanes_mut().consider(&x, &value);
+    assert!(stepper.lanes().best_objective().double_value(&[0]) < 1e-12);
     stepper.step(&mut x, &mut bowl, 1.0);
-    assert!(!stepper.trials().any_active());
+    assert!(!stepper.lanes().any_active());
     assert_eq!(stepper.step(&mut x, &mut bowl, 1.0).evaluations, 1);
 }
 

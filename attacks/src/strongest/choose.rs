@@ -50,7 +50,7 @@ impl fmt::Display for Chosen {
 /// applies, or when cancelled.
 pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Chosen, AttackError> {
     check(calibration)?;
-    let public = calibration.seen.trials();
+    let public = calibration.seen.lanes();
     let mut left = recipes::grid(&of.tv_weights);
     let all = left.len();
     let rungs = (all as f64).log2().ceil().max(1.0) as usize;
@@ -89,7 +89,7 @@ pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Ch
 fn check(calibration: &Calibration) -> Result<(), AttackError> {
     let Calibration { seen, truth } = calibration;
     let batch = seen.known.batch_size.unwrap_or(0);
-    let expected = [vec![seen.trials(), batch], seen.net.input()].concat();
+    let expected = [vec![seen.lanes(), batch], seen.net.input()].concat();
     if truth.size() == expected {
         return Ok(());
     }

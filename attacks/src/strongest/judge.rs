@@ -45,7 +45,7 @@ pub fn likeliest(
         let by = |&a: &usize, &b: &usize| misfits[a][n].total_cmp(&misfits[b][n]);
         (0..results.len()).min_by(by).unwrap_or(0)
     };
-    let winners: Vec<usize> = (0..seen.trials() as usize).map(better).collect();
+    let winners: Vec<usize> = (0..seen.lanes() as usize).map(better).collect();
     let objective = winners.iter().enumerate().map(|(n, &r)| misfits[r][n]).collect();
     Ok(merged(of, results, &winners, objective))
 }

@@ -150,7 +150,7 @@ mod tests {
 
     fn release(entry: &Entry<dyn Defense>, json: Value, update: Params) -> Released {
         let defense = (entry.build)(json.as_object().unwrap()).unwrap();
-        let mut rngs = streams(update.trials() as usize);
+        let mut rngs = streams(update.lanes() as usize);
         in_turn(&deployment(1), &mut rngs, &mut BTreeMap::new(), |turn| {
             defense.release(update, turn)
         })

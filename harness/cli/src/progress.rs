@@ -106,7 +106,7 @@ impl Monitor for Display {
         let objective = p.objective.map_or_else(String::new, |o| format!("objective {o:.3e}, "));
         bar.set_message(format!(
             "{objective}{rate:.1} it/s x {} trials, {:.0} s left",
-            p.trials,
+            p.lanes,
             left(&p, rate)
         ));
     }

@@ -107,7 +107,7 @@ pub struct Uploads {
 impl LocalResult {
     /// The first client whose training diverged, by its place.
     pub fn diverged(&self) -> Option<usize> {
-        let whole: Vec<bool> = (0..self.update.trials())
+        let whole: Vec<bool> = (0..self.update.lanes())
             .map(|c| {
                 self.update.tensors.iter().all(|t| t.get(c).isfinite().all().int64_value(&[]) != 0)
             })

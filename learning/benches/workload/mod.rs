@@ -35,11 +35,11 @@ fn network(case: &str) -> Option<(Network, bool)> {
 
 impl Work {
     /// A fresh network with a capture of one random image; `None` for an unknown case.
-    pub fn new(case: &str, trials: i64) -> Option<Work> {
+    pub fn new(case: &str, lanes: i64) -> Option<Work> {
         let (net, cosine) = network(case)?;
         let mut rng = rng::stream(0, case, "speed");
         let params = fresh(net.layout(), Init::Pytorch, &mut rng);
-        let size: Vec<i64> = [trials, 1].into_iter().chain(net.input()).collect();
+        let size: Vec<i64> = [lanes, 1].into_iter().chain(net.input()).collect();
         let truth = noise::normal(&mut rng, &[&[1, 1], &size[2..]].concat());
         let label = Tensor::from_slice(&[1i64]).unsqueeze(0);
         let grads = gradients(&net, &params, &truth, Mode::Eval, Form::Dense, false, |z| {
@@ -53,7 +53,7 @@ impl Work {
             params,
             target,
             norms,
-            labels: label.expand([trials, 1], true),
+            labels: label.expand([lanes, 1], true),
             cosine,
             images,
         })

@@ -18,7 +18,7 @@ pub(super) fn shuffled(rngs: &mut [ChaCha12Rng], examples: usize) -> Tensor {
     Tensor::from_slice(&orders).reshape([rngs.len() as i64, examples as i64])
 }
 
-/// Rows `rows[t]` of each trial of `values` `[T, E, ...]`; pixels kept as bytes become values in
+/// Rows `rows[t]` of each lane of `values` `[T, E, ...]`; pixels kept as bytes become values in
 /// `[0, 1]`.
 pub(super) fn pick(values: &Tensor, rows: &Tensor) -> Tensor {
     let rows = rows.to_device(values.device());

@@ -1,8 +1,8 @@
 //! Gradients for a step of training: the parameters are leaves, torch's fused kernels run, and
 //! autograd does the rest.
 //!
-//! Nothing here is differentiated twice, so no taps are kept. On a CPU a few trials go forward at a
-//! time: what one layer leaves for the next then stays in the processor's cache, where all trials
+//! Nothing here is differentiated twice, so no taps are kept. On a CPU a few lanes go forward at a
+//! time: what one layer leaves for the next then stays in the processor's cache, where all lanes
 //! together would not fit; and images have each pixel's channels side by side, in which order
 //! torch's convolutions and pools are faster.
 
@@ -14,7 +14,7 @@ use crate::layer_grad::LayerGrad;
 use crate::models::has_bottleneck;
 use crate::network::Network;
 use crate::params::Params;
-use crate::tape::{BatchStat, Mode, Tape, broadcast_trials};
+use crate::tape::{BatchStat, Mode, Tape, broadcast_lanes};
 
 /// Bytes of images that go forward at once on a CPU.
 const TOGETHER: i64 = 1 << 16;
@@ -34,11 +34,11 @@ pub(super) fn gradients(
     mode: Mode,
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Gradients {
-    let trials = x.size()[0].max(params.trials());
-    let (params, x) = (params.expand(trials), broadcast_trials(x, trials));
-    let few = together(net, &params, &x, trials);
-    let passes = (0..trials).step_by(few as usize).map(|from| {
-        let len = few.min(trials - from);
+    let lanes = x.size()[0].max(params.lanes());
+    let (params, x) = (params.expand(lanes), broadcast_lanes(x, lanes));
+    let few = together(net, &params, &x, lanes);
+    let passes = (0..lanes).step_by(few as usize).map(|from| {
+        let len = few.min(lanes - from);
         forward(net, &params.narrow(from, len), &x.narrow(0, from, len), mode)
     });
     let mut passes: Vec<Pass> = passes.collect();
@@ -60,15 +60,15 @@ pub(super) fn gradients(
     }
 }
 
-/// How many trials go forward at once.
-fn together(net: &Network, params: &Params, x: &Tensor, trials: i64) -> i64 {
-    // Trials that share one seed count their turns by who runs beside them.
+/// How many lanes go forward at once.
+fn together(net: &Network, params: &Params, x: &Tensor, lanes: i64) -> i64 {
+    // Lanes that share one seed count their turns by who runs beside them.
     let one_seed = params.draw().is_some_and(|d| d.size()[0] == 1) || has_bottleneck(net.layout());
     if x.device() != Device::Cpu || x.dim() != 5 || one_seed {
-        return trials;
+        return lanes;
     }
-    let bytes = x.numel() as i64 / trials * x.kind().elt_size_in_bytes() as i64;
-    (TOGETHER / bytes.max(1)).clamp(1, trials)
+    let bytes = x.numel() as i64 / lanes * x.kind().elt_size_in_bytes() as i64;
+    (TOGETHER / bytes.max(1)).clamp(1, lanes)
 }
 
 fn forward(net: &Network, params: &Params, x: &Tensor, mode: Mode) -> Pass {
@@ -99,7 +99,7 @@ fn stats(passes: &[Pass]) -> Vec<BatchStat> {
         .collect()
 }
 
-/// Trials side by side again.
+/// Lanes side by side again.
 fn join(parts: impl Iterator<Item = Tensor>) -> Tensor {
     let mut parts: Vec<Tensor> = parts.collect();
     if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0) }

@@ -17,7 +17,7 @@ use crate::noise;
 use crate::params::{Layout, Params};
 use crate::tape::Tape;
 
-/// The buffer that `eps` is drawn from: [`WORDS`] numbers below 2^16 a trial, which f32 holds
+/// The buffer that `eps` is drawn from: [`WORDS`] numbers below 2^16 a lane, which f32 holds
 /// exactly; all zero for `z = mu`.
 const SEED: &str = "bottleneck.seed";
 const WORDS: i64 = 4;
@@ -58,9 +58,9 @@ fn divergence(mu: &Tensor, sigma: &Tensor) -> Tensor {
     nats.sum_dim_intlist(2, false, None).mean_dim(1, false, None) / std::f64::consts::LN_2
 }
 
-/// `eps` for `mu` `[T, B, K]` by the seeds `[T or 1, WORDS]`, or `None` where they are zero. Trials
+/// `eps` for `mu` `[T, B, K]` by the seeds `[T or 1, WORDS]`, or `None` where they are zero. Lanes
 /// of one seed draw from streams of their own, so that restarts that share it are independent and
-/// the first of them draws what a single trial would.
+/// the first of them draws what a single lane would.
 fn draw(seed: &Tensor, mu: &Tensor) -> Option<Tensor> {
     let size = mu.size();
     let words =

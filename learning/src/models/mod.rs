@@ -40,7 +40,7 @@ pub trait Model: Send + Sync {
         None
     }
 
-    /// Redraws what is random in every pass, one stream a trial: buffers, or the seeds of dropout;
+    /// Redraws what is random in every pass, one stream a lane: buffers, or the seeds of dropout;
     /// most models have none. Called before each gradient, which alone sees what was drawn.
     fn refresh(&self, params: Params, _rngs: &mut [ChaCha12Rng]) -> Params {
         params
@@ -85,7 +85,7 @@ pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
     &mlp::LOGISTIC,
 ];
 
-/// One seed a trial for dropout and stochastic depth; without streams the parameters stay as they
+/// One seed a lane for dropout and stochastic depth; without streams the parameters stay as they
 /// are.
 fn redraw(params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
     if rngs.is_empty() {

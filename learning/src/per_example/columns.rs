@@ -78,24 +78,24 @@ impl Unfolded {
         self.kept.iter_mut().for_each(|t| erase(t, keep));
     }
 
-    /// The sum over each trial's examples of `factors` (`[T, B]`) times dW_i: `[T, out, in, k, k]`.
+    /// The sum over each lane's examples of `factors` (`[T, B]`) times dW_i: `[T, out, in, k, k]`.
     pub(super) fn sum(&self, factors: &Tensor) -> Tensor {
         let sum = match &self.kept {
             Some(kept) => factors.unsqueeze(1).bmm(kept),
             None => self.product(factors),
         };
-        let (k, trials) = (self.conv.kernel, factors.size()[0]);
-        sum.reshape([trials, self.conv.output, k, k, self.conv.input]).permute([0, 1, 4, 2, 3])
+        let (k, lanes) = (self.conv.kernel, factors.size()[0]);
+        sum.reshape([lanes, self.conv.output, k, k, self.conv.input]).permute([0, 1, 4, 2, 3])
     }
 
-    /// [`Unfolded::sum`] by one product a trial, as `[T, out*k*k*in]`.
+    /// [`Unfolded::sum`] by one product a lane, as `[T, out*k*k*in]`.
     fn product(&self, factors: &Tensor) -> Tensor {
         let scaled = &self.delta * factors.unsqueeze(2).unsqueeze(3);
-        let trials = (0..factors.size()[0]).map(|t| {
+        let lanes = (0..factors.size()[0]).map(|t| {
             let (input, delta) = (self.input.narrow(0, t, 1), scaled.narrow(0, t, 1));
             Unfolded { conv: self.conv, input, delta, kept: None }.total()
         });
-        Tensor::stack(&trials.collect::<Vec<_>>(), 0)
+        Tensor::stack(&lanes.collect::<Vec<_>>(), 0)
     }
 
     /// The sum of all examples' dW_i, `[out*k*k*in]`.

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::columns::{Unfolded, grouped};
-use crate::tape::{Tap, TapKind, broadcast_trials};
+use crate::tape::{Tap, TapKind, broadcast_lanes};
 
 /// The gradients that the examples of a batch give one layer's weight and bias, in the form that
 /// costs least.
@@ -28,7 +28,7 @@ enum Form {
 impl LayerExamples {
     /// From what the tape kept and the loss gradient at the layer's output, `[T, B, ...]`.
     pub(super) fn new(tap: Tap, delta: Tensor) -> LayerExamples {
-        let input = broadcast_trials(&tap.input.detach(), delta.size()[0]);
+        let input = broadcast_lanes(&tap.input.detach(), delta.size()[0]);
         let form = match (tap.kind, tap.conv, tap.fixed) {
             (TapKind::Conv, Some(conv), _) if conv.groups > 1 => Form::Formed {
                 bias: tap.bias.map(|_| over_positions(&delta)),
@@ -99,7 +99,7 @@ impl LayerExamples {
         }
     }
 
-    /// The sums over each trial's examples of `factors` (`[T, B]`) times their gradients: weight
+    /// The sums over each lane's examples of `factors` (`[T, B]`) times their gradients: weight
     /// and bias, each `[T, ...]`.
     pub(super) fn sums(&self, factors: &Tensor) -> (Tensor, Option<Tensor>) {
         let row = factors.unsqueeze(1);

@@ -26,19 +26,19 @@ pub use rule::{GradientRule, check_private};
 /// What clipping yields.
 #[derive(Debug)]
 pub struct Clipped {
-    /// Sum of the clipped per-example gradients of each trial, `[T, ...]` (buffers get zeros).
+    /// Sum of the clipped per-example gradients of each lane, `[T, ...]` (buffers get zeros).
     pub sum: Params,
     /// L2 norms of the per-example gradients before clipping, over all trainable parameters, `[T,
     /// B]`.
     pub norms: Tensor,
-    /// Counted examples of each trial whose gradient was not finite: they add nothing to the sum.
+    /// Counted examples of each lane whose gradient was not finite: they add nothing to the sum.
     pub dropped: Vec<u64>,
 }
 
 /// Sums the per-example gradients of `loss`, each scaled by `min(1, clip / norm)`.
 ///
 /// `params` is `[1 or T, ...]`, `x` the normalised input `[T, B, ...]`; `counted` `[T, B]` is 1 for
-/// an example and 0 for padding. `loss` maps logits `[T, B, K]` to each trial's mean over `B`. The
+/// an example and 0 for padding. `loss` maps logits `[T, B, K]` to each lane's mean over `B`. The
 /// model must treat examples apart: see [`check_private`].
 pub fn clipped_sum(
     net: &Network,
@@ -93,11 +93,11 @@ fn backward(
     tape.taps.into_iter().zip(deltas).map(|(tap, delta)| LayerExamples::new(tap, delta)).collect()
 }
 
-/// The sum over the examples of each trial of `factors` (`[T, B]`) times their gradients.
+/// The sum over the examples of each lane of `factors` (`[T, B]`) times their gradients.
 fn weighted_sum(params: &Params, layers: &[LayerExamples], factors: &Tensor) -> Params {
-    let trials = factors.size()[0];
+    let lanes = factors.size()[0];
     let size = |shape: &[i64]| -> Vec<i64> {
-        std::iter::once(trials).chain(shape.iter().copied()).collect()
+        std::iter::once(lanes).chain(shape.iter().copied()).collect()
     };
     let mut slots: Vec<Option<Tensor>> = params.tensors.iter().map(|_| None).collect();
     for layer in layers {

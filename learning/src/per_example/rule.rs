@@ -53,7 +53,7 @@ impl GradientRule {
         (padded(|row| row, 0), padded(|_| 1, 0))
     }
 
-    /// The noisy mean of a sum of clipped gradients `[T, ...]`; one stream a trial.
+    /// The noisy mean of a sum of clipped gradients `[T, ...]`; one stream a lane.
     pub fn noisy_mean(&self, sum: &Params, rngs: &mut [ChaCha12Rng]) -> Params {
         let std = self.noise_multiplier * self.clip;
         let trainable: Vec<bool> = sum.layout().specs().iter().map(|s| s.trainable).collect();

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Tap, TapKind, Tape, broadcast_trials};
+use super::{Tap, TapKind, Tape, broadcast_lanes};
 use crate::params::InitRule;
 
 /// Below this a norm counts as this much, so that a zero vector has the cosine 0 with everything.
@@ -19,9 +19,9 @@ impl Tape<'_> {
         let inverse = norms(&w).reciprocal();
         let unit = &w * &inverse;
         let input = &x * (norms(&x).reciprocal() * scale);
-        let trials = w.size()[0].max(x.size()[0]);
-        let output = broadcast_trials(&input, trials)
-            .matmul(&broadcast_trials(&unit, trials).transpose(1, 2));
+        let lanes = w.size()[0].max(x.size()[0]);
+        let output =
+            broadcast_lanes(&input, lanes).matmul(&broadcast_lanes(&unit, lanes).transpose(1, 2));
         self.keep(Tap {
             kind: TapKind::Cosine,
             weight: wi,

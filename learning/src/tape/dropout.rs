@@ -1,9 +1,9 @@
 //! What is random in a pass: dropout and stochastic depth, by a counter-based hash of the
 //! parameters' draw.
 //!
-//! Whether a value is dropped depends on its trial's seed, on which of the pass's random layers
-//! asks, and on the value's index within the trial. So a mask is the same on every device, whatever
-//! runs beside the trial.
+//! Whether a value is dropped depends on its lane's seed, on which of the pass's random layers
+//! asks, and on the value's index within the lane. So a mask is the same on every device, whatever
+//! runs beside the lane.
 
 use tch::{Device, Kind, Tensor};
 
@@ -34,36 +34,36 @@ impl Tape<'_> {
         self.drop_where(x, p, &each)
     }
 
-    /// Multiplies with one factor for each entry of `shape`, which broadcasts to a trial of `x`.
+    /// Multiplies with one factor for each entry of `shape`, which broadcasts to a lane of `x`.
     fn drop_where(&mut self, x: &Tensor, p: f64, shape: &[i64]) -> Tensor {
         let Source::Run(params) = self.source else { return x.shallow_clone() };
         let Some(seeds) = params.draw().filter(|_| self.mode == Mode::Train && p > 0.0) else {
             return x.shallow_clone();
         };
         self.random += 1;
-        let (trials, n) = (x.size()[0], shape.iter().product::<i64>());
+        let (lanes, n) = (x.size()[0], shape.iter().product::<i64>());
         let kept = tch::no_grad(|| {
-            let keys = keys(seeds, trials, self.random);
+            let keys = keys(seeds, lanes, self.random);
             let few =
-                if x.device() == Device::Cpu { (TOGETHER / n).clamp(1, trials) } else { trials };
-            let parts = (0..trials).step_by(few as usize).map(|from| {
-                let len = few.min(trials - from);
+                if x.device() == Device::Cpu { (TOGETHER / n).clamp(1, lanes) } else { lanes };
+            let parts = (0..lanes).step_by(few as usize).map(|from| {
+                let len = few.min(lanes - from);
                 let keys = keys.each_ref().map(|key| key.narrow(0, from, len));
                 let threshold = (p * 2f64.powi(32)).round() as i64;
                 words(&keys, n).ge(threshold).to_kind(x.kind()) / (1.0 - p)
             });
-            let size: Vec<i64> = std::iter::once(trials).chain(shape.iter().copied()).collect();
+            let size: Vec<i64> = std::iter::once(lanes).chain(shape.iter().copied()).collect();
             Tensor::cat(&parts.collect::<Vec<_>>(), 0).reshape(size)
         });
         x * kept
     }
 }
 
-/// Two words for each trial and random layer, `[T, 1]`. Trials that share one seed get words of
-/// their own; the first of them those of a trial by itself.
-fn keys(seeds: &Tensor, trials: i64, layer: i64) -> [Tensor; 2] {
+/// Two words for each lane and random layer, `[T, 1]`. Lanes that share one seed get words of
+/// their own; the first of them those of a lane by itself.
+fn keys(seeds: &Tensor, lanes: i64, layer: i64) -> [Tensor; 2] {
     let turns = match seeds.size()[0] {
-        1 => Tensor::arange(trials, (Kind::Int64, seeds.device())),
+        1 => Tensor::arange(lanes, (Kind::Int64, seeds.device())),
         _ => seeds.zeros_like(),
     };
     let low = (seeds.bitwise_and(WORD) + turns * SPREAD + layer * FACTORS[0]).bitwise_and(WORD);
@@ -73,7 +73,7 @@ fn keys(seeds: &Tensor, trials: i64, layer: i64) -> [Tensor; 2] {
     [first.unsqueeze(1), second.unsqueeze(1)]
 }
 
-/// `n` words for each trial of the keys, `[T, n]`: a mix of their index, with a key before each
+/// `n` words for each lane of the keys, `[T, n]`: a mix of their index, with a key before each
 /// half of it.
 fn words(keys: &[Tensor; 2], n: i64) -> Tensor {
     let index = Tensor::arange(n, (Kind::Int64, keys[0].device()));

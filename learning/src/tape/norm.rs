@@ -3,14 +3,14 @@
 
 use tch::Tensor;
 
-use super::{BatchStat, Mode, Source, Tap, TapKind, Tape, images, unfold_trials};
+use super::{BatchStat, Mode, Source, Tap, TapKind, Tape, images, unfold_lanes};
 use crate::params::InitRule;
 
 /// BatchNorm's and GroupNorm's epsilon, as PyTorch's default.
 const BN_EPS: f64 = 1e-5;
 
 impl Tape<'_> {
-    /// BatchNorm over `[T, B, C, H, W]`, statistics per trial (Ioffe and Szegedy 2015).
+    /// BatchNorm over `[T, B, C, H, W]`, statistics per lane (Ioffe and Szegedy 2015).
     pub fn batch_norm(&mut self, name: &str, x: &Tensor) -> Tensor {
         let c = x.size()[2];
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
@@ -60,12 +60,12 @@ impl Tape<'_> {
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
         if self.on_leaves() {
-            return by_trial(x, |t, x| {
+            return by_lane(x, |t, x| {
                 x.group_norm(groups, Some(gamma.get(t)), Some(beta.get(t)), BN_EPS, false)
             });
         }
         let hat = images(x).group_norm(groups, None::<Tensor>, None, BN_EPS, false);
-        let hat = unfold_trials(&hat, x.size()[0]);
+        let hat = unfold_lanes(&hat, x.size()[0]);
         let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
         self.keep(Tap {
             kind: TapKind::Scale,
@@ -86,7 +86,7 @@ impl Tape<'_> {
         let (wi, slope) =
             self.param(format!("{name}.weight"), &[c], InitRule::Constant(0.25), true);
         if (self.record.is_none() || self.on_leaves()) && slope.size()[0] == 1 {
-            return unfold_trials(&images(x).prelu(&slope.squeeze_dim(0)), x.size()[0]);
+            return unfold_lanes(&images(x).prelu(&slope.squeeze_dim(0)), x.size()[0]);
         }
         let negative = x.clamp_max(0.0);
         let output = x.relu().addcmul(&negative, &per_channel(&slope));
@@ -102,7 +102,7 @@ impl Tape<'_> {
         })
     }
 
-    /// torch's own BatchNorm, trial by trial; all but `x` `[T or 1, C]`.
+    /// torch's own BatchNorm, lane by lane; all but `x` `[T or 1, C]`.
     fn fused_batch_norm(
         &mut self,
         x: &Tensor,
@@ -117,7 +117,7 @@ impl Tape<'_> {
         }
         // With momentum 1 the running statistics become the batch's own, the variance unbiased.
         let own = [mean, var].map(|s| if train { s.zeros_like() } else { s.shallow_clone() });
-        let out = by_trial(x, |t, x| {
+        let out = by_lane(x, |t, x| {
             let [mean, var] = own.each_ref().map(|s| s.get(t.min(s.size()[0] - 1)));
             x.batch_norm(
                 Some(gamma.get(t)),
@@ -164,15 +164,15 @@ fn per_channel(t: &Tensor) -> Tensor {
     t.reshape([size[0], 1, size[1], 1, 1])
 }
 
-/// `f` of each trial's images `[B, C, H, W]`.
-fn by_trial(x: &Tensor, f: impl Fn(i64, &Tensor) -> Tensor) -> Tensor {
-    let trials = x.size()[0];
-    if trials == 1 {
+/// `f` of each lane's images `[B, C, H, W]`.
+fn by_lane(x: &Tensor, f: impl Fn(i64, &Tensor) -> Tensor) -> Tensor {
+    let lanes = x.size()[0];
+    if lanes == 1 {
         return f(0, &x.squeeze_dim(0)).unsqueeze(0);
     }
     let outputs: Vec<Tensor> =
         x.unbind(0).iter().enumerate().map(|(t, x)| f(t as i64, x)).collect();
-    unfold_trials(&Tensor::cat(&outputs, 0), trials)
+    unfold_lanes(&Tensor::cat(&outputs, 0), lanes)
 }
 
 /// PyTorch refuses this too: every value would be its own mean, and nothing behind the layer would

@@ -41,8 +41,8 @@ pub fn network(model: &Value, input: &[i64], classes: i64) -> Network {
     Network::new(model, vec![0.0; input[0] as usize], vec![1.0; input[0] as usize])
 }
 
-/// Parameters of `trials` trials: hashed values around PyTorch's scale, another set for each trial.
-pub fn hashed_params(net: &Network, trials: i64, key: u32, kind: Kind) -> Params {
+/// Parameters of `lanes` lanes: hashed values around PyTorch's scale, another set for each lane.
+pub fn hashed_params(net: &Network, lanes: i64, key: u32, kind: Kind) -> Params {
     let specs = net.layout().specs();
     let tensors = specs.iter().enumerate().map(|(i, spec)| {
         let (centre, width) = match spec.name.rsplit('.').next() {
@@ -53,7 +53,7 @@ pub fn hashed_params(net: &Network, trials: i64, key: u32, kind: Kind) -> Params
             Some("weight") => (1.0, 0.2),
             _ => (0.0, 0.1),
         };
-        let size: Vec<i64> = std::iter::once(trials).chain(spec.shape.iter().copied()).collect();
+        let size: Vec<i64> = std::iter::once(lanes).chain(spec.shape.iter().copied()).collect();
         hashed(&size, key + i as u32, kind) * width + centre
     });
     Params::new(net.layout().clone(), tensors.collect()).expect("the layout's shapes")
@@ -151,11 +151,11 @@ pub fn l2(layers: &[LayerGrad], targets: &[Tensor]) -> Tensor {
     terms.reduce(|a, b| a + b).expect("layers")
 }
 
-/// `||target||^2` for each trial that is compared with it.
+/// `||target||^2` for each lane that is compared with it.
 fn squares(target: &Tensor, like: &LayerGrad) -> Tensor {
-    let norms = learning::layer_grad::sum_trials(&target.square());
-    let trials = like.norm2().size()[0];
-    norms.repeat_interleave_self_int(trials / norms.size()[0], 0, None)
+    let norms = learning::layer_grad::sum_lanes(&target.square());
+    let lanes = like.norm2().size()[0];
+    norms.repeat_interleave_self_int(lanes / norms.size()[0], 0, None)
 }
 
 /// One minus the cosine over the whole vector; `[T]`.

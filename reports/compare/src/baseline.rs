@@ -127,7 +127,7 @@ fn text(side: &Side, gate: Gate) -> Result<String, serde_json::Error> {
     };
     let mut lines = Vec::with_capacity(side.records.len());
     for (record, print) in side.records.iter().zip(&side.prints) {
-        lines.push(serde_json::to_string(&Cell::of(record, print, &mut head)?)?);
+        lines.push(serde_json::to_string(&Cell::from_record(record, print, &mut head)?)?);
     }
     let head = serde_json::to_string_pretty(&head)?;
     let open = head.trim_end().trim_end_matches('}').trim_end();
@@ -135,7 +135,11 @@ fn text(side: &Side, gate: Gate) -> Result<String, serde_json::Error> {
 }
 
 impl Cell {
-    fn of(record: &CellRecord, print: &str, head: &mut Head) -> Result<Cell, serde_json::Error> {
+    fn from_record(
+        record: &CellRecord,
+        print: &str,
+        head: &mut Head,
+    ) -> Result<Cell, serde_json::Error> {
         let spec = serde_json::to_value(&record.spec)?;
         let mut parts: Vec<(&String, &Value)> = spec.as_object().into_iter().flatten().collect();
         parts.sort_by_key(|(key, _)| *key);

@@ -223,11 +223,11 @@ fn ratio(
     let sides = (geometric(|c| c.0), geometric(|c| c.1));
     let change = tested.mean.exp();
     let counts = (used.len(), cells.len() - used.len(), logs.len());
-    Some(Effect { change, ci, ..of(subject, name, counts, sides, tested, shown) })
+    Some(Effect { change, ci, ..cost_effect(subject, name, counts, sides, tested, shown) })
 }
 
 /// An effect that is described only.
-pub(crate) fn of(
+pub(crate) fn cost_effect(
     subject: Subject,
     metric: &str,
     (cells, unpaired, units): (usize, usize, usize),

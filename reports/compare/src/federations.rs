@@ -1,6 +1,6 @@
 //! Task accuracy of federations.
 
-use crate::costs::{Ran, by_unit, of, ran};
+use crate::costs::{Ran, by_unit, cost_effect, ran};
 use crate::effect::{Bench, Effect, Family, Scale, Subject, Tested};
 use crate::pairs::Pair;
 use crate::{Pairing, Side};
@@ -39,7 +39,7 @@ pub(crate) fn federations(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Accura
     let mut out: Vec<Accuracy> = Vec::new();
     for ran in ran(base, new, pairs) {
         for metric in ["accuracy", "trained_accuracy"] {
-            let Some(one) = Accuracy::of(&ran, metric) else { continue };
+            let Some(one) = Accuracy::from_run(&ran, metric) else { continue };
             let key = format!("{metric} {}", federation(ran.new, metric));
             let place = *places.entry(key).or_insert(out.len());
             match out.get_mut(place) {
@@ -52,7 +52,7 @@ pub(crate) fn federations(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Accura
 }
 
 impl Accuracy {
-    fn of(ran: &Ran, metric: &'static str) -> Option<Accuracy> {
+    fn from_run(ran: &Ran, metric: &'static str) -> Option<Accuracy> {
         let value = |r: &CellRecord| r.task.get(metric).copied().filter(|v| v.is_finite());
         let tried = |r: &CellRecord| {
             let n = r.task.get("test_examples").copied()?;
@@ -146,7 +146,8 @@ fn single(one: &Accuracy, gate: &Gate) -> Option<Effect> {
     let shown = format!("{:.3} → {:.3} on {new} examples", one.base, one.new);
     let subject = Subject::Federation(one.cell.clone());
     let metric = one.metric.replace('_', " ");
-    let effect = of(subject, &metric, (one.cells, 0, 1), (one.base, one.new), tested, shown);
+    let effect =
+        cost_effect(subject, &metric, (one.cells, 0, 1), (one.base, one.new), tested, shown);
     Some(Effect { family: Family::Cells, tolerance: Some(gate.accuracy), ..effect })
 }
 

@@ -106,7 +106,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn of(matched: &Matched, pairs: &[Pair]) -> Counts {
+    pub(crate) fn new(matched: &Matched, pairs: &[Pair]) -> Counts {
         let count = |states: &[State]| pairs.iter().filter(|p| states.contains(&p.state)).count();
         Counts {
             common: pairs.len(),

@@ -50,7 +50,7 @@ pub(crate) fn scores(
     let cells = Cells { pairs, others: &others };
     let leading = measures.iter().position(|m| m.raw() && m.tolerance.is_some());
     for group in pooled(&cells, defense).iter().chain(&singles(pairs)) {
-        let units = Units::of(pairs, &group.pairs);
+        let units = Units::new(pairs, &group.pairs);
         for (at, measure) in measures.iter().enumerate() {
             let tolerance = match group.subject {
                 Subject::AttackBehind(_) => measure.tolerance.filter(|_| leading == Some(at)),

@@ -17,12 +17,12 @@ pub(crate) struct Labels {
 
 impl Labels {
     /// Names every cell of both runs.
-    pub fn of(base: &Side, new: &Side, pairs: &[Pair], how: Pairing) -> Labels {
+    pub fn new(base: &Side, new: &Side, pairs: &[Pair], how: Pairing) -> Labels {
         // Every record once: those of the base that the new run lacks, then the new run's.
         let known: std::collections::HashSet<_> = new.records.iter().map(|r| &r.id).collect();
         let gone = base.records.iter().filter(|r| !known.contains(&r.id));
         let all: Vec<CellRecord> = gone.chain(&new.records).map(|r| named(r, how)).collect();
-        let axes = Axes::of(&all);
+        let axes = Axes::from_records(&all);
         let distinguishing = axes.distinguishing(&(0..all.len()).collect::<Vec<_>>(), &[]);
         let mut labels = Labels::default();
         for (at, record) in all.iter().enumerate() {

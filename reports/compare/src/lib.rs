@@ -122,12 +122,12 @@ pub fn compare(
     let (metrics, caps) = Metrics::of_both(&base.info, &new.info).map_err(|why| {
         CompareError::Incomparable(format!("{} and {}: {why}", base.name, new.name))
     })?;
-    let matched = Matched::of(base, new, how)?;
+    let matched = Matched::new(base, new, how)?;
     let records = matched.pairs.iter().flat_map(|(b, n)| [&base.records[*b], &new.records[*n]]);
     let measures = Measure::all(records, &metrics, gate);
     let pairs = pairs::lay_out(base, new, &matched.pairs, &measures, how);
     refuse_other_images(base, new, &pairs)?;
-    let labels = Labels::of(base, new, &pairs, how);
+    let labels = Labels::new(base, new, &pairs, how);
     let mut bench = effect::Bench::default();
     let mut effects =
         hypotheses::scores(&pairs, &measures, &mut bench, |at| labels.defense(&pairs[at]));
@@ -144,7 +144,7 @@ pub fn compare(
         new: title(new),
         pairing: how,
         gate: gate.clone(),
-        counts: Counts::of(&matched, &pairs),
+        counts: Counts::new(&matched, &pairs),
         findings: Vec::new(),
         effects,
         speed,

@@ -26,7 +26,7 @@ impl Matched {
     ///
     /// # Errors
     /// [`CompareError::Incomparable`] where no cell is common.
-    pub fn of(base: &Side, new: &Side, how: Pairing) -> Result<Matched, CompareError> {
+    pub fn new(base: &Side, new: &Side, how: Pairing) -> Result<Matched, CompareError> {
         let pairs = match how {
             Pairing::SameSeed => by_id(base, new),
             Pairing::AcrossSeeds => across_seeds(base, new),

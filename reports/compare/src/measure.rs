@@ -89,7 +89,7 @@ impl Measure {
     /// the grey image, which may be the better one: it never counts as more than the one that is
     /// finite. The rule is the same for both sides, so that the tests stay exact.
     pub fn of_both(&self, before: &ImageScore, after: &ImageScore) -> (Option<f64>, Option<f64>) {
-        let (b, n) = (self.of(before), self.of(after));
+        let (b, n) = (self.value(before), self.value(after));
         let directed = self.raw() && !self.undirected();
         let (Some(was), Some(is), true) = (b, n, directed) else { return (b, n) };
         match (diverged(before), diverged(after)) {
@@ -102,10 +102,10 @@ impl Measure {
     /// The values of two records whose images are not paired: what is not finite counts as the
     /// worst of both.
     pub fn of_all(&self, base: &CellRecord, new: &CellRecord) -> (Vec<f64>, Vec<f64>) {
-        let every = base.images.iter().chain(&new.images).filter_map(|i| self.of(i));
+        let every = base.images.iter().chain(&new.images).filter_map(|i| self.value(i));
         let worst = every.reduce(|a, b| self.worse(a, b));
         let value = |i: &ImageScore| {
-            let own = self.of(i);
+            let own = self.value(i);
             if self.raw() && !self.undirected() && diverged(i) { own.and(worst) } else { own }
         };
         let side = |r: &CellRecord| r.images.iter().filter_map(value).collect();
@@ -118,7 +118,7 @@ impl Measure {
 
     /// The value that enters means: capped; `None` where it was not measured or is no number. An
     /// image that diverged is no success.
-    pub fn of(&self, image: &ImageScore) -> Option<f64> {
+    pub fn value(&self, image: &ImageScore) -> Option<f64> {
         if self.diverged {
             return Some(f64::from(u8::from(diverged(image))));
         }

@@ -89,7 +89,7 @@ pub(crate) fn lay_out(
     let mut nodes = Nodes::default();
     let pair = |(b, n): &(usize, usize)| {
         let same = base.prints[*b] == new.prints[*n];
-        let mut pair = Pair::of((*b, &base.records[*b]), (*n, &new.records[*n]), same, how);
+        let mut pair = Pair::new((*b, &base.records[*b]), (*n, &new.records[*n]), same, how);
         if pair.scored() {
             match how {
                 Pairing::SameSeed => {
@@ -109,7 +109,12 @@ pub(crate) fn lay_out(
 }
 
 impl Pair {
-    fn of(base: (usize, &CellRecord), new: (usize, &CellRecord), same: bool, how: Pairing) -> Pair {
+    fn new(
+        base: (usize, &CellRecord),
+        new: (usize, &CellRecord),
+        same: bool,
+        how: Pairing,
+    ) -> Pair {
         let spec = &new.1.spec;
         let cell = match how {
             Pairing::SameSeed => new.1.id.clone(),
@@ -151,7 +156,7 @@ impl Pair {
         for measure in measures {
             let values: Vec<_> = both
                 .iter()
-                .map(|(b, n)| n.map_or((measure.of(b), None), |n| measure.of_both(b, n)))
+                .map(|(b, n)| n.map_or((measure.value(b), None), |n| measure.of_both(b, n)))
                 .collect();
             self.column(&values);
         }

@@ -17,7 +17,7 @@ pub(crate) struct Units {
 
 impl Units {
     /// Gathers the rows of the pairs `group`.
-    pub fn of(pairs: &[Pair], group: &[usize]) -> Units {
+    pub fn new(pairs: &[Pair], group: &[usize]) -> Units {
         let mut sets = Sets::default();
         for pair in group.iter().map(|at| &pairs[*at]) {
             let mut first: HashMap<usize, usize> = HashMap::new();
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn shared_images_count_once() {
         let pairs = [pair(&[0, 1, 2], &[0, 1, 2]), pair(&[0, 1, 2], &[0, 1, 2])];
-        let units = Units::of(&pairs, &[0, 1]);
+        let units = Units::new(&pairs, &[0, 1]);
         let (means, used) = units.means(|pair, row| Some((pair * 10 + row) as f64));
         assert_eq!((means, used), (vec![Some(5.0), Some(6.0), Some(7.0)], 6));
     }
@@ -132,9 +132,9 @@ mod tests {
         let pairs =
             [pair(&[0, 1, 2, 3], &[0, 1, 2, 3]), pair(&[1, 2], &[0, 0]), pair(&[2, 3], &[0, 0])];
         let value = |_: usize, row: usize| (row != 3).then_some(1.0);
-        let (means, used) = Units::of(&pairs, &[0, 1, 2]).means(value);
+        let (means, used) = Units::new(&pairs, &[0, 1, 2]).means(value);
         assert_eq!((means, used), (vec![Some(1.0), Some(1.0)], 7));
-        let (alone, _) = Units::of(&pairs, &[0]).means(value);
+        let (alone, _) = Units::new(&pairs, &[0]).means(value);
         assert_eq!(alone, [Some(1.0), Some(1.0), Some(1.0), None]);
     }
 }

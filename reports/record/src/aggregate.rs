@@ -42,7 +42,7 @@ pub enum Entry {
 
 impl Entry {
     /// Judges a score of a metric with this cap.
-    pub fn of(value: Option<f64>, cap: Option<f64>) -> Self {
+    pub fn new(value: Option<f64>, cap: Option<f64>) -> Self {
         match (value, cap) {
             (None, _) => Entry::Missing,
             (Some(v), Some(top)) if v > top => Entry::Capped(top),
@@ -62,7 +62,7 @@ impl Entry {
 
 /// The score of `metric` among `scores` as it enters means; `None` where it does not.
 pub fn usable(scores: &Scores, metric: &MetricInfo) -> Option<f64> {
-    Entry::of(scores.get(&metric.name).copied().flatten(), metric.cap).value()
+    Entry::new(scores.get(&metric.name).copied().flatten(), metric.cap).value()
 }
 
 /// The mean of the scores of `metric` over all images of a cell, with its interval at
@@ -118,7 +118,7 @@ impl Mean<'_> {
         let mut out = Summary { failed: self.lost, ..Summary::default() };
         let mut kept: Vec<(&str, f64)> = Vec::with_capacity(values.len());
         for (unit, value) in values {
-            let entry = Entry::of(*value, self.cap);
+            let entry = Entry::new(*value, self.cap);
             kept.extend(entry.value().map(|v| (unit.as_ref(), v)));
             match entry {
                 Entry::Value(_) => {}

@@ -24,8 +24,8 @@ pub struct Axes {
 
 impl Axes {
     /// Splits the settings of `records`.
-    pub fn of(records: &[CellRecord]) -> Self {
-        let varying_params = VaryingParams::of(records);
+    pub fn from_records(records: &[CellRecord]) -> Self {
+        let varying_params = VaryingParams::from_records(records);
         let cells: Vec<Vec<(String, String)>> =
             records.iter().map(|r| settings(&r.spec, &varying_params)).collect();
         let attacks = records.iter().map(|r| varying_params.label(&r.spec.attack)).collect();
@@ -242,7 +242,7 @@ pub fn acting(spec: &CellSpec) -> impl Iterator<Item = &Named> {
 struct VaryingParams(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl VaryingParams {
-    fn of(records: &[CellRecord]) -> Self {
+    fn from_records(records: &[CellRecord]) -> Self {
         let mut seen: BTreeMap<String, Vec<&Named>> = BTreeMap::new();
         for entry in
             records.iter().flat_map(|r| std::iter::once(&r.spec.attack).chain(acting(&r.spec)))

@@ -128,7 +128,7 @@ pub struct Metrics(Vec<MetricInfo>);
 
 impl Metrics {
     /// Those that `run.json` lists; of a run of old, which lists none, those of that time.
-    pub fn of(info: &RunInfo) -> Self {
+    pub fn from_run(info: &RunInfo) -> Self {
         let listed = &info.metrics;
         let mut all = if listed.is_empty() { old_metrics::known() } else { listed.clone() };
         all.iter_mut().filter(|m| m.higher_is_better.is_none()).for_each(|m| m.thresholds.clear());
@@ -176,7 +176,7 @@ impl Metrics {
     /// # Errors
     /// One line where a metric's directions differ, so that it is not the same one.
     pub fn of_both(base: &RunInfo, new: &RunInfo) -> Result<(Self, Vec<String>), String> {
-        let (base, Metrics(mut all)) = (Metrics::of(base), Metrics::of(new));
+        let (base, Metrics(mut all)) = (Metrics::from_run(base), Metrics::from_run(new));
         let mut notes = Vec::new();
         for own in base.0 {
             let Some(other) = all.iter_mut().find(|m| m.name == own.name) else {
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn what_nobody_described_judges_nothing() {
         let vague = MetricInfo { thresholds: vec![1.0], ..MetricInfo::unknown("vague") };
-        let all = Metrics::of(&listed(vec![vague, MetricInfo::lower("error", "error")]));
+        let all = Metrics::from_run(&listed(vec![vague, MetricInfo::lower("error", "error")]));
         // A run with a list of its own has no other metrics.
         for name in ["vague", "psnr", "glossary"] {
             let metric = all.get(name);
@@ -262,7 +262,7 @@ mod tests {
         let names = ["zeta", "mse", "lpips-alex", "psnr", "psnr"].map(String::from);
         assert_eq!(known().in_order(names.clone()), ["psnr", "lpips-alex", "mse", "zeta"]);
         let own = [MetricInfo::lower("mse", "MSE"), MetricInfo::higher("zeta", "zeta")];
-        let own = Metrics::of(&listed(own.to_vec()));
+        let own = Metrics::from_run(&listed(own.to_vec()));
         assert_eq!(own.in_order(names), ["mse", "zeta", "lpips-alex", "psnr"]);
     }
 

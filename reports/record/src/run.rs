@@ -45,7 +45,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(spec: &CellSpec) -> Self {
+    fn from_spec(spec: &CellSpec) -> Self {
         Keys {
             spec: serde_json::to_value(spec).unwrap_or(Value::Null),
             world: spec.world_key(),
@@ -70,18 +70,18 @@ impl Run {
         let order: HashMap<_, _> =
             info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
-        let metrics = Metrics::of(&info);
+        let metrics = Metrics::from_run(&info);
         let cells: Vec<CellSummary> =
-            records.iter().map(|record| CellSummary::of(record, &metrics)).collect();
+            records.iter().map(|record| CellSummary::from_record(record, &metrics)).collect();
         let metric_names = metrics.in_order(cells.iter().flat_map(|c| c.metrics.keys().cloned()));
-        let axes = Axes::of(&records);
+        let axes = Axes::from_records(&records);
         let places: Vec<usize> = (0..records.len()).collect();
         let distinguishing = axes.distinguishing(&places, &[]);
         let settings = places
             .iter()
             .map(|at| axes.label(*at, &distinguishing, &["attack", "defenses"]))
             .collect();
-        let keys = records.iter().map(|r| Keys::of(&r.spec)).collect();
+        let keys = records.iter().map(|r| Keys::from_spec(&r.spec)).collect();
         Run {
             keys,
             dir,

@@ -33,7 +33,7 @@ pub struct CellSummary {
 
 impl CellSummary {
     /// Summarises one record of a run with these metrics.
-    pub fn of(record: &CellRecord, metrics: &Metrics) -> Self {
+    pub fn from_record(record: &CellRecord, metrics: &Metrics) -> Self {
         let mut names = metrics.in_order(record.metrics().into_iter().map(str::to_owned));
         if names.is_empty() && record.lost_images() > 0 {
             names.push("psnr".into());

@@ -15,7 +15,7 @@ pub type Share = (f64, Option<Interval>);
 /// model; with its Wilson interval over the test examples. `None` where nothing was measured, such
 /// as after a training that diverged.
 pub fn accuracy(record: &CellRecord) -> Option<Share> {
-    of(&record.task)
+    share_of(&record.task)
 }
 
 /// Test accuracy of the attacked model, with its Wilson interval over the test examples.
@@ -23,7 +23,7 @@ pub fn attacked(record: &CellRecord) -> Option<Share> {
     named(&record.task, "accuracy")
 }
 
-fn of(task: &BTreeMap<String, f64>) -> Option<Share> {
+fn share_of(task: &BTreeMap<String, f64>) -> Option<Share> {
     named(task, if task.contains_key(ROUNDS) { "trained_accuracy" } else { "accuracy" })
 }
 
@@ -82,11 +82,11 @@ mod tests {
     fn a_diverged_training_has_no_accuracy() {
         let mut task: BTreeMap<String, f64> =
             [("accuracy", 0.5), ("test_examples", 100.0)].map(|(k, v)| (k.to_string(), v)).into();
-        let (share, ci) = of(&task).unwrap();
+        let (share, ci) = share_of(&task).unwrap();
         assert!(share == 0.5 && ci.is_some_and(|ci| ci.low < 0.5 && ci.high > 0.5));
         task.insert(ROUNDS.into(), 3.0);
-        assert!(of(&task).is_none());
+        assert!(share_of(&task).is_none());
         task.insert("trained_accuracy".into(), 0.75);
-        assert_eq!(of(&task).unwrap().0, 0.75);
+        assert_eq!(share_of(&task).unwrap().0, 0.75);
     }
 }

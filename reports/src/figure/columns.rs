@@ -54,7 +54,7 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    fn of(value: Option<&Value>) -> Self {
+    fn from_value(value: Option<&Value>) -> Self {
         match value {
             None | Some(Value::Null) => Key::None,
             Some(Value::Number(n)) => {
@@ -121,9 +121,11 @@ impl Setting {
                 ),
             },
             Setting::DefenseNames => Key::Text(defenses(spec, |d| d.name.clone())),
-            Setting::DefenseParam(name) => Key::of(acting(spec).find_map(|d| d.params.get(name))),
+            Setting::DefenseParam(name) => {
+                Key::from_value(acting(spec).find_map(|d| d.params.get(name)))
+            }
             Setting::Epsilon => utility::epsilon(&run.records[at]).map_or(Key::None, Key::Number),
-            Setting::Path(path) => Key::of(at_path(run.spec(at), path)),
+            Setting::Path(path) => Key::from_value(at_path(run.spec(at), path)),
             Setting::Client => whole(image.map(|i| i.client)),
             Setting::Image => whole(image.map(|i| i.id)),
             Setting::Trial => whole(image.map(|i| i.trial)),
@@ -181,7 +183,7 @@ pub(crate) fn column(run: &Run, name: &str) -> Result<Column, SpecError> {
     if let Some(setting) = setting_of(run, name) {
         return Ok(Column::Setting(setting));
     }
-    match Measure::of(run, name) {
+    match Measure::find(run, name) {
         Some(measure) => Ok(Column::Measure(measure)),
         None => Err(unknown(name, known(run))),
     }

@@ -39,7 +39,7 @@ const COSTS: [(&str, &str); 7] = [
 
 impl Measure {
     /// The measure `name`, if the run has it.
-    pub fn of(run: &Run, name: &str) -> Option<Self> {
+    pub fn find(run: &Run, name: &str) -> Option<Self> {
         let any = |has: &dyn Fn(&CellRecord) -> bool| run.records.iter().any(has);
         let metric = |name: &str| any(&|r| r.images.iter().any(|i| i.scores.contains_key(name)));
         if metric(name) || (name == "psnr" && any(&|r| r.lost_images() > 0)) {

@@ -77,11 +77,11 @@ pub(crate) struct Style {
 impl Style {
     /// That of reports: a column of 3.3 inches.
     pub fn report() -> Self {
-        Style { column: COLUMN, page: COLUMN, ..Style::of(StyleName::Acm) }
+        Style { column: COLUMN, page: COLUMN, ..Style::named(StyleName::Acm) }
     }
 
     /// The style of a venue.
-    pub fn of(name: StyleName) -> Self {
+    pub fn named(name: StyleName) -> Self {
         let inches = |inches: f64| 72.0 * inches;
         let tex = |points: f64| 72.0 * points / TEX_POINTS;
         let (column, page) = match name {
@@ -100,11 +100,11 @@ mod tests {
 
     #[test]
     fn styles_have_their_widths_and_letters() {
-        let wide = |name| Style::of(name).column / 72.0;
+        let wide = |name| Style::named(name).column / 72.0;
         assert!((wide(StyleName::Neurips) - 5.5).abs() < 1e-9);
         assert!((wide(StyleName::Ieee) - 3.487).abs() < 1e-3);
         assert!((wide(StyleName::Acm) - 3.337).abs() < 1e-3);
-        for style in StyleName::ALL.map(Style::of) {
+        for style in StyleName::ALL.map(Style::named) {
             assert!(style.column <= style.page);
             // Seven to nine points, whichever point is meant.
             for size in [style.tick, style.label, style.title] {

@@ -78,7 +78,7 @@ fn measures(run: &Run) -> [Measure; 2] {
 /// Success and PSNR of the cells at these places.
 fn points(run: &Run, at: &[usize]) -> [Point; 2] {
     let cells: Vec<Picked> = at.iter().map(|at| Picked::whole(run, *at)).collect();
-    measures(run).map(|measure| Point::of(run, &measure, &cells))
+    measures(run).map(|measure| Point::new(run, &measure, &cells))
 }
 
 fn worst(records: Vec<CellRecord>) -> [Point; 2] {
@@ -112,7 +112,7 @@ fn a_defense_whose_attacks_crashed_is_not_on_the_frontier() {
     for measure in measures(&run) {
         let place = |at: &Vec<usize>| {
             let cells: Vec<Picked> = at.iter().map(|at| Picked::whole(&run, *at)).collect();
-            let point = Point::of(&run, &measure, &cells);
+            let point = Point::new(&run, &measure, &cells);
             assert_eq!(point.worth(&run, &worth, &cells).value, Some(0.9));
             Some((point.leak.value?, 0.9))
         };
@@ -151,7 +151,7 @@ fn no_panel_has_points_of_two_federations() {
     two[2].task.insert("trained_accuracy".into(), 0.4);
     let run = self::run(two);
     let cells: Vec<Picked> = (0..3).map(|at| Picked::whole(&run, at)).collect();
-    let point = Point::of(&run, &measures(&run)[1], &cells);
+    let point = Point::new(&run, &measures(&run)[1], &cells);
     let worth = point.worth(&run, &Measure::Task("trained_accuracy".into()), &cells);
     assert_eq!((point.leak.value, worth.value), (Some(34.0), Some(0.4)));
 }

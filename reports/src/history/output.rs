@@ -16,7 +16,7 @@ type Groups = BTreeMap<String, Vec<Night>>;
 /// The figures of each quantity that has something to say: all but failures where nothing ever
 /// failed.
 pub(super) fn charts(title: &str, nights: &[Night]) -> Vec<Chart> {
-    let metrics = nights.last().map(|n| Metrics::of(n.side.info())).unwrap_or_default();
+    let metrics = nights.last().map(|n| Metrics::from_run(n.side.info())).unwrap_or_default();
     let regressed =
         |(at, night): (usize, &Night)| (!night.regressions().is_empty()).then_some(at + 1);
     let marked: Vec<usize> = nights.iter().enumerate().filter_map(regressed).collect();

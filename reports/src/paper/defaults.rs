@@ -22,7 +22,7 @@ struct Traits {
 }
 
 impl Traits {
-    fn of(run: &Run) -> Self {
+    fn from_run(run: &Run) -> Self {
         let cells: Vec<Picked> = run
             .attacked()
             .into_iter()
@@ -51,7 +51,7 @@ impl Traits {
 
 /// The figures and tables that make sense of this run, as TOML.
 pub(super) fn defaults(run: &Run) -> String {
-    let t = Traits::of(run);
+    let t = Traits::from_run(run);
     let colour = if (2..=SERIES).contains(&t.attacks) { "colour = \"attack\"\n" } else { "" };
     let mut out = String::new();
     let mut figure = |wanted: bool, name: &str, rest: String, caption: &str| {

@@ -269,7 +269,7 @@ fn one_figure(
 
 /// The figure in each format, by its ending.
 fn inked(chart: &Chart, style: StyleName) -> Result<[(&'static str, Vec<u8>); 3], String> {
-    let canvas = draw(chart, &Style::of(style));
+    let canvas = draw(chart, &Style::named(style));
     Ok([("pdf", canvas.pdf()?), ("svg", canvas.svg()?.into_bytes()), ("png", canvas.png()?)])
 }
 

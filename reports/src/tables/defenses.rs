@@ -99,7 +99,7 @@ pub(super) fn worst_case(run: &Run) -> Section {
         run.axes.distinguishing(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
     for rivals in groups.into_iter().filter(|_| psnr.higher_is_better == Some(true)) {
         let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
-        let point = |measure| Point::of(run, &measure, &cells);
+        let point = |measure| Point::new(run, &measure, &cells);
         let worst = point(Measure::Metric(psnr.clone()));
         let share = headline.clone().map(|(m, bound, _)| point(Measure::Success(m, bound)).leak);
         let strongest = |at: usize| format!("{} (#{})", run.axes.attacks[at], at + 1);

@@ -70,11 +70,11 @@ struct Row {
 }
 
 impl Row {
-    fn of(run: &Run, (success, psnr): (&Measure, &Measure), rivals: &[usize]) -> Self {
+    fn new(run: &Run, (success, psnr): (&Measure, &Measure), rivals: &[usize]) -> Self {
         let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
-        let psnr = Point::of(run, psnr, &cells);
+        let psnr = Point::new(run, psnr, &cells);
         let worth = psnr.worth(run, &Measure::Task("trained_accuracy".into()), &cells);
-        Row { rivals: rivals.to_vec(), success: Point::of(run, success, &cells), psnr, worth }
+        Row { rivals: rivals.to_vec(), success: Point::new(run, success, &cells), psnr, worth }
     }
 
     fn place(&self, of: &Point) -> Option<(f64, f64)> {
@@ -83,7 +83,7 @@ impl Row {
 }
 
 fn rows(run: &Run, measures: (&Measure, &Measure), panel: &Panel, table: &mut Table) {
-    let rows: Vec<Row> = panel.defenses.iter().map(|d| Row::of(run, measures, d)).collect();
+    let rows: Vec<Row> = panel.defenses.iter().map(|d| Row::new(run, measures, d)).collect();
     let places = |of: fn(&Row) -> &Point| rows.iter().map(|r| r.place(of(r))).collect::<Vec<_>>();
     let (by_success, by_psnr) = (places(|r| &r.success), places(|r| &r.psnr));
     let best = (optimal(&by_success, 1.0, None), optimal(&by_psnr, 1.0, panel.null));

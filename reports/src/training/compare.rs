@@ -66,7 +66,8 @@ fn table(runs: &[(&str, &[RoundRecord])]) -> Section {
 }
 
 fn totals(label: &str, rounds: &[RoundRecord], metrics: &[String]) -> Vec<Cell> {
-    let (totals, done) = (Totals::of(rounds), rounds.iter().map(|r| r.round).max().unwrap_or(0));
+    let (totals, done) =
+        (Totals::from_rounds(rounds), rounds.iter().map(|r| r.round).max().unwrap_or(0));
     let last = |name: &String| {
         Cell::number(last_and_best(rounds, name).map(|(last, _)| significant(last.1)))
     };

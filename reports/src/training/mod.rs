@@ -18,7 +18,7 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(rounds: &[RoundRecord]) -> Self {
+    fn from_rounds(rounds: &[RoundRecord]) -> Self {
         rounds.iter().fold(Totals::default(), |t, r| Totals {
             up: t.up.saturating_add(r.bytes_up),
             down: t.down.saturating_add(r.bytes_down),

@@ -54,7 +54,7 @@ fn overview(about: &TrainingInfo, rounds: &[RoundRecord]) -> Section {
     if !about.command.is_empty() {
         table.push(row!["run again", Text::code(&about.command)]);
     }
-    let totals = Totals::of(rounds);
+    let totals = Totals::from_rounds(rounds);
     let done = rounds.iter().map(|r| r.round).max().unwrap_or(0);
     table.push(row!["rounds", done]);
     table.push(row!["bytes sent, all clients", bytes(totals.up)]);

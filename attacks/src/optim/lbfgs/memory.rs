@@ -1,4 +1,4 @@
-//! What L-BFGS remembers of each trial, and the direction that follows from it.
+//! What L-BFGS remembers of each lane, and the direction that follows from it.
 
 use crate::optim::rows::{self, Rows};
 use tch::Tensor;
@@ -9,20 +9,20 @@ const LEAST_CURVATURE: f64 = 1e-10;
 /// The same beside |s| |y|, where nothing may depend on the objective's scale.
 const LEAST_COSINE: f64 = 1e-12;
 
-/// The last pairs (s, y) of changes in x and in the gradient of each of T trials. Trials may hold
+/// The last pairs (s, y) of changes in x and in the gradient of each of T lanes. Lanes may hold
 /// different numbers of them.
 pub struct Memory {
     capacity: usize,
     /// Whether curvature is judged beside the lengths of s and y.
     relative: bool,
-    /// `[C, T, N]`, C growing up to the capacity; trial t's pair number p lies in slot p modulo the
+    /// `[C, T, N]`, C growing up to the capacity; lane t's pair number p lies in slot p modulo the
     /// capacity.
     s: Tensor,
     y: Tensor,
     curves: Vec<Curve>,
 }
 
-/// The numbers that go with one trial's pairs.
+/// The numbers that go with one lane's pairs.
 #[derive(Clone)]
 struct Curve {
     /// Pairs ever stored.
@@ -43,7 +43,7 @@ impl Memory {
         Memory { capacity, relative, s: empty(), y: empty(), curves: vec![curve; t as usize] }
     }
 
-    /// Stores the changes `s`, `y` `[R, N]` of the trials `rows`, as far as they show positive
+    /// Stores the changes `s`, `y` `[R, N]` of the lanes `rows`, as far as they show positive
     /// curvature.
     pub fn store(&mut self, rows: &Rows, s: &Tensor, y: &Tensor) {
         let numbers = rows::to_host(&[&rows::dot(y, s), &rows::dot(y, y), &rows::dot(s, s)]);
@@ -61,9 +61,9 @@ impl Memory {
         let slots: Vec<usize> =
             good.iter().map(|&r| self.curves[rows.list[r]].pairs % self.capacity).collect();
         self.grow(slots.iter().max().map_or(0, |slot| slot + 1));
-        let trials = self.curves.len();
+        let lanes = self.curves.len();
         let places: Vec<usize> =
-            good.iter().zip(&slots).map(|(&r, slot)| slot * trials + rows.list[r]).collect();
+            good.iter().zip(&slots).map(|(&r, slot)| slot * lanes + rows.list[r]).collect();
         let good_rows = Rows::new(good.clone(), rows.list.len(), s.device());
         write(&self.s, &places, &good_rows.pick(s));
         write(&self.y, &places, &good_rows.pick(y));
@@ -72,8 +72,8 @@ impl Memory {
         }
     }
 
-    /// The direction -H g `[R, N]` of the trials `rows` for their gradients `g [R, N]`, by the
-    /// two-loop recursion (Nocedal and Wright, 2006, algorithm 7.4); for a trial without pairs -g.
+    /// The direction -H g `[R, N]` of the lanes `rows` for their gradients `g [R, N]`, by the
+    /// two-loop recursion (Nocedal and Wright, 2006, algorithm 7.4); for a lane without pairs -g.
     pub fn direction(&self, rows: &Rows, g: &Tensor) -> Tensor {
         let held = |&t: &usize| self.curves[t].pairs.min(self.capacity);
         let depth = rows.list.iter().map(held).max().unwrap_or(0);
@@ -95,7 +95,7 @@ impl Memory {
     }
 
     /// The pairs of `rows` from the newest back, `depth` of them: s `[R, N]`, y `[R, N]`, -1 / s.y
-    /// `[R, 1]` (0 where a trial has fewer).
+    /// `[R, 1]` (0 where a lane has fewer).
     fn newest_first(
         &self,
         rows: &Rows,
@@ -112,7 +112,7 @@ impl Memory {
         (0..depth).map(|age| (s(age), y(age), inverses.get(age as i64))).collect()
     }
 
-    /// The rows of `of [C, T, N]` by age: without a copy where all trials go in step, else gathered
+    /// The rows of `of [C, T, N]` by age: without a copy where all lanes go in step, else gathered
     /// at once.
     fn ordered<'a>(
         &'a self,
@@ -124,8 +124,8 @@ impl Memory {
         if rows.all() && self.curves.iter().all(|c| c.pairs == first.pairs) {
             return Box::new(move |age| of.get(((first.pairs - 1 - age) % self.capacity) as i64));
         }
-        let trials = self.curves.len();
-        let places = self.by_age(rows, depth, |_, slot| slot.unwrap_or(0) * trials);
+        let lanes = self.curves.len();
+        let places = self.by_age(rows, depth, |_, slot| slot.unwrap_or(0) * lanes);
         let places: Vec<usize> =
             places.iter().enumerate().map(|(i, p)| p + rows.list[i % rows.list.len()]).collect();
         let size = of.size();
@@ -214,10 +214,10 @@ mod tests {
         assert!((d[0] + 2.0).abs() < 1e-12 && (d[1] + 1.0).abs() < 1e-12, "{d:?}");
     }
 
-    /// Trials that hold different numbers of pairs, beyond the capacity too, are what each is
+    /// Lanes that hold different numbers of pairs, beyond the capacity too, are what each is
     /// alone.
     #[test]
-    fn trials_out_of_step_do_not_mix() {
+    fn lanes_out_of_step_do_not_mix() {
         let two = || Memory::new(2, false, &matrix(&[[0.0; 2]; 2]));
         let (mut both, mut alone) = (two(), two());
         let one = Rows::new(vec![0], 1, Device::Cpu);

@@ -1,7 +1,7 @@
-//! The strong Wolfe line search of one trial, as a state machine that asks for one evaluation at a
+//! The strong Wolfe line search of one lane, as a state machine that asks for one evaluation at a
 //! time.
 //!
-//! Many trials can then search at once, their points evaluated as one batch. The steps are those of
+//! Many lanes can then search at once, their points evaluated as one batch. The steps are those of
 //! `torch.optim.LBFGS`: bracket, then zoom, with cubic interpolation (Nocedal and Wright, 2006,
 //! algorithms 3.5 and 3.6; safeguards as in minFunc).
 

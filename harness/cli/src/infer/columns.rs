@@ -24,7 +24,11 @@ impl Columns {
     ///
     /// # Errors
     /// A model of pictures, or of a table that does not say how it was scaled.
-    pub fn of(model: &Path, saved: &ModelFile, scaled: bool) -> Result<Columns, HarnessError> {
+    pub fn from_model(
+        model: &Path,
+        saved: &ModelFile,
+        scaled: bool,
+    ) -> Result<Columns, HarnessError> {
         let card = &saved.card;
         if card.kind != Kind::Table {
             let problem = format!(

@@ -41,7 +41,7 @@ impl Linear {
     ///
     /// # Errors
     /// A model with other layers, named with `path`.
-    pub fn of(path: &Path, saved: &ModelFile) -> Result<Linear, HarnessError> {
+    pub fn from_model(path: &Path, saved: &ModelFile) -> Result<Linear, HarnessError> {
         let specs = saved.net.layout().specs();
         let inputs: i64 = saved.net.input().iter().product();
         let shapes: Vec<Vec<i64>> = specs.iter().map(|s| s.shape.clone()).collect();

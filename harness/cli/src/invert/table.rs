@@ -135,7 +135,7 @@ pub(super) struct Which {
 }
 
 impl Which {
-    fn of(saved: &ModelFile) -> Which {
+    fn from_model(saved: &ModelFile) -> Which {
         let spec = &saved.spec;
         Which {
             task: spec.name.clone(),
@@ -184,8 +184,8 @@ impl<'a> Document<'a> {
     ) -> Document<'a> {
         Document {
             schema: record::SCHEMA,
-            model: Which::of(&question.model),
-            evaluator: question.evaluator.as_ref().map(Which::of),
+            model: Which::from_model(&question.model),
+            evaluator: question.evaluator.as_ref().map(Which::from_model),
             attack: attack.spelled_out(),
             seed,
             evaluations: answer.found.evaluations,

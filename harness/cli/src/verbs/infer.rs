@@ -109,8 +109,8 @@ fn row(
     saved: &ModelFile,
     csv: &std::path::Path,
 ) -> Result<String> {
-    let columns = Columns::of(&args.model, saved, args.scaled)?;
-    let linear = Linear::of(&args.model, saved)?;
+    let columns = Columns::from_model(&args.model, saved, args.scaled)?;
+    let linear = Linear::from_model(&args.model, saved)?;
     let table = table::read(csv, &columns, &saved.classes())?;
     let at = args.row.unwrap_or(1) as usize - 1;
     let Some(features) = table.features.get(at) else {

@@ -101,7 +101,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 }
 
 fn rows(args: &Args, settings: &Settings, saved: &ModelFile, csv: &Path) -> Result<Examples> {
-    let columns = Columns::of(&args.model, saved, args.scaled)?;
+    let columns = Columns::from_model(&args.model, saved, args.scaled)?;
     let table = table::read(csv, &columns, &saved.classes())?;
     if !table.unused.is_empty() {
         eprintln!("note: columns that the model does not use: {}", table.unused.join(", "));

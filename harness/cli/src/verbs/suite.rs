@@ -128,7 +128,7 @@ pub fn execute(
     store.info().mixed().iter().for_each(|note| eprintln!("note: {note}"));
     let schedule = schedule(execution, settings, device);
     let cancel = on_interrupt()?;
-    let display = Display::new(settings.json, Metrics::of(store.info()));
+    let display = Display::new(settings.json, Metrics::from_run(store.info()));
     let ran = runner::run(&suite.cells, &mut store, &schedule, &display, &cancel);
     let tally = ran.with_context(|| {
         format!(
@@ -222,7 +222,7 @@ fn info(
     RunInfo {
         schema: SCHEMA.into(),
         bench_version: env!("CARGO_PKG_VERSION").into(),
-        suite: SuiteInfo::of(suite),
+        suite: SuiteInfo::from_suite(suite),
         libtorch: crate::machine::libtorch(),
         device: crate::machine::device(device),
         machine: crate::machine::describe(),

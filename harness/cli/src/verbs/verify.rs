@@ -134,7 +134,7 @@ fn judge(args: &Args, settings: &Settings, saved: &ModelFile, work: Work) -> Res
         work.pairs.iter().map(|p| of(p) as i64).collect::<Vec<_>>()
     };
     let scores = cosines(&work.rows, &ids(|p| p.0), &ids(|p| p.1));
-    let judged = Judged::of(&scores, &work.same, &work.fold)?;
+    let judged = Judged::new(&scores, &work.same, &work.fold)?;
     let model = infer::describe(saved);
     let files = judged::write(&args.out, &judged, &work, &scores, &model)?;
     if settings.json {

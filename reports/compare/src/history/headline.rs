@@ -92,7 +92,7 @@ impl Quantity {
 
 /// Every headline of a run.
 pub(crate) fn all(side: &Side) -> Vec<Headline> {
-    let (records, psnr) = (&side.records, Metrics::of(&side.info).get("psnr"));
+    let (records, psnr) = (&side.records, Metrics::from_run(&side.info).get("psnr"));
     let plain: Vec<&CellRecord> =
         records.iter().filter(|r| acting(&r.spec).next().is_none()).collect();
     let mut out = Vec::new();

@@ -92,7 +92,7 @@ pub fn read_rounds(path: &Path) -> Result<Vec<RoundRecord>, RecordError> {
     let bytes = std::fs::read(path).map_err(RecordError::io("read", path))?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let head = reader.headers().map_err(|e| torn(path, &e))?.clone();
-    let columns = Columns::of(path, &head)?;
+    let columns = Columns::from_head(path, &head)?;
     let mut rounds = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|e| torn(path, &e))?;
@@ -124,7 +124,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(path: &Path, head: &StringRecord) -> Result<Self, RecordError> {
+    fn from_head(path: &Path, head: &StringRecord) -> Result<Self, RecordError> {
         let mut seen = BTreeSet::new();
         if let Some(twice) = head.iter().position(|name| !seen.insert(name)) {
             return Err(malformed(

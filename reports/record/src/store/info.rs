@@ -45,7 +45,7 @@ pub struct RunInfo {
     /// from several.
     pub elsewhere: Vec<Host>,
     /// What the scores of the records mean, in the order of reports; empty in runs of old. Readers
-    /// ask [`Metrics::of`].
+    /// ask [`Metrics::from_run`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricInfo>,
 }
@@ -232,7 +232,7 @@ impl RunInfo {
 
 impl SuiteInfo {
     /// The suite as it is about to be run; call it after the suite was cut to a shard.
-    pub fn of(suite: &Suite) -> Self {
+    pub fn from_suite(suite: &Suite) -> Self {
         let cells: Vec<_> = suite.cells.iter().map(suites::CellSpec::id).collect();
         // A suite built from flags has no file; its cells then say what it is.
         let text = if suite.text.is_empty() {

@@ -26,7 +26,7 @@ struct Plotted<'a> {
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<Boxes>], style: &Style, width: f64) -> Canvas {
     let sizes = facets.iter().map(|f| (f.plot.categories.as_slice(), f.plot.series.len()));
-    let slots = Slots::of(&sizes.collect::<Vec<_>>(), style, width);
+    let slots = Slots::for_plots(&sizes.collect::<Vec<_>>(), style, width);
     let facets: Vec<Facet<Plotted>> = facets
         .iter()
         .zip(slots)

@@ -53,7 +53,7 @@ pub(super) fn draw(grid: &Grid, style: &Style, width: f64) -> Canvas {
     };
     let splits = (1..=columns).map(|bands| columns.div_ceil(bands));
     let wide = |each: &usize| {
-        Sheet::of(&cut(grid, 0, *each), part(0, *each), style, width, *each).side >= SMALLEST
+        Sheet::new(&cut(grid, 0, *each), part(0, *each), style, width, *each).side >= SMALLEST
     };
     let each = splits.into_iter().find(wide).unwrap_or(columns);
     let mut canvas = Canvas::sized(width, 20.0);
@@ -88,7 +88,7 @@ fn label(grid: &Grid, style: &Style, width: f64) -> f64 {
 
 /// One band of a grid, with room for `columns`.
 fn band(grid: &Grid, pictures: Pictures, style: &Style, width: f64, columns: usize) -> Canvas {
-    let sheet = Sheet::of(grid, pictures, style, width, columns);
+    let sheet = Sheet::new(grid, pictures, style, width, columns);
     let (heads, upwards) = sheet.heads(grid, style);
     let top = sheet.head_room(&heads, upwards, style);
     let mut canvas = Canvas::sized(width, 20.0);
@@ -110,7 +110,7 @@ fn snap(length: f64) -> f64 {
 }
 
 impl Sheet {
-    fn of(grid: &Grid, pictures: Pictures, style: &Style, width: f64, columns: usize) -> Self {
+    fn new(grid: &Grid, pictures: Pictures, style: &Style, width: f64, columns: usize) -> Self {
         let label = label(grid, style, width);
         let free = (width - label - GAP * (columns as f64 - 1.0)) / columns as f64;
         let side = side(&pictures, free.min(LARGEST));

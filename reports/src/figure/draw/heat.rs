@@ -42,7 +42,7 @@ struct Sheet {
 
 /// Draws the facets in a figure of this width.
 pub(super) fn draw(facets: &[Facet<HeatMap>], style: &Style, width: f64) -> Canvas {
-    let sheet = Sheet::of(facets, style, width);
+    let sheet = Sheet::new(facets, style, width);
     let rulers = rulers(facets);
     let together = facets.iter().all(|f| f.plot.value.title == facets[0].plot.value.title);
     let bar_room = BAR + 7.0 + style.tick + LEADING * style.label + 3.0;
@@ -81,7 +81,7 @@ fn rulers(facets: &[Facet<HeatMap>]) -> Vec<Ruler> {
         let title = &facet.plot.value.title;
         let alike = facets.iter().filter(|f| f.plot.value.title == *title);
         let values = alike.flat_map(|f| f.plot.values.iter().flatten().copied().flatten());
-        Ruler::of(&facet.plot.value, &values.collect::<Vec<f64>>(), false, 4)
+        Ruler::new(&facet.plot.value, &values.collect::<Vec<f64>>(), false, 4)
     };
     facets.iter().map(of).collect()
 }
@@ -101,7 +101,7 @@ fn number(map: &HeatMap, value: f64) -> String {
 }
 
 impl Sheet {
-    fn of(facets: &[Facet<HeatMap>], style: &Style, width: f64) -> Self {
+    fn new(facets: &[Facet<HeatMap>], style: &Style, width: f64) -> Self {
         let same_rows = facets.windows(2).all(|pair| pair[0].plot.rows == pair[1].plot.rows);
         let values = |f: &Facet<HeatMap>| -> f64 {
             let shown = f.plot.values.iter().flatten().flatten();

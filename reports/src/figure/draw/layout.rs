@@ -79,8 +79,8 @@ pub(super) fn draw<T: Plot>(facets: &[Facet<T>], style: &Style, width: f64) -> C
             keys.push(key);
         }
     }
-    let legend = Legend::of(keys, style, width);
-    let sheet = Sheet::of(facets, style, width);
+    let legend = Legend::new(keys, style, width);
+    let sheet = Sheet::new(facets, style, width);
     let rows = facets.len().div_ceil(sheet.columns);
     let each = sheet.head + sheet.panel.1 + sheet.foot;
     let plots = rows as f64 * each + (rows.max(1) as f64 - 1.0) * BETWEEN;

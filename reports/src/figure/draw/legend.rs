@@ -42,7 +42,7 @@ pub(super) struct Legend {
 impl Legend {
     /// As many columns as fit; a single series needs no legend, and one without a name has no
     /// entry.
-    pub fn of(keys: Vec<Key>, style: &Style, width: f64) -> Self {
+    pub fn new(keys: Vec<Key>, style: &Style, width: f64) -> Self {
         let keys: Vec<Key> = keys.into_iter().filter(|key| !key.name.is_empty()).collect();
         let marks = keys.iter().any(|key| matches!(key.sign, Sign::Dashed(..)));
         if keys.len() < 2 && !marks {

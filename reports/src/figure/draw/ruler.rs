@@ -20,7 +20,7 @@ pub(super) struct Ruler {
 
 impl Ruler {
     /// The scale over `values` with about `most` ticks; `grounded` scales begin at 0 or below.
-    pub fn of(scale: &Scale, values: &[f64], grounded: bool, most: usize) -> Self {
+    pub fn new(scale: &Scale, values: &[f64], grounded: bool, most: usize) -> Self {
         let values: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         let log = scale.log && values.iter().all(|v| *v >= 0.0) && values.iter().any(|v| *v > 0.0);
         if log {

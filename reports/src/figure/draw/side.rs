@@ -83,7 +83,7 @@ impl Side {
         match &want.kind {
             Kind::Numbers { scale, values, grounded } => {
                 let most = (length / 24.0).clamp(2.0, 8.0) as usize;
-                Side::Numbers(Ruler::of(scale, values, *grounded, most))
+                Side::Numbers(Ruler::new(scale, values, *grounded, most))
             }
             Kind::Names(names) => {
                 let slot = length / names.len().max(1) as f64 - 3.0;
@@ -104,7 +104,7 @@ impl Side {
         match &want.kind {
             Kind::Numbers { scale, values, grounded } => {
                 let most = (length / 13.5).clamp(2.0, 7.0) as usize;
-                Side::Numbers(Ruler::of(scale, values, *grounded, most))
+                Side::Numbers(Ruler::new(scale, values, *grounded, most))
             }
             Kind::Names(names) => {
                 let lines = names.iter().map(|n| font::wrap(n, style.tick, limit, LINES)).collect();

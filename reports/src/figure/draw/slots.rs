@@ -28,7 +28,7 @@ pub(super) struct Slots {
 impl Slots {
     /// Those of each facet, given by its names and the number of its series: upright where every
     /// facet's names find room below panels of `width` points.
-    pub fn of(plots: &[(&[String], usize)], style: &Style, width: f64) -> Vec<Self> {
+    pub fn for_plots(plots: &[(&[String], usize)], style: &Style, width: f64) -> Vec<Self> {
         let many = plots.len() > 1;
         let lies = |(names, series): &(&[String], usize)| {
             let slot = (width / if many { 2.0 } else { 1.0 } - 34.0) / names.len().max(1) as f64;

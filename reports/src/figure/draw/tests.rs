@@ -31,7 +31,7 @@ fn nothing_overlaps_or_is_cut_off() {
     let dir = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for name in StyleName::ALL {
-        let style = Style::of(name);
+        let style = Style::named(name);
         for chart in sample::all(dir.path()) {
             let canvas = draw(&chart, &style);
             keep(name, &chart, &canvas);
@@ -60,7 +60,7 @@ fn nothing_overlaps_or_is_cut_off() {
 #[test]
 fn the_same_figure_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let style = Style::of(StyleName::Acm);
+    let style = Style::named(StyleName::Acm);
     let first = sample::all(dir.path());
     for (a, b) in
         first.iter().zip(&sample::all(dir.path())).filter(|(a, _)| a.width == Width::Column)
@@ -75,7 +75,7 @@ fn the_same_figure_gives_the_same_bytes() {
 #[test]
 fn a_pdf_has_the_page_the_face_and_no_date() {
     let dir = tempfile::tempdir().unwrap();
-    let style = Style::of(StyleName::Ieee);
+    let style = Style::named(StyleName::Ieee);
     let canvas = draw(&sample::all(dir.path())[0], &style);
     let pdf = canvas.pdf().unwrap();
     let text = String::from_utf8_lossy(&pdf);
@@ -107,7 +107,7 @@ fn pdf_and_png_show_the_same() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let style = Style::of(StyleName::Acm);
+    let style = Style::named(StyleName::Acm);
     for chart in sample::all(dir.path()).iter().filter(|c| c.width == Width::Column) {
         let canvas = draw(chart, &style);
         let ours = image::load_from_memory(&canvas.png().unwrap()).unwrap().to_luma8();
@@ -174,7 +174,7 @@ fn odd_values_do_not_stop_the_drawing() {
             body: Body::Lines(facets),
             remarks: Vec::new(),
         };
-        for style in StyleName::ALL.map(Style::of) {
+        for style in StyleName::ALL.map(Style::named) {
             let canvas = draw(&chart, &style);
             assert!(canvas.png().is_ok() && canvas.pdf().is_ok() && canvas.svg().is_ok());
         }
@@ -183,7 +183,7 @@ fn odd_values_do_not_stop_the_drawing() {
 
 /// A figure of one plot in the style of the ACM.
 fn alone(body: Body) -> Canvas {
-    super::draw_at(&body, &Style::of(StyleName::Acm), 240.0)
+    super::draw_at(&body, &Style::named(StyleName::Acm), 240.0)
 }
 
 fn marks(points: &[(f64, f64)]) -> Vec<Mark> {

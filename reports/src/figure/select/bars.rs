@@ -22,7 +22,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(work: &Work) -> Result<Self, SpecError> {
+    fn from_work(work: &Work) -> Result<Self, SpecError> {
         let measure = work.measure("y", "psnr")?;
         let category = work.setting("x", Some("attack"))?.unwrap_or(Setting::Attack);
         let colour = work.setting("colour", None)?;
@@ -60,7 +60,7 @@ impl Layout {
 }
 
 pub(super) fn bars(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
-    let layout = Layout::of(work)?;
+    let layout = Layout::from_work(work)?;
     let head = ["plot", "series", "category"].into_iter().chain(ESTIMATE).chain(["cells"]);
     let mut sheet = Sheet::new(head);
     let mut facets = Vec::new();
@@ -126,7 +126,7 @@ fn note_references(sheet: &mut Sheet, layout: &Layout, title: &str, references: 
 }
 
 pub(super) fn boxes(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
-    let layout = Layout::of(work)?;
+    let layout = Layout::from_work(work)?;
     if layout.measure.is_share() {
         let problem = "a share has no spread over images";
         return Err(work

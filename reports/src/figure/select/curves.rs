@@ -22,7 +22,7 @@ enum Across {
 }
 
 impl Across {
-    fn of(work: &Work) -> Result<Self, SpecError> {
+    fn from_work(work: &Work) -> Result<Self, SpecError> {
         let default = match work.spec.kind {
             FigureKind::SuccessVsBudget => "cost.gradient_evaluations",
             _ => "capture.round",
@@ -87,7 +87,7 @@ struct Curve {
 }
 
 pub(super) fn curves(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
-    let across = Across::of(work)?;
+    let across = Across::from_work(work)?;
     let measure = vertical(work)?;
     let colour = work.setting("colour", None)?;
     let mut plots = Vec::new();

@@ -86,7 +86,7 @@ fn placed(
     (series, defense): (String, String),
     cells: &[Picked],
 ) -> Placed {
-    let point = Point::of(work.run, leak, cells);
+    let point = Point::new(work.run, leak, cells);
     worst_case(work, &point.tries);
     for own in &point.tries {
         if let Some(found) = &own.leak {

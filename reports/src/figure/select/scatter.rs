@@ -95,7 +95,7 @@ fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> 
         for &i in &cell.images {
             let of = |metric: &MetricInfo| {
                 let value = record.images[i].scores.get(&metric.name).copied().flatten();
-                let entry = Entry::of(value, metric.cap);
+                let entry = Entry::new(value, metric.cap);
                 Some((entry.value()?, matches!(entry, Entry::Capped(_))))
             };
             let (Some((x, x_capped)), Some((y, y_capped))) = (of(across), of(up)) else {

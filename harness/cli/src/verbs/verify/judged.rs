@@ -33,7 +33,7 @@ impl Judged {
     ///
     /// # Errors
     /// Scores that are not finite, pairs of one kind alone, too few folds.
-    pub(super) fn of(
+    pub(super) fn new(
         scores: &[f64],
         same: &[bool],
         fold: &[usize],

@@ -1,16 +1,16 @@
-//! How each trial stands, kept in tensors so that a GPU never has to be waited for.
+//! How each lane stands, kept in tensors so that a GPU never has to be waited for.
 
 use super::rows;
 use tch::{Kind, Tensor, no_grad};
 
-/// The state of T trials of N variables: which still run, which diverged, and the best point each
+/// The state of T lanes of N variables: which still run, which diverged, and the best point each
 /// has seen.
 ///
 /// Best means the lowest finite objective among the points at which a step began (and those given
-/// to [`Trials::consider`]); a line search's probes are left out because a projection applied
+/// to [`Lanes::consider`]); a line search's probes are left out because a projection applied
 /// between steps has not touched them.
 #[derive(Debug)]
-pub struct Trials {
+pub struct Lanes {
     active: Tensor,
     stopped: Tensor,
     best_x: Tensor,
@@ -18,12 +18,12 @@ pub struct Trials {
     evaluations: Tensor,
 }
 
-impl Trials {
-    /// All trials active at `x [T, N]`.
-    pub(super) fn new(x: &Tensor) -> Trials {
+impl Lanes {
+    /// All lanes active at `x [T, N]`.
+    pub(super) fn new(x: &Tensor) -> Lanes {
         let (t, _) = x.size2().expect("x must be [T, N]");
         let flags = (Kind::Bool, x.device());
-        Trials {
+        Lanes {
             active: Tensor::ones([t], flags),
             stopped: Tensor::zeros([t], flags),
             best_x: x.detach().copy(),
@@ -32,23 +32,23 @@ impl Trials {
         }
     }
 
-    /// Which trials still move: bool `[T]`.
+    /// Which lanes still move: bool `[T]`.
     pub fn active(&self) -> &Tensor {
         &self.active
     }
 
-    /// Which trials were stopped by convergence, patience or [`Trials::stop`]: bool `[T]`.
+    /// Which lanes were stopped by convergence, patience or [`Lanes::stop`]: bool `[T]`.
     pub fn stopped(&self) -> &Tensor {
         &self.stopped
     }
 
-    /// Which trials met a non-finite objective or gradient and were put back to their best finite
+    /// Which lanes met a non-finite objective or gradient and were put back to their best finite
     /// point: bool `[T]`.
     pub fn diverged(&self) -> Tensor {
         self.active.logical_or(&self.stopped).logical_not()
     }
 
-    /// The best point of each trial `[T, N]`; its start where no objective was finite.
+    /// The best point of each lane `[T, N]`; its start where no objective was finite.
     pub fn best_x(&self) -> &Tensor {
         &self.best_x
     }
@@ -58,12 +58,12 @@ impl Trials {
         &self.best_objective
     }
 
-    /// Evaluations each trial used while it was active: i64 `[T]`.
+    /// Evaluations each lane used while it was active: i64 `[T]`.
     pub fn evaluations(&self) -> &Tensor {
         &self.evaluations
     }
 
-    /// Whether any trial still moves. Waits for the device.
+    /// Whether any lane still moves. Waits for the device.
     pub fn any_active(&self) -> bool {
         self.active.any().int64_value(&[]) != 0
     }
@@ -83,7 +83,7 @@ impl Trials {
         });
     }
 
-    /// Takes note of an evaluation at the points where a step begins: the best are kept, and trials
+    /// Takes note of an evaluation at the points where a step begins: the best are kept, and lanes
     /// with a non-finite `objective [T]` or gradient norm `[T]` leave the active ones, with `x [T,
     /// N]` put back to their best point.
     pub(super) fn admit(&mut self, x: &mut Tensor, objective: &Tensor, norm: &Tensor) {
@@ -97,7 +97,7 @@ impl Trials {
         self.active = live;
     }
 
-    /// Takes the trials `lost` (bool `[T]`) out of the active ones and puts them back to their best
+    /// Takes the lanes `lost` (bool `[T]`) out of the active ones and puts them back to their best
     /// point.
     pub(super) fn diverge(&mut self, x: &mut Tensor, lost: &[bool]) {
         let lost = rows::mask(lost, x.device());
@@ -105,7 +105,7 @@ impl Trials {
         self.active = self.active.logical_and(&lost.logical_not());
     }
 
-    /// Counts further evaluations, `counts[t]` for trial t.
+    /// Counts further evaluations, `counts[t]` for lane t.
     pub(super) fn add_evaluations(&mut self, counts: &[usize]) {
         let _ = self.evaluations.g_add_(&rows::index(counts, self.evaluations.device()));
     }
