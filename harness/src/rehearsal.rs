@@ -2,8 +2,8 @@
 //! find out which of its recipes works against these weights and defenses.
 
 use attacks::{AttackError, Calibration};
-use federation::Federation;
 use federation::init::public_split;
+use federation::{Federation, FederationError};
 
 use crate::HarnessError;
 use crate::capture;
@@ -12,7 +12,7 @@ use crate::resolve::ResolvedCell;
 use crate::scenario::Scenario;
 
 /// Plays `count` rounds on public pictures with the scenario's weights; each is a federation of
-/// its own, whose clients hold other pictures. `Err` in words where the data have none to spare.
+/// its own, whose clients hold other pictures as long as the split has enough of them. `Err` in words where the data have none to spare.
 ///
 /// # Errors
 /// Rounds that cannot be played, and the user's request to stop.
@@ -41,6 +41,12 @@ pub fn play(
             Ok(Ok(Calibration { seen: captured.observation, truth: captured.truth.pixels }))
         }
         Err(HarnessError::Attack(AttackError::NotApplicable(why))) => Ok(Err(why)),
+        // That a public batch diverges, or does not fit the protocol, says nothing of the attack.
+        Err(HarnessError::Federation(
+            error @ (FederationError::NotFinite(_)
+            | FederationError::Defense(_)
+            | FederationError::Protocol(_)),
+        )) => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }
 }

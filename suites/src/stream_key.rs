@@ -11,7 +11,7 @@ use crate::spec::{ModelSpec, Named, TaskSpec};
 use crate::train::TrainSpec;
 
 /// Version of this language; raised when a key comes to mean something else.
-pub(crate) const VERSION: u32 = 2;
+pub const VERSION: u32 = 2;
 
 /// Key of the rounds of bare clients: task and clients, not source, attack or defense.
 pub fn images(spec: &TrainSpec) -> String {

@@ -119,6 +119,9 @@ fn decibels(mse: f64) -> f64 {
 /// Errors of pairs of `[B, B]`, taken greedily.
 fn nearest(errors: &Tensor, b: i64) -> Vec<f64> {
     let flat: Vec<f64> = Vec::try_from(errors.reshape([-1])).unwrap_or_default();
+    // What is no number is near nothing.
+    let flat: Vec<f64> =
+        flat.into_iter().map(|v| if v.is_nan() { f64::INFINITY } else { v }).collect();
     let mut places: Vec<usize> = (0..flat.len()).collect();
     places.sort_by(|&i, &j| flat[i].total_cmp(&flat[j]));
     let b = b as usize;
@@ -148,6 +151,8 @@ mod tests {
         let truth = Tensor::from_slice(&[0.0f32, 1.0, 0.5, 0.5]).reshape([1, 2, 2]);
         assert_eq!(psnr(&truth.flip([1]), &truth), CAP);
         let lost = Tensor::from_slice(&[f32::NAN; 4]).reshape([1, 2, 2]);
-        assert_eq!(psnr(&lost, &truth), 0.0);
+        assert_eq!([psnr(&lost, &truth), psnr(&-lost, &truth)], [0.0, 0.0]);
+        let half = Tensor::from_slice(&[-f32::NAN, 0.5, 0.0, 1.0]).reshape([1, 2, 2]);
+        assert_eq!(psnr(&half, &truth), CAP / 2.0, "the lost picture takes nobody's place");
     }
 }

@@ -42,7 +42,10 @@ pub fn likeliest(
         misfits.push(matching.misfit(seen, &defense_model, found, run)?);
     }
     let better = |n: usize| {
-        let by = |&a: &usize, &b: &usize| misfits[a][n].total_cmp(&misfits[b][n]);
+        // What is no number fits nothing.
+        let misfit =
+            |r: usize| Some(misfits[r][n]).filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
+        let by = |&a: &usize, &b: &usize| misfit(a).total_cmp(&misfit(b));
         (0..results.len()).min_by(by).unwrap_or(0)
     };
     let winners: Vec<usize> = (0..seen.lanes() as usize).map(better).collect();

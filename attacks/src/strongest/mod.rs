@@ -68,6 +68,10 @@ impl Attack for Strongest {
         let mut found = self.likeliest(seen, &recipes, run)?;
         let note = Flag::with(FlagKind::Adapted, words);
         found.flags.iter_mut().for_each(|flags| flags.push(note.clone()));
+        // What choosing cost belongs to the attack: spread over the signals that it was spent for.
+        if let Some(chosen) = &chosen {
+            found.evaluations += chosen.evaluations * chosen.public as u64 / seen.lanes() as u64;
+        }
         Ok(found)
     }
 }

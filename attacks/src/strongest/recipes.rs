@@ -50,7 +50,7 @@ pub struct Recipe {
 const HYPOTHESES: usize = 10;
 
 /// Evaluations of a step of L-BFGS at most.
-const STEP: usize = 25;
+const STEP: usize = 26;
 
 /// Evaluations below which a further start is not worth its share.
 const LEAST: usize = 200;

@@ -28,9 +28,12 @@ impl Federation {
         spec.task.split = split;
         let key = stream_key::rehearsal(&self.key, n);
         let mut ids: Vec<usize> = (0..held).collect();
-        ids.shuffle(&mut stream(spec.seed, &key, "public examples"));
-        // Clients follow one another through the shuffled split, and begin anew at its end.
-        let mut public = ids.into_iter().cycle();
+        let order = stream_key::rehearsal(&self.key, 0);
+        ids.shuffle(&mut stream(spec.seed, &order, "public examples"));
+        // Rehearsals and their clients follow one another through the one shuffled split, and
+        // begin anew at its end.
+        let before = n * self.parts.len() * wanted % held.max(1);
+        let mut public = ids.into_iter().cycle().skip(before);
         let parts = self.parts.iter().map(|_| public.by_ref().take(wanted).collect()).collect();
         Ok(Federation {
             secrets: stream_key::rehearsal(&self.secrets, n),

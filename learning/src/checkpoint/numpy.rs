@@ -12,6 +12,10 @@ use tch::Tensor;
 /// Dicts within dicts, at most.
 const DEPTH: usize = 8;
 
+/// Keys, and bytes of arrays, at most: a pickle can refer to one object as often as it likes.
+const MOST_KEYS: usize = 1 << 14;
+const MOST_BYTES: usize = 1 << 30;
+
 /// Reads every f32 array of a pickle of nested dicts, on the CPU, in the order of the file; a name
 /// is the keys on its way, joined by `/`, such as `AlexNet_0/Conv_0/kernel`.
 ///
@@ -41,12 +45,33 @@ fn read(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, Problem> {
     }
     let mut machine = Machine::new(bytes, 0).with_arrays();
     let (top, _) = machine.run()?;
-    let mut found = Vec::new();
+    let mut found = Found::default();
     collect(&machine, top, "", DEPTH, &mut found)?;
-    if found.is_empty() {
+    if found.arrays.is_empty() {
         return Err(Problem::Refused("no arrays in its dicts".into()));
     }
-    Ok(found)
+    Ok(found.arrays)
+}
+
+/// What was met on the way.
+#[derive(Default)]
+struct Found {
+    arrays: Vec<(String, Tensor)>,
+    keys: usize,
+    bytes: usize,
+}
+
+impl Found {
+    fn count(&mut self, keys: usize, bytes: usize) -> Result<(), Problem> {
+        self.keys += keys;
+        self.bytes += bytes;
+        if self.keys > MOST_KEYS || self.bytes > MOST_BYTES {
+            return Err(Problem::Refused(format!(
+                "more than {MOST_KEYS} keys or {MOST_BYTES} bytes of arrays in its dicts"
+            )));
+        }
+        Ok(())
+    }
 }
 
 fn collect(
@@ -54,11 +79,12 @@ fn collect(
     value: Value,
     name: &str,
     depth: usize,
-    found: &mut Vec<(String, Tensor)>,
+    found: &mut Found,
 ) -> Result<(), Problem> {
     match machine.get(value) {
         Some(Object::Dict(pairs)) if depth > 0 => {
             for (key, inner) in pairs {
+                found.count(1, 0)?;
                 let Value::Text(key) = key else {
                     return Err(Problem::Refused(format!("a key that is {}", key.describe())));
                 };
@@ -68,12 +94,15 @@ fn collect(
             Ok(())
         }
         Some(Object::Array(Some(array))) => {
+            found.count(0, array.bytes.len())?;
             let values: Vec<f32> = array
                 .bytes
                 .chunks_exact(4)
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect();
-            found.push((name.to_owned(), Tensor::from_slice(&values).reshape(&array.shape[..])));
+            found
+                .arrays
+                .push((name.to_owned(), Tensor::from_slice(&values).reshape(&array.shape[..])));
             Ok(())
         }
         _ => Err(Problem::Refused(format!(
@@ -227,6 +256,23 @@ mod tests {
             let text = said(&bytes);
             assert!(text.contains(part) && !text.contains('\n'), "{part}: {text}");
         }
+    }
+
+    /// Eight dicts, each of which names the next 64 times: 64^8 arrays in a few hundred bytes.
+    #[test]
+    fn shared_objects_are_not_copied_without_end() {
+        let inner = pickled("ndarray", [2, 3], "f4", "<", false);
+        let array = &inner[inner.iter().position(|&b| b == b'c').unwrap()..inner.len() - 3];
+        let mut bytes = [&b"\x80\x03"[..], array, b"q\x00"].concat();
+        for level in 0u8..7 {
+            bytes.push(b'}');
+            for key in 0u8..64 {
+                bytes.extend([b'X', 1, 0, 0, 0, b'0' + key % 64, b'h', level, b's']);
+            }
+            bytes.extend([b'q', level + 1]);
+        }
+        bytes.push(b'.');
+        assert!(said(&bytes).contains("more than 16384 keys"), "{}", said(&bytes));
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn total(
     let agrees = change.ln() * tested.mean > 0.0;
     let test = "sign test of cells beyond the tolerance";
     let counts = (timed.len(), 0, signs.len());
-    let effect = of(Subject::Speed, "total seconds", counts, sides, tested, shown);
+    let effect = cost_effect(Subject::Speed, "total seconds", counts, sides, tested, shown);
     Some(Effect { change, ci: None, agrees, test, ..effect })
 }
 

@@ -127,7 +127,7 @@ fn pooled(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Opt
     let ci = tested.ci.map_or(String::new(), |ci| format!(" [{:+.3}, {:+.3}]", ci.low, ci.high));
     let shown = format!("{:+.3}{ci}", tested.mean);
     let counts = (all.len(), 0, values.len());
-    let effect = of(Subject::Accuracy, "task accuracy", counts, sides, tested, shown);
+    let effect = cost_effect(Subject::Accuracy, "task accuracy", counts, sides, tested, shown);
     Some(Effect { family: Family::Pooled, tolerance: Some(gate.accuracy), ..effect })
 }
 

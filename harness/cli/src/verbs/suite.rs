@@ -233,6 +233,7 @@ fn info(
         command: String::new(),
         elsewhere: Vec::new(),
         metrics: metrics::infos(settings.registries.metrics.iter()),
+        streams: suites::stream_key::VERSION,
     }
 }
 

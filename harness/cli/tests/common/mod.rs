@@ -47,6 +47,7 @@ impl Desk {
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
             .env_remove("BENCH_DATA")
+            .env_remove("BENCH_LPIPS")
             .stdin(Stdio::null());
     }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const MEMBERS: [(&str, &str, &Net); 2] =
     [("alexnet.ckpt", "AlexNet_0", &nets::ALEX), ("vgg16.ckpt", "VGG16_0", &nets::VGG)];
 
-/// Unpacked bytes of a member, and of all that stands before it, at most.
+/// Bytes of a network, and of an unpacked archive up to its last, at most.
 const MOST: u64 = 256 << 20;
 
 /// Writes `alexnet_features.safetensors` and `vgg16_features.safetensors` into `folder`, from the
@@ -60,19 +60,30 @@ fn members(file: &Path) -> Result<Vec<(String, Vec<u8>)>, MetricError> {
         |e: &dyn std::fmt::Display| MetricError::Weights { path: file.into(), what: e.to_string() };
     let name =
         |path: &Path| path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-    if !name(file).ends_with(".gz") {
-        return Ok(vec![(name(file), std::fs::read(file).map_err(|e| wrong(&e))?)]);
+    let known = |name: &str| MEMBERS.iter().any(|(known, ..)| *known == name);
+    let whole = |from: &mut dyn Read| -> Result<Vec<u8>, MetricError> {
+        let mut bytes = Vec::new();
+        from.take(MOST + 1).read_to_end(&mut bytes).map_err(|e| wrong(&e))?;
+        if bytes.len() as u64 > MOST {
+            return Err(wrong(&format!("a network of more than {MOST} bytes")));
+        }
+        Ok(bytes)
+    };
+    if !name(file).ends_with(".gz") && !known(&name(file)) {
+        return Ok(Vec::new());
     }
-    let packed = std::fs::File::open(file).map_err(|e| wrong(&e))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(packed).take(MOST));
+    let mut opened = std::fs::File::open(file).map_err(|e| wrong(&e))?;
+    if known(&name(file)) {
+        return Ok(vec![(name(file), whole(&mut opened)?)]);
+    }
+    let mut archive = tar::Archive::new(GzDecoder::new(opened).take(MOST));
     let mut found = Vec::new();
     for entry in archive.entries().map_err(|e| wrong(&e))? {
         let mut entry = entry.map_err(|e| wrong(&e))?;
         let member = name(&entry.path().map_err(|e| wrong(&e))?);
-        if MEMBERS.iter().any(|(known, ..)| *known == member) {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|e| wrong(&e))?;
-            found.push((member, bytes));
+        // Links and sparse files have no bytes of their own, or more than there are.
+        if known(&member) && entry.header().entry_type().is_file() {
+            found.push((member, whole(&mut entry)?));
         }
     }
     Ok(found)

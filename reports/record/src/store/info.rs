@@ -48,6 +48,15 @@ pub struct RunInfo {
     /// ask [`Metrics::from_run`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricInfo>,
+    /// Version of the keys of random streams ([`suites::stream_key::VERSION`]): cells of two
+    /// versions have other images and weights under one id.
+    #[serde(default = "first_streams")]
+    pub streams: u32,
+}
+
+/// What runs drew by before they recorded it.
+fn first_streams() -> u32 {
+    1
 }
 
 /// The suite as it was when the run started.
@@ -199,6 +208,8 @@ impl RunInfo {
             "the profile"
         } else if self.overrides != wanted.overrides {
             "what the command line sets"
+        } else if self.streams != wanted.streams {
+            "the version of its random streams"
         } else if Metrics::of_both(self, wanted).is_err() {
             "which direction of a metric is better"
         } else {

@@ -43,6 +43,7 @@ pub fn info(text: &str) -> RunInfo {
         resume: "bench suite demo --out runs/demo".into(),
         elsewhere: Vec::new(),
         metrics: Vec::new(),
+        streams: suites::stream_key::VERSION,
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn draw<T: Plot>(facets: &[Facet<T>], style: &Style, width: f64) -> C
 }
 
 impl Sheet {
-    fn of<T: Plot>(facets: &[Facet<T>], style: &Style, width: f64) -> Self {
+    fn new<T: Plot>(facets: &[Facet<T>], style: &Style, width: f64) -> Self {
         let (below, beside): (Vec<Want>, Vec<Want>) = facets.iter().map(|f| f.plot.sides()).unzip();
         let (below, same_below) = common(below);
         let (beside, same_beside) = common(beside);

@@ -34,6 +34,11 @@ pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         }
         values.push(line);
     }
+    let high_is_leak = match measure.higher_is_better() {
+        Some(higher) => higher || !measure.leaks(),
+        None if measure.leaks() => return Err(work.undirected("value", &measure.title())),
+        None => true,
+    };
     let any = values.iter().flatten().any(Option::is_some);
     let map = HeatMap {
         rows: down.iter().map(|(key, _)| rows.spoken(key)).collect(),
@@ -41,7 +46,7 @@ pub(super) fn heat_map(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
         notation: notation(measure.decimals(), &values),
         values,
         value: work.scale(&measure, &[], Some(false)),
-        high_is_leak: !measure.leaks() || measure.higher_is_better() != Some(false),
+        high_is_leak,
     };
     let facet = Facet { title: String::new(), plot: map };
     Ok((Body::HeatMap(vec![facet]), if any { sheet } else { Sheet::default() }))

@@ -173,12 +173,14 @@ impl Work<'_> {
     /// # Errors
     /// Where the run does not say, and nothing can be called the better one.
     fn sign(&self, key: &'static str, metric: &MetricInfo) -> Result<f64, SpecError> {
-        metric.sign().ok_or_else(|| {
-            let problem =
-                format!("run.json does not say whether more or less of {} is better", metric.name);
-            let remedy = "choose a metric that it describes, or describe this one there";
-            self.spec.place.blame(key, SpecError::value(key, problem, remedy))
-        })
+        metric.sign().ok_or_else(|| self.undirected(key, &metric.name))
+    }
+
+    /// The refusal of a metric without a direction.
+    fn undirected(&self, key: &'static str, name: &str) -> SpecError {
+        let problem = format!("run.json does not say whether more or less of {name} is better");
+        let remedy = "choose a metric that it describes, or describe this one there";
+        self.spec.place.blame(key, SpecError::value(key, problem, remedy))
     }
 
     fn named(&self, key: &str) -> Option<&str> {
