@@ -12,10 +12,11 @@ use crate::resolve::ResolvedCell;
 use crate::scenario::Scenario;
 
 /// Plays `count` rounds on public pictures with the scenario's weights; each is a federation of
-/// its own, whose clients hold other pictures as long as the split has enough of them. `Err` in words where the data have none to spare.
+/// its own, whose clients hold other pictures as long as the split has enough of them. `Err` in
+/// words where the data have none to spare, or a round cannot be played.
 ///
 /// # Errors
-/// Rounds that cannot be played, and the user's request to stop.
+/// Rounds that a disk or the device ends, and the user's request to stop.
 pub fn play(
     cell: &ResolvedCell,
     scenario: &Scenario,
