@@ -310,15 +310,11 @@ impl Lbfgs {
             return;
         }
         let mut moves = vec![0.0; turns.len()];
-        let mut stood = vec![false; turns.len()];
         for (t, point) in &accepted {
             moves[*t] = point.t;
             self.lengths[*t] = point.t;
             turns[*t].arrive(point, &self.config);
-            // Nothing moved since the step began: the next step would search the same line again.
-            stood[*t] = is_relative(&self.config) && point.t == 0.0 && turns[*t].iterations == 1;
         }
-        self.stop(&stood);
         let rows = Rows::new(accepted.iter().map(|(t, _)| *t).collect(), turns.len(), x.device());
         let gradients: Vec<&Tensor> = accepted.iter().map(|(_, point)| &*point.gradient).collect();
         self.gradient = rows.put(&self.gradient, &Tensor::stack(&gradients, 0));
