@@ -225,6 +225,25 @@ fn each_attack_beats_noise_where_it_applies() {
     }
 }
 
+/// What the authors use for large trained networks flattens small pictures; it is still an attack.
+#[test]
+fn the_authors_own_variation_is_better_than_noise() {
+    for name in ["inverting-gradients", "breaching-modern"] {
+        let attack = build(name, json!({ "iterations": 100, "restarts": 2 }));
+        for world in worlds() {
+            let uniform = noise::uniform(
+                &mut rng::stream(0, "registry", "noise"),
+                &world.truth.size(),
+                0.0,
+                1.0,
+            );
+            let found = run(attack.as_ref(), &world.seen_by(attack.as_ref()), 1).unwrap();
+            let (error, noise) = (mse(&found.pixels, &world.truth), mse(&uniform, &world.truth));
+            assert!(error < noise, "{name} on {}: {error:.4}, noise {noise:.4}", world.model);
+        }
+    }
+}
+
 /// An attack says truly whether it reads the signal: without it (zeros in its place) nothing
 /// changes, or something does.
 #[test]
