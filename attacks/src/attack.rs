@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use learning::Observation;
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use suites::rng::AttackSeed;
 use suites::{Fact, Flag, Parameters};
 use tch::{Device, Tensor};
@@ -40,19 +41,36 @@ pub trait Attack: Parameters + Send + Sync {
         None
     }
 
-    /// As [`Attack::reconstruct`], calibrated on what the adversary saw of its own pictures.
-    /// Attacks that calibrate nothing ignore them.
+    /// Decides on those pictures how to attack; what it decides holds for every round like theirs.
     ///
     /// # Errors
-    /// As [`Attack::reconstruct`]; `BadSignal` where the calibration does not fit together.
-    fn reconstruct_calibrated(
+    /// `NotApplicable` for an attack that decides nothing, or of whose recipes none applies;
+    /// `BadSignal` where pictures and signals do not belong together, or when cancelled.
+    fn choose(&self, _calibration: &Calibration, _run: &Run) -> Result<Choice, AttackError> {
+        Err(AttackError::NotApplicable("the attack decides nothing on public pictures".into()))
+    }
+
+    /// As [`Attack::reconstruct`], in the way that it chose. Attacks that decide nothing ignore it.
+    ///
+    /// # Errors
+    /// As [`Attack::reconstruct`]; `BadSignal` for a choice of another attack.
+    fn reconstruct_chosen(
         &self,
         seen: &Observation,
-        _calibration: Option<&Calibration>,
+        _choice: Option<&Choice>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
         self.reconstruct(seen, run)
     }
+}
+
+/// What an attack decided on public pictures. It holds nothing of them, and can be kept.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Choice {
+    /// The decision in the attack's own form.
+    pub decision: serde_json::Value,
+    /// Gradient evaluations spent on it, all public signals together.
+    pub evaluations: u64,
 }
 
 /// The attacked round, replayed by the adversary on pictures that it may have.

@@ -15,7 +15,7 @@ pub mod optim;
 pub mod presets;
 pub mod strongest;
 
-pub use attack::{Attack, Calibration, Progress, Reconstruction, Run};
+pub use attack::{Attack, Calibration, Choice, Progress, Reconstruction, Run};
 pub use error::AttackError;
 use suites::{Entry, Registry};
 

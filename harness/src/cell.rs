@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use attacks::{AttackError, Calibration, Progress, Reconstruction, Run};
+use attacks::{AttackError, Choice, Progress, Reconstruction, Run};
 use federation::panics;
 use metrics::Panel;
 use record::{CellRecord, Cost, Outcome, TracePoint, Wall};
@@ -17,7 +17,7 @@ use crate::capture::{self, Captured};
 use crate::resolve::{self, ResolvedCell};
 use crate::scenario::{self, Cache, Scenario};
 use crate::score::{self, CellScores};
-use crate::{HarnessError, Registries, artifacts, guarantees, rehearsal, threat};
+use crate::{HarnessError, Registries, artifacts, choices, guarantees, threat};
 
 /// What a cell needs from its run.
 pub struct Context<'a> {
@@ -106,12 +106,11 @@ fn stages(
     guarantees::note(record, &cell, &scenario, &captured).map_err(|e| ("capture", e))?;
     wall.rounds = captured.cost.seconds();
     lap(wall, "capture");
-    let calibration = calibration(&cell, &scenario, record, context).map_err(|e| ("attack", e))?;
-    if calibration.is_some() {
+    let choice = choice(&cell, &scenario, record, context).map_err(|e| ("attack", e))?;
+    if choice.is_some() {
         lap(wall, "calibration");
     }
-    let found =
-        attack(&cell, &captured, calibration.as_ref(), context).map_err(|e| ("attack", e))?;
+    let found = attack(&cell, &captured, choice.as_ref(), context).map_err(|e| ("attack", e))?;
     note_attack(record, &found);
     lap(wall, "attack");
     wall.attack_seconds = wall.phases["attack"];
@@ -121,18 +120,18 @@ fn stages(
     Ok(Outcome::Done)
 }
 
-/// The adversary's own rounds on public pictures, for an attack that asks for some; a note where
-/// there are none.
-fn calibration(
+/// What the attack decided on rounds of its own with public pictures, for one that does; a note
+/// where there are none.
+fn choice(
     cell: &ResolvedCell,
     scenario: &Scenario,
     record: &mut CellRecord,
     context: &Context,
-) -> Result<Option<Calibration>, HarnessError> {
-    let Some(count) = cell.attack.calibrates_on() else { return Ok(None) };
-    match rehearsal::play(cell, scenario, count, context)? {
-        Ok(calibration) => Ok(Some(calibration)),
-        Err(why) => {
+) -> Result<Option<Choice>, HarnessError> {
+    match choices::choose(cell, scenario, context)? {
+        None => Ok(None),
+        Some(Ok(choice)) => Ok(Some(choice)),
+        Some(Err(why)) => {
             record.notes.push(format!("the attack was not calibrated on public pictures: {why}"));
             Ok(None)
         }
@@ -142,7 +141,7 @@ fn calibration(
 fn attack(
     cell: &ResolvedCell,
     captured: &Captured,
-    calibration: Option<&Calibration>,
+    choice: Option<&Choice>,
     context: &Context,
 ) -> Result<Reconstruction, HarnessError> {
     let key = cell.spec.attack_key();
@@ -153,7 +152,7 @@ fn attack(
         cancel: context.cancel,
         progress: context.progress,
     };
-    Ok(cell.attack.reconstruct_calibrated(&captured.observation, calibration, &run)?)
+    Ok(cell.attack.reconstruct_chosen(&captured.observation, choice, &run)?)
 }
 
 fn scores(
@@ -202,5 +201,8 @@ fn note_attack(record: &mut CellRecord, found: &Reconstruction) {
 fn note_scores(record: &mut CellRecord, scores: CellScores) {
     record.images = scores.images;
     record.baselines = scores.baselines;
+    if scores.candidates > 1 {
+        record.task.insert("candidates".into(), scores.candidates as f64);
+    }
     record.notes.extend(scores.notes);
 }

@@ -3,8 +3,10 @@
 pub mod artifacts;
 pub mod capture;
 pub mod cell;
+mod choices;
 mod error;
 mod guarantees;
+mod nulls;
 mod registries;
 pub mod rehearsal;
 pub mod resolve;

@@ -12,7 +12,7 @@ use attacks::Attack;
 use datasets::DatasetEntry;
 use defenses::Defense;
 use learning::models::Architecture;
-use metrics::{MetricEntry, label_match};
+use metrics::MetricEntry;
 use protocols::Protocol;
 use suites::{Entry, Registry, SpecError, SuiteEntry};
 
@@ -91,11 +91,12 @@ impl Registries {
     /// The same with one metric more.
     ///
     /// # Errors
-    /// A name that is taken, also by the score of labels.
+    /// A name that is taken, also by a score that every run has.
     pub fn with_metric(mut self, entry: &'static MetricEntry) -> Result<Self, SpecError> {
-        if entry.name == label_match::NAME {
+        if metrics::infos([]).iter().any(|own| own.name == entry.name) {
             let place = format!("metric `{}`", entry.name);
-            return Err(SpecError::value(place, "is the score of labels", "give it another name"));
+            let problem = "is a score that every run has";
+            return Err(SpecError::value(place, problem, "give it another name"));
         }
         self.metrics = self.metrics.with(entry)?;
         Ok(self)

@@ -13,6 +13,7 @@ use suites::Source;
 use tch::{Device, Kind, Tensor};
 
 use crate::HarnessError;
+use crate::choices::Choices;
 use crate::resolve::ResolvedCell;
 
 /// The examples behind each signal. They go to the scores and nowhere else.
@@ -65,9 +66,12 @@ impl Scenario {
     }
 }
 
-/// Trained federations by what they are.
+/// What cells share: trained federations by what they are, and decisions of attacks.
 #[derive(Default)]
-pub struct Cache(Mutex<HashMap<String, Arc<Mutex<Trajectory>>>>);
+pub struct Cache {
+    trajectories: Mutex<HashMap<String, Arc<Mutex<Trajectory>>>>,
+    pub(crate) choices: Choices,
+}
 
 /// What is known of a federation's course.
 #[derive(Default)]
@@ -89,7 +93,8 @@ struct End {
 
 impl Cache {
     fn trajectory(&self, key: String) -> Arc<Mutex<Trajectory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+        let mut all = self.trajectories.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(key).or_default().clone()
     }
 }
 
@@ -107,8 +112,7 @@ pub fn build(
     let federation = cell.federation()?;
     enough(cell, &federation)?;
     if cell.spec.federation.is_bare() {
-        let state = federation::start(&federation, Device::Cpu)?;
-        return Ok(Scenario { federation, state, task: Vec::new(), notes: Vec::new() });
+        return first(federation);
     }
     let execution = Execution::quiet(device, cancel);
     let trajectory = cache.trajectory(federation.spec.digest());
@@ -123,6 +127,19 @@ pub fn build(
     let mut task = known.task.get(&round).cloned().unwrap_or_default();
     task.extend(end.task);
     Ok(Scenario { federation, state, task, notes: end.notes })
+}
+
+/// The federation of a cell with its first weights, not trained and not measured.
+///
+/// # Errors
+/// As [`build`].
+pub fn before_training(cell: &ResolvedCell) -> Result<Scenario, HarnessError> {
+    first(cell.federation()?)
+}
+
+fn first(federation: Federation) -> Result<Scenario, HarnessError> {
+    let state = federation::start(&federation, Device::Cpu)?;
+    Ok(Scenario { federation, state, task: Vec::new(), notes: Vec::new() })
 }
 
 /// The state before round `round`, from the nearest one that is known.

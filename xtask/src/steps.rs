@@ -38,7 +38,10 @@ const OUTSIDE: [&str; 1] = ["examples/own-attack-and-model/Cargo.toml"];
 /// `cargo update --workspace --manifest-path FILE`.
 fn locks() -> Result<(), Error> {
     OUTSIDE.iter().try_for_each(|manifest| {
-        tree::cargo(&["update", "--workspace", "--locked", "--quiet", "--manifest-path", manifest], &[])
+        tree::cargo(
+            &["update", "--workspace", "--locked", "--quiet", "--manifest-path", manifest],
+            &[],
+        )
     })
 }
 

@@ -2,28 +2,34 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::Strongest;
-use super::recipes::{self, Recipe};
+use super::recipes::{self, EXACT, Member, Recipe};
 use crate::AttackError;
 use crate::attack::{Calibration, Run};
+
+/// Of so many recipes one stays in a rung.
+const KEPT: usize = 3;
 
 /// PSNR above which a public picture counts as recovered: beyond it rounding decides.
 const CAP: f64 = 60.0;
 
-/// The recipe that was best on public pictures.
-#[derive(Clone, Debug)]
+/// The member that was best on public pictures.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Chosen {
-    /// The recipe.
-    pub recipe: Recipe,
-    /// Its mean PSNR on the public pictures, in dB, each picture capped at 60.
+    /// The member.
+    pub best: Member,
+    /// The best recipe of matching, which attacks beside a member that matches nothing.
+    pub matching: Option<Recipe>,
+    /// Mean PSNR of the best on the public pictures, in dB, each picture capped at 60.
     pub psnr: f64,
     /// Public signals it was chosen on.
     pub public: i64,
-    /// Recipes that applied, of the grid's.
+    /// Members that applied, of all.
     pub applied: (usize, usize),
-    /// Evaluations spent on one public signal, all recipes together.
+    /// Evaluations spent on one public signal, all members together.
     pub evaluations: u64,
 }
 
@@ -32,7 +38,7 @@ impl fmt::Display for Chosen {
         write!(
             f,
             "{}: best of {} recipes on {} public batches, {:.1} dB there, {} evaluations each",
-            self.recipe, self.applied.0, self.public, self.psnr, self.evaluations
+            self.best, self.applied.0, self.public, self.psnr, self.evaluations
         )?;
         if self.applied.0 < self.applied.1 {
             write!(f, "; {} recipes do not apply", self.applied.1 - self.applied.0)?;
@@ -41,49 +47,96 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// The recipe of the grid with the best mean PSNR on the public pictures. Each rung deals an equal
-/// part of `calibration` evaluations among those left, from the start anew, and keeps the better
-/// half; recipes that do not apply drop out. Of equals the first of the grid is kept.
+/// The member with the best mean PSNR on the public pictures. Those that invert layers attack once;
+/// recipes of matching are halved until one is left. Of equals the first is kept.
 ///
 /// # Errors
-/// `BadSignal` where pictures and signals do not belong together, `NotApplicable` where no recipe
+/// `BadSignal` where pictures and signals do not belong together, `NotApplicable` where no member
 /// applies, or when cancelled.
 pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Chosen, AttackError> {
     check(calibration)?;
-    let public = calibration.seen.lanes();
-    let mut left = recipes::grid(&of.tv_weights);
-    let all = left.len();
-    let rungs = (all as f64).log2().ceil().max(1.0) as usize;
-    let (mut applied, mut evaluations) = (all, 0);
-    for rung in 0..rungs {
-        let share = (of.calibration / (rungs * left.len())).max(1);
-        let mut scored = Vec::new();
-        let mut refused = String::new();
-        for recipe in left {
-            run.check()?;
-            match recipe.attack(of, share, &calibration.seen, run) {
-                Ok(found) => {
-                    evaluations += found.evaluations;
-                    scored.push((psnr(&found.pixels, &calibration.truth), recipe));
-                }
-                Err(AttackError::NotApplicable(why)) => refused = why,
-                Err(other) => return Err(other),
-            }
-        }
-        if rung == 0 {
-            applied = scored.len();
-        }
-        // Stable: of equals the first stays in front.
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        scored.truncate(scored.len().div_ceil(2));
-        if scored.len() <= 1 {
-            let (psnr, recipe) =
-                scored.into_iter().next().ok_or(AttackError::NotApplicable(refused))?;
-            return Ok(Chosen { recipe, psnr, public, applied: (applied, all), evaluations });
-        }
-        left = scored.into_iter().map(|(_, recipe)| recipe).collect();
+    let grid = recipes::grid(&of.tv_weights, !calibration.seen.known.defenses.is_empty());
+    let all = grid.len() + EXACT.len();
+    let trial = Trial { of, calibration, run };
+    let mut applied = Vec::new();
+    for member in EXACT {
+        applied.extend(trial.score(&member, 0)?.ok().map(|found| (found, member)));
     }
-    Err(AttackError::NotApplicable("no recipe was left on the public pictures".into()))
+    let exact = applied.len();
+    let (matched, fit) = trial.best_of_grid(grid)?;
+    let evaluations = applied.iter().chain(&matched).map(|((_, spent), _)| spent).sum();
+    let matching = matched.first().and_then(|(_, member)| match member {
+        Member::Matching(recipe) => Some(recipe.clone()),
+        _ => None,
+    });
+    applied.extend(matched.into_iter().take(1));
+    let best = applied.into_iter().reduce(|a, b| if b.0.0 > a.0.0 { b } else { a });
+    let none = || AttackError::NotApplicable(fit.1.clone());
+    let ((psnr, _), best) = best.ok_or_else(none)?;
+    let public = calibration.seen.lanes();
+    Ok(Chosen { best, matching, psnr, public, applied: (exact + fit.0, all), evaluations })
+}
+
+/// A mean PSNR with the evaluations spent on one signal.
+type Score = (f64, u64);
+
+/// The public pictures, and who is tried on them.
+struct Trial<'a> {
+    of: &'a Strongest,
+    calibration: &'a Calibration,
+    run: &'a Run<'a>,
+}
+
+impl Trial<'_> {
+    /// What a member gets with so many evaluations a signal, or why it does not apply.
+    fn score(
+        &self,
+        member: &Member,
+        evaluations: usize,
+    ) -> Result<Result<Score, String>, AttackError> {
+        self.run.check()?;
+        match member.attack(self.of, evaluations, &self.calibration.seen, self.run) {
+            Ok(found) => Ok(Ok((psnr(&found.pixels, &self.calibration.truth), found.evaluations))),
+            Err(AttackError::NotApplicable(why)) => Ok(Err(why)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Successive halving: each rung deals an equal part of the evaluations among those left, from
+    /// the start anew, and keeps the best third. The winner comes first, with what all of them
+    /// spent; beside it how many applied, and why one did not.
+    #[allow(clippy::type_complexity)] // the winner, and what is said of the others
+    fn best_of_grid(
+        &self,
+        grid: Vec<Recipe>,
+    ) -> Result<(Vec<(Score, Member)>, (usize, String)), AttackError> {
+        let rungs = (grid.len() as f64).log(KEPT as f64).ceil().max(1.0) as usize;
+        let mut left: Vec<Member> = grid.into_iter().map(Member::Matching).collect();
+        let (mut spent, mut applied, mut refused) = (0, 0, String::new());
+        for rung in 0..rungs {
+            let share = (self.of.calibration / (rungs * left.len().max(1))).max(1);
+            let mut scored = Vec::new();
+            for member in left {
+                match self.score(&member, share)? {
+                    Ok(score) => {
+                        spent += score.1;
+                        scored.push((score, member));
+                    }
+                    Err(why) => refused = why,
+                }
+            }
+            applied = if rung == 0 { scored.len() } else { applied };
+            // Stable: of equals the first stays in front.
+            scored.sort_by(|a, b| b.0.0.total_cmp(&a.0.0));
+            scored.truncate(scored.len().div_ceil(KEPT));
+            if scored.len() <= 1 {
+                scored.iter_mut().for_each(|(score, _)| score.1 = spent);
+                return Ok((scored, (applied, refused)));
+            }
+            left = scored.into_iter().map(|(_, member)| member).collect();
+        }
+        Ok((Vec::new(), (applied, refused)))
+    }
 }
 
 fn check(calibration: &Calibration) -> Result<(), AttackError> {

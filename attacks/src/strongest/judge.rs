@@ -19,7 +19,7 @@ use crate::matching::{DefenseModel, Matching, MatchingConfig};
 pub fn likeliest(
     of: &Strongest,
     seen: &Observation,
-    mut results: Vec<(&Recipe, Reconstruction)>,
+    mut results: Vec<Reconstruction>,
     run: &Run,
 ) -> Result<Reconstruction, AttackError> {
     let judge = Recipe { distance: Distance::Likelihood, method: Method::Lbfgs, tv_weight: 0.0 };
@@ -29,7 +29,7 @@ pub fn likeliest(
     };
     // No result names the mixtures of labels that it ended with.
     if defense_model.mixed {
-        return Ok(results.swap_remove(0).1);
+        return Ok(results.swap_remove(0));
     }
     let config = MatchingConfig {
         double: (run.device != tch::Device::Mps).then_some(true),
@@ -38,7 +38,7 @@ pub fn likeliest(
     };
     let matching = Matching { config };
     let mut misfits = Vec::new();
-    for (_, found) in &results {
+    for found in &results {
         misfits.push(matching.misfit(seen, &defense_model, found, run)?);
     }
     let better = |n: usize| {
@@ -55,7 +55,7 @@ pub fn likeliest(
 
 fn merged(
     of: &Strongest,
-    results: Vec<(&Recipe, Reconstruction)>,
+    results: Vec<Reconstruction>,
     winners: &[usize],
     objective: Vec<f64>,
 ) -> Reconstruction {
@@ -63,19 +63,19 @@ fn merged(
         let rows: Option<Vec<Tensor>> = winners
             .iter()
             .enumerate()
-            .map(|(n, &r)| of(&results[r].1).map(|t| t.get(n as i64)))
+            .map(|(n, &r)| of(&results[r]).map(|t| t.get(n as i64)))
             .collect();
         rows.map(|rows| Tensor::stack(&rows, 0))
     };
     let pixels = pick(&|found| Some(found.pixels.shallow_clone()));
-    let flags = |(n, &r): (usize, &usize)| results[r].1.flags[n].clone();
+    let flags = |(n, &r): (usize, &usize)| results[r].flags[n].clone();
     Reconstruction {
         pixels: pixels.expect("every result has pixels"),
         labels: pick(&|found| found.labels.as_ref().map(Tensor::shallow_clone)),
         trace: vec![(0, objective.clone())],
         objective,
-        evaluations: results.iter().map(|(_, found)| found.evaluations + 1).sum(),
-        iterations: results.iter().map(|(_, found)| found.iterations).sum(),
+        evaluations: results.iter().map(|found| found.evaluations + 1).sum(),
+        iterations: results.iter().map(|found| found.iterations).sum(),
         restarts: of.restarts,
         flags: winners.iter().enumerate().map(flags).collect(),
     }

@@ -1,12 +1,14 @@
 //! A portfolio: the recipe of gradient matching that is best on public pictures, then its best
 //! start by its own objective. The truth decides neither.
 //!
-//! 1. With a [`Calibration`] every recipe of the grid attacks the public signals; successive
-//!    halving keeps the better half by mean PSNR there until one is left (`choose.rs`). Without one
+//! 1. With a [`Calibration`] every member attacks the public signals: `analytic` and
+//!    `feature-inversion` where they apply, and the recipes of matching, of which successive
+//!    halving keeps the best third by mean PSNR there until one is left (`choose.rs`). Without one
 //!    a short fixed list takes its place.
-//! 2. The recipe attacks the captured signals from several starts, each with one of the labels that
-//!    noise leaves open. Of a list's results the most likely one is kept, judged by one
-//!    objective in f64 for all of them (`judge.rs`).
+//! 2. The best member attacks the captured signals; matching from several starts, each with one of
+//!    the labels that noise leaves open. Beside a member that inverts layers attacks the best
+//!    recipe of matching. Of several results the most likely one is kept, judged by one objective
+//!    in f64 for all of them (`judge.rs`).
 
 mod choose;
 mod judge;
@@ -18,17 +20,17 @@ use suites::{Entry, Fact, Flag, FlagKind};
 
 pub use choose::{Chosen, choose};
 pub use params::Strongest;
-pub use recipes::{Distance, Method, Recipe};
+pub use recipes::{Distance, Member, Method, Recipe};
 
-use crate::attack::{Calibration, Reconstruction, Run};
+use crate::attack::{Calibration, Choice, Reconstruction, Run};
 use crate::{Attack, AttackError};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "strongest",
-    summary: "the recipe of gradient matching that is best on public pictures, of distances times \
-        optimisers times weights of total variation; without such pictures the likeliest result \
-        of a short list",
+    summary: "the attack that is best on public pictures: layers inverted in closed form, or a \
+        recipe of gradient matching (distances times optimisers times weights of total \
+        variation); without such pictures the likeliest result of a short list",
     reference: "Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter \
         Optimization, AISTATS 2016; adaptive evaluation as Tramèr et al., NeurIPS 2020",
     build: |map| Ok(Box::new(suites::params::<Strongest>("strongest", map)?)),
@@ -44,58 +46,80 @@ impl Attack for Strongest {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
-        self.reconstruct_calibrated(seen, None, run)
+        self.reconstruct_chosen(seen, None, run)
     }
 
     fn calibrates_on(&self) -> Option<usize> {
         Some(self.public)
     }
 
-    fn reconstruct_calibrated(
+    fn choose(&self, calibration: &Calibration, run: &Run) -> Result<Choice, AttackError> {
+        let chosen = choose(self, calibration, run)?;
+        let evaluations = chosen.evaluations * chosen.public as u64;
+        let decision = serde_json::to_value(chosen)
+            .map_err(|e| AttackError::BadSignal(format!("of public pictures: {e}")))?;
+        Ok(Choice { decision, evaluations })
+    }
+
+    fn reconstruct_chosen(
         &self,
         seen: &Observation,
-        calibration: Option<&Calibration>,
+        choice: Option<&Choice>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
-        let chosen = calibration.map(|c| choose(self, c, run)).transpose()?;
-        let (recipes, words) = match &chosen {
-            Some(chosen) => (vec![chosen.recipe.clone()], chosen.to_string()),
+        let chosen: Option<Chosen> = choice
+            .map(|c| serde_json::from_value(c.decision.clone()))
+            .transpose()
+            .map_err(|e| AttackError::BadSignal(format!("comes with a foreign choice: {e}")))?;
+        let (members, words) = match &chosen {
+            Some(chosen) => (chosen.members(), chosen.to_string()),
             None => {
                 let words = "no public pictures to choose on: the likeliest of a fixed list";
                 (recipes::fixed(), words.to_string())
             }
         };
-        let mut found = self.likeliest(seen, &recipes, run)?;
+        let mut found = self.likeliest(seen, &members, run)?;
         let note = Flag::with(FlagKind::Adapted, words);
         found.flags.iter_mut().for_each(|flags| flags.push(note.clone()));
         // What choosing cost belongs to the attack: spread over the signals that it was spent for.
-        if let Some(chosen) = &chosen {
-            found.evaluations += chosen.evaluations * chosen.public as u64 / seen.lanes() as u64;
-        }
+        found.evaluations += choice.map_or(0, |c| c.evaluations / seen.lanes().max(1) as u64);
         Ok(found)
     }
 }
 
+impl Chosen {
+    /// The best, and beside one that matches nothing the best that does.
+    fn members(&self) -> Vec<Member> {
+        let beside = match self.best {
+            Member::Matching(_) => None,
+            _ => self.matching.clone().map(Member::Matching),
+        };
+        [self.best.clone()].into_iter().chain(beside).collect()
+    }
+}
+
 impl Strongest {
-    /// Each recipe's result with an equal part of the evaluations; for each signal the likeliest.
+    /// Each member's result, recipes of matching with an equal part of the evaluations; for each
+    /// signal the likeliest.
     fn likeliest(
         &self,
         seen: &Observation,
-        recipes: &[Recipe],
+        members: &[Member],
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
+        let matching = members.iter().filter(|m| matches!(m, Member::Matching(_))).count();
         let mut results = Vec::new();
         let mut refused = None;
-        for recipe in recipes {
-            match recipe.attack(self, self.iterations / recipes.len(), seen, run) {
-                Ok(found) => results.push((recipe, found)),
+        for member in members {
+            match member.attack(self, self.iterations / matching.max(1), seen, run) {
+                Ok(found) => results.push(found),
                 Err(AttackError::NotApplicable(why)) => refused = Some(why),
                 Err(other) => return Err(other),
             }
         }
         match (results.len(), refused) {
             (0, why) => Err(AttackError::NotApplicable(why.unwrap_or_default())),
-            (1, _) => Ok(results.swap_remove(0).1),
+            (1, _) => Ok(results.swap_remove(0)),
             _ => judge::likeliest(self, seen, results, run),
         }
     }

@@ -26,7 +26,7 @@ impl Default for Strongest {
             restarts: 4,
             calibration: 12_000,
             public: 8,
-            tv_weights: vec![0.0, 1e-4, 1e-2],
+            tv_weights: vec![0.0, 1e-4, 1e-2, 1e-1],
         }
     }
 }

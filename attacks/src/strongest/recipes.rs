@@ -1,20 +1,37 @@
-//! The recipes: a distance, an optimiser and a weight of total variation.
+//! The members of the portfolio: recipes of matching (a distance, an optimiser and a weight of total
+//! variation), and the attacks that invert layers exactly where they can.
 
 use std::fmt;
 
 use learning::Observation;
+use serde::{Deserialize, Serialize};
 
 use super::Strongest;
-use crate::AttackError;
 use crate::adaptive::{Adapting, plan};
+use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
+use crate::feature_inversion::FeatureInversion;
 use crate::matching::labels::Labels;
 use crate::matching::objective::Objective;
 use crate::matching::{DefenseModel, Matching, MatchingConfig, engine};
 use crate::optim::Decay;
+use crate::{Attack, AttackError};
+
+/// One way to attack.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Member {
+    /// Gradient matching.
+    Matching(Recipe),
+    /// The first fully connected layer's input in closed form: `analytic`.
+    Analytic,
+    /// The layers before it inverted from there: `feature-inversion` with its defaults.
+    FeatureInversion,
+}
 
 /// What a candidate's gradient is compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Distance {
     /// One minus the cosine, whatever was defended.
     Cosine,
@@ -25,7 +42,8 @@ pub enum Distance {
 }
 
 /// How it is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Adam on the gradient's signs, in the pixel box, with step decay.
     SignedAdam,
@@ -36,7 +54,7 @@ pub enum Method {
 }
 
 /// One way to match gradients.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Recipe {
     /// The distance.
     pub distance: Distance,
@@ -71,9 +89,24 @@ impl fmt::Display for Recipe {
     }
 }
 
-/// Every distance with every optimiser and each of the weights.
-pub fn grid(tv_weights: &[f64]) -> Vec<Recipe> {
-    let distances = [Distance::Cosine, Distance::L2, Distance::Likelihood];
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::Matching(recipe) => recipe.fmt(f),
+            Member::Analytic => f.write_str("analytic"),
+            Member::FeatureInversion => f.write_str("feature inversion"),
+        }
+    }
+}
+
+/// The members that match no gradients.
+pub const EXACT: [Member; 2] = [Member::Analytic, Member::FeatureInversion];
+
+/// Every distance with every optimiser and each of the weights; without a defense the likelihood is
+/// the squared distance, and left out.
+pub fn grid(tv_weights: &[f64], defended: bool) -> Vec<Recipe> {
+    let mut distances = vec![Distance::Cosine, Distance::L2];
+    distances.extend(defended.then_some(Distance::Likelihood));
     let methods = [Method::SignedAdam, Method::Lbfgs, Method::Adam];
     let pairs = distances.into_iter().flat_map(|d| methods.into_iter().map(move |m| (d, m)));
     pairs
@@ -84,13 +117,36 @@ pub fn grid(tv_weights: &[f64]) -> Vec<Recipe> {
 }
 
 /// What is tried where nothing can be chosen on public pictures.
-pub fn fixed() -> Vec<Recipe> {
-    let recipe = |distance, method, tv_weight| Recipe { distance, method, tv_weight };
-    vec![
+pub fn fixed() -> Vec<Member> {
+    let recipe =
+        |distance, method, tv_weight| Member::Matching(Recipe { distance, method, tv_weight });
+    let mut all = vec![
         recipe(Distance::Likelihood, Method::Lbfgs, 1e-4),
         recipe(Distance::Likelihood, Method::SignedAdam, 1e-4),
         recipe(Distance::Cosine, Method::SignedAdam, 1e-4),
-    ]
+    ];
+    all.extend(EXACT);
+    all
+}
+
+impl Member {
+    /// Attacks; matching with at most so many evaluations a signal.
+    ///
+    /// # Errors
+    /// As [`Matching::reconstruct_through`], `analytic` and `feature-inversion`.
+    pub fn attack(
+        &self,
+        of: &Strongest,
+        evaluations: usize,
+        seen: &Observation,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
+        match self {
+            Member::Matching(recipe) => recipe.attack(of, evaluations, seen, run),
+            Member::Analytic => Analytic {}.reconstruct(seen, run),
+            Member::FeatureInversion => FeatureInversion::default().reconstruct(seen, run),
+        }
+    }
 }
 
 impl Recipe {

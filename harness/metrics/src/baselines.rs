@@ -6,11 +6,14 @@
 //! | `grey` | every pixel 0.5 | nothing |
 //! | `noise` | uniform noise from the cell's own stream | nothing |
 //! | `mean` | the mean image of the public pool | public data |
+//! | `class-mean` | the mean public image of the truth's class | public data and the label |
+//! | `public` | as many random public images as the batch has | public data |
+//! | `other` | the attack's own result on another capture | another client's update |
 //! | `nearest` | the pool image nearest to the truth | public data **and the truth** |
 //!
-//! `nearest` is partly an oracle: nobody without the truth could choose that image. It bounds what
-//! any attack that merely returns a public image could score, so an attack below it has not shown
-//! that it read the update.
+//! Batches of `public` and `other` are assigned to the truths as reconstructions are. `nearest` is
+//! an oracle: nobody without the truth could choose that image. It is a reference line; the floor
+//! that a reconstruction must beat is the best of the others.
 
 use crate::images::{GREY, clean};
 use crate::pairing::distances;
@@ -20,7 +23,10 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 /// Names of the baselines, as in records.
-pub const NAMES: [&str; 4] = ["grey", "mean", "nearest", "noise"];
+pub const NAMES: [&str; 7] = ["class-mean", "grey", "mean", "nearest", "noise", "other", "public"];
+
+/// The baseline that sees the truth.
+pub const ORACLE: &str = "nearest";
 
 /// Pool rows compared at a time, so that memory stays small for large pools.
 const CHUNK: i64 = 1024;
@@ -51,7 +57,7 @@ impl Pool {
                 (Kind::Float, Device::Cpu),
             )
         } else {
-            images.mean_dim([0_i64].as_slice(), true, Kind::Double).to_kind(Kind::Float)
+            mean_image(&images)
         };
         Ok(Pool { images, ids, mean })
     }
@@ -59,6 +65,36 @@ impl Pool {
     /// The mean image `[1, C, H, W]`; grey for an empty pool.
     pub fn mean(&self) -> &Tensor {
         &self.mean
+    }
+
+    /// Random images of the pool, `[count, C, H, W]`, each once as long as there are enough; grey
+    /// for an empty pool.
+    pub fn draw(&self, count: usize, rng: &mut impl Rng) -> Tensor {
+        let total = self.ids.len();
+        if total == 0 {
+            return self.mean.repeat([count as i64, 1, 1, 1]);
+        }
+        let mut drawn = Vec::with_capacity(count);
+        while drawn.len() < count {
+            let wanted = (count - drawn.len()).min(total);
+            drawn.extend(rand::seq::index::sample(rng, total, wanted).iter().map(|i| i as i64));
+        }
+        self.images.index_select(0, &Tensor::from_slice(&drawn)).to_kind(Kind::Float)
+    }
+
+    /// The mean image of each label's class, `[N, C, H, W]`, where `of_pool` labels the pool's
+    /// images; of all images where the pool has none of the class.
+    pub fn class_means(&self, labels: &[i64], of_pool: &[i64]) -> Tensor {
+        let of_class = |label: &i64| {
+            let own: Vec<i64> =
+                (0..of_pool.len() as i64).filter(|i| of_pool[*i as usize] == *label).collect();
+            match own.is_empty() {
+                true => self.mean.shallow_clone(),
+                false => mean_image(&self.images.index_select(0, &Tensor::from_slice(&own))),
+            }
+        };
+        let classes: BTreeMap<i64, Tensor> = labels.iter().map(|l| (*l, of_class(l))).collect();
+        Tensor::cat(&labels.iter().map(|l| classes[l].shallow_clone()).collect::<Vec<_>>(), 0)
     }
 
     /// For each truth the pool image with the least mean squared error, `[N, C, H, W]`. Where
@@ -110,6 +146,11 @@ impl Pool {
     }
 }
 
+/// The mean of `[N, C, H, W]` as `[1, C, H, W]`.
+fn mean_image(images: &Tensor) -> Tensor {
+    images.mean_dim([0_i64].as_slice(), true, Kind::Double).to_kind(Kind::Float)
+}
+
 /// Grey images of the shape of `like`.
 pub fn grey(like: &Tensor) -> Tensor {
     Tensor::full(like.size(), GREY, (Kind::Float, Device::Cpu))
@@ -121,7 +162,7 @@ pub fn noise(like: &Tensor, rng: &mut impl Rng) -> Tensor {
     Tensor::from_slice(&values).view(like.size().as_slice())
 }
 
-/// Every baseline's guess for `truth` (`[N, C, H, W]` or `[N, F]`), by name, in the shape of
+/// The guesses of the baselines that need neither labels nor an attack, for `truth` (`[N, C, H, W]` or `[N, F]`), by name, in the shape of
 /// `truth`.
 ///
 /// # Errors
@@ -143,12 +184,10 @@ pub fn guesses(
     ]))
 }
 
-/// Whether an attacker without the update (`grey`, `mean` or `noise`; not the oracle `nearest`)
-/// came closer in mean squared error: then the reconstruction deserves the flag `worse-than-null`.
+/// Whether an attacker without the update (any baseline but the [`ORACLE`]) came closer in mean squared error: then the reconstruction deserves the flag `worse-than-null`.
 pub fn worse_than_null(scores: &Scores, baselines: &BTreeMap<String, Scores>) -> bool {
     let mse = |s: &Scores| s.get("mse").copied().flatten();
-    let null =
-        ["grey", "mean", "noise"].iter().filter_map(|name| baselines.get(*name).and_then(mse));
+    let null = baselines.iter().filter(|(name, _)| *name != ORACLE).filter_map(|(_, own)| mse(own));
     match (mse(scores), null.reduce(f64::min)) {
         (Some(mine), Some(best)) => mine > best,
         _ => false,
@@ -185,9 +224,36 @@ mod tests {
             let truth = images(2).view(shape);
             let pool = Pool::new(&Tensor::cat(&[&truth, &truth], 0), vec![0, 1, 2, 3]).unwrap();
             let all = guesses(&truth, &pool, None, &mut stream(1, "cell", "noise")).unwrap();
-            assert_eq!(all.keys().copied().collect::<Vec<_>>(), NAMES);
+            assert!(all.keys().all(|name| NAMES.contains(name)) && all.len() == 4);
             assert!(all.values().all(|g| g.size() == truth.size()));
         }
+    }
+
+    #[test]
+    fn a_class_has_its_own_mean_and_an_unknown_one_that_of_all() {
+        let all = images(4);
+        let pool = Pool::new(&all, vec![0, 1, 2, 3]).unwrap();
+        let means = pool.class_means(&[1, 7], &[0, 1, 1, 0]);
+        let own = (all.get(1) + all.get(2)) / 2.0;
+        assert!((means.get(0) - own).abs().max().double_value(&[]) < 1e-6);
+        assert!(means.get(1).equal(&pool.mean().get(0)));
+    }
+
+    #[test]
+    fn random_public_images_are_different_ones() {
+        let pool = Pool::new(&images(5), vec![0, 1, 2, 3, 4]).unwrap();
+        let draw = |n, seed| pool.draw(n, &mut stream(seed, "cell", "public"));
+        let five = draw(5, 0);
+        let sums = Vec::<f64>::try_from(five.flatten(1, -1).sum_dim_intlist(
+            [1i64].as_slice(),
+            false,
+            Kind::Double,
+        ));
+        let mut sums = sums.unwrap();
+        sums.sort_by(f64::total_cmp);
+        sums.dedup();
+        assert_eq!((sums.len(), draw(12, 0).size()[0]), (5, 12));
+        assert!(draw(5, 0).equal(&five) && !draw(5, 1).equal(&five));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod baselines;
 mod error;
 pub mod fl_attack;
+pub mod identification;
 pub mod images;
 pub mod label_match;
 pub mod lpips;
@@ -37,6 +38,15 @@ pub trait Metric: Send + Sync {
     /// [`MetricError`] for shapes that differ or that this metric cannot compare, and for a truth
     /// that is not pixels.
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError>;
+
+    /// Vectors `[N, D]` of images whose mean squared differences order pairs as this metric does;
+    /// `None` for one that is no such distance, or cannot take these images.
+    ///
+    /// # Errors
+    /// [`MetricError`] for shapes that are no images.
+    fn embed(&self, _pixels: &Tensor) -> Result<Option<Tensor>, MetricError> {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Mean squared error.
 
-use crate::images::pixels;
+use crate::images::{clean, pixels};
 use crate::{Metric, MetricEntry, MetricError};
 use record::MetricInfo;
 use tch::Tensor;
@@ -23,6 +23,10 @@ struct Mse;
 impl Metric for Mse {
     fn score(&self, guess: &Tensor, truth: &Tensor) -> Result<Vec<f64>, MetricError> {
         mse(guess, truth)
+    }
+
+    fn embed(&self, pixels: &Tensor) -> Result<Option<Tensor>, MetricError> {
+        Ok(Some(clean(pixels)?.0.flatten(1, -1)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! All metrics of a run, built once and applied to batch after batch.
 
+use crate::identification::Crowd;
 use crate::images::{Prepared, prepare};
 use crate::{CAP_DB, Metric, MetricEntry, MetricError, Setup, builtin, find};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use suites::{Flag, FlagKind, Registry};
 use tch::Tensor;
 
@@ -32,7 +34,12 @@ pub struct Scored {
 pub struct Panel {
     metrics: Vec<(&'static str, Box<dyn Metric>)>,
     absent: Vec<(&'static str, String)>,
+    /// Embeddings of the crowds seen last, by metric and crowd.
+    crowds: Mutex<Vec<(String, Tensor)>>,
 }
+
+/// Crowds whose embeddings are kept.
+const CROWDS: usize = 4;
 
 impl Panel {
     /// Builds every metric that ships with the project. Those whose weights are missing or unusable
@@ -56,7 +63,8 @@ impl Panel {
     }
 
     fn build(entries: impl IntoIterator<Item = &'static MetricEntry>, setup: &Setup) -> Self {
-        let mut panel = Panel { metrics: Vec::new(), absent: Vec::new() };
+        let (metrics, absent, crowds) = (Vec::new(), Vec::new(), Mutex::new(Vec::new()));
+        let mut panel = Panel { metrics, absent, crowds };
         for entry in entries {
             match (entry.build)(setup) {
                 Ok(metric) => panel.metrics.push((entry.name, metric)),
@@ -94,6 +102,35 @@ impl Panel {
             }
         }
         Ok(scored)
+    }
+
+    /// What the metric makes of images, as [`Metric::embed`]; `None` where it is absent here.
+    ///
+    /// # Errors
+    /// As [`Metric::embed`].
+    pub fn embed(&self, metric: &str, pixels: &Tensor) -> Result<Option<Tensor>, MetricError> {
+        match self.metrics.iter().find(|(name, _)| *name == metric) {
+            Some((_, metric)) => metric.embed(pixels),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Panel::embed`] of a crowd, computed once a run.
+    ///
+    /// # Errors
+    /// As [`Metric::embed`].
+    pub fn crowd(&self, metric: &str, crowd: &Crowd) -> Result<Option<Tensor>, MetricError> {
+        let key = format!("{metric} {}", crowd.key);
+        let mut known = self.crowds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = known.iter().find(|(k, _)| *k == key) {
+            return Ok(Some(kept.shallow_clone()));
+        }
+        let Some(found) = self.embed(metric, crowd.images)? else { return Ok(None) };
+        known.push((key, found.shallow_clone()));
+        if known.len() > CROWDS {
+            drop(known.remove(0));
+        }
+        Ok(Some(found))
     }
 
     /// One entry an image, with the flags and the metrics that are absent here.

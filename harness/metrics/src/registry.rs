@@ -1,6 +1,6 @@
 //! Every metric by name.
 
-use crate::{Metric, MetricError, fl_attack, label_match, lpips, mse, psnr, ssim};
+use crate::{Metric, MetricError, fl_attack, identification, label_match, lpips, mse, psnr, ssim};
 use record::MetricInfo;
 use std::path::{Path, PathBuf};
 use suites::{Registered, Registry};
@@ -66,9 +66,11 @@ pub static ENTRIES: &[&MetricEntry] = &[
     &fl_attack::SSIM,
 ];
 
-/// What `run.json` says of these metrics, in this order, and of `label_match`, which every run has.
+/// What `run.json` says of these metrics, in this order, and of the scores that every run has:
+/// identifications and labels.
 pub fn infos(entries: impl IntoIterator<Item = &'static MetricEntry>) -> Vec<MetricInfo> {
-    entries.into_iter().map(|e| (e.info)()).chain([label_match::info()]).collect()
+    let own = entries.into_iter().map(|e| (e.info)());
+    own.chain(identification::infos()).chain(label_match::infos()).collect()
 }
 
 /// The metric called `name`.

@@ -11,7 +11,7 @@ mod import;
 mod nets;
 mod weights;
 
-use crate::images::prepare;
+use crate::images::{clean, prepare};
 use crate::{Metric, MetricEntry, MetricError, Setup};
 pub use import::import;
 use nets::Net;
@@ -119,6 +119,20 @@ impl Metric for Lpips {
         }
         Ok(scores)
     }
+
+    fn embed(&self, pixels: &Tensor) -> Result<Option<Tensor>, MetricError> {
+        let (pixels, _) = clean(pixels)?;
+        if self.suited(&pixels.size()).is_err() {
+            return Ok(None);
+        }
+        let state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let n = pixels.size()[0];
+        let part = |start| input(&pixels.narrow(0, start, CHUNK.min(n - start)), self.device);
+        let parts = (0..n).step_by(CHUNK as usize);
+        let parts: Vec<Tensor> =
+            tch::no_grad(|| parts.map(|start| embedding(self.net, &state, &part(start))).collect());
+        Ok((n > 0).then(|| Tensor::cat(&parts, 0)))
+    }
 }
 
 /// Pixels `[n, 1 or 3, H, W]` in `[0, 1]` as the networks take them: grey repeated, then `(2x - 1 -
@@ -144,6 +158,19 @@ fn distance(net: &Net, state: &State, guess: &Tensor, truth: &Tensor) -> Tensor 
             )
         })
         .sum()
+}
+
+/// Vectors `[n, D]` whose mean squared differences are [`distance`] over `D`: heads are weights of
+/// at least 0, and go into the features by their roots.
+fn embedding(net: &Net, state: &State, x: &Tensor) -> Tensor {
+    let depths = (net.features)(&state.backbone, x).into_iter().zip(&state.heads);
+    let parts: Vec<Tensor> = depths
+        .map(|(features, head)| {
+            let positions = features.size()[2..].iter().product::<i64>() as f64;
+            (unit(&features) * (head.clamp_min(0.0) / positions).sqrt()).flatten(1, -1)
+        })
+        .collect();
+    Tensor::cat(&parts, 1).to_device(Device::Cpu)
 }
 
 /// Each position's channels at unit length; the small number is the reference's.

@@ -1,0 +1,189 @@
+//! The null baselines of a cell, and the crowd in which its originals are looked for: what an
+//! adversary has without the update.
+
+use std::collections::BTreeMap;
+
+use attacks::Reconstruction;
+use federation::init::public_split;
+use metrics::baselines::{self, Pool};
+use metrics::identification::{self, CANDIDATES, Crowd};
+use metrics::{MetricError, Panel, label_match, pairing};
+use record::Scores;
+use suites::rng::stream;
+use tch::{Device, Kind, Tensor};
+
+use crate::HarnessError;
+use crate::resolve::ResolvedCell;
+use crate::scenario::GroundTruth;
+
+/// Examples of the public split used for means, random batches and the nearest neighbour, at most.
+const POOL: usize = 2000;
+
+/// What the public split offers an adversary.
+pub struct Public {
+    pool: Pool,
+    /// Classes of the pool's images; empty where an image has several.
+    labels: Vec<i64>,
+    /// Images in which an original must be told from others.
+    others: Tensor,
+    key: String,
+}
+
+impl Public {
+    /// Takes examples at equal distances over the public split, so that one sorted by class gives
+    /// all of them; nothing where the data have no such split.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    pub fn open(cell: &ResolvedCell) -> Result<Public, HarnessError> {
+        let data = cell.data.as_ref();
+        let Some(split) = public_split(data, cell.spec.task.split) else {
+            let shape: Vec<i64> = std::iter::once(0).chain(cell.net.input()).collect();
+            let none = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+            let pool = Pool::new(&none, Vec::new())?;
+            return Ok(Public { pool, labels: Vec::new(), others: none, key: String::new() });
+        };
+        let ids = spread(data.len(split), POOL);
+        let batch = data.batch(split, &ids)?;
+        let single = batch.y.kind() == Kind::Int64;
+        let labels = if single { Vec::try_from(&batch.y).unwrap_or_default() } else { Vec::new() };
+        let others: Vec<i64> =
+            spread(ids.len(), CANDIDATES - 1).into_iter().map(|i| i as i64).collect();
+        let others = batch.x.index_select(0, &Tensor::from_slice(&others));
+        let key = format!("{:?} {split} {:?}", cell.spec.task, others.size());
+        Ok(Public { pool: Pool::new(&batch.x, ids)?, labels, others, key })
+    }
+
+    /// Whether there is no public image at all.
+    pub fn is_empty(&self) -> bool {
+        self.others.size()[0] == 0
+    }
+
+    /// The candidates among which originals are looked for.
+    pub fn crowd(&self) -> Crowd<'_> {
+        Crowd { images: &self.others, key: &self.key }
+    }
+
+    /// The scores of every baseline by name, one entry an image in the order of the truth.
+    ///
+    /// # Errors
+    /// Metrics.
+    pub fn null_scores(
+        &self,
+        cell: &ResolvedCell,
+        truth: &GroundTruth,
+        found: &Reconstruction,
+        panel: &Panel,
+    ) -> Result<BTreeMap<String, Vec<Scores>>, MetricError> {
+        let flat = truth.pixels.flatten(0, 1);
+        let draws = |purpose: &str| stream(cell.spec.seed, &cell.spec.world_key(), purpose);
+        let mut guesses = baselines::guesses(&flat, &self.pool, None, &mut draws("null-noise"))?;
+        let classes = classes(truth);
+        if self.is_empty() {
+            // Without public images these two would only repeat grey.
+            guesses.retain(|name, _| !["mean", "nearest"].contains(name));
+        } else {
+            let drawn = self.pool.draw(flat.size()[0] as usize, &mut draws("null-public"));
+            guesses.insert("public", assigned(&drawn.reshape(truth.pixels.size()), truth)?);
+            if !classes.is_empty() && !self.labels.is_empty() {
+                let means = self.pool.class_means(&classes, &self.labels);
+                guesses.insert("class-mean", means.reshape(flat.size()));
+            }
+        }
+        if let Some(other) = other(&found.pixels, truth) {
+            guesses.insert("other", assigned(&other, truth)?);
+        }
+        let mut scored = BTreeMap::new();
+        for (name, guess) in guesses {
+            scored.insert(name.to_string(), self.scores(&guess, &flat, panel)?);
+        }
+        if let Some(public) = scored.get_mut("public") {
+            let each = truth.pixels.size()[1] as usize;
+            let mut rng = draws("null-labels");
+            for (rows, own) in public.chunks_mut(each).zip(classes.chunks(each)) {
+                let chance = label_match::chance(own, &self.labels, &mut rng);
+                rows.iter_mut().zip(chance).for_each(|(row, chance)| row.extend(chance));
+            }
+        }
+        Ok(scored)
+    }
+
+    /// Every metric of guesses `[N, ...]`, and whether they identify their originals.
+    fn scores(
+        &self,
+        guess: &Tensor,
+        truth: &Tensor,
+        panel: &Panel,
+    ) -> Result<Vec<Scores>, MetricError> {
+        let mut rows: Vec<Scores> =
+            panel.score(guess, truth)?.images.into_iter().map(|i| i.scores).collect();
+        let finite = vec![true; rows.len()];
+        let told = identification::scores(panel, guess, truth, &finite, &self.crowd())?;
+        rows.iter_mut().zip(told).for_each(|(row, told)| row.extend(told));
+        Ok(rows)
+    }
+}
+
+/// At most `most` of `total` places, at equal distances.
+fn spread(total: usize, most: usize) -> Vec<usize> {
+    let count = total.min(most);
+    (0..count).map(|i| i * total / count).collect()
+}
+
+/// The class of every image; empty where images have several.
+fn classes(truth: &GroundTruth) -> Vec<i64> {
+    if truth.labels.kind() != Kind::Int64 {
+        return Vec::new();
+    }
+    Vec::try_from(truth.labels.flatten(0, -1)).unwrap_or_default()
+}
+
+/// Guesses `[N, B, ...]`, those of each signal assigned to its truths, as `[N * B, ...]`.
+fn assigned(guess: &Tensor, truth: &GroundTruth) -> Result<Tensor, MetricError> {
+    let signals = truth.pixels.size()[0];
+    let align = |n| Ok(pairing::align(&guess.get(n), &truth.pixels.get(n))?.0);
+    let rows: Result<Vec<Tensor>, MetricError> = (0..signals).map(align).collect();
+    Ok(Tensor::cat(&rows?, 0))
+}
+
+/// For each signal the reconstruction of the next one that holds none of its examples; `None`
+/// where a signal has no such other.
+fn other(found: &Tensor, truth: &GroundTruth) -> Option<Tensor> {
+    let signals = truth.pixels.size()[0] as usize;
+    let each = truth.ids.len() / signals.max(1);
+    let ids = |n: usize| &truth.ids[n * each..(n + 1) * each];
+    let next = |n: usize| {
+        let others = (1..signals).map(|k| (n + k) % signals);
+        let mut apart = others.filter(|m| !ids(*m).iter().any(|id| ids(n).contains(id)));
+        apart.next().map(|m| m as i64)
+    };
+    let order: Option<Vec<i64>> = (0..signals).map(next).collect();
+    order.map(|order| found.to_device(Device::Cpu).index_select(0, &Tensor::from_slice(&order)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_spread_over_the_whole() {
+        assert_eq!(spread(10, 4), [0, 2, 5, 7]);
+        assert_eq!(spread(3, 4), [0, 1, 2]);
+        assert!(spread(0, 4).is_empty());
+    }
+
+    #[test]
+    fn another_capture_shares_no_example() {
+        let pixels = Tensor::arange(4, (Kind::Float, Device::Cpu)).view([4, 1, 1, 1, 1]);
+        let truth = |ids: [usize; 4]| GroundTruth {
+            pixels: pixels.copy(),
+            labels: Tensor::zeros([4, 1], (Kind::Int64, Device::Cpu)),
+            ids: ids.to_vec(),
+            clients: vec![0; 4],
+        };
+        let order = |ids| other(&pixels, &truth(ids)).map(|t| Vec::<f64>::try_from(t.view(-1)));
+        assert_eq!(order([5, 6, 7, 8]).unwrap().unwrap(), [1.0, 2.0, 3.0, 0.0]);
+        assert_eq!(order([5, 5, 7, 8]).unwrap().unwrap(), [2.0, 2.0, 3.0, 0.0]);
+        assert!(order([5, 5, 5, 5]).is_none());
+    }
+}
