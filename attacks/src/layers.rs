@@ -1,7 +1,7 @@
 //! What an adversary finds out about a network's layers by asking it: whether it is smooth, and
 //! whether BatchNorm can normalise a batch at all.
 
-use learning::tape::{Mode, TapKind, Tape};
+use learning::tape::{Mode, Tape};
 use learning::{Observation, Signal, noise};
 use rand_chacha::ChaCha12Rng;
 use tch::{Device, Kind, Tensor};
@@ -33,14 +33,7 @@ pub fn refuse_single_values(seen: &Observation, batch: i64) -> Result<(), Attack
     if seen.mode == Mode::Eval || least > 1 {
         return Ok(());
     }
-    let picture =
-        Tensor::zeros([vec![1, 1], seen.net.input()].concat(), (Kind::Float, Device::Cpu));
-    let single = asked(seen, &picture, |tape, _| {
-        let norms = tape.taps.iter().filter(|t| t.kind == TapKind::Scale && t.fixed.is_some());
-        let alone = norms.into_iter().find(|t| t.output.size()[3..].iter().product::<i64>() == 1);
-        alone.map(|tap| seen.net.layout().specs()[tap.weight].name.clone())
-    });
-    match single {
+    match seen.net.single_valued_norm() {
         None => Ok(()),
         Some(name) => Err(AttackError::NotApplicable(format!(
             "BatchNorm in train mode sees one value a channel of one example at `{name}`, and \

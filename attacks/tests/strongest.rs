@@ -59,10 +59,12 @@ fn the_recipe_is_the_best_one_on_public_pictures() {
     assert_eq!(attack.calibrates_on(), Some(2));
     let chosen = with(|run| choose(&attack, &calibration, run)).unwrap();
     println!("{chosen}");
-    // The last two are exact: `analytic` does not apply to a network that begins with convolutions.
-    assert_eq!((chosen.public, chosen.applied), (2, (19, 20)));
+    // Three beside the grid: `analytic` does not apply to a network that begins with convolutions.
+    assert_eq!((chosen.public, chosen.applied), (2, (20, 21)));
+    // The rungs, three finalists, the adaptive attack, and what the exact members spend beside them.
+    let planned = attack.calibration + 4 * attack.iterations / attack.restarts;
     let spent = chosen.evaluations as f64;
-    assert!((0.5..1.3).contains(&(spent / attack.calibration as f64)), "{spent}");
+    assert!((0.5..1.5).contains(&(spent / planned as f64)), "{spent} of {planned}");
     let choice = with(|run| attack.choose(&calibration, run)).unwrap();
     let run = |c: Option<&Choice>| with(|run| attack.reconstruct_chosen(&seen, c, run)).unwrap();
     let [found, alone] = [Some(&choice), None].map(run);

@@ -9,7 +9,7 @@ use defenses::DefensePipeline;
 use federation::{Components, Federation, components};
 use learning::Network;
 use suites::federation::Optimizer;
-use suites::{CellSpec, Fact, Source, SpecError, TrainSpec, Vantage};
+use suites::{BatchNorm, CellSpec, Fact, Source, SpecError, TrainSpec, Vantage};
 
 use crate::{HarnessError, Registries, vantage};
 
@@ -97,7 +97,29 @@ impl ResolvedCell {
         if let Some(why) = self.unread_rule() {
             return Some(why);
         }
-        vantage::not_observable(self).or_else(|| self.multi_label_matched())
+        vantage::not_observable(self)
+            .or_else(|| self.multi_label_matched())
+            .or_else(|| self.single_valued())
+    }
+
+    /// A client with one example cannot take BatchNorm's statistics of a single value.
+    fn single_valued(&self) -> Option<String> {
+        let spec = &self.spec;
+        let batch = spec.federation.local.batch_size;
+        let least = match self.local_examples() {
+            Some(n) if !spec.source.is_single_step() && n % batch.max(1) > 0 => n % batch,
+            Some(n) => n.min(batch),
+            None => batch,
+        };
+        if spec.model.batch_norm == BatchNorm::Eval || least > 1 {
+            return None;
+        }
+        self.net.single_valued_norm().map(|name| {
+            format!(
+                "BatchNorm in train mode sees one value a channel of one example at `{name}`: no \
+                 client could train so; use batch_norm = \"eval\", a larger batch or larger images"
+            )
+        })
     }
 
     /// Local rules that no attack here reads an update under.

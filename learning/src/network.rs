@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::loss;
 use crate::models::Model;
 use crate::params::{Layout, Params};
-use crate::tape::{Mode, Tape};
+use crate::tape::{Mode, Tap, TapKind, Tape};
 
 /// A model, its layout, and the normalisation that is its first layer.
 pub struct Network {
@@ -49,6 +49,26 @@ impl Network {
     /// Number of classes `K`.
     pub fn classes(&self) -> i64 {
         self.model.classes()
+    }
+
+    /// The first BatchNorm layer to which one example gives a single value a channel: in train mode
+    /// that would be its own mean, and nothing behind the layer would depend on the example.
+    pub fn single_valued_norm(&self) -> Option<String> {
+        let zeros = self.layout.specs().iter().map(|spec| {
+            let size: Vec<i64> = [1].into_iter().chain(spec.shape.iter().copied()).collect();
+            Tensor::zeros(size, (Kind::Float, Device::Cpu))
+        });
+        let weights = Params::new(self.layout.clone(), zeros.collect()).ok()?;
+        let one = [vec![1, 1], self.input()].concat();
+        let picture = Tensor::zeros(one, (Kind::Float, Device::Cpu));
+        tch::no_grad(|| {
+            let mut tape = Tape::per_example(&weights, Mode::Eval);
+            let _ = self.forward_normalised(&mut tape, &picture);
+            let norm = |t: &&Tap| t.kind == TapKind::Scale && t.fixed.is_some();
+            let single = |t: &&Tap| t.output.size()[3..].iter().product::<i64>() == 1;
+            let tap = tape.taps.iter().filter(norm).find(single)?;
+            Some(self.layout.specs()[tap.weight].name.clone())
+        })
     }
 
     /// The architecture.

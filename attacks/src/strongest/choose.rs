@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::Strongest;
-use super::recipes::{self, EXACT, Member, Recipe};
+use super::recipes::{self, Member, OTHERS, Recipe};
 use crate::AttackError;
 use crate::attack::{Calibration, Run};
 
 /// Of so many recipes one stays in a rung.
 const KEPT: usize = 3;
+
+/// Recipes of the rungs that attack with all the evaluations of a start.
+const FINALISTS: usize = 2;
 
 /// PSNR above which a public picture counts as recovered: beyond it rounding decides.
 const CAP: f64 = 60.0;
@@ -47,8 +50,8 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// The member with the best mean PSNR on the public pictures. Those that invert layers attack once;
-/// recipes of matching are halved until one is left. Of equals the first is kept.
+/// The member with the best mean PSNR on the public pictures. Those beside the grid attack once;
+/// recipes of matching are halved until few are left. Of equals the first is kept.
 ///
 /// # Errors
 /// `BadSignal` where pictures and signals do not belong together, `NotApplicable` where no member
@@ -56,13 +59,13 @@ impl fmt::Display for Chosen {
 pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Chosen, AttackError> {
     check(calibration)?;
     let grid = recipes::grid(&of.tv_weights, !calibration.seen.known.defenses.is_empty());
-    let all = grid.len() + EXACT.len();
+    let all = grid.len() + OTHERS.len();
     let trial = Trial { of, calibration, run };
     let mut applied = Vec::new();
-    for member in EXACT {
-        applied.extend(trial.score(&member, 0)?.ok().map(|found| (found, member)));
+    for member in OTHERS {
+        applied.extend(trial.score(&member, trial.start())?.ok().map(|found| (found, member)));
     }
-    let exact = applied.len();
+    let others = applied.len();
     let (matched, fit) = trial.best_of_grid(grid)?;
     let evaluations = applied.iter().chain(&matched).map(|((_, spent), _)| spent).sum();
     let matching = matched.first().and_then(|(_, member)| match member {
@@ -74,7 +77,7 @@ pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Ch
     let none = || AttackError::NotApplicable(fit.1.clone());
     let ((psnr, _), best) = best.ok_or_else(none)?;
     let public = calibration.seen.lanes();
-    Ok(Chosen { best, matching, psnr, public, applied: (exact + fit.0, all), evaluations })
+    Ok(Chosen { best, matching, psnr, public, applied: (others + fit.0, all), evaluations })
 }
 
 /// A mean PSNR with the evaluations spent on one signal.
@@ -88,6 +91,11 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// Evaluations of one start of the attack.
+    fn start(&self) -> usize {
+        (self.of.iterations / self.of.restarts).max(1)
+    }
+
     /// What a member gets with so many evaluations a signal, or why it does not apply.
     fn score(
         &self,
@@ -102,40 +110,55 @@ impl Trial<'_> {
         }
     }
 
-    /// Successive halving: each rung deals an equal part of the evaluations among those left, from
-    /// the start anew, and keeps the best third. The winner comes first, with what all of them
-    /// spent; beside it how many applied, and why one did not.
+    /// Successive halving, then a final: each rung deals an equal part of the evaluations among
+    /// those left, from the start anew, and keeps the best third, until few are left; these and the
+    /// recipe that alone can be exact attack with all the evaluations of a start. The winner comes
+    /// first, with what all of them spent; beside it how many applied, and why one did not.
     #[allow(clippy::type_complexity)] // the winner, and what is said of the others
     fn best_of_grid(
         &self,
         grid: Vec<Recipe>,
     ) -> Result<(Vec<(Score, Member)>, (usize, String)), AttackError> {
-        let rungs = (grid.len() as f64).log(KEPT as f64).ceil().max(1.0) as usize;
+        let rungs = (1..).take_while(|r| grid.len() > FINALISTS * KEPT.pow(*r)).count() + 1;
+        let exact = recipes::without_variation(&grid);
         let mut left: Vec<Member> = grid.into_iter().map(Member::Matching).collect();
-        let (mut spent, mut applied, mut refused) = (0, 0, String::new());
+        let (mut spent, mut applied, mut refused) = (0, left.len(), String::new());
         for rung in 0..rungs {
             let share = (self.of.calibration / (rungs * left.len().max(1))).max(1);
-            let mut scored = Vec::new();
-            for member in left {
-                match self.score(&member, share)? {
-                    Ok(score) => {
-                        spent += score.1;
-                        scored.push((score, member));
-                    }
-                    Err(why) => refused = why,
-                }
-            }
-            applied = if rung == 0 { scored.len() } else { applied };
-            // Stable: of equals the first stays in front.
-            scored.sort_by(|a, b| b.0.0.total_cmp(&a.0.0));
-            scored.truncate(scored.len().div_ceil(KEPT));
-            if scored.len() <= 1 {
-                scored.iter_mut().for_each(|(score, _)| score.1 = spent);
-                return Ok((scored, (applied, refused)));
-            }
-            left = scored.into_iter().map(|(_, member)| member).collect();
+            let ranked = self.ranked(left, share, &mut spent, &mut refused)?;
+            applied = if rung == 0 { ranked.len() } else { applied };
+            let kept = ranked.len().div_ceil(KEPT).max(FINALISTS);
+            left = ranked.into_iter().take(kept).map(|(_, member)| member).collect();
         }
-        Ok((Vec::new(), (applied, refused)))
+        left.truncate(FINALISTS);
+        left.extend(exact.map(Member::Matching).filter(|exact| !left.contains(exact)));
+        let mut ranked = self.ranked(left, self.start(), &mut spent, &mut refused)?;
+        ranked.iter_mut().for_each(|(score, _)| score.1 = 0);
+        ranked.iter_mut().take(1).for_each(|(score, _)| score.1 = spent);
+        Ok((ranked, (applied, refused)))
+    }
+
+    /// Members with what they get for so many evaluations, the best first; of equals the first
+    /// stays in front. Those that do not apply drop out.
+    fn ranked(
+        &self,
+        members: Vec<Member>,
+        evaluations: usize,
+        spent: &mut u64,
+        refused: &mut String,
+    ) -> Result<Vec<(Score, Member)>, AttackError> {
+        let mut scored = Vec::new();
+        for member in members {
+            match self.score(&member, evaluations)? {
+                Ok(score) => {
+                    *spent += score.1;
+                    scored.push((score, member));
+                }
+                Err(why) => *refused = why,
+            }
+        }
+        scored.sort_by(|a, b| b.0.0.total_cmp(&a.0.0));
+        Ok(scored)
     }
 }
 

@@ -1,10 +1,10 @@
 //! A portfolio: the recipe of gradient matching that is best on public pictures, then its best
 //! start by its own objective. The truth decides neither.
 //!
-//! 1. With a [`Calibration`] every member attacks the public signals: `analytic` and
-//!    `feature-inversion` where they apply, and the recipes of matching, of which successive
-//!    halving keeps the best third by mean PSNR there until one is left (`choose.rs`). Without one
-//!    a short fixed list takes its place.
+//! 1. With a [`Calibration`] every member attacks the public signals: `analytic`,
+//!    `feature-inversion` and `adaptive-matching` where they apply, and the recipes of matching, of
+//!    which successive halving keeps the best third by mean PSNR there until few are left for a
+//!    final at full length (`choose.rs`). Without one a short fixed list takes its place.
 //! 2. The best member attacks the captured signals; matching from several starts, each with one of
 //!    the labels that noise leaves open. Beside a member that inverts layers attacks the best
 //!    recipe of matching. Of several results the most likely one is kept, judged by one objective
@@ -91,7 +91,7 @@ impl Chosen {
     /// The best, and beside one that matches nothing the best that does.
     fn members(&self) -> Vec<Member> {
         let beside = match self.best {
-            Member::Matching(_) => None,
+            Member::Matching(_) | Member::Adaptive => None,
             _ => self.matching.clone().map(Member::Matching),
         };
         [self.best.clone()].into_iter().chain(beside).collect()

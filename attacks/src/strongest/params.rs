@@ -11,7 +11,8 @@ pub struct Strongest {
     pub iterations: usize,
     /// Starts of a recipe, at least 1; more where noise leaves more labels open.
     pub restarts: usize,
-    /// Evaluations spent on one public signal while a recipe is chosen, at least 1.
+    /// Evaluations spent on one public signal while the best recipes are sought, at least 1; the
+    /// finalists then attack it with those of a start each.
     pub calibration: usize,
     /// Public pictures asked for, at least 1.
     pub public: usize,
@@ -24,7 +25,7 @@ impl Default for Strongest {
         Strongest {
             iterations: 4800,
             restarts: 4,
-            calibration: 12_000,
+            calibration: 6000,
             public: 8,
             tv_weights: vec![0.0, 1e-4, 1e-2, 1e-1],
         }

@@ -7,7 +7,7 @@ use learning::Observation;
 use serde::{Deserialize, Serialize};
 
 use super::Strongest;
-use crate::adaptive::{Adapting, plan};
+use crate::adaptive::{Adapting, AdaptiveMatching, plan, rough};
 use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
@@ -25,6 +25,8 @@ pub enum Member {
     Matching(Recipe),
     /// The first fully connected layer's input in closed form: `analytic`.
     Analytic,
+    /// `adaptive-matching` with the recipe that it takes for the network and its defenses.
+    Adaptive,
     /// The layers before it inverted from there: `feature-inversion` with its defaults.
     FeatureInversion,
 }
@@ -94,13 +96,14 @@ impl fmt::Display for Member {
         match self {
             Member::Matching(recipe) => recipe.fmt(f),
             Member::Analytic => f.write_str("analytic"),
+            Member::Adaptive => f.write_str("adaptive matching"),
             Member::FeatureInversion => f.write_str("feature inversion"),
         }
     }
 }
 
-/// The members that match no gradients.
-pub const EXACT: [Member; 2] = [Member::Analytic, Member::FeatureInversion];
+/// The members beside the grid; the first two match no gradients.
+pub const OTHERS: [Member; 3] = [Member::Analytic, Member::FeatureInversion, Member::Adaptive];
 
 /// Every distance with every optimiser and each of the weights; without a defense the likelihood is
 /// the squared distance, and left out.
@@ -116,6 +119,15 @@ pub fn grid(tv_weights: &[f64], defended: bool) -> Vec<Recipe> {
         .collect()
 }
 
+/// The recipe of second order with the least variation, by the likelihood where there is one:
+/// without noise it alone can be exact, but only in the long run.
+pub fn without_variation(grid: &[Recipe]) -> Option<Recipe> {
+    let matching = grid.iter().filter(|r| r.method == Method::Lbfgs);
+    let by = |r: &&Recipe| (r.tv_weight, r.distance != Distance::Likelihood);
+    let least = |a: &&Recipe, b: &&Recipe| by(a).partial_cmp(&by(b)).expect("weights are numbers");
+    matching.filter(|r| r.distance != Distance::Cosine).min_by(least).cloned()
+}
+
 /// What is tried where nothing can be chosen on public pictures.
 pub fn fixed() -> Vec<Member> {
     let recipe =
@@ -125,7 +137,7 @@ pub fn fixed() -> Vec<Member> {
         recipe(Distance::Likelihood, Method::SignedAdam, 1e-4),
         recipe(Distance::Cosine, Method::SignedAdam, 1e-4),
     ];
-    all.extend(EXACT);
+    all.extend([Member::Analytic, Member::FeatureInversion]);
     all
 }
 
@@ -145,6 +157,7 @@ impl Member {
             Member::Matching(recipe) => recipe.attack(of, evaluations, seen, run),
             Member::Analytic => Analytic {}.reconstruct(seen, run),
             Member::FeatureInversion => FeatureInversion::default().reconstruct(seen, run),
+            Member::Adaptive => adaptive(evaluations, seen).reconstruct(seen, run),
         }
     }
 }
@@ -202,6 +215,13 @@ impl Recipe {
             Method::Adam => MatchingConfig { schedule: Decay::Cosine, ..base },
         }
     }
+}
+
+/// `adaptive-matching` with so many evaluations; labels that are granted are not guessed.
+fn adaptive(evaluations: usize, seen: &Observation) -> AdaptiveMatching {
+    let labels = if seen.known.labels.is_some() { Labels::Known } else { Labels::Idlg };
+    let config = MatchingConfig { iterations: evaluations.max(1), labels, ..rough() };
+    AdaptiveMatching { config, adapting: Adapting::default() }
 }
 
 /// Granted labels, or what an attack makes of none.
