@@ -34,17 +34,19 @@ fn sizes_are_the_products_of_the_axes() {
     let count = |name, profile| Suite::load(name, profile, &[]).unwrap().cells.len();
     assert_eq!(count("smoke", None), 2 * 2 * 2 - 2 + 2);
     assert_eq!(count("smoke", Some("smoke")), 2 * 2);
-    assert_eq!(count("showcase", None), 3 * 2);
+    // Four defenses of a gradient; an update, two views of a mean, and what two protocols hide.
+    assert_eq!(count("showcase", None), 4 + 5);
     assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
     assert_eq!(count("ablation", None), 7);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
-    // Three attacks on nine defenses; eight cells of one update, twelve of a mean, three adaptive
-    // ones, four of Paillier, and two bare ones without a defense.
-    assert_eq!(count("defenses", None), 3 * 9 + 8 + 12 + 3 + 4 + 2);
-    assert_eq!(count("dp-grid", None), 2 * 3 * 10 + 2);
-    // One model a task, one vantage a source.
-    assert_eq!(count("utility", None), 3 * 3 * 12 * 2);
-    assert_eq!(count("utility", Some("smoke")), 2 * 2 * 7);
+    // Two attacks on nine defenses at three seeds; eight cells of one update, twelve of a mean,
+    // two of Paillier beside one without a defense, and two bare ones.
+    assert_eq!(count("defenses", None), 2 * 9 * 3 + 8 + 12 + 3 + 2);
+    assert_eq!(count("dp-grid", None), 3 * 10 + 1);
+    assert_eq!(count("dp-grid", Some("full")), 2 * 3 * 10 + 1);
+    // One model a task, five trainings of each.
+    assert_eq!(count("utility", None), 2 * 8 * 5);
+    assert_eq!(count("utility", Some("smoke")), 2 * 4 * 2);
     assert_eq!(count("trained", None), 4 * 4 * 3);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
     // Five attacks on thirteen defenses of a gradient, on three of two images, on five of a mean;
@@ -102,10 +104,10 @@ fn defenses_and_attacks_are_paired() {
     let suite = Suite::load("defenses", None, &[]).unwrap();
     let worlds: BTreeSet<_> = suite.cells.iter().map(|c| c.world_key()).collect();
     let attacks: BTreeSet<_> = suite.cells.iter().map(|c| c.attack_key()).collect();
-    // Gradient, update and mean of the large model in its federation, update and mean of bare
-    // clients with either model: whatever the defense or vantage, one world each. Three attacks
-    // meet the gradient, two the mean, one each of the others.
-    assert_eq!((worlds.len(), attacks.len()), (7, 3 + 2 + 5));
+    // The gradient at three seeds, update and mean in the federation, update and mean of bare
+    // clients, and the single mean that Paillier encrypts: whatever the defense or vantage, one
+    // world each. Two attacks meet each gradient, one each of the others.
+    assert_eq!((worlds.len(), attacks.len()), (8, 3 * 2 + 5));
 }
 
 #[test]
