@@ -13,8 +13,10 @@ mod leakage;
 mod paper;
 mod plot;
 mod report;
+mod standing;
 mod tables;
 mod training;
+mod words;
 
 pub use error::ReportError;
 pub use export::{ExportFormat, export, refuse_own_files};

@@ -1,6 +1,6 @@
 //! What a suite declares to be drawn: read tolerantly for a paper, strictly with the suite.
 
-use suites::figure::{Bold, FigureKind, declared};
+use suites::figure::{Bold, FigureKind, FigureWidth, declared};
 
 const SUITE: &str = "[suite]\nname = \"s\"\nversion = \"1\"\ndescription = \
     \"d\"\n[defaults]\ntask.dataset = \"photos\"\nmodel.name = \"mlp\"\nattack = \"dlg\"\n";
@@ -31,6 +31,14 @@ fn figures_and_tables_come_with_their_lines() {
     assert_eq!(figure.filter[1].0, "defenses.name");
     assert_eq!((figure.place.line, figure.place.lines["filter.source"]), (9, 14));
     assert_eq!((suite.tables[0].bold, suite.tables[0].place.line), (Bold::Best, 16));
+}
+
+#[test]
+fn a_hero_is_as_wide_as_the_page() {
+    let text = "[[figure]]\nname = \"a\"\nkind = \"hero\"\n[[figure]]\nname = \"b\"\nkind = \
+        \"grid\"\n";
+    let width = |at: usize| declared("f.toml", text).unwrap().figures[at].1.as_ref().unwrap().width;
+    assert_eq!([width(0), width(1)], [FigureWidth::Page, FigureWidth::Column]);
 }
 
 #[test]
@@ -75,6 +83,11 @@ fn each_mistake_is_one_line() {
     );
     assert!(figure("kind = \"montage\"\ntop = 0").contains("write at least 1"));
     assert!(figure("kind = \"montage\"\ntop = -1").contains("f.toml:4: figure.top"));
+    assert!(
+        figure("kind = \"hero\"\nwidth = \"column\"")
+            .contains("f.toml:4: width: a figure of kind hero has no room in a column")
+    );
+    assert!(figure("kind = \"hero\"\nwidth = \"page\"\nimages = 4").is_empty());
     assert!(said("[[figure]]\nname = \"A b\"\nkind = \"bar\"\n")[0].contains("cannot name a file"));
     assert!(
         said("[[table]]\nname = \"t\"\nrows = []\ncolumns = [\"psnr\"]\n")[0]

@@ -26,6 +26,7 @@ impl Chart {
         let axes = |x: &Scale, y: &Scale| format!("{} against {}", y.title, x.title);
         let what = match &self.body {
             Body::Grid(_) => "pictures".into(),
+            Body::Hero(hero) => hero.alt(),
             Body::Lines(f) => f.first().map_or(String::new(), |f| axes(&f.plot.x, &f.plot.y)),
             Body::Bars(f) => f.first().map_or(String::new(), |f| f.plot.value.title.clone()),
             Body::Boxes(f) => f.first().map_or(String::new(), |f| f.plot.value.title.clone()),
@@ -50,6 +51,7 @@ pub(crate) enum Width {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Grid(Grid),
+    Hero(Hero),
     Lines(Vec<Facet<Lines>>),
     Bars(Vec<Facet<Bars>>),
     Boxes(Vec<Facet<Boxes>>),
@@ -266,4 +268,52 @@ pub(crate) struct GridCell {
     pub picture: Picture,
     /// Such as "21.3 dB"; may be empty.
     pub caption: String,
+}
+
+/// The same pictures, row by row: the truth, and what each defense leaves of it, with numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Hero {
+    /// The truth, one a column.
+    pub truths: Vec<HeroPicture>,
+    pub rows: Vec<HeroRow>,
+}
+
+impl Hero {
+    /// What it shows, for a reader who cannot see it.
+    fn alt(&self) -> String {
+        let names: Vec<&str> = self.rows.iter().map(|row| row.name.as_str()).collect();
+        format!(
+            "{} pictures and what the strongest attack makes of them, one row each: {}",
+            self.truths.len(),
+            names.join("; ")
+        )
+    }
+}
+
+/// One defense.
+#[derive(Clone, Debug)]
+pub(crate) struct HeroRow {
+    /// Left of the row.
+    pub name: String,
+    /// Below the name, in grey: the attack, the claim.
+    pub notes: Vec<String>,
+    pub shown: HeroShown,
+    /// Right of the row: each a number with its name, then in grey what it is held against.
+    pub values: Vec<Vec<String>>,
+}
+
+/// What stands in the middle of a row.
+#[derive(Clone, Debug)]
+pub(crate) enum HeroShown {
+    /// One per truth.
+    Pictures(Vec<HeroPicture>),
+    /// Why there is none.
+    Words(String),
+}
+
+/// A picture, or the word that stands in a frame where none can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HeroPicture {
+    pub picture: Picture,
+    pub word: String,
 }

@@ -44,17 +44,7 @@ pub(crate) fn apply(
     filter: &[(String, Value)],
     place: &Place,
 ) -> Result<Left, SpecError> {
-    let mut left: Vec<Picked> = (0..run.records.len()).map(|at| Picked::whole(run, at)).collect();
-    let mut remarks = Vec::new();
-    for (path, wanted) in filter {
-        let blame = |error| place.blame(&format!("filter.{path}"), error);
-        let setting = setting(run, path).map_err(blame)?;
-        let kept = meeting(run, &setting, wanted, &left, &mut remarks);
-        if kept.is_empty() {
-            return Err(blame(nothing(run, path, &setting, wanted, &left)));
-        }
-        left = kept;
-    }
+    let Left { picked: mut left, mut remarks } = every(run, filter, place)?;
     count_out(run, &mut left, &mut remarks);
     if !left.is_empty() {
         Ok(Left { picked: left, remarks })
@@ -67,6 +57,29 @@ pub(crate) fn apply(
         Err(place
             .blame("filter", SpecError::value("filter", why, "draw it once there are such cells")))
     }
+}
+
+/// As [`apply`], those among them that no attack was let loose on.
+///
+/// # Errors
+/// As [`apply`], but none where all cells that are left are of that kind.
+pub(crate) fn every(
+    run: &Run,
+    filter: &[(String, Value)],
+    place: &Place,
+) -> Result<Left, SpecError> {
+    let mut left: Vec<Picked> = (0..run.records.len()).map(|at| Picked::whole(run, at)).collect();
+    let mut remarks = Vec::new();
+    for (path, wanted) in filter {
+        let blame = |error| place.blame(&format!("filter.{path}"), error);
+        let setting = setting(run, path).map_err(blame)?;
+        let kept = meeting(run, &setting, wanted, &left, &mut remarks);
+        if kept.is_empty() {
+            return Err(blame(nothing(run, path, &setting, wanted, &left)));
+        }
+        left = kept;
+    }
+    Ok(Left { picked: left, remarks })
 }
 
 fn setting(run: &Run, path: &str) -> Result<Setting, SpecError> {

@@ -7,6 +7,9 @@ use suites::SpecError;
 /// TeX points in an inch (Knuth, The TeXbook, chapter 10); one point here is 1/72 inch.
 const TEX_POINTS: f64 = 72.27;
 
+/// Width of a report's text, in points: 7 inches, 2,100 dots of a PNG.
+const PAGE: f64 = 504.0;
+
 /// A venue's style by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StyleName {
@@ -75,9 +78,9 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// That of reports: a column of 3.3 inches.
+    /// That of reports: a column of 3.3 inches, a page of 7.
     pub fn report() -> Self {
-        Style { column: COLUMN, page: COLUMN, ..Style::named(StyleName::Acm) }
+        Style { column: COLUMN, page: PAGE, ..Style::named(StyleName::Acm) }
     }
 
     /// The style of a venue.

@@ -1,5 +1,6 @@
 //! What is drawn of a run whose suite declares nothing: the same TOML that a suite could hold.
 
+use crate::figure::catalogue::hero;
 use crate::figure::columns::{Key, Setting};
 use crate::figure::filter::Picked;
 use crate::figure::select::part;
@@ -59,6 +60,7 @@ pub(super) fn defaults(run: &Run) -> String {
             out += &format!("[[figure]]\nname = \"{name}\"\n{rest}caption = \"{caption}\"\n\n");
         }
     };
+    figure(hero::wanted(run), hero::NAME, "kind = \"hero\"\n".into(), hero::CAPTION);
     let rows = if t.cells <= 14 { "cell" } else { "attack" };
     let grid = format!("kind = \"grid\"\nrows = \"{rows}\"\nwidth = \"page\"\n");
     figure(

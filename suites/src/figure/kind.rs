@@ -27,6 +27,8 @@ pub enum FigureKind {
     SuccessVsBudget,
     /// `"montage"`: the best reconstructions of the run.
     Montage,
+    /// `"hero"`: what the strongest attack on each defense makes of the same pictures.
+    Hero,
 }
 string_enum!(
     FigureKind,
@@ -42,6 +44,7 @@ string_enum!(
     LearningCurve = "learning-curve",
     SuccessVsBudget = "success-vs-budget",
     Montage = "montage",
+    Hero = "hero",
 );
 
 /// Keys that every figure has.
@@ -70,7 +73,13 @@ impl FigureKind {
                 &["x", "y", "rows", "columns", "colour", "threshold", "log"]
             }
             FigureKind::Montage => &["y", "top", "per_row"],
+            FigureKind::Hero => &["images"],
         }
+    }
+
+    /// The width that it has where none is given.
+    pub(super) fn width(self) -> FigureWidth {
+        if self == FigureKind::Hero { FigureWidth::Page } else { FigureWidth::Column }
     }
 
     /// The keys without which it means nothing.

@@ -104,8 +104,7 @@ struct RawFigure {
     filter: Map<String, Value>,
     #[serde(default)]
     caption: String,
-    #[serde(default)]
-    width: FigureWidth,
+    width: Option<FigureWidth>,
     log: Option<bool>,
     log_y: Option<bool>,
     threshold: Option<f64>,
@@ -166,6 +165,8 @@ fn figure(
             ));
         }
     }
+    let width = raw.width.unwrap_or(raw.kind.width());
+    wide_enough(raw.kind, width).map_err(|error| blame("width", error))?;
     let spec = FigureSpec {
         name: raw.name,
         kind: raw.kind,
@@ -176,7 +177,7 @@ fn figure(
         colour: raw.colour,
         filter: condition::leaves(&raw.filter),
         caption: raw.caption,
-        width: raw.width,
+        width,
         log: raw.log,
         log_y: raw.log_y,
         threshold: raw.threshold,
@@ -302,6 +303,15 @@ fn own_keys(table: &Map<String, Value>, kind: FigureKind) -> Result<(), (&str, S
             ))
         }
     }
+}
+
+/// A kind whose default is the page has no room in a column.
+fn wide_enough(kind: FigureKind, width: FigureWidth) -> Result<(), SpecError> {
+    if kind.width() == FigureWidth::Column || width == FigureWidth::Page {
+        return Ok(());
+    }
+    let problem = format!("a figure of kind {kind} has no room in a column");
+    Err(SpecError::value("width", problem, "leave it out, or write width = \"page\""))
 }
 
 /// Names become files.

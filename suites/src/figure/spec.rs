@@ -58,7 +58,7 @@ pub struct FigureSpec {
     pub top: Option<usize>,
     /// Pictures side by side in a montage; at least 1.
     pub per_row: Option<usize>,
-    /// Images in a grid; at least 1.
+    /// Images in a grid or a hero; at least 1.
     pub images: Option<usize>,
     /// Whether a grid has one column per value instead of one row.
     pub transpose: bool,
@@ -89,7 +89,7 @@ impl FigureSpec {
             colour: None,
             filter: Vec::new(),
             caption: String::new(),
-            width: FigureWidth::Column,
+            width: kind.width(),
             log: None,
             log_y: None,
             threshold: None,

@@ -3,6 +3,7 @@
 
 mod bars;
 mod budget;
+pub(crate) mod hero;
 mod history;
 mod objective;
 mod pictures;
@@ -34,6 +35,7 @@ pub(crate) struct Catalogue {
 /// Every figure that the run has data for.
 pub(crate) fn of_run(run: &Run) -> Catalogue {
     let mut out = Catalogue::default();
+    hero::hero(run, &mut out);
     worth::frontiers(run, &mut out);
     worth::courses(run, &mut out);
     bars::bars(run, &mut out);

@@ -12,9 +12,9 @@ use image::{ImageReader, Limits, RgbImage};
 use std::path::Path;
 
 /// Dots of a PNG in a point: pictures stand on whole dots.
-const DOTS: f64 = 300.0 / 72.0;
+pub(super) const DOTS: f64 = 300.0 / 72.0;
 /// Between two pictures, in points: 12 dots.
-const GAP: f64 = 12.0 / DOTS;
+pub(super) const GAP: f64 = 12.0 / DOTS;
 /// Largest side of a picture, in points.
 const LARGEST: f64 = 72.0;
 /// Side below which columns are put in another band, in points.
@@ -39,7 +39,7 @@ struct Sheet {
 }
 
 /// By row, then column; none where there is nothing to read.
-type Pictures = Vec<Vec<Option<RgbImage>>>;
+pub(super) type Pictures = Vec<Vec<Option<RgbImage>>>;
 
 /// Draws the grid in a figure of this width, in several bands where its columns would be too
 /// narrow.
@@ -105,7 +105,7 @@ fn band(grid: &Grid, pictures: Pictures, style: &Style, width: f64, columns: usi
 }
 
 /// The nearest whole dot.
-fn snap(length: f64) -> f64 {
+pub(super) fn snap(length: f64) -> f64 {
     (length * DOTS).round() / DOTS
 }
 
@@ -220,7 +220,7 @@ impl Sheet {
 }
 
 /// The pixels of a picture; none where it cannot be read.
-fn pixels(picture: &Picture) -> Option<RgbImage> {
+pub(super) fn pixels(picture: &Picture) -> Option<RgbImage> {
     match picture {
         Picture::File(file) => load(file),
         Picture::Difference(a, b) => difference(&load(a)?, &load(b)?),
@@ -260,7 +260,7 @@ fn caption(caption: &str, style: &Style, side: f64) -> Vec<String> {
 
 /// The largest side up to `most` points at which a pixel of the most frequent picture has a whole
 /// number of dots; where pixels are smaller than dots, a whole number of dots.
-fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
+pub(super) fn side(pictures: &[Vec<Option<RgbImage>>], most: f64) -> f64 {
     let mut sizes: Vec<u32> =
         pictures.iter().flatten().flatten().map(|p| p.width().max(p.height())).collect();
     sizes.sort_unstable();

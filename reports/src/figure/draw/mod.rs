@@ -7,6 +7,7 @@ mod boxes;
 mod colours;
 mod grid;
 mod heat;
+mod hero;
 mod labels;
 mod layout;
 mod legend;
@@ -40,6 +41,7 @@ pub(crate) fn draw(chart: &Chart, style: &Style) -> Canvas {
 pub(crate) fn draw_at(body: &Body, style: &Style, width: f64) -> Canvas {
     match body {
         Body::Grid(grid) => grid::draw(grid, style, width),
+        Body::Hero(hero) => hero::draw(hero, style, width),
         Body::Lines(facets) => layout::draw(facets, style, width),
         Body::Bars(facets) => bars::draw(facets, style, width),
         Body::Boxes(facets) => boxes::draw(facets, style, width),

@@ -2,7 +2,9 @@
 //! time.
 
 use super::{draw, sample};
-use crate::figure::chart::{Body, Chart, Facet, Lines, Mark, Scale, Scatter, Series, Width};
+use crate::figure::chart::{
+    Body, Chart, Facet, HeroRow, HeroShown, Lines, Mark, Scale, Scatter, Series, Width,
+};
 use crate::figure::style::{Style, StyleName};
 use crate::plot::canvas::{Canvas, Text};
 use crate::plot::font;
@@ -55,6 +57,33 @@ fn nothing_overlaps_or_is_cut_off() {
         }
     }
     assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Every word of a hero stands in every style, however narrow, and the picture that cannot be read
+/// has its word.
+#[test]
+fn a_hero_keeps_every_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let chart = sample::all(dir.path()).pop().unwrap();
+    let Body::Hero(hero) = &chart.body else { panic!("the last sample is the hero") };
+    let shown = |row: &HeroRow| match &row.shown {
+        HeroShown::Words(text) => text.clone(),
+        HeroShown::Pictures(_) => String::new(),
+    };
+    let texts = hero.rows.iter().flat_map(|row| {
+        [vec![row.name.clone(), shown(row)], row.notes.clone(), row.values.concat()].concat()
+    });
+    let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let wanted: Vec<String> = texts.chain(["Truth".into(), "nottried".into()]).collect();
+    for name in StyleName::ALL {
+        let canvas = draw(&chart, &Style::named(name));
+        keep(name, &chart, &canvas);
+        let drawn: String = canvas.letters().iter().map(|t| squeezed(&t.text)).collect();
+        for text in &wanted {
+            assert!(drawn.contains(&squeezed(text)), "{}: {text} is not in {drawn}", name.name());
+        }
+        assert!(!drawn.contains('…'), "{}: {drawn}", name.name());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Work;
 use super::groups;
 use super::montage::{picture, score};
 use crate::figure::chart::{Body, Grid, GridCell, GridRow, Picture};
-use crate::figure::columns::{Key, Setting};
+use crate::figure::columns::Setting;
 use crate::figure::data::{Sheet, shown};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
@@ -19,10 +19,10 @@ const IMAGES: usize = 6;
 const ROWS: usize = 14;
 
 /// An image of a data set, with a cell and its place there that has a picture of it.
-struct Image {
-    key: String,
-    at: usize,
-    place: usize,
+pub(super) struct Image {
+    pub key: String,
+    pub at: usize,
+    pub place: usize,
     rows: usize,
 }
 
@@ -35,7 +35,8 @@ pub(super) fn grid(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     let setting = work.setting("rows", Some("cell"))?.unwrap_or(Setting::Cell);
     let parts = groups::part(work.run, &setting, &work.picked);
     work.refuse_many("rows", &setting, parts.len(), ROWS, "rows")?;
-    let images = choose(work, &parts);
+    let most = work.spec.images.unwrap_or(IMAGES);
+    let images = choose(work, parts.iter().map(|(_, cells)| cells.as_slice()), most);
     let mut sheet = Sheet::new(["row", "column", "cell", "image", "metric", "score", "picture"]);
     let mut rows = vec![truths(work, &images, &mut sheet)];
     for (key, cells) in &parts {
@@ -61,10 +62,14 @@ pub(super) fn image_key(run: &Run, at: usize, place: usize) -> String {
     format!("{} {} {:?} {}", task.dataset, task.split, task.size, run.records[at].images[place].id)
 }
 
-/// The images that most rows have, then in the suite's order.
-fn choose(work: &mut Work, parts: &[(Key, Vec<Picked>)]) -> Vec<Image> {
+/// The `most` images that most rows have, then in the suite's order.
+pub(super) fn choose<'a>(
+    work: &mut Work,
+    rows: impl Iterator<Item = &'a [Picked]>,
+    most: usize,
+) -> Vec<Image> {
     let mut all: Vec<Image> = Vec::new();
-    for (_, cells) in parts {
+    for cells in rows {
         let mut seen: Vec<String> = Vec::new();
         for cell in cells {
             for &place in &cell.images {
@@ -82,7 +87,7 @@ fn choose(work: &mut Work, parts: &[(Key, Vec<Picked>)]) -> Vec<Image> {
     }
     let found = all.len();
     all.sort_by_key(|image| std::cmp::Reverse(image.rows));
-    all.truncate(work.spec.images.unwrap_or(IMAGES));
+    all.truncate(most);
     if found > all.len() {
         work.remark(format!("{} of {found} images shown", all.len()));
     }

@@ -6,6 +6,7 @@ mod frontier;
 mod grid;
 mod groups;
 mod heat;
+mod hero;
 mod montage;
 mod nulls;
 mod roc;
@@ -79,6 +80,9 @@ pub(crate) fn select(run: &Run, spec: &FigureSpec) -> Result<Selected, SpecError
     let reads_files = !spec.from.is_empty();
     let left = if reads_files {
         trainings::alone(spec).map(|()| filter::Left::default())?
+    } else if spec.kind == K::Hero {
+        // A defense that leaves nothing to attack has a row as well.
+        filter::every(run, &spec.filter, &spec.place)?
     } else {
         filter::apply(run, &spec.filter, &spec.place)?
     };
@@ -121,6 +125,7 @@ impl<'a> Work<'a> {
         match self.spec.kind {
             K::Grid => grid::grid(self),
             K::Montage => montage::montage(self),
+            K::Hero => hero::hero(self),
             K::LearningCurve if !self.spec.from.is_empty() => trainings::curves(self),
             K::MetricVsParameter | K::SuccessVsBudget | K::LearningCurve => curves::curves(self),
             K::Bar => bars::bars(self),

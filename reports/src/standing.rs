@@ -1,0 +1,227 @@
+//! How each defense stands: what the strongest attack tried on it got, with all that a reader
+//! judges it by. The hero figure, the verdict and the main table take their rows here.
+
+use crate::figure::estimate::estimate;
+use crate::figure::filter::Picked;
+use crate::figure::measure::Measure;
+use crate::frontier::{Point, let_loose};
+use crate::words;
+use record::run::{Run, group};
+use record::utility::{self, Share};
+use record::{CellRecord, MetricInfo, Outcome};
+use std::collections::BTreeSet;
+use suites::CellSpec;
+
+/// The score that says whether a reconstruction names the picture among candidates: 1 or 0.
+const IDENTIFIED: &str = "identified-top1";
+
+/// The null baseline that looks at the private pictures' own split: an oracle, and no floor.
+const ORACLE: &str = "nearest";
+
+/// One defense against one adversary: cells that differ in the attack and the seed alone.
+pub(crate) struct Stand {
+    /// Of what a reader calls it, such as "SecAgg, seen by the server".
+    pub name: String,
+    pub cells: Vec<Picked>,
+    /// The attacks tried, and the strongest by mean PSNR.
+    pub point: Point,
+}
+
+/// How often the strongest attack's pictures name their truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identified {
+    pub hits: usize,
+    /// Pictures judged, those of failed attacks among them.
+    pub tries: usize,
+    /// Pictures among which the right one was to be found, where the run says so.
+    pub candidates: Option<usize>,
+}
+
+/// The stands of the cells `picked`, those without a defense first, then in the suite's order; and
+/// the settings in which cells left out differ from those of the same defense, source and vantage.
+pub(crate) fn stands(run: &Run, picked: &[Picked]) -> (Vec<Stand>, Vec<String>) {
+    let kept = |at: usize| format!("{} {}", adversary(run, at), run.defenses(at));
+    let places = group((0..picked.len()).collect(), |i| kept(picked[i].at));
+    let mut groups: Vec<Vec<Picked>> =
+        places.into_iter().map(|g| g.into_iter().map(|i| picked[i].clone()).collect()).collect();
+    let left = first_of_each(run, &mut groups);
+    groups.sort_by_key(|cells| run.defended(cells[0].at));
+    let differ = |of: fn(&CellRecord) -> String| {
+        groups.iter().map(|g| of(&run.records[g[0].at])).collect::<BTreeSet<_>>().len() > 1
+    };
+    let vantages = differ(|r| r.spec.vantage.to_string());
+    let sources = differ(|r| r.spec.source.to_string());
+    let stand = |cells: Vec<Picked>| Stand {
+        name: name(run, cells[0].at, vantages, sources),
+        point: Point::new(run, &Measure::Metric(run.metric("psnr")), &cells),
+        cells,
+    };
+    (groups.into_iter().map(stand).collect(), left)
+}
+
+/// What cell `at` faces, sees and knows, at any seed.
+fn adversary(run: &Run, at: usize) -> String {
+    let spec = &run.records[at].spec;
+    let mut facts = spec.facts.clone();
+    facts.sort_unstable();
+    let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
+    format!("{world} {} {facts:?}", spec.vantage)
+}
+
+/// Keeps of each defense, source and vantage the first group that an attack was let loose on, else
+/// the first; returns the settings in which the others differ from these.
+fn first_of_each(run: &Run, groups: &mut Vec<Vec<Picked>>) -> Vec<String> {
+    let key = |group: &Vec<Picked>| {
+        let spec = &run.records[group[0].at].spec;
+        format!("{} {} {}", run.defenses(group[0].at), spec.source, spec.vantage)
+    };
+    let loose = |g: &Vec<Picked>| g.iter().any(|c| let_loose(&run.records[c.at]));
+    let mut kept: Vec<Vec<Picked>> = Vec::new();
+    let mut left = BTreeSet::new();
+    for own in std::mem::take(groups) {
+        let Some(slot) = kept.iter_mut().find(|k| key(k) == key(&own)) else {
+            kept.push(own);
+            continue;
+        };
+        let settings = crate::figure::select::differing(run, &[slot[0].at, own[0].at]);
+        left.extend(settings.into_iter().filter(|path| path != "attack"));
+        if !loose(slot) && loose(&own) {
+            *slot = own;
+        }
+    }
+    *groups = kept;
+    left.into_iter().collect()
+}
+
+fn name(run: &Run, at: usize, vantages: bool, sources: bool) -> String {
+    let spec = &run.records[at].spec;
+    let source = sources.then(|| words::source(spec.source).to_owned());
+    let vantage = vantages.then(|| words::vantage(spec.vantage));
+    [Some(words::defense(run, at)), source, vantage]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl Stand {
+    /// Place of a cell of the strongest attack, else of the first cell.
+    pub fn at(&self) -> usize {
+        self.point.cell().unwrap_or(self.cells[0].at)
+    }
+
+    /// The cells of the strongest attack; none where none was scored.
+    pub fn strongest(&self) -> &[Picked] {
+        self.point.strongest().map_or(&[], |best| &best.cells)
+    }
+
+    /// The strongest attack with what varies of its parameters.
+    pub fn attack<'a>(&self, run: &'a Run) -> Option<&'a str> {
+        self.point.cell().map(|at| run.axes.attacks[at].as_str())
+    }
+
+    /// Mean of a score over the strongest attack's pictures.
+    pub fn mean(&self, run: &Run, metric: &MetricInfo) -> Option<f64> {
+        estimate(run, &Measure::Metric(metric.clone()), self.strongest()).value
+    }
+
+    /// Mean PSNR in dB of the best picture that is made without attacking and without the truth.
+    pub fn floor(&self, run: &Run) -> Option<f64> {
+        self.point.cell().and_then(|at| floor(run, at))
+    }
+
+    /// Whether the strongest attack got more than the floor by mean PSNR; `None` where either is
+    /// missing.
+    pub fn beats_floor(&self, run: &Run) -> Option<bool> {
+        Some(self.point.leak.value? > self.floor(run)?)
+    }
+
+    /// How many of the strongest attack's pictures name their truth; `None` where nobody asked.
+    pub fn identified(&self, run: &Run) -> Option<Identified> {
+        let cells = self.strongest();
+        let scores = cells.iter().flat_map(|c| {
+            let all = run.records[c.at].scores(IDENTIFIED);
+            c.images.iter().filter_map(|i| all[*i]).collect::<Vec<_>>()
+        });
+        let scores: Vec<f64> = scores.collect();
+        let lost: usize = cells.iter().map(|c| c.lost).sum();
+        let candidates = cells.iter().find_map(|c| run.records[c.at].task.get("candidates"));
+        (!scores.is_empty()).then(|| Identified {
+            hits: scores.iter().filter(|s| **s >= 0.5).count(),
+            tries: scores.len() + lost,
+            candidates: candidates.filter(|n| **n >= 1.0).map(|n| n.round() as usize),
+        })
+    }
+
+    /// What the task is worth with the defense: a share in [0, 1] with its interval.
+    pub fn accuracy(&self, run: &Run) -> Option<Share> {
+        let all = std::iter::once(self.at()).chain(self.cells.iter().map(|c| c.at));
+        all.into_iter().find_map(|at| utility::accuracy(&run.records[at]))
+    }
+
+    /// What the defense promises, in short; `None` where there is none.
+    pub fn claim(&self, run: &Run) -> Option<String> {
+        let noted = self
+            .cells
+            .iter()
+            .map(|c| c.at)
+            .find(|at| run.records[*at].defenses.iter().any(|note| note.name != "none"));
+        words::claim(&run.records[noted.unwrap_or(self.at())])
+    }
+
+    /// In words why there is no picture: nothing to attack, no attack that applies, or all failed;
+    /// `None` where an attack was scored.
+    pub fn silence(&self, run: &Run) -> Option<String> {
+        if self.point.cell().is_some() {
+            return None;
+        }
+        let records = || self.cells.iter().map(|c| &run.records[c.at]);
+        let failed = records().find_map(|r| match &r.outcome {
+            Outcome::Failed { stage, message } => Some((stage, message)),
+            _ => None,
+        });
+        let refused: BTreeSet<&str> = records().filter_map(refusal).collect();
+        let whys = refused.into_iter().collect::<Vec<_>>().join("; ");
+        Some(match failed {
+            Some((stage, message)) => format!("Every attack failed, in {stage}: {message}"),
+            None if whys.is_empty() => "No reconstruction has a PSNR".into(),
+            None if self.works_elsewhere(run) => format!("Nothing to attack: {whys}"),
+            None => format!("No attack applies: {whys}"),
+        })
+    }
+
+    /// Whether an attack that is refused here was let loose where no defense acts: then it is not
+    /// the attack that is in the way.
+    fn works_elsewhere(&self, run: &Run) -> bool {
+        let own: BTreeSet<&str> =
+            self.cells.iter().map(|c| run.records[c.at].spec.attack.name.as_str()).collect();
+        let free = (0..run.records.len()).filter(|at| !run.defended(*at));
+        free.map(|at| &run.records[at])
+            .any(|r| let_loose(r) && own.contains(r.spec.attack.name.as_str()))
+    }
+}
+
+fn refusal(record: &CellRecord) -> Option<&str> {
+    match &record.outcome {
+        Outcome::NotApplicable { why } => Some(why),
+        _ => None,
+    }
+}
+
+/// The highest mean PSNR in dB among the null baselines of cell `at` that need no truth; `None`
+/// where the cell has none, or the run does not say that more PSNR is better.
+pub(crate) fn floor(run: &Run, at: usize) -> Option<f64> {
+    run.metric("psnr").higher_is_better.filter(|higher| *higher)?;
+    let nulls = run.cells[at].baselines.iter().filter(|(name, _)| *name != ORACLE);
+    nulls.filter_map(|(_, b)| b.get("psnr")?.mean).max_by(f64::total_cmp)
+}
+
+/// The LPIPS that readers compare by: with AlexNet where the run has it, else the first measured.
+pub(crate) fn lpips(run: &Run) -> Option<MetricInfo> {
+    let measured = || run.metric_names.iter().filter(|n| run.has_mean(n));
+    let alex = measured().find(|n| *n == "lpips-alex");
+    alex.or_else(|| measured().find(|n| n.starts_with("lpips-"))).map(|n| run.metric(n))
+}
+
+#[cfg(test)]
+mod tests;
