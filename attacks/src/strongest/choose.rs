@@ -91,9 +91,9 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Evaluations of one start of the attack.
+    /// Evaluations of one start of the attack, but no more than the whole choice has.
     fn start(&self) -> usize {
-        (self.of.iterations / self.of.restarts).max(1)
+        (self.of.iterations / self.of.restarts).min(self.of.calibration).max(1)
     }
 
     /// What a member gets with so many evaluations a signal, or why it does not apply.
@@ -112,7 +112,7 @@ impl Trial<'_> {
 
     /// Successive halving, then a final: each rung deals an equal part of the evaluations among
     /// those left, from the start anew, and keeps the best third, until few are left; these and the
-    /// recipe that alone can be exact attack with all the evaluations of a start. The winner comes
+    /// recipe that alone can be exact attack with the evaluations of a start. The winner comes
     /// first, with what all of them spent; beside it how many applied, and why one did not.
     #[allow(clippy::type_complexity)] // the winner, and what is said of the others
     fn best_of_grid(

@@ -12,7 +12,7 @@ pub struct Strongest {
     /// Starts of a recipe, at least 1; more where noise leaves more labels open.
     pub restarts: usize,
     /// Evaluations spent on one public signal while the best recipes are sought, at least 1; the
-    /// finalists then attack it with those of a start each.
+    /// finalists then attack it with those of a start each, but no more than this.
     pub calibration: usize,
     /// Public pictures asked for, at least 1.
     pub public: usize,
