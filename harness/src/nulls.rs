@@ -15,6 +15,7 @@ use tch::{Device, Kind, Tensor};
 use crate::HarnessError;
 use crate::resolve::ResolvedCell;
 use crate::scenario::GroundTruth;
+use crate::score::registered_scores;
 
 /// Examples of the public split used for means, random batches and the nearest neighbour, at most.
 const POOL: usize = 2000;
@@ -95,7 +96,10 @@ impl Public {
         }
         let mut scored = BTreeMap::new();
         for (name, guess) in guesses {
-            scored.insert(name.to_string(), self.scores(&guess, &flat, panel)?);
+            let mut rows = self.scores(&guess, &flat, panel)?;
+            let registered = registered_scores(cell, &guess, &flat)?;
+            rows.iter_mut().zip(registered).for_each(|(row, own)| row.extend(own));
+            scored.insert(name.to_string(), rows);
         }
         if let Some(public) = scored.get_mut("public") {
             let each = truth.pixels.size()[1] as usize;

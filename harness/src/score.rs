@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use attacks::Reconstruction;
-use metrics::{Panel, baselines, identification, label_match, pairing};
+use defenses::{Defense, Stage};
+use metrics::{MetricError, Panel, baselines, identification, label_match, pairing, registered};
 use record::{ImageScore, Scores};
 use suites::FlagKind;
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 use crate::HarnessError;
 use crate::artifacts;
@@ -61,6 +62,7 @@ pub fn score(
             scored.images.iter().map(|i| !i.flags.contains(&FlagKind::NonFinite.into())).collect();
         let crowd = public.crowd();
         let told = identification::scores(panel, &aligned, &true_pixels, &finite, &crowd)?;
+        let registered = registered_scores(cell, &aligned, &true_pixels)?;
         let labels = labels(cell, truth, found, n, &order);
         let pictures = match run_dir {
             Some(dir) => artifacts::save(cell, dir, n, &aligned, &true_pixels)?,
@@ -73,6 +75,7 @@ pub fn score(
             let (label, guessed_label) = (labels.truth[b], labels.guessed[b]);
             let mut scores = image.scores;
             scores.extend(told[b].clone());
+            scores.extend(registered[b].clone());
             scores.extend(labels.scores[b].clone());
             let mut flags = image.flags;
             flags.extend(found.flags.get(n).cloned().unwrap_or_default());
@@ -98,6 +101,22 @@ pub fn score(
     out.notes.sort();
     out.notes.dedup();
     Ok(out)
+}
+
+/// Scores against the best transform, where the client transforms its examples; none elsewhere.
+///
+/// # Errors
+/// As [`registered::scores`].
+pub(crate) fn registered_scores(
+    cell: &ResolvedCell,
+    guess: &Tensor,
+    truth: &Tensor,
+) -> Result<Vec<Scores>, MetricError> {
+    let data = |d: &Box<dyn Defense>| d.stage() == Stage::Data;
+    if cell.spec.federation.local.augment || cell.pipeline.defenses.iter().any(data) {
+        return registered::scores(guess, truth);
+    }
+    Ok(vec![Scores::new(); truth.size()[0] as usize])
 }
 
 /// The labels of a signal, in the order of its truths.

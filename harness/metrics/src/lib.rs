@@ -16,6 +16,7 @@ mod mse;
 pub mod pairing;
 mod panel;
 mod psnr;
+pub mod registered;
 mod registry;
 mod ssim;
 pub mod verification;

@@ -1,6 +1,8 @@
 //! Every metric by name.
 
-use crate::{Metric, MetricError, fl_attack, identification, label_match, lpips, mse, psnr, ssim};
+use crate::{
+    Metric, MetricError, fl_attack, identification, label_match, lpips, mse, psnr, registered, ssim,
+};
 use record::MetricInfo;
 use std::path::{Path, PathBuf};
 use suites::{Registered, Registry};
@@ -67,10 +69,12 @@ pub static ENTRIES: &[&MetricEntry] = &[
 ];
 
 /// What `run.json` says of these metrics, in this order, and of the scores that every run has:
-/// identifications and labels.
+/// identifications and labels; and of registered ones, which cells have whose defenses transform
+/// examples.
 pub fn infos(entries: impl IntoIterator<Item = &'static MetricEntry>) -> Vec<MetricInfo> {
     let own = entries.into_iter().map(|e| (e.info)());
-    own.chain(identification::infos()).chain(label_match::infos()).collect()
+    let every = identification::infos().into_iter().chain(registered::infos());
+    own.chain(every).chain(label_match::infos()).collect()
 }
 
 /// The metric called `name`.

@@ -72,6 +72,26 @@ fn identity_symmetry_and_batches() {
 }
 
 #[test]
+fn embeddings_lie_as_far_apart_as_the_metric_says() {
+    for net in [&nets::ALEX, &nets::SQUEEZE] {
+        let metric = lpips(net);
+        let [a, b] = [0, 20].map(|from| {
+            let images: Vec<Tensor> =
+                (from..from + 18).map(|k| formula_image(k, 40, 40, 3)).collect();
+            Tensor::cat(&images, 0)
+        });
+        let [u, v] = [&a, &b].map(|images| metric.embed(images).unwrap().unwrap());
+        let apart = (u - v).square().sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
+        let apart = Vec::<f64>::try_from(apart).unwrap();
+        for (got, want) in apart.iter().zip(metric.score(&a, &b).unwrap()) {
+            assert!((got - want).abs() < ROUNDING, "{got}, not {want}");
+        }
+    }
+    let small = formula_image(0, 8, 8, 3);
+    assert!(lpips(&nets::ALEX).embed(&small).unwrap().is_none());
+}
+
+#[test]
 fn too_small_and_odd_channels_are_refused_by_name() {
     for net in [&nets::SQUEEZE, &nets::ALEX, &nets::VGG] {
         let metric = lpips(net);
