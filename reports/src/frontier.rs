@@ -17,8 +17,9 @@ pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on
     (Bonferroni), so that 95 % holds for the largest of them";
 
 /// What the interval of an accuracy is about, for captions and tables.
-pub(crate) const ONE_TRAINING: &str = "95 % Wilson intervals over the test examples of one \
-    training; how much trainings differ from each other is not in them";
+pub(crate) const ONE_TRAINING: &str = "95 % Wilson interval over the test examples of one training, \
+    in which there is nothing of how much trainings differ; of 2 to 7 trainings it has none, and of \
+    8 or more that over trainings";
 
 /// One attack by one adversary on one defense, at any seed.
 pub(crate) struct Try {

@@ -218,8 +218,8 @@ fn ratio(
             .map_or(f64::NAN, f64::exp)
     };
     let ci = tested.ci.map(|ci| Interval { low: ci.low.exp(), high: ci.high.exp() });
-    let shown = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
-    let shown = format!("× {:.3}{shown}", tested.mean.exp());
+    let spread = tested.spread(|v| format!("{:.3}", v.exp()));
+    let shown = format!("× {:.3}{spread}", tested.mean.exp());
     let sides = (geometric(|c| c.0), geometric(|c| c.1));
     let change = tested.mean.exp();
     let counts = (used.len(), cells.len() - used.len(), logs.len());

@@ -1,6 +1,6 @@
 //! One difference between two runs with its interval and its test, and what it amounts to.
 
-use record::stats::{Interval, Resamples, SignedRank, mean, sign_test, wilcoxon};
+use record::stats::{Interval, Resamples, SignedRank, mean, sign_test, sorted, wilcoxon};
 use serde::Serialize;
 
 /// What a difference is a difference of.
@@ -129,7 +129,7 @@ pub struct Effect {
     /// for an attack behind defenses: beside that of the other attacks.
     pub beside_twins: Option<f64>,
     /// Bootstrap interval, at 95 %, of `beside_twins` where there is one, else of `change`; `None`
-    /// below two units.
+    /// below [`LEAST_UNITS`](record::stats::LEAST_UNITS) units.
     pub ci: Option<Interval>,
     /// Which exact test.
     pub test: &'static str,
@@ -171,11 +171,27 @@ pub(crate) struct Scale {
 pub(crate) struct Tested {
     pub mean: f64,
     pub ci: Option<Interval>,
+    /// The differences, ascending, where they are too few for an interval; else empty.
+    pub few: Vec<f64>,
     pub test: &'static str,
     pub p: f64,
     pub smallest_p: f64,
     pub moved: usize,
     pub agrees: bool,
+}
+
+impl Tested {
+    /// The interval, or the differences in its place, after a blank; nothing of a single one.
+    pub fn spread(&self, show: impl Fn(f64) -> String) -> String {
+        match &self.ci {
+            Some(ci) => format!(" [{}, {}]", show(ci.low), show(ci.high)),
+            None if self.few.len() > 1 => {
+                let all: Vec<String> = self.few.iter().map(|v| show(*v)).collect();
+                format!(" {{{}}}", all.join(", "))
+            }
+            None => String::new(),
+        }
+    }
 }
 
 /// Tests independent units, with the resamples that all tests share.
@@ -197,6 +213,7 @@ impl Bench {
         Some(Tested {
             mean: centre,
             ci,
+            few: if ci.is_none() { sorted(differences) } else { Vec::new() },
             test: if binary { "exact McNemar" } else { "Wilcoxon signed-rank" },
             p: p_value(&ranks, binary, &moved),
             smallest_p: SignedRank::smallest_p(ranks.n),

@@ -124,8 +124,7 @@ fn pooled(all: &[Accuracy], gate: &Gate, how: Pairing, bench: &mut Bench) -> Opt
         mean(&all.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
     };
     let sides = (side(|a| a.base), side(|a| a.new));
-    let ci = tested.ci.map_or(String::new(), |ci| format!(" [{:+.3}, {:+.3}]", ci.low, ci.high));
-    let shown = format!("{:+.3}{ci}", tested.mean);
+    let shown = format!("{:+.3}{}", tested.mean, tested.spread(|v| format!("{v:+.3}")));
     let counts = (all.len(), 0, values.len());
     let effect = cost_effect(Subject::Accuracy, "task accuracy", counts, sides, tested, shown);
     Some(Effect { family: Family::Pooled, tolerance: Some(gate.accuracy), ..effect })
@@ -142,7 +141,16 @@ fn single(one: &Accuracy, gate: &Gate) -> Option<Effect> {
     let change = one.new - one.base;
     let moved = usize::from(change != 0.0);
     let test = "Fisher's exact test";
-    let tested = Tested { mean: change, ci: None, test, p, smallest_p, moved, agrees: true };
+    let tested = Tested {
+        mean: change,
+        ci: None,
+        few: Vec::new(),
+        test,
+        p,
+        smallest_p,
+        moved,
+        agrees: true,
+    };
     let shown = format!("{:.3} → {:.3} on {new} examples", one.base, one.new);
     let subject = Subject::Federation(one.cell.clone());
     let metric = one.metric.replace('_', " ");

@@ -148,8 +148,7 @@ fn effect(
         (Some(_), Subject::Cell(_)) => Family::Cells,
         (Some(_), _) => Family::Pooled,
     };
-    let ci =
-        told.ci.map(|ci| format!(" [{}, {}]", measure.signed(ci.low), measure.signed(ci.high)));
+    let spread = told.spread(|v| measure.signed(v));
     // Beside its twins a defense may seem to move where only they did.
     let plainly = against
         .as_ref()
@@ -177,7 +176,7 @@ fn effect(
         tolerance,
         judgement: Judgement::Described,
         points_to: Judgement::Described,
-        shown: format!("{}{}{plainly}", measure.signed(told.mean), ci.unwrap_or_default()),
+        shown: format!("{}{spread}{plainly}", measure.signed(told.mean)),
         higher: (!measure.undirected()).then(|| measure.higher_is_better()),
         agrees: own.agrees && against.as_ref().is_none_or(|a| a.agrees),
     })

@@ -2,6 +2,7 @@
 //! counts once.
 
 use crate::pairs::Pair;
+use record::units::Sets;
 use std::collections::{BTreeMap, HashMap};
 
 /// The rows of a group of pairs, gathered into units.
@@ -67,26 +68,6 @@ pub(crate) fn by_seed(values: &[((u64, u64), f64)]) -> Vec<f64> {
         units.entry(sets.root(*b)).or_default().push(*value);
     }
     units.values().filter_map(|values| record::stats::mean(values)).collect()
-}
-
-/// Disjoint sets of numbers.
-#[derive(Default)]
-struct Sets(HashMap<usize, usize>);
-
-impl Sets {
-    fn root(&mut self, of: usize) -> usize {
-        let mut at = of;
-        while let Some(up) = self.0.get(&at).copied().filter(|up| *up != at) {
-            at = up;
-        }
-        self.0.insert(of, at);
-        at
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.0.insert(a.max(b), a.min(b));
-    }
 }
 
 #[cfg(test)]

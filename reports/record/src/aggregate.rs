@@ -7,13 +7,15 @@
 //!   are the images that a failed attack lost.
 //! - What was not measured is missing, and in neither a mean nor a share.
 //! - In a share of successes, lost and diverged images are tries without success.
-//! - Units of independence are images: values that share a unit are resampled together, and an
-//!   image that was tried more than once counts once in Wilson's intervals.
+//! - Units of independence are captures and images ([`crate::units`]): values that share a unit are
+//!   resampled together, and a unit counts once in Wilson's intervals. Below
+//!   [`LEAST_UNITS`](crate::stats::LEAST_UNITS) units there is no interval.
 
 use crate::stats::{
-    CONFIDENCE, Interval, Paired, Rate, Summary, bootstrap_clusters, mean, median,
-    paired_difference, sample_sd, wilson_at,
+    CONFIDENCE, Paired, Rate, Summary, bootstrap, clusters, few, mean, median, paired_difference,
+    sample_sd, wilson_of_units,
 };
+use crate::units::Units;
 use crate::{CellRecord, ImageScore, MetricInfo, Scores};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::{FlagKind, rng};
@@ -68,22 +70,31 @@ pub fn usable(scores: &Scores, metric: &MetricInfo) -> Option<f64> {
 /// The mean of the scores of `metric` over all images of a cell, with its interval at
 /// `confidence`, in (0, 1).
 pub fn cell_mean(record: &CellRecord, metric: &MetricInfo, confidence: f64) -> Summary {
-    let score = |i: &ImageScore| score(i, &metric.name);
-    let values: Vec<(String, Option<f64>)> =
-        record.images.iter().enumerate().map(|(at, i)| (unit(record, at), score(i))).collect();
+    let mut units = Units::of_cells([record]);
+    let value = |(at, i)| (units.unit(record, at), score(i, &metric.name));
+    let values: Vec<_> = record.images.iter().enumerate().map(value).collect();
     let stream = (record.id.as_str(), metric.name.as_str());
     Mean { cap: metric.cap, lost: record.lost_images(), confidence, stream }.of(&values)
 }
 
 /// The same of a null baseline; no attack can lose its images.
 pub fn null_mean(record: &CellRecord, null: &str, metric: &MetricInfo) -> Summary {
-    let rows = record.baselines.get(null).into_iter().flatten().enumerate();
-    let unit = |at: usize| if at < record.images.len() { unit(record, at) } else { at.to_string() };
-    let values: Vec<(String, Option<f64>)> =
-        rows.map(|(at, s)| (unit(at), s.get(&metric.name).copied().flatten())).collect();
     let key = format!("{}/{null}", record.id);
     let stream = (key.as_str(), metric.name.as_str());
+    let values = null_values(record, null, &metric.name);
     Mean { cap: metric.cap, lost: 0, confidence: CONFIDENCE, stream }.of(&values)
+}
+
+/// The scores of a null baseline, with the unit of the image of each.
+fn null_values(record: &CellRecord, null: &str, metric: &str) -> Vec<(usize, Option<f64>)> {
+    let mut units = Units::of_cells([record]);
+    let rows = record.baselines.get(null).into_iter().flatten().enumerate();
+    // Scores beyond the images, which no record of this version has, are units of their own.
+    let mut unit = |at: usize| match record.images.get(at) {
+        Some(_) => units.unit(record, at).unwrap_or_default(),
+        None => usize::MAX - at,
+    };
+    rows.map(|(at, s)| (unit(at), s.get(metric).copied().flatten())).collect()
 }
 
 /// The mean of the scores of `metric` over these images; `None` where none has one.
@@ -92,12 +103,6 @@ pub fn mean_of<'a>(
     metric: &MetricInfo,
 ) -> Option<f64> {
     mean(&images.filter_map(|i| usable(&i.scores, metric)).collect::<Vec<_>>())
-}
-
-/// What independent repetitions of a measurement differ in: the image, of whichever cell.
-pub fn unit(record: &CellRecord, image: usize) -> String {
-    let task = &record.spec.task;
-    format!("{} {} {}", task.dataset, task.split, record.images[image].id)
 }
 
 /// A mean under way.
@@ -114,12 +119,12 @@ pub struct Mean<'a> {
 
 impl Mean<'_> {
     /// The mean of `values`, each with its unit of independence.
-    pub fn of<U: AsRef<str>>(&self, values: &[(U, Option<f64>)]) -> Summary {
+    pub fn of<U: Ord + Clone>(&self, values: &[(U, Option<f64>)]) -> Summary {
         let mut out = Summary { failed: self.lost, ..Summary::default() };
-        let mut kept: Vec<(&str, f64)> = Vec::with_capacity(values.len());
+        let mut kept: Vec<(U, f64)> = Vec::with_capacity(values.len());
         for (unit, value) in values {
             let entry = Entry::new(*value, self.cap);
-            kept.extend(entry.value().map(|v| (unit.as_ref(), v)));
+            kept.extend(entry.value().map(|v| (unit.clone(), v)));
             match entry {
                 Entry::Value(_) => {}
                 Entry::Capped(_) => out.capped += 1,
@@ -128,22 +133,13 @@ impl Mean<'_> {
             }
         }
         let plain: Vec<f64> = kept.iter().map(|(_, v)| *v).collect();
-        let mut clusters: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
-        for (unit, v) in &kept {
-            let (sum, n) = clusters.entry(unit).or_default();
-            (*sum, *n) = (*sum + v, *n + 1);
-        }
-        out.clustered = clusters.len() < plain.len();
-        let sums: Vec<(f64, usize)> = if out.clustered {
-            clusters.into_values().collect()
-        } else {
-            plain.iter().map(|v| (*v, 1)).collect()
-        };
-        out.n = plain.len();
+        let clusters = clusters(&kept);
+        (out.n, out.units) = (plain.len(), clusters.len());
         (out.mean, out.sd, out.median) = (mean(&plain), sample_sd(&plain), median(&plain));
-        let mut stream =
-            rng::stream(BOOTSTRAP_SEED, self.stream.0, &format!("bootstrap {}", self.stream.1));
-        out.ci = bootstrap_clusters(&sums, self.confidence, &mut stream);
+        let purpose = format!("bootstrap {}", self.stream.1);
+        let mut stream = rng::stream(BOOTSTRAP_SEED, self.stream.0, &purpose);
+        out.ci = bootstrap(&clusters, self.confidence, &mut stream);
+        out.values = few(&clusters);
         out
     }
 }
@@ -151,14 +147,18 @@ impl Mean<'_> {
 /// The mean difference of `after` from `before` over the images that both attacked, capped as means
 /// are; an image that only one side scored is a pair with a missing side, and counted as such.
 pub fn paired(after: &CellRecord, before: &CellRecord, metric: &MetricInfo) -> Option<Paired> {
-    let scores = |record: &CellRecord| -> BTreeMap<_, _> {
-        let value = |i: &ImageScore| ((i.trial, i.client, i.id), usable(&i.scores, metric));
-        record.images.iter().map(value).collect()
-    };
-    let (was, is) = (scores(before), scores(after));
-    let images: BTreeSet<_> = was.keys().chain(is.keys()).collect();
-    let score = |of: &BTreeMap<_, Option<f64>>, image| of.get(image).copied().flatten();
-    let pairs: Vec<_> = images.into_iter().map(|i| (score(&was, i), score(&is, i))).collect();
+    let mut units = Units::of_cells([before, after]);
+    let mut sides: BTreeMap<(usize, usize, usize), [Option<f64>; 2]> = BTreeMap::new();
+    let mut unit_of = BTreeMap::new();
+    for (side, record) in [before, after].into_iter().enumerate() {
+        for (at, image) in record.images.iter().enumerate() {
+            let key = (image.trial, image.client, image.id);
+            sides.entry(key).or_default()[side] = usable(&image.scores, metric);
+            unit_of.insert(key, units.unit(record, at).unwrap_or_default());
+        }
+    }
+    let pair = |(key, [was, is]): (_, [Option<f64>; 2])| (unit_of[&key], was, is);
+    let pairs: Vec<_> = sides.into_iter().map(pair).collect();
     let purpose = format!("bootstrap paired {}", metric.name);
     paired_difference(&pairs, &mut rng::stream(BOOTSTRAP_SEED, after.id.as_str(), &purpose))
 }
@@ -214,15 +214,14 @@ pub struct Tally {
     pub failed: usize,
     /// Images of which nothing was measured.
     pub missing: usize,
-    cells: usize,
-    sets: BTreeMap<String, Images>,
+    sets: BTreeMap<String, Tried>,
 }
 
 /// Images of one data set that were tried.
 #[derive(Default)]
-struct Images {
-    known: BTreeSet<usize>,
-    /// Tries of one cell, at most.
+struct Tried {
+    known: Units,
+    /// Units of one cell, lost ones among them, at most.
     most: usize,
 }
 
@@ -234,37 +233,39 @@ impl Tally {
         let lost = if measured || matches!(goal, Goal::Reached(..)) { lost } else { 0 };
         let task = &record.spec.task;
         let set = self.sets.entry(format!("{} {}", task.dataset, task.split)).or_default();
-        let mut own = lost;
+        let mut own = Units::default();
+        self.tries += lost;
         self.failed += lost;
-        for image in images.iter().map(|i| &record.images[*i]) {
+        for at in images {
+            let image = &record.images[*at];
             let Some(met) = goal.met(image, measured) else {
                 self.missing += 1;
                 continue;
             };
-            own += 1;
+            self.tries += 1;
             self.successes += usize::from(met);
             self.failed += usize::from(diverged(image) && !met);
-            set.known.insert(image.id);
+            own.add(record, *at);
+            set.known.add(record, *at);
         }
-        set.most = set.most.max(own);
-        self.tries += own;
-        self.cells += 1;
+        set.most = set.most.max(own.count() + lost_captures(record, lost));
     }
 
-    /// Different images: lost ones have no number, but those of one cell differ from each other.
-    pub fn distinct(&self) -> usize {
-        match self.cells {
-            // One cell attacks no image twice.
-            0 | 1 => self.tries,
-            _ => self.sets.values().map(|set| set.known.len().max(set.most)).sum(),
-        }
+    /// Independent units: lost images have no number, but those of one cell differ from each other.
+    pub fn units(&mut self) -> usize {
+        self.sets.values_mut().map(|set| set.known.count().max(set.most)).sum()
     }
 
-    /// The share with its Wilson interval over different images; `None` where nothing was tried.
-    pub fn rate(&self, confidence: f64) -> Option<Rate> {
-        let rate = wilson_at(self.successes, self.tries, confidence)?;
-        Some(Rate { ci: wilson_of_share(rate.rate, self.distinct(), confidence)?, ..rate })
+    /// The share with its Wilson interval over independent units; `None` where nothing was tried.
+    pub fn rate(&mut self, confidence: f64) -> Option<Rate> {
+        let units = self.units();
+        wilson_of_units(self.successes, self.tries, units, confidence)
     }
+}
+
+/// Captures that so many lost images of a cell fill.
+fn lost_captures(record: &CellRecord, lost: usize) -> usize {
+    lost.div_ceil((record.examples() / record.spec.trials.max(1)).max(1))
 }
 
 /// The rate of successes of one cell.
@@ -275,29 +276,19 @@ pub fn cell_rate(record: &CellRecord, goal: &Goal, confidence: f64) -> Option<Ra
     tally.rate(confidence)
 }
 
-/// The rate of successes among scores that no attack made, such as those of a null baseline.
-pub fn null_rate<'a>(
-    scores: impl Iterator<Item = &'a Scores>,
+/// The rate of successes of a null baseline over the images of a cell.
+pub fn null_rate(
+    record: &CellRecord,
+    null: &str,
     metric: &MetricInfo,
     bound: f64,
     confidence: f64,
 ) -> Option<Rate> {
-    let values: Vec<f64> = scores.filter_map(|s| s.get(&metric.name).copied().flatten()).collect();
-    let met = values.iter().filter(|v| metric.met(bound, **v)).count();
-    wilson_at(met, values.len(), confidence)
-}
-
-/// Wilson's interval of a share over `tries` independent tries; where that is no whole number of
-/// successes, of the two beside it.
-pub fn wilson_of_share(share: f64, tries: usize, confidence: f64) -> Option<Interval> {
-    let successes = (share * tries as f64).clamp(0.0, tries as f64);
-    let (below, above) = if (successes - successes.round()).abs() < 1e-6 {
-        (successes.round(), successes.round())
-    } else {
-        (successes.floor(), successes.ceil())
-    };
-    let end = |k: f64| wilson_at(k as usize, tries, confidence).map(|rate| rate.ci);
-    Some(Interval { low: end(below)?.low, high: end(above)?.high })
+    let values = null_values(record, null, &metric.name);
+    let scored = || values.iter().filter_map(|(unit, v)| Some((*unit, (*v)?)));
+    let met = scored().filter(|(_, v)| metric.met(bound, *v)).count();
+    let units: BTreeSet<usize> = scored().map(|(unit, _)| unit).collect();
+    wilson_of_units(met, scored().count(), units.len(), confidence)
 }
 
 #[cfg(test)]
@@ -329,19 +320,11 @@ mod tests {
         let once = mean_of(&numbered(&values), None, 0);
         let four: Vec<_> = numbered(&values).into_iter().cycle().take(48).collect();
         let repeated = mean_of(&four, None, 0);
-        assert!(repeated.clustered && !once.clustered && repeated.mean == once.mean);
+        assert_eq!((repeated.n, repeated.units, repeated.mean), (48, 12, once.mean));
         let width = |s: &Summary| s.ci.map(|ci| ci.high - ci.low).unwrap();
         assert!((width(&repeated) / width(&once) - 1.0).abs() < 0.1);
         // Taken for 48 images it would be half as wide.
         let naive: Vec<_> = four.iter().enumerate().map(|(i, v)| (i.to_string(), v.1)).collect();
         assert!(width(&mean_of(&naive, None, 0)) < 0.6 * width(&once));
-    }
-
-    #[test]
-    fn a_share_of_no_whole_number_has_the_wider_interval() {
-        let (whole, between) =
-            (|k| wilson_at(k, 7, 0.95).unwrap().ci, wilson_of_share(0.5, 7, 0.95));
-        assert_eq!(between, Some(Interval { low: whole(3).low, high: whole(4).high }));
-        assert_eq!(wilson_of_share(3.0 / 7.0, 7, 0.95), Some(whole(3)));
     }
 }

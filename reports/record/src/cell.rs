@@ -179,7 +179,7 @@ impl CellRecord {
 
     /// Examples behind all signals: those recorded, or in records of old, which have none, as many
     /// as their spec says.
-    fn examples(&self) -> usize {
+    pub(crate) fn examples(&self) -> usize {
         if !self.signals.is_empty() {
             return self.signals.iter().map(|s| s.ids.len()).sum();
         }

@@ -21,6 +21,7 @@ pub mod store;
 pub mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod units;
 pub mod utility;
 
 pub use cell::{

@@ -43,7 +43,7 @@ impl CellSummary {
             let names = metrics.in_order(rows.iter().flat_map(|scores| scores.keys().cloned()));
             let mean = |name: &String| (name.clone(), null_mean(record, null, &metrics.get(name)));
             baselines.insert(null.clone(), names.iter().map(mean).collect());
-            let rate = |m: &MetricInfo, t| null_rate(rows.iter(), m, t, CONFIDENCE);
+            let rate = |m: &MetricInfo, t| null_rate(record, null, m, t, CONFIDENCE);
             baseline_success.insert(null.clone(), rates(metrics, &names, rate));
         }
         let mean =

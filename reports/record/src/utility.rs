@@ -8,7 +8,8 @@ use crate::CellRecord;
 use crate::axes::acting;
 use crate::stats::{Interval, wilson};
 
-/// A share with its interval, where the number of tries is known.
+/// A share of test examples with its interval, where their number is known and at least
+/// [`LEAST_UNITS`](crate::stats::LEAST_UNITS).
 pub type Share = (f64, Option<Interval>);
 
 /// Test accuracy after the utility federation, where the cell trained one, else of the attacked
@@ -30,7 +31,7 @@ fn share_of(task: &BTreeMap<String, f64>) -> Option<Share> {
 fn named(task: &BTreeMap<String, f64>, name: &str) -> Option<Share> {
     let share = task.get(name).copied().filter(|a| a.is_finite())?;
     let tries = task.get("test_examples").copied().unwrap_or(0.0).max(0.0) as usize;
-    Some((share, wilson((share * tries as f64).round() as usize, tries).map(|rate| rate.ci)))
+    Some((share, wilson((share * tries as f64).round() as usize, tries).and_then(|rate| rate.ci)))
 }
 
 const ROUNDS: &str = "trained_rounds";

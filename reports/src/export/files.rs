@@ -112,9 +112,8 @@ fn cell_row(run: &Run, at: usize, rates: &[String], tasks: &BTreeSet<&String>) -
     row.extend(run.axes.rows[at].iter().cloned());
     row.extend(run.metric_names.iter().flat_map(|m| summary_columns(cell.metrics.get(m))));
     for rate in rates.iter().map(|r| cell.success.get(r)) {
-        row.extend(
-            [rate.map(|r| r.rate), rate.map(|r| r.ci.low), rate.map(|r| r.ci.high)].map(shown),
-        );
+        let ci = rate.and_then(|r| r.ci);
+        row.extend([rate.map(|r| r.rate), ci.map(|ci| ci.low), ci.map(|ci| ci.high)].map(shown));
     }
     row.extend([shown(cell.label_accuracy.map(|r| r.rate)), cell.labels_known.to_string()]);
     row.extend(tasks.iter().map(|t| shown(record.task.get(*t).copied())));

@@ -79,12 +79,16 @@ pub(crate) struct Scale {
 }
 
 /// A point with its intervals.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Mark {
     pub x: f64,
     pub y: f64,
     pub x_interval: Option<(f64, f64)>,
     pub y_interval: Option<(f64, f64)>,
+    /// Values behind `x` where they are too few for an interval: dots beside it.
+    pub x_values: Vec<f64>,
+    /// The same of `y`.
+    pub y_values: Vec<f64>,
 }
 
 impl Mark {
@@ -92,6 +96,22 @@ impl Mark {
     pub fn at(x: f64, y: f64) -> Self {
         Mark { x, y, ..Mark::default() }
     }
+
+    /// What an axis across must cover.
+    pub fn xs(&self) -> Vec<f64> {
+        covered(self.x, self.x_interval, &self.x_values)
+    }
+
+    /// What an axis upwards must cover.
+    pub fn ys(&self) -> Vec<f64> {
+        covered(self.y, self.y_interval, &self.y_values)
+    }
+}
+
+/// A value with its interval, or the values behind it.
+pub(crate) fn covered(value: f64, interval: Option<(f64, f64)>, few: &[f64]) -> Vec<f64> {
+    let ends = interval.map(|(low, high)| [low, high]);
+    [value].into_iter().chain(ends.into_iter().flatten()).chain(few.iter().copied()).collect()
 }
 
 /// Curves: a metric against a parameter, a learning curve, success against budget, ROC.
@@ -187,10 +207,12 @@ pub(crate) struct BarSeries {
 }
 
 /// The height of a bar.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Height {
     pub value: f64,
     pub interval: Option<(f64, f64)>,
+    /// Values behind it where they are too few for an interval: dots on the bar.
+    pub values: Vec<f64>,
 }
 
 /// Groups of boxes: quartiles, whiskers to the last value within 1.5 interquartile ranges, values

@@ -13,8 +13,19 @@ pub(crate) struct Sheet {
 }
 
 /// The columns of an [`Estimate`].
-pub(crate) const ESTIMATE: [&str; 9] =
-    ["value", "low", "high", "sd", "n", "successes", "failed", "missing", "capped"];
+pub(crate) const ESTIMATE: [&str; 11] = [
+    "value",
+    "low",
+    "high",
+    "sd",
+    "n",
+    "units",
+    "values",
+    "successes",
+    "failed",
+    "missing",
+    "capped",
+];
 
 impl Sheet {
     pub fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -51,11 +62,18 @@ pub(crate) fn of_estimate(e: &Estimate) -> Vec<String> {
         shown(high),
         shown(e.sd),
         e.n.to_string(),
+        e.units.to_string(),
+        listed(&e.values),
         e.successes.map_or(String::new(), |s| s.to_string()),
         failed,
         missing,
         capped,
     ]
+}
+
+/// Values apart by a space.
+pub(crate) fn listed(values: &[f64]) -> String {
+    values.iter().map(|v| shown(Some(*v))).collect::<Vec<_>>().join(" ")
 }
 
 /// The ids of cells, apart by a space.

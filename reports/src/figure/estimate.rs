@@ -3,10 +3,11 @@
 use super::filter::Picked;
 use super::measure::Measure;
 use record::MetricInfo;
-use record::aggregate::{Goal, Mean, Tally, diverged, unit, usable, wilson_of_share};
+use record::aggregate::{Goal, Mean, Tally, diverged, usable};
 use record::axes::acting;
 use record::run::Run;
-use record::stats::{CONFIDENCE, Summary};
+use record::stats::{CONFIDENCE, Summary, wilson_at};
+use record::units::Units;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A value and what stands behind it.
@@ -14,7 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Estimate {
     /// Mean or share; `None` where nothing was measured.
     pub value: Option<f64>,
+    /// `None` where too few independent units stand behind the value.
     pub interval: Option<(f64, f64)>,
+    /// The values of the units, ascending, where a mean has too few of them for an interval.
+    pub values: Vec<f64>,
     /// Sample standard deviation of the values behind a mean.
     pub sd: Option<f64>,
     /// Values behind it: images, or cells for what is measured once a cell.
@@ -29,8 +33,8 @@ pub(crate) struct Estimate {
     pub capped: usize,
     /// Reconstructions that diverged and entered a mean as the grey image that they were scored as.
     pub grey: usize,
-    /// Whether images count more than once, and were resampled as clusters.
-    pub clustered: bool,
+    /// Independent units behind it: what shares a capture or an image is one.
+    pub units: usize,
     /// How the interval came about, where that needs to be told.
     pub how: Option<&'static str>,
     /// Places of the cells behind it.
@@ -39,18 +43,14 @@ pub(crate) struct Estimate {
     pub distinct: Vec<usize>,
 }
 
-/// Trainings from which a bootstrap over them says something.
-const TRAININGS: usize = 5;
-
-const REPEATED: &str = "an image that was tried more than once counts once in Wilson's intervals, \
-    with its share of successes";
+const REPEATED: &str = "images that share a capture, and an image that was tried more than once, \
+    count once in Wilson's intervals, with their share of successes";
 const ONE_TRAINING: &str = "an accuracy of one training has its Wilson interval over the test \
     examples; how much trainings differ is not in it";
-const FEW_TRAININGS: &str = "a mean accuracy of 2 to 4 trainings has its Wilson interval over the \
-    test examples of one of them, since they may share these; how much trainings differ is not in \
-    it";
-const MANY_TRAININGS: &str = "a mean accuracy of 5 trainings or more has a bootstrap interval \
-    over trainings, no narrower than Wilson's over the test examples of one of them";
+const FEW_TRAININGS: &str = "a mean accuracy of 2 to 7 trainings has no interval; each training's \
+    own accuracy is shown";
+const MANY_TRAININGS: &str = "a mean accuracy of 8 trainings or more has a bootstrap interval \
+    over trainings, the test examples held fixed";
 
 /// The value of `measure` over `picked`, with a 95 % interval.
 pub(crate) fn estimate(run: &Run, measure: &Measure, picked: &[Picked]) -> Estimate {
@@ -87,22 +87,37 @@ impl Estimate {
             failed: s.failed,
             missing: s.missing,
             capped: s.capped,
-            clustered: s.clustered,
+            units: s.units,
+            values: s.values.clone(),
             ..Estimate::default()
         }
+    }
+
+    /// Whether fewer units than values stand behind it.
+    pub fn clustered(&self) -> bool {
+        self.units < self.n
     }
 }
 
 /// One value with its unit of independence.
-type Valued = (String, Option<f64>);
+type Valued = (usize, Option<f64>);
+
+/// The values of the images of cells, each with its unit.
+fn valued(
+    run: &Run,
+    picked: &[Picked],
+    value: impl Fn(usize, usize) -> Option<f64>,
+) -> Vec<Valued> {
+    let mut units = Units::default();
+    let all = || picked.iter().flat_map(|p| p.images.iter().map(|i| (p.at, *i)));
+    all().for_each(|(at, i)| units.add(&run.records[at], i));
+    let one = |(at, i)| (units.unit(&run.records[at], i).unwrap_or_default(), value(at, i));
+    all().map(one).collect()
+}
 
 fn of_images(run: &Run, metric: &MetricInfo, picked: &[Picked], confidence: f64) -> Estimate {
-    let mut values: Vec<Valued> = Vec::new();
-    for cell in picked {
-        let record = &run.records[cell.at];
-        let scores = record.scores(&metric.name);
-        values.extend(cell.images.iter().map(|i| (unit(record, *i), scores[*i])));
-    }
+    let score = |at: usize, i: usize| run.records[at].images[i].scores.get(&metric.name).copied();
+    let values = valued(run, picked, |at, i| score(at, i).flatten());
     let lost = picked.iter().map(|p| p.lost).sum();
     let key = stream_key(run, picked, "");
     let mean = Mean { cap: metric.cap, lost, confidence, stream: (&key, &metric.name) };
@@ -123,13 +138,8 @@ fn of_null(
     confidence: f64,
 ) -> Estimate {
     let picked = one_a_world(run, null, picked);
-    let mut values: Vec<Valued> = Vec::new();
-    for cell in &picked {
-        let record = &run.records[cell.at];
-        let scores = &record.baselines[null];
-        let of = |i: &usize| scores.get(*i).and_then(|s| s.get(&metric.name).copied().flatten());
-        values.extend(cell.images.iter().map(|i| (unit(record, *i), of(i))));
-    }
+    let score = |at: usize, i: usize| run.records[at].baselines[null].get(i)?.get(&metric.name);
+    let values = valued(run, &picked, |at, i| score(at, i).copied().flatten());
     let key = stream_key(run, &picked, &format!("/{null}"));
     let mean = Mean { cap: metric.cap, lost: 0, confidence, stream: (&key, &metric.name) };
     Estimate::of_mean(&mean.of(&values))
@@ -161,16 +171,16 @@ fn of_tries(run: &Run, goal: &Goal, picked: &[Picked], confidence: f64) -> Estim
     let mut tally = Tally::default();
     picked.iter().for_each(|p| tally.add(&run.records[p.at], &p.images, p.lost, goal));
     let rate = tally.rate(confidence);
-    let clustered = tally.distinct() < tally.tries;
+    let units = tally.units();
     Estimate {
         value: rate.map(|r| r.rate),
-        interval: rate.map(|r| (r.ci.low, r.ci.high)),
+        interval: rate.and_then(|r| r.ci).map(|ci| (ci.low, ci.high)),
         n: tally.tries,
+        units,
         successes: Some(tally.successes),
         failed: tally.failed,
         missing: tally.missing,
-        clustered,
-        how: clustered.then_some(REPEATED),
+        how: (units < tally.tries).then_some(REPEATED),
         ..Estimate::default()
     }
 }
@@ -220,43 +230,41 @@ fn once_each(run: &Run, measure: &Measure, picked: &[Picked]) -> Vec<(String, us
 /// The mean over cells, or over rounds or trainings for what all attacks on one share.
 fn of_cells(run: &Run, measure: &Measure, picked: &[Picked], confidence: f64) -> Estimate {
     let all = once_each(run, measure, picked);
-    let values: Vec<Valued> = all.iter().map(|(key, _, v)| (key.clone(), *v)).collect();
+    let values: Vec<(&str, Option<f64>)> =
+        all.iter().map(|(key, _, v)| (key.as_str(), *v)).collect();
     let key = stream_key(run, picked, "");
     let what = format!("{measure:?}");
     let mean = Mean { cap: None, lost: 0, confidence, stream: (&key, &what) };
     let mut out = Estimate::of_mean(&mean.of(&values));
     let kept = all.iter().filter(|(.., v)| v.is_some_and(f64::is_finite));
     out.distinct = kept.map(|(_, at, _)| *at).collect();
-    if let Measure::Task(_) = measure {
-        let share = out.value.filter(|_| measure.range().is_some());
-        (out.interval, out.how) = of_trainings(run, &out, share, confidence);
+    if matches!(measure, Measure::Task(_)) && measure.range().is_some() {
+        trainings(run, &mut out, confidence);
     }
     out
 }
 
-/// The interval of a mean over trainings, of a share no narrower than its test examples allow: few
-/// trainings say little of their spread, and the same test examples may have judged all of them.
-fn of_trainings(
-    run: &Run,
-    mean: &Estimate,
-    share: Option<f64>,
-    confidence: f64,
-) -> (Option<(f64, f64)>, Option<&'static str>) {
-    let many = mean.n >= TRAININGS;
-    let spread = mean.interval.filter(|_| many);
-    let Some(share) = share else { return (spread, None) };
-    let examples =
-        |at: &usize| run.records[*at].task.get("test_examples").map_or(0, |n| n.max(0.0) as usize);
-    let tries = mean.distinct.iter().map(examples).min().unwrap_or(0);
-    let tested = wilson_of_share(share, tries, confidence).map(|ci| (ci.low, ci.high));
-    let how = match (mean.n, tested) {
-        (_, None) => return (spread, None),
-        (1, _) => ONE_TRAINING,
-        _ if many => MANY_TRAININGS,
-        _ => FEW_TRAININGS,
+/// Of an accuracy, the interval of a single training over its test examples, and what interval it
+/// is. The units of the mechanism are trainings: over several of them there is no other interval
+/// than that over trainings.
+fn trainings(run: &Run, mean: &mut Estimate, confidence: f64) {
+    mean.how = match (mean.n, mean.interval) {
+        (0, _) => return,
+        (1, _) => {
+            mean.interval = over_examples(run, mean, confidence);
+            mean.interval.map(|_| ONE_TRAINING)
+        }
+        (_, None) => Some(FEW_TRAININGS),
+        _ => Some(MANY_TRAININGS),
     };
-    let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
-    (spread.into_iter().chain(tested).reduce(wider), Some(how))
+}
+
+/// Wilson's interval of the accuracy of one training over its test examples.
+fn over_examples(run: &Run, mean: &Estimate, confidence: f64) -> Option<(f64, f64)> {
+    let (share, at) = (mean.value?, *mean.distinct.first()?);
+    let tries = run.records[at].task.get("test_examples").map_or(0, |n| n.max(0.0) as usize);
+    let right = (share * tries as f64).round() as usize;
+    wilson_at(right, tries, confidence)?.ci.map(|ci| (ci.low, ci.high))
 }
 
 /// Every usable value of `measure` with its cell's place and, of measures of images, the image's:

@@ -188,16 +188,16 @@ fn lost_images_of_a_scored_attack_are_failed_tries() {
 
 #[test]
 fn intervals_widen_with_the_attacks_tried() {
-    let psnrs = [30.0, 28.0, 26.0, 24.0, 22.0, 20.0];
+    let psnrs = [30.0, 29.0, 28.0, 26.0, 24.0, 23.0, 22.0, 20.0];
     let alone = run(vec![cell("a", &psnrs)]);
     let [success, psnr] = points(&alone, &[0]);
     // One attack alone has the interval of its own summary.
-    assert!(close(success.leak.interval, alone.cells[0].success["PSNR ≥ 25 dB"].ci));
+    assert!(close(success.leak.interval, alone.cells[0].success["PSNR ≥ 25 dB"].ci.unwrap()));
     assert!(close(psnr.leak.interval, alone.cells[0].metrics["psnr"].ci.unwrap()));
     // Crashed attacks are tries, and widen it as well.
     let more =
-        worst(vec![cell("a", &psnrs), cell("b", &[9.0; 6]), failed(cell("c", &[]), "attack")]);
-    assert!(close(more[0].leak.interval, wilson_at(3, 6, 1.0 - 0.05 / 3.0).unwrap().ci));
+        worst(vec![cell("a", &psnrs), cell("b", &[9.0; 8]), failed(cell("c", &[]), "attack")]);
+    assert!(close(more[0].leak.interval, wilson_at(4, 8, 1.0 - 0.05 / 3.0).unwrap().ci.unwrap()));
     for (wide, narrow) in more.iter().zip([success, psnr]) {
         let (wide, narrow) = (wide.leak.interval.unwrap(), narrow.leak.interval.unwrap());
         assert!(wide.0 < narrow.0 && wide.1 > narrow.1);
@@ -207,11 +207,19 @@ fn intervals_widen_with_the_attacks_tried() {
 #[test]
 fn the_largest_may_be_an_attack_tried_less_often() {
     let many = [[30.0; 10], [10.0; 10]].concat();
-    let [both, _] = worst(vec![cell("a", &many), cell("b", &[30.0, 10.0, 10.0])]);
-    let of = |k, n| wilson_at(k, n, 0.975).unwrap().ci;
-    let (often, seldom) = (of(10, 20), of(1, 3));
+    let [both, _] =
+        worst(vec![cell("a", &many), cell("b", &[30.0, 30.0, 30.0, 10.0, 10.0, 10.0, 10.0, 10.0])]);
+    let of = |k, n| wilson_at(k, n, 0.975).unwrap().ci.unwrap();
+    let (often, seldom) = (of(10, 20), of(3, 8));
     assert!(both.cell() == Some(0) && seldom.high > often.high);
     assert!(close(both.leak.interval, Interval { low: often.low, high: seldom.high }));
+}
+
+#[test]
+fn fewer_than_eight_images_show_themselves() {
+    let [success, psnr] = worst(vec![cell("a", &[30.0, 20.0, 25.0]), cell("b", &[9.0; 3])]);
+    assert_eq!((psnr.leak.interval, psnr.leak.values), (None, vec![20.0, 25.0, 30.0]));
+    assert_eq!((success.leak.interval, success.leak.units), (None, 3));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::report::latex;
 use crate::report::model::{Section, Span, Text};
 use record::Outcome;
 use record::run::Run;
-use record::stats::BOOTSTRAP_RESAMPLES;
+use record::stats::{BOOTSTRAP_RESAMPLES, LEAST_UNITS};
 use std::collections::BTreeSet;
 
 /// What enters means at a cap.
@@ -65,10 +65,11 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Text> {
             Span::Words(".".into()),
         ]),
         words(format!(
-            "Means have 95 % percentile bootstrap intervals of {BOOTSTRAP_RESAMPLES} resamples \
-             over images, clustered by image where cells share images; shares have Wilson \
-             intervals at 95 %, in which every image counts once; {}images of failed attacks are \
-             in no mean and count as failures in success rates.",
+            "Means have 95 % BCa bootstrap intervals (tails of Student's t) of \
+             {BOOTSTRAP_RESAMPLES} resamples over independent units, which are the images that a \
+             capture or several cells tie together; shares have Wilson intervals at 95 %, in which \
+             every unit counts once; fewer than {LEAST_UNITS} units have no interval; {}images of \
+             failed attacks are in no mean and count as failures in success rates.",
             capped(run)
         )),
     ];

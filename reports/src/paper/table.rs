@@ -83,7 +83,8 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
     let mut out = Vec::new();
     match spec.spread {
         Spread::Interval => out.push(
-            "in brackets: 95 % intervals (bootstrap over images for means, Wilson for shares)"
+            "in brackets: 95 % intervals (BCa bootstrap for means, Wilson for shares) over \
+             independent units; in braces: the values themselves of fewer than 8 units"
                 .into(),
         ),
         Spread::Sd => out.push("after ±: sample standard deviation".into()),
@@ -283,6 +284,10 @@ fn field(measure: &Measure, e: &Estimate, spread: Spread, bold: bool) -> String 
     match (spread, e.interval, e.sd) {
         (Spread::Interval, Some((low, high)), _) => {
             format!("{value} [{}, {}]", math(&measure.show(low)), math(&measure.show(high)))
+        }
+        (Spread::Interval, None, _) if e.values.len() > 1 => {
+            let all: Vec<String> = e.values.iter().map(|v| math(&measure.show(*v))).collect();
+            format!("{value} \\{{{}\\}}", all.join(", "))
         }
         (Spread::Sd, _, Some(sd)) => format!("{value} $\\pm$ {}", math(&measure.show(sd))),
         _ => value,

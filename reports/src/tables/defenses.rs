@@ -1,15 +1,16 @@
 //! What defenses promise, what they did, and what the strongest attack still got.
 
-use super::{NOTHING, interval, key, keyed, mean_ci, mean_of, rate_of, words};
+use super::{FEW, NOTHING, key, keyed, mean_ci, mean_of, rate_of, spread, spread_as, words};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use crate::frontier::{JOINT, Point};
+use crate::frontier::{JOINT, ONE_TRAINING, Point};
 use crate::report::model::{Cell, Section, Span, Table, Text, row};
 use record::DefenseNote;
 use record::aggregate::paired;
 use record::axes::{acting, defense_label};
 use record::markdown::significant;
 use record::run::Run;
+use record::stats::Interval;
 use record::utility;
 
 const NO_ADAPTIVE: &str = "no adaptive attack registered";
@@ -31,7 +32,8 @@ pub(super) fn defenses(run: &Run) -> Section {
     let lead = "The claim is what the defense guarantees, the rest is what happened. Changes are \
         paired by image: the same images, weights and seeds with and without the defense. Accuracy \
         is that after the utility rounds, trained with the defense in the loop, where the cell has \
-        any; else that of the attacked model.";
+        any; else that of the attacked model. It has the";
+    let lead = format!("{lead} {ONE_TRAINING}. {FEW}.");
     Section::new("Defenses").paragraph(lead).table(table, "No cell has a defense.")
 }
 
@@ -63,10 +65,13 @@ fn promise(run: &Run, at: usize) -> Vec<Cell> {
 
 /// A share with its interval.
 pub(crate) fn share(value: Option<utility::Share>) -> Cell {
-    Cell::number(value.map(|(share, ci)| {
-        let ci = ci.map_or(String::new(), |ci| format!(" [{:.3}, {:.3}]", ci.low, ci.high));
-        format!("{share:.3}{ci}")
-    }))
+    Cell::number(value.map(|(share, ci)| share_of(share, ci, &[])))
+}
+
+/// A share with its interval, or with the shares of several trainings that are too few for one.
+pub(super) fn share_of(share: f64, ci: Option<Interval>, trainings: &[f64]) -> String {
+    let show = |v: f64| format!("{v:.3}");
+    show(share) + &spread_as(show, ci, trainings)
 }
 
 /// The paired difference in PSNR, capped as in the means.
@@ -75,7 +80,7 @@ pub(super) fn change(run: &Run, at: usize, twin: usize) -> Cell {
     Cell::number(paired(&run.records[at], &run.records[twin], &psnr).map(|p| {
         let left_out =
             if p.unpaired > 0 { format!(", {} unpaired", p.unpaired) } else { String::new() };
-        format!("{:+.2}{} (n = {}{left_out})", p.mean, interval(&psnr, p.ci), p.n)
+        format!("{:+.2}{} (n = {}{left_out})", p.mean, spread(&psnr, p.ci, &p.values), p.n)
     }))
 }
 
@@ -121,7 +126,8 @@ pub(super) fn worst_case(run: &Run) -> Section {
     };
     let lead = format!(
         "A defense is worth what it leaves to the strongest attack tried, by mean PSNR over the \
-         same images, and by the largest share of successes of any; intervals are {JOINT}."
+         same images, and by the largest share of successes of any; intervals are {JOINT}. {FEW}, \
+         of the strongest attack."
     );
     Section::new("Worst case over attacks")
         .paragraph(lead)

@@ -1,7 +1,7 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
-use super::defenses::adaptive_by;
-use super::{mean_of, rate_of, words};
+use super::defenses::{adaptive_by, share_of};
+use super::{FEW, mean_of, rate_of, words};
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
@@ -50,7 +50,7 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
          the setting leaks less (by {label}; in brackets by mean PSNR, where less than the \
          strongest null baseline counts as that) without costing accuracy, by the point estimates; \
          overlapping intervals may turn the order. \
-         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
+         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. {FEW}, of the strongest attack. \
          Those of the accuracy are {ONE_TRAINING}. \
          An attack that failed counts as tried, its lost images as tries without success; a cell \
          that failed before its attack is no try; a defense on which no \
@@ -164,7 +164,8 @@ fn worth(run: &Run, row: &Row, baseline: Option<f64>) -> [Cell; 2] {
     };
     let lost = baseline.map(|b| format!("{:+.1} points", 100.0 * (b - own)));
     let ci = row.worth.interval.map(|(low, high)| Interval { low, high });
-    [super::share(Some((own, ci))), Cell::number(lost)]
+    let shown = share_of(own, ci, &row.worth.values);
+    [Cell::Number(shown), Cell::number(lost)]
 }
 
 /// Why no federation of these cells has an accuracy.

@@ -93,36 +93,58 @@ fn row_key(run: &Run, at: usize, number: Cell, attack: Cell, defense: &str) -> V
     [number, attack].into_iter().chain(defense).chain(setting).collect()
 }
 
-/// "21.50 [20.10, 22.90]".
+/// "21.50 [20.10, 22.90]"; of fewer than eight units "21.50 {20.10, 22.90}", the values themselves.
 pub(crate) fn mean_ci(metric: &MetricInfo, summary: Option<&Summary>) -> Cell {
-    let mean = summary.and_then(|s| Some((s.mean?, s.ci)));
-    Cell::number(mean.map(|(mean, ci)| format!("{}{}", metric.show(mean), interval(metric, ci))))
+    let mean = summary.and_then(|s| Some((s.mean?, spread(metric, s.ci, &s.values))));
+    Cell::number(mean.map(|(mean, spread)| metric.show(mean) + &spread))
 }
 
-fn interval(metric: &MetricInfo, ci: Option<Interval>) -> String {
-    ci.map(|ci| format!(" [{}, {}]", metric.show(ci.low), metric.show(ci.high))).unwrap_or_default()
+/// How [`mean_ci`] and its like are to be read, for the paragraph above a table.
+pub(crate) const FEW: &str = "Where fewer than 8 independent units stand behind a mean there is no \
+    interval: their values stand in braces";
+
+/// An interval, or the values in its place, after a blank; nothing of a single value.
+pub(crate) fn spread(metric: &MetricInfo, ci: Option<Interval>, values: &[f64]) -> String {
+    spread_as(|v| metric.show(v), ci, values)
 }
 
-/// "70 % (7/10) [40, 89]".
+/// As [`spread`], of numbers that are written by `show`.
+pub(crate) fn spread_as(
+    show: impl Fn(f64) -> String,
+    ci: Option<Interval>,
+    values: &[f64],
+) -> String {
+    match ci {
+        Some(ci) => format!(" [{}, {}]", show(ci.low), show(ci.high)),
+        None if values.len() > 1 => {
+            let all: Vec<String> = values.iter().map(|v| show(*v)).collect();
+            format!(" {{{}}}", all.join(", "))
+        }
+        None => String::new(),
+    }
+}
+
+/// "70 % (7/10) [40, 89]"; without an interval where fewer than eight units were tried.
 pub(crate) fn rate(rate: Option<&Rate>) -> Cell {
     let percent = |v: f64| format!("{:.0}", 100.0 * v);
     Cell::number(rate.map(|r| {
-        let (low, high) = (percent(r.ci.low), percent(r.ci.high));
-        format!("{} % ({}/{}) [{low}, {high}]", percent(r.rate), r.successes, r.tries)
+        let ci = spread_as(percent, r.ci, &[]);
+        format!("{} % ({}/{}){ci}", percent(r.rate), r.successes, r.tries)
     }))
 }
 
 /// As [`mean_ci`] of a mean that a figure shows.
 fn mean_of(metric: &MetricInfo, e: &Estimate) -> Cell {
     let ci = e.interval.map(|(low, high)| Interval { low, high });
-    Cell::number(e.value.map(|mean| format!("{}{}", metric.show(mean), interval(metric, ci))))
+    Cell::number(e.value.map(|mean| metric.show(mean) + &spread(metric, ci, &e.values)))
 }
 
 /// As [`rate`] of a share that a figure shows.
 fn rate_of(e: &Estimate) -> Cell {
     let found = || {
-        let ci = e.interval.map(|(low, high)| Interval { low, high })?;
-        Some(Rate { successes: e.successes?, tries: e.n, rate: e.value?, ci })
+        let ci = e.interval.map(|(low, high)| Interval { low, high });
+        let (tries, units) = (e.n, e.units);
+        Some(Rate { successes: e.successes?, tries, rate: e.value?, units, ci })
     };
     rate(found().as_ref())
 }

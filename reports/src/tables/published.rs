@@ -1,10 +1,9 @@
 //! Values from the literature beside the measured ones.
 
-use super::{interval, key, keyed};
+use super::{key, keyed, spread};
 use crate::report::model::{Cell, Section, row};
 use record::markdown::significant;
 use record::run::Run;
-use record::stats::Interval;
 use suites::Published;
 
 pub(super) fn published(run: &Run) -> Option<Section> {
@@ -27,7 +26,7 @@ fn beside(run: &Run, at: usize, published: &Published) -> Vec<Cell> {
     let metric = run.metric(&published.metric);
     let measured = measured(run, at, &published.metric);
     let spread = published.spread.map(|s| format!(" ± {}", significant(s))).unwrap_or_default();
-    let off = measured.map(|(mean, ..)| mean - published.value);
+    let off = measured.as_ref().map(|(mean, ..)| mean - published.value);
     let agrees = match (off, published.tolerance) {
         (Some(off), Some(tolerance)) if off.abs() <= tolerance => "yes".into(),
         (Some(_), Some(tolerance)) => format!("no (± {})", significant(tolerance)).into(),
@@ -36,25 +35,27 @@ fn beside(run: &Run, at: usize, published: &Published) -> Vec<Cell> {
     row![
         metric.label(),
         Cell::Number(format!("{}{spread}", significant(published.value))),
-        measured.map_or("not measured".into(), |(mean, ci, _)| {
-            Cell::Number(format!("{}{}", metric.show(mean), interval(&metric, ci)))
+        measured.as_ref().map_or("not measured".into(), |(mean, spread, _)| {
+            Cell::Number(metric.show(*mean) + spread)
         }),
-        measured.and_then(|(_, _, n)| n).map_or(Cell::None, Cell::from),
+        measured.as_ref().and_then(|(_, _, n)| *n).map_or(Cell::None, Cell::from),
         Cell::number(off.map(|off| format!("{off:+.*}", metric.decimals))),
         agrees,
         published.source.as_str(),
     ]
 }
 
-/// Mean, interval and n of a score, a task measure or the label accuracy.
-fn measured(run: &Run, at: usize, name: &str) -> Option<(f64, Option<Interval>, Option<usize>)> {
+/// Mean, its spread in words and n of a score, a task measure or the label accuracy.
+fn measured(run: &Run, at: usize, name: &str) -> Option<(f64, String, Option<usize>)> {
+    let metric = run.metric(name);
     let cell = &run.cells[at];
     if let Some(summary) = cell.metrics.get(name) {
-        return Some((summary.mean?, summary.ci, Some(summary.n)));
+        let spread = spread(&metric, summary.ci, &summary.values);
+        return Some((summary.mean?, spread, Some(summary.n)));
     }
     if let ("label_accuracy", Some(rate)) = (name, &cell.label_accuracy) {
-        return Some((rate.rate, Some(rate.ci), Some(rate.tries)));
+        return Some((rate.rate, spread(&metric, rate.ci, &[]), Some(rate.tries)));
     }
     let task = run.records[at].task.get(name.strip_prefix("task_").unwrap_or(name))?;
-    Some((*task, None, None))
+    Some((*task, String::new(), None))
 }

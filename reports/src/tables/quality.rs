@@ -1,7 +1,7 @@
 //! How good the reconstructions are: means with intervals, and success rates, null baselines beside
 //! the attacks.
 
-use super::{NOTHING, key, keyed, line, mean_ci, n, null_key, rate, words};
+use super::{FEW, NOTHING, key, keyed, line, mean_ci, n, null_key, rate, words};
 use crate::report::model::{Cell, Section, Span};
 use record::MetricInfo;
 use record::run::Run;
@@ -22,10 +22,9 @@ pub(super) fn quality(run: &Run) -> Section {
         }
     }
     let lead = format!(
-        "Mean over images with its {:.0} % interval (percentile bootstrap over images, \
-         {BOOTSTRAP_RESAMPLES} resamples; images of one batch or aggregate share a capture, so \
-         there it is too narrow). Arrows point to where \
-         the attacker got more. {}Rows ",
+        "Mean over images with its {:.0} % interval (BCa bootstrap over captures, the images of a \
+         batch or an aggregate together; {BOOTSTRAP_RESAMPLES} resamples). {FEW}. Arrows point to \
+         where the attacker got more. {}Rows ",
         100.0 * CONFIDENCE,
         capped(run)
     );
@@ -94,8 +93,8 @@ pub(super) fn success(run: &Run) -> Section {
             table.push(key.chain(rates).chain([Cell::None]));
         }
     }
-    let lead = "Share of images (count) with Wilson's interval in percent. A failed attack counts \
-        as tried without success; \"known\" labels were told to the attacker.";
+    let lead = "Share of images (count) with Wilson's interval in percent, over captures; below 8 \
+        of them there is none. A failed attack counts as tried without success; \"known\" labels were told to the attacker.";
     Section::new("Success rates").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 

@@ -4,7 +4,7 @@
 //! measured), `capped` (infinite or above the cap, entered at the cap) and `failed` (the attack
 //! gave no usable image).
 
-mod bootstrap;
+mod bca;
 mod holm;
 mod paired;
 mod rate;
@@ -12,10 +12,10 @@ mod resamples;
 mod sign;
 mod wilcoxon;
 
-pub use bootstrap::{BOOTSTRAP_RESAMPLES, CONFIDENCE, bootstrap_ci, bootstrap_clusters};
+pub use bca::{BOOTSTRAP_RESAMPLES, Bca, CONFIDENCE, Cluster, LEAST_UNITS, bootstrap};
 pub use holm::{holm, testable};
-pub use paired::{Paired, paired_difference};
-pub use rate::{Rate, wilson, wilson_at};
+pub use paired::{Pair, Paired, clusters, paired_difference};
+pub use rate::{Rate, wilson, wilson_at, wilson_of_units};
 pub use resamples::Resamples;
 pub use sign::sign_test;
 pub use wilcoxon::{EXACT_UP_TO, SignedRank, wilcoxon};
@@ -67,6 +67,13 @@ pub fn median(values: &[f64]) -> Option<f64> {
     quantile_sorted(&sorted(values), 0.5)
 }
 
+/// The means of the units, ascending, where they are fewer than [`LEAST_UNITS`]: what is shown in
+/// the place of an interval.
+pub fn few(clusters: &[Cluster]) -> Vec<f64> {
+    let means: Vec<f64> = clusters.iter().map(|(sum, n)| sum / *n as f64).collect();
+    if means.len() < LEAST_UNITS { sorted(&means) } else { Vec::new() }
+}
+
 /// One metric over the images of one cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -84,12 +91,14 @@ pub struct Summary {
     pub sd: Option<f64>,
     /// Median.
     pub median: Option<f64>,
-    /// Percentile bootstrap interval of the mean, at [`CONFIDENCE`] where nothing else is said;
-    /// `None` below two units.
+    /// Bootstrap interval of the mean over the units, at [`CONFIDENCE`] where nothing else is said;
+    /// `None` below [`LEAST_UNITS`] units.
     pub ci: Option<Interval>,
-    /// Whether values share units of independence, and were resampled as clusters.
-    #[serde(skip)]
-    pub clustered: bool,
+    /// Independent units behind the values.
+    pub units: usize,
+    /// The mean of each unit, ascending, where they are too few for an interval; else empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f64>,
 }
 
 #[cfg(test)]

@@ -204,7 +204,11 @@ fn pages(plot: Plot) -> Vec<Chart> {
 /// One bar for each corruption and strength.
 fn robust(rows: &[(String, f64, f64, f64)]) -> Option<Chart> {
     let height = |(_, _, accuracy, _): &(String, f64, f64, f64)| {
-        accuracy.is_finite().then_some(Height { value: *accuracy, interval: None })
+        accuracy.is_finite().then_some(Height {
+            value: *accuracy,
+            interval: None,
+            values: Vec::new(),
+        })
     };
     let name = |(corruption, strength, ..): &(String, f64, f64, f64)| {
         format!("{corruption} {}", significant(*strength))

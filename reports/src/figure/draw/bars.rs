@@ -6,10 +6,10 @@ use super::lines::dashed;
 use super::panel::{Panel, plain};
 use super::side::Want;
 use super::slots::Slots;
-use crate::figure::chart::{BarSeries, Bars, Facet, Height, Reference};
+use crate::figure::chart::{BarSeries, Bars, Facet, Height, Reference, covered};
 use crate::figure::style::Style;
-use crate::plot::canvas::{Align, Canvas, Stroke, Text};
-use crate::plot::palette::{self, INK};
+use crate::plot::canvas::{Align, Canvas, Colour, Point, Stroke, Text};
+use crate::plot::palette::{self, INK, PAPER};
 
 /// Dashes of references, in their order.
 pub(super) const REFERENCES: [(f64, f64); 3] = [(3.2, 1.8), (1.0, 1.2), (6.0, 1.6)];
@@ -34,10 +34,10 @@ pub(super) fn draw(facets: &[Facet<Bars>], style: &Style, width: f64) -> Canvas 
 impl Plot for Plotted<'_> {
     fn sides(&self) -> (Want, Want) {
         let heights = self.bars.series.iter().flat_map(|s| s.values.iter().flatten());
-        let ends = |h: &Height| [Some(h.value), h.interval.map(|i| i.0), h.interval.map(|i| i.1)];
+        let ends = |h: &Height| covered(h.value, h.interval, &h.values);
         let references =
             self.bars.references.iter().flat_map(Reference::values).map(|(_, value)| value);
-        let values = heights.flat_map(ends).flatten().chain(references).collect();
+        let values = heights.flat_map(ends).chain(references).collect();
         self.slots.sides(&self.bars.value, values, &self.bars.categories, true)
     }
 
@@ -92,6 +92,20 @@ fn one(
     if let Some(interval) = height.interval {
         slots.whisker(canvas, panel, middle, interval, style.thin);
     }
+    let dots = height.values.iter().map(|v| slots.place(panel, middle, *v));
+    few(canvas, dots, INK);
+}
+
+/// Radius of a value that is drawn itself.
+const FEW: f64 = 0.9;
+
+/// The values behind a mean where they are too few for an interval.
+pub(super) fn few(canvas: &mut Canvas, places: impl Iterator<Item = Point>, colour: Colour) {
+    let seen = |(x, y): &Point| x.is_finite() && y.is_finite();
+    places.filter(seen).for_each(|place| {
+        canvas.disc(place, FEW + 0.4, PAPER);
+        canvas.disc(place, FEW, colour);
+    });
 }
 
 /// Entries of the legend for references.

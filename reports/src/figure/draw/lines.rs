@@ -1,6 +1,6 @@
 //! Curves: a metric against a parameter, learning curves, ROC, success against budget.
 
-use super::bars::REFERENCES;
+use super::bars::{REFERENCES, few};
 use super::layout::{Names, Plot};
 use super::legend::{Key, MARK, Sign};
 use super::panel::Panel;
@@ -25,11 +25,10 @@ const CHANCE: (f64, f64) = (1.0, 1.4);
 impl Plot for Lines {
     fn sides(&self) -> (Want, Want) {
         let marks = || self.series.iter().flat_map(|s| &s.marks);
-        let up = |m: &Mark| [Some(m.y), m.y_interval.map(|i| i.0), m.y_interval.map(|i| i.1)];
         let rules =
             |upright| self.rules.iter().filter(move |r| r.upright == upright).flat_map(|r| &r.at);
         let levels = self.series.iter().filter_map(|s| s.level).chain(rules(false).copied());
-        let ys = marks().flat_map(up).flatten().chain(levels).collect();
+        let ys = marks().flat_map(Mark::ys).chain(levels).collect();
         let xs = marks().map(|m| m.x).chain(rules(true).copied()).collect();
         (Want::numbers(&self.x, xs, false), Want::numbers(&self.y, ys, false))
     }
@@ -165,6 +164,8 @@ fn curve(
                     Stroke::solid(colour, style.thin),
                 );
             }
+            let place = |v: &f64| (point.0, panel.place(mark.x, *v).1);
+            few(canvas, mark.y_values.iter().map(place), colour);
         }
     }
     if !series.steps {

@@ -125,7 +125,8 @@ fn words() -> Body {
 fn bars(categories: &[&str], names: &[&str]) -> Bars {
     let height = |at: usize, s: usize| {
         let value = 24.0 - 2.3 * at as f64 - 3.0 * s as f64;
-        (at * 5 + s != 7).then_some(Height { value, interval: Some((value - 1.3, value + 1.1)) })
+        let interval = Some((value - 1.3, value + 1.1));
+        (at * 5 + s != 7).then_some(Height { value, interval, values: Vec::new() })
     };
     let one = |(s, name): (usize, &&str)| BarSeries {
         name: (*name).into(),
@@ -178,6 +179,7 @@ fn frontier() -> Body {
         y,
         x_interval: Some((x - 1.2, x + 1.5)),
         y_interval: Some((y - 0.02, y + 0.015)),
+        ..Mark::default()
     };
     let names = [
         "none",

@@ -1,5 +1,6 @@
 //! Clouds of points with their intervals, and the line that nothing beats.
 
+use super::bars::few;
 use super::labels;
 use super::layout::{Names, Plot};
 use super::legend::{Key, MARK, Sign};
@@ -21,11 +22,9 @@ const FAINT: f64 = 1.1;
 impl Plot for Scatter {
     fn sides(&self) -> (Want, Want) {
         let marks = || self.series.iter().flat_map(|s| &s.marks);
-        let across = |m: &Mark| [Some(m.x), m.x_interval.map(|i| i.0), m.x_interval.map(|i| i.1)];
-        let up = |m: &Mark| [Some(m.y), m.y_interval.map(|i| i.0), m.y_interval.map(|i| i.1)];
         let (fx, fy): (Vec<f64>, Vec<f64>) = self.frontier.iter().copied().unzip();
-        let xs = marks().flat_map(across).flatten().chain(fx).collect();
-        let ys = marks().flat_map(up).flatten().chain(fy).collect();
+        let xs = marks().flat_map(Mark::xs).chain(fx).collect();
+        let ys = marks().flat_map(Mark::ys).chain(fy).collect();
         (Want::numbers(&near(&self.x), xs, false), Want::numbers(&near(&self.y), ys, false))
     }
 
@@ -111,4 +110,7 @@ fn cross(canvas: &mut Canvas, panel: &Panel, mark: &Mark, stroke: Stroke) {
     if let Some((low, high)) = mark.y_interval {
         bar(canvas, (x, panel.place(mark.x, low).1), (x, panel.place(mark.x, high).1), stroke);
     }
+    let across = mark.x_values.iter().map(|v| (panel.place(*v, mark.y).0, y));
+    let up = mark.y_values.iter().map(|v| (x, panel.place(mark.x, *v).1));
+    few(canvas, across.chain(up), stroke.colour);
 }

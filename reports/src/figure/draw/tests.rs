@@ -182,6 +182,8 @@ fn odd_values_do_not_stop_the_drawing() {
         y,
         x_interval: Some((f64::NAN, x)),
         y_interval: Some((y, f64::INFINITY)),
+        x_values: vec![f64::NAN, x],
+        y_values: vec![f64::INFINITY, y],
     };
     let marks =
         vec![mark(f64::NAN, 1.0), mark(1.0, f64::INFINITY), mark(-1.0, 0.0), mark(0.0, -5.0)];

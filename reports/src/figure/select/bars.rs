@@ -106,7 +106,7 @@ fn heights(
         }
         let head = [title.to_owned(), name.to_owned(), key.label()];
         sheet.push(head.into_iter().chain(of_estimate(&e)).chain([ids(work.run, &e.cells)]));
-        values.push(e.value.map(|value| Height { value, interval: e.interval }));
+        values.push(e.value.map(|value| Height { value, interval: e.interval, values: e.values }));
     }
     values
 }

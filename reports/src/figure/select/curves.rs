@@ -277,7 +277,8 @@ fn drawn(
     };
     let mark = |p: &Point| {
         let y = p.estimate.value?;
-        Some(Mark { x: place(&p.key), y, x_interval: None, y_interval: p.estimate.interval })
+        let (y_interval, y_values) = (p.estimate.interval, p.estimate.values.clone());
+        Some(Mark { y_interval, y_values, ..Mark::at(place(&p.key), y) })
     };
     let series = |c: &Curve| {
         let mut marks: Vec<Mark> = c.points.iter().filter_map(mark).collect();

@@ -4,7 +4,7 @@ use super::Work;
 use super::groups;
 use crate::figure::chart::{Body, Facet, Mark, Scale, Scatter, Series};
 use crate::figure::columns::Setting;
-use crate::figure::data::{Sheet, shown};
+use crate::figure::data::{Sheet, listed, shown};
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
@@ -25,7 +25,7 @@ impl Placed {
     }
 }
 
-const HEAD: [&str; 12] = [
+const HEAD: [&str; 14] = [
     "plot",
     "series",
     "defense",
@@ -34,9 +34,11 @@ const HEAD: [&str; 12] = [
     "x",
     "x_low",
     "x_high",
+    "x_values",
     "y",
     "y_low",
     "y_high",
+    "y_values",
     "optimal",
 ];
 
@@ -139,12 +141,14 @@ fn floor(work: &Work, leak: &Measure, picked: &[Picked]) -> Result<Option<f64>, 
 }
 
 fn row(title: &str, p: &Placed, best: bool) -> Vec<String> {
-    let numbers =
-        |e: &Estimate| [e.value, e.interval.map(|i| i.0), e.interval.map(|i| i.1)].map(shown);
+    let numbers = |e: &Estimate| {
+        let ends = [e.value, e.interval.map(|i| i.0), e.interval.map(|i| i.1)].map(shown);
+        ends.into_iter().chain([listed(&e.values)])
+    };
     let (adversary, attack) =
         p.point.strongest().map(|t| (t.adversary.clone(), t.attack.clone())).unwrap_or_default();
     let words = [title.to_owned(), p.series.clone(), p.defense.clone(), adversary, attack];
-    let numbers = numbers(&p.point.leak).into_iter().chain(numbers(&p.worth));
+    let numbers = numbers(&p.point.leak).chain(numbers(&p.worth));
     words.into_iter().chain(numbers).chain([best.to_string()]).collect()
 }
 
@@ -158,12 +162,20 @@ fn plot(
     let mut series: Vec<Series> = Vec::new();
     for p in points {
         let Some((x, y)) = p.place() else { continue };
-        let (x_interval, y_interval) = (p.point.leak.interval, p.worth.interval);
+        let (leaked, worth) = (&p.point.leak, &p.worth);
+        let mark = Mark {
+            x,
+            y,
+            x_interval: leaked.interval,
+            y_interval: worth.interval,
+            x_values: leaked.values.clone(),
+            y_values: worth.values.clone(),
+        };
         let at = series.iter().position(|s| s.name == p.series).unwrap_or(series.len());
         if at == series.len() {
             series.push(Series::new(&p.series, Vec::new()));
         }
-        series[at].marks.push(Mark { x, y, x_interval, y_interval });
+        series[at].marks.push(mark);
         series[at].labels.extend(work.spec.labels.then(|| p.defense.clone()));
     }
     let best = points.iter().zip(optimal).filter(|(_, best)| **best).filter_map(|(p, _)| p.place());

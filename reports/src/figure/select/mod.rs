@@ -24,6 +24,7 @@ use super::filter::{self, Picked};
 use super::measure::Measure;
 use record::MetricInfo;
 use record::run::Run;
+use record::stats::LEAST_UNITS;
 use std::collections::BTreeSet;
 use suites::SpecError;
 use suites::figure::{FigureKind as K, FigureSpec, FigureWidth};
@@ -64,6 +65,9 @@ struct Counts {
     how: BTreeSet<&'static str>,
     /// Whether intervals are drawn.
     intervals: bool,
+    /// Whether a mean, and a share, has too few units for one.
+    few_values: bool,
+    few_tries: bool,
     pooled: usize,
     differ: BTreeSet<String>,
     /// The same of what attacks share: values, and in what their rounds or trainings differ.
@@ -205,9 +209,11 @@ impl Work<'_> {
         counts.capped += estimate.capped;
         counts.grey += estimate.grey;
         let share = measure.is_share();
-        counts.clustered |= estimate.clustered && !share;
-        counts.repeated |= estimate.clustered && share;
+        counts.clustered |= estimate.clustered() && !share;
+        counts.repeated |= estimate.clustered() && share;
         counts.intervals |= estimate.interval.is_some();
+        counts.few_values |= estimate.values.len() > 1;
+        counts.few_tries |= share && estimate.n > 0 && estimate.interval.is_none();
         counts.how.extend(estimate.how);
         if measure.of_round() && estimate.distinct.len() > 1 {
             counts.shared = counts.shared.max(estimate.distinct.len());
@@ -251,6 +257,19 @@ impl Work<'_> {
         say(c.missing, format!("{} not measured", values(c.missing)));
         say(c.capped, format!("{} above the metric's cap entered at the cap", values(c.capped)));
         say(c.grey, format!("{} enter as grey", diverged(c.grey)));
+        let drawn = |k: K| !matches!(k, K::Grid | K::Montage | K::Box | K::HeatMap | K::Roc);
+        let drawn = drawn(self.spec.kind);
+        say(
+            usize::from(c.few_values && drawn),
+            format!(
+                "means of fewer than {LEAST_UNITS} independent units have no interval: dots are \
+                 the values of the units"
+            ),
+        );
+        say(
+            usize::from(c.few_tries && drawn),
+            format!("shares of fewer than {LEAST_UNITS} independent units have no interval"),
+        );
         if c.shared > 1 {
             let differ = named(c.shared_differ);
             say(
@@ -266,9 +285,9 @@ impl Work<'_> {
             let how = if !c.intervals {
                 ""
             } else if c.clustered {
-                "; intervals resample images with all their values"
+                "; intervals resample units (what shares an image or a capture) with all their values"
             } else if c.repeated {
-                "; intervals take every image once"
+                "; intervals take every unit (what shares an image or a capture) once"
             } else {
                 "; intervals are over all of their values"
             };

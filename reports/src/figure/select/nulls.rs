@@ -5,8 +5,7 @@ use crate::figure::chart::{Level, Reference};
 use crate::figure::estimate::{estimate, one_a_world};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use record::aggregate::null_rate;
-use record::stats::CONFIDENCE;
+use record::stats::mean;
 use record::{MetricInfo, Scores};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
@@ -174,8 +173,9 @@ impl Work<'_> {
     fn null(&self, name: &str, measure: &Measure, picked: &[Picked]) -> Option<f64> {
         match measure {
             Measure::Success(metric, bound) => {
-                let scores = self.null_rows(name, picked);
-                Some(null_rate(scores.into_iter(), metric, *bound, CONFIDENCE)?.rate)
+                let met = |v: f64| if metric.met(*bound, v) { 1.0 } else { 0.0 };
+                let scores = self.null_scores(name, metric, picked).into_iter();
+                mean(&scores.map(met).collect::<Vec<_>>())
             }
             Measure::Metric(metric) => {
                 estimate(self.run, &Measure::Null(name.into(), metric.clone()), picked).value

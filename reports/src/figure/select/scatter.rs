@@ -128,7 +128,14 @@ fn cell_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> V
         work.count(y, &b);
         match (a.value, b.value) {
             (Some(px), Some(py)) => {
-                let mark = Mark { x: px, y: py, x_interval: a.interval, y_interval: b.interval };
+                let mark = Mark {
+                    x: px,
+                    y: py,
+                    x_interval: a.interval,
+                    y_interval: b.interval,
+                    x_values: a.values,
+                    y_values: b.values,
+                };
                 points.push((work.run.records[cell.at].id.to_string(), String::new(), mark));
             }
             _ => work.remark(format!(
