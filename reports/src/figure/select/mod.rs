@@ -18,13 +18,14 @@ pub(crate) use trainings::Source;
 use super::chart::{Body, Chart, Width};
 use super::columns::{self, Setting};
 use super::data::Sheet;
-use super::estimate::Estimate;
+use super::estimate::{Estimate, judged};
 use super::filter::{self, Picked};
 use super::measure::Measure;
 use record::MetricInfo;
+use record::markdown::ranges;
 use record::run::Run;
 use record::stats::LEAST_UNITS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
 use suites::figure::{FigureKind as K, FigureSpec, FigureWidth};
 
@@ -67,6 +68,9 @@ struct Counts {
     /// Whether a mean, and a share, has too few units for one.
     few_values: bool,
     few_tries: bool,
+    /// Cells left out because no attack beats the floor undefended, and those without a twin.
+    left_out: BTreeSet<usize>,
+    unknown: BTreeSet<usize>,
     pooled: usize,
     differ: BTreeSet<String>,
     /// The same of what attacks share: values, and in what their rounds or trainings differ.
@@ -141,6 +145,11 @@ impl<'a> Work<'a> {
             FigureWidth::Column => Width::Column,
             FigureWidth::Page => Width::Page,
         };
+        if matches!(self.spec.kind, K::Grid | K::Montage) {
+            // Pictures show what came out; what it says of a defense is another matter.
+            let shown: Vec<usize> = self.used.iter().copied().collect();
+            self.doubt(shown.into_iter());
+        }
         let (name, caption) = (self.spec.name.clone(), self.spec.caption.clone());
         let sources = std::mem::take(&mut self.sources);
         let (remarks, cells) = self.finish();
@@ -210,6 +219,11 @@ impl Work<'_> {
         counts.few_values |= estimate.values.len() > 1;
         counts.few_tries |= share && estimate.n > 0 && estimate.interval.is_none();
         counts.how.extend(estimate.how);
+        counts.left_out.extend(&estimate.left_out);
+        if measure.leaks() && !matches!(measure, Measure::Null(..)) {
+            self.doubt(estimate.cells.iter().copied());
+        }
+        let counts = &mut self.counts;
         if measure.of_round() && estimate.distinct.len() > 1 {
             counts.shared = counts.shared.max(estimate.distinct.len());
             let matters = |path: &String| depends(measure, path);
@@ -228,8 +242,24 @@ impl Work<'_> {
         }
     }
 
+    /// Takes note of defended cells whose undefended twin was not run.
+    fn doubt(&mut self, cells: impl Iterator<Item = usize>) {
+        let unknown = |at: &usize| self.run.doubt(*at).is_some();
+        self.counts.unknown.extend(cells.filter(unknown));
+    }
+
+    /// The cells of `picked` that say something by `measure`; takes note of the others.
+    fn judged(&mut self, measure: &Measure, picked: &[Picked]) -> Vec<Picked> {
+        let (kept, left_out) = judged(self.run, measure, picked);
+        self.counts.left_out.extend(left_out);
+        self.doubt(kept.iter().map(|p| p.at));
+        kept
+    }
+
     fn finish(mut self) -> (Vec<String>, Vec<usize>) {
         let c = std::mem::take(&mut self.counts);
+        self.remarks.extend(doubts(self.run, &c.left_out, " left out"));
+        self.remarks.extend(doubts(self.run, &c.unknown, ""));
         let mut say = |count: usize, text: String| {
             if count > 0 {
                 self.remarks.push(text);
@@ -280,7 +310,8 @@ impl Work<'_> {
             let how = if !c.intervals {
                 ""
             } else if c.clustered {
-                "; intervals resample units (what shares an image or a capture) with all their values"
+                "; intervals resample units (what shares an image or a capture) with all of their \
+                 values"
             } else if c.repeated {
                 "; intervals take every unit (what shares an image or a capture) once"
             } else {
@@ -317,6 +348,19 @@ impl Work<'_> {
             SpecError::value(&self.spec.name, problem, "choose another column or filter"),
         )
     }
+}
+
+/// What is to be said of cells whose defenses cannot be judged, a line for each reason.
+pub(crate) fn doubts(run: &Run, cells: &BTreeSet<usize>, fate: &str) -> Vec<String> {
+    let mut reasons: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for at in cells {
+        reasons.entry(run.doubt(*at).unwrap_or_default()).or_default().push(at + 1);
+    }
+    let line = |(why, cells): (String, Vec<usize>)| {
+        let which = if cells.len() == 1 { "cell" } else { "cells" };
+        format!("{which} {}{fate}: {why}", ranges(&cells))
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// Whether a measure that attacks share can differ with the setting at `path`: the adversary has no
