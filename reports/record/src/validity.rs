@@ -7,12 +7,15 @@
 
 use crate::aggregate::usable;
 use crate::axes::acting;
-use crate::run::Run;
 use crate::stats::{CONFIDENCE, LEAST_UNITS, bootstrap, clusters, mean};
 use crate::units::Units;
 use crate::{CellRecord, MetricInfo, Metrics, Outcome};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use suites::{CellSpec, Vantage, rng};
+
+mod verdict;
+
+pub use verdict::{Verdict, verdict};
 
 /// Null baselines whose author knows the truth: reference lines, and nothing that an attack must
 /// beat. Every other null baseline needs no truth.
@@ -198,7 +201,8 @@ impl Duel {
                     let both = (usable(&image.scores, psnr), scores.and_then(|s| usable(s, psnr)));
                     if let (Some(a), Some(b)) = both {
                         pairs.push((units.unit(cell, at).unwrap_or_default(), a - b));
-                        (own.push(a), theirs.push(b));
+                        own.push(a);
+                        theirs.push(b);
                     }
                 }
             }
@@ -247,172 +251,5 @@ impl Duel {
     }
 }
 
-/// What a run comes to as far as its defended cells can be measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Defended cells that were attacked.
-    pub defended: usize,
-    /// Of these, those whose undefended twin beats the floor.
-    pub measurable: usize,
-    /// Of these, those without an undefended twin.
-    pub without_twin: usize,
-    /// Undefended cells that were attacked.
-    pub undefended: usize,
-    /// Of these, those that beat the floor.
-    pub beating: usize,
-}
-
-/// Counts the attacked cells of a run by what they say.
-pub fn verdict(run: &Run) -> Verdict {
-    let mut out = Verdict::default();
-    for at in run.attacked() {
-        let validity = &run.validity[at];
-        if run.defended(at) {
-            out.defended += 1;
-            out.measurable += usize::from(validity.measurable());
-            out.without_twin += usize::from(*validity == Validity::NoTwin);
-        } else {
-            out.undefended += 1;
-            out.beating += usize::from(validity.measurable());
-        }
-    }
-    out
-}
-
-impl Verdict {
-    /// The sentence that a report begins with; `None` where every cell counts.
-    pub fn sentence(&self) -> Option<String> {
-        const FLOOR: &str = "what an attacker gets who has seen nothing";
-        let Verdict { defended, measurable, without_twin, .. } = *self;
-        if self.undefended > 0 && self.beating == 0 {
-            let follows = if defended > 0 { ": nothing follows about these defenses" } else { "" };
-            return Some(format!("No attack beat the floor, {FLOOR}{follows}."));
-        }
-        if measurable == defended {
-            return None;
-        }
-        if without_twin == defended {
-            return Some(
-                "No undefended twin was run: the validity of these defended cells is \
-                unknown."
-                    .into(),
-            );
-        }
-        let failing = defended - measurable - without_twin;
-        let mut parts = Vec::new();
-        if failing > 0 {
-            parts.push(format!(
-                "{failing} not measurable, for no attack surely beat the floor \
-                ({FLOOR}) without the defense"
-            ));
-        }
-        if without_twin > 0 {
-            parts.push(format!("{without_twin} without an undefended twin"));
-        }
-        Some(format!(
-            "Of {defended} defended cells {measurable} can be judged; {}.",
-            parts.join(", ")
-        ))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{info, record};
-    use suites::{Fact, Named};
-
-    /// A cell; the floor of synthetic records is `mean` at 11.5 dB, `nearest` has 13.
-    fn cell(attack: &str, seed: u64, psnrs: &[f64]) -> CellRecord {
-        record(attack, seed, psnrs)
-    }
-
-    fn behind(mut own: CellRecord, defense: &str) -> CellRecord {
-        own.spec.defenses = vec![Named::new(defense)];
-        own.id = own.spec.id();
-        own
-    }
-
-    fn judged(records: &[CellRecord]) -> Vec<Validity> {
-        judge(records, &Metrics::from_run(&info("")))
-    }
-
-    #[test]
-    fn the_floor_is_no_oracle() {
-        // 12 dB are above the mean image, and below the nearest one, which needs the truth.
-        let found = judged(&[cell("a", 0, &[12.0; 3]), behind(cell("a", 0, &[8.0; 3]), "prune")]);
-        assert_eq!(found[0], Validity::Measurable { margin: 0.5, n: 3 });
-        assert_eq!(found[1], found[0]);
-    }
-
-    #[test]
-    fn an_attack_that_fails_undefended_measures_nothing() {
-        let found = judged(&[cell("a", 0, &[9.0; 3]), behind(cell("a", 0, &[8.0; 3]), "prune")]);
-        assert_eq!(
-            found[1].doubt().unwrap(),
-            "not measurable: the attack fails undefended (9.00 dB against 11.50 of the floor, \
-             null: mean, n = 3)"
-        );
-        assert!(found[0].column().starts_with("no: the attack fails (9.00 dB"));
-    }
-
-    #[test]
-    fn few_images_must_all_beat_it() {
-        let found = judged(&[cell("a", 0, &[40.0, 40.0, 11.0])]);
-        assert!(found[0].doubt().unwrap().contains("no attack surely beats the floor"));
-        // From eight images on the interval must.
-        let nearly = [40.0, 40.0, 38.0, 39.0, 41.0, 37.0, 42.0, 11.0];
-        assert!(judged(&[cell("a", 0, &nearly)])[0].measurable());
-        let mixed = [40.0, 8.0, 9.0, 8.0, 9.0, 8.0, 9.0, 8.0];
-        assert!(judged(&[cell("a", 0, &mixed)])[0].fails());
-    }
-
-    #[test]
-    fn the_strongest_attack_decides_and_seeds_are_together() {
-        let all = [
-            cell("a", 0, &[9.0; 4]),
-            cell("b", 0, &[20.0; 4]),
-            cell("b", 1, &[22.0; 4]),
-            behind(cell("a", 0, &[8.0; 4]), "prune"),
-            behind(cell("a", 2, &[8.0; 4]), "prune"),
-        ];
-        let found = judged(&all);
-        assert!(found[0].fails() && found[1].measurable());
-        // Four images, whatever number of seeds attacked them.
-        assert_eq!(found[3], Validity::Measurable { margin: 9.5, n: 4 });
-        assert_eq!(found[4], found[3]);
-    }
-
-    #[test]
-    fn what_no_undefended_cell_shares_has_no_twin() {
-        let mut told = behind(cell("a", 0, &[30.0; 3]), "prune");
-        told.spec.facts = vec![Fact::Labels];
-        told.id = told.spec.id();
-        let found = judged(&[cell("a", 0, &[30.0; 3]), told]);
-        assert_eq!(found[1], Validity::NoTwin);
-        assert!(found[1].doubt().unwrap().contains("validity unknown"));
-        // Without a null baseline there is no floor to beat.
-        let mut bare = cell("a", 0, &[30.0; 3]);
-        bare.baselines.retain(|null, _| is_oracle(null));
-        assert!(judged(&[bare])[0].fails());
-    }
-
-    #[test]
-    fn the_verdict_says_what_follows() {
-        let run = |psnr: f64| {
-            let cells = vec![cell("a", 0, &[psnr; 3]), behind(cell("a", 0, &[8.0; 3]), "prune")];
-            verdict(&Run::new("".into(), info(""), cells))
-        };
-        let said = run(9.0).sentence().unwrap();
-        assert!(said.starts_with("No attack beat the floor"), "{said}");
-        assert!(said.ends_with("nothing follows about these defenses."), "{said}");
-        assert_eq!(run(30.0).sentence(), None);
-        let some =
-            Verdict { defended: 5, measurable: 2, without_twin: 1, undefended: 2, beating: 1 };
-        let said = some.sentence().unwrap();
-        assert!(
-            said.contains("Of 5 defended cells 2") && said.contains("2 not measurable"),
-            "{said}"
-        );
-    }
-}
+mod tests;
