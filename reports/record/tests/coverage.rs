@@ -1,5 +1,5 @@
-//! How often the interval of a mean holds the true mean, by simulation, and for two-valued outcomes
-//! exactly.
+//! How often the interval of a mean holds the true mean: by simulation, and for two-valued outcomes
+//! by the probability of each count.
 //!
 //! docs/metrics.md has these numbers.
 
