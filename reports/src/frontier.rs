@@ -8,7 +8,7 @@ use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::figure::select::part;
 use record::run::{Run, group};
-use record::stats::CONFIDENCE;
+use record::stats::{CONFIDENCE, mean};
 use record::{CellRecord, Outcome};
 use suites::CellSpec;
 
@@ -17,9 +17,9 @@ pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on
     (Bonferroni), so that 95 % holds for the largest of them";
 
 /// What the interval of an accuracy is about, for captions and tables.
-pub(crate) const ONE_TRAINING: &str = "95 % Wilson interval over the test examples of one training, \
-    in which there is nothing of how much trainings differ; of 2 to 7 trainings it has none, and of \
-    8 or more that over trainings";
+pub(crate) const ONE_TRAINING: &str = "95 % Wilson interval over the test examples of one \
+    training, in which there is nothing of how much trainings differ; of 2 to 7 trainings it has \
+    none, and of 8 or more that over trainings";
 
 /// One attack by one adversary on one defense, at any seed.
 pub(crate) struct Try {
@@ -158,7 +158,7 @@ pub(crate) fn let_loose(record: &CellRecord) -> bool {
 }
 
 /// Which `(leak, worth)` no other beats in one without losing in the other. Leaks times `sign` are
-/// more where more leaked; less than `floor`, what the strongest null baseline gets, leaks no less
+/// more where more leaked; less than `floor`, what an attacker gets who saw nothing, leaks no less
 /// than that.
 pub(crate) fn optimal(places: &[Option<(f64, f64)>], sign: f64, floor: Option<f64>) -> Vec<bool> {
     let leak = |x: f64| floor.map_or(sign * x, |f| (sign * x).max(sign * f));
@@ -176,7 +176,8 @@ pub(crate) struct Panel {
     pub name: String,
     /// Per defense the cells, which differ in the attack alone; without a defense first.
     pub defenses: Vec<Vec<usize>>,
-    /// Mean PSNR of the strongest null baseline: less than this is nothing gained.
+    /// The floor, the mean PSNR of the strongest null baseline that needs no truth: less than this
+    /// is nothing gained.
     pub null: Option<f64>,
 }
 
@@ -185,19 +186,26 @@ pub(crate) struct Panel {
 pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     let deployed = |at: &usize| !run.records[*at].spec.federation.is_bare();
     let cells: Vec<usize> = run.attacked().into_iter().filter(deployed).collect();
-    // The key of a world holds the federation: no panel has points of two.
-    let groups = group(cells, |at| run.adversary(at));
+    // The key of a mechanism holds the federation: no panel has points of two. Seeds repeat it.
+    let groups = group(cells, |at| run.mechanism(at));
     let groups: Vec<Vec<usize>> =
         groups.into_iter().filter(|g| g.iter().any(|at| run.defended(*at))).collect();
     let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();
-    let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses"]);
+    let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses", "seed"]);
     let panel = |cells: Vec<usize>| Panel {
         name: run.axes.label(cells[0], &distinguishing, &[]),
-        null: cells.iter().find_map(|at| run.best_null_psnr(*at)),
+        null: floor(run, &cells),
         defenses: defenses(run, cells),
     };
     let panels = groups.into_iter().filter(|_| run.headline().is_some()).map(panel);
     panels.filter(|p| p.defenses.len() > 1).collect()
+}
+
+/// The mean of the floors of these cells' worlds.
+fn floor(run: &Run, cells: &[usize]) -> Option<f64> {
+    let worlds = group(cells.to_vec(), |at| run.world(at).to_owned());
+    let of = |world: &Vec<usize>| world.iter().find_map(|at| run.best_null_psnr(*at));
+    mean(&worlds.iter().filter_map(of).collect::<Vec<_>>())
 }
 
 /// The cells by defense, those without one first; where these were seen from another vantage only,

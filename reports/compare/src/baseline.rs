@@ -17,7 +17,7 @@ use std::path::Path;
 use suites::{CellId, CellSpec, Flag, Gate};
 
 /// Schema of baseline files: `major.minor`; another major cannot be read.
-pub const BASELINE_SCHEMA: &str = "1.1";
+pub const BASELINE_SCHEMA: &str = "1.2";
 
 /// What [`write_baseline`] wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +111,9 @@ struct Cell {
     attack_seconds: f64,
     finished_unix: u64,
     print: String,
+    /// Why the defended cell is not measurable; absent where it is, and before schema 1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubt: Option<String>,
 }
 
 fn text(side: &Side, gate: Gate) -> Result<String, serde_json::Error> {
@@ -126,8 +129,9 @@ fn text(side: &Side, gate: Gate) -> Result<String, serde_json::Error> {
         threats: Vec::new(),
     };
     let mut lines = Vec::with_capacity(side.records.len());
-    for (record, print) in side.records.iter().zip(&side.prints) {
-        lines.push(serde_json::to_string(&Cell::from_record(record, print, &mut head)?)?);
+    for ((record, print), doubt) in side.records.iter().zip(&side.prints).zip(&side.doubts) {
+        let cell = Cell { doubt: doubt.clone(), ..Cell::from_record(record, print, &mut head)? };
+        lines.push(serde_json::to_string(&cell)?);
     }
     let head = serde_json::to_string_pretty(&head)?;
     let open = head.trim_end().trim_end_matches('}').trim_end();
@@ -174,6 +178,7 @@ impl Cell {
             attack_seconds: record.wall.attack_seconds,
             finished_unix: record.wall.finished_unix,
             print: print.into(),
+            doubt: None,
         })
     }
 
@@ -271,9 +276,10 @@ pub(crate) fn read(path: &Path) -> Result<Side, CompareError> {
     let schema: OnlySchema = serde_json::from_slice(&bytes).map_err(foreign)?;
     record::store::check_schema(&schema.baseline, BASELINE_SCHEMA, path)?;
     let Whole { head, cells } = serde_json::from_slice(&bytes).map_err(foreign)?;
-    let (mut records, mut prints) = (Vec::new(), Vec::new());
-    for cell in cells {
+    let (mut records, mut prints, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
+    for mut cell in cells {
         let id = cell.id.clone();
+        doubts.push(cell.doubt.take());
         let (record, print) =
             cell.record(&head).map_err(|why| malformed(1, 0, format!("cell {id}: {why}")))?;
         records.push(record);
@@ -283,5 +289,6 @@ pub(crate) fn read(path: &Path) -> Result<Side, CompareError> {
         head.gate.map(Gate::checked).transpose().map_err(|e| malformed(1, 0, e.to_string()))?;
     let mut info = head.run;
     info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
-    Ok(Side { name: path.display().to_string(), info, records, prints, unfinished: None, gate })
+    let name = path.display().to_string();
+    Ok(Side { name, info, records, prints, doubts, unfinished: None, gate })
 }

@@ -13,7 +13,7 @@ pub(crate) type Others = BTreeMap<usize, Vec<(usize, Vec<Option<usize>>)>>;
 /// The other attacks on the signal of each defended pair.
 pub(crate) fn others(pairs: &[Pair]) -> Others {
     let mut worlds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, pair) in pairs.iter().enumerate().filter(|(_, p)| p.scored() && p.defended) {
+    for (at, pair) in pairs.iter().enumerate().filter(|(_, p)| p.tested() && p.defended) {
         worlds.entry(&pair.world).or_default().push(at);
     }
     let mut out = Others::new();
@@ -67,7 +67,7 @@ pub(crate) fn fallen(
     let sign = if measure.higher_is_better() { -1.0 } else { 1.0 };
     let others = others(pairs);
     let mut groups: BTreeMap<&str, BTreeMap<String, Vec<usize>>> = BTreeMap::new();
-    for (place, pair) in pairs.iter().enumerate().filter(|(_, p)| p.scored() && p.defended) {
+    for (place, pair) in pairs.iter().enumerate().filter(|(_, p)| p.tested() && p.defended) {
         groups.entry(&pair.attack).or_default().entry(defense(pair)).or_default().push(place);
     }
     let losses = |cells: &Vec<usize>| {

@@ -49,6 +49,8 @@ pub enum Kind {
     Threat,
     /// An attack fell behind defenses, where the others did not.
     WeakerBehind,
+    /// No attack beats the floor without the defense: nothing follows of it.
+    NotMeasurable,
     /// More images are not finite.
     NotFinite,
     /// A defended cell has successes where it had no scores.

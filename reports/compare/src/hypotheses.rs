@@ -73,7 +73,7 @@ fn pooled(cells: &Cells, defense: impl Fn(usize) -> String) -> Vec<Group> {
         let new = || Group { subject, pairs: Vec::new() };
         groups.entry((1, name.clone())).or_insert_with(new).pairs.push(*at);
     }
-    for (at, pair) in cells.pairs.iter().enumerate().filter(|(_, p)| p.scored()) {
+    for (at, pair) in cells.pairs.iter().enumerate().filter(|(_, p)| p.tested()) {
         let (order, subject) = match (pair.defended, &pair.twin) {
             (false, _) => (0, Subject::Attack(pair.attack.clone())),
             (true, Some(_)) => (2, Subject::Defense(defense(at))),
@@ -95,7 +95,7 @@ fn pooled(cells: &Cells, defense: impl Fn(usize) -> String) -> Vec<Group> {
 fn singles(pairs: &[Pair]) -> Vec<Group> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
-    for (at, pair) in pairs.iter().enumerate().filter(|(_, p)| p.scored()) {
+    for (at, pair) in pairs.iter().enumerate().filter(|(_, p)| p.tested()) {
         let place = *places.entry(&pair.cell).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.pairs.push(at),

@@ -46,6 +46,8 @@ pub(crate) struct Pair {
     /// What all attacks on one signal share: the spec without attack and facts.
     pub world: String,
     pub defended: bool,
+    /// Why nothing follows of its defenses, on either side.
+    pub doubt: Option<String>,
     /// Per row: the image attacked, or the draw of the seed, as a number shared by all cells that
     /// have the same.
     pub nodes: Vec<usize>,
@@ -61,9 +63,14 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Whether its scores enter tests.
+    /// Whether both sides have scores.
     pub fn scored(&self) -> bool {
         matches!(self.state, State::Identical | State::Compared)
+    }
+
+    /// Whether its scores enter tests: not where no attack beats the floor without the defense.
+    pub fn tested(&self) -> bool {
+        self.scored() && self.doubt.is_none()
     }
 }
 
@@ -90,6 +97,7 @@ pub(crate) fn lay_out(
     let pair = |(b, n): &(usize, usize)| {
         let same = base.prints[*b] == new.prints[*n];
         let mut pair = Pair::new((*b, &base.records[*b]), (*n, &new.records[*n]), same, how);
+        pair.doubt = new.doubts[*n].clone().or_else(|| base.doubts[*b].clone());
         if pair.scored() {
             match how {
                 Pairing::SameSeed => {
@@ -128,6 +136,7 @@ impl Pair {
             attack: spec.attack.name.clone(),
             world: world(new.1),
             defended: acting(spec).next().is_some(),
+            doubt: None,
             nodes: Vec::new(),
             trials: Vec::new(),
             columns: Vec::new(),

@@ -2,8 +2,10 @@
 
 use crate::CompareError;
 use crate::baseline;
+use record::axes::acting;
 use record::store::{CELLS, read_records};
-use record::{CellRecord, RunInfo, fingerprint};
+use record::validity::{self, Validity};
+use record::{CellRecord, Metrics, RunInfo, fingerprint};
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -20,6 +22,8 @@ pub struct Side {
     /// Per record: a hash of its canonical bytes, equal exactly where two records are (but for
     /// times).
     pub(crate) prints: Vec<String>,
+    /// Per record: why a defended cell is not measurable, where it is not.
+    pub(crate) doubts: Vec<Option<String>>,
     /// Why the run is not whole, if it is not.
     pub(crate) unfinished: Option<String>,
     /// The gate that a baseline file keeps; a run folder has its suite's text.
@@ -96,10 +100,21 @@ impl Side {
             info.suite.cells.iter().enumerate().map(|(at, id)| (id, at)).collect();
         records.sort_by_key(|r| (order.get(&r.id).copied().unwrap_or(usize::MAX), r.id.clone()));
         let prints = prints(&records)?;
+        let doubts = doubts(&info, &records);
         records.iter_mut().for_each(slim);
         let unfinished = missing(&info, &records);
-        Ok(Side { name: name.into(), info, records, prints, unfinished, gate: None })
+        Ok(Side { name: name.into(), info, records, prints, doubts, unfinished, gate: None })
     }
+}
+
+/// Why defended cells are not measurable; null baselines tell, which are not kept.
+fn doubts(info: &RunInfo, records: &[CellRecord]) -> Vec<Option<String>> {
+    let all = validity::judge(records, &Metrics::from_run(info)).into_iter().zip(records);
+    let doubt = |(own, record): (Validity, &CellRecord)| {
+        let judged = own.fails() && acting(&record.spec).next().is_some();
+        own.doubt().filter(|_| judged)
+    };
+    all.map(doubt).collect()
 }
 
 /// A hash of the canonical bytes of each record; the work of a thousand records is shared by two

@@ -84,6 +84,7 @@ mod tests {
             attack: String::new(),
             world: String::new(),
             defended: false,
+            doubt: None,
             nodes: nodes.to_vec(),
             trials: trials.to_vec(),
             columns: Vec::new(),

@@ -23,6 +23,7 @@ pub(crate) fn find(
     measures: &[Measure],
 ) -> Vec<Finding> {
     let mut found = fallen(all, pairs, measures);
+    found.extend(not_measurable(all, base, pairs));
     found.extend(not_finite(base, new, pairs));
     found.extend(leaks(all, (base, new), pairs, measures));
     found.extend(slow(all, base, new, pairs));
@@ -66,6 +67,24 @@ fn fallen(all: &Comparison, pairs: &[Pair], measures: &[Measure]) -> Vec<Finding
     fallen.into_iter().filter(|f| !told(&f.attack)).map(finding).collect()
 }
 
+/// Defenses of which nothing follows, because no attack beats the floor without them; for the worse
+/// where that was not so.
+fn not_measurable(all: &Comparison, base: &Side, pairs: &[Pair]) -> Vec<Finding> {
+    let mut groups: BTreeMap<(String, &str), (usize, bool)> = BTreeMap::new();
+    for pair in pairs.iter().filter(|p| p.scored()) {
+        let Some(why) = pair.doubt.as_deref() else { continue };
+        let own = groups.entry((all.labels.defense(pair), why)).or_default();
+        *own = (own.0 + 1, own.1 || base.doubts[pair.base].is_none());
+    }
+    let finding = |((defense, why), (cells, adverse)): ((String, &str), (usize, bool))| {
+        let which =
+            if cells == 1 { "1 cell raises".into() } else { format!("{cells} cells raise") };
+        let text = format!("{which} no alarm: {why}");
+        Finding { adverse, ..warning(Kind::NotMeasurable, format!("defense {defense}"), text) }
+    };
+    groups.into_iter().map(finding).collect()
+}
+
 /// Attacks more of whose images are not finite than before.
 fn not_finite(base: &Side, new: &Side, pairs: &[Pair]) -> Vec<Finding> {
     let mut counts: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
@@ -99,8 +118,8 @@ fn leaks(
     let finding = |pair: &Pair| {
         let (was, is) = (&base.records[pair.base], &new.records[pair.new]);
         let paired = pair.state == State::Compared && all.pairing == Pairing::SameSeed;
-        if !pair.defended || !(paired || matches!(pair.state, State::NowApplies | State::Recovered))
-        {
+        let judged = pair.defended && pair.doubt.is_none();
+        if !judged || !(paired || matches!(pair.state, State::NowApplies | State::Recovered)) {
             return None;
         }
         let had: HashMap<_, _> =

@@ -68,15 +68,15 @@ fn foreign_files_are_one_clear_line() {
     assert!(said(&text[..text.len() / 2]).contains("not a baseline: EOF"));
     assert!(said("{}").contains("not a baseline: missing field `baseline`"));
     assert!(said("PNG").contains("give a run folder, or a file that `bench baseline` wrote"));
-    let newer = text.replacen("\"baseline\": \"1.1\"", "\"baseline\": \"2.0\"", 1);
+    let newer = text.replacen("\"baseline\": \"1.2\"", "\"baseline\": \"2.0\"", 1);
     assert!(
         said(&newer).contains(
-            "schema 2.0 cannot be read by this program (it knows 1.1); use a newer bench"
+            "schema 2.0 cannot be read by this program (it knows 1.2); use a newer bench"
         )
     );
     // A minor version adds what this program need not know.
     let minor = text.replacen(
-        "\"baseline\": \"1.1\"",
+        "\"baseline\": \"1.2\"",
         "\"baseline\": \"1.7\",\n  \"weather\": \"fair\"",
         1,
     );

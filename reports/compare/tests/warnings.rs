@@ -268,3 +268,35 @@ fn one_federation_is_tested_on_its_examples() {
         found.terminal()
     );
 }
+
+#[test]
+fn a_defense_that_cannot_be_measured_raises_no_alarm() {
+    // Without a defense the attack stays below the mean image (11.5 dB); behind it more comes
+    // through than before.
+    let attacks = vec![("dlg", 9.0)];
+    let night = Night { attacks, defenses: vec![("prune", 0.5)], ..Night::default() };
+    let (base, mut new) = (night.records(0), night.records(0));
+    of(&mut new, "dlg", true).for_each(|r| psnr(r, |_| 1.5));
+    let found = compared(&base, &new);
+    assert_eq!(found.verdict(), Verdict::Passed);
+    let warned = texts(&found, Weight::Warning, Kind::NotMeasurable);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].contains("defense prune: 1 cell raises no alarm: not measurable: "));
+    // It was so in the base, too: no reason to keep the night from becoming a baseline.
+    assert_eq!(found.adverse_warnings(), 0);
+    let tested = |e: &&compare::Effect| matches!(e.subject, Subject::Defense(_));
+    assert_eq!(found.effects.iter().filter(tested).count(), 0);
+    // A baseline file knows it as the run does.
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &base);
+    let file = dir.path().join("baseline.json");
+    write_baseline(dir.path(), &file).unwrap();
+    let kept = Side::open(&file).unwrap();
+    let again = compare(&side("base", new), &kept, &Gate::default(), Pairing::SameSeed).unwrap();
+    assert_eq!(texts(&again, Weight::Warning, Kind::NotMeasurable).len(), 1);
+    // The same change where the attack works undefended is an alarm.
+    let night = Night { attacks: vec![("dlg", 22.0)], ..night };
+    let (base, mut new) = (night.records(0), night.records(0));
+    of(&mut new, "dlg", true).for_each(|r| psnr(r, |_| 1.5));
+    assert_eq!(compared(&base, &new).verdict(), Verdict::Regressed);
+}

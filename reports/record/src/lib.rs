@@ -23,6 +23,7 @@ pub mod summary;
 pub mod testing;
 pub mod units;
 pub mod utility;
+pub mod validity;
 
 pub use cell::{
     CellRecord, Cost, DefenseNote, ImageScore, Outcome, Scores, SignalRecord, TracePoint, Wall,

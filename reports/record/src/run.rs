@@ -3,6 +3,7 @@
 use crate::axes::{Axes, Distinguishing, acting};
 use crate::store::read_records;
 use crate::summary::CellSummary;
+use crate::validity::{self, Validity, is_oracle};
 use crate::{CellRecord, MetricInfo, Metrics, Outcome, RecordError, RunInfo};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub struct Run {
     pub axes: Axes,
     /// What tells the cells apart.
     pub distinguishing: Distinguishing,
+    /// Per cell, whether it says anything of its defenses.
+    pub validity: Vec<Validity>,
     /// Per cell, what tells it apart beside attack and defenses; the table of cells has the rest.
     pub settings: Vec<String>,
     keys: Vec<Keys>,
@@ -39,6 +42,8 @@ struct Keys {
     /// The spec as JSON.
     spec: Value,
     world: String,
+    /// The world at any seed.
+    mechanism: String,
     attack: String,
     /// The defenses that act.
     defenses: String,
@@ -49,6 +54,7 @@ impl Keys {
         Keys {
             spec: serde_json::to_value(spec).unwrap_or(Value::Null),
             world: spec.world_key(),
+            mechanism: CellSpec { seed: 0, ..spec.clone() }.world_key(),
             attack: spec.attack_key(),
             defenses: format!("{:?}", acting(spec).collect::<Vec<_>>()),
         }
@@ -83,6 +89,7 @@ impl Run {
             .collect();
         let keys = records.iter().map(|r| Keys::from_spec(&r.spec)).collect();
         Run {
+            validity: validity::judge(&records, &metrics),
             keys,
             dir,
             info,
@@ -110,12 +117,12 @@ impl Run {
         Some((psnr, bound, words))
     }
 
-    /// The highest mean PSNR among the null baselines of cell `at`; `None` where the run does not
-    /// say that more of it is better.
+    /// The floor of cell `at`: the highest mean PSNR among the null baselines that need no truth;
+    /// `None` where the run does not say that more of it is better.
     pub fn best_null_psnr(&self, at: usize) -> Option<f64> {
         self.metric("psnr").higher_is_better.filter(|higher| *higher)?;
-        let nulls = self.cells[at].baselines.values();
-        nulls.filter_map(|b| b.get("psnr")?.mean).max_by(f64::total_cmp)
+        let nulls = self.cells[at].baselines.iter().filter(|(null, _)| !is_oracle(null));
+        nulls.filter_map(|(_, b)| b.get("psnr")?.mean).max_by(f64::total_cmp)
     }
 
     /// Whether any cell has a mean of the metric `name`.
@@ -136,10 +143,10 @@ impl Run {
         group(self.attacked(), |at| self.world(at).to_owned())
     }
 
-    /// The attacked cells by world, adversary and defenses: cells of one group differ only in the
-    /// attack.
+    /// The attacked cells by mechanism, adversary and defenses: cells of one group differ only in
+    /// the attack and the seed.
     pub fn rivals(&self) -> Vec<Vec<usize>> {
-        group(self.attacked(), |at| format!("{} {}", self.adversary(at), self.defenses(at)))
+        group(self.attacked(), |at| format!("{} {}", self.mechanism(at), self.defenses(at)))
     }
 
     /// The spec of cell `at` as JSON.
@@ -163,6 +170,12 @@ impl Run {
         format!("{} {} {:?}", self.world(at), spec.vantage, spec.facts)
     }
 
+    /// As [`Run::adversary`] at any seed: cells that differ in it alone are repetitions.
+    pub fn mechanism(&self, at: usize) -> String {
+        let spec = &self.records[at].spec;
+        format!("{} {} {:?}", self.keys[at].mechanism, spec.vantage, spec.facts)
+    }
+
     /// What the federated round of cell `at` depends on: everything but the adversary.
     pub fn round_key(&self, at: usize) -> String {
         format!("{} {}", self.world(at), self.defenses(at))
@@ -184,6 +197,18 @@ impl Run {
                 same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec))
             })
             .min_by_key(|other| !same(other))
+    }
+
+    /// What is to be said of a defended cell in the place of its result, or beside it; `None` of
+    /// one that counts, and of an undefended one.
+    pub fn doubt(&self, at: usize) -> Option<String> {
+        self.defended(at).then(|| self.validity[at].doubt()).flatten()
+    }
+
+    /// Whether the cell is defended, and no attack beats the floor without the defense: it enters
+    /// no worst case, no frontier, no gate and no headline.
+    pub fn not_measurable(&self, at: usize) -> bool {
+        self.defended(at) && self.validity[at].fails()
     }
 
     /// Whether the cell has a defense that acts.

@@ -1,5 +1,5 @@
-//! How often the interval of a mean holds the true mean, by simulation, and for two-valued outcomes
-//! exactly.
+//! How often the interval of a mean holds the true mean: by simulation, and for two-valued outcomes
+//! by the probability of each count.
 //!
 //! docs/metrics.md has these numbers.
 
@@ -25,7 +25,7 @@ impl Places {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
         z = (z ^ (z >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
-        (((z ^ (z >> 33)) >> 32) * n as u64 >> 32) as usize
+        ((((z ^ (z >> 33)) >> 32) * n as u64) >> 32) as usize
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::field::{Field, count, integer, natural, real, text};
 use record::axes::{acting, defenses};
+use record::validity::Validity;
 use record::{CellRecord, ImageScore, Outcome, RunInfo};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,7 +25,13 @@ pub(super) fn run(info: &RunInfo) -> Vec<Field<'_>> {
 }
 
 /// Columns of the cell `id`; `None` where it has not been run.
-pub(super) fn cell<'a>(id: &'a str, record: Option<&'a CellRecord>) -> Vec<Field<'a>> {
+///
+/// `validity` is that of an attacked cell.
+pub(super) fn cell<'a>(
+    id: &'a str,
+    record: Option<&'a CellRecord>,
+    validity: Option<&Validity>,
+) -> Vec<Field<'a>> {
     let (outcome, reason) = record.map_or(("not-run", None), |r| outcome(&r.outcome));
     let mut fields =
         vec![text("cell", Some(id)), text("outcome", Some(outcome)), text("reason", reason)];
@@ -32,6 +39,7 @@ pub(super) fn cell<'a>(id: &'a str, record: Option<&'a CellRecord>) -> Vec<Field
     fields.extend(task(spec));
     fields.extend(training(spec));
     fields.extend(adversary(spec));
+    fields.push(text("measurable", validity.map(Validity::column)));
     fields.extend(measured(record));
     fields.extend(costs(record));
     fields

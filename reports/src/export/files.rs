@@ -5,7 +5,7 @@ use crate::tables::threshold_labels;
 use record::RecordError;
 use record::run::Run;
 use record::stats::Summary;
-use record::{ImageScore, Scores};
+use record::{ImageScore, Outcome, Scores};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -90,7 +90,7 @@ pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> 
     let rates: Vec<String> =
         run.metric_names.iter().flat_map(|m| threshold_labels(&run.metric(m))).collect();
     let tasks: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
-    let mut columns = head(run, &["cell", "outcome", "attack_name"]);
+    let mut columns = head(run, &["cell", "outcome", "attack_name", "measurable"]);
     let statistics = ["n", "missing", "capped", "failed", "mean", "sd", "median", "low", "high"];
     let of_metric = |m: &String| statistics.map(|s| format!("{m}_{s}"));
     columns.extend(run.metric_names.iter().flat_map(of_metric));
@@ -108,7 +108,12 @@ pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> 
 fn cell_row(run: &Run, at: usize, rates: &[String], tasks: &BTreeSet<&String>) -> Vec<String> {
     let (cell, record) = (&run.cells[at], &run.records[at]);
     let (cost, wall) = (&record.cost, &record.wall);
-    let mut row = vec![cell.id.clone(), cell.outcome.to_owned(), record.spec.attack.name.clone()];
+    let measurable = match record.outcome {
+        Outcome::NotApplicable { .. } => String::new(),
+        _ => run.validity[at].column(),
+    };
+    let attack = record.spec.attack.name.clone();
+    let mut row = vec![cell.id.clone(), cell.outcome.to_owned(), attack, measurable];
     row.extend(run.axes.rows[at].iter().cloned());
     row.extend(run.metric_names.iter().flat_map(|m| summary_columns(cell.metrics.get(m))));
     for rate in rates.iter().map(|r| cell.success.get(r)) {
@@ -146,7 +151,8 @@ pub(crate) fn summary_json(run: &Run) -> Vec<u8> {
             .zip(run.axes.rows[at].iter().cloned().map(Value::from))
             .collect();
         json!({
-            "summary": run.cells[at], "axes": axes, "spec": record.spec,
+            "summary": run.cells[at], "measurable": run.validity[at].column(),
+            "axes": axes, "spec": record.spec,
             "outcome": record.outcome, "threat": record.threat,
             "task": record.task, "defenses": record.defenses, "cost": record.cost,
             "notes": record.notes, "wall": record.wall,

@@ -13,7 +13,7 @@ pub(super) type Take<'t> = dyn FnMut(&Row) -> io::Result<()> + 't;
 /// The columns of every row.
 pub(super) fn schema(run: &Run) -> Vec<Field<'_>> {
     let mut all = columns::run(&run.info);
-    all.extend(columns::cell("", None));
+    all.extend(columns::cell("", None, None));
     all.extend(columns::score(&Cause::default()));
     all
 }
@@ -27,8 +27,10 @@ pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
         rows += 1;
         take(&Row([&of_run, of_cell, &columns::score(cause)]))
     };
-    for record in &run.records {
-        let of_cell = columns::cell(record.id.as_str(), Some(record));
+    for (record, validity) in run.records.iter().zip(&run.validity) {
+        let applies = !matches!(record.outcome, Outcome::NotApplicable { .. });
+        let validity = Some(validity).filter(|_| applies);
+        let of_cell = columns::cell(record.id.as_str(), Some(record), validity);
         let mut bare = true;
         of_record(record, &run.metric_names, &mut |cause| {
             bare = false;
@@ -40,7 +42,10 @@ pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
     }
     let known: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
     for id in run.info.suite.cells.iter().filter(|id| !known.contains(id)) {
-        write(&columns::cell(id.as_str(), None), &Cause { status: "not-run", ..Cause::default() })?;
+        write(
+            &columns::cell(id.as_str(), None, None),
+            &Cause { status: "not-run", ..Cause::default() },
+        )?;
     }
     Ok(rows)
 }

@@ -39,6 +39,8 @@ pub(crate) struct Estimate {
     pub how: Option<&'static str>,
     /// Places of the cells behind it.
     pub cells: Vec<usize>,
+    /// Places of the cells that are not in it because no attack beats the floor undefended.
+    pub left_out: Vec<usize>,
     /// Of what attacks share: the place of one cell for each value behind it.
     pub distinct: Vec<usize>,
 }
@@ -64,7 +66,9 @@ pub(crate) fn estimate_at(
     picked: &[Picked],
     confidence: f64,
 ) -> Estimate {
+    let (picked, left_out) = judged(run, measure, picked);
     let cells = picked.iter().map(|p| p.at).collect();
+    let picked = picked.as_slice();
     let found = match measure {
         Measure::Metric(metric) => of_images(run, metric, picked, confidence),
         Measure::Null(null, metric) => of_null(run, null, metric, picked, confidence),
@@ -74,7 +78,16 @@ pub(crate) fn estimate_at(
         Measure::Labels => of_tries(run, &Goal::Label, picked, confidence),
         other => of_cells(run, other, picked, confidence),
     };
-    Estimate { cells, ..found }
+    Estimate { cells, left_out, ..found }
+}
+
+/// The cells that say something by `measure`, and the places of the others: what an attack gets
+/// behind a defense says nothing where no attack beats the floor without it.
+pub(crate) fn judged(run: &Run, measure: &Measure, picked: &[Picked]) -> (Vec<Picked>, Vec<usize>) {
+    let leaks = measure.leaks() && !matches!(measure, Measure::Null(..));
+    let says = |p: &&Picked| !(leaks && run.not_measurable(p.at));
+    let (kept, others): (Vec<&Picked>, Vec<&Picked>) = picked.iter().partition(says);
+    (kept.into_iter().cloned().collect(), others.into_iter().map(|p| p.at).collect())
 }
 
 impl Estimate {
@@ -275,6 +288,8 @@ pub(crate) fn raw(
     picked: &[Picked],
 ) -> Vec<(usize, Option<usize>, f64)> {
     let mut out = Vec::new();
+    let (picked, _) = judged(run, measure, picked);
+    let picked = picked.as_slice();
     match measure {
         Measure::Metric(metric) => {
             for cell in picked {

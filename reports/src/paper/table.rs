@@ -5,7 +5,7 @@ use crate::figure::data::{ESTIMATE, Sheet, ids, of_estimate, shown};
 use crate::figure::estimate::{Estimate, estimate};
 use crate::figure::filter::{self, Picked};
 use crate::figure::measure::Measure;
-use crate::figure::select::part;
+use crate::figure::select::{doubts, part};
 use crate::report::latex;
 use record::run::Run;
 use record::stats::{mean, sample_sd};
@@ -120,6 +120,13 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
         say(sum(|e| e.capped), "above the cap entered at the cap");
         say(sum(|e| e.grey), "diverged images enter as grey");
     }
+    let all = || rows.iter().flat_map(|r| &r.values);
+    let left_out: BTreeSet<usize> = all().flat_map(|e| e.left_out.clone()).collect();
+    out.extend(doubts(run, &left_out, " left out"));
+    let shown = measures.iter().any(Measure::leaks);
+    let unknown =
+        all().flat_map(|e| e.cells.clone()).filter(|at| shown && run.doubt(*at).is_some());
+    out.extend(doubts(run, &unknown.collect(), ""));
     let how: BTreeSet<&str> = rows.iter().flat_map(|r| &r.values).filter_map(|e| e.how).collect();
     out.extend(how.into_iter().map(String::from));
     let lost: usize = rows.iter().filter_map(|r| r.lost).sum();
@@ -274,7 +281,9 @@ fn line(
 
 /// A value with its spread.
 fn field(measure: &Measure, e: &Estimate, spread: Spread, bold: bool) -> String {
-    let Some(value) = e.value else { return "--".into() };
+    let Some(value) = e.value else {
+        return if e.left_out.is_empty() { "--".into() } else { "not measurable".into() };
+    };
     let text = math(&measure.show(value));
     let value = match (bold, text.contains('$')) {
         (false, _) => text,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 pub(super) fn cost(run: &Run) -> Section {
     let measures: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
-    let columns = ["PSNR (dB)", "best null (dB)"].map(String::from).into_iter();
+    let columns = ["PSNR (dB)", "floor (dB)"].map(String::from).into_iter();
     let task = measures.iter().map(|m| format!("task {}", m.replace('_', " ")));
     let rest = [
         "accuracy lost",
@@ -35,7 +35,7 @@ pub(super) fn cost(run: &Run) -> Section {
         seconds are of the whole cell, those of the protocol a client's own work (mean) and the \
         server's. The task's scores are on the test split: of the attacked model, and `trained` \
         after the utility rounds with the defense in the loop. Accuracy lost is against the same \
-        cell without defense.";
+        cell without defense. The floor is the strongest null baseline that needs no truth.";
     Section::new("Cost and utility").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 

@@ -1,6 +1,8 @@
 //! What defenses promise, what they did, and what the strongest attack still got.
 
-use super::{FEW, NOTHING, key, keyed, mean_ci, mean_of, rate_of, spread, spread_as, words};
+use super::{
+    FEW, NOTHING, doubted, key, keyed, mean_ci, mean_of, rate_of, spread, spread_as, words,
+};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, ONE_TRAINING, Point};
@@ -12,6 +14,10 @@ use record::markdown::significant;
 use record::run::Run;
 use record::stats::Interval;
 use record::utility;
+
+const MEASURABLE: &str = "Not measurable is what no attack surely gets beyond the floor, the \
+    strongest null baseline that needs no truth, without the defense: there the attack's failure \
+    is no merit of the defense.";
 
 const NO_ADAPTIVE: &str = "no adaptive attack registered";
 
@@ -33,7 +39,7 @@ pub(super) fn defenses(run: &Run) -> Section {
         paired by image: the same images, weights and seeds with and without the defense. Accuracy \
         is that after the utility rounds, trained with the defense in the loop, where the cell has \
         any; else that of the attacked model. It has the";
-    let lead = format!("{lead} {ONE_TRAINING}. {FEW}.");
+    let lead = format!("{lead} {ONE_TRAINING}. {FEW}. {MEASURABLE}");
     Section::new("Defenses").paragraph(lead).table(table, "No cell has a defense.")
 }
 
@@ -51,13 +57,20 @@ fn promise(run: &Run, at: usize) -> Vec<Cell> {
         values.collect::<Vec<_>>().join(", ")
     };
     let twin = run.undefended(at);
+    let (doubt, fails) = (run.doubt(at), run.not_measurable(at));
+    let own = mean_ci(&psnr, run.cells[at].metrics.get("psnr"));
+    let change = || match twin {
+        _ if fails => Cell::None,
+        Some(twin) => change(run, at, twin),
+        None => "no undefended cell in this run".into(),
+    };
     let accuracy = |at: usize| share(utility::accuracy(&run.records[at]));
     row![
         notes(&|note| note.claim.clone()),
         notes(&measured),
         notes(&|note| note.adaptive.clone().unwrap_or(NO_ADAPTIVE.into())),
-        mean_ci(&psnr, run.cells[at].metrics.get("psnr")),
-        twin.map_or("no undefended cell in this run".into(), |twin| change(run, at, twin)),
+        doubted(if fails { Cell::None } else { own }, doubt.as_deref()),
+        change(),
         accuracy(at),
         twin.map_or(Cell::None, accuracy),
     ]
@@ -100,8 +113,8 @@ pub(super) fn worst_case(run: &Run) -> Section {
     ];
     let mut table = Table::new(head);
     let groups = run.rivals();
-    let distinguishing =
-        run.axes.distinguishing(&groups.iter().map(|g| g[0]).collect::<Vec<_>>(), &["attack"]);
+    let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();
+    let distinguishing = run.axes.distinguishing(&firsts, &["attack", "seed"]);
     for rivals in groups.into_iter().filter(|_| psnr.higher_is_better == Some(true)) {
         let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
         let point = |measure| Point::new(run, &measure, &cells);
@@ -113,7 +126,7 @@ pub(super) fn worst_case(run: &Run) -> Section {
             run.axes.label(rivals[0], &distinguishing, &["attack", "defenses"]),
             worst.tries.iter().filter(|t| t.loose).count(),
             worst.cell().map_or(Cell::None, |at| strongest(at).into()),
-            mean_of(&psnr, &worst.leak),
+            doubted(mean_of(&psnr, &worst.leak), doubt(run, &rivals).as_deref()),
             share.as_ref().map_or(Cell::None, rate_of),
             adaptive(run, rivals[0], &rivals),
         ]);
@@ -127,11 +140,21 @@ pub(super) fn worst_case(run: &Run) -> Section {
     let lead = format!(
         "A defense is worth what it leaves to the strongest attack tried, by mean PSNR over the \
          same images, and by the largest share of successes of any; intervals are {JOINT}. {FEW}, \
-         of the strongest attack."
+         of the strongest attack. Seeds are repetitions, and pooled. {MEASURABLE}"
     );
     Section::new("Worst case over attacks")
         .paragraph(lead)
         .table(table.without_empty_columns(), otherwise)
+}
+
+/// Why a row says nothing; of the undefended, that no attack on them beats the floor.
+fn doubt(run: &Run, rivals: &[usize]) -> Option<String> {
+    let beats = |at: &usize| run.validity[*at].measurable();
+    match run.defended(rivals[0]) {
+        true => run.doubt(rivals[0]),
+        false if rivals.iter().any(beats) => None,
+        false => Some("below the floor".into()),
+    }
 }
 
 /// Whether the registered adaptive attack of each acting defense is among the rivals.

@@ -1,7 +1,7 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
 use super::defenses::{adaptive_by, share_of};
-use super::{FEW, mean_of, rate_of, words};
+use super::{FEW, doubted, mean_of, rate_of, words};
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
@@ -48,10 +48,12 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
         "Per defense: the most that any attack tried got, and the test accuracy after training \
          with the defense in the loop. Pareto-optimal: no other defense of \
          the setting leaks less (by {label}; in brackets by mean PSNR, where less than the \
-         strongest null baseline counts as that) without costing accuracy, by the point estimates; \
-         overlapping intervals may turn the order. \
-         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. {FEW}, of the strongest attack. \
-         Those of the accuracy are {ONE_TRAINING}. \
+         floor counts as that) without costing accuracy, by the point estimates; \
+         overlapping intervals may turn the order. The floor is the strongest null baseline that \
+         needs no truth; a defense is on the frontier only where an attack beats it undefended. \
+         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
+         {FEW}, of the strongest attack. \
+         The accuracy has the {ONE_TRAINING}. \
          An attack that failed counts as tried, its lost images as tries without success; a cell \
          that failed before its attack is no try; a defense on which no \
          attack was scored has no worst case. Bytes and seconds are those of one round."
@@ -67,6 +69,8 @@ struct Row {
     success: Point,
     psnr: Point,
     worth: Estimate,
+    /// Why it is on no frontier; of all rivals the same.
+    doubt: Option<String>,
 }
 
 impl Row {
@@ -74,11 +78,12 @@ impl Row {
         let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
         let psnr = Point::new(run, psnr, &cells);
         let worth = psnr.worth(run, &Measure::Task("trained_accuracy".into()), &cells);
-        Row { rivals: rivals.to_vec(), success: Point::new(run, success, &cells), psnr, worth }
+        let (success, rivals) = (Point::new(run, success, &cells), rivals.to_vec());
+        Row { doubt: run.doubt(rivals[0]), rivals, success, psnr, worth }
     }
 
     fn place(&self, of: &Point) -> Option<(f64, f64)> {
-        Some((of.leak.value?, self.worth.value?))
+        Some((of.leak.value?, self.worth.value?)).filter(|_| self.doubt.is_none())
     }
 }
 
@@ -127,7 +132,7 @@ fn leak(run: &Run, row: &Row) -> Vec<Cell> {
         psnr.tries.iter().filter(|t| t.loose).count(),
         listed(failed, "; "),
         rate_of(&success.leak),
-        mean_of(&run.metric("psnr"), &psnr.leak),
+        doubted(mean_of(&run.metric("psnr"), &psnr.leak), row.doubt.as_deref()),
         listed(attacks, "; by PSNR "),
         adaptive(run, row),
     ]

@@ -17,6 +17,7 @@ use crate::report::model::{Cell, Report, Span, Table, Text};
 use record::MetricInfo;
 use record::run::Run;
 use record::stats::{Interval, Rate, Summary};
+use record::validity::null_title;
 
 /// The report with every section of tables, in reading order.
 pub(crate) fn report(run: &Run) -> Report {
@@ -83,7 +84,7 @@ fn key(run: &Run, at: usize) -> Vec<Cell> {
 
 /// The key of the row of a null baseline of the world of cell `at`.
 fn null_key(run: &Run, at: usize, name: &str) -> Vec<Cell> {
-    let name = line([Span::Emphasis(format!("null: {name}"))]);
+    let name = line([Span::Emphasis(null_title(name))]);
     row_key(run, at, "".into(), name.into(), "")
 }
 
@@ -97,6 +98,15 @@ fn row_key(run: &Run, at: usize, number: Cell, attack: Cell, defense: &str) -> V
 pub(crate) fn mean_ci(metric: &MetricInfo, summary: Option<&Summary>) -> Cell {
     let mean = summary.and_then(|s| Some((s.mean?, spread(metric, s.ci, &s.values))));
     Cell::number(mean.map(|(mean, spread)| metric.show(mean) + &spread))
+}
+
+/// A result with why it says nothing, or that alone where there is no result.
+fn doubted(result: Cell, doubt: Option<&str>) -> Cell {
+    match (result, doubt) {
+        (result, None) => result,
+        (Cell::Number(number), Some(why)) => format!("{number} ({why})").into(),
+        (_, Some(why)) => why.to_owned().into(),
+    }
 }
 
 /// How [`mean_ci`] and its like are to be read, for the paragraph above a table.

@@ -6,16 +6,21 @@ use crate::report::model::{Cell, Section, Span};
 use record::MetricInfo;
 use record::run::Run;
 use record::stats::{BOOTSTRAP_RESAMPLES, CONFIDENCE, Summary};
+use record::validity::Validity;
 use std::collections::BTreeMap;
 
 pub(super) fn quality(run: &Run) -> Section {
     let metrics = metrics(run);
     let columns = metrics.iter().map(|m| format!("{}{}", m.label(), m.arrow()));
-    let head = ["n".to_owned()].into_iter().chain(columns).chain(["PSNR median (sd)".to_owned()]);
+    let head = ["n".to_owned()]
+        .into_iter()
+        .chain(columns)
+        .chain(["PSNR median (sd)".to_owned(), "validity".to_owned()]);
     let mut table = keyed(run, head);
     for world in run.worlds() {
         for &at in &world {
-            table.push(key(run, at).into_iter().chain(row(&metrics, &run.cells[at].metrics)));
+            let own = row(&metrics, &run.cells[at].metrics).into_iter().chain([validity(run, at)]);
+            table.push(key(run, at).into_iter().chain(own));
         }
         for (name, scores) in world_nulls(run, &world, |c| &c.baselines) {
             table.push(null_key(run, world[0], name).into_iter().chain(row(&metrics, scores)));
@@ -31,9 +36,23 @@ pub(super) fn quality(run: &Run) -> Section {
     let lead = line([
         words(lead),
         Span::Emphasis("null: ...".into()),
-        words(" are pictures made without attacking anything."),
+        words(
+            " are pictures made without attacking anything; an oracle's maker knows the truth, so \
+             that it is no floor. A row without a word on validity beats the floor, or does so \
+             undefended.",
+        ),
     ]);
     Section::new("Reconstruction").paragraph(lead).table(table.without_empty_columns(), NOTHING)
+}
+
+/// Why a cell's scores say nothing; of an undefended one, how it stands to the floor.
+fn validity(run: &Run, at: usize) -> Cell {
+    match &run.validity[at] {
+        Validity::NotMeasurable { why, .. } if !run.defended(at) => {
+            format!("below the floor: {why}").into()
+        }
+        other => other.doubt().map_or(Cell::None, Cell::from),
+    }
 }
 
 /// What happens to values of the PSNR beyond its cap.
@@ -94,7 +113,8 @@ pub(super) fn success(run: &Run) -> Section {
         }
     }
     let lead = "Share of images (count) with Wilson's interval in percent, over captures; below 8 \
-        of them there is none. A failed attack counts as tried without success; \"known\" labels were told to the attacker.";
+        of them there is none. A failed attack counts as tried without success; \
+        \"known\" labels were told to the attacker.";
     Section::new("Success rates").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 

@@ -5,7 +5,8 @@ use record::aggregate::{Goal, Tally, mean_of};
 use record::axes::{acting, defenses};
 use record::stats::{CONFIDENCE, mean};
 use record::{CellRecord, MetricInfo, Metrics, Outcome, utility};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use suites::CellId;
 
 /// One number: what it is, of what, and its value.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,8 +104,12 @@ pub(crate) fn all(side: &Side) -> Vec<Headline> {
         add(Quantity::Psnr, &attack, mean_psnr(&cells, &psnr));
         add(Quantity::Success, &attack, success(&cells, &psnr));
     }
+    let doubtful: HashSet<&CellId> =
+        records.iter().zip(&side.doubts).filter(|(_, d)| d.is_some()).map(|(r, _)| &r.id).collect();
     for (defense, cells) in by(records.iter(), |r| defenses(&r.spec, |d| d.name.clone())) {
-        let attacks = by(cells.iter().copied(), |r| r.spec.attack.name.clone());
+        // Of a defense that no attack beats the floor without, nothing is said.
+        let judged = cells.iter().copied().filter(|r| !doubtful.contains(&r.id));
+        let attacks = by(judged, |r| r.spec.attack.name.clone());
         let means = attacks.values().filter_map(|cells| mean_psnr(cells, &psnr));
         let worst = means.max_by(f64::total_cmp).filter(|_| psnr.higher_is_better == Some(true));
         add(Quantity::WorstCase, &defense, worst);

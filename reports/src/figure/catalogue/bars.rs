@@ -9,22 +9,23 @@ use suites::figure::{FigureKind, FigureSpec};
 /// Bars of one figure.
 const BARS: usize = 24;
 
+/// What the dashed marks are.
+const DASHED: &str = "Dashed: the floor, which is the strongest null baseline that needs no truth, \
+    and beside it the oracles, which need it.";
+
 /// Every bar chart of the run.
 pub(super) fn bars(run: &Run, out: &mut Catalogue) {
     for metric in scores(run) {
         let better = match metric.higher_is_better {
-            Some(true) => "; more is a better attack. Dashed: the strongest null baseline.",
-            Some(false) => "; less is a better attack. Dashed: the strongest null baseline.",
-            None => "; the run does not say whether more is better.",
+            Some(true) => format!("; more is a better attack. {DASHED}"),
+            Some(false) => format!("; less is a better attack. {DASHED}"),
+            None => "; the run does not say whether more is better.".into(),
         };
         let caption = format!("Mean {} with 95 % bootstrap intervals{better}", metric.title);
         add(run, out, &metric.name, &metric.name, caption);
     }
     if let Some((_, bound, label)) = run.headline().filter(|_| run.has_mean("psnr")) {
-        let caption = format!(
-            "Share of images with {label}, with 95 % Wilson intervals. Dashed: the strongest null \
-             baseline."
-        );
+        let caption = format!("Share of images with {label}, with 95 % Wilson intervals. {DASHED}");
         add(
             run,
             out,

@@ -23,7 +23,8 @@ pub(super) fn boxes(run: &Run, out: &mut Catalogue) {
     let own = FigureSpec {
         caption:
             "PSNR of every image: quartiles, median and whiskers to 1.5 interquartile ranges; \
-            values beyond are dots. Dashed: the strongest null baseline."
+            values beyond are dots. Dashed: the floor, which is the strongest null \
+            baseline that needs no truth, and beside it the oracles, which need it."
                 .into(),
         ..spec("boxes-cells", FigureKind::Box, "cell", "psnr")
     };

@@ -82,8 +82,8 @@ fn one_course(run: &Run, course: &Course, out: &mut Catalogue) {
             caption: format!(
                 "Leakage against training progress{whose}: mean PSNR of each attack (95 % \
                  bootstrap intervals) on the model after so many rounds, and below the accuracy of \
-                 that model on the test split (95 % Wilson intervals). Dashed: the strongest null \
-                 baseline.{}",
+                 that model on the test split (95 % Wilson intervals). Dashed: the floor, \
+                 which is the strongest null baseline that needs no truth.{}",
                 page(at, pages.len())
             ),
             colour: by_attack(run, &cells),

@@ -88,6 +88,10 @@ fn placed(
     (series, defense): (String, String),
     cells: &[Picked],
 ) -> Placed {
+    let kept = work.judged(leak, cells);
+    let (unknown, kept): (Vec<Picked>, Vec<Picked>) =
+        kept.into_iter().partition(|c| work.run.doubt(c.at).is_some());
+    let cells = kept.as_slice();
     let point = Point::new(work.run, leak, cells);
     worst_case(work, &point.tries);
     for own in &point.tries {
@@ -107,7 +111,10 @@ fn placed(
     }
     let worth_of = point.worth(work.run, worth, cells);
     work.count(worth, &worth_of);
-    if point.leak.value.is_none() {
+    if cells.is_empty() {
+        let why = if unknown.is_empty() { "is not measurable" } else { "has no undefended twin" };
+        work.remark(format!("no point for {defense}: it {why}"));
+    } else if point.leak.value.is_none() {
         work.remark(format!("no point for {defense}: no attack on it was scored"));
     } else if worth_of.value.is_none() {
         work.remark(format!("no point for {defense}: {} was not measured", worth.title()));
@@ -132,10 +139,11 @@ fn worst_case(work: &mut Work, all: &[Try]) {
     }
 }
 
-/// What the strongest null baseline gets: a reconstruction worse than that leaks no less than it.
+/// What the strongest null baseline that needs no truth gets: a reconstruction worse than that
+/// leaks no less than it.
 fn floor(work: &Work, leak: &Measure, picked: &[Picked]) -> Result<Option<f64>, SpecError> {
     match leak {
-        Measure::Metric(_) => Ok(work.references(leak, picked)?.first().map(|(_, v)| *v)),
+        Measure::Metric(_) => work.floor(leak, picked),
         _ => Ok(None),
     }
 }

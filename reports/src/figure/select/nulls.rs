@@ -6,30 +6,53 @@ use crate::figure::estimate::{estimate, one_a_world};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use record::stats::mean;
+use record::validity::is_oracle;
 use record::{MetricInfo, Scores};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
+
+/// A null baseline as a figure calls it.
+fn title(null: &str) -> String {
+    format!("{}: {null}", if is_oracle(null) { "oracle" } else { "null" })
+}
 
 /// Places of cells by the key of their world.
 type Worlds = BTreeMap<String, Vec<usize>>;
 
 impl Work<'_> {
-    /// The null baselines asked for, as (name, value of `measure`); the strongest where nothing is
-    /// said.
+    /// The null baselines asked for, as (title, value of `measure`); where nothing is said the
+    /// floor, and the oracles beside it.
     pub(super) fn references(
         &self,
         measure: &Measure,
         picked: &[Picked],
     ) -> Result<Vec<(String, f64)>, SpecError> {
         let found = self.valued(&self.null_names(picked)?, measure, picked);
-        Ok(found.into_iter().map(|(name, value)| (format!("null: {name}"), value)).collect())
+        Ok(found.into_iter().map(|(name, value)| (title(&name), value)).collect())
     }
 
-    /// The values of these baselines; of the strongest alone where only that is asked for.
+    /// What an attacker gets who has seen nothing, by `measure`.
+    pub(super) fn floor(
+        &self,
+        measure: &Measure,
+        picked: &[Picked],
+    ) -> Result<Option<f64>, SpecError> {
+        let found = self.valued(&self.null_names(picked)?, measure, picked);
+        Ok(found.into_iter().find(|(name, _)| !is_oracle(name)).map(|(_, value)| value))
+    }
+
+    /// The values of these baselines; of the floor, with the oracles where nothing is asked for,
+    /// where only the strongest is.
     fn valued(&self, names: &[String], measure: &Measure, cells: &[Picked]) -> Vec<(String, f64)> {
         let value = |name: &String| Some((name.clone(), self.null(name, measure, cells)?));
         let all: Vec<(String, f64)> = names.iter().filter_map(value).collect();
-        if self.strongest_only() { self.strongest(measure, all).into_iter().collect() } else { all }
+        if !self.strongest_only() {
+            return all;
+        }
+        let (oracles, truthless): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(name, _)| is_oracle(name));
+        let beside = oracles.into_iter().filter(|_| self.spec.null.is_empty());
+        self.strongest(measure, truthless).into_iter().chain(beside).collect()
     }
 
     /// The null baselines asked for of cells in categories: one line where all categories have the
@@ -82,7 +105,7 @@ impl Work<'_> {
                 |own: &Vec<(String, f64)>| own.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
             let values: Vec<Option<f64>> = found.iter().map(value).collect();
             let any = values.iter().any(Option::is_some);
-            any.then(|| Reference { name: format!("null: {name}"), level: Level::Each(values) })
+            any.then(|| Reference { name: title(name), level: Level::Each(values) })
         };
         Ok(names.iter().filter_map(level).collect())
     }
@@ -125,7 +148,10 @@ impl Work<'_> {
             );
             return Err(self.spec.place.blame("null", error));
         }
-        let names = self.null_names(&self.picked)?;
+        let mut names = self.null_names(&self.picked)?;
+        if self.strongest_only() {
+            names.retain(|name| !is_oracle(name));
+        }
         let measure = Measure::Metric(metric.clone());
         let value = |name: &String| Some((name.clone(), self.null(name, &measure, &self.picked)?));
         let found = self.strongest(&measure, names.iter().filter_map(value).collect());
@@ -137,6 +163,7 @@ impl Work<'_> {
         })
     }
 
+    /// Whether the strongest baseline that needs no truth is asked for.
     fn strongest_only(&self) -> bool {
         matches!(self.spec.null.as_slice(), []) || self.spec.null == ["strongest"]
     }

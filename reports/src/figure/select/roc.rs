@@ -76,6 +76,7 @@ pub(super) fn roc(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     for (title, picked) in work.plots()? {
         let mut series = Vec::new();
         for (name, cells) in work.series(colour.as_ref(), &picked)? {
+            let cells = work.judged(&Measure::Metric(metric.clone()), &cells);
             let positives = recovered(work, (&metric, sign), &cells);
             let negatives = work.null_scores(&opponent, &metric, &cells);
             let negatives = negatives.into_iter().filter(|v| !v.is_nan()).map(|v| sign * v);

@@ -87,6 +87,7 @@ fn nulls(
 
 fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> Vec<Point> {
     let (Measure::Metric(across), Measure::Metric(up)) = (x, y) else { return Vec::new() };
+    let cells = &work.judged(x, cells);
     let (mut points, mut without, mut lost, mut capped, mut grey) = (Vec::new(), 0, 0, 0, 0);
     for cell in cells {
         let record = &work.run.records[cell.at];
