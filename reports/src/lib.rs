@@ -16,6 +16,7 @@ mod report;
 mod standing;
 mod tables;
 mod training;
+mod verdict;
 mod words;
 
 pub use error::ReportError;

@@ -16,7 +16,7 @@ use suites::CellSpec;
 const IDENTIFIED: &str = "identified-top1";
 
 /// The null baseline that looks at the private pictures' own split: an oracle, and no floor.
-const ORACLE: &str = "nearest";
+pub(crate) const ORACLE: &str = "nearest";
 
 /// One defense against one adversary: cells that differ in the attack and the seed alone.
 pub(crate) struct Stand {
@@ -46,13 +46,9 @@ pub(crate) fn stands(run: &Run, picked: &[Picked]) -> (Vec<Stand>, Vec<String>) 
         places.into_iter().map(|g| g.into_iter().map(|i| picked[i].clone()).collect()).collect();
     let left = first_of_each(run, &mut groups);
     groups.sort_by_key(|cells| run.defended(cells[0].at));
-    let differ = |of: fn(&CellRecord) -> String| {
-        groups.iter().map(|g| of(&run.records[g[0].at])).collect::<BTreeSet<_>>().len() > 1
-    };
-    let vantages = differ(|r| r.spec.vantage.to_string());
-    let sources = differ(|r| r.spec.source.to_string());
+    let firsts: Vec<usize> = groups.iter().map(|g| g[0].at).collect();
     let stand = |cells: Vec<Picked>| Stand {
-        name: name(run, cells[0].at, vantages, sources),
+        name: name(run, cells[0].at, &firsts),
         point: Point::new(run, &Measure::Metric(run.metric("psnr")), &cells),
         cells,
     };
@@ -93,15 +89,30 @@ fn first_of_each(run: &Run, groups: &mut Vec<Vec<Picked>>) -> Vec<String> {
     left.into_iter().collect()
 }
 
-fn name(run: &Run, at: usize, vantages: bool, sources: bool) -> String {
-    let spec = &run.records[at].spec;
-    let source = sources.then(|| words::source(spec.source).to_owned());
-    let vantage = vantages.then(|| words::vantage(spec.vantage));
-    [Some(words::defense(run, at)), source, vantage]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
+/// The defense of cell `at` among the `firsts` of all stands, with its source and its vantage where
+/// another stand of this defense has another, or where they are not those of the first stand.
+fn name(run: &Run, at: usize, firsts: &[usize]) -> String {
+    let told = |of: fn(&CellSpec) -> String| {
+        let value = |at: &usize| of(&run.records[*at].spec);
+        let same = |other: &&usize| run.defenses(**other) == run.defenses(at);
+        let mut others = firsts.iter().filter(same).chain(firsts.first());
+        others.any(|other| value(other) != value(&at)).then(|| value(&at))
+    };
+    let source = told(|spec| words::source(spec.source).to_owned());
+    let vantage = told(|spec| words::vantage(spec.vantage));
+    let parts = [Some(words::defense(run, at)), source, vantage];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// At most `most` of the stands in their order: one of each defense before the second of any.
+pub(crate) fn fitting(run: &Run, stands: Vec<Stand>, most: usize) -> Vec<Stand> {
+    let mut seen = BTreeSet::new();
+    let again: Vec<bool> =
+        stands.iter().map(|s| !seen.insert(run.defenses(s.at()).to_owned())).collect();
+    let mut places: Vec<usize> = (0..stands.len()).collect();
+    places.sort_by_key(|at| again[*at]);
+    let kept: BTreeSet<usize> = places.into_iter().take(most).collect();
+    stands.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, s)| s).collect()
 }
 
 impl Stand {

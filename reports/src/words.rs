@@ -68,10 +68,10 @@ fn parameter(key: &str, value: &Value) -> String {
     format!("{key}\u{a0}=\u{a0}{}", value.as_f64().map_or_else(|| plain(value), short))
 }
 
-/// A number in as few letters as it takes: 100000 is 1e5.
+/// A number in as few letters as it takes: 10000 is 1e4.
 fn short(value: f64) -> String {
     let (plain, power) = (number(value), format!("{value:e}"));
-    if value.abs() >= 1e5 && power.len() < plain.len() { power } else { plain }
+    if value.abs() >= 1e4 && power.len() < plain.len() { power } else { plain }
 }
 
 /// Who looks, such as "seen by the server".

@@ -23,6 +23,7 @@ fn the_whole_report() {
     let cells = read(&folder.join("cells.csv"));
     insta::assert_snapshot!("cells", cells);
     every_figure_is_there(folder, &text);
+    in_reading_order(&text);
     tidy(&read(&folder.join("records.csv")));
     let summary: serde_json::Value =
         serde_json::from_str(&read(&folder.join("summary.json"))).unwrap();
@@ -31,10 +32,19 @@ fn the_whole_report() {
     assert_eq!(summary["cells"][15]["summary"]["metrics"]["psnr"]["failed"], 8);
 }
 
-/// Both files of each figure named in the text, of the right kind and width, and no others.
+/// Both files of each figure that the text shows or links, of the right kind and width, and no
+/// others; the hero first, and no more than eight shown.
 fn every_figure_is_there(folder: &Path, text: &str) {
-    let names: Vec<&str> =
+    let shown: Vec<&str> =
         text.lines().filter_map(|l| l.strip_prefix("![")?.split(':').next()).collect();
+    assert_eq!((shown[0], shown.len()), ("hero", 8));
+    let mut names: Vec<&str> = text
+        .split("(figures/")
+        .skip(1)
+        .filter_map(|l| l.split_once(".svg)").map(|p| p.0))
+        .collect();
+    names.retain(|name| !name.contains(".png"));
+    assert!(shown.iter().all(|name| names.contains(name)));
     for kind in
         ["bars-psnr", "boxes-client", "scatter", "epsilon-psnr", "objective-", "compare-", "grid-"]
     {
@@ -62,12 +72,36 @@ fn tidy(csv: &str) {
     assert_eq!(rows.iter().filter(|r| &r[8] == "psnr" && &r[9] == "inf").count(), 1);
 }
 
-/// The section of a report under `heading`.
+/// What a report folds away under `heading`.
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {
-    let from =
-        text.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
-    let length = text[from + 3..].find("\n## ").map_or(text.len() - from, |end| end + 4);
+    let from = text
+        .find(&format!("<summary>{heading}</summary>\n"))
+        .unwrap_or_else(|| panic!("no section {heading}"));
+    let length = text[from..].find("</details>").expect("a fold ends");
     &text[from..from + length]
+}
+
+/// A reader meets the verdict, the hero, one table, the setting and the figures, in this order, and
+/// below them the details folded away, none of them empty.
+fn in_reading_order(text: &str) {
+    let marks = [
+        "# Suite demo\n\nUndefended, the strongest attack (",
+        "\n![hero: ",
+        "\n## What each defense leaves\n",
+        "\n| No defense | feature-inversion",
+        "\n## What was attacked, and how\n",
+        "\n## Figures\n",
+        "\n## Details\n",
+        "<summary>Cells</summary>",
+    ];
+    let places: Vec<usize> =
+        marks.iter().map(|m| text.find(m).unwrap_or_else(|| panic!("no {m}"))).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+    for fold in text.split("<details>").skip(1) {
+        let fold = fold.split("</details>").next().unwrap();
+        assert!(fold.contains("\n| ") || fold.contains("\n- "), "{fold} says nothing");
+    }
 }
 
 #[test]
@@ -79,7 +113,8 @@ fn tasks_have_a_frontier_and_a_course() {
     insta::assert_snapshot!("frontier", frontier);
     insta::assert_snapshot!("course", section(&text, "Leakage against training progress"));
     for name in ["frontier", "frontier-psnr", "training-"] {
-        assert!(text.contains(&format!("![{name}")), "no figure {name}");
+        let (shown, linked) = (format!("![{name}"), format!("- [{name}"));
+        assert!(text.contains(&shown) || text.contains(&linked), "no figure {name}");
     }
     // A diverged training and a defense without a scored attack are named below the figure and
     // never drawn.

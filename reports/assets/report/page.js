@@ -2,12 +2,16 @@
 const main = document.getElementById("main");
 let visibleCells = () => D.cells.map((_, at) => at + 1);
 
-/** A section with its place in the list of sections; null where it has nothing to show. */
+let place = main;
+
+/** A section with its place in the list of sections; below the details it is folded away. */
 function section(title, ...content) {
-  const id = slug(title);
-  const node = el("section", { id, "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title` }, title), content.flat());
-  document.getElementById("toc").append(el("li", {}, el("a", { href: `#${id}` }, title)));
-  main.append(node);
+  const id = slug(title), folded = place !== main;
+  const head = el("h2", { id: `${id}-title` }, title);
+  const node = folded ? el("details", {}, el("summary", {}, head), content.flat()) : el("div", {}, head, content.flat());
+  place.append(el("section", { id, "aria-labelledby": `${id}-title`, class: folded ? "folded" : null }, node));
+  const open = () => { if (folded) node.open = true; };
+  document.getElementById("toc").append(el("li", {}, el("a", { href: `#${id}`, class: folded ? "fine" : null, click: open }, title)));
   return node;
 }
 
@@ -15,29 +19,53 @@ const lead = (text) => text.map((t) => el("p", { class: "lead" }, rich(t)));
 
 function head() {
   document.getElementById("title").textContent = D.title;
-  const plain = D.description.split(/\s+/).join(" "), overview = D.sections[0];
-  document.getElementById("description").textContent = plain;
-  const failed = D.cells.filter((c) => c.outcome === "failed").length;
-  const parts = [];
-  if (D.open) parts.push(`This run is not finished: ${D.open} of ${D.open + D.cells.length} cells have no record yet. The report is of what is there.`);
-  if (failed) parts.push(`${failed} cells failed; see Failed and not applicable.`);
-  const state = document.getElementById("state");
-  state.textContent = parts.join(" ");
-  state.className = parts.length ? "warn" : "";
-  return overview.text.filter((t) => t !== plain);
+  const verdict = document.getElementById("verdict");
+  verdict.append(...D.verdict.map((t) => el("p", {}, rich(t))));
 }
 
-function overview(remarks) {
-  const node = section("Overview", el("ul", { class: "tiles" }, D.tiles.map(([title, value, remark]) => el("li", {}, el("span", { class: "ci" }, title), el("b", {}, value), el("span", { class: "ci" }, rich(remark))))));
-  const facts = D.sections[0].rows.map(([k, v]) => [k, /^`.*`$/.test(v) ? copyable(v.slice(1, -1), k) : v]);
+/** A figure as a picture; wide ones scroll where the page is narrow. */
+function figure([name, caption, alt, wide, png]) {
+  const link = el("a", { href: linkTo(`report/figures/${name}.svg`) }, "SVG");
+  const image = png && el("img", { src: "data:image/png;base64," + png, alt });
+  return el("figure", { class: wide ? "drawn wide" : "drawn" }, image && el("div", { class: "frame", tabindex: wide ? 0 : null, role: wide ? "region" : null, "aria-label": wide ? alt : null }, image), el("figcaption", {}, `${caption} (`, link, ")"));
+}
+
+const wideFirst = () => D.figures.filter(([, , , wide]) => wide);
+const otherFigures = () => D.figures.filter(([, , , wide]) => !wide);
+
+function hero() {
+  const drawn = wideFirst();
+  if (drawn.length) main.append(el("section", { id: "hero", "aria-label": "The same pictures behind each defense" }, drawn.map(figure)));
+}
+
+function figures() {
+  const drawn = otherFigures();
+  if (!drawn.length && !D.linked.length) return;
+  const node = section("Figures", el("div", { class: "figures" }, drawn.map(figure)));
+  if (D.linked.length) node.append(el("details", {}, el("summary", {}, `${D.linked.length} more figures`), el("ul", {}, D.linked.map(([name, caption]) => el("li", {}, el("a", { href: linkTo(`report/figures/${name}.svg`) }, name), `: ${caption}`)))));
+}
+
+/** The sections that a reader sees unfolded. */
+function first() {
+  for (const s of D.main) {
+    const node = section(s.title, lead(s.text));
+    if (s.head.every((h) => h === "")) node.append(pairs(s.rows));
+    else new Table(node, { name: s.title, head: s.head, rows: s.rows });
+  }
+}
+
+function overview() {
+  const run = D.sections.find((s) => s.title === "Run");
+  const node = section("Run", el("ul", { class: "tiles" }, D.tiles.map(([title, value, remark]) => el("li", {}, el("span", { class: "ci" }, title), el("b", {}, value), el("span", { class: "ci" }, rich(remark))))));
+  const facts = run.rows.map(([k, v]) => [k, /^`.*`$/.test(v) ? copyable(v.slice(1, -1), k) : v]);
   node.append(pairs(facts));
-  if (remarks.length) node.append(el("div", { class: "warn" }, remarks.map((r) => el("p", {}, rich(r)))));
 }
 
 function undefended() {
   const cells = D.cells.map((c, at) => [c, at + 1]).filter(([c]) => !c.defended && c.outcome !== "not applicable").map(([, n]) => n);
+  if (!cells.length) return;
   const node = section("Attacks without a defense", el("p", { class: "lead" }, "Mean PSNR over images, with its 95 % interval where there are several. The upright mark is the best null baseline: a picture made without attacking anything. A bar that does not reach it (pale) gained nothing by attacking."));
-  node.append(...(cells.length ? bars(cells).filter(Boolean) : [el("p", {}, "Every attacked cell of this run has a defense.")]));
+  node.append(...bars(cells).filter(Boolean));
 }
 
 function cells(changed) {
@@ -56,7 +84,7 @@ function cells(changed) {
 }
 
 function pictures() {
-  if (!IMAGES.some(hasPicture)) { section("Pictures", el("p", {}, "No picture was stored.")); return () => {}; }
+  if (!IMAGES.some(hasPicture)) return () => {};
   const states = IMAGES.flatMap((i) => i.pair), of = (s) => states.filter((x) => x === s).length;
   const doubts = [[of("missing"), "are missing or unreadable"], [of("none"), "were not stored"], [of("linked"), "are linked instead of shown, because this page holds as many as it may"], [of("outside"), "lie outside the run folder"]].filter(([n]) => n);
   const text = "Truth to the left of the slider, reconstruction to the right; drag, or focus it and use the arrow keys." + (doubts.length ? ` Of ${states.length} pictures ${doubts.map(([n, what]) => `${n} ${what}`).join(", ")}.` : "");
@@ -64,6 +92,7 @@ function pictures() {
 }
 
 function curves() {
+  if (!D.traces.some(Boolean)) return () => {};
   const node = section("Objective curves", el("p", { class: "lead" }, "What each attack minimised, over its iterations, one line a trial."));
   const grid = el("div", { "data-layout": "plots" });
   node.append(grid);
@@ -87,8 +116,7 @@ function images() {
 
 function files() {
   const link = (href, what) => el("li", {}, el("a", { href }, href), `: ${what}`);
-  const node = section("Files", el("ul", {}, link("report.md", "the same tables as Markdown"), link("records.csv", "one row per image and metric"), link("cells.csv", "one row per cell"), link("summary.json", "all of this for programs"), link("../artifacts/", "pictures and tensors of every cell")));
-  if (D.figures.length) node.append(el("details", {}, el("summary", {}, `${D.figures.length} figures`), el("ul", {}, D.figures.map(([name, caption]) => el("li", {}, el("a", { href: linkTo(`report/figures/${name}.svg`) }, name), ` ${caption}`)))));
+  section("Files", el("ul", {}, link("report.md", "the same tables as Markdown"), link("records.csv", "one row per image and metric"), link("cells.csv", "one row per cell"), link("summary.json", "all of this for programs"), link("../artifacts/", "pictures and tensors of every cell")));
 }
 
 function keys() {
@@ -96,8 +124,12 @@ function keys() {
 }
 
 function build() {
-  const remarks = head();
-  overview(remarks);
+  head();
+  hero();
+  first();
+  figures();
+  place = el("div", { id: "details" }, el("h2", {}, "Details"));
+  main.append(place);
   undefended();
   report("Worst case over attacks");
   report("Privacy against utility");
@@ -107,11 +139,13 @@ function build() {
   const updates = [pictures(), curves()];
   redraw = (rows) => { const kept = new Set(rows.map((r) => Number(r[0]))); updates.forEach((u) => u(kept)); };
   redraw(D.table.rows);
-  const placed = ["Worst case over attacks", "Privacy against utility", "Threat models", "Cells", "Setting"];
+  const placed = ["Worst case over attacks", "Privacy against utility", "Threat models", "Cells", "Setting", "Run"];
   const late = ["Failed and not applicable", "Flags", "Notes"];
-  D.sections.slice(1).map((s) => s.title).filter((t) => !placed.includes(t) && !late.includes(t)).forEach(report);
+  D.sections.map((s) => s.title).filter((t) => !placed.includes(t) && !late.includes(t)).forEach(report);
   images();
-  [...late, "Setting"].forEach(report);
+  late.forEach(report);
+  overview();
+  report("Setting");
   files();
   keys();
 }
@@ -120,12 +154,19 @@ document.addEventListener("keydown", (e) => {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.type !== "range";
   if (e.key === "Escape" && e.target.type === "search" && e.target.value) { e.target.value = ""; e.target.dispatchEvent(new Event("input")); }
   if (typing || e.ctrlKey || e.metaKey || e.altKey) return;
-  if (e.key === "/" && !dialog.open) { e.preventDefault(); document.getElementById("filter").focus(); }
+  const filter = document.getElementById("filter");
+  if (e.key === "/" && filter && !dialog.open) { e.preventDefault(); filter.closest("details").open = true; filter.focus(); }
   const by = { n: 1, p: -1 }[e.key];
   if (dialog.open && by) dialog.querySelector(`[data-step="${by}"]`)?.click();
 });
 
+// A link to a section that is folded away opens it, and paper has all of them.
+const unfold = () => document.getElementById(location.hash.slice(1))?.querySelector(":scope > details")?.setAttribute("open", "");
+addEventListener("hashchange", unfold);
+addEventListener("beforeprint", () => document.querySelectorAll("#details details").forEach((d) => d.setAttribute("open", "")));
+
 build();
+unfold();
 const wanted = /^#cell-([0-9a-f]+)$/.exec(location.hash);
-const place = wanted ? D.cells.findIndex((c) => c.id === wanted[1]) : -1;
-if (place >= 0) openCell(place + 1);
+const at = wanted ? D.cells.findIndex((c) => c.id === wanted[1]) : -1;
+if (at >= 0) openCell(at + 1);

@@ -2,6 +2,14 @@
 const ROWS = 100;
 const tables = [];
 
+/** A line that says that `box` scrolls, seen only while it does. */
+function hint(box) {
+  const line = el("p", { class: "hint", "aria-hidden": "true" }, "Scroll sideways for all columns →");
+  const look = () => line.classList.toggle("shown", box.scrollWidth > box.clientWidth + 1);
+  new ResizeObserver(look).observe(box);
+  return line;
+}
+
 /** Words that must all occur in a row, and conditions such as psnr>20. */
 function conditions(text, head) {
   return text.trim().split(/\s+/).filter(Boolean).map((word) => {
@@ -31,8 +39,9 @@ class Table {
     this.heads = el("tr");
     this.count = el("span", { class: "count", role: "status" });
     this.more = el("p", { class: "more" });
-    const table = el("table", { class: this.head[0] === "#" ? "keyed" : null }, el("caption", { class: "hidden" }, this.name), el("thead", {}, this.heads), this.body);
-    host.append(this.toolbar(), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${this.name}, table` }, table), this.more);
+    const table = el("table", {}, el("caption", { class: "hidden" }, this.name), el("thead", {}, this.heads), this.body);
+    const box = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${this.name}, table` }, table);
+    host.append(this.toolbar(), hint(box), box, this.more);
     tables.push(this);
     this.draw();
   }

@@ -126,7 +126,7 @@ pub(super) fn page(groups: &Groups, skipped: &[String], charts: &[Chart]) -> Rep
         let lines = skipped.iter().map(|line| line.as_str().into()).collect();
         sections.push(Section::new("Left out").list(lines));
     }
-    Report { title: "History".into(), sections }
+    Report { title: "History".into(), sections, details: Vec::new() }
 }
 
 fn values(nights: &[Night], at: usize) -> Vec<Cell> {

@@ -1,7 +1,8 @@
 //! `report/report.html`: the whole report as one file that opens from disk and asks nothing of any
 //! network.
 //!
-//! Rust gathers the data, the scripts in `assets/report/` draw them. Every table is that of the
+//! The order is that of every report: verdict, hero figure, main table, setting, figures, then the
+//! details folded away. Rust gathers the data, the scripts in `assets/report/` draw them. Every table is that of the
 //! [`Report`] which `report.md` is made of, too; cells, pictures and objective curves come on top.
 
 mod cells;
@@ -11,36 +12,53 @@ mod suite;
 mod thumbnails;
 mod trace;
 
-use crate::report::model::{Block, Report, Section};
+use crate::report::model::{Block, Report, Section, Span, Text};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use record::run::Run;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::Path;
 
-/// The page of a run with this report.
-pub(crate) fn page(run: &Run, report: &Report) -> String {
-    document::document(&run.info.suite.title(), &data(run, report))
+/// The page of a run with this report, whose figures lie in `dir/figures/`.
+pub(crate) fn page(run: &Run, report: &Report, dir: &Path) -> String {
+    document::document(&run.info.suite.title(), &data(run, report, dir))
 }
 
-fn data(run: &Run, report: &Report) -> Value {
+fn data(run: &Run, report: &Report, dir: &Path) -> Value {
     let mut texts = Texts::default();
-    let placed = |s: &&Section| !["Figures", "Files"].contains(&s.title.as_str());
+    let placed = |s: &&Section| !["Figures", "Files", ""].contains(&s.title.as_str());
     let details: Vec<Value> =
         (0..run.records.len()).map(|at| cells::detail(run, at, &mut texts)).collect();
+    let sections = |all: &[Section]| all.iter().filter(placed).map(section).collect::<Vec<_>>();
     json!({
         "suite": run.info.suite.title(),
         "title": report.title,
         "description": run.info.suite.description,
         "flags": suite::flags(&run.info),
+        "verdict": verdict(report),
         "tiles": cells::tiles(run),
         "open": cells::open(run),
-        "sections": report.sections.iter().filter(placed).map(section).collect::<Vec<_>>(),
-        "figures": figures(report),
+        "main": sections(&report.sections),
+        "sections": sections(&report.details),
+        "figures": figures(report, dir),
+        "linked": linked(report),
         "table": cells::table(run),
         "cells": details,
         "traces": trace::traces(run),
         "images": images::images(run),
         "texts": texts.list,
     })
+}
+
+/// The sentences below the title.
+fn verdict(report: &Report) -> Vec<String> {
+    let first = report.sections.iter().find(|s| s.title.is_empty());
+    let sentence = |block: &Block| match block {
+        Block::Paragraph(words) => Some(one_line(&words.marked())),
+        _ => None,
+    };
+    first.into_iter().flat_map(|s| &s.blocks).filter_map(sentence).collect()
 }
 
 /// A section with its texts and its table.
@@ -72,13 +90,34 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Name and caption of every figure.
-fn figures(report: &Report) -> Vec<Value> {
+/// Name, caption, alternative text, whether it is as wide as the page, and the picture in base64
+/// of every figure shown, the hero first; no picture where its file cannot be read.
+fn figures(report: &Report, dir: &Path) -> Vec<Value> {
     let figure = |block: &Block| match block {
-        Block::Figure(figure) => Some(json!([figure.name, figure.caption])),
+        Block::Figure(figure) => {
+            let file = dir.join(format!("figures/{}.png", figure.name));
+            let png = std::fs::read(file).ok().map(|bytes| STANDARD.encode(bytes));
+            Some(json!([figure.name, figure.caption, figure.alt, figure.wide, png]))
+        }
         _ => None,
     };
     report.sections.iter().flat_map(|s| &s.blocks).filter_map(figure).collect()
+}
+
+/// Name and caption of every figure that is linked instead.
+fn linked(report: &Report) -> Vec<Value> {
+    let own = report.sections.iter().filter(|s| s.title == "Figures").flat_map(|s| &s.blocks);
+    let items = own.filter_map(|block| match block {
+        Block::List(items) => Some(items),
+        _ => None,
+    });
+    let item = |text: &Text| match text.0.as_slice() {
+        [Span::Link(name, _), Span::Words(words)] => {
+            Some(json!([name, words.trim_start_matches(": ")]))
+        }
+        _ => None,
+    };
+    items.flatten().filter_map(item).collect()
 }
 
 /// Texts that many cells share, each stored once.

@@ -250,6 +250,10 @@ pub(crate) fn figure(
     )
 }
 
+/// The size of a figure in a report: its own, and that of the page's no larger than fits there.
+const NARROW: &str = "width=84mm";
+const WIDE: &str = "width=178mm,height=160mm,keepaspectratio";
+
 /// The document of a report, which needs nothing but packages that every TeX has; its pictures lie
 /// in `figures/` beside it.
 pub(crate) fn render(report: &Report) -> String {
@@ -257,10 +261,23 @@ pub(crate) fn render(report: &Report) -> String {
         "\\documentclass[a4paper]{{article}}\n\\usepackage[landscape,margin=15mm]{{geometry}}\n\
          \\usepackage{{array,booktabs,graphicx,longtable,textcomp}}\n\
          \\setlength{{\\parindent}}{{0pt}}\n\
-         \\title{{{}}}\n\\date{{}}\n\\begin{{document}}\n\\maketitle\n{}\\end{{document}}\n",
+         \\title{{{}}}\n\\date{{}}\n\\begin{{document}}\n\\maketitle\n{}{}\\end{{document}}\n",
         escape(&report.title),
-        report.sections.iter().map(section).collect::<String>()
+        report.sections.iter().map(section).collect::<String>(),
+        appendix(&report.details)
     )
+}
+
+/// What is folded away on a screen.
+fn appendix(details: &[Section]) -> String {
+    if details.is_empty() {
+        return String::new();
+    }
+    let one = |own: &Section| {
+        let blocks: String = own.blocks.iter().map(block).collect();
+        format!("\\section{{{}}}\n{blocks}", escape(&own.title))
+    };
+    format!("\\appendix\n{}", details.iter().map(one).collect::<String>())
 }
 
 fn section(section: &Section) -> String {
@@ -277,8 +294,9 @@ fn block(block: &Block) -> String {
         Block::Paragraph(text) => format!("{}\n\n", line(text)),
         Block::Table(table) => long_table(table),
         Block::Figure(figure) => format!(
-            "\\begin{{center}}\n  \\includegraphics{{figures/{}.png}}\n\n  \
+            "\\begin{{center}}\n  \\includegraphics[{}]{{figures/{}.png}}\n\n  \
              {}\n\\end{{center}}\n",
+            if figure.wide { WIDE } else { NARROW },
             figure.name,
             escape(&figure.caption)
         ),
@@ -341,13 +359,15 @@ mod tests {
         table.push(row!["50 %", Cell::None]);
         let list = vec![Text(vec![Span::Link("all".into(), "a.csv".into())])];
         let section = Section::new("One & two").paragraph("ε").table(table, "").list(list);
-        let tex = render(&Report { title: "Suite a_b".into(), sections: vec![section] });
+        let details = vec![Section::new("More & more").paragraph("x")];
+        let tex = render(&Report { title: "Suite a_b".into(), sections: vec![section], details });
         let wanted = [
             "\\title{Suite a\\_b}",
             "\\section*{One \\& two}\n$\\varepsilon$\n",
             "\\raggedleft\\arraybackslash}p{0.470\\linewidth}}\n",
             "  \\texttt{x -{}y} & 12.00 [11, 13] \\\\\n  50 \\% & -- \\\\\n",
             "\\item \\texttt{a.csv}",
+            "\\appendix\n\\section{More \\& more}\nx\n",
         ];
         wanted.iter().for_each(|w| assert!(tex.contains(w), "{w} is not in {tex}"));
         assert!(tex.is_ascii() && tex.matches('{').count() == tex.matches('}').count());

@@ -6,7 +6,16 @@ use record::markdown::{self, escape};
 /// The text of a report's Markdown file.
 pub(crate) fn render(report: &Report) -> String {
     let title = format!("# {}\n\n", escape(&report.title));
-    std::iter::once(title).chain(report.sections.iter().map(section)).collect()
+    let head = if report.details.is_empty() { "" } else { "## Details\n\n" };
+    let sections = report.sections.iter().map(section).chain([head.to_owned()]);
+    std::iter::once(title).chain(sections).chain(report.details.iter().map(folded)).collect()
+}
+
+/// A section that opens on a click.
+fn folded(section: &Section) -> String {
+    let blocks: String = section.blocks.iter().map(block).collect();
+    let title = escape(&section.title);
+    format!("<details>\n<summary>{title}</summary>\n\n{blocks}</details>\n\n")
 }
 
 /// A section alone.

@@ -27,15 +27,12 @@ pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
     write_whole(&dir.join("summary.json"), &export::summary_json(&run))?;
     let drawn = catalogue::of_run(&run);
     files::write(&dir, &drawn.charts)?;
-    let mut report = tables::report(&run);
-    report.sections.extend([
-        Section::figures(&drawn.charts, drawn.remarks, "No cell has anything to draw yet."),
-        Section::new("Files").list(files_beside()),
-    ]);
+    let mut report = tables::report(&run, drawn);
+    report.details.push(Section::new("Files").list(files_beside()));
     let path = dir.join("report.md");
     write_whole(&path, markdown::render(&report).as_bytes())?;
     write_whole(&dir.join("report.tex"), latex::render(&report).as_bytes())?;
-    write_whole(&dir.join("report.html"), html::page(&run, &report).as_bytes())?;
+    write_whole(&dir.join("report.html"), html::page(&run, &report, &dir).as_bytes())?;
     Ok(path)
 }
 

@@ -1,6 +1,6 @@
 //! What a report says, before it is Markdown, HTML or LaTeX.
 
-use crate::figure::chart::Chart;
+use crate::figure::chart::{Chart, Width};
 use record::markdown::NONE;
 
 /// A report, built once and written by each renderer.
@@ -9,6 +9,8 @@ pub(crate) struct Report {
     pub title: String,
     /// The first may have no title: what stands below that of the report.
     pub sections: Vec<Section>,
+    /// What is folded away below these; in print, an appendix.
+    pub details: Vec<Section>,
 }
 
 /// A heading with what stands below it.
@@ -35,6 +37,8 @@ pub(crate) struct Figure {
     /// What a reader who cannot see it is told.
     pub alt: String,
     pub caption: String,
+    /// Whether it is as wide as the page.
+    pub wide: bool,
 }
 
 /// A line of text in pieces.
@@ -108,6 +112,11 @@ impl Section {
         self
     }
 
+    /// Whether it has anything but words, which alone would say that there is nothing.
+    pub fn speaks(&self) -> bool {
+        self.blocks.iter().any(|block| !matches!(block, Block::Paragraph(_)))
+    }
+
     /// The section of figures, with what must be said of them, or `otherwise` where there are none.
     pub fn figures(charts: &[Chart], remarks: Vec<String>, otherwise: &str) -> Self {
         let mut out = Section::new("Figures");
@@ -119,6 +128,23 @@ impl Section {
     }
 }
 
+impl Section {
+    /// The section of figures: the first `shown` of them, the others in a list of links, then what
+    /// must be said of them.
+    pub fn some_figures(charts: &[&Chart], shown: usize, remarks: Vec<String>) -> Self {
+        let (inline, linked) = charts.split_at(shown.min(charts.len()));
+        let mut out = Section::new("Figures");
+        out.blocks.extend(inline.iter().map(|chart| Block::Figure(Figure::from(*chart))));
+        let link = |chart: &&Chart| {
+            let file = format!("figures/{}.svg", chart.name);
+            let caption = Figure::from(*chart).caption;
+            Text(vec![Span::Link(chart.name.clone(), file), Span::Words(format!(": {caption}"))])
+        };
+        out = out.list(linked.iter().map(link).collect());
+        remarks.into_iter().fold(out, Section::paragraph)
+    }
+}
+
 impl From<&Chart> for Figure {
     fn from(chart: &Chart) -> Self {
         let caption = if chart.remarks.is_empty() {
@@ -126,7 +152,8 @@ impl From<&Chart> for Figure {
         } else {
             format!("{} Remarks: {}.", chart.caption, chart.remarks.join("; "))
         };
-        Figure { name: chart.name.clone(), alt: chart.alt(), caption }
+        let wide = chart.width == Width::Page;
+        Figure { name: chart.name.clone(), alt: chart.alt(), caption, wide }
     }
 }
 

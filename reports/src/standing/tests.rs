@@ -61,7 +61,7 @@ fn vantages_are_rows_of_their_own() {
     let told: Vec<_> = stands.iter().map(|s| (s.name.as_str(), s.silence(&run))).collect();
     let nothing = Some("Nothing to attack: the sum is masked".to_owned());
     let wanted = [
-        ("No defense, seen by the server", None),
+        ("No defense", None),
         ("SecAgg, seen by the server", nothing),
         ("SecAgg, seen by the server and 2 clients", None),
     ];

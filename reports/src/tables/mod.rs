@@ -4,41 +4,78 @@ mod cost;
 mod defenses;
 mod frontier;
 mod leakage;
+mod leaves;
 mod overview;
 mod problems;
 mod published;
 mod quality;
+mod setting;
 
 pub(crate) use defenses::share;
 pub(crate) use quality::threshold_labels;
 
+use crate::figure::catalogue::{Catalogue, hero};
+use crate::figure::chart::Chart;
 use crate::figure::estimate::Estimate;
-use crate::report::model::{Cell, Report, Span, Table, Text};
+use crate::figure::filter::Picked;
+use crate::report::model::{Block, Cell, Figure, Report, Section, Span, Table, Text};
+use crate::standing::stands;
+use crate::verdict;
 use record::MetricInfo;
 use record::run::Run;
 use record::stats::{Interval, Rate, Summary};
 use record::validity::null_title;
 
-/// The report with every section of tables, in reading order.
-pub(crate) fn report(run: &Run) -> Report {
+/// The report in reading order: the verdict with the hero figure, the main table, what was attacked
+/// and how, the other figures; then folded away all that these rest on. What has nothing to say is
+/// left out.
+pub(crate) fn report(run: &Run, drawn: Catalogue) -> Report {
+    let cells: Vec<Picked> = (0..run.records.len()).map(|at| Picked::whole(run, at)).collect();
+    let stands = stands(run, &cells).0;
+    let hero = drawn.charts.iter().find(|chart| chart.name == hero::NAME);
+    let mut verdict = Section::default();
+    for sentence in verdict::verdict(run, &stands) {
+        verdict = verdict.paragraph(sentence);
+    }
+    verdict.blocks.extend(hero.map(|chart| Block::Figure(Figure::from(chart))));
+    let shown = INLINE - usize::from(hero.is_some());
+    let charts: Vec<&Chart> = drawn.charts.iter().filter(|c| c.name != hero::NAME).collect();
     let sections = [
-        Some(overview::overview(run)),
-        Some(overview::setting(run)),
+        verdict,
+        leaves::leaves(run, stands),
+        setting::setting(run),
+        Section::some_figures(&charts, shown, drawn.remarks),
+    ];
+    Report {
+        title: overview::title(run),
+        sections: sections.into_iter().filter(|s| s.title.is_empty() || s.speaks()).collect(),
+        details: details(run).into_iter().filter(Section::speaks).collect(),
+    }
+}
+
+/// Figures that a report shows; the others are linked.
+const INLINE: usize = 8;
+
+/// Everything that the report rests on.
+fn details(run: &Run) -> Vec<Section> {
+    let sections = [
         Some(overview::cells(run)),
         Some(overview::threats(run)),
         Some(quality::quality(run)),
         Some(quality::success(run)),
-        Some(cost::cost(run)),
         Some(defenses::defenses(run)),
         Some(defenses::worst_case(run)),
         frontier::frontier(run),
         leakage::leakage(run),
         published::published(run),
+        Some(cost::cost(run)),
         Some(problems::failures(run)),
         Some(problems::flags(run)),
         Some(problems::notes(run)),
+        Some(overview::overview(run)),
+        Some(overview::setting(run)),
     ];
-    Report { title: overview::title(run), sections: sections.into_iter().flatten().collect() }
+    sections.into_iter().flatten().collect()
 }
 
 /// What stands where no cell has been attacked.

@@ -1,4 +1,4 @@
-//! What was run, on what, how to run it again, and in which setting.
+//! What was run, on what, how to run it again, and in which setting: all of it, in tables.
 
 use super::{NOTHING, line, words};
 use crate::report::model::{Cell, Section, Span, Table, Text, row};
@@ -34,8 +34,7 @@ pub(super) fn overview(run: &Run) -> Section {
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).sum();
     let time = format!("{} s, all cells added up", count(seconds.round() as u64));
     table.push(row!["time", time]);
-    let own = Section::default().paragraph(info.suite.description.as_str()).table(table, "");
-    elsewhere(run, own)
+    Section::new("Run").table(table, "")
 }
 
 /// The heading of the report.
@@ -48,7 +47,8 @@ pub(super) fn title(run: &Run) -> String {
         .unwrap_or_default()
 }
 
-fn elsewhere(run: &Run, mut section: Section) -> Section {
+/// The section with what must be said of machines and of schemas.
+pub(super) fn elsewhere(run: &Run, mut section: Section) -> Section {
     if let Some(old) = run.info.old() {
         section = section.paragraph(old);
     }
@@ -75,7 +75,8 @@ fn elsewhere(run: &Run, mut section: Section) -> Section {
     section.paragraph(warning).list(hosts.map(|h| host(&h)).collect())
 }
 
-fn state(run: &Run) -> String {
+/// How many cells there are, and how they ended.
+pub(super) fn state(run: &Run) -> String {
     let counted = |word: &str| run.cells.iter().filter(|c| c.outcome == word).count();
     let present: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
     let open = run.info.suite.cells.iter().filter(|id| !present.contains(id)).count();

@@ -32,7 +32,7 @@ pub fn compare_trainings(runs: &[(String, PathBuf)], out: &Path) -> Result<PathB
     files::write(out, &charts)?;
     let nothing = "None of the trainings has measured anything yet.";
     let sections = vec![table(&named), Section::figures(&charts, Vec::new(), nothing)];
-    let report = Report { title: "Trainings compared".into(), sections };
+    let report = Report { title: "Trainings compared".into(), sections, details: Vec::new() };
     let path = out.join("comparison.md");
     write_whole(&path, markdown::render(&report).as_bytes())?;
     Ok(path)

@@ -41,7 +41,7 @@ pub fn write_training_report(
         notes(about),
     ];
     let sections = sections.into_iter().flatten().collect();
-    let report = Report { title: about.title.clone(), sections };
+    let report = Report { title: about.title.clone(), sections, details: Vec::new() };
     let path = folder.join("report.md");
     write_whole(&path, markdown::render(&report).as_bytes())?;
     write_whole(&folder.join("report.tex"), latex::render(&report).as_bytes())?;

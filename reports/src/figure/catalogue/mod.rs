@@ -32,18 +32,31 @@ pub(crate) struct Catalogue {
     pub remarks: Vec<String>,
 }
 
-/// Every figure that the run has data for.
+/// Every figure that the run has data for: one of each kind before the second of any, since a
+/// report shows the first few.
 pub(crate) fn of_run(run: &Run) -> Catalogue {
+    let kinds: [fn(&Run, &mut Catalogue); 9] = [
+        hero::hero,
+        worth::frontiers,
+        bars::bars,
+        budget::curves,
+        worth::courses,
+        pictures::grids,
+        spread::scatter,
+        spread::boxes,
+        objective::traces,
+    ];
     let mut out = Catalogue::default();
-    hero::hero(run, &mut out);
-    worth::frontiers(run, &mut out);
-    worth::courses(run, &mut out);
-    bars::bars(run, &mut out);
-    spread::boxes(run, &mut out);
-    spread::scatter(run, &mut out);
-    budget::curves(run, &mut out);
-    objective::traces(run, &mut out);
-    pictures::grids(run, &mut out);
+    let mut ranked = Vec::new();
+    for (kind, draw) in kinds.iter().enumerate() {
+        let mut own = Catalogue::default();
+        draw(run, &mut own);
+        let places = own.charts.into_iter().enumerate();
+        ranked.extend(places.map(|(at, chart)| ((at, kind), chart)));
+        out.remarks.extend(own.remarks);
+    }
+    ranked.sort_by_key(|(place, _)| *place);
+    out.charts = ranked.into_iter().map(|(_, chart)| chart).collect();
     out
 }
 

@@ -23,8 +23,8 @@ const SMALLEST: f64 = 25.0;
 const PIXELS: u32 = 4096;
 /// A difference of this share of the range or more is black.
 pub(crate) const BLACK_AT: f64 = 0.25;
-/// Lines that a caption may take.
-const CAPTION: usize = 4;
+/// Lines that a caption may take: no caption is cut for want of them.
+const CAPTION: usize = 24;
 /// Share of the width that labels left of the rows take at most.
 const LABELS: f64 = 0.2;
 

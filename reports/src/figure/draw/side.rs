@@ -8,6 +8,9 @@ use crate::plot::font;
 /// Lines that a name may take below its place.
 const LINES: usize = 3;
 
+/// Lines that a name may take beside its place.
+const BESIDE: usize = 4;
+
 /// Longest name that reads upwards, in points.
 const UPWARD: f64 = 80.0;
 
@@ -107,7 +110,8 @@ impl Side {
                 Side::Numbers(Ruler::new(scale, values, *grounded, most))
             }
             Kind::Names(names) => {
-                let lines = names.iter().map(|n| font::wrap(n, style.tick, limit, LINES)).collect();
+                let wrapped = |n: &String| font::wrap(n, style.tick, limit, BESIDE);
+                let lines = names.iter().map(wrapped).collect();
                 Side::Names { lines, upwards: false }
             }
         }

@@ -61,7 +61,13 @@ impl Slots {
         if !self.lying {
             return (width * 0.55).clamp(85.0, 130.0);
         }
-        let lines = if names.iter().any(|n| n.chars().count() > 16) { 17.5 } else { 10.0 };
+        let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+        let lines = match longest {
+            0..=16 => 10.0,
+            17..=36 => 17.5,
+            37..=54 => 25.5,
+            _ => 33.7,
+        };
         let slot = (self.series as f64 * LYING / FILLED).max(lines).max(11.0);
         slot * self.categories as f64
     }

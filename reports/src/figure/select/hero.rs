@@ -9,7 +9,6 @@ use crate::figure::data::{Sheet, shown};
 use crate::figure::filter::Picked;
 use crate::standing::{self, Stand};
 use record::MetricInfo;
-use std::collections::BTreeSet;
 use suites::SpecError;
 
 /// Images shown where nothing is said.
@@ -34,7 +33,13 @@ pub(super) fn hero(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
             left.join(", ")
         ));
     }
-    let stands = fitting(work, stands);
+    let found = stands.len();
+    let stands = standing::fitting(work.run, stands, ROWS);
+    if found > ROWS {
+        work.remark(format!(
+            "{ROWS} of {found} rows shown, one of each defense before the second of any"
+        ));
+    }
     let most = work.spec.images.unwrap_or(IMAGES);
     let strongest = stands.iter().map(Stand::strongest).filter(|cells| !cells.is_empty());
     let images = choose(work, strongest, most);
@@ -51,24 +56,6 @@ pub(super) fn hero(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     }
     let hero = Hero { truths, rows };
     Ok((Body::Hero(hero), if pictured { sheet } else { Sheet::default() }))
-}
-
-/// At most [`ROWS`] of the stands in their order: one of each defense before the second of any.
-fn fitting(work: &mut Work, stands: Vec<Stand>) -> Vec<Stand> {
-    let found = stands.len();
-    if found <= ROWS {
-        return stands;
-    }
-    let mut seen = BTreeSet::new();
-    let again = |s: &Stand| !seen.insert(work.run.defenses(s.at()).to_owned());
-    let again: Vec<bool> = stands.iter().map(again).collect();
-    let mut places: Vec<usize> = (0..found).collect();
-    places.sort_by_key(|at| again[*at]);
-    let kept: BTreeSet<usize> = places.into_iter().take(ROWS).collect();
-    work.remark(format!(
-        "{ROWS} of {found} rows shown, one of each defense before the second of any"
-    ));
-    stands.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, s)| s).collect()
 }
 
 fn truths(work: &mut Work, images: &[Image]) -> Vec<HeroPicture> {

@@ -1,11 +1,13 @@
-//! The best reconstructions of the whole run, truth above guess.
+//! The best reconstructions of the whole run, truth above guess, one of each original at most.
 
 use super::Work;
+use super::grid::image_key;
 use crate::figure::chart::{Body, Grid, GridCell, GridRow, Picture};
 use crate::figure::columns::Setting;
 use crate::figure::data::{Sheet, shown};
 use crate::figure::measure::Measure;
 use record::{MetricInfo, safe_path};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use suites::SpecError;
 use suites::figure::FigureWidth;
@@ -28,6 +30,11 @@ pub(super) fn montage(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
     };
     let mut all = ranked(work, &metric)?;
     let found = all.len();
+    let mut seen = BTreeSet::new();
+    all.retain(|item| seen.insert(image_key(work.run, item.at, item.image)));
+    if all.len() < found {
+        work.remark("of each original the best reconstruction".into());
+    }
     all.truncate(work.spec.top.unwrap_or(TOP));
     work.remark(format!("the best {} of {found} reconstructions by {}", all.len(), metric.title));
     let default = if work.spec.width == FigureWidth::Page { 6 } else { 4 };

@@ -1,0 +1,176 @@
+//! What a run says in a sentence or two, for a reader who reads nothing else.
+
+use crate::figure::estimate::Estimate;
+use crate::figure::filter::Picked;
+use crate::figure::measure::Measure;
+use crate::frontier::Point;
+use crate::standing::{self, ORACLE, Stand};
+use record::Outcome;
+use record::run::Run;
+use std::collections::{BTreeSet, HashSet};
+
+/// Defenses that a sentence lists; the main table has all.
+const LISTED: usize = 6;
+
+/// The sentences of a run with these stands: what is recovered without a defense, and what each
+/// defense leaves of that; or why nothing follows; then what is missing from the run.
+pub(crate) fn verdict(run: &Run, stands: &[Stand]) -> Vec<String> {
+    let mut out = judged(run, stands);
+    out.extend(missing(run));
+    out
+}
+
+fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
+    if run.attacked().is_empty() {
+        return vec!["No cell has been attacked yet.".into()];
+    }
+    let Some((psnr, bound, label)) =
+        run.headline().filter(|(psnr, ..)| psnr.higher_is_better == Some(true))
+    else {
+        return vec![
+            "The run does not say when a PSNR is a success: there is no verdict by it.".into(),
+        ];
+    };
+    let (defended, free): (Vec<&Stand>, Vec<&Stand>) =
+        stands.iter().partition(|s| run.defended(s.at()));
+    let best = free.iter().copied().filter(|s| scored(s)).reduce(stronger);
+    let Some(best) = best else {
+        return vec![nothing_free(&defended).into()];
+    };
+    if !free.iter().any(|s| s.beats_floor(run) != Some(false)) {
+        let floor = floor_names(run, best.at());
+        let whom = if defended.is_empty() { "the model" } else { "these defenses" };
+        return vec![format!(
+            "No attack beat the floor ({floor}) where no defense is in its way: nothing follows \
+             about {whom}."
+        )];
+    }
+    let success = Measure::Success(psnr.clone(), bound);
+    let mut first = format!(
+        "Undefended, the strongest attack ({}) recovers {} ({label}).",
+        best.attack(run).unwrap_or_default(),
+        share(&worst(run, &success, best), " pictures")
+    );
+    if let Some(own) = best.identified(run) {
+        let among = own.candidates.map_or(String::new(), |n| format!(" among {n} candidates"));
+        first += &format!(" {} of {} name their picture{among}.", own.hits, own.tries);
+    }
+    let (open, measured): (Vec<&Stand>, Vec<&Stand>) =
+        defended.into_iter().partition(|s| measurable(run, s) == Some(false));
+    let mut out = vec![first];
+    out.extend(left(run, &success, &measured));
+    out.extend((!open.is_empty()).then(|| {
+        format!(
+            "Nothing follows about {}: no attack beat the floor there without the defense.",
+            names(&open)
+        )
+    }));
+    out
+}
+
+fn scored(stand: &Stand) -> bool {
+    stand.point.cell().is_some()
+}
+
+/// The one with the higher mean PSNR; the first of equals, as the suite lists them.
+fn stronger<'a>(a: &'a Stand, b: &'a Stand) -> &'a Stand {
+    if b.point.leak.value > a.point.leak.value { b } else { a }
+}
+
+/// What is said where nothing was scored without a defense.
+fn nothing_free(defended: &[&Stand]) -> &'static str {
+    if defended.iter().any(|s| scored(s)) {
+        "No attack was scored without a defense: whether the attacks fail because of the defenses \
+         is open."
+    } else {
+        "No attack was scored."
+    }
+}
+
+/// A sentence for each amount that defenses leave to the strongest attack, the most first.
+fn left(run: &Run, success: &Measure, stands: &[&Stand]) -> Vec<String> {
+    let mut told: Vec<(f64, String, Vec<&Stand>)> = Vec::new();
+    for stand in stands {
+        let (rank, amount) = leaves(run, success, stand);
+        match told.iter_mut().find(|(_, known, _)| *known == amount) {
+            Some((.., all)) => all.push(stand),
+            None => told.push((rank, amount, vec![stand])),
+        }
+    }
+    told.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let sentence = |(_, amount, all): &(f64, String, Vec<&Stand>)| {
+        let verb = if all.len() == 1 { "leaves" } else { "leave" };
+        format!("{} {verb} {amount}.", names(all))
+    };
+    told.iter().map(sentence).collect()
+}
+
+/// What a defense leaves, with the share that it is ranked by: less than 0 for no attack at all.
+fn leaves(run: &Run, success: &Measure, stand: &Stand) -> (f64, String) {
+    match stand.silence(run) {
+        Some(words) if words.starts_with("Nothing") => (-1.0, "nothing to attack".into()),
+        Some(_) => (-2.0, "no picture, since no attack was scored".into()),
+        None => {
+            let worst = worst(run, success, stand);
+            (worst.value.unwrap_or(0.0), share(&worst, ""))
+        }
+    }
+}
+
+/// The largest share of successes of any attack on a defense.
+fn worst(run: &Run, success: &Measure, stand: &Stand) -> Estimate {
+    Point::new(run, success, &stand.cells).leak
+}
+
+/// "7 of 8", "none of 8"; with `what` after the count.
+fn share(estimate: &Estimate, what: &str) -> String {
+    match estimate.successes {
+        None => format!("no scored{what}"),
+        Some(0) => format!("none of {}{what}", estimate.n),
+        Some(hits) => format!("{hits} of {}{what}", estimate.n),
+    }
+}
+
+fn names(stands: &[&Stand]) -> String {
+    let listed: Vec<&str> = stands.iter().take(LISTED).map(|s| s.name.as_str()).collect();
+    let more = stands.len().saturating_sub(LISTED);
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}{rest}", listed.join("; "))
+}
+
+/// Whether the same attacks beat the floor where the defense is taken away; `None` where no such
+/// cell was scored.
+fn measurable(run: &Run, stand: &Stand) -> Option<bool> {
+    let twins: BTreeSet<usize> =
+        stand.cells.iter().filter_map(|cell| run.undefended(cell.at)).collect();
+    let twins: Vec<Picked> = twins.into_iter().map(|at| Picked::whole(run, at)).collect();
+    let point = Point::new(run, &Measure::Metric(run.metric("psnr")), &twins);
+    Some(point.leak.value? > standing::floor(run, point.cell()?)?)
+}
+
+/// The baselines that make the floor, in words.
+fn floor_names(run: &Run, at: usize) -> String {
+    let names = run.cells[at].baselines.keys().filter(|name| *name != ORACLE);
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What has no record yet, and what failed.
+fn missing(run: &Run) -> Option<String> {
+    let present: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
+    let cells = &run.info.suite.cells;
+    let open = cells.iter().filter(|id| !present.contains(id)).count();
+    let failed = run.records.iter().filter(|r| matches!(r.outcome, Outcome::Failed { .. })).count();
+    let all = run.records.len() + open;
+    let cells = |n: usize| if n == 1 { "1 cell".to_owned() } else { format!("{n} cells") };
+    let mut parts = Vec::new();
+    if open > 0 {
+        parts.push(format!("This run is not finished: {} of {all} not run yet.", cells(open)));
+    }
+    if failed > 0 {
+        parts.push(format!("{} of {all} failed.", cells(failed)));
+    }
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The sentences of small runs.
+
+use super::*;
+use crate::standing::stands;
+use record::CellRecord;
+use record::testing::{from_spec, info, record};
+use suites::{Named, Source};
+
+fn cell(defense: Option<Named>, psnrs: &[f64]) -> CellRecord {
+    let mut spec = record("dlg", 0, psnrs).spec;
+    spec.defenses = defense.into_iter().collect();
+    from_spec(spec, psnrs)
+}
+
+fn seen(source: Source, defense: Option<Named>, psnrs: &[f64]) -> CellRecord {
+    let mut spec = cell(defense, psnrs).spec;
+    spec.source = source;
+    from_spec(spec, psnrs)
+}
+
+fn prune(fraction: f64) -> Option<Named> {
+    Some(Named::new("prune").with("fraction", fraction))
+}
+
+/// The sentences of a run of these cells, and of one more that has no record where `open`.
+fn said(records: Vec<CellRecord>, open: bool) -> String {
+    let mut info = info("a");
+    info.suite.cells = records.iter().map(|r| r.id.clone()).collect();
+    info.suite.cells.extend(open.then(|| record("never", 0, &[1.0]).id));
+    let run = Run::new("".into(), info, records);
+    let all: Vec<Picked> = (0..run.records.len()).map(|at| Picked::whole(&run, at)).collect();
+    verdict(&run, &stands(&run, &all).0).join(" ").replace('\u{a0}', " ")
+}
+
+#[test]
+fn what_is_recovered_and_what_is_left() {
+    let mut hidden = cell(Some(Named::new("secagg")), &[]);
+    hidden.outcome = Outcome::NotApplicable { why: "masked".into() };
+    let cells = vec![
+        cell(None, &[30.0, 26.0, 12.0]),
+        cell(prune(0.9), &[8.0, 9.0, 10.0]),
+        cell(prune(0.5), &[25.0, 24.9, 3.0]),
+        hidden,
+    ];
+    let wanted = "Undefended, the strongest attack (dlg) recovers 2 of 3 pictures (PSNR ≥ 25 dB). \
+        Pruning, fraction = 0.5 leaves 1 of 3. Pruning, fraction = 0.9 leaves none of 3. SecAgg \
+        leaves nothing to attack.";
+    assert_eq!(said(cells, false), wanted);
+}
+
+#[test]
+fn nothing_follows_where_no_attack_beats_the_floor() {
+    // The mean picture is at 11.5 dB; the nearest, at 13 dB, needs the truth.
+    let cells = |psnr: f64| vec![cell(None, &[psnr; 3]), cell(prune(0.9), &[8.0; 3])];
+    let wanted = "No attack beat the floor (grey, mean, noise) where no defense is in its way: \
+        nothing follows about these defenses.";
+    assert_eq!(said(cells(11.4), false), wanted);
+    assert!(said(cells(11.6), false).starts_with("Undefended, "));
+    assert!(said(vec![cell(None, &[5.0])], false).ends_with("nothing follows about the model."));
+}
+
+#[test]
+fn defenses_where_the_attack_fails_without_them_are_named() {
+    let (one, mean) = (Source::Gradients, Source::AggUpdate);
+    let cells = vec![
+        seen(one, None, &[30.0]),
+        seen(one, prune(0.9), &[9.0]),
+        seen(mean, None, &[9.0]),
+        seen(mean, prune(0.9), &[9.0]),
+    ];
+    let text = said(cells, false);
+    let wanted = "Nothing follows about Pruning, fraction = 0.9, the clients' mean update: no \
+        attack beat the floor there without the defense.";
+    assert!(text.ends_with(wanted), "{text}");
+    assert!(text.contains("Pruning, fraction = 0.9, one gradient leaves none of 1."), "{text}");
+}
+
+#[test]
+fn a_run_without_a_verdict_says_why() {
+    assert_eq!(said(Vec::new(), false), "No cell has been attacked yet.");
+    assert!(said(vec![cell(prune(0.9), &[20.0])], false).starts_with("No attack was scored with"));
+    let mut broken = cell(None, &[20.0]);
+    broken.outcome = Outcome::Failed { stage: "attack".into(), message: "memory".into() };
+    broken.images.clear();
+    let wanted = "No attack was scored. This run is not finished: 1 cell of 2 not run yet. 1 cell \
+        of 2 failed.";
+    assert_eq!(said(vec![broken], true), wanted);
+}
+
+#[test]
+fn pictures_that_are_named_are_told() {
+    let mut own = cell(None, &[30.0, 31.0]);
+    own.images[0].scores.insert("identified-top1".into(), Some(1.0));
+    own.images[1].scores.insert("identified-top1".into(), Some(0.0));
+    own.task.insert("candidates".into(), 1000.0);
+    let text = said(vec![own], false);
+    assert!(text.ends_with(" 1 of 2 name their picture among 1000 candidates."), "{text}");
+}
+
+#[test]
+fn long_lists_are_cut_and_counted() {
+    let mut cells = vec![cell(None, &[30.0])];
+    cells.extend((1..=8).map(|n| cell(prune(f64::from(n) / 16.0), &[9.0])));
+    let text = said(cells, false);
+    assert!(text.ends_with("fraction = 0.375; and 2 more leave none of 1."), "{text}");
+    assert_eq!(text.matches("Pruning").count(), LISTED);
+}
