@@ -59,9 +59,9 @@ fn the_recipe_is_the_best_one_on_public_pictures() {
     assert_eq!(attack.calibrates_on(), Some(2));
     let chosen = with(|run| choose(&attack, &calibration, run)).unwrap();
     println!("{chosen}");
-    // Three beside the grid: `analytic` does not apply to a network that begins with convolutions.
+    // Three beside the grid: `analytic` does not apply behind convolutions.
     assert_eq!((chosen.public, chosen.applied), (2, (20, 21)));
-    // The rungs, three finalists, the adaptive attack, and what the exact members spend beside them.
+    // The rungs, three finalists, the adaptive attack, and what inverts layers beside them.
     let planned = attack.calibration + 4 * attack.iterations / attack.restarts;
     let spent = chosen.evaluations as f64;
     assert!((0.5..1.5).contains(&(spent / planned as f64)), "{spent} of {planned}");

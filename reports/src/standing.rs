@@ -8,15 +8,13 @@ use crate::frontier::{Point, let_loose};
 use crate::words;
 use record::run::{Run, group};
 use record::utility::{self, Share};
+use record::validity::is_oracle;
 use record::{CellRecord, MetricInfo, Outcome};
 use std::collections::BTreeSet;
 use suites::CellSpec;
 
 /// The score that says whether a reconstruction names the picture among candidates: 1 or 0.
 const IDENTIFIED: &str = "identified-top1";
-
-/// The null baseline that looks at the private pictures' own split: an oracle, and no floor.
-pub(crate) const ORACLE: &str = "nearest";
 
 /// One defense against one adversary: cells that differ in the attack and the seed alone.
 pub(crate) struct Stand {
@@ -223,7 +221,7 @@ fn refusal(record: &CellRecord) -> Option<&str> {
 /// where the cell has none, or the run does not say that more PSNR is better.
 pub(crate) fn floor(run: &Run, at: usize) -> Option<f64> {
     run.metric("psnr").higher_is_better.filter(|higher| *higher)?;
-    let nulls = run.cells[at].baselines.iter().filter(|(name, _)| *name != ORACLE);
+    let nulls = run.cells[at].baselines.iter().filter(|(name, _)| !is_oracle(name));
     nulls.filter_map(|(_, b)| b.get("psnr")?.mean).max_by(f64::total_cmp)
 }
 

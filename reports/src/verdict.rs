@@ -1,13 +1,13 @@
 //! What a run says in a sentence or two, for a reader who reads nothing else.
 
 use crate::figure::estimate::Estimate;
-use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::Point;
-use crate::standing::{self, ORACLE, Stand};
+use crate::standing::Stand;
 use record::Outcome;
 use record::run::Run;
-use std::collections::{BTreeSet, HashSet};
+use record::validity::{Validity, is_oracle};
+use std::collections::HashSet;
 
 /// Defenses that a sentence lists; the main table has all.
 const LISTED: usize = 6;
@@ -61,7 +61,7 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
     out.extend(left(run, &success, &measured));
     out.extend((!open.is_empty()).then(|| {
         format!(
-            "Nothing follows about {}: no attack beat the floor there without the defense.",
+            "Nothing follows about {}: no attack surely beat the floor there without the defense.",
             names(&open)
         )
     }));
@@ -138,19 +138,19 @@ fn names(stands: &[&Stand]) -> String {
     format!("{}{rest}", listed.join("; "))
 }
 
-/// Whether the same attacks beat the floor where the defense is taken away; `None` where no such
-/// cell was scored.
+/// Whether an attack surely beats the floor where the defense is taken away; `None` where no such
+/// cell was run.
 fn measurable(run: &Run, stand: &Stand) -> Option<bool> {
-    let twins: BTreeSet<usize> =
-        stand.cells.iter().filter_map(|cell| run.undefended(cell.at)).collect();
-    let twins: Vec<Picked> = twins.into_iter().map(|at| Picked::whole(run, at)).collect();
-    let point = Point::new(run, &Measure::Metric(run.metric("psnr")), &twins);
-    Some(point.leak.value? > standing::floor(run, point.cell()?)?)
+    match &run.validity[stand.at()] {
+        Validity::Measurable { .. } => Some(true),
+        Validity::NotMeasurable { .. } => Some(false),
+        Validity::NoTwin => None,
+    }
 }
 
 /// The baselines that make the floor, in words.
 fn floor_names(run: &Run, at: usize) -> String {
-    let names = run.cells[at].baselines.keys().filter(|name| *name != ORACLE);
+    let names = run.cells[at].baselines.keys().filter(|name| !is_oracle(name));
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 

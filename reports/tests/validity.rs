@@ -46,9 +46,10 @@ fn report(dir: &Path, records: &[CellRecord]) -> String {
 
 /// The section of a report under this heading.
 fn section<'a>(report: &'a str, heading: &str) -> &'a str {
-    let from = report.find(&format!("## {heading}")).unwrap_or_else(|| panic!("no {heading}"));
-    let rest = &report[from + 3..];
-    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+    let head = format!("<summary>{heading}</summary>");
+    let from = report.find(&head).unwrap_or_else(|| panic!("no {heading}"));
+    let rest = &report[from..];
+    &rest[..rest.find("</details>").unwrap_or(rest.len())]
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The members of the portfolio: recipes of matching (a distance, an optimiser and a weight of total
-//! variation), and the attacks that invert layers exactly where they can.
+//! The members of the portfolio: recipes of matching (a distance, an optimiser and a weight of
+//! total variation), and the attacks that invert layers exactly where they can.
 
 use std::fmt;
 

@@ -26,7 +26,7 @@ use tch::{Device, Kind, Tensor};
 pub const NAMES: [&str; 7] = ["class-mean", "grey", "mean", "nearest", "noise", "other", "public"];
 
 /// The baseline that sees the truth.
-pub const ORACLE: &str = "nearest";
+pub const ORACLE: &str = record::validity::ORACLES[0];
 
 /// Pool rows compared at a time, so that memory stays small for large pools.
 const CHUNK: i64 = 1024;
@@ -162,8 +162,8 @@ pub fn noise(like: &Tensor, rng: &mut impl Rng) -> Tensor {
     Tensor::from_slice(&values).view(like.size().as_slice())
 }
 
-/// The guesses of the baselines that need neither labels nor an attack, for `truth` (`[N, C, H, W]` or `[N, F]`), by name, in the shape of
-/// `truth`.
+/// The guesses of the baselines that need neither labels nor an attack, for `truth` (`[N, C, H, W]`
+/// or `[N, F]`), by name, in the shape of `truth`.
 ///
 /// # Errors
 /// As [`Pool::nearest`].
@@ -184,7 +184,8 @@ pub fn guesses(
     ]))
 }
 
-/// Whether an attacker without the update (any baseline but the [`ORACLE`]) came closer in mean squared error: then the reconstruction deserves the flag `worse-than-null`.
+/// Whether an attacker without the update (any baseline but the [`ORACLE`]) came closer in mean
+/// squared error: then the reconstruction deserves the flag `worse-than-null`.
 pub fn worse_than_null(scores: &Scores, baselines: &BTreeMap<String, Scores>) -> bool {
     let mse = |s: &Scores| s.get("mse").copied().flatten();
     let null = baselines.iter().filter(|(name, _)| *name != ORACLE).filter_map(|(_, own)| mse(own));

@@ -35,8 +35,8 @@ pub fn infos() -> Vec<MetricInfo> {
         let distance = if *metric == "mse" { "pixels" } else { "LPIPS (AlexNet)" };
         let info = |(name, k): (&str, usize)| MetricInfo {
             range: [Some(0.0), Some(1.0)],
+            share: true,
             decimals: 2,
-            thresholds: vec![1.0],
             reference: format!(
                 "retrieval of the original among public candidates by {distance}, top {k}; chance \
                  is {k} / candidates"

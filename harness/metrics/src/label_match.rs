@@ -1,10 +1,9 @@
 //! Whether the attack told the labels: of each image, and of the batch as a whole.
 //!
-//! | score | meaning |
-//! |---|---|
-//! | `label_match` | the guess of the image that was assigned is the true label |
-//! | `label_multiset` | the label is found in the guessed multiset, each guess used once; the mean over a batch is the field's label accuracy (Wainakh et al. 2022) |
-//! | `label_presence` | F1 of the set of classes present, of the batch |
+//! - `label_match`: the guess of the image that was assigned is the true label.
+//! - `label_multiset`: the label is in the guessed multiset, each guess used once; the mean over a
+//!   batch is the field's label accuracy (Wainakh et al. 2022).
+//! - `label_presence`: F1 of the set of classes present, of the batch.
 //!
 //! Chance levels stand in the null baseline `public`: the same scores of labels drawn from the
 //! public split, in the mean over [`DRAWS`] batches.
@@ -29,6 +28,8 @@ pub const DRAWS: usize = 200;
 pub fn infos() -> Vec<MetricInfo> {
     let info = |name: &str, title: &str, reference: &str| MetricInfo {
         range: [Some(0.0), Some(1.0)],
+        // The F1 of a batch lies between.
+        share: name != OF_BATCH[1],
         decimals: 2,
         reference: reference.into(),
         ..MetricInfo::higher(name, title)

@@ -74,7 +74,8 @@ pub fn cell_mean(record: &CellRecord, metric: &MetricInfo, confidence: f64) -> S
     let value = |(at, i)| (units.unit(record, at), score(i, &metric.name));
     let values: Vec<_> = record.images.iter().enumerate().map(value).collect();
     let stream = (record.id.as_str(), metric.name.as_str());
-    Mean { cap: metric.cap, lost: record.lost_images(), confidence, stream }.of(&values)
+    let (cap, share) = (metric.cap, metric.share);
+    Mean { cap, share, lost: record.lost_images(), confidence, stream }.of(&values)
 }
 
 /// The same of a null baseline; no attack can lose its images.
@@ -82,7 +83,8 @@ pub fn null_mean(record: &CellRecord, null: &str, metric: &MetricInfo) -> Summar
     let key = format!("{}/{null}", record.id);
     let stream = (key.as_str(), metric.name.as_str());
     let values = null_values(record, null, &metric.name);
-    Mean { cap: metric.cap, lost: 0, confidence: CONFIDENCE, stream }.of(&values)
+    let (cap, share) = (metric.cap, metric.share);
+    Mean { cap, share, lost: 0, confidence: CONFIDENCE, stream }.of(&values)
 }
 
 /// The scores of a null baseline, with the unit of the image of each.
@@ -109,6 +111,9 @@ pub fn mean_of<'a>(
 pub struct Mean<'a> {
     /// Largest value that enters.
     pub cap: Option<f64>,
+    /// Whether every value is 0 or 1: the interval is then Wilson's over the units, which no set
+    /// of equal values makes a point.
+    pub share: bool,
     /// Images that a failed attack lost.
     pub lost: usize,
     /// Confidence of the interval, in (0, 1).
@@ -138,7 +143,13 @@ impl Mean<'_> {
         (out.mean, out.sd, out.median) = (mean(&plain), sample_sd(&plain), median(&plain));
         let purpose = format!("bootstrap {}", self.stream.1);
         let mut stream = rng::stream(BOOTSTRAP_SEED, self.stream.0, &purpose);
-        out.ci = bootstrap(&clusters, self.confidence, &mut stream);
+        // Chance levels of a share are shares themselves.
+        out.ci = if self.share && plain.iter().all(|v| [0.0, 1.0].contains(v)) {
+            let hits = plain.iter().filter(|v| **v >= 0.5).count();
+            wilson_of_units(hits, plain.len(), clusters.len(), self.confidence).and_then(|r| r.ci)
+        } else {
+            bootstrap(&clusters, self.confidence, &mut stream)
+        };
         out.values = few(&clusters);
         out
     }
@@ -296,11 +307,24 @@ mod tests {
     use super::*;
 
     fn mean_of(values: &[(String, Option<f64>)], cap: Option<f64>, lost: usize) -> Summary {
-        Mean { cap, lost, confidence: CONFIDENCE, stream: ("k", "m") }.of(values)
+        Mean { cap, share: false, lost, confidence: CONFIDENCE, stream: ("k", "m") }.of(values)
     }
 
     fn numbered(values: &[Option<f64>]) -> Vec<(String, Option<f64>)> {
         values.iter().enumerate().map(|(i, v)| (i.to_string(), *v)).collect()
+    }
+
+    #[test]
+    fn a_share_of_equal_values_is_no_point() {
+        let values = numbered(&[Some(1.0); 8]);
+        let mean = |share| {
+            Mean { cap: None, share, lost: 0, confidence: CONFIDENCE, stream: ("k", "m") }
+                .of(&values)
+        };
+        let [plain, share] = [false, true].map(mean);
+        assert_eq!(plain.ci.map(|ci| ci.low), Some(1.0));
+        let ci = share.ci.unwrap();
+        assert!(ci.high == 1.0 && (0.6..0.7).contains(&ci.low), "{ci:?}");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct MetricInfo {
     /// Largest value that enters a mean, in the unit.
     #[serde(default)]
     pub cap: Option<f64>,
+    /// Whether every score is 0 or 1, so that a mean is a share of images.
+    #[serde(default)]
+    pub share: bool,
     /// Decimals in tables.
     pub decimals: usize,
     /// Values from which on an image counts as a success, the easiest first, in the unit.
@@ -43,6 +46,7 @@ impl MetricInfo {
             range: [None, None],
             higher_is_better: None,
             cap: None,
+            share: false,
             decimals: 4,
             thresholds: Vec::new(),
             reference: String::new(),

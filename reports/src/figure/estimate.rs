@@ -133,7 +133,13 @@ fn of_images(run: &Run, metric: &MetricInfo, picked: &[Picked], confidence: f64)
     let values = valued(run, picked, |at, i| score(at, i).flatten());
     let lost = picked.iter().map(|p| p.lost).sum();
     let key = stream_key(run, picked, "");
-    let mean = Mean { cap: metric.cap, lost, confidence, stream: (&key, &metric.name) };
+    let mean = Mean {
+        cap: metric.cap,
+        share: metric.share,
+        lost,
+        confidence,
+        stream: (&key, &metric.name),
+    };
     Estimate { grey: grey(run, metric, picked), ..Estimate::of_mean(&mean.of(&values)) }
 }
 
@@ -154,7 +160,13 @@ fn of_null(
     let score = |at: usize, i: usize| run.records[at].baselines[null].get(i)?.get(&metric.name);
     let values = valued(run, &picked, |at, i| score(at, i).copied().flatten());
     let key = stream_key(run, &picked, &format!("/{null}"));
-    let mean = Mean { cap: metric.cap, lost: 0, confidence, stream: (&key, &metric.name) };
+    let mean = Mean {
+        cap: metric.cap,
+        share: metric.share,
+        lost: 0,
+        confidence,
+        stream: (&key, &metric.name),
+    };
     Estimate::of_mean(&mean.of(&values))
 }
 
@@ -247,7 +259,7 @@ fn of_cells(run: &Run, measure: &Measure, picked: &[Picked], confidence: f64) ->
         all.iter().map(|(key, _, v)| (key.as_str(), *v)).collect();
     let key = stream_key(run, picked, "");
     let what = format!("{measure:?}");
-    let mean = Mean { cap: None, lost: 0, confidence, stream: (&key, &what) };
+    let mean = Mean { cap: None, share: false, lost: 0, confidence, stream: (&key, &what) };
     let mut out = Estimate::of_mean(&mean.of(&values));
     let kept = all.iter().filter(|(.., v)| v.is_some_and(f64::is_finite));
     out.distinct = kept.map(|(_, at, _)| *at).collect();

@@ -2,8 +2,9 @@
 //! network.
 //!
 //! The order is that of every report: verdict, hero figure, main table, setting, figures, then the
-//! details folded away. Rust gathers the data, the scripts in `assets/report/` draw them. Every table is that of the
-//! [`Report`] which `report.md` is made of, too; cells, pictures and objective curves come on top.
+//! details folded away. Rust gathers the data, the scripts in `assets/report/` draw them. Every
+//! table is that of the [`Report`] which `report.md` is made of, too; cells, pictures and objective
+//! curves come on top.
 
 mod cells;
 mod document;

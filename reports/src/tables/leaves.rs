@@ -27,6 +27,7 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
         "identified",
         &success,
         "accuracy",
+        "validity",
         "claim",
     ];
     let mut table = Table::new(head);
@@ -35,15 +36,19 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
         let success = headline.clone().filter(|_| stand.point.cell().is_some());
         let success = success
             .map(|(m, bound, _)| Point::new(run, &Measure::Success(m, bound), &stand.cells).leak);
+        let fails = run.not_measurable(stand.at());
+        // What an attack gets that fails without the defense, too, is no result.
+        let counts = |cell: Cell| if fails { Cell::None } else { cell };
         table.push(row![
             stand.name.as_str(),
             attack(run, &stand),
-            mean_of(&psnr, &stand.point.leak),
+            counts(mean_of(&psnr, &stand.point.leak)),
             Cell::number(stand.floor(run).map(|v| psnr.show(v))),
-            Cell::number(mean),
-            identified(run, &stand),
-            success.as_ref().map_or(Cell::None, rate_of),
+            counts(Cell::number(mean)),
+            counts(identified(run, &stand)),
+            counts(success.as_ref().map_or(Cell::None, rate_of)),
             share(stand.accuracy(run)),
+            run.doubt(stand.at()).map_or(Cell::None, Cell::from),
             stand.claim(run).map_or(Cell::None, Cell::from),
         ]);
     }

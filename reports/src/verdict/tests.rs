@@ -1,6 +1,7 @@
 //! The sentences of small runs.
 
 use super::*;
+use crate::figure::filter::Picked;
 use crate::standing::stands;
 use record::CellRecord;
 use record::testing::{from_spec, info, record};

@@ -314,7 +314,8 @@ fn hero(dir: &Path) -> Body {
                 ],
             ),
             row(
-                "Local DP, ε\u{a0}=\u{a0}1000 + Distributed DP, ε\u{a0}=\u{a0}0.1, mechanism\u{a0}=\u{a0}skellam",
+                "Local DP, ε\u{a0}=\u{a0}1000 + Distributed DP, ε\u{a0}=\u{a0}0.1, \
+                 mechanism\u{a0}=\u{a0}skellam",
                 &[
                     "by inverting-gradients-cli (iterations = 4500)",
                     "(1000, 1e-5)-DP; no guarantee here",
