@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use attacks::Reconstruction;
-use defenses::{Defense, Stage};
+use defenses::Stage;
 use metrics::{MetricError, Panel, baselines, identification, label_match, pairing, registered};
 use record::{ImageScore, Scores};
 use suites::FlagKind;
@@ -112,8 +112,8 @@ pub(crate) fn registered_scores(
     guess: &Tensor,
     truth: &Tensor,
 ) -> Result<Vec<Scores>, MetricError> {
-    let data = |d: &Box<dyn Defense>| d.stage() == Stage::Data;
-    if cell.spec.federation.local.augment || cell.pipeline.defenses.iter().any(data) {
+    let transforms = cell.pipeline.defenses.iter().any(|d| d.stage() == Stage::Data);
+    if cell.spec.federation.local.augment || transforms {
         return registered::scores(guess, truth);
     }
     Ok(vec![Scores::new(); truth.size()[0] as usize])

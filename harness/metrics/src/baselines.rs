@@ -88,9 +88,10 @@ impl Pool {
         let of_class = |label: &i64| {
             let own: Vec<i64> =
                 (0..of_pool.len() as i64).filter(|i| of_pool[*i as usize] == *label).collect();
-            match own.is_empty() {
-                true => self.mean.shallow_clone(),
-                false => mean_image(&self.images.index_select(0, &Tensor::from_slice(&own))),
+            if own.is_empty() {
+                self.mean.shallow_clone()
+            } else {
+                mean_image(&self.images.index_select(0, &Tensor::from_slice(&own)))
             }
         };
         let classes: BTreeMap<i64, Tensor> = labels.iter().map(|l| (*l, of_class(l))).collect();
