@@ -173,6 +173,7 @@ fn blank(spec: &CellSpec) -> CellRecord {
         signals: Vec::new(),
         images: Vec::new(),
         baselines: BTreeMap::new(),
+        candidates: None,
         task: BTreeMap::new(),
         defenses: Vec::new(),
         cost: Cost::default(),
@@ -201,8 +202,6 @@ fn note_attack(record: &mut CellRecord, found: &Reconstruction) {
 fn note_scores(record: &mut CellRecord, scores: CellScores) {
     record.images = scores.images;
     record.baselines = scores.baselines;
-    if scores.candidates > 1 {
-        record.task.insert("candidates".into(), scores.candidates as f64);
-    }
+    record.candidates = Some(scores.candidates).filter(|n| *n > 1);
     record.notes.extend(scores.notes);
 }

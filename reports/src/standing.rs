@@ -154,11 +154,11 @@ impl Stand {
         });
         let scores: Vec<f64> = scores.collect();
         let lost: usize = cells.iter().map(|c| c.lost).sum();
-        let candidates = cells.iter().find_map(|c| run.records[c.at].task.get("candidates"));
+        let candidates = cells.iter().find_map(|c| run.records[c.at].candidates);
         (!scores.is_empty()).then(|| Identified {
             hits: scores.iter().filter(|s| **s >= 0.5).count(),
             tries: scores.len() + lost,
-            candidates: candidates.filter(|n| **n >= 1.0).map(|n| n.round() as usize),
+            candidates,
         })
     }
 

@@ -133,6 +133,7 @@ fn record(at: u64, shift: f64) -> CellRecord {
         signals: Vec::new(),
         images,
         baselines: nulls.into(),
+        candidates: None,
         task: BTreeMap::from([("accuracy".into(), 0.5)]),
         defenses: Vec::new(),
         cost: Cost {

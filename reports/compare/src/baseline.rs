@@ -202,6 +202,7 @@ impl Cell {
             signals: Vec::new(),
             images,
             baselines: BTreeMap::new(),
+            candidates: None,
             task: self.task.into_iter().map(|(k, v)| (k, v.0)).collect(),
             defenses: Vec::new(),
             cost: self.cost,

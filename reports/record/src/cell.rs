@@ -33,6 +33,10 @@ pub struct CellRecord {
     /// `images`.
     #[serde(with = "number::baselines")]
     pub baselines: BTreeMap<String, Vec<Scores>>,
+    /// Pictures among which an original was looked for, itself among them; `None` where nobody
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<usize>,
     /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and of the
     /// federation's last model, after `trained_rounds` rounds, `trained_accuracy` and
     /// `trained_loss`. Nothing of a bare client.

@@ -110,7 +110,7 @@ fn pictures_named_are_counted_with_those_of_failed_attacks() {
     for (image, hit) in own.images.iter_mut().zip([1.0, 0.0, 1.0]) {
         image.scores.insert(IDENTIFIED.into(), Some(hit));
     }
-    own.task.insert("candidates".into(), 1000.0);
+    own.candidates = Some(1000);
     let run = run(vec![own]);
     let (stands, _) = stands(&run, &all(&run));
     let wanted = Identified { hits: 2, tries: 3, candidates: Some(1000) };

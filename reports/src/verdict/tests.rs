@@ -93,7 +93,7 @@ fn pictures_that_are_named_are_told() {
     let mut own = cell(None, &[30.0, 31.0]);
     own.images[0].scores.insert("identified-top1".into(), Some(1.0));
     own.images[1].scores.insert("identified-top1".into(), Some(0.0));
-    own.task.insert("candidates".into(), 1000.0);
+    own.candidates = Some(1000);
     let text = said(vec![own], false);
     assert!(text.ends_with(" 1 of 2 name their picture among 1000 candidates."), "{text}");
 }

@@ -189,6 +189,7 @@ mod tests {
             signals: Vec::new(),
             images: Vec::new(),
             baselines: Default::default(),
+            candidates: None,
             task: Default::default(),
             defenses: Vec::new(),
             cost: Cost::default(),

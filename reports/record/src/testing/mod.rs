@@ -94,6 +94,7 @@ pub fn from_spec(spec: CellSpec, psnrs: &[f64]) -> CellRecord {
             .into_iter()
             .map(|(k, v)| (k.into(), null(v)))
             .collect(),
+        candidates: None,
         task: BTreeMap::from([("accuracy".into(), 0.5)]),
         defenses: Vec::new(),
         cost: Cost {
