@@ -34,7 +34,7 @@ pub fn likeliest(
     let config = MatchingConfig {
         double: (run.device != tch::Device::Mps).then_some(true),
         label_hypotheses: 1,
-        ..judge.config(seen, &defense_model)
+        ..judge.config(seen)
     };
     let matching = Matching { config };
     let mut misfits = Vec::new();

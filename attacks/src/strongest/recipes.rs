@@ -188,7 +188,7 @@ impl Recipe {
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
         let defense_model = self.defense_model(seen)?;
-        let mut config = self.config(seen, &defense_model);
+        let mut config = self.config(seen);
         let open = engine::hypotheses(seen, &defense_model, &config, run)?;
         let wanted = of.restarts.max(open);
         config.restarts = wanted.min(evaluations / LEAST).max(1);
@@ -198,12 +198,12 @@ impl Recipe {
     }
 
     /// Its settings; labels that are granted are not guessed.
-    pub fn config(&self, seen: &Observation, defense_model: &DefenseModel) -> MatchingConfig {
+    pub fn config(&self, seen: &Observation) -> MatchingConfig {
         let cosine = self.distance == Distance::Cosine;
         let base = MatchingConfig {
             objective: if cosine { Objective::Cosine } else { Objective::Relative },
             tv_weight: self.tv_weight,
-            labels: labels(seen, defense_model),
+            labels: labels(seen),
             label_hypotheses: HYPOTHESES,
             ..MatchingConfig::default()
         };
@@ -224,9 +224,11 @@ fn adaptive(evaluations: usize, seen: &Observation) -> AdaptiveMatching {
     AdaptiveMatching { config, adapting: Adapting::default() }
 }
 
-/// Granted labels, or what an attack makes of none.
-fn labels(seen: &Observation, defense_model: &DefenseModel) -> Labels {
-    match (defense_model.mixed, &seen.known.labels) {
+/// Granted labels, or what an attack makes of none: where labels were mixed none is a class, and
+/// every distance optimises them along.
+fn labels(seen: &Observation) -> Labels {
+    let mixed = plan(seen, &Adapting::default()).is_ok_and(|known| known.mixed);
+    match (mixed, &seen.known.labels) {
         (true, _) => Labels::Joint,
         (_, Some(_)) => Labels::Known,
         (_, None) => Labels::Idlg,
