@@ -71,7 +71,7 @@ fn defenses_where_the_attack_fails_without_them_are_named() {
     ];
     let text = said(cells, false);
     let wanted = "Nothing follows about Pruning, fraction = 0.9, the clients' mean update: no \
-        attack beat the floor there without the defense.";
+        attack surely beat the floor there without the defense.";
     assert!(text.ends_with(wanted), "{text}");
     assert!(text.contains("Pruning, fraction = 0.9, one gradient leaves none of 1."), "{text}");
 }
