@@ -1,13 +1,13 @@
 //! How each defense stands: what the strongest attack tried on it got, with all that a reader
 //! judges it by. The hero figure, the verdict and the main table take their rows here.
 
-use crate::figure::estimate::estimate;
+use crate::figure::estimate::{Estimate, estimate};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::{Point, let_loose};
 use crate::words;
 use record::run::{Run, group};
-use record::utility::{self, Share};
+use record::utility;
 use record::validity::is_oracle;
 use record::{CellRecord, MetricInfo, Outcome};
 use std::collections::BTreeSet;
@@ -134,9 +134,18 @@ impl Stand {
         estimate(run, &Measure::Metric(metric.clone()), self.strongest()).value
     }
 
-    /// Mean PSNR in dB of the best picture that is made without attacking and without the truth.
+    /// Mean PSNR in dB of the best picture that is made without attacking and without the truth,
+    /// over the strongest attack's pictures; `None` where there are none, or the run does not say
+    /// that more PSNR is better.
     pub fn floor(&self, run: &Run) -> Option<f64> {
-        self.point.cell().and_then(|at| floor(run, at))
+        let psnr = run.metric("psnr");
+        psnr.higher_is_better.filter(|higher| *higher)?;
+        let cells = self.strongest();
+        let nulls: BTreeSet<&String> =
+            cells.iter().flat_map(|c| run.cells[c.at].baselines.keys()).collect();
+        let mean =
+            |null: &String| estimate(run, &Measure::Null(null.clone(), psnr.clone()), cells).value;
+        nulls.into_iter().filter(|n| !is_oracle(n)).filter_map(mean).max_by(f64::total_cmp)
     }
 
     /// Whether the strongest attack got more than the floor by mean PSNR; `None` where either is
@@ -162,10 +171,12 @@ impl Stand {
         })
     }
 
-    /// What the task is worth with the defense: a share in [0, 1] with its interval.
-    pub fn accuracy(&self, run: &Run) -> Option<Share> {
-        let all = std::iter::once(self.at()).chain(self.cells.iter().map(|c| c.at));
-        all.into_iter().find_map(|at| utility::accuracy(&run.records[at]))
+    /// What the task is worth with the defense, over all trainings of the federation behind the
+    /// strongest attack: a share in [0, 1].
+    pub fn accuracy(&self, run: &Run) -> Estimate {
+        let trained = self.cells.iter().any(|c| utility::rounds(&run.records[c.at]).is_some());
+        let name = if trained { "trained_accuracy" } else { "accuracy" };
+        self.point.worth(run, &Measure::Task(name.into()), &self.cells)
     }
 
     /// What the defense promises, in short; `None` where there is none.
@@ -178,11 +189,15 @@ impl Stand {
         words::claim(&run.records[noted.unwrap_or(self.at())])
     }
 
-    /// In words why there is no picture: nothing to attack, no attack that applies, or all failed;
+    /// In words why there is no picture: not measurable, nothing to attack, no attack that applies, or all failed;
     /// `None` where an attack was scored.
     pub fn silence(&self, run: &Run) -> Option<String> {
         if self.point.cell().is_some() {
             return None;
+        }
+        // Its pictures are left out, not missing.
+        if run.not_measurable(self.at()) {
+            return run.doubt(self.at());
         }
         let records = || self.cells.iter().map(|c| &run.records[c.at]);
         let failed = records().find_map(|r| match &r.outcome {
@@ -215,14 +230,6 @@ fn refusal(record: &CellRecord) -> Option<&str> {
         Outcome::NotApplicable { why } => Some(why),
         _ => None,
     }
-}
-
-/// The highest mean PSNR in dB among the null baselines of cell `at` that need no truth; `None`
-/// where the cell has none, or the run does not say that more PSNR is better.
-pub(crate) fn floor(run: &Run, at: usize) -> Option<f64> {
-    run.metric("psnr").higher_is_better.filter(|higher| *higher)?;
-    let nulls = run.cells[at].baselines.iter().filter(|(name, _)| !is_oracle(name));
-    nulls.filter_map(|(_, b)| b.get("psnr")?.mean).max_by(f64::total_cmp)
 }
 
 /// The LPIPS that readers compare by: with AlexNet where the run has it, else the first measured.

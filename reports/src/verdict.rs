@@ -37,12 +37,12 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
     let Some(best) = best else {
         return vec![nothing_free(&defended).into()];
     };
-    if !free.iter().any(|s| s.beats_floor(run) != Some(false)) {
+    if !free.iter().any(|s| run.validity[s.at()].measurable()) {
         let floor = floor_names(run, best.at());
         let whom = if defended.is_empty() { "the model" } else { "these defenses" };
         return vec![format!(
-            "No attack beat the floor ({floor}) where no defense is in its way: nothing follows \
-             about {whom}."
+            "No attack surely beat the floor ({floor}) where no defense is in its way: nothing \
+             follows about {whom}."
         )];
     }
     let success = Measure::Success(psnr.clone(), bound);
@@ -55,16 +55,23 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
         let among = own.candidates.map_or(String::new(), |n| format!(" among {n} candidates"));
         first += &format!(" {} of {} name their picture{among}.", own.hits, own.tries);
     }
-    let (open, measured): (Vec<&Stand>, Vec<&Stand>) =
-        defended.into_iter().partition(|s| measurable(run, s) == Some(false));
     let mut out = vec![first];
+    let standing = |wanted: fn(&Validity) -> bool| -> Vec<&Stand> {
+        let own = |s: &&Stand| wanted(&run.validity[s.at()]);
+        defended.iter().copied().filter(own).collect()
+    };
+    // Where there is nothing to attack no twin is needed to say so.
+    let (hidden, alone): (Vec<&Stand>, Vec<&Stand>) =
+        standing(|v| *v == Validity::NoTwin).into_iter().partition(|s| !scored(s));
+    let measured = [standing(Validity::measurable), hidden].concat();
     out.extend(left(run, &success, &measured));
-    out.extend((!open.is_empty()).then(|| {
-        format!(
-            "Nothing follows about {}: no attack surely beat the floor there without the defense.",
-            names(&open)
-        )
-    }));
+    let mut nothing = |about: Vec<&Stand>, why: &str| {
+        let told = || format!("Nothing follows about {}: {why}.", names(&about));
+        out.extend((!about.is_empty()).then(told));
+    };
+    let failing = "no attack surely beat the floor there without the defense";
+    nothing(standing(Validity::fails), failing);
+    nothing(alone, "the same was not attacked without the defense");
     out
 }
 
@@ -136,16 +143,6 @@ fn names(stands: &[&Stand]) -> String {
     let more = stands.len().saturating_sub(LISTED);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
     format!("{}{rest}", listed.join("; "))
-}
-
-/// Whether an attack surely beats the floor where the defense is taken away; `None` where no such
-/// cell was run.
-fn measurable(run: &Run, stand: &Stand) -> Option<bool> {
-    match &run.validity[stand.at()] {
-        Validity::Measurable { .. } => Some(true),
-        Validity::NotMeasurable { .. } => Some(false),
-        Validity::NoTwin => None,
-    }
 }
 
 /// The baselines that make the floor, in words.

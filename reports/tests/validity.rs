@@ -61,6 +61,10 @@ fn every_table_says_so() {
         assert_eq!(own.matches(WHY).count(), 2, "{heading}: {own}");
         assert!(!own.contains("8.50 {"), "{heading}: {own}");
     }
+    let main = text.split("## What each defense leaves").nth(1).unwrap();
+    let main = &main[..main.find("\n## ").unwrap()];
+    assert_eq!(main.matches(WHY).count(), 2, "{main}");
+    assert!(!main.contains("8.50"), "{main}");
     assert!(section(&text, "Worst case over attacks").contains("below the floor"));
     let quality = section(&text, "Reconstruction");
     assert!(quality.contains("below the floor: the attack fails (9.00 dB"), "{quality}");

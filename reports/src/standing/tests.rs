@@ -99,9 +99,36 @@ fn one_setting_of_each_is_kept_and_the_others_are_named() {
 fn the_floor_needs_no_truth() {
     let run = run(vec![cell("dlg", None, SERVER, &[12.0, 12.0])]);
     // The nearest picture of the split is at 13 dB, and an oracle.
-    assert_eq!(floor(&run, 0), Some(11.5));
     let own = &stands(&run, &all(&run)).0[0];
+    assert_eq!(own.floor(&run), Some(11.5));
     assert_eq!(own.beats_floor(&run), Some(true));
+}
+
+#[test]
+fn an_accuracy_is_that_of_all_trainings() {
+    let cells = [0.5, 0.7].into_iter().zip(0..).map(|(accuracy, seed)| {
+        let mut spec = cell("dlg", None, SERVER, &[30.0]).spec;
+        spec.seed = seed;
+        let mut own = from_spec(spec, &[30.0]);
+        let task = [("trained_accuracy", accuracy), ("trained_rounds", 9.0), ("accuracy", 0.1)];
+        own.task = task.into_iter().map(|(name, v)| (name.to_owned(), v)).collect();
+        own.task.insert("test_examples".into(), 1000.0);
+        own
+    });
+    let run = run(cells.collect());
+    let (stands, _) = stands(&run, &all(&run));
+    let found = stands[0].accuracy(&run);
+    assert_eq!((stands.len(), found.value, found.interval), (1, Some(0.6), None));
+    assert_eq!(found.values, [0.5, 0.7], "the interval of one training is not that of both");
+}
+
+#[test]
+fn what_is_left_out_is_not_said_to_be_missing() {
+    let cells = vec![cell("dlg", None, SERVER, &[5.0]), cell("dlg", Some("prune"), SERVER, &[4.0])];
+    let run = run(cells);
+    let (stands, _) = stands(&run, &all(&run));
+    let told = stands[1].silence(&run).unwrap();
+    assert!(told.starts_with("not measurable: the attack fails undefended"), "{told}");
 }
 
 #[test]

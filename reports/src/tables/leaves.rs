@@ -1,11 +1,12 @@
 //! The main table: what each defense leaves to the strongest attack, a row a defense.
 
-use super::{mean_of, rate_of, share};
+use super::{defenses::share_of, mean_of, rate_of};
 use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, Point};
 use crate::report::model::{Cell, Section, Table, row};
 use crate::standing::{Stand, fitting, lpips};
 use record::run::Run;
+use record::stats::Interval;
 
 /// Rows that are read at a glance.
 const ROWS: usize = 12;
@@ -41,13 +42,13 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
         let counts = |cell: Cell| if fails { Cell::None } else { cell };
         table.push(row![
             stand.name.as_str(),
-            attack(run, &stand),
+            counts(attack(run, &stand)),
             counts(mean_of(&psnr, &stand.point.leak)),
             Cell::number(stand.floor(run).map(|v| psnr.show(v))),
             counts(Cell::number(mean)),
             counts(identified(run, &stand)),
             counts(success.as_ref().map_or(Cell::None, rate_of)),
-            share(stand.accuracy(run)),
+            accuracy(run, &stand),
             run.doubt(stand.at()).map_or(Cell::None, Cell::from),
             stand.claim(run).map_or(Cell::None, Cell::from),
         ]);
@@ -77,6 +78,13 @@ fn attack(run: &Run, stand: &Stand) -> Cell {
         (Some(at), _) => format!("{} (#{})", run.axes.attacks[at], at + 1).into(),
         (None, why) => why.map_or(Cell::None, Cell::from),
     }
+}
+
+/// The accuracy of the only training with its interval over test examples, else over trainings.
+fn accuracy(run: &Run, stand: &Stand) -> Cell {
+    let found = stand.accuracy(run);
+    let ci = found.interval.map(|(low, high)| Interval { low, high });
+    Cell::number(found.value.map(|share| share_of(share, ci, &found.values)))
 }
 
 fn identified(run: &Run, stand: &Stand) -> Cell {

@@ -53,11 +53,26 @@ fn what_is_recovered_and_what_is_left() {
 fn nothing_follows_where_no_attack_beats_the_floor() {
     // The mean picture is at 11.5 dB; the nearest, at 13 dB, needs the truth.
     let cells = |psnr: f64| vec![cell(None, &[psnr; 3]), cell(prune(0.9), &[8.0; 3])];
-    let wanted = "No attack beat the floor (grey, mean, noise) where no defense is in its way: \
-        nothing follows about these defenses.";
+    let wanted = "No attack surely beat the floor (grey, mean, noise) where no defense is in its \
+        way: nothing follows about these defenses.";
     assert_eq!(said(cells(11.4), false), wanted);
     assert!(said(cells(11.6), false).starts_with("Undefended, "));
     assert!(said(vec![cell(None, &[5.0])], false).ends_with("nothing follows about the model."));
+}
+
+#[test]
+fn without_a_twin_nothing_follows() {
+    let (one, mean) = (Source::Gradients, Source::AggUpdate);
+    let cells = vec![
+        seen(one, None, &[30.0]),
+        seen(one, prune(0.9), &[9.0]),
+        seen(mean, prune(0.9), &[9.0]),
+    ];
+    let text = said(cells, false);
+    let wanted = "Nothing follows about Pruning, fraction = 0.9, the clients' mean update: the \
+        same was not attacked without the defense.";
+    assert!(text.ends_with(wanted), "{text}");
+    assert_eq!(text.matches("leaves").count(), 1, "{text}");
 }
 
 #[test]

@@ -155,8 +155,11 @@ impl Frame {
         let own = stand.identified(run);
         let chance = own.and_then(|i| i.candidates).map(|n| format!("chance 1/{n}"));
         let identified = own.map(|i| format!("{}/{} identified", i.hits, i.tries));
-        let accuracy = stand.accuracy(run).map(|(share, _)| format!("accuracy {share:.3}"));
-        let all = [(psnr, floor), (lpips, None), (identified, chance), (accuracy, None)];
+        let worth = stand.accuracy(run);
+        let accuracy = worth.value.map(|share| format!("accuracy {share:.3}"));
+        let sure = worth.interval.map(|(low, high)| format!("[{low:.2}, {high:.2}]"));
+        let sure = sure.or((worth.n > 1).then(|| format!("{} trainings", worth.n)));
+        let all = [(psnr, floor), (lpips, None), (identified, chance), (accuracy, sure)];
         let told = |(value, note): (Option<String>, Option<String>)| {
             Some(std::iter::once(value?).chain(note).collect())
         };
@@ -189,7 +192,7 @@ impl Frame {
             count(own.map(|i| i.hits)),
             count(own.map(|i| i.tries)),
             count(own.and_then(|i| i.candidates)),
-            shown(stand.accuracy(run).map(|(share, _)| share)),
+            shown(stand.accuracy(run).value),
             run.records[place.map_or(stand.at(), |(at, _)| at)].id.to_string(),
             count(image.map(|i| i.id)),
             shown(score),
