@@ -94,11 +94,16 @@ impl Public {
         if let Some(other) = other(&found.pixels, truth) {
             guesses.insert("other", assigned(&other, truth)?);
         }
+        let mut told = self.identified(guesses.values(), &flat, panel)?.into_iter();
         let mut scored = BTreeMap::new();
         for (name, guess) in guesses {
-            let mut rows = self.scores(&guess, &flat, panel)?;
+            let rows = panel.score(&guess, &flat)?.images.into_iter().map(|i| i.scores);
             let registered = registered_scores(cell, &guess, &flat)?;
-            rows.iter_mut().zip(registered).for_each(|(row, own)| row.extend(own));
+            let row = |((mut row, own), told): ((Scores, Scores), Scores)| {
+                row.extend(own.into_iter().chain(told));
+                row
+            };
+            let rows: Vec<Scores> = rows.zip(registered).zip(told.by_ref()).map(row).collect();
             scored.insert(name.to_string(), rows);
         }
         if let Some(public) = scored.get_mut("public") {
@@ -112,19 +117,19 @@ impl Public {
         Ok(scored)
     }
 
-    /// Every metric of guesses `[N, ...]`, and whether they identify their originals.
-    fn scores(
+    /// Whether guesses `[N, ...]` identify their originals, those of one baseline after those of
+    /// the other.
+    fn identified<'a>(
         &self,
-        guess: &Tensor,
+        guesses: impl Iterator<Item = &'a Tensor>,
         truth: &Tensor,
         panel: &Panel,
     ) -> Result<Vec<Scores>, MetricError> {
-        let mut rows: Vec<Scores> =
-            panel.score(guess, truth)?.images.into_iter().map(|i| i.scores).collect();
-        let finite = vec![true; rows.len()];
-        let told = identification::scores(panel, guess, truth, &finite, &self.crowd())?;
-        rows.iter_mut().zip(told).for_each(|(row, told)| row.extend(told));
-        Ok(rows)
+        let guesses: Vec<Tensor> = guesses.map(|g| g.to_kind(Kind::Float)).collect();
+        let truths = vec![truth; guesses.len()];
+        let (guess, truth) = (Tensor::cat(&guesses, 0), Tensor::cat(&truths, 0));
+        let finite = Vec::<bool>::try_from(guess.isfinite().flatten(1, -1).all_dim(1, false))?;
+        identification::scores(panel, &guess, &truth, &finite, &self.crowd())
     }
 }
 

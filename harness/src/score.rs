@@ -53,17 +53,14 @@ pub fn score(
         out.notes.push(missing.into());
     }
     let batch = truth.pixels.size()[1] as usize;
-    for n in 0..cell.spec.trials {
-        let (true_pixels, guess) = (truth.pixels.get(n as i64), found.pixels.get(n as i64));
-        let (aligned, order) = pairing::align(&guess, &true_pixels)?;
+    let (assigned, orders) = assign(truth, found)?;
+    let told = identified(truth, &assigned, &public, panel)?;
+    for (n, order) in orders.iter().enumerate() {
+        let (true_pixels, aligned) = (truth.pixels.get(n as i64), assigned.get(n as i64));
         let scored = panel.score(&aligned, &true_pixels)?;
         out.notes.extend(scored.notes);
-        let finite: Vec<bool> =
-            scored.images.iter().map(|i| !i.flags.contains(&FlagKind::NonFinite.into())).collect();
-        let crowd = public.crowd();
-        let told = identification::scores(panel, &aligned, &true_pixels, &finite, &crowd)?;
         let registered = registered_scores(cell, &aligned, &true_pixels)?;
-        let labels = labels(cell, truth, found, n, &order);
+        let labels = labels(cell, truth, found, n, order);
         let pictures = match run_dir {
             Some(dir) => artifacts::save(cell, dir, n, &aligned, &true_pixels)?,
             None => vec![(None, None); batch],
@@ -74,7 +71,7 @@ pub fn score(
             let place = n * batch + b;
             let (label, guessed_label) = (labels.truth[b], labels.guessed[b]);
             let mut scores = image.scores;
-            scores.extend(told[b].clone());
+            scores.extend(told[place].clone());
             scores.extend(registered[b].clone());
             scores.extend(labels.scores[b].clone());
             let mut flags = image.flags;
@@ -101,6 +98,33 @@ pub fn score(
     out.notes.sort();
     out.notes.dedup();
     Ok(out)
+}
+
+/// Every signal's guesses in the order of its truths, `[N, B, ...]`, and for each truth the place
+/// of its guess.
+fn assign(
+    truth: &GroundTruth,
+    found: &Reconstruction,
+) -> Result<(Tensor, Vec<Vec<usize>>), MetricError> {
+    let (mut all, mut orders) = (Vec::new(), Vec::new());
+    for n in 0..truth.pixels.size()[0] {
+        let (aligned, order) = pairing::align(&found.pixels.get(n), &truth.pixels.get(n))?;
+        all.push(aligned);
+        orders.push(order);
+    }
+    Ok((Tensor::stack(&all, 0), orders))
+}
+
+/// Whether each of the guesses `[N, B, ...]` finds its original; one with NaN or infinity does not.
+fn identified(
+    truth: &GroundTruth,
+    assigned: &Tensor,
+    public: &Public,
+    panel: &Panel,
+) -> Result<Vec<Scores>, MetricError> {
+    let (guess, truth) = (assigned.flatten(0, 1), truth.pixels.flatten(0, 1));
+    let finite = Vec::<bool>::try_from(guess.isfinite().flatten(1, -1).all_dim(1, false))?;
+    identification::scores(panel, &guess, &truth, &finite, &public.crowd())
 }
 
 /// Scores against the best transform, where the client transforms its examples; none elsewhere.

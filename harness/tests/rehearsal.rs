@@ -123,3 +123,38 @@ fn the_record_says_what_was_chosen_on_what_and_what_it_cost() {
     let why = context(|context| rehearsal::play(&cell, &scenario, 1, context)).unwrap();
     assert!(why.err().unwrap().contains("no rehearsal on split"));
 }
+
+/// The choice is that of fresh weights of seed 0: whoever asks first, and whatever else a run has,
+/// a cell's record is the same.
+#[test]
+fn no_cell_depends_on_who_chose_first() {
+    let with = |specs: &[CellSpec]| {
+        let cache = Cache::default();
+        let one = |spec: &CellSpec| {
+            context(|context| cell::run(spec, &Context { cache: &cache, ..*context })).unwrap()
+        };
+        let records = specs.iter().map(|spec| one(spec).unwrap());
+        let scores = records.map(|r| (r.spec.seed, r.images, r.cost));
+        scores.last().unwrap()
+    };
+    let cells = |seed| CellSpec { seed, ..spec(Source::Gradients) };
+    let alone = with(&[cells(1)]);
+    assert_eq!(with(&[cells(0), cells(1)]), alone, "a choice of seed 0's own cell");
+    assert_eq!(with(&[cells(2), cells(1)]), alone, "a choice that another seed asked for");
+    assert_ne!(with(&[cells(2)]).1, alone.1);
+}
+
+#[test]
+fn batch_norm_of_one_value_is_not_applicable_before_the_round() {
+    let why = |batch: usize, mode: suites::BatchNorm| {
+        let mut spec = CellSpec::new("digits", "resnet18", "idlg");
+        spec.model.params.insert("stem".into(), serde_json::json!("cifar"));
+        (spec.model.batch_norm, spec.federation.local.batch_size) = (mode, batch);
+        let cell = resolve::resolve(&Registries::builtin(), &spec, None).unwrap();
+        cell.not_applicable()
+    };
+    let told = why(1, suites::BatchNorm::Train).unwrap();
+    assert!(told.contains("one value a channel") && told.contains("batch_norm"), "{told}");
+    assert_eq!(why(2, suites::BatchNorm::Train), None);
+    assert_eq!(why(1, suites::BatchNorm::Eval), None);
+}

@@ -189,8 +189,8 @@ impl Stand {
         words::claim(&run.records[noted.unwrap_or(self.at())])
     }
 
-    /// In words why there is no picture: not measurable, nothing to attack, no attack that applies, or all failed;
-    /// `None` where an attack was scored.
+    /// In words why there is no picture: not measurable, nothing to attack, no attack that applies,
+    /// or all failed; `None` where an attack was scored.
     pub fn silence(&self, run: &Run) -> Option<String> {
         if self.point.cell().is_some() {
             return None;

@@ -105,8 +105,10 @@ impl Trial<'_> {
         self.run.check()?;
         match member.attack(self.of, evaluations, &self.calibration.seen, self.run) {
             Ok(found) => Ok(Ok((psnr(&found.pixels, &self.calibration.truth), found.evaluations))),
+            Err(error @ (AttackError::Cancelled | AttackError::Spec(_))) => Err(error),
+            // What one member cannot attack another may.
             Err(AttackError::NotApplicable(why)) => Ok(Err(why)),
-            Err(other) => Err(other),
+            Err(other) => Ok(Err(other.to_string())),
         }
     }
 

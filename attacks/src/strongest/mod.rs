@@ -113,12 +113,13 @@ impl Strongest {
         for member in members {
             match member.attack(self, self.iterations / matching.max(1), seen, run) {
                 Ok(found) => results.push(found),
-                Err(AttackError::NotApplicable(why)) => refused = Some(why),
-                Err(other) => return Err(other),
+                Err(error @ (AttackError::Cancelled | AttackError::Spec(_))) => return Err(error),
+                Err(error) => refused = Some(error),
             }
         }
         match (results.len(), refused) {
-            (0, why) => Err(AttackError::NotApplicable(why.unwrap_or_default())),
+            (0, Some(error)) => Err(error),
+            (0, None) => Err(AttackError::NotApplicable("no member was asked for".into())),
             (1, _) => Ok(results.swap_remove(0)),
             _ => judge::likeliest(self, seen, results, run),
         }

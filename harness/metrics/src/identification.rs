@@ -9,7 +9,7 @@
 use crate::pairing::distances;
 use crate::{MetricError, Panel, Scores};
 use record::MetricInfo;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// Candidates at most, the original among them.
 pub const CANDIDATES: usize = 1000;
@@ -65,7 +65,8 @@ impl Crowd<'_> {
 
 /// The scores of each image, guess `i` belonging to truth `i`: 1 where the original is identified,
 /// else 0; a guess where `finite` is false identifies nobody. No score by a distance that is not
-/// on this machine or cannot compare these images, and none at all without a crowd.
+/// on this machine or cannot compare these images, and none at all without a crowd. Many guesses at
+/// once are cheaper than one after the other.
 ///
 /// # Errors
 /// As [`Panel::score`].
@@ -78,16 +79,13 @@ pub fn scores(
 ) -> Result<Vec<Scores>, MetricError> {
     let mut out = vec![Scores::new(); truth.size()[0] as usize];
     for (metric, names) in BY {
-        let others = (crowd.candidates() > 1).then(|| panel.crowd(metric, crowd)).transpose()?;
-        let ranks = match others.flatten() {
-            Some(others) => {
-                let own = |pixels| panel.embed(metric, pixels);
-                match (own(guess)?, own(truth)?) {
-                    (Some(guess), Some(truth)) => Some(ranks(&guess, &truth, &others)),
-                    _ => None,
-                }
+        let own = |pixels| panel.embed(metric, pixels);
+        let ranks = match (crowd.candidates() > 1).then(|| Ok((own(guess)?, own(truth)?))) {
+            Some(Ok((Some(guess), Some(truth)))) => {
+                Some(ranks(panel, metric, &guess, &truth, crowd)?)
             }
-            None => None,
+            Some(Err(error)) => return Err(error),
+            _ => None,
         };
         for (i, scores) in out.iter_mut().enumerate() {
             let met = |k: usize| {
@@ -100,30 +98,38 @@ pub fn scores(
     Ok(out)
 }
 
-/// How many of the others `[M, D]` are at least as near to each guess `[N, D]` as its own original
-/// `[N, D]`; one that is the original itself is passed over.
-fn ranks(guess: &Tensor, truth: &Tensor, others: &Tensor) -> Vec<usize> {
-    let n = truth.size()[0];
-    let own = (guess - truth).square().mean_dim([1i64].as_slice(), true, tch::Kind::Double);
-    let mut ranks = Tensor::zeros([n], (tch::Kind::Int64, tch::Device::Cpu));
-    let total = others.size()[0];
+/// How many of the crowd are at least as near to each guess `[N, D]` as its own original `[N, D]`;
+/// one that is the original itself is passed over.
+fn ranks(
+    panel: &Panel,
+    metric: &str,
+    guess: &Tensor,
+    truth: &Tensor,
+    crowd: &Crowd,
+) -> Result<Vec<usize>, MetricError> {
+    let own = (guess - truth).square().mean_dim([1i64].as_slice(), true, Kind::Double);
+    let mut ranks = Tensor::zeros([truth.size()[0]], (Kind::Int64, Device::Cpu));
+    let total = crowd.images.size()[0];
     for start in (0..total).step_by(CHUNK as usize) {
-        let chunk = others.narrow(0, start, CHUNK.min(total - start));
-        let nearer = distances(guess, &chunk).le_tensor(&own.to_device(tch::Device::Cpu));
-        let differs = distances(truth, &chunk).gt(SAME);
-        let dims = [1i64];
+        let images = crowd.images.narrow(0, start, CHUNK.min(total - start));
+        let Some(others) = panel.crowd(metric, &format!("{} {start}", crowd.key), &images)? else {
+            continue;
+        };
+        // Doubles once for both, and no more of them than a chunk has.
+        let others = others.to_kind(Kind::Double);
+        let nearer = distances(guess, &others).le_tensor(&own.to_device(Device::Cpu));
+        let differs = distances(truth, &others).gt(SAME);
         let count = nearer.logical_and(&differs);
-        ranks += count.sum_dim_intlist(dims.as_slice(), false, tch::Kind::Int64);
+        ranks += count.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64);
     }
-    let ranks: Vec<i64> = Vec::try_from(ranks).unwrap_or_default();
-    ranks.into_iter().map(|r| r as usize).collect()
+    let ranks: Vec<i64> = Vec::try_from(ranks)?;
+    Ok(ranks.into_iter().map(|r| r as usize).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Setup;
-    use tch::{Device, Kind};
 
     fn images(n: i64, offset: f64) -> Tensor {
         let t = Tensor::arange(n * 192, (Kind::Float, Device::Cpu)) * 1.7 + offset;

@@ -1,6 +1,5 @@
 //! All metrics of a run, built once and applied to batch after batch.
 
-use crate::identification::Crowd;
 use crate::images::{Prepared, prepare};
 use crate::{CAP_DB, Metric, MetricEntry, MetricError, Setup, builtin, find};
 use std::collections::BTreeMap;
@@ -34,12 +33,12 @@ pub struct Scored {
 pub struct Panel {
     metrics: Vec<(&'static str, Box<dyn Metric>)>,
     absent: Vec<(&'static str, String)>,
-    /// Embeddings of the crowds seen last, by metric and crowd.
+    /// Embeddings of crowds, by metric and part.
     crowds: Mutex<Vec<(String, Tensor)>>,
 }
 
-/// Crowds whose embeddings are kept.
-const CROWDS: usize = 4;
+/// Values of embeddings that are kept, at most: 256 MB.
+const ROOM: usize = 64 << 20;
 
 impl Panel {
     /// Builds every metric that ships with the project. Those whose weights are missing or unusable
@@ -115,20 +114,26 @@ impl Panel {
         }
     }
 
-    /// As [`Panel::embed`] of a crowd, computed once a run.
+    /// As [`Panel::embed`] of a part of a crowd that `key` names among all crowds of a run: kept
+    /// while there is room, else computed anew.
     ///
     /// # Errors
     /// As [`Metric::embed`].
-    pub fn crowd(&self, metric: &str, crowd: &Crowd) -> Result<Option<Tensor>, MetricError> {
-        let key = format!("{metric} {}", crowd.key);
+    pub fn crowd(
+        &self,
+        metric: &str,
+        key: &str,
+        images: &Tensor,
+    ) -> Result<Option<Tensor>, MetricError> {
+        let key = format!("{metric} {key}");
         let mut known = self.crowds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, kept)) = known.iter().find(|(k, _)| *k == key) {
             return Ok(Some(kept.shallow_clone()));
         }
-        let Some(found) = self.embed(metric, crowd.images)? else { return Ok(None) };
-        known.push((key, found.shallow_clone()));
-        if known.len() > CROWDS {
-            drop(known.remove(0));
+        let Some(found) = self.embed(metric, images)? else { return Ok(None) };
+        let kept: usize = known.iter().map(|(_, t)| t.numel()).sum();
+        if kept + found.numel() <= ROOM {
+            known.push((key, found.shallow_clone()));
         }
         Ok(Some(found))
     }
