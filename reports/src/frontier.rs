@@ -140,7 +140,7 @@ fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
 }
 
 /// Whether any image has a score of what `leak` is about.
-fn has_scores(run: &Run, leak: &Measure, cells: &[Picked]) -> bool {
+pub(crate) fn has_scores(run: &Run, leak: &Measure, cells: &[Picked]) -> bool {
     let metric = match leak {
         Measure::Metric(metric) | Measure::Success(metric, _) => metric,
         _ => return true,

@@ -9,6 +9,7 @@ mod figure;
 mod frontier;
 mod history;
 mod html;
+mod identified;
 mod leakage;
 mod paper;
 mod plot;

@@ -5,6 +5,7 @@ use crate::figure::estimate::{Estimate, estimate};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::{Point, let_loose};
+use crate::identified::Identified;
 use crate::words;
 use record::run::{Run, group};
 use record::utility;
@@ -13,9 +14,6 @@ use record::{CellRecord, MetricInfo, Outcome};
 use std::collections::BTreeSet;
 use suites::CellSpec;
 
-/// The score that says whether a reconstruction names the picture among candidates: 1 or 0.
-const IDENTIFIED: &str = "identified-top1";
-
 /// One defense against one adversary: cells that differ in the attack and the seed alone.
 pub(crate) struct Stand {
     /// Of what a reader calls it, such as "SecAgg, seen by the server".
@@ -23,16 +21,6 @@ pub(crate) struct Stand {
     pub cells: Vec<Picked>,
     /// The attacks tried, and the strongest by mean PSNR.
     pub point: Point,
-}
-
-/// How often the strongest attack's pictures name their truth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identified {
-    pub hits: usize,
-    /// Pictures judged, those of failed attacks among them.
-    pub tries: usize,
-    /// Pictures among which the right one was to be found, where the run says so.
-    pub candidates: Option<usize>,
 }
 
 /// The stands of the cells `picked`, those without a defense first, then in the suite's order; and
@@ -154,21 +142,9 @@ impl Stand {
         Some(self.point.leak.value? > self.floor(run)?)
     }
 
-    /// How many of the strongest attack's pictures name their truth; `None` where nobody asked.
+    /// How many of the strongest attack's pictures are identified; `None` where nobody asked.
     pub fn identified(&self, run: &Run) -> Option<Identified> {
-        let cells = self.strongest();
-        let scores = cells.iter().flat_map(|c| {
-            let all = run.records[c.at].scores(IDENTIFIED);
-            c.images.iter().filter_map(|i| all[*i]).collect::<Vec<_>>()
-        });
-        let scores: Vec<f64> = scores.collect();
-        let lost: usize = cells.iter().map(|c| c.lost).sum();
-        let candidates = cells.iter().find_map(|c| run.records[c.at].candidates);
-        (!scores.is_empty()).then(|| Identified {
-            hits: scores.iter().filter(|s| **s >= 0.5).count(),
-            tries: scores.len() + lost,
-            candidates,
-        })
+        Identified::of(run, self.strongest())
     }
 
     /// What the task is worth with the defense, over all trainings of the federation behind the

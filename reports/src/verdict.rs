@@ -53,7 +53,7 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
     );
     if let Some(own) = best.identified(run) {
         let among = own.candidates.map_or(String::new(), |n| format!(" among {n} candidates"));
-        first += &format!(" {} of {} name their picture{among}.", own.hits, own.tries);
+        first += &format!(" {} name their picture{among}.", share(&own.share, ""));
     }
     let mut out = vec![first];
     let standing = |wanted: fn(&Validity) -> bool| -> Vec<&Stand> {

@@ -48,6 +48,7 @@ fn odd() -> CellRecord {
     record.images[0].guessed_label = None;
     record.images[3].flags = vec![FlagKind::WorseThanNull.into(), "other".parse().unwrap()];
     record.task.insert("trained_loss".into(), f64::INFINITY);
+    record.candidates = Some(1000);
     record.cost.bytes_up = (1 << 53) + 1;
     record.notes = vec!["größer, \"so\"".into(), "two\nlines".into()];
     record
@@ -136,7 +137,7 @@ fn parquet_reads_back_as_the_records() {
         rows.iter().find(|r| text(r, "attack") == "odd" && r["label"] == Field::Long(-1)).unwrap();
     assert_eq!((natural(odd, "seed"), natural(odd, "bytes_up")), (u64::MAX, (1 << 53) + 1));
     assert_eq!(odd["trained_loss"], Field::Double(f64::INFINITY));
-    assert_eq!(odd["epsilon"], Field::Double(8.0));
+    assert_eq!((natural(odd, "candidates"), &odd["epsilon"]), (1000, &Field::Double(8.0)));
     assert_eq!(
         (text(odd, "defenses"), text(odd, "defense_params")),
         ("prune + dp-local", r#"[{"fraction":0.1},{"epsilon":8}]"#)

@@ -48,7 +48,7 @@ fn cells() -> Vec<CellRecord> {
         image.scores.insert("identified-top1".into(), Some(f64::from(u8::from(at > 0))));
         image.scores.insert("lpips-alex".into(), Some(0.25));
     });
-    named.task.insert("candidates".into(), 50.0);
+    named.candidates = Some(50);
     let mut hidden = cell("dlg", Some(Named::new("secagg")), &[]);
     hidden.outcome = Outcome::NotApplicable { why: "the server sees only masked sums".into() };
     hidden.baselines.clear();

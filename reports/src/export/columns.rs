@@ -114,7 +114,7 @@ fn epsilon(defense: &Named) -> Option<f64> {
     defense.params.get("epsilon").and_then(Value::as_f64)
 }
 
-fn measured(record: Option<&CellRecord>) -> [Field<'_>; 7] {
+fn measured(record: Option<&CellRecord>) -> [Field<'_>; 8] {
     let task = |name: &str| record.and_then(|r| r.task.get(name).copied());
     let notes = |r: &CellRecord| json!(r.defenses).to_string();
     [
@@ -122,6 +122,7 @@ fn measured(record: Option<&CellRecord>) -> [Field<'_>; 7] {
         real("loss", task("loss")),
         real("trained_accuracy", task("trained_accuracy")),
         real("trained_loss", task("trained_loss")),
+        count("candidates", record.and_then(|r| r.candidates)),
         text("defense_notes", record.map(notes)),
         text("cell_flags", record.map(|r| flag_words(&r.flags))),
         text("notes", record.map(|r| r.notes.join("; "))),

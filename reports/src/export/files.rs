@@ -5,7 +5,7 @@ use crate::tables::threshold_labels;
 use record::RecordError;
 use record::run::Run;
 use record::stats::Summary;
-use record::{ImageScore, Outcome, Scores};
+use record::{CellRecord, ImageScore, Outcome, Scores};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,6 +28,7 @@ pub(crate) fn records_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError
         "metric",
         "value",
         "flags",
+        "candidates",
     ];
     let write = |out: &mut csv::Writer<Vec<u8>>, row: Vec<String>| {
         out.write_record(row).map_err(|e| fault(path, &e))
@@ -78,6 +79,7 @@ fn image_rows(
             metric.clone(),
             shown(*value),
             flags.clone(),
+            candidates(&run.records[at]),
         ]);
         row.extend(run.axes.rows[at].iter().cloned());
         row
@@ -90,7 +92,7 @@ pub(crate) fn cells_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError> 
     let rates: Vec<String> =
         run.metric_names.iter().flat_map(|m| threshold_labels(&run.metric(m))).collect();
     let tasks: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
-    let mut columns = head(run, &["cell", "outcome", "attack_name", "measurable"]);
+    let mut columns = head(run, &["cell", "outcome", "attack_name", "measurable", "candidates"]);
     let statistics = ["n", "missing", "capped", "failed", "mean", "sd", "median", "low", "high"];
     let of_metric = |m: &String| statistics.map(|s| format!("{m}_{s}"));
     columns.extend(run.metric_names.iter().flat_map(of_metric));
@@ -113,7 +115,8 @@ fn cell_row(run: &Run, at: usize, rates: &[String], tasks: &BTreeSet<&String>) -
         _ => run.validity[at].column(),
     };
     let attack = record.spec.attack.name.clone();
-    let mut row = vec![cell.id.clone(), cell.outcome.to_owned(), attack, measurable];
+    let outcome = cell.outcome.to_owned();
+    let mut row = vec![cell.id.clone(), outcome, attack, measurable, candidates(record)];
     row.extend(run.axes.rows[at].iter().cloned());
     row.extend(run.metric_names.iter().flat_map(|m| summary_columns(cell.metrics.get(m))));
     for rate in rates.iter().map(|r| cell.success.get(r)) {
@@ -128,6 +131,11 @@ fn cell_row(run: &Run, at: usize, rates: &[String], tasks: &BTreeSet<&String>) -
     row.extend([shown(Some(wall.seconds)), shown(Some(wall.attack_seconds))]);
     row.push(flag_words(cell.flags.keys()));
     row
+}
+
+/// Images among which originals were looked for; empty where nobody asked.
+fn candidates(record: &CellRecord) -> String {
+    record.candidates.map(|n| n.to_string()).unwrap_or_default()
 }
 
 fn summary_columns(summary: Option<&Summary>) -> [String; 9] {
@@ -155,7 +163,7 @@ pub(crate) fn summary_json(run: &Run) -> Vec<u8> {
             "axes": axes, "spec": record.spec,
             "outcome": record.outcome, "threat": record.threat,
             "task": record.task, "defenses": record.defenses, "cost": record.cost,
-            "notes": record.notes, "wall": record.wall,
+            "notes": record.notes, "wall": record.wall, "candidates": record.candidates,
         })
     };
     let document = json!({

@@ -2,8 +2,9 @@
 //! report's tables.
 
 use super::{Texts, suite};
+use crate::identified;
 use crate::report::model::Cell;
-use crate::tables::{mean_ci, n, rate, share, threshold_labels};
+use crate::tables::{CHANCE, chance, mean_ci, n, rate, share, threshold_labels};
 use record::axes::defense_label;
 use record::markdown::{NONE, bytes, count, significant};
 use record::run::Run;
@@ -169,8 +170,8 @@ fn scores(run: &Run) -> Vec<Column> {
             |at| if applies(run, at) { n(summary(at)) } else { Cell::None },
         )];
     for metric in &metrics {
-        let main =
-            ["psnr", "ssim"].contains(&metric.name.as_str()) || metric.name.starts_with("lpips-");
+        let main = ["psnr", "ssim", identified::NAME].contains(&metric.name.as_str())
+            || metric.name.starts_with("lpips-");
         let title = format!("{}{}", metric.label(), metric.arrow());
         columns.push(column(run, title, main, |at| {
             mean_ci(metric, run.cells[at].metrics.get(&metric.name))
@@ -178,6 +179,9 @@ fn scores(run: &Run) -> Vec<Column> {
         if metric.name == "psnr" {
             let null = |at: usize| Cell::number(run.best_null_psnr(at).map(|v| psnr.show(v)));
             columns.push(column(run, "best null (dB)", true, null));
+        }
+        if metric.name == identified::NAME {
+            columns.push(column(run, CHANCE, true, |at| chance(run, at)));
         }
     }
     let main = run.headline().map(|(.., label)| label);

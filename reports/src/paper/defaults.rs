@@ -4,6 +4,7 @@ use crate::figure::catalogue::hero;
 use crate::figure::columns::{Key, Setting};
 use crate::figure::filter::Picked;
 use crate::figure::select::part;
+use crate::identified;
 use record::run::Run;
 
 /// Series that can be told apart.
@@ -20,6 +21,7 @@ struct Traits {
     pictures: bool,
     trained: bool,
     lpips: Option<String>,
+    identified: bool,
 }
 
 impl Traits {
@@ -45,6 +47,7 @@ impl Traits {
             cells: cells.len(),
             pictures: images().any(|i| i.guess_png.is_some()),
             trained: run.records.iter().any(|r| r.task.contains_key("trained_accuracy")),
+            identified: measured(identified::NAME),
             lpips: lpips.into_iter().find(|name| measured(name)).map(str::to_owned),
         }
     }
@@ -123,6 +126,7 @@ pub(super) fn defaults(run: &Run) -> String {
     let measures: Vec<String> = ["psnr".to_owned()]
         .into_iter()
         .chain(t.lpips)
+        .chain(t.identified.then(|| identified::NAME.to_owned()))
         .chain(easiest.map(|bound| format!("success.psnr-{bound}")))
         .collect();
     let psnr = run.records.iter().any(|r| r.images.iter().any(|i| i.scores.contains_key("psnr")));

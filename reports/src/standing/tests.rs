@@ -135,13 +135,13 @@ fn what_is_left_out_is_not_said_to_be_missing() {
 fn pictures_named_are_counted_with_those_of_failed_attacks() {
     let mut own = cell("dlg", None, SERVER, &[20.0, 21.0, 22.0]);
     for (image, hit) in own.images.iter_mut().zip([1.0, 0.0, 1.0]) {
-        image.scores.insert(IDENTIFIED.into(), Some(hit));
+        image.scores.insert(crate::identified::NAME.into(), Some(hit));
     }
     own.candidates = Some(1000);
     let run = run(vec![own]);
     let (stands, _) = stands(&run, &all(&run));
-    let wanted = Identified { hits: 2, tries: 3, candidates: Some(1000) };
-    assert_eq!(stands[0].identified(&run), Some(wanted));
+    let found = stands[0].identified(&run).unwrap();
+    assert_eq!((found.counts(), found.chance()), ("2/3".into(), Some("chance 1/1000".into())));
     let nobody = super::tests::run(vec![cell("dlg", None, SERVER, &[20.0])]);
     assert_eq!(super::stands(&nobody, &all(&nobody)).0[0].identified(&nobody), None);
 }

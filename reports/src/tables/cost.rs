@@ -1,6 +1,7 @@
 //! What the attack cost, what the round sent, and what the attacked model is worth.
 
-use super::{NOTHING, key, keyed, mean_ci};
+use super::{NOTHING, cell_identified, identified_read, key, keyed, mean_ci};
+use crate::identified;
 use crate::report::model::{Cell, Section};
 use record::CellRecord;
 use record::markdown::{bytes, count, significant};
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 
 pub(super) fn cost(run: &Run) -> Section {
     let measures: BTreeSet<&String> = run.records.iter().flat_map(|r| r.task.keys()).collect();
-    let columns = ["PSNR (dB)", "floor (dB)"].map(String::from).into_iter();
+    let columns = ["PSNR (dB)", "floor (dB)", identified::TITLE].map(String::from).into_iter();
     let task = measures.iter().map(|m| format!("task {}", m.replace('_', " ")));
     let rest = [
         "accuracy lost",
@@ -36,13 +37,15 @@ pub(super) fn cost(run: &Run) -> Section {
         server's. The task's scores are on the test split: of the attacked model, and `trained` \
         after the utility rounds with the defense in the loop. Accuracy lost is against the same \
         cell without defense. The floor is the strongest null baseline that needs no truth.";
+    let lead = format!("{lead}{}", identified_read(run));
     Section::new("Cost and utility").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 
-fn gain(run: &Run, at: usize) -> [Cell; 2] {
+fn gain(run: &Run, at: usize) -> [Cell; 3] {
     let psnr = run.metric("psnr");
     let null = run.best_null_psnr(at).map(|v| psnr.show(v));
-    [mean_ci(&psnr, run.cells[at].metrics.get("psnr")), Cell::number(null)]
+    let mean = mean_ci(&psnr, run.cells[at].metrics.get("psnr"));
+    [mean, Cell::number(null), cell_identified(run, at)]
 }
 
 fn price(run: &Run, at: usize) -> [Cell; 11] {

@@ -1,11 +1,13 @@
 //! What defenses promise, what they did, and what the strongest attack still got.
 
 use super::{
-    FEW, NOTHING, doubted, key, keyed, mean_ci, mean_of, rate_of, spread, spread_as, words,
+    FEW, NOTHING, cell_identified, doubted, identified_of, identified_read, key, keyed, mean_ci,
+    mean_of, rate_of, spread, spread_as, words,
 };
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, ONE_TRAINING, Point};
+use crate::identified::{self, Identified};
 use crate::report::model::{Cell, Section, Span, Table, Text, row};
 use record::DefenseNote;
 use record::aggregate::paired;
@@ -27,6 +29,7 @@ pub(super) fn defenses(run: &Run) -> Section {
         "measured",
         "adaptive attack",
         "PSNR (dB)",
+        identified::TITLE,
         "change against no defense (dB)",
         "accuracy",
         "without",
@@ -39,7 +42,8 @@ pub(super) fn defenses(run: &Run) -> Section {
         paired by image: the same images, weights and seeds with and without the defense. Accuracy \
         is that after the utility rounds, trained with the defense in the loop, where the cell has \
         any; else that of the attacked model. It has the";
-    let lead = format!("{lead} {ONE_TRAINING}. {FEW}. {MEASURABLE}");
+    let lead = format!("{lead} {ONE_TRAINING}. {FEW}.{} {MEASURABLE}", identified_read(run));
+    let table = table.without_empty_columns();
     Section::new("Defenses").paragraph(lead).table(table, "No cell has a defense.")
 }
 
@@ -70,6 +74,7 @@ fn promise(run: &Run, at: usize) -> Vec<Cell> {
         notes(&measured),
         notes(&|note| note.adaptive.clone().unwrap_or(NO_ADAPTIVE.into())),
         doubted(if fails { Cell::None } else { own }, doubt.as_deref()),
+        cell_identified(run, at),
         change(),
         accuracy(at),
         twin.map_or(Cell::None, accuracy),
@@ -109,6 +114,7 @@ pub(super) fn worst_case(run: &Run) -> Section {
         "strongest attack",
         "PSNR (dB)",
         success,
+        identified::TITLE,
         "adaptive attack",
     ];
     let mut table = Table::new(head);
@@ -128,6 +134,7 @@ pub(super) fn worst_case(run: &Run) -> Section {
             worst.cell().map_or(Cell::None, |at| strongest(at).into()),
             doubted(mean_of(&psnr, &worst.leak), doubt(run, &rivals).as_deref()),
             share.as_ref().map_or(Cell::None, rate_of),
+            identified_of(Identified::worst(run, &cells).as_ref()),
             adaptive(run, rivals[0], &rivals),
         ]);
     }
@@ -139,8 +146,10 @@ pub(super) fn worst_case(run: &Run) -> Section {
     };
     let lead = format!(
         "A defense is worth what it leaves to the strongest attack tried, by mean PSNR over the \
-         same images, and by the largest share of successes of any; intervals are {JOINT}. {FEW}, \
-         of the strongest attack. Seeds are repetitions, and pooled. {MEASURABLE}"
+         same images, and by the largest share of successes, and of images identified, of any; \
+         intervals are {JOINT}. {FEW}, of the strongest attack. Seeds are repetitions, and \
+         pooled.{} {MEASURABLE}",
+        identified_read(run)
     );
     Section::new("Worst case over attacks")
         .paragraph(lead)

@@ -1,11 +1,12 @@
 //! The privacy-utility frontier in numbers, with the cost of a round beside it.
 
 use super::defenses::{adaptive_by, share_of};
-use super::{FEW, doubted, mean_of, rate_of, words};
+use super::{FEW, doubted, identified_of, identified_read, mean_of, rate_of, words};
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, ONE_TRAINING, Panel, Point, Try, optimal, panels};
+use crate::identified::Identified;
 use crate::report::model::{Cell, Section, Span, Table, row};
 use record::axes::defense_label;
 use record::markdown::{NONE, bytes, significant};
@@ -29,6 +30,7 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
         "failed",
         &head_of_success,
         "worst PSNR (dB)",
+        "most identified",
         "strongest attack",
         "adaptive attack",
         "accuracy",
@@ -56,7 +58,8 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
          The accuracy has the {ONE_TRAINING}. \
          An attack that failed counts as tried, its lost images as tries without success; a cell \
          that failed before its attack is no try; a defense on which no \
-         attack was scored has no worst case. Bytes and seconds are those of one round."
+         attack was scored has no worst case.{} Bytes and seconds are those of one round.",
+        identified_read(run)
     );
     let table = table.without_empty_columns();
     Some(Section::new("Privacy against utility").paragraph(lead).table(table, ""))
@@ -117,6 +120,7 @@ fn leak(run: &Run, row: &Row) -> Vec<Cell> {
     let shown = |at: usize| format!("{} (#{})", run.axes.attacks[at], at + 1);
     // Where no attack succeeded at all, none is the strongest by success.
     let by_success = success.cell().filter(|_| success.leak.successes != Some(0));
+    let cells: Vec<Picked> = row.rivals.iter().map(|at| Picked::whole(run, *at)).collect();
     let mut attacks: Vec<String> =
         [by_success, psnr.cell()].into_iter().flatten().map(shown).collect();
     attacks.dedup();
@@ -133,6 +137,7 @@ fn leak(run: &Run, row: &Row) -> Vec<Cell> {
         listed(failed, "; "),
         rate_of(&success.leak),
         doubted(mean_of(&run.metric("psnr"), &psnr.leak), row.doubt.as_deref()),
+        identified_of(Identified::worst(run, &cells).as_ref()),
         listed(attacks, "; by PSNR "),
         adaptive(run, row),
     ]

@@ -1,7 +1,8 @@
 //! Leakage against training progress in numbers.
 
 use super::defenses::{change, share};
-use super::{mean_ci, rate};
+use super::{cell_identified, identified_read, mean_ci, rate};
+use crate::identified;
 use crate::leakage::{Line, courses, rounds};
 use crate::report::model::{Cell, Section, Table, row};
 use record::run::Run;
@@ -21,6 +22,7 @@ pub(super) fn leakage(run: &Run) -> Option<Section> {
         "PSNR (dB)",
         "change against the earliest (dB)",
         &success,
+        identified::TITLE,
         "label accuracy",
         "test accuracy of the attacked model",
     ];
@@ -33,6 +35,7 @@ pub(super) fn leakage(run: &Run) -> Option<Section> {
     let lead = "The same attack on the model after so many rounds of training. Changes are paired \
         by image, where the captures hold the same images. The accuracy is that of the attacked \
         model on the test split.";
+    let lead = format!("{lead}{}", identified_read(run));
     let table = table.without_empty_columns();
     Some(Section::new("Leakage against training progress").paragraph(lead).table(table, ""))
 }
@@ -50,6 +53,7 @@ fn rows(run: &Run, (setting, success): (&str, &str), line: &Line, table: &mut Ta
             mean_ci(&psnr, cell.metrics.get("psnr")),
             if at == first { Cell::None } else { change(run, at, first) },
             rate(cell.success.get(success)),
+            cell_identified(run, at),
             rate(cell.label_accuracy.as_ref()),
             share(utility::attacked(&run.records[at])),
         ]);

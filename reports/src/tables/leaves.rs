@@ -3,6 +3,7 @@
 use super::{defenses::share_of, mean_of, rate_of};
 use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, Point};
+use crate::identified;
 use crate::report::model::{Cell, Section, Table, row};
 use crate::standing::{Stand, fitting, lpips};
 use record::run::Run;
@@ -25,7 +26,7 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
         &psnr.label(),
         &format!("floor{}", unit(&psnr.unit)),
         &lpips.as_ref().map_or(String::new(), |m| m.label()),
-        "identified",
+        identified::TITLE,
         &success,
         "accuracy",
         "validity",
@@ -46,7 +47,7 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
             counts(mean_of(&psnr, &stand.point.leak)),
             Cell::number(stand.floor(run).map(|v| psnr.show(v))),
             counts(Cell::number(mean)),
-            counts(identified(run, &stand)),
+            counts(super::identified_of(stand.identified(run).as_ref())),
             counts(success.as_ref().map_or(Cell::None, rate_of)),
             accuracy(run, &stand),
             run.doubt(stand.at()).map_or(Cell::None, Cell::from),
@@ -62,7 +63,8 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
         "A defense is worth what it leaves to the strongest attack tried on it, by mean PSNR over \
          the same images; success is the largest share of any attack; intervals are {JOINT}. The \
          floor is the best picture made without attacking and without the truth: less than that \
-         is nothing gained.{more}"
+         is nothing gained.{}{more}",
+        super::identified_read(run)
     );
     let section = Section::new(TITLE).paragraph(lead);
     section.table(table.without_empty_columns(), "")
@@ -85,12 +87,4 @@ fn accuracy(run: &Run, stand: &Stand) -> Cell {
     let found = stand.accuracy(run);
     let ci = found.interval.map(|(low, high)| Interval { low, high });
     Cell::number(found.value.map(|share| share_of(share, ci, &found.values)))
-}
-
-fn identified(run: &Run, stand: &Stand) -> Cell {
-    let told = |own: crate::standing::Identified| {
-        let chance = own.candidates.map_or(String::new(), |n| format!(", chance 1/{n}"));
-        format!("{}/{}{chance}", own.hits, own.tries)
-    };
-    Cell::number(stand.identified(run).map(told))
 }

@@ -12,12 +12,13 @@ mod quality;
 mod setting;
 
 pub(crate) use defenses::share;
-pub(crate) use quality::threshold_labels;
+pub(crate) use quality::{CHANCE, chance, threshold_labels};
 
 use crate::figure::catalogue::{Catalogue, hero};
 use crate::figure::chart::Chart;
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
+use crate::identified::{self, Identified};
 use crate::report::model::{Block, Cell, Figure, Report, Section, Span, Table, Text};
 use crate::standing::stands;
 use crate::verdict;
@@ -194,6 +195,24 @@ fn rate_of(e: &Estimate) -> Cell {
         Some(Rate { successes: e.successes?, tries, rate: e.value?, units, ci })
     };
     rate(found().as_ref())
+}
+
+/// "62 % (5/8) [31, 86], chance 1/1000", as [`rate`].
+fn identified_of(own: Option<&Identified>) -> Cell {
+    let Some((own, Cell::Number(share))) = own.map(|own| (own, rate_of(&own.share))) else {
+        return Cell::None;
+    };
+    Cell::Number([Some(share), own.chance()].into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// As [`identified_of`], of the images of cell `at`.
+pub(crate) fn cell_identified(run: &Run, at: usize) -> Cell {
+    identified_of(Identified::of(run, &[Picked::whole(run, at)]).as_ref())
+}
+
+/// [`identified::READ`] as a sentence more, where the run has it.
+fn identified_read(run: &Run) -> String {
+    if run.has_mean(identified::NAME) { format!(" {}.", identified::READ) } else { String::new() }
 }
 
 /// Images behind a row, with those that are not in the mean.

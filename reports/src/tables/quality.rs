@@ -1,7 +1,11 @@
 //! How good the reconstructions are: means with intervals, and success rates, null baselines beside
 //! the attacks.
 
-use super::{FEW, NOTHING, key, keyed, line, mean_ci, n, null_key, rate, words};
+use super::{
+    FEW, NOTHING, cell_identified, identified_read, key, keyed, line, mean_ci, n, null_key, rate,
+    words,
+};
+use crate::identified;
 use crate::report::model::{Cell, Section, Span};
 use record::MetricInfo;
 use record::run::Run;
@@ -15,15 +19,17 @@ pub(super) fn quality(run: &Run) -> Section {
     let head = ["n".to_owned()]
         .into_iter()
         .chain(columns)
-        .chain(["PSNR median (sd)".to_owned(), "validity".to_owned()]);
+        .chain(["PSNR median (sd)", CHANCE, "validity"].map(String::from));
     let mut table = keyed(run, head);
     for world in run.worlds() {
         for &at in &world {
-            let own = row(&metrics, &run.cells[at].metrics).into_iter().chain([validity(run, at)]);
+            let own = row(&metrics, &run.cells[at].metrics).into_iter();
+            let own = own.chain([chance(run, at), validity(run, at)]);
             table.push(key(run, at).into_iter().chain(own));
         }
         for (name, scores) in world_nulls(run, &world, |c| &c.baselines) {
-            table.push(null_key(run, world[0], name).into_iter().chain(row(&metrics, scores)));
+            let own = row(&metrics, scores).into_iter().chain([chance(run, world[0])]);
+            table.push(null_key(run, world[0], name).into_iter().chain(own));
         }
     }
     let lead = format!(
@@ -43,6 +49,14 @@ pub(super) fn quality(run: &Run) -> Section {
         ),
     ]);
     Section::new("Reconstruction").paragraph(lead).table(table.without_empty_columns(), NOTHING)
+}
+
+/// Title of the column of what blind guessing identifies.
+pub(crate) const CHANCE: &str = "chance, top 1";
+
+/// What blind guessing identifies, such as "1/1000".
+pub(crate) fn chance(run: &Run, at: usize) -> Cell {
+    Cell::number(run.records[at].candidates.map(|n| format!("1/{n}")))
 }
 
 /// Why a cell's scores say nothing; of an undefended one, how it stands to the floor.
@@ -97,24 +111,29 @@ fn world_nulls<'a, T: 'a>(
 
 pub(super) fn success(run: &Run) -> Section {
     let labels: Vec<String> = metrics(run).iter().flat_map(threshold_labels).collect();
-    let mut table = keyed(run, labels.iter().cloned().chain(["label accuracy".to_owned()]));
+    let mut table = keyed(
+        run,
+        labels.iter().cloned().chain([identified::TITLE, "label accuracy"].map(String::from)),
+    );
     for world in run.worlds() {
         for &at in &world {
             let cell = &run.cells[at];
             let rates = labels.iter().map(|l| rate(cell.success.get(l)));
             let guessed =
                 if cell.labels_known { "known".into() } else { rate(cell.label_accuracy.as_ref()) };
-            table.push(key(run, at).into_iter().chain(rates).chain([guessed]));
+            let rest = [cell_identified(run, at), guessed];
+            table.push(key(run, at).into_iter().chain(rates).chain(rest));
         }
         for (name, rates) in world_nulls(run, &world, |c| &c.baseline_success) {
             let rates = labels.iter().map(|l| rate(rates.get(l)));
             let key = null_key(run, world[0], name).into_iter();
-            table.push(key.chain(rates).chain([Cell::None]));
+            table.push(key.chain(rates).chain([Cell::None, Cell::None]));
         }
     }
     let lead = "Share of images (count) with Wilson's interval in percent, over captures; below 8 \
         of them there is none. A failed attack counts as tried without success; \
         \"known\" labels were told to the attacker.";
+    let lead = format!("{lead}{}", identified_read(run));
     Section::new("Success rates").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 

@@ -13,6 +13,8 @@ except ImportError as missing:
     print(missing)
     sys.exit(77)
 
+# Columns that are judged or hashed from the spec, not copied from the record.
+DERIVED = ("attack_key", "measurable")
 WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -27,6 +29,11 @@ def same(a, b):
     if isinstance(b, float) and math.isnan(b):
         return isinstance(a, float) and math.isnan(a)
     return a == b
+
+
+def words(flags):
+    """The kinds of flags, each once; particulars stand behind a colon."""
+    return " ".join(sorted({flag.split(":")[0] for flag in flags})) or None
 
 
 def lost_images(record):
@@ -70,8 +77,8 @@ def of_cell(record):
         "defenses": " + ".join(d["name"] for d in defenses) or "none", "defense_params": [params(d) for d in defenses],
         "epsilon": epsilons[0] if epsilons else None, "attack": spec["attack"]["name"], "attack_params": params(spec["attack"]),
         "trials": spec["trials"], "seed": spec["seed"], "defense_notes": record["defenses"],
-        "cell_flags": " ".join(record["flags"]) or None, "notes": "; ".join(record["notes"]) or None,
-        "seconds": number(wall["seconds"]), "attack_seconds": number(wall["attack_seconds"]), "finished_unix": wall["finished_unix"],
+        "cell_flags": words(record["flags"]), "notes": "; ".join(record["notes"]) or None,
+        "candidates": record.get("candidates"), "seconds": number(wall["seconds"]), "attack_seconds": number(wall["attack_seconds"]), "finished_unix": wall["finished_unix"],
     }
     whole |= {
         "clients": clients["total"], "local_examples": clients["examples"], "local_epochs": local["epochs"],
@@ -93,7 +100,7 @@ def of_scores(record):
     """Columns of every score of a cell: the attack's and the null baselines', image by image."""
     for place, image in enumerate(record["images"]):
         own = {name: image[name] for name in ("trial", "index", "id", "client", "label")}
-        guess = {"guessed_label": image["guessed_label"], "flags": " ".join(image["flags"]) or None}
+        guess = {"guessed_label": image["guessed_label"], "flags": words(image["flags"])}
         scorers = [("attack", image["scores"], guess)]
         scorers += [(f"null:{name}", rows[place], {}) for name, rows in record["baselines"].items() if place < len(rows)]
         for by, scores, more in scorers:
@@ -129,7 +136,7 @@ REAL = ("lr", "momentum", "weight_decay", "epsilon", "accuracy", "loss", "traine
         "attack_seconds", "value")
 WHOLE = ("size", "limit", "clients", "batch_size", "local_epochs", "local_examples", "augment", "capture_round", "trials", "seed",
          "bytes_up", "bytes_down", "bytes_up_all", "bytes_down_all", "gradient_evaluations", "restarts", "iterations",
-         "finished_unix", "trial", "index", "id", "client", "label", "guessed_label")
+         "finished_unix", "candidates", "trial", "index", "id", "client", "label", "guessed_label")
 
 
 def parsed(column, text):
@@ -166,7 +173,7 @@ def main(folder, csv, jsonl, parquet):
         for got, right in zip(rows, want):
             for column, value in right.items():
                 assert same(got[column], value), f"{name}: cell {right['cell']}: {column} is {got[column]!r}, not {value!r}"
-            unknown = [c for c in got if c not in right and got[c] is not None and c != "attack_key"]
+            unknown = [c for c in got if c not in right and got[c] is not None and c not in DERIVED]
             assert not unknown, f"{name}: {unknown} in a row that should not have it: {got}"
     # As a data scientist would: types inferred.
     plain, typed = pd.read_csv(csv, float_precision="round_trip"), pd.read_parquet(parquet)

@@ -7,6 +7,7 @@ use super::montage::picture;
 use crate::figure::chart::{Body, Hero, HeroPicture, HeroRow, HeroShown, Picture};
 use crate::figure::data::{Sheet, shown};
 use crate::figure::filter::Picked;
+use crate::identified::Identified;
 use crate::standing::{self, Stand};
 use record::MetricInfo;
 use suites::SpecError;
@@ -153,8 +154,8 @@ impl Frame {
         let psnr = show(&self.psnr.title, &self.psnr, stand.point.leak.value);
         let lpips = self.lpips.as_ref().and_then(|m| show("LPIPS", m, stand.mean(run, m)));
         let own = stand.identified(run);
-        let chance = own.and_then(|i| i.candidates).map(|n| format!("chance 1/{n}"));
-        let identified = own.map(|i| format!("{}/{} identified", i.hits, i.tries));
+        let chance = own.as_ref().and_then(Identified::chance);
+        let identified = own.map(|i| format!("{} identified", i.counts()));
         let worth = stand.accuracy(run);
         let accuracy = worth.value.map(|share| format!("accuracy {share:.3}"));
         let sure = worth.interval.map(|(low, high)| format!("[{low:.2}, {high:.2}]"));
@@ -189,8 +190,8 @@ impl Frame {
             shown(high),
             shown(stand.floor(run)),
             shown(self.lpips.as_ref().and_then(|m| stand.mean(run, m))),
-            count(own.map(|i| i.hits)),
-            count(own.map(|i| i.tries)),
+            count(own.as_ref().and_then(|i| i.share.successes)),
+            count(own.as_ref().map(|i| i.share.n)),
             count(own.and_then(|i| i.candidates)),
             shown(stand.accuracy(run).value),
             run.records[place.map_or(stand.at(), |(at, _)| at)].id.to_string(),
