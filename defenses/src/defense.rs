@@ -10,7 +10,7 @@ use suites::Parameters;
 use tch::Tensor;
 use thiserror::Error;
 
-use crate::dp::Budget;
+use crate::dp::{Budget, Pilot};
 
 /// Why a defense could not act.
 #[derive(Debug, Error)]
@@ -157,6 +157,16 @@ pub trait Defense: Parameters + Send + Sync {
     /// An architecture that has no place for it.
     fn model(&self, net: Network) -> Result<Network, DefenseError> {
         Ok(net)
+    }
+
+    /// What has to be measured on public data before it can act, where it has such a parameter.
+    fn pilot(&self) -> Option<Pilot> {
+        None
+    }
+
+    /// The same with the bound that was measured; `None` where there is nothing to measure.
+    fn piloted(&self, _bound: f64) -> Option<Box<dyn Defense>> {
+        None
     }
 
     /// Transforms the examples of `T` clients before they train on them.

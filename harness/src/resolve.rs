@@ -52,9 +52,23 @@ pub fn resolve(
     spell_out(registries, &mut spec)?;
     let attack = (registries.attacks.find(&spec.attack.name)?.build)(&spec.attack.params)?;
     let parts = &registries.federation;
-    let Components { data, net, pipeline } =
+    let found =
         components::resolve(parts, &spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
+    let Components { data, net, pipeline } = federation::pilot::fit(&training(&spec), found)?;
     Ok(ResolvedCell { spec, data, net, pipeline, attack })
+}
+
+/// The training whose round a cell attacks.
+fn training(spec: &CellSpec) -> TrainSpec {
+    TrainSpec {
+        task: spec.task.clone(),
+        model: spec.model.clone(),
+        federation: spec.federation.clone(),
+        source: spec.source,
+        defenses: spec.defenses.clone(),
+        seed: spec.seed,
+        ..TrainSpec::new("", "", "")
+    }
 }
 
 /// Refuses an adversary that changes the model it sends: every attack here only looks.
@@ -149,18 +163,8 @@ impl ResolvedCell {
     /// # Errors
     /// A client without examples, defenses or a protocol that cannot work in this federation.
     pub fn federation(&self) -> Result<Federation, HarnessError> {
-        let spec = &self.spec;
-        let training = TrainSpec {
-            task: spec.task.clone(),
-            model: spec.model.clone(),
-            federation: spec.federation.clone(),
-            source: spec.source,
-            defenses: spec.defenses.clone(),
-            seed: spec.seed,
-            ..TrainSpec::new("", "", "")
-        };
         let (data, net, pipeline) = (self.data.clone(), self.net.clone(), self.pipeline.clone());
-        Ok(federation::assemble(training, Components { data, net, pipeline })?)
+        Ok(federation::assemble(training(&self.spec), Components { data, net, pipeline })?)
     }
 
     /// Examples a client works on in the captured round; `None` where that is all it holds.

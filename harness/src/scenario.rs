@@ -238,6 +238,7 @@ fn evaluate(
     ];
     if prefix.is_empty() {
         task.extend(scores.get("examples").map(|n| ("test_examples".to_string(), *n)));
+        task.extend(scores.get("majority").map(|share| ("majority".to_string(), *share)));
     }
     Ok(task)
 }

@@ -99,7 +99,7 @@ pub(crate) fn partition(path: &str, partition: Partition) -> Checked {
         Partition::Shards { per_client } => {
             at_least_one(&format!("{path}.per_client"), Some(per_client))
         }
-        Partition::Iid | Partition::ByIdentity => Ok(()),
+        Partition::Iid | Partition::ByIdentity | Partition::RepeatedLabels { .. } => Ok(()),
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn every_field_is_guarded() {
         type Spoil = fn(&mut CellSpec);
-        let cases: [(&str, Spoil); 23] = [
+        let cases: [(&str, Spoil); 25] = [
             ("task.dataset: ", |s| s.task.dataset.clear()),
             ("task.label: ", |s| s.task.label = Some(" ".into())),
             ("task.size: ", |s| s.task.size = Some(0)),
@@ -169,6 +169,13 @@ mod tests {
             ("federation.local.weight_decay: ", |s| s.federation.local.weight_decay = -1.0),
             ("federation.clients.partition.alpha: ", |s| {
                 s.federation.clients.partition = Partition::Dirichlet { alpha: 0.0 }
+            }),
+            ("federation.clients.partition: ", |s| {
+                s.federation.clients.partition = Partition::RepeatedLabels { repeats: 1 }
+            }),
+            ("federation.clients.partition: ", |s| {
+                s.federation = FederationSpec::new(Regime::Federated);
+                s.federation.clients.partition = Partition::RepeatedLabels { repeats: 1 }
             }),
             ("federation.rounds: ", |s| s.federation.rounds = 2),
             ("federation.server: ", |s| s.federation.server = ServerSpec::Fedavg { lr: 0.5 }),

@@ -33,6 +33,7 @@ static SUITES: &[&SuiteEntry] = &[
     &SuiteEntry { name: "dp-grid", text: include_str!("../dp-grid.toml") },
     &SuiteEntry { name: "heuristics", text: include_str!("../heuristics.toml") },
     &SuiteEntry { name: "utility", text: include_str!("../utility.toml") },
+    &SuiteEntry { name: "cifar10", text: include_str!("../cifar10.toml") },
     &SuiteEntry { name: "trained", text: include_str!("../trained.toml") },
     &SuiteEntry { name: "figures", text: include_str!("../figures.toml") },
     &SuiteEntry { name: "nightly", text: include_str!("../nightly.toml") },

@@ -76,9 +76,11 @@ struct PartitionTable {
     alpha: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     per_client: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeats: Option<usize>,
 }
 
-const KINDS: [&str; 4] = ["iid", "dirichlet", "shards", "by-identity"];
+const KINDS: [&str; 5] = ["iid", "dirichlet", "shards", "by-identity", "repeated-labels"];
 
 impl PartitionTable {
     fn partition(self) -> Result<Partition, String> {
@@ -91,6 +93,9 @@ impl PartitionTable {
             "shards" => Partition::Shards {
                 per_client: self.per_client.ok_or("`shards` needs `per_client`, such as 2")?,
             },
+            "repeated-labels" => Partition::RepeatedLabels {
+                repeats: self.repeats.ok_or("`repeated-labels` needs `repeats`, such as 2")?,
+            },
             other => {
                 return Err(crate::SpecError::unknown_name("partition", other, KINDS).to_string());
             }
@@ -101,19 +106,33 @@ impl PartitionTable {
         if self.per_client.is_some() && !matches!(partition, Partition::Shards { .. }) {
             return Err(format!("`{}` takes no `per_client`", self.kind));
         }
+        if self.repeats.is_some() && !matches!(partition, Partition::RepeatedLabels { .. }) {
+            return Err(format!("`{}` takes no `repeats`", self.kind));
+        }
         Ok(partition)
     }
 }
 
 impl Serialize for Partition {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let table =
-            |kind: &str, alpha, per_client| PartitionTable { kind: kind.into(), alpha, per_client };
+        let kind = match self {
+            Partition::Iid => "iid",
+            Partition::Dirichlet { .. } => "dirichlet",
+            Partition::Shards { .. } => "shards",
+            Partition::ByIdentity => "by-identity",
+            Partition::RepeatedLabels { .. } => "repeated-labels",
+        };
+        let bare =
+            PartitionTable { kind: kind.into(), alpha: None, per_client: None, repeats: None };
         match *self {
-            Partition::Iid => table("iid", None, None),
-            Partition::Dirichlet { alpha } => table("dirichlet", Some(alpha), None),
-            Partition::Shards { per_client } => table("shards", None, Some(per_client)),
-            Partition::ByIdentity => table("by-identity", None, None),
+            Partition::Iid | Partition::ByIdentity => bare,
+            Partition::Dirichlet { alpha } => PartitionTable { alpha: Some(alpha), ..bare },
+            Partition::Shards { per_client } => {
+                PartitionTable { per_client: Some(per_client), ..bare }
+            }
+            Partition::RepeatedLabels { repeats } => {
+                PartitionTable { repeats: Some(repeats), ..bare }
+            }
         }
         .serialize(to)
     }
@@ -135,7 +154,8 @@ impl<'de> Visitor<'de> for PartitionVisitor {
     }
 
     fn visit_str<E: de::Error>(self, kind: &str) -> Result<Partition, E> {
-        let table = PartitionTable { kind: kind.into(), alpha: None, per_client: None };
+        let table =
+            PartitionTable { kind: kind.into(), alpha: None, per_client: None, repeats: None };
         table.partition().map_err(E::custom)
     }
 

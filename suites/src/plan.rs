@@ -55,8 +55,8 @@ pub(crate) struct Plan {
 }
 
 /// Keys of a profile.
-pub(crate) const PROFILE_KEYS: [&str; 5] =
-    ["description", "defaults", "matrix", "exclude", "include"];
+pub(crate) const PROFILE_KEYS: [&str; 6] =
+    ["description", "minutes", "defaults", "matrix", "exclude", "include"];
 
 impl Plan {
     /// Reads the plan of `document` under `profile`, changed by `overrides`.

@@ -148,6 +148,13 @@ pub enum Partition {
     },
     /// `"by-identity"`: all examples of one person stay with one client.
     ByIdentity,
+    /// `"repeated-labels"`: iid, each client's examples in an order in which every batch repeats a
+    /// label so many times.
+    RepeatedLabels {
+        /// Examples of a batch whose label it already has, all of one class; below
+        /// `federation.local.batch_size`.
+        repeats: usize,
+    },
 }
 
 /// What the protocol makes a client release.

@@ -45,6 +45,9 @@ pub struct Suite {
     pub text: String,
     /// The profile in force.
     pub profile: Option<String>,
+    /// Minutes that it took on two CPU cores, as its author measured; `None` where nobody did, or
+    /// where overrides make another suite of it.
+    pub minutes: Option<f64>,
     /// What the user should know of how the file is written, such as keys of old.
     pub notes: Vec<String>,
     profiles: Vec<(String, String)>,
@@ -87,6 +90,8 @@ struct Head {
     name: String,
     version: String,
     description: String,
+    #[serde(default)]
+    minutes: Option<f64>,
 }
 
 /// Keys of a suite file.
@@ -158,6 +163,7 @@ impl Suite {
         let head = head(&document)?;
         let profiles = profiles(&document)?;
         let profile = chosen(profile, &profiles)?;
+        let minutes = minutes(&document, &head, profile.as_deref())?;
         let plan = Plan::read(&document, profile.as_deref(), overrides)?;
         let (cells, origins) = expand(&document, &plan)?.into_iter().unzip();
         let drawn = figure::of_document(&document)?;
@@ -172,6 +178,7 @@ impl Suite {
             text: text.into(),
             cells,
             profile,
+            minutes: minutes.filter(|_| overrides.is_empty()),
             notes: plan.notes,
             profiles,
             origins,
@@ -198,6 +205,7 @@ impl Suite {
             gate: Gate::default(),
             text: String::new(),
             profile: None,
+            minutes: None,
             notes: Vec::new(),
             profiles: Vec::new(),
             origins: vec![Origin::default()],
@@ -270,6 +278,33 @@ fn head(document: &Document) -> Result<Head, SpecError> {
         };
         document.blame(&path, error)
     })
+}
+
+/// The minutes of the profile in force.
+fn minutes(
+    document: &Document,
+    head: &Head,
+    profile: Option<&str>,
+) -> Result<Option<f64>, SpecError> {
+    let place = profile.map_or("suite".into(), |name| join("profiles", name));
+    let said = match profile {
+        None => head.minutes,
+        Some(name) => {
+            let profiles = document.root.get("profiles").and_then(|p| p.get(name));
+            match profiles.and_then(|p| p.get("minutes")) {
+                None => None,
+                Some(value) => Some(value.as_f64().unwrap_or(f64::NAN)),
+            }
+        }
+    };
+    match said {
+        Some(minutes) if !(minutes > 0.0 && minutes.is_finite()) => {
+            let path = join(&place, "minutes");
+            let error = SpecError::value(&path, "is no number above 0", "write the measured time");
+            Err(document.blame(&path, error))
+        }
+        said => Ok(said),
+    }
 }
 
 fn profiles(document: &Document) -> Result<Vec<(String, String)>, SpecError> {

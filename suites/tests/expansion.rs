@@ -141,3 +141,22 @@ fn one_value_for_an_axis_reaches_included_cells_several_do_not() {
     let (o, l) = (Source::OneStepUpdate, Source::LocalUpdate);
     assert_eq!(sources(json!(["one_step_update", "local_update"])), [o, l, Source::Gradients]);
 }
+
+/// Measured minutes are those of the profile in force, and of nothing that overrides changed.
+#[test]
+fn minutes_are_those_of_the_profile_in_force() {
+    let text = HEAD.replace("[defaults]", "minutes = 6\n[defaults]");
+    let profiles = "[profiles.fast]\nminutes = 0.5\n[profiles.full]\ndescription = \"f\"\n";
+    let read = |profile, overrides: &[(String, Value)]| {
+        Suite::parse("t.toml", &format!("{text}{profiles}"), profile, overrides).unwrap().minutes
+    };
+    assert_eq!((read(None, &[]), read(Some("fast"), &[])), (Some(6.0), Some(0.5)));
+    assert_eq!(read(Some("full"), &[]), None);
+    assert_eq!(read(None, &[("trials".into(), json!(2))]), None);
+    let bad = text.replace("minutes = 6", "minutes = -1");
+    let error = Suite::parse("t.toml", &bad, None, &[]).unwrap_err().to_string();
+    assert!(error.contains("suite.minutes") && error.contains("above 0"), "{error}");
+    let bad = format!("{text}[profiles.fast]\nminutes = \"long\"\n");
+    let error = Suite::parse("t.toml", &bad, Some("fast"), &[]).unwrap_err().to_string();
+    assert!(error.contains("profiles.fast.minutes"), "{error}");
+}

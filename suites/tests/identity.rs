@@ -94,6 +94,7 @@ fn partition() -> impl Strategy<Value = Partition> {
         Just(Partition::ByIdentity),
         (1e-3..1e3).prop_map(|alpha| Partition::Dirichlet { alpha }),
         (1usize..9).prop_map(|per_client| Partition::Shards { per_client }),
+        (0usize..9).prop_map(|repeats| Partition::RepeatedLabels { repeats }),
     ]
 }
 

@@ -5,9 +5,9 @@ use learning::Observation;
 use super::{AdaptiveMatching, Recipe};
 use crate::attack::Run;
 use crate::matching::defense_model::{Law, Values};
-use crate::matching::labels::Labels;
+use crate::matching::labels::{self, Labels};
 use crate::matching::objective::Objective;
-use crate::matching::{DefenseModel, MatchingConfig, engine};
+use crate::matching::{DefenseModel, MatchingConfig};
 use crate::optim::Decay;
 use crate::{AttackError, layers};
 
@@ -46,7 +46,7 @@ impl AdaptiveMatching {
         if !fits || !layers::is_smooth(seen, &mut run.stream("smoothness")) {
             return Ok(config);
         }
-        let hypotheses = engine::hypotheses(seen, plan, &config, run)?;
+        let hypotheses = labels::hypotheses(seen, plan, &config, run)?;
         Ok(smooth(&config, plan, hypotheses))
     }
 }

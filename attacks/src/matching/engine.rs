@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use super::config::MatchingConfig;
 use super::defense_channel::{self, DefenseChannel};
-use super::defense_model::{DefenseModel, Noise};
+use super::defense_model::DefenseModel;
 use super::labels::{self, Labels};
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
@@ -112,15 +112,49 @@ impl Matching {
     ) -> Result<Vec<f64>, AttackError> {
         let one = MatchingConfig { restarts: 1, ..self.config.clone() };
         let one = Matching { config: one };
-        let gradient = signal::gradient(seen)?;
-        let mut problem = one.problem(seen, &gradient, defense_model, run)?;
-        if let (Some(labels), Labels::Idlg) = (&found.labels, one.config.labels) {
-            problem.labels = DummyLabels::Fixed(labels.to_device(run.device));
-        }
-        let x = one.given(seen, &problem, &found.pixels, run)?;
+        let (mut problem, x) = one.resumed(seen, defense_model, found, run)?;
         let (value, _) = problem.evaluate(&x);
         let value = value.to_kind(Kind::Double).to_device(tch::Device::Cpu);
         Ok(Vec::try_from(value).unwrap_or_default())
+    }
+
+    /// Goes on from another result, with its labels. What both spent is told together.
+    ///
+    /// # Errors
+    /// As [`Matching::reconstruct_through`].
+    pub fn resume(
+        &self,
+        seen: &Observation,
+        defense_model: &DefenseModel,
+        found: &Reconstruction,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
+        let (mut problem, mut x) = self.resumed(seen, defense_model, found, run)?;
+        let optimizer = self.config.optimizer()?;
+        let mut stepper = optimizer.start(&x);
+        let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
+        let mut last = self.finish(&x, &mut problem, stepper.lanes_mut(), trace)?;
+        last.evaluations += found.evaluations;
+        last.iterations += found.iterations;
+        Ok(last)
+    }
+
+    /// The problem with a result's labels, and its pixels as they are optimised.
+    fn resumed<'a>(
+        &'a self,
+        seen: &'a Observation,
+        defense_model: &DefenseModel,
+        found: &Reconstruction,
+        run: &Run,
+    ) -> Result<(Problem<'a>, Tensor), AttackError> {
+        let gradient = signal::gradient(seen)?;
+        let mut problem = self.problem(seen, &gradient, defense_model, run)?;
+        if let (Some(labels), Labels::Idlg) = (&found.labels, self.config.labels) {
+            let labels = labels.repeat_interleave_self_int(self.config.restarts as i64, 0, None);
+            problem.labels = DummyLabels::Fixed(labels.to_device(run.device));
+        }
+        let x = self.given(seen, &problem, &found.pixels, run)?;
+        Ok((problem, x))
     }
 
     /// `[T, V]` from given pixels `[N, B, ...]`, the same for every restart.
@@ -243,7 +277,7 @@ impl Matching {
         let labels = match (self.config.labels, defense_model.noise) {
             (Labels::Joint, _) => return Ok(DummyLabels::Joint),
             (Labels::Idlg, Some(noise)) if batch == 1 => {
-                let plausible = plausible(seen, gradient, noise, run)?;
+                let plausible = labels::left_open(seen, gradient, noise, run)?;
                 let labels = self.hypotheses(&plausible);
                 return Ok(DummyLabels::Fixed(labels.to_device(run.device)));
             }
@@ -426,36 +460,6 @@ impl Matching {
             }
         }
     }
-}
-
-/// How many labels the restarts of `config` try at most for one signal: 1 where none is open.
-///
-/// # Errors
-/// What [`signal::gradient`] and [`labels::read_off`] say.
-pub fn hypotheses(
-    seen: &Observation,
-    defense_model: &DefenseModel,
-    config: &MatchingConfig,
-    run: &Run,
-) -> Result<usize, AttackError> {
-    let open = config.labels == Labels::Idlg && seen.known.batch_size == Some(1);
-    let Some(noise) = defense_model.noise.filter(|_| open && config.label_hypotheses > 1) else {
-        return Ok(1);
-    };
-    let plausible = plausible(seen, &signal::gradient(seen)?, noise, run)?;
-    let most = plausible.iter().map(Vec::len).max().unwrap_or(1);
-    Ok(most.min(config.label_hypotheses))
-}
-
-/// The labels that noise leaves open, for each signal of one example.
-fn plausible(
-    seen: &Observation,
-    gradient: &Params,
-    noise: Noise,
-    run: &Run,
-) -> Result<Vec<Vec<i64>>, AttackError> {
-    let mut rng = run.stream("label-evidence");
-    labels::read_through_noise(seen, gradient, noise.standard_deviation(), &mut rng)
 }
 
 fn trainable(gradient: &Params) -> Vec<Tensor> {

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use suites::Fact;
 use tch::{Kind, Tensor};
 
+use super::config::MatchingConfig;
+use super::defense_model::{DefenseModel, Noise};
 use super::label_evidence::{Evidence, Ranked};
+use super::signal;
 use crate::AttackError;
+use crate::attack::Run;
 
 /// Where the labels come from.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -170,4 +174,33 @@ fn take_most_negative(row: &mut [f64], batch: i64) -> i64 {
 
 fn last(gradients: &Params) -> Option<&Tensor> {
     gradients.trainable().last()
+}
+/// How many labels the restarts of `config` try at most for one signal: 1 where none is open.
+///
+/// # Errors
+/// What [`signal::gradient`] and [`read_off`] say.
+pub fn hypotheses(
+    seen: &Observation,
+    defense_model: &DefenseModel,
+    config: &MatchingConfig,
+    run: &Run,
+) -> Result<usize, AttackError> {
+    let open = config.labels == Labels::Idlg && seen.known.batch_size == Some(1);
+    let Some(noise) = defense_model.noise.filter(|_| open && config.label_hypotheses > 1) else {
+        return Ok(1);
+    };
+    let open = left_open(seen, &signal::gradient(seen)?, noise, run)?;
+    let most = open.iter().map(Vec::len).max().unwrap_or(1);
+    Ok(most.min(config.label_hypotheses))
+}
+
+/// The labels that noise leaves open, for each signal of one example.
+pub(super) fn left_open(
+    seen: &Observation,
+    gradient: &Params,
+    noise: Noise,
+    run: &Run,
+) -> Result<Vec<Vec<i64>>, AttackError> {
+    let mut rng = run.stream("label-evidence");
+    read_through_noise(seen, gradient, noise.standard_deviation(), &mut rng)
 }

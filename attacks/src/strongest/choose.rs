@@ -68,10 +68,7 @@ pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Ch
     let others = applied.len();
     let (matched, fit) = trial.best_of_grid(grid)?;
     let evaluations = applied.iter().chain(&matched).map(|((_, spent), _)| spent).sum();
-    let matching = matched.first().and_then(|(_, member)| match member {
-        Member::Matching(recipe) => Some(recipe.clone()),
-        _ => None,
-    });
+    let matching = matched.first().and_then(|(_, member)| member.recipe().cloned());
     applied.extend(matched.into_iter().take(1));
     let best = applied.into_iter().reduce(|a, b| if b.0.0 > a.0.0 { b } else { a });
     let none = || AttackError::NotApplicable(fit.1.clone());
@@ -113,9 +110,10 @@ impl Trial<'_> {
     }
 
     /// Successive halving, then a final: each rung deals an equal part of the evaluations among
-    /// those left, from the start anew, and keeps the best third, until few are left; these and the
-    /// recipe that alone can be exact attack with the evaluations of a start. The winner comes
-    /// first, with what all of them spent; beside it how many applied, and why one did not.
+    /// those left, from the start anew, and keeps the best third, until few are left; these, the
+    /// same polished, and the recipe that alone can be exact attack with the evaluations of a
+    /// start. The winner comes first, with what all of them spent; beside it how many applied, and
+    /// why one did not.
     #[allow(clippy::type_complexity)] // the winner, and what is said of the others
     fn best_of_grid(
         &self,
@@ -133,6 +131,8 @@ impl Trial<'_> {
             left = ranked.into_iter().take(kept).map(|(_, member)| member).collect();
         }
         left.truncate(FINALISTS);
+        let polished: Vec<Member> = left.iter().filter_map(Member::polished).collect();
+        left.extend(polished);
         left.extend(exact.map(Member::Matching).filter(|exact| !left.contains(exact)));
         let mut ranked = self.ranked(left, self.start(), &mut spent, &mut refused)?;
         ranked.iter_mut().for_each(|(score, _)| score.1 = 0);

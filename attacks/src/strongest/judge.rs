@@ -4,7 +4,7 @@ use learning::Observation;
 use tch::Tensor;
 
 use super::Strongest;
-use super::recipes::{Distance, Method, Recipe};
+use super::recipes::{Distance, last};
 use crate::AttackError;
 use crate::attack::{Reconstruction, Run};
 use crate::matching::{DefenseModel, Matching, MatchingConfig};
@@ -22,7 +22,7 @@ pub fn likeliest(
     mut results: Vec<Reconstruction>,
     run: &Run,
 ) -> Result<Reconstruction, AttackError> {
-    let judge = Recipe { distance: Distance::Likelihood, method: Method::Lbfgs, tv_weight: 0.0 };
+    let judge = last(Distance::Likelihood);
     let defense_model = match judge.defense_model(seen) {
         Err(AttackError::NotApplicable(_)) => DefenseModel::default(),
         other => other?,

@@ -91,7 +91,7 @@ impl Chosen {
     /// The best, and beside one that matches nothing the best that does.
     fn members(&self) -> Vec<Member> {
         let beside = match self.best {
-            Member::Matching(_) | Member::Adaptive => None,
+            Member::Matching(_) | Member::Polished(_) | Member::Adaptive => None,
             _ => self.matching.clone().map(Member::Matching),
         };
         [self.best.clone()].into_iter().chain(beside).collect()
@@ -107,7 +107,7 @@ impl Strongest {
         members: &[Member],
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
-        let matching = members.iter().filter(|m| matches!(m, Member::Matching(_))).count();
+        let matching = members.iter().filter(|m| m.recipe().is_some()).count();
         let mut results = Vec::new();
         let mut refused = None;
         for member in members {

@@ -11,9 +11,9 @@ use crate::adaptive::{Adapting, AdaptiveMatching, plan, rough};
 use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
-use crate::matching::labels::Labels;
+use crate::matching::labels::{self, Labels};
 use crate::matching::objective::Objective;
-use crate::matching::{DefenseModel, Matching, MatchingConfig, engine};
+use crate::matching::{DefenseModel, Matching, MatchingConfig};
 use crate::optim::Decay;
 use crate::{Attack, AttackError};
 
@@ -23,6 +23,9 @@ use crate::{Attack, AttackError};
 pub enum Member {
     /// Gradient matching.
     Matching(Recipe),
+    /// The same with half of the evaluations; from where it ends the likelihood alone, by second
+    /// order: a prior finds the way to the neighbourhood, and keeps from what is exact there.
+    Polished(Recipe),
     /// The first fully connected layer's input in closed form: `analytic`.
     Analytic,
     /// `adaptive-matching` with the recipe that it takes for the network and its defenses.
@@ -95,6 +98,7 @@ impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Member::Matching(recipe) => recipe.fmt(f),
+            Member::Polished(recipe) => write!(f, "{recipe}, then lbfgs without a prior"),
             Member::Analytic => f.write_str("analytic"),
             Member::Adaptive => f.write_str("adaptive matching"),
             Member::FeatureInversion => f.write_str("feature inversion"),
@@ -142,6 +146,24 @@ pub fn fixed() -> Vec<Member> {
 }
 
 impl Member {
+    /// The recipe of one that matches gradients.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        match self {
+            Member::Matching(recipe) | Member::Polished(recipe) => Some(recipe),
+            Member::Analytic | Member::Adaptive | Member::FeatureInversion => None,
+        }
+    }
+
+    /// The same polished; `None` for one that has no prior to lose, or matches nothing.
+    pub fn polished(&self) -> Option<Member> {
+        match self {
+            Member::Matching(recipe) if *recipe != last(recipe.distance) => {
+                Some(Member::Polished(recipe.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// Attacks; matching with at most so many evaluations a signal.
     ///
     /// # Errors
@@ -155,6 +177,7 @@ impl Member {
     ) -> Result<Reconstruction, AttackError> {
         match self {
             Member::Matching(recipe) => recipe.attack(of, evaluations, seen, run),
+            Member::Polished(recipe) => recipe.polished(of, evaluations, seen, run),
             Member::Analytic => Analytic {}.reconstruct(seen, run),
             Member::FeatureInversion => FeatureInversion::default().reconstruct(seen, run),
             Member::Adaptive => adaptive(evaluations, seen).reconstruct(seen, run),
@@ -189,12 +212,33 @@ impl Recipe {
     ) -> Result<Reconstruction, AttackError> {
         let defense_model = self.defense_model(seen)?;
         let mut config = self.config(seen);
-        let open = engine::hypotheses(seen, &defense_model, &config, run)?;
+        let open = labels::hypotheses(seen, &defense_model, &config, run)?;
         let wanted = of.restarts.max(open);
         config.restarts = wanted.min(evaluations / LEAST).max(1);
         let step = if self.method == Method::Lbfgs { STEP } else { 1 };
         config.iterations = (evaluations / (step * config.restarts)).max(1);
         Matching { config }.reconstruct_through(seen, &defense_model, None, run)
+    }
+
+    /// Attacks with half of the evaluations, and goes on from there by the likelihood alone.
+    fn polished(
+        &self,
+        of: &Strongest,
+        evaluations: usize,
+        seen: &Observation,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
+        let last = last(Distance::Likelihood);
+        let defense_model = last.defense_model(seen)?;
+        let half = (evaluations / 2).max(1);
+        let found = self.attack(of, half, seen, run)?;
+        let config = MatchingConfig {
+            restarts: 1,
+            label_hypotheses: 1,
+            iterations: (half / STEP).max(1),
+            ..last.config(seen)
+        };
+        Matching { config }.resume(seen, &defense_model, &found, run)
     }
 
     /// Its settings; labels that are granted are not guessed.
@@ -215,6 +259,11 @@ impl Recipe {
             Method::Adam => MatchingConfig { schedule: Decay::Cosine, ..base },
         }
     }
+}
+
+/// Second order without a prior.
+pub fn last(distance: Distance) -> Recipe {
+    Recipe { distance, method: Method::Lbfgs, tv_weight: 0.0 }
 }
 
 /// `adaptive-matching` with so many evaluations; labels that are granted are not guessed.

@@ -1,12 +1,14 @@
-//! Dividing examples among clients: iid, by label skew (Dirichlet, shards) or by person.
+//! Dividing examples among clients: iid, by label skew (Dirichlet, shards), by person, or in
+//! batches with repeated labels.
 //!
 //! Every partition is disjoint and complete, leaves no client without examples, and depends only on
 //! its arguments and the random stream. Each client's list is in random order, so its first k
-//! examples are a fair sample of what it holds.
+//! examples are a fair sample of what it holds; with repeated labels it is in order of batches.
 
 mod dirichlet;
 mod identity;
 mod iid;
+mod repeated;
 mod shards;
 
 use std::collections::BTreeMap;
@@ -20,17 +22,19 @@ use crate::DatasetError;
 /// Divides the examples `0..labels.len()` among `clients`: one list of example ids per client.
 ///
 /// `labels` are class numbers (any integers; -1, "no class", counts as one more class).
-/// `identities` gives the person of each example and is needed by [`Partition::ByIdentity`] only.
+/// `identities` gives the person of each example and is needed by [`Partition::ByIdentity`] only,
+/// `batch`, the examples of a step, by [`Partition::RepeatedLabels`].
 ///
 /// # Errors
 /// [`DatasetError::Partition`] where no such partition exists: no clients, more clients (or shards,
 /// or fewer persons) than examples can fill, an alpha that is not a positive number, absent
-/// identities.
+/// identities, classes too few for the batch.
 pub fn split<R: Rng + ?Sized>(
     kind: &Partition,
     labels: &[i64],
     identities: Option<&[u64]>,
     clients: usize,
+    batch: usize,
     rng: &mut R,
 ) -> Result<Vec<Vec<usize>>, DatasetError> {
     let fault = |problem: String, remedy: String| DatasetError::Partition {
@@ -55,9 +59,14 @@ pub fn split<R: Rng + ?Sized>(
         Partition::Dirichlet { alpha } => dirichlet::split(alpha, labels, clients, rng),
         Partition::Shards { per_client } => shards::split(per_client, labels, clients, rng),
         Partition::ByIdentity => identity::split(identities, labels.len(), clients, rng),
+        Partition::RepeatedLabels { repeats } => {
+            repeated::split(repeats, labels, clients, batch, rng)
+        }
     };
     let mut parts = parts.map_err(|Fault { problem, remedy }| fault(problem, remedy))?;
-    parts.iter_mut().for_each(|part| part.shuffle(rng));
+    if !matches!(kind, Partition::RepeatedLabels { .. }) {
+        parts.iter_mut().for_each(|part| part.shuffle(rng));
+    }
     Ok(parts)
 }
 
@@ -79,6 +88,7 @@ fn word(kind: &Partition) -> &'static str {
         Partition::Dirichlet { .. } => "dirichlet",
         Partition::Shards { .. } => "shards",
         Partition::ByIdentity => "by-identity",
+        Partition::RepeatedLabels { .. } => "repeated-labels",
     }
 }
 

@@ -14,6 +14,7 @@ fn kinds() -> impl Strategy<Value = Partition> {
         (1e-4f64..1e4).prop_map(|alpha| Partition::Dirichlet { alpha }),
         (1usize..4).prop_map(|per_client| Partition::Shards { per_client }),
         Just(Partition::ByIdentity),
+        (0usize..3).prop_map(|repeats| Partition::RepeatedLabels { repeats }),
     ]
 }
 
@@ -27,10 +28,12 @@ proptest! {
     ) {
         let (labels, identities): (Vec<i64>, Vec<u64>) = people.into_iter().unzip();
         let rng = || stream(seed, "t", "p");
-        let make = || split(&kind, &labels, Some(&identities), clients, &mut rng());
+        let make = || split(&kind, &labels, Some(&identities), clients, 3, &mut rng());
         let possible = match kind {
             Partition::Shards { per_client } => clients * per_client <= labels.len(),
             Partition::ByIdentity => clients <= identities.iter().collect::<BTreeSet<_>>().len(),
+            // Whether a batch can be made depends on the draw.
+            Partition::RepeatedLabels { .. } => make().is_ok(),
             _ => clients <= labels.len(),
         };
         match make() {
@@ -53,7 +56,7 @@ proptest! {
         clients in 1usize..6,
     ) {
         let (labels, kind) = (vec![0; identities.len()], Partition::ByIdentity);
-        let parts = split(&kind, &labels, Some(&identities), clients, &mut stream(1, "t", "p"));
+        let parts = split(&kind, &labels, Some(&identities), clients, 1, &mut stream(1, "t", "p"));
         for (client, part) in parts.into_iter().flatten().enumerate() {
             for id in &part {
                 let whole = identities.iter().filter(|i| **i == identities[*id]).count();
@@ -67,7 +70,7 @@ proptest! {
 /// Share of a client's most frequent class, averaged over clients.
 fn skew(kind: Partition) -> f64 {
     let labels: Vec<i64> = (0..2000).map(|i| i % 10).collect();
-    let parts = split(&kind, &labels, None, 20, &mut stream(3, "t", "skew")).unwrap();
+    let parts = split(&kind, &labels, None, 20, 1, &mut stream(3, "t", "skew")).unwrap();
     let top = |part: &Vec<usize>| {
         let mut counts = BTreeMap::new();
         part.iter().for_each(|&i| *counts.entry(labels[i]).or_insert(0) += 1);
@@ -91,10 +94,27 @@ fn a_shard_holds_few_classes() {
 }
 
 #[test]
+fn every_batch_repeats_its_label_as_often_as_asked() {
+    let labels: Vec<i64> = (0..800).map(|i| i % 10).collect();
+    for (batch, repeats) in [(1, 0), (2, 0), (2, 1), (8, 0), (8, 4), (8, 7), (16, 6)] {
+        let kind = Partition::RepeatedLabels { repeats };
+        let parts = split(&kind, &labels, None, 4, batch, &mut stream(3, "t", "p")).unwrap();
+        for part in parts {
+            for run in part.chunks(batch).take(3) {
+                let mut counts = BTreeMap::new();
+                run.iter().for_each(|&id| *counts.entry(labels[id]).or_insert(0) += 1);
+                assert_eq!(counts.len(), batch - repeats, "{batch} {repeats}");
+                assert_eq!(counts.values().max(), Some(&(repeats + 1)), "all of one class");
+            }
+        }
+    }
+}
+
+#[test]
 fn another_stream_gives_another_partition() {
     let labels = vec![0; 50];
     let make =
-        |seed| split(&Partition::Iid, &labels, None, 5, &mut stream(seed, "t", "p")).unwrap();
+        |seed| split(&Partition::Iid, &labels, None, 5, 1, &mut stream(seed, "t", "p")).unwrap();
     assert_ne!(make(1), make(2));
 }
 
@@ -102,7 +122,7 @@ fn another_stream_gives_another_partition() {
 fn impossible_partitions_say_what_to_change() {
     let message = |kind, n: usize, identities: Option<&[u64]>, clients| {
         let labels = vec![0; n];
-        split(&kind, &labels, identities, clients, &mut stream(0, "t", "p"))
+        split(&kind, &labels, identities, clients, 4, &mut stream(0, "t", "p"))
             .unwrap_err()
             .to_string()
     };
@@ -123,6 +143,14 @@ fn impossible_partitions_say_what_to_change() {
             "more clients than persons (3 clients, 2 persons)",
         ),
         (message(Partition::ByIdentity, 3, Some(&[1]), 3), "1 identities for 3 examples"),
+        (
+            message(Partition::RepeatedLabels { repeats: 4 }, 9, None, 1),
+            "4 repeated labels in a batch of 4; set `repeats` to 3 or less",
+        ),
+        (
+            message(Partition::RepeatedLabels { repeats: 1 }, 9, None, 1),
+            "no batch of 4 with 1 repeated labels and 3 classes",
+        ),
     ];
     for (message, part) in cases {
         assert!(message.contains(part) && !message.contains('\n'), "{message} lacks {part}");

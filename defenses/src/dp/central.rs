@@ -11,7 +11,7 @@ use suites::{Entry, SpecError};
 use tch::Kind;
 
 use super::common;
-use super::{Budget, Neighbouring, Unit, accountant, analytic, calibrate};
+use super::{Budget, Clip, Neighbouring, Pilot, Unit, accountant, analytic, calibrate};
 use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 
 /// Registry entry.
@@ -37,7 +37,7 @@ pub struct Central {
     /// Failure probability, inside (0, 1).
     pub delta: f64,
     /// Largest L2 norm of a client's update (of the first round, where `adaptive`), above 0.
-    pub clip: f64,
+    pub clip: Clip,
     /// Whether the clipping norm follows a quantile of the updates' norms.
     pub adaptive: bool,
     /// The quantile it follows, inside (0, 1).
@@ -54,7 +54,7 @@ impl Default for Central {
         Central {
             epsilon: 8.0,
             delta: 1e-5,
-            clip: 1.0,
+            clip: Clip::default(),
             adaptive: false,
             quantile: 0.5,
             clip_lr: 0.2,
@@ -71,7 +71,7 @@ const WITHIN: &str = "within";
 impl Central {
     fn check(&self) -> Result<(), SpecError> {
         common::positive("dp-central", "epsilon", self.epsilon)?;
-        common::positive("dp-central", "clip", self.clip)?;
+        self.clip.check("dp-central")?;
         common::positive("dp-central", "clip_lr", self.clip_lr)?;
         common::probability("dp-central", "delta", self.delta)?;
         common::probability("dp-central", "quantile", self.quantile)?;
@@ -127,11 +127,11 @@ impl Central {
     fn noise_on_mean(&self, deployment: &Deployment) -> Result<f64, DefenseError> {
         let z = self.multiplier(deployment)?;
         let z = if self.adaptive { self.split(z, deployment.clients)?.0 } else { z };
-        Ok(z * self.clip / deployment.captured.clients.max(1) as f64)
+        Ok(z * self.clip.bound() / deployment.captured.clients.max(1) as f64)
     }
 
     fn clip_now(&self, turn: &Turn) -> f64 {
-        turn.memory.get(CLIP).copied().unwrap_or(self.clip)
+        turn.memory.get(CLIP).copied().unwrap_or(self.clip.bound())
     }
 
     /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of
@@ -190,7 +190,7 @@ impl Defense for Central {
     fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         let clip = Effect::Clip {
             norm: Norm::L2,
-            bound: self.clip,
+            bound: self.clip.bound(),
             unit: ClipUnit::Update,
             moving: self.adaptive,
         };
@@ -208,6 +208,14 @@ impl Defense for Central {
 
     fn equal_weights(&self) -> bool {
         true
+    }
+
+    fn pilot(&self) -> Option<Pilot> {
+        self.clip.pilot(Norm::L2, ClipUnit::Update)
+    }
+
+    fn piloted(&self, bound: f64) -> Option<Box<dyn Defense>> {
+        Some(Box::new(Central { clip: bound.into(), ..self.clone() }))
     }
 
     fn private(&self) -> bool {

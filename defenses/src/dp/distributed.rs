@@ -15,7 +15,7 @@ use tch::{Kind, Tensor};
 
 use super::accountant::distributed as account;
 use super::common;
-use super::{Budget, Neighbouring, Unit};
+use super::{Budget, Clip, Neighbouring, Pilot, Unit};
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
@@ -51,7 +51,7 @@ pub struct Distributed {
     /// Failure probability, inside (0, 1).
     pub delta: f64,
     /// Largest L2 norm of a client's update, above 0.
-    pub clip: f64,
+    pub clip: Clip,
     /// Distribution of the noise.
     pub mechanism: Mechanism,
     /// Step of the integer grid as a share of `clip / sqrt(d)` (rounded down to a power of two), in
@@ -67,7 +67,7 @@ impl Default for Distributed {
         Distributed {
             epsilon: 8.0,
             delta: 1e-5,
-            clip: 1.0,
+            clip: Clip::default(),
             mechanism: Mechanism::DiscreteGaussian,
             rounding: 0.1,
             tolerate: 0,
@@ -96,7 +96,7 @@ struct Scales {
 impl Distributed {
     fn check(&self) -> Result<(), SpecError> {
         common::positive("dp-distributed", "epsilon", self.epsilon)?;
-        common::positive("dp-distributed", "clip", self.clip)?;
+        self.clip.check("dp-distributed")?;
         common::probability("dp-distributed", "delta", self.delta)?;
         if self.rounding > 0.0 && self.rounding <= 1.0 {
             Ok(())
@@ -122,8 +122,8 @@ impl Distributed {
     }
 
     fn scales(&self, dim: usize, deployment: &Deployment) -> Result<Scales, DefenseError> {
-        let step = (self.rounding * self.clip / (dim as f64).sqrt()).log2().floor().exp2();
-        let l2 = account::rounded_l2(self.clip / step, dim, BETA);
+        let step = (self.rounding * self.clip.bound() / (dim as f64).sqrt()).log2().floor().exp2();
+        let l2 = account::rounded_l2(self.clip.bound() / step, dim, BETA);
         let clients = self.honest(deployment)?;
         let rounds = deployment.rounds.max(1) as u64;
         // Larger noise, smaller epsilon: bracket, then halve on a logarithmic scale.
@@ -222,7 +222,7 @@ impl Distributed {
 
 impl Defense for Distributed {
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
-        let clipped = common::clip(&update, Norm::L2, self.clip)?;
+        let clipped = common::clip(&update, Norm::L2, self.clip.bound())?;
         let dim = update.layout().len() as usize;
         let scales = self.scales(dim, turn.deployment)?;
         let rotated = rotation::forward(&rotation::rows(&clipped.update));
@@ -234,6 +234,7 @@ impl Defense for Distributed {
         let values = BTreeMap::from([
             ("share_sigma".to_string(), scales.sigma * scales.step),
             ("grid".to_string(), scales.step),
+            ("clip".to_string(), self.clip.bound()),
             ("clip_factor".to_string(), common::mean(&clipped.factor)),
             ("update_norm".to_string(), common::mean(&clipped.norm)),
         ]);
@@ -269,7 +270,7 @@ impl Defense for Distributed {
         let scale = NoiseScale::Absolute(scale);
         Ok(vec![
             Effect::WithheldStatistics,
-            common::clip_effect(Norm::L2, self.clip, ClipUnit::Update),
+            common::clip_effect(Norm::L2, self.clip.bound(), ClipUnit::Update),
             Effect::Noise { law, scale, on: Noised::Mean },
         ])
     }
@@ -288,6 +289,14 @@ impl Defense for Distributed {
 
     fn adaptive(&self) -> Option<&'static str> {
         Some("adaptive-matching")
+    }
+
+    fn pilot(&self) -> Option<Pilot> {
+        self.clip.pilot(Norm::L2, ClipUnit::Update)
+    }
+
+    fn piloted(&self, bound: f64) -> Option<Box<dyn Defense>> {
+        Some(Box::new(Distributed { clip: bound.into(), ..self.clone() }))
     }
 
     fn private(&self) -> bool {

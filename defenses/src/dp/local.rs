@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 
 use super::common;
-use super::{Budget, Neighbouring, Unit, accountant, analytic};
+use super::{Budget, Clip, Neighbouring, Pilot, Unit, accountant, analytic};
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
@@ -54,7 +54,7 @@ pub struct Local {
     /// Failure probability, inside (0, 1); unused by Laplace.
     pub delta: f64,
     /// Largest norm of a client's update, above 0.
-    pub clip: f64,
+    pub clip: Clip,
     /// Distribution of the noise.
     pub mechanism: Mechanism,
     /// How sigma is found.
@@ -66,7 +66,7 @@ impl Default for Local {
         Local {
             epsilon: 8.0,
             delta: 1e-5,
-            clip: 1.0,
+            clip: Clip::default(),
             mechanism: Mechanism::Gaussian,
             calibration: Calibration::Analytic,
         }
@@ -76,7 +76,7 @@ impl Default for Local {
 impl Local {
     fn check(&self) -> Result<(), SpecError> {
         common::positive("dp-local", "epsilon", self.epsilon)?;
-        common::positive("dp-local", "clip", self.clip)?;
+        self.clip.check("dp-local")?;
         common::probability("dp-local", "delta", self.delta)?;
         if self.calibration == Calibration::Classical && self.epsilon > 1.0 {
             return Err(SpecError::value(
@@ -101,12 +101,12 @@ impl Local {
     pub fn scale(&self, rounds: usize) -> f64 {
         let t = rounds.max(1) as f64;
         match (self.mechanism, self.calibration) {
-            (Mechanism::Laplace, _) => self.clip * t / self.epsilon,
+            (Mechanism::Laplace, _) => self.clip.bound() * t / self.epsilon,
             (_, Calibration::Analytic) => {
-                self.clip * analytic::sigma(self.epsilon, self.delta) * t.sqrt()
+                self.clip.bound() * analytic::sigma(self.epsilon, self.delta) * t.sqrt()
             }
             (_, Calibration::Classical) => {
-                self.clip * (2.0 * (1.25 * t / self.delta).ln()).sqrt() * t / self.epsilon
+                self.clip.bound() * (2.0 * (1.25 * t / self.delta).ln()).sqrt() * t / self.epsilon
             }
         }
     }
@@ -120,7 +120,7 @@ impl Local {
         let mut all = match self.mechanism {
             Mechanism::Laplace => BTreeMap::new(),
             Mechanism::Gaussian => {
-                let multiplier = self.scale(rounds) / self.clip;
+                let multiplier = self.scale(rounds) / self.clip.bound();
                 accountant::epsilon(multiplier, 1.0, rounds.max(1) as u64, self.delta)?
                     .accountants()
             }
@@ -148,7 +148,7 @@ impl Local {
 
 impl Defense for Local {
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
-        let clipped = common::clip(&update, self.norm(), self.clip)?;
+        let clipped = common::clip(&update, self.norm(), self.clip.bound())?;
         let scale = self.scale(turn.deployment.rounds);
         let noised = common::map_trainable(&clipped.update, |t| match self.mechanism {
             Mechanism::Gaussian => t + common::normal(t, turn.rngs) * scale,
@@ -161,6 +161,7 @@ impl Defense for Local {
         let noise = std * (update.layout().trainable_len() as f64).sqrt();
         let values = BTreeMap::from([
             ("sigma".to_string(), std),
+            ("clip".to_string(), self.clip.bound()),
             ("clip_factor".to_string(), common::mean(&clipped.factor)),
             ("update_norm".to_string(), common::mean(&clipped.norm)),
             // Expected noise norm over the clipped signal's own.
@@ -180,7 +181,7 @@ impl Defense for Local {
         };
         Ok(vec![
             Effect::WithheldStatistics,
-            common::clip_effect(self.norm(), self.clip, ClipUnit::Update),
+            common::clip_effect(self.norm(), self.clip.bound(), ClipUnit::Update),
             Effect::Noise { law, scale, on: Noised::Update },
         ])
     }
@@ -192,6 +193,14 @@ impl Defense for Local {
     fn bits_per_value(&self) -> Option<f64> {
         // Noise fills in what an earlier defense left out or rounded.
         Some(32.0)
+    }
+
+    fn pilot(&self) -> Option<Pilot> {
+        self.clip.pilot(self.norm(), ClipUnit::Update)
+    }
+
+    fn piloted(&self, bound: f64) -> Option<Box<dyn Defense>> {
+        Some(Box::new(Local { clip: bound.into(), ..self.clone() }))
     }
 
     fn private(&self) -> bool {
@@ -223,7 +232,7 @@ impl Defense for Local {
         Ok(Some(match (self.mechanism, self.calibration) {
             _ if rounds == 0 => 0.0,
             (Mechanism::Gaussian, Calibration::Analytic) => {
-                let multiplier = self.scale(all) / self.clip;
+                let multiplier = self.scale(all) / self.clip.bound();
                 accountant::epsilon(multiplier, 1.0, rounds as u64, self.delta)?
                     .best
                     .min(self.epsilon)

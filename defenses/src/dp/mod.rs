@@ -5,9 +5,11 @@ pub mod analytic;
 mod budget;
 pub mod calibrate;
 pub mod central;
+pub mod clip;
 pub(crate) mod common;
 pub mod distributed;
 pub mod local;
 pub mod sgd;
 
 pub use budget::{Budget, Neighbouring, Unit};
+pub use clip::{Clip, Pilot};

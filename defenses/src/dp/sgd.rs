@@ -8,7 +8,7 @@ use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 
-use super::{Budget, Neighbouring, Unit, accountant, calibrate, common};
+use super::{Budget, Clip, Neighbouring, Pilot, Unit, accountant, calibrate, common};
 use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 
 /// Registry entry.
@@ -33,19 +33,19 @@ pub struct Sgd {
     /// Failure probability, inside (0, 1).
     pub delta: f64,
     /// Largest L2 norm of an example's gradient, above 0.
-    pub clip: f64,
+    pub clip: Clip,
 }
 
 impl Default for Sgd {
     fn default() -> Sgd {
-        Sgd { epsilon: 8.0, delta: 1e-5, clip: 1.0 }
+        Sgd { epsilon: 8.0, delta: 1e-5, clip: Clip::default() }
     }
 }
 
 impl Sgd {
     fn check(&self) -> Result<(), SpecError> {
         common::positive("dp-sgd", "epsilon", self.epsilon)?;
-        common::positive("dp-sgd", "clip", self.clip)?;
+        self.clip.check("dp-sgd")?;
         common::probability("dp-sgd", "delta", self.delta)
     }
 
@@ -67,7 +67,7 @@ impl Defense for Sgd {
     fn gradient_rule(&self, deployment: &Deployment) -> Result<Option<GradientRule>, DefenseError> {
         let noise_multiplier = self.multiplier(deployment)?;
         let (rate, expected_batch) = (deployment.example_rate(), deployment.batch_size as f64);
-        Ok(Some(GradientRule { clip: self.clip, noise_multiplier, rate, expected_batch }))
+        Ok(Some(GradientRule { clip: self.clip.bound(), noise_multiplier, rate, expected_batch }))
     }
 
     /// The noise is in the update already: only what is known of it is printed.
@@ -75,6 +75,7 @@ impl Defense for Sgd {
         let multiplier = self.multiplier(turn.deployment)?;
         let values = BTreeMap::from([
             ("noise_multiplier".to_string(), multiplier),
+            ("clip".to_string(), self.clip.bound()),
             (
                 "epsilon_of_a_certain_step".to_string(),
                 accountant::epsilon(multiplier, 1.0, 1, self.delta)?.best,
@@ -82,7 +83,7 @@ impl Defense for Sgd {
             // Of one step's mean gradient.
             (
                 "sigma".to_string(),
-                multiplier * self.clip / turn.deployment.captured.batch.max(1) as f64,
+                multiplier * self.clip.bound() / turn.deployment.captured.batch.max(1) as f64,
             ),
             ("update_norm".to_string(), common::mean(&update.norm())),
         ]);
@@ -91,16 +92,24 @@ impl Defense for Sgd {
 
     fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         let multiplier = self.multiplier(deployment)?;
-        let scale = multiplier * self.clip / deployment.captured.batch.max(1) as f64;
+        let scale = multiplier * self.clip.bound() / deployment.captured.batch.max(1) as f64;
         let (law, scale) = (NoiseLaw::Gaussian, NoiseScale::Absolute(scale));
         Ok(vec![
-            common::clip_effect(Norm::L2, self.clip, ClipUnit::Example),
+            common::clip_effect(Norm::L2, self.clip.bound(), ClipUnit::Example),
             Effect::Noise { law, scale, on: Noised::Step },
         ])
     }
 
     fn adaptive(&self) -> Option<&'static str> {
         Some("adaptive-matching")
+    }
+
+    fn pilot(&self) -> Option<Pilot> {
+        self.clip.pilot(Norm::L2, ClipUnit::Example)
+    }
+
+    fn piloted(&self, bound: f64) -> Option<Box<dyn Defense>> {
+        Some(Box::new(Sgd { clip: bound.into(), ..self.clone() }))
     }
 
     fn private(&self) -> bool {

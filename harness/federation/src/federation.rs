@@ -18,7 +18,7 @@ use suites::{BatchNorm, FederationSpec, Regime, Source, SpecError, TrainSpec};
 
 use crate::components::{self, Components};
 use crate::context::{self, FederationConfig};
-use crate::{FederationError, Registries, RoundPlan, bare, init, privacy};
+use crate::{FederationError, Registries, RoundPlan, bare, init, pilot, privacy};
 
 /// A federation (or a single party, or bare clients) ready to take rounds.
 pub struct Federation {
@@ -58,6 +58,7 @@ pub fn prepare(
     spec.check()?;
     let parts =
         components::resolve(registries, &spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
+    let parts = pilot::fit(&spec, parts)?;
     let mut federation = assemble(spec, parts)?;
     federation.notes.splice(0..0, notes);
     if federation.spec.model.weights.is_some() {
@@ -69,8 +70,13 @@ pub fn prepare(
 /// A federation of what was resolved for `spec`, whose defenses are spelled out.
 ///
 /// # Errors
-/// A client without examples, defenses or a protocol that cannot work in this federation.
+/// A client without examples, defenses or a protocol that cannot work in this federation, a bound
+/// that [`pilot::fit`] has not measured.
 pub fn assemble(spec: TrainSpec, components: Components) -> Result<Federation, FederationError> {
+    if components.pipeline.defenses.iter().any(|d| d.pilot().is_some()) {
+        let (problem, remedy) = ("was not measured", "fit the components before they are used");
+        return Err(SpecError::value("defenses.clip.public_quantile", problem, remedy).into());
+    }
     let (bare, mut notes) = (spec.federation.is_bare(), Vec::new());
     let key = if bare { stream_key::images(&spec) } else { stream_key::training(&spec) };
     let mut parts = parts(&spec, components.data.as_ref(), &key)?;
@@ -146,7 +152,8 @@ fn parts(
     let clients = asked.total;
     let key = if bare { key.to_owned() } else { stream_key::partition(spec) };
     let mut rng = stream(spec.seed, &key, "partition");
-    let mut parts = init::partition(data, spec.task.split, &asked.partition, clients, &mut rng)?;
+    let (kind, batch) = (&asked.partition, spec.federation.local.batch_size);
+    let mut parts = init::partition(data, spec.task.split, kind, clients, batch, &mut rng)?;
     if bare {
         return Ok(parts);
     }

@@ -43,7 +43,7 @@ pub fn network(
     Ok(Network::new(model, card.mean.clone(), card.std.clone()))
 }
 
-/// Ids of a split's examples, one list a client.
+/// Ids of a split's examples, one list a client, of which each step takes `batch`.
 ///
 /// # Errors
 /// Labels that cannot be read, or a partition that does not exist.
@@ -52,6 +52,7 @@ pub fn partition(
     split: Split,
     kind: &Partition,
     clients: usize,
+    batch: usize,
     rng: &mut ChaCha12Rng,
 ) -> Result<Vec<Vec<usize>>, FederationError> {
     let labels =
@@ -60,7 +61,8 @@ pub fn partition(
         Partition::ByIdentity => (0..data.len(split)).map(|id| data.identity(split, id)).collect(),
         _ => None,
     };
-    Ok(datasets::partition::split(kind, &labels, identities.as_deref(), clients, rng)?)
+    let identities = identities.as_deref();
+    Ok(datasets::partition::split(kind, &labels, identities, clients, batch, rng)?)
 }
 
 /// The first weights, `[1, ...]` on the CPU: those of a checkpoint, or fresh ones from a stream

@@ -13,6 +13,7 @@ mod folder;
 pub mod init;
 pub mod model_file;
 pub mod panics;
+pub mod pilot;
 pub mod privacy;
 mod quality;
 mod registries;

@@ -15,7 +15,7 @@ use crate::workers::side_by_side;
 const CHUNK: usize = 256;
 
 /// Scores of a model on the first `limit` examples of a split: `accuracy`, `macro_f1`, `loss`,
-/// `examples`, and `auc` where labels are two classes or several at once.
+/// `examples`, `majority`, and `auc` where labels are two classes or several at once.
 ///
 /// # Errors
 /// Whatever the data say.
@@ -48,7 +48,8 @@ pub fn evaluate(
 /// Macro-F1 is the mean over classes that occur among truths or guesses (over labels, where there
 /// are several at once; a label that is neither true nor guessed anywhere has F1 0, as in
 /// scikit-learn); multi-label accuracy is the share of (example, label) pairs on the right side of
-/// probability 1/2; AUC is the mean over labels that have both kinds of examples.
+/// probability 1/2; AUC is the mean over labels that have both kinds of examples. `majority` is the
+/// accuracy of always naming the most frequent class (of each label the more frequent answer).
 pub fn judge(logits: &Tensor, labels: &Tensor) -> BTreeMap<String, f64> {
     let examples = logits.size()[0];
     let multi = labels.kind() != Kind::Int64;
@@ -60,6 +61,7 @@ pub fn judge(logits: &Tensor, labels: &Tensor) -> BTreeMap<String, f64> {
         ("macro_f1".to_string(), f1),
         ("loss".to_string(), task_loss),
         ("examples".to_string(), examples as f64),
+        ("majority".to_string(), majority(labels, multi)),
     ]);
     let columns: Vec<(Tensor, Tensor)> = match (multi, logits.size()[1]) {
         (true, k) => (0..k).map(|c| (logits.select(1, c), labels.select(1, c).gt(0.5))).collect(),
@@ -71,6 +73,16 @@ pub fn judge(logits: &Tensor, labels: &Tensor) -> BTreeMap<String, f64> {
         scores.insert("auc".into(), areas.iter().sum::<f64>() / areas.len() as f64);
     }
     scores
+}
+
+/// The accuracy that needs no model.
+fn majority(labels: &Tensor, multi: bool) -> f64 {
+    if multi {
+        let ones = labels.gt(0.5).to_kind(Kind::Double).mean_dim([0i64].as_slice(), false, None);
+        return ones.maximum(&(1.0 - &ones)).mean(Kind::Double).double_value(&[]);
+    }
+    let counts = labels.bincount::<Tensor>(None, 0);
+    counts.max().int64_value(&[]) as f64 / labels.size()[0].max(1) as f64
 }
 
 fn numbers(t: &Tensor) -> Vec<i64> {

@@ -39,7 +39,8 @@ pub struct CellRecord {
     pub candidates: Option<usize>,
     /// The attacked model on the test split: `accuracy` in [0, 1], `loss`; and of the
     /// federation's last model, after `trained_rounds` rounds, `trained_accuracy` and
-    /// `trained_loss`. Nothing of a bare client.
+    /// `trained_loss`; `majority`, the accuracy of always naming the most frequent class. Nothing
+    /// of a bare client.
     #[serde(with = "number::map")]
     pub task: BTreeMap<String, f64>,
     /// One note per defense, in the order of the spec.

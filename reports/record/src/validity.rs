@@ -7,7 +7,7 @@
 
 use crate::aggregate::usable;
 use crate::axes::acting;
-use crate::stats::{CONFIDENCE, LEAST_UNITS, bootstrap, clusters, mean};
+use crate::stats::{CONFIDENCE, LEAST_UNITS, bootstrap, clusters, mean, wilson};
 use crate::units::Units;
 use crate::{CellRecord, MetricInfo, Metrics, Outcome};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -100,12 +100,38 @@ pub fn judge(records: &[CellRecord], metrics: &Metrics) -> Vec<Validity> {
     let mut known: HashMap<String, Validity> = HashMap::new();
     let mut one = |at: usize| {
         let here = plain.get(keys[at].mechanism.as_str()).map_or(&[][..], Vec::as_slice);
-        let twins = keys[at].twins(&keys, here);
+        let (twins, raw): (Vec<usize>, Vec<usize>) =
+            keys[at].twins(&keys, here).into_iter().partition(|&t| unlearnt(&records[t]).is_none());
+        let own = if keys[at].defended { raw.first() } else { raw.iter().find(|t| **t == at) };
+        let alone = twins.is_empty() || !keys[at].defended;
+        if let Some(why) = own.filter(|_| alone).and_then(|t| unlearnt(&records[*t])) {
+            return Validity::NotMeasurable { why, n: raw.len() };
+        }
         let names = format!("{} {twins:?}", keys[at].defended);
         let judged = || strongest(&psnr, &by_attack(records, &twins), keys[at].defended);
         known.entry(names).or_insert_with(judged).clone()
     };
     (0..records.len()).map(&mut one).collect()
+}
+
+/// Why the attacked model counts as untrained, where rounds came before its capture: its accuracy
+/// is not surely (by Wilson's interval) above that of always naming the most frequent class.
+fn unlearnt(record: &CellRecord) -> Option<String> {
+    if record.spec.capture.round == 0 {
+        return None;
+    }
+    let value = |name: &str| record.task.get(name).copied();
+    let (accuracy, majority) = (value("accuracy")?, value("majority")?);
+    let examples = value("test_examples")? as usize;
+    let right = (accuracy * examples as f64).round() as usize;
+    if wilson(right.min(examples), examples)?.ci?.low > majority {
+        return None;
+    }
+    Some(format!(
+        "the attacked model has not learnt by round {} (accuracy {accuracy:.3} on {examples} test \
+         examples, {majority:.3} without a model)",
+        record.spec.capture.round
+    ))
 }
 
 /// What pairs a cell with its undefended twins.

@@ -3,6 +3,7 @@
 use super::{ClientSampling, ClientsSpec, FederationSpec, LocalSpec, Regime, Schedule, ServerSpec};
 use crate::SpecError;
 use crate::check::{Checked, at_least_one, fail, partition, range};
+use crate::spec::Partition;
 
 impl FederationSpec {
     /// Checks what can be known without data, models or registries: ranges and contradictions.
@@ -13,10 +14,30 @@ impl FederationSpec {
         at_least_one("federation.rounds", Some(self.rounds))?;
         self.clients.check(self.regime)?;
         self.local.check()?;
+        self.check_repeats()?;
         server(&self.server)?;
         at_least_one("federation.evaluation.every", Some(self.evaluation.every))?;
         at_least_one("federation.evaluation.examples", self.evaluation.examples)?;
         if self.is_bare() { self.check_bare() } else { Ok(()) }
+    }
+
+    /// Repeated labels are those of one batch: it has to hold them, and a deployed client, which
+    /// draws its batches, may have no more than one.
+    fn check_repeats(&self) -> Checked {
+        let Partition::RepeatedLabels { repeats } = self.clients.partition else { return Ok(()) };
+        let (batch, path) = (self.local.batch_size, "federation.clients.partition");
+        if repeats >= batch {
+            let problem = format!("asks for {repeats} repeated labels in a batch of {batch}");
+            return fail(path, problem, "lower `repeats`, or raise `federation.local.batch_size`");
+        }
+        if self.is_bare() || self.clients.examples == Some(batch) {
+            return Ok(());
+        }
+        fail(
+            path,
+            "repeats labels in a batch, but clients draw their batches at random",
+            format!("write federation.clients.examples = {batch}, or regime = \"bare\""),
+        )
     }
 
     /// A bare client knows no rounds: what speaks of them must stay at its default.

@@ -10,8 +10,15 @@ use crate::old::{self, Language};
 const FAMILIES: [&str; 7] = ["task", "cost", "wall", "measured", "success", "null", "defenses"];
 
 /// What a cell's `task.` measures are called: the other `task.` names are settings.
-const TASK: [&str; 6] =
-    ["accuracy", "loss", "test_examples", "trained_accuracy", "trained_loss", "trained_rounds"];
+const TASK: [&str; 7] = [
+    "accuracy",
+    "loss",
+    "majority",
+    "test_examples",
+    "trained_accuracy",
+    "trained_loss",
+    "trained_rounds",
+];
 
 /// First words of dotted names of measures.
 pub fn measure_families() -> &'static [&'static str] {

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 #[test]
 fn noise_falls_on_the_mean_once() {
-    let dp = Central { epsilon: 1.0, clip: 2.0, ..Central::default() };
+    let dp = Central { epsilon: 1.0, clip: 2.0.into(), ..Central::default() };
     let (mut memory, deployment) = (BTreeMap::new(), deployment(1));
     let released = in_turn(&deployment, &mut streams(4), &mut memory, |t| {
         dp.release(update(4, 40_000, 1.0), t)
@@ -35,7 +35,7 @@ fn the_clip_finds_the_median() {
     let dp = Central {
         epsilon: 1e4,
         adaptive: true,
-        clip: 50.0,
+        clip: 50.0.into(),
         count_noise: Some(1e-2),
         ..Central::default()
     };

@@ -24,7 +24,7 @@ fn sum_of(dp: &Distributed, values: f64) -> (Params, f64) {
 #[test]
 fn the_sum_is_the_clipped_mean_with_noise_of_sigma() {
     for mechanism in [Mechanism::DiscreteGaussian, Mechanism::Skellam] {
-        let dp = Distributed { mechanism, clip: 2.0, ..Distributed::default() };
+        let dp = Distributed { mechanism, clip: 2.0.into(), ..Distributed::default() };
         let (mean, sigma) = sum_of(&dp, 1.0);
         // 4,096 ones have norm 64: clipped to 2 they are 1/32 each.
         let error = &mean.tensors[0] - 1.0 / 32.0;

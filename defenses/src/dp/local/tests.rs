@@ -14,7 +14,7 @@ fn std(t: &Tensor) -> f64 {
 
 #[test]
 fn clips_to_the_norm_and_adds_noise_of_sigma() {
-    let dp = Local { epsilon: 1.0, clip: 2.0, ..Local::default() };
+    let dp = Local { epsilon: 1.0, clip: 2.0.into(), ..Local::default() };
     let out = release(&dp, update(2, 40_000, 1.0), 2).unwrap();
     // 40,000 ones have norm 200: the factor is 0.01.
     assert!((out.values["clip_factor"] - 0.01).abs() < 1e-7);
@@ -28,7 +28,12 @@ fn clips_to_the_norm_and_adds_noise_of_sigma() {
 
 #[test]
 fn laplace_clips_the_sum_of_magnitudes() {
-    let dp = Local { epsilon: 10.0, clip: 4.0, mechanism: Mechanism::Laplace, ..Local::default() };
+    let dp = Local {
+        epsilon: 10.0,
+        clip: 4.0.into(),
+        mechanism: Mechanism::Laplace,
+        ..Local::default()
+    };
     let out = release(&dp, update(1, 40_000, 1.0), 1).unwrap();
     assert!((out.values["clip_factor"] - 1e-4).abs() < 1e-9);
     let noise = &out.update.tensors[0] - 1e-4;
@@ -51,7 +56,7 @@ fn more_rounds_need_more_noise() {
 
 #[test]
 fn a_small_update_is_not_scaled_up_and_nan_is_refused() {
-    let dp = Local { clip: 1e6, ..Local::default() };
+    let dp = Local { clip: 1e6.into(), ..Local::default() };
     assert_eq!(release(&dp, update(1, 10, 1.0), 1).unwrap().values["clip_factor"], 1.0);
     assert!(release(&dp, update(1, 10, f64::NAN), 1).is_err());
     assert_eq!(update(1, 2, 0.0).tensors[0].kind(), Kind::Float);

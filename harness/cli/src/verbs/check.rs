@@ -40,7 +40,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             "{}",
             json!({
                 "suite": suite.name, "cells": suite.cells.len(), "good": good,
-                "not_applicable": skipped, "problems": problems,
+                "not_applicable": skipped, "problems": problems, "expected_minutes": suite.minutes,
             })
         );
     } else {
@@ -53,6 +53,27 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             skipped.len(),
             problems.len()
         );
+        suite.minutes.iter().for_each(|m| println!("{}", expected(*m)));
     }
     Ok(ExitCode::from(if problems.is_empty() { 0 } else { 2 }))
+}
+
+/// The measured time in words.
+fn expected(minutes: f64) -> String {
+    let time = match minutes {
+        m if m < 1.0 => format!("{:.0} seconds", (m * 60.0).max(1.0)),
+        m if m < 90.0 => format!("{m:.0} minutes"),
+        m => format!("{:.1} hours", m / 60.0),
+    };
+    format!("expected: about {time} on two CPU cores with --jobs 2, as measured for the suite file")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_said_in_units_that_are_read() {
+        let said = |minutes: f64| super::expected(minutes)[16..].to_string();
+        assert!(said(0.5).starts_with("30 seconds") && said(6.4).starts_with("6 minutes"));
+        assert!(said(150.0).starts_with("2.5 hours"));
+    }
 }

@@ -39,6 +39,29 @@ fn an_attack_that_fails_undefended_measures_nothing() {
     assert!(found[0].column().starts_with("no: the attack fails (9.00 dB"));
 }
 
+/// A row about a trained model is one only where the model has learnt.
+#[test]
+fn a_model_that_has_not_learnt_is_no_trained_one() {
+    let after = |round: usize, accuracy: f64, psnr: f64| {
+        let mut own = cell("a", 0, &[psnr; 3]);
+        own.spec.capture.round = round;
+        own.id = own.spec.id();
+        let task = [("accuracy", accuracy), ("majority", 0.52), ("test_examples", 500.0)];
+        own.task = task.map(|(name, value)| (name.to_string(), value)).into();
+        own
+    };
+    let found = judged(&[after(50, 0.545, 20.0), behind(after(50, 0.545, 20.0), "prune")]);
+    assert!(found[0].doubt().unwrap().contains("has not learnt by round 50 (accuracy 0.545"));
+    assert_eq!(found[1], found[0], "nor behind a defense");
+    let found = judged(&[after(50, 0.9, 20.0), behind(after(50, 0.53, 20.0), "prune")]);
+    assert!(found.iter().all(Validity::measurable), "what a defense costs is its own matter");
+    // Fresh weights are no trained ones, and records of earlier versions say nothing of the share.
+    assert!(judged(&[after(0, 0.5, 20.0)])[0].measurable());
+    let mut old = after(50, 0.5, 20.0);
+    old.task.remove("majority");
+    assert!(judged(&[old])[0].measurable());
+}
+
 #[test]
 fn few_images_must_all_beat_it() {
     let found = judged(&[cell("a", 0, &[40.0, 40.0, 11.0])]);
