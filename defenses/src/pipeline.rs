@@ -110,6 +110,12 @@ pub struct DefensePipeline {
 }
 
 impl DefensePipeline {
+    /// No defense at all: updates travel in the plain.
+    pub fn undefended() -> DefensePipeline {
+        let protocol = Box::new(Plain::default());
+        DefensePipeline { defenses: Vec::new(), protocol, protocol_at: None }
+    }
+
     /// Where the defense at `index`, counted without the protocol, stands in the cell's list.
     pub fn place(&self, index: usize) -> usize {
         index + usize::from(self.protocol_at.is_some_and(|at| at <= index))

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use defenses::DefensePipeline;
 use defenses::dp::Pilot;
-use defenses::{DefensePipeline, pipeline};
 use learning::Params;
 use learning::effect::{ClipUnit, Norm};
 use suites::federation::ClientSampling;
@@ -59,8 +59,7 @@ fn measured(
     pilot: &Pilot,
     bare: &dyn Fn(Arc<DefensePipeline>) -> Components,
 ) -> Result<f64, FederationError> {
-    let nothing = pipeline::build(&pipeline::Registries::builtin(), &[])?;
-    let own = assemble(undefended(spec, pilot), bare(Arc::new(nothing)))?;
+    let own = assemble(undefended(spec, pilot), bare(Arc::new(DefensePipeline::undefended())))?;
     let split = init::public_split(own.data.as_ref(), own.spec.task.split);
     let split =
         split.ok_or_else(|| refused("asks for a public split, and there is none", REMEDY))?;
