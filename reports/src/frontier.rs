@@ -12,6 +12,10 @@ use record::stats::{CONFIDENCE, mean};
 use record::{CellRecord, Outcome};
 use suites::CellSpec;
 
+mod marks;
+
+pub(crate) use marks::{Judge, Pareto, RULE};
+
 /// How the intervals of the worst case are to be read, for captions and tables.
 pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defense \
     (Bonferroni), so that 95 % holds for the largest of them";
@@ -155,19 +159,6 @@ pub(crate) fn has_scores(run: &Run, leak: &Measure, cells: &[Picked]) -> bool {
 /// Whether the attack of a cell began.
 pub(crate) fn let_loose(record: &CellRecord) -> bool {
     matches!(record.outcome, Outcome::Done) || record.lost_images() > 0 || !record.images.is_empty()
-}
-
-/// Which `(leak, worth)` no other beats in one without losing in the other. Leaks times `sign` are
-/// more where more leaked; less than `floor`, what an attacker gets who saw nothing, leaks no less
-/// than that.
-pub(crate) fn optimal(places: &[Option<(f64, f64)>], sign: f64, floor: Option<f64>) -> Vec<bool> {
-    let leak = |x: f64| floor.map_or(sign * x, |f| (sign * x).max(sign * f));
-    let places: Vec<_> = places.iter().map(|p| p.map(|(x, y)| (leak(x), y))).collect();
-    let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 >= b.1 && (a.0 < b.0 || a.1 > b.1);
-    let best = |own: &Option<(f64, f64)>| {
-        own.is_some_and(|own| !places.iter().flatten().any(|p| beats(*p, own)))
-    };
-    places.iter().map(best).collect()
 }
 
 /// One federation, its task and source, under one adversary: its defenses.

@@ -34,6 +34,9 @@ const DEFENSES: [(&str, &str, &str); 22] = [
     ("plain", "Plain sums", ""),
 ];
 
+/// What the floor is, wherever a reader meets the word.
+pub(crate) const FLOOR: &str = "the strongest null baseline that needs no truth";
+
 /// Letters of a claim that is shown whole.
 const CLAIM: usize = 48;
 

@@ -5,9 +5,10 @@ use super::{FEW, doubted, identified_of, identified_read, mean_of, rate_of, word
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use crate::frontier::{JOINT, ONE_TRAINING, Panel, Point, Try, optimal, panels};
+use crate::frontier::{JOINT, Judge, ONE_TRAINING, Panel, Pareto, Point, RULE, Try, panels};
 use crate::identified::Identified;
 use crate::report::model::{Cell, Section, Span, Table, row};
+use crate::words::FLOOR;
 use record::axes::defense_label;
 use record::markdown::{NONE, bytes, significant};
 use record::run::Run;
@@ -21,7 +22,7 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     }
     let (psnr, bound, label) = run.headline()?;
     let success = Measure::Success(psnr.clone(), bound);
-    let measures = (&success, &Measure::Metric(psnr));
+    let measures = [&success, &Measure::Metric(psnr)];
     let head_of_success = format!("worst {label}");
     let head = [
         "setting",
@@ -48,11 +49,9 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     }
     let lead = format!(
         "Per defense: the most that any attack tried got, and the test accuracy after training \
-         with the defense in the loop. Pareto-optimal: no other defense of \
-         the setting leaks less (by {label}; in brackets by mean PSNR, where less than the \
-         floor counts as that) without costing accuracy, by the point estimates; \
-         overlapping intervals may turn the order. The floor is the strongest null baseline that \
-         needs no truth; a defense is on the frontier only where an attack beats it undefended. \
+         with the defense in the loop. Pareto-optimal, within the setting, by {label} and in \
+         brackets by mean PSNR, where less than the floor counts as that: {RULE}. The floor is \
+         {FLOOR}; a defense is on the frontier only where an attack beats it undefended. \
          Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
          {FEW}, of the strongest attack. \
          The accuracy has the {ONE_TRAINING}. \
@@ -77,32 +76,36 @@ struct Row {
 }
 
 impl Row {
-    fn new(run: &Run, (success, psnr): (&Measure, &Measure), rivals: &[usize]) -> Self {
+    fn new(run: &Run, [success, psnr]: [&Measure; 2], rivals: &[usize]) -> Self {
         let cells: Vec<Picked> = rivals.iter().map(|at| Picked::whole(run, *at)).collect();
         let psnr = Point::new(run, psnr, &cells);
-        let worth = psnr.worth(run, &Measure::Task("trained_accuracy".into()), &cells);
+        let worth = psnr.worth(run, &worth_measure(), &cells);
         let (success, rivals) = (Point::new(run, success, &cells), rivals.to_vec());
         Row { doubt: run.doubt(rivals[0]), rivals, success, psnr, worth }
     }
 
-    fn place(&self, of: &Point) -> Option<(f64, f64)> {
-        Some((of.leak.value?, self.worth.value?)).filter(|_| self.doubt.is_none())
+    fn place<'a>(&'a self, of: &'a Point) -> Option<(&'a Point, &'a Estimate)> {
+        of.leak.value.and(self.worth.value)?;
+        Some((of, &self.worth)).filter(|_| self.doubt.is_none())
     }
 }
 
-fn rows(run: &Run, measures: (&Measure, &Measure), panel: &Panel, table: &mut Table) {
+fn worth_measure() -> Measure {
+    Measure::Task("trained_accuracy".into())
+}
+
+fn rows(run: &Run, measures: [&Measure; 2], panel: &Panel, table: &mut Table) {
     let rows: Vec<Row> = panel.defenses.iter().map(|d| Row::new(run, measures, d)).collect();
-    let places = |of: fn(&Row) -> &Point| rows.iter().map(|r| r.place(of(r))).collect::<Vec<_>>();
-    let (by_success, by_psnr) = (places(|r| &r.success), places(|r| &r.psnr));
-    let best = (optimal(&by_success, 1.0, None), optimal(&by_psnr, 1.0, panel.null));
+    let marks = |leak: &Measure, floor: Option<f64>, of: fn(&Row) -> &Point| {
+        let places: Vec<_> = rows.iter().map(|r| r.place(of(r))).collect();
+        Judge { run, leak, worth: &worth_measure(), floor }.marks(&places)
+    };
+    let by_success = marks(measures[0], None, |r| &r.success);
+    let by_psnr = marks(measures[1], panel.null, |r| &r.psnr);
     let baseline = rows.iter().find(|r| !run.defended(r.rivals[0])).and_then(|r| r.worth.value);
     for (at, row) in rows.iter().enumerate() {
-        let word = |place: &[Option<(f64, f64)>], best: &[bool]| match (place[at], best[at]) {
-            (None, _) => NONE,
-            (_, true) => "yes",
-            (_, false) => "no",
-        };
-        let own = match (word(&by_success, &best.0), word(&by_psnr, &best.1)) {
+        let word = |marks: &[Option<Pareto>]| marks[at].map_or(NONE, Pareto::word);
+        let own = match (word(&by_success), word(&by_psnr)) {
             (NONE, NONE) => Cell::None,
             (success, psnr) => format!("{success} ({psnr})").into(),
         };

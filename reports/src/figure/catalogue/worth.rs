@@ -3,8 +3,9 @@
 use super::{Catalogue, SERIES, by_attack, count, page, page_slug, spec, split, whole};
 use crate::figure::chart::{Body, Chart};
 use crate::figure::columns::Setting;
-use crate::frontier::{JOINT, ONE_TRAINING, Panel, let_loose, panels};
+use crate::frontier::{JOINT, ONE_TRAINING, Panel, RULE, let_loose, panels};
 use crate::leakage::{Course, courses as all_courses};
+use crate::words::FLOOR;
 use record::run::Run;
 use suites::figure::{FigureKind, FigureSpec};
 
@@ -28,8 +29,7 @@ pub(super) fn frontiers(run: &Run, out: &mut Catalogue) {
         let own = FigureSpec {
             caption: format!(
                 "Test accuracy after training with each defense ({ONE_TRAINING}) against {what}. \
-                 Up and to the left is better; dashed: no other defense leaks less without costing \
-                 accuracy."
+                 Up and to the left is better; dashed is the Pareto frontier: {RULE}."
             ),
             labels: true,
             ..spec(name, FigureKind::Frontier, x, "task.trained_accuracy")
@@ -83,7 +83,7 @@ fn one_course(run: &Run, course: &Course, out: &mut Catalogue) {
                 "Leakage against training progress{whose}: mean PSNR of each attack (95 % \
                  bootstrap intervals) on the model after so many rounds, and below the accuracy of \
                  that model on the test split (95 % Wilson intervals). Dashed: the floor, \
-                 which is the strongest null baseline that needs no truth.{}",
+                 which is {FLOOR}.{}",
                 page(at, pages.len())
             ),
             colour: by_attack(run, &cells),

@@ -8,7 +8,7 @@ use crate::figure::data::{Sheet, listed, shown};
 use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
-use crate::frontier::{Point, Try, optimal, sign};
+use crate::frontier::{Judge, Pareto, Point, Try};
 use suites::SpecError;
 
 /// One defense in one series.
@@ -67,10 +67,10 @@ pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
                 points.push(placed(work, (&leak, &worth), (series.clone(), defense), &cells));
             }
         }
-        let places: Vec<_> = points.iter().map(Placed::place).collect();
-        let optimal = optimal(&places, sign(&leak), floor(work, &leak, &picked)?);
-        points.iter().zip(&optimal).for_each(|(p, best)| sheet.push(row(&title, p, *best)));
-        facets.push(Facet { title, plot: plot(work, &leak, &worth, &points, &optimal) });
+        let floor = floor(work, &leak, &picked)?;
+        let marks = marks(work, (&leak, &worth), floor, &points);
+        points.iter().zip(&marks).for_each(|(p, mark)| sheet.push(row(&title, p, *mark)));
+        facets.push(Facet { title, plot: plot(work, &leak, &worth, &points, &marks) });
     }
     let drawn = facets.iter().flat_map(|f| &f.plot.series).any(|s| !s.marks.is_empty());
     work.remark(
@@ -148,7 +148,30 @@ fn floor(work: &Work, leak: &Measure, picked: &[Picked]) -> Result<Option<f64>, 
     }
 }
 
-fn row(title: &str, p: &Placed, best: bool) -> Vec<String> {
+/// The marks of the points, with what must be said of those that have none.
+fn marks<'p>(
+    work: &mut Work,
+    (leak, worth): (&Measure, &Measure),
+    floor: Option<f64>,
+    points: &'p [Placed],
+) -> Vec<Option<Pareto>> {
+    let place = |p: &'p Placed| p.place().map(|_| (&p.point, &p.worth));
+    let places: Vec<_> = points.iter().map(place).collect();
+    let marks = Judge { run: work.run, leak, worth, floor }.marks(&places);
+    for (mark, what) in [
+        (Pareto::Open, "the intervals leave open whether it is on the frontier"),
+        (Pareto::TooFew, "no mark, for fewer than 8 independent images or 5 trainings"),
+    ] {
+        let of = |(p, m): (&Placed, &Option<Pareto>)| (*m == Some(mark)).then(|| p.defense.clone());
+        let names: Vec<String> = points.iter().zip(&marks).filter_map(of).collect();
+        if !names.is_empty() {
+            work.remark(format!("{what}: {}", names.join("; ")));
+        }
+    }
+    marks
+}
+
+fn row(title: &str, p: &Placed, mark: Option<Pareto>) -> Vec<String> {
     let numbers = |e: &Estimate| {
         let ends = [e.value, e.interval.map(|i| i.0), e.interval.map(|i| i.1)].map(shown);
         ends.into_iter().chain([listed(&e.values)])
@@ -157,7 +180,11 @@ fn row(title: &str, p: &Placed, best: bool) -> Vec<String> {
         p.point.strongest().map(|t| (t.adversary.clone(), t.attack.clone())).unwrap_or_default();
     let words = [title.to_owned(), p.series.clone(), p.defense.clone(), adversary, attack];
     let numbers = numbers(&p.point.leak).chain(numbers(&p.worth));
-    words.into_iter().chain(numbers).chain([best.to_string()]).collect()
+    words
+        .into_iter()
+        .chain(numbers)
+        .chain([mark.map_or(String::new(), |m| m.word().into())])
+        .collect()
 }
 
 fn plot(
@@ -165,7 +192,7 @@ fn plot(
     leak: &Measure,
     worth: &Measure,
     points: &[Placed],
-    optimal: &[bool],
+    marks: &[Option<Pareto>],
 ) -> Scatter {
     let mut series: Vec<Series> = Vec::new();
     for p in points {
@@ -186,8 +213,8 @@ fn plot(
         series[at].marks.push(mark);
         series[at].labels.extend(work.spec.labels.then(|| p.defense.clone()));
     }
-    let best = points.iter().zip(optimal).filter(|(_, best)| **best).filter_map(|(p, _)| p.place());
-    let mut frontier: Vec<(f64, f64)> = best.collect();
+    let on = points.iter().zip(marks).filter(|(_, mark)| **mark == Some(Pareto::On));
+    let mut frontier: Vec<(f64, f64)> = on.filter_map(|(p, _)| p.place()).collect();
     frontier.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let title = match leak {
         Measure::Metric(_) => format!("{} of the strongest attack", leak.title()),
