@@ -64,7 +64,7 @@ fn categories_of_different_worlds_have_null_baselines_of_their_own() {
             paper(dir.path(), &format!("kind = \"{kind}\"\nx = \"federation.local.batch_size\""));
         assert_eq!(summary.errors, Vec::<String>::new());
         let nulls: Vec<_> =
-            rows(&out).into_iter().filter(|r| r["series"] == "null: mean").collect();
+            rows(&out).into_iter().filter(|r| r["series"] == "floor: mean").collect();
         let told: Vec<_> =
             nulls.iter().map(|r| (r["category"].as_str(), r["value"].as_str())).collect();
         assert_eq!(told, [("1", "10"), ("4", "14")], "{kind}");
@@ -77,7 +77,7 @@ fn what_a_null_baseline_pools_is_said() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &batches());
     let (_, out) = paper(dir.path(), "kind = \"bar\"\nx = \"attack\"");
-    let nulls: Vec<_> = rows(&out).into_iter().filter(|r| r["series"] == "null: mean").collect();
+    let nulls: Vec<_> = rows(&out).into_iter().filter(|r| r["series"] == "floor: mean").collect();
     assert_eq!(
         (nulls.len(), nulls[0]["value"].as_str(), nulls[0]["category"].as_str()),
         (1, "12", "")

@@ -148,7 +148,7 @@ fn figures_and_tables_leave_it_out_with_a_remark() {
         .filter(|r| r["series"].contains(':'))
         .map(|r| (r["series"].as_str(), r["value"].as_str()))
         .collect();
-    assert_eq!(lines, [("null: mean", "11.5"), ("oracle: nearest", "13")]);
+    assert_eq!(lines, [("floor: mean", "11.5"), ("oracle: nearest", "13")]);
     assert!(
         rows(&out.join("data/front.csv"))
             .iter()
@@ -176,4 +176,22 @@ fn exports_have_a_column() {
     drop(store);
     export(dir.path(), ExportFormat::Csv, &out).unwrap();
     assert_eq!(of("prune"), "yes");
+}
+
+#[test]
+fn the_floor_is_called_so_wherever_it_is_met() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), &records(20.0));
+    let page = std::fs::read_to_string(dir.path().join("report/report.html")).unwrap();
+    let tex = std::fs::read_to_string(dir.path().join("report/report.tex")).unwrap();
+    for text in [&report, &page, &tex] {
+        assert!(text.contains("floor"), "{text}");
+        // Whoever says which baseline that is says that it is the floor.
+        for (at, _) in text.match_indices("strongest null baseline") {
+            let before: String = text[..at].chars().rev().take(30).collect();
+            assert!(before.contains(&"floor".chars().rev().collect::<String>()), "{before}");
+        }
+        assert!(!text.contains("best null"), "another word for the floor");
+    }
+    assert!(page.contains("floor 11.50 dB") && page.contains("\"floor (dB)\""));
 }

@@ -64,14 +64,14 @@ function segments(xs, ys) {
   return out;
 }
 
-/** Mean PSNR with its interval against the best null baseline, a row a cell. */
+/** Mean PSNR with its interval against the floor, a row a cell. */
 function bars(cells) {
   const shown = cells.slice(0, 40), known = shown.flatMap((n) => cellOf(n).psnr ?? []).filter((v) => v !== null);
   const top = Math.max(10, ...known) * 1.04, low = Math.min(0, ...known), x = (v) => ((v - low) / (top - low)) * 300;
   const rows = shown.map((number) => {
     const cell = cellOf(number), p = cell.psnr, name = [cell.attack, cell.setting].filter(Boolean).join(" · ");
     const text = p && p[0] !== null ? `${p[0].toFixed(2)} dB` : cell.outcome === "failed" ? "failed" : "not scored";
-    const null_ = p && p[3] !== null ? `best null ${p[3].toFixed(2)}` : "no null";
+    const floor = p && p[3] !== null ? `floor ${p[3].toFixed(2)}` : "no floor";
     const svg = el("svg", { viewBox: "0 0 300 16", preserveAspectRatio: "none", "aria-hidden": "true" });
     svg.append(el("rect", { class: "track", x: 0, y: 4, width: 300, height: 8 }));
     if (p && p[0] !== null) {
@@ -79,7 +79,7 @@ function bars(cells) {
       if (p[1] !== null && p[2] !== null) svg.append(el("line", { class: "whisker", x1: x(p[1]), x2: x(p[2]), y1: 8, y2: 8 }));
       if (p[3] !== null) svg.append(el("line", { class: "nullmark", x1: x(p[3]), x2: x(p[3]), y1: 0, y2: 16 }));
     }
-    return el("li", {}, el("span", { class: "name" }, opener(number, `#${number}`), ` ${name}`), svg, el("span", { class: "value" }, text, el("span", { class: "ci" }, ` · ${null_}`)));
+    return el("li", {}, el("span", { class: "name" }, opener(number, `#${number}`), ` ${name}`), svg, el("span", { class: "value" }, text, el("span", { class: "ci" }, ` · ${floor}`)));
   });
   const rest = cells.length - shown.length;
   return [el("ul", { class: "bars" }, rows), rest > 0 && el("p", { class: "lead" }, `${rest} more cells are in the table of cells.`)];

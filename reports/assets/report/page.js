@@ -64,7 +64,7 @@ function overview() {
 function undefended() {
   const cells = D.cells.map((c, at) => [c, at + 1]).filter(([c]) => !c.defended && c.outcome !== "not applicable").map(([, n]) => n);
   if (!cells.length) return;
-  const node = section("Attacks without a defense", el("p", { class: "lead" }, "Mean PSNR over images, with its 95 % interval where there are several. The upright mark is the best null baseline: a picture made without attacking anything. A bar that does not reach it (pale) gained nothing by attacking."));
+  const node = section("Attacks without a defense", el("p", { class: "lead" }, "Mean PSNR over images, with its 95 % interval where there are several. The upright mark is the floor, the strongest null baseline that needs no truth: a picture made without attacking anything. A bar that does not reach it (pale) gained nothing by attacking."));
   node.append(...bars(cells).filter(Boolean));
 }
 

@@ -89,9 +89,8 @@ fn strongest(run: &Run, defended: bool) -> Option<[String; 3]> {
     let means = of.filter_map(|at| Some((run.cells[at].mean("psnr")?, at)));
     // The first of equals, as the suite lists them.
     let (mean, at) = means.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
-    let null = run
-        .best_null_psnr(at)
-        .map_or("no null baseline".into(), |v| format!("best null baseline {} dB", psnr.show(v)));
+    let null =
+        run.best_null_psnr(at).map_or("no floor".into(), |v| format!("floor {} dB", psnr.show(v)));
     let what =
         if defended { format!("through {}, ", defense_label(run, at)) } else { String::new() };
     let title =
@@ -178,7 +177,7 @@ fn scores(run: &Run) -> Vec<Column> {
         }));
         if metric.name == "psnr" {
             let null = |at: usize| Cell::number(run.best_null_psnr(at).map(|v| psnr.show(v)));
-            columns.push(column(run, "best null (dB)", true, null));
+            columns.push(column(run, "floor (dB)", true, null));
         }
         if metric.name == identified::NAME {
             columns.push(column(run, CHANCE, true, |at| chance(run, at)));
@@ -274,7 +273,7 @@ fn claim(note: &DefenseNote) -> Value {
     json!([note.name, note.claim, adaptive])
 }
 
-/// Mean, its interval and the best null baseline, in dB, for the bars.
+/// Mean, its interval and the floor, in dB, for the bars.
 fn psnr(run: &Run, at: usize) -> Option<Vec<Option<f64>>> {
     let summary = run.cells[at].metrics.get("psnr")?;
     let ci = |pick: fn(&record::stats::Interval) -> f64| summary.ci.as_ref().map(pick);

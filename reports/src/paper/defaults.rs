@@ -80,7 +80,7 @@ pub(super) fn defaults(run: &Run) -> String {
         t.attacks <= 40 && t.defenses <= 40,
         "psnr-bars",
         bars,
-        "Mean PSNR with 95 % intervals, and the strongest null baseline.",
+        "Mean PSNR with 95 % intervals, and the floor.",
     );
     let heat =
         "kind = \"heat-map\"\nrows = \"attack\"\ncolumns = \"defenses\"\ny = \"psnr\"\nwidth = \

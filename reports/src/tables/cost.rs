@@ -3,6 +3,7 @@
 use super::{NOTHING, cell_identified, identified_read, key, keyed, mean_ci};
 use crate::identified;
 use crate::report::model::{Cell, Section};
+use crate::words::FLOOR;
 use record::CellRecord;
 use record::markdown::{bytes, count, significant};
 use record::run::Run;
@@ -36,8 +37,8 @@ pub(super) fn cost(run: &Run) -> Section {
         seconds are of the whole cell, those of the protocol a client's own work (mean) and the \
         server's. The task's scores are on the test split: of the attacked model, and `trained` \
         after the utility rounds with the defense in the loop. Accuracy lost is against the same \
-        cell without defense. The floor is the strongest null baseline that needs no truth.";
-    let lead = format!("{lead}{}", identified_read(run));
+        cell without defense. The floor is";
+    let lead = format!("{lead} {FLOOR}.{}", identified_read(run));
     Section::new("Cost and utility").paragraph(lead).table(table.without_empty_columns(), NOTHING)
 }
 

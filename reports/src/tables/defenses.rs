@@ -9,6 +9,7 @@ use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, ONE_TRAINING, Point};
 use crate::identified::{self, Identified};
 use crate::report::model::{Cell, Section, Span, Table, Text, row};
+use crate::words::FLOOR;
 use record::DefenseNote;
 use record::aggregate::paired;
 use record::axes::{acting, defense_label};
@@ -17,9 +18,12 @@ use record::run::Run;
 use record::stats::Interval;
 use record::utility;
 
-const MEASURABLE: &str = "Not measurable is what no attack surely gets beyond the floor, the \
-    strongest null baseline that needs no truth, without the defense: there the attack's failure \
-    is no merit of the defense.";
+fn measurable() -> String {
+    format!(
+        "Not measurable is what no attack surely gets beyond the floor, {FLOOR}, without the \
+         defense: there the attack's failure is no merit of the defense."
+    )
+}
 
 const NO_ADAPTIVE: &str = "no adaptive attack registered";
 
@@ -42,7 +46,7 @@ pub(super) fn defenses(run: &Run) -> Section {
         paired by image: the same images, weights and seeds with and without the defense. Accuracy \
         is that after the utility rounds, trained with the defense in the loop, where the cell has \
         any; else that of the attacked model. It has the";
-    let lead = format!("{lead} {ONE_TRAINING}. {FEW}.{} {MEASURABLE}", identified_read(run));
+    let lead = format!("{lead} {ONE_TRAINING}. {FEW}.{} {}", identified_read(run), measurable());
     let table = table.without_empty_columns();
     Section::new("Defenses").paragraph(lead).table(table, "No cell has a defense.")
 }
@@ -148,8 +152,9 @@ pub(super) fn worst_case(run: &Run) -> Section {
         "A defense is worth what it leaves to the strongest attack tried, by mean PSNR over the \
          same images, and by the largest share of successes, and of images identified, of any; \
          intervals are {JOINT}. {FEW}, of the strongest attack. Seeds are repetitions, and \
-         pooled.{} {MEASURABLE}",
-        identified_read(run)
+         pooled.{} {}",
+        identified_read(run),
+        measurable()
     );
     Section::new("Worst case over attacks")
         .paragraph(lead)

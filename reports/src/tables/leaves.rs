@@ -6,6 +6,7 @@ use crate::frontier::{JOINT, Point};
 use crate::identified;
 use crate::report::model::{Cell, Section, Table, row};
 use crate::standing::{Stand, fitting, lpips};
+use crate::words::FLOOR;
 use record::run::Run;
 use record::stats::Interval;
 
@@ -62,8 +63,7 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
     let lead = format!(
         "A defense is worth what it leaves to the strongest attack tried on it, by mean PSNR over \
          the same images; success is the largest share of any attack; intervals are {JOINT}. The \
-         floor is the best picture made without attacking and without the truth: less than that \
-         is nothing gained.{}{more}",
+         floor is {FLOOR}: less than that is nothing gained.{}{more}",
         super::identified_read(run)
     );
     let section = Section::new(TITLE).paragraph(lead);

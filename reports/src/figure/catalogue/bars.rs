@@ -2,6 +2,7 @@
 
 use super::{Catalogue, accuracies, by_attack, count, slug, spec, split, whole};
 use crate::figure::columns::Setting;
+use crate::words::FLOOR;
 use record::MetricInfo;
 use record::run::Run;
 use suites::figure::{FigureKind, FigureSpec};
@@ -10,22 +11,24 @@ use suites::figure::{FigureKind, FigureSpec};
 const BARS: usize = 24;
 
 /// What the dashed marks are.
-const DASHED: &str = "Dashed: the floor, which is the strongest null baseline that needs no truth, \
-    and beside it the oracles, which need it.";
+pub(super) fn dashed() -> String {
+    format!("Dashed: the floor, which is {FLOOR}, and beside it the oracles, which need it.")
+}
 
 /// Every bar chart of the run.
 pub(super) fn bars(run: &Run, out: &mut Catalogue) {
     for metric in scores(run) {
         let better = match metric.higher_is_better {
-            Some(true) => format!("; more is a better attack. {DASHED}"),
-            Some(false) => format!("; less is a better attack. {DASHED}"),
+            Some(true) => format!("; more is a better attack. {}", dashed()),
+            Some(false) => format!("; less is a better attack. {}", dashed()),
             None => "; the run does not say whether more is better.".into(),
         };
         let caption = format!("Mean {} with 95 % bootstrap intervals{better}", metric.title);
         add(run, out, &metric.name, &metric.name, caption);
     }
     if let Some((_, bound, label)) = run.headline().filter(|_| run.has_mean("psnr")) {
-        let caption = format!("Share of images with {label}, with 95 % Wilson intervals. {DASHED}");
+        let caption =
+            format!("Share of images with {label}, with 95 % Wilson intervals. {}", dashed());
         add(
             run,
             out,

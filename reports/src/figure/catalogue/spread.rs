@@ -1,5 +1,6 @@
 //! The spread over images: boxes by cell, client and trial, and PSNR against likeness.
 
+use super::bars::dashed;
 use super::{Catalogue, by_attack, cell_name, spec, split, whole};
 use crate::figure::columns::Setting;
 use crate::figure::filter::Picked;
@@ -21,11 +22,11 @@ pub(super) fn boxes(run: &Run, out: &mut Catalogue) {
     let cells: Vec<usize> =
         run.attacked().into_iter().filter(|at| scored(&run.records[*at]) > 2).collect();
     let own = FigureSpec {
-        caption:
+        caption: format!(
             "PSNR of every image: quartiles, median and whiskers to 1.5 interquartile ranges; \
-            values beyond are dots. Dashed: the floor, which is the strongest null \
-            baseline that needs no truth, and beside it the oracles, which need it."
-                .into(),
+             values beyond are dots. {}",
+            dashed()
+        ),
         ..spec("boxes-cells", FigureKind::Box, "cell", "psnr")
     };
     out.pages(run, &own, split(run, &Setting::Cell, &whole(run, &cells), BOXES));

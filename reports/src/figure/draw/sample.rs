@@ -59,7 +59,7 @@ fn sweep() -> Body {
         x: Scale { log: true, ..scale("standard deviation of the noise") },
         y: scale("PSNR (dB)"),
         series: (0..4).map(curve).collect(),
-        rules: vec![Rule { name: "null: mean".into(), at: vec![9.5], upright: false }],
+        rules: vec![Rule { name: "floor: mean".into(), at: vec![9.5], upright: false }],
         joined: true,
         ..Lines::default()
     }))
@@ -136,7 +136,7 @@ fn bars(categories: &[&str], names: &[&str]) -> Bars {
         value: scale("PSNR (dB)"),
         categories: strings(categories),
         series: names.iter().enumerate().map(one).collect(),
-        references: vec![reference("best null baseline: mean image", Level::Everywhere(11.2))],
+        references: vec![reference("floor: mean", Level::Everywhere(11.2))],
     }
 }
 
@@ -160,7 +160,7 @@ fn boxes(categories: &[&str], names: &[&str]) -> Body {
         series: names.iter().enumerate().map(group).collect(),
         references: vec![
             reference(
-                "null: mean",
+                "floor: mean",
                 Level::Each(
                     (0..categories.len()).map(|at| (at != 1).then_some(9.0 + at as f64)).collect(),
                 ),

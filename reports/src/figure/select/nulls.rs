@@ -11,15 +11,20 @@ use record::{MetricInfo, Scores};
 use std::collections::{BTreeMap, BTreeSet};
 use suites::SpecError;
 
-/// A null baseline as a figure calls it.
-fn title(null: &str) -> String {
-    format!("{}: {null}", if is_oracle(null) { "oracle" } else { "null" })
-}
-
 /// Places of cells by the key of their world.
 type Worlds = BTreeMap<String, Vec<usize>>;
 
 impl Work<'_> {
+    /// A null baseline as the figure calls it: the strongest that needs no truth is the floor.
+    fn null_title(&self, null: &str) -> String {
+        let kind = match is_oracle(null) {
+            true => "oracle",
+            false if self.strongest_only() => "floor",
+            false => "null",
+        };
+        format!("{kind}: {null}")
+    }
+
     /// The null baselines asked for, as (title, value of `measure`); where nothing is said the
     /// floor, and the oracles beside it.
     pub(super) fn references(
@@ -28,7 +33,7 @@ impl Work<'_> {
         picked: &[Picked],
     ) -> Result<Vec<(String, f64)>, SpecError> {
         let found = self.valued(&self.null_names(picked)?, measure, picked);
-        Ok(found.into_iter().map(|(name, value)| (title(&name), value)).collect())
+        Ok(found.into_iter().map(|(name, value)| (self.null_title(&name), value)).collect())
     }
 
     /// What an attacker gets who has seen nothing, by `measure`.
@@ -105,7 +110,7 @@ impl Work<'_> {
                 |own: &Vec<(String, f64)>| own.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
             let values: Vec<Option<f64>> = found.iter().map(value).collect();
             let any = values.iter().any(Option::is_some);
-            any.then(|| Reference { name: title(name), level: Level::Each(values) })
+            any.then(|| Reference { name: self.null_title(name), level: Level::Each(values) })
         };
         Ok(names.iter().filter_map(level).collect())
     }
