@@ -16,7 +16,7 @@ use suites::CellSpec;
 
 /// One defense against one adversary: cells that differ in the attack and the seed alone.
 pub(crate) struct Stand {
-    /// Of what a reader calls it, such as "SecAgg, seen by the server".
+    /// What a reader calls it, such as "SecAgg (seen by the server)".
     pub name: String,
     pub cells: Vec<Picked>,
     /// The attacks tried, and the strongest by mean PSNR.
@@ -86,8 +86,7 @@ fn name(run: &Run, at: usize, firsts: &[usize]) -> String {
     };
     let source = told(|spec| words::source(spec.source).to_owned());
     let vantage = told(|spec| words::vantage(spec.vantage));
-    let parts = [Some(words::defense(run, at)), source, vantage];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    words::defense_with(run, at, [source, vantage].into_iter().flatten().collect())
 }
 
 /// At most `most` of the stands in their order: one of each defense before the second of any.

@@ -4,6 +4,7 @@ use crate::figure::estimate::Estimate;
 use crate::figure::measure::Measure;
 use crate::frontier::Point;
 use crate::standing::Stand;
+use crate::words::enumerated;
 use record::Outcome;
 use record::run::Run;
 use record::validity::{Validity, is_oracle};
@@ -139,10 +140,10 @@ fn share(estimate: &Estimate, what: &str) -> String {
 }
 
 fn names(stands: &[&Stand]) -> String {
-    let listed: Vec<&str> = stands.iter().take(LISTED).map(|s| s.name.as_str()).collect();
+    let mut listed: Vec<String> = stands.iter().take(LISTED).map(|s| s.name.clone()).collect();
     let more = stands.len().saturating_sub(LISTED);
-    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!("{}{rest}", listed.join("; "))
+    listed.extend((more > 0).then(|| format!("{more} more")));
+    enumerated(&listed)
 }
 
 /// The baselines that make the floor, in words.

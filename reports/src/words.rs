@@ -40,20 +40,45 @@ pub(crate) const FLOOR: &str = "the strongest null baseline that needs no truth"
 /// Letters of a claim that is shown whole.
 const CLAIM: usize = 48;
 
-/// The defenses of cell `at` by their names among people, such as "Local DP, ε = 10": each with
+/// The defenses of cell `at` by their names among people, such as "Local DP (ε = 10)": each with
 /// the parameter that it is known by and those that vary over the run; "No defense" for none.
-pub(crate) fn defense(run: &Run, at: usize) -> String {
-    let all: Vec<String> = acting(&run.records[at].spec).map(|own| one_defense(run, own)).collect();
-    if all.is_empty() { "No defense".into() } else { all.join(" + ") }
+///
+/// `more` is what else is to be said; with one defense it stands beside the parameters.
+pub(crate) fn defense_with(run: &Run, at: usize, more: Vec<String>) -> String {
+    let all: Vec<(String, Vec<String>)> =
+        acting(&run.records[at].spec).map(|own| one_defense(run, own)).collect();
+    match all.as_slice() {
+        [] => with_more("No defense".into(), more),
+        [(name, own)] => with_more(name.clone(), [own.clone(), more].concat()),
+        several => {
+            let names = several.iter().map(|(name, own)| with_more(name.clone(), own.clone()));
+            with_more(names.collect::<Vec<_>>().join(" + "), more)
+        }
+    }
 }
 
-fn one_defense(run: &Run, own: &Named) -> String {
+/// A defense's name and its parameters.
+fn one_defense(run: &Run, own: &Named) -> (String, Vec<String>) {
     let known = DEFENSES.iter().find(|(name, ..)| *name == own.name);
     let (name, first) = known.map_or((own.name.as_str(), ""), |(_, name, first)| (name, first));
     let varying = own.params.keys().filter(|key| *key != first && varies(run, &own.name, key));
     let keys = own.params.keys().filter(|key| *key == first).chain(varying);
     let told = keys.filter_map(|key| Some(parameter(key, own.params.get(key)?)));
-    std::iter::once(name.to_owned()).chain(told).collect::<Vec<_>>().join(", ")
+    (name.to_owned(), told.collect())
+}
+
+/// A name with what else there is to say, in brackets: an enumeration has its commas to itself.
+fn with_more(name: String, more: Vec<String>) -> String {
+    if more.is_empty() { name } else { format!("{name} ({})", more.join(", ")) }
+}
+
+/// "a", "a and b", "a, b and c".
+pub(crate) fn enumerated(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 /// Whether defenses called `name` differ in the parameter `key` over the run.
@@ -150,7 +175,8 @@ mod tests {
     }
 
     fn named(run: &Run, wanted: &str) -> bool {
-        (0..run.records.len()).any(|at| defense(run, at).replace('\u{a0}', " ") == wanted)
+        (0..run.records.len())
+            .any(|at| defense_with(run, at, Vec::new()).replace('\u{a0}', " ") == wanted)
     }
 
     #[test]
@@ -163,12 +189,25 @@ mod tests {
         let run = run(&[vec![], vec![dp(10.0, 1.0)], vec![dp(1e6, 2.0)], both, vec![own.clone()]]);
         let wanted = [
             "No defense",
-            "Local DP, ε = 10, clip = 1",
-            "Local DP, ε = 1e6, clip = 2",
-            "Pruning, fraction = 0.9 + SecAgg",
+            "Local DP (ε = 10, clip = 1)",
+            "Local DP (ε = 1e6, clip = 2)",
+            "Pruning (fraction = 0.9) + SecAgg",
             "own-noise",
         ];
         wanted.iter().for_each(|w| assert!(named(&run, w), "{w}"));
+    }
+
+    #[test]
+    fn enumerations_have_their_commas_to_themselves() {
+        let names = [
+            with_more("Local DP".into(), vec!["ε = 10".into(), "clip = 1".into()]),
+            with_more("SecAgg".into(), Vec::new()),
+            with_more("Pruning".into(), vec!["fraction = 0.9".into()]),
+        ];
+        let all = "Local DP (ε = 10, clip = 1), SecAgg and Pruning (fraction = 0.9)";
+        assert_eq!(enumerated(&names), all);
+        assert_eq!(enumerated(&names[1..]), "SecAgg and Pruning (fraction = 0.9)");
+        assert_eq!((enumerated(&names[1..2]), enumerated(&[])), ("SecAgg".into(), String::new()));
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn every_defense_has_a_row_before_any_has_two() {
     let rows = rows(&out.join("data/hero.csv"));
     assert_eq!(rows.len(), 12);
     let whole: Vec<&str> = rows.iter().map(|r| r["row"].as_str()).collect();
-    assert_eq!(whole[0], "No defense, seen by the server");
+    assert_eq!(whole[0], "No defense (seen by the server)");
     // What differs from nothing else is not named.
     assert!(whole[1..].iter().all(|row| row.starts_with("Pruning") && !row.contains("seen")));
     assert!(made(&out, "hero")["remarks"].to_string().contains("12 of 13 rows shown"));

@@ -62,8 +62,8 @@ fn vantages_are_rows_of_their_own() {
     let nothing = Some("Nothing to attack: the sum is masked".to_owned());
     let wanted = [
         ("No defense", None),
-        ("SecAgg, seen by the server", nothing),
-        ("SecAgg, seen by the server and 2 clients", None),
+        ("SecAgg (seen by the server)", nothing),
+        ("SecAgg (seen by the server and 2 clients)", None),
     ];
     assert_eq!(told, wanted);
 }

@@ -44,9 +44,23 @@ fn what_is_recovered_and_what_is_left() {
         hidden,
     ];
     let wanted = "Undefended, the strongest attack (dlg) recovers 2 of 3 pictures (PSNR ≥ 25 dB). \
-        Pruning, fraction = 0.5 leaves 1 of 3. Pruning, fraction = 0.9 leaves none of 3. SecAgg \
+        Pruning (fraction = 0.5) leaves 1 of 3. Pruning (fraction = 0.9) leaves none of 3. SecAgg \
         leaves nothing to attack.";
     assert_eq!(said(cells, false), wanted);
+}
+
+#[test]
+fn defenses_that_leave_the_same_are_enumerated() {
+    let dp = Named::new("dp-local").with("epsilon", 10.0);
+    let cells = vec![
+        cell(None, &[30.0]),
+        cell(prune(0.9), &[8.0]),
+        cell(Some(dp), &[9.0]),
+        cell(Some(Named::new("sign")), &[7.0]),
+    ];
+    let text = said(cells, false);
+    let wanted = " Pruning (fraction = 0.9), Local DP (ε = 10) and Signs alone leave none of 1.";
+    assert!(text.ends_with(wanted), "{text}");
 }
 
 #[test]
@@ -69,7 +83,7 @@ fn without_a_twin_nothing_follows() {
         seen(mean, prune(0.9), &[9.0]),
     ];
     let text = said(cells, false);
-    let wanted = "Nothing follows about Pruning, fraction = 0.9, the clients' mean update: the \
+    let wanted = "Nothing follows about Pruning (fraction = 0.9, the clients' mean update): the \
         same was not attacked without the defense.";
     assert!(text.ends_with(wanted), "{text}");
     assert_eq!(text.matches("leaves").count(), 1, "{text}");
@@ -85,10 +99,10 @@ fn defenses_where_the_attack_fails_without_them_are_named() {
         seen(mean, prune(0.9), &[9.0]),
     ];
     let text = said(cells, false);
-    let wanted = "Nothing follows about Pruning, fraction = 0.9, the clients' mean update: no \
+    let wanted = "Nothing follows about Pruning (fraction = 0.9, the clients' mean update): no \
         attack surely beat the floor there without the defense.";
     assert!(text.ends_with(wanted), "{text}");
-    assert!(text.contains("Pruning, fraction = 0.9, one gradient leaves none of 1."), "{text}");
+    assert!(text.contains("Pruning (fraction = 0.9, one gradient) leaves none of 1."), "{text}");
 }
 
 #[test]
@@ -118,6 +132,6 @@ fn long_lists_are_cut_and_counted() {
     let mut cells = vec![cell(None, &[30.0])];
     cells.extend((1..=8).map(|n| cell(prune(f64::from(n) / 16.0), &[9.0])));
     let text = said(cells, false);
-    assert!(text.ends_with("fraction = 0.375; and 2 more leave none of 1."), "{text}");
+    assert!(text.ends_with("(fraction = 0.375) and 2 more leave none of 1."), "{text}");
     assert_eq!(text.matches("Pruning").count(), LISTED);
 }

@@ -329,7 +329,7 @@ fn hero(dir: &Path) -> Body {
                 ],
             ),
             row(
-                "SecAgg, seen by the server",
+                "SecAgg (seen by the server)",
                 &["each update hidden from the server and any group of clients"],
                 HeroShown::Words(
                     "Nothing to attack: the server and 3 of 64 clients do not hold enough secrets \
