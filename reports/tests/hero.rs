@@ -150,3 +150,60 @@ fn a_run_with_pictures_and_defenses_begins_with_it() {
     run(bare.path(), &records.into_iter().map(unseen).collect::<Vec<_>>());
     assert!(!first(bare.path()).starts_with("hero"), "there is nothing to show");
 }
+
+#[test]
+fn the_images_that_most_rows_have_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = cell("dlg", None, &[20.0, 21.0, 40.0]);
+    let mut pruned = cell("dlg", prune(0.9), &[8.0, 9.0]);
+    // The second and a fourth image of the split: only the second is in both rows.
+    pruned.images.iter_mut().zip([1, 3]).for_each(|(image, id)| image.id = id);
+    run(dir.path(), &[free.clone(), pruned.clone()]);
+    let (_, out) = paper(dir.path(), &figure("hero", &format!("{HERO}\nimages = 1")));
+    let rows = rows(&out.join("data/hero.csv"));
+    let shown: Vec<(&str, &str)> =
+        rows.iter().map(|r| (r["image"].as_str(), r["picture"].as_str())).collect();
+    let file =
+        |record: &CellRecord, place: usize| format!("artifacts/{}/{place}-guess.png", record.id);
+    assert_eq!(shown, [("1", file(&free, 1).as_str()), ("1", file(&pruned, 0).as_str())]);
+}
+
+#[test]
+fn of_several_seeds_the_first_reconstruction_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let seeded = |seed: u64, psnrs: &[f64]| {
+        let mut spec = record("dlg", 0, psnrs).spec;
+        spec.seed = seed;
+        pictured(from_spec(spec, psnrs))
+    };
+    let (first, mut second) = (seeded(0, &[20.0, 21.0]), seeded(1, &[30.0, 31.0]));
+    second.images[1].id = 2;
+    run(dir.path(), &[first.clone(), second.clone()]);
+    let (_, out) = paper(dir.path(), &figure("hero", HERO));
+    let rows = rows(&out.join("data/hero.csv"));
+    // The better one of another seed would be a choice by what it shows.
+    let cells: Vec<&str> = rows.iter().map(|r| r["cell"].as_str()).collect();
+    assert_eq!(cells, [first.id.as_str(), first.id.as_str(), second.id.as_str()]);
+    assert_eq!((rows[0]["psnr"].as_str(), rows[0]["mean_psnr"].as_str()), ("20", "25.5"));
+}
+
+#[test]
+fn the_row_of_a_defense_is_the_first_setting_that_was_attacked() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_round = |round: usize, attacked: bool| {
+        let mut spec = record("dlg", 0, &[8.0]).spec;
+        (spec.defenses, spec.capture.round) = (prune(0.9).into_iter().collect(), round);
+        let mut own = pictured(from_spec(spec, if attacked { &[9.0] } else { &[] }));
+        if !attacked {
+            own.outcome = Outcome::NotApplicable { why: "no".into() };
+        }
+        own
+    };
+    let (none, ten, twenty) = (of_round(0, false), of_round(10, true), of_round(20, true));
+    run(dir.path(), &[cell("dlg", None, &[20.0]), none, ten.clone(), twenty]);
+    let (_, out) = paper(dir.path(), &figure("hero", HERO));
+    let rows = rows(&out.join("data/hero.csv"));
+    assert_eq!((rows.len(), rows[1]["cell"].as_str()), (2, ten.id.as_str()));
+    let told = "one setting of each defense, source and vantage is shown; the others differ in";
+    assert!(made(&out, "hero")["remarks"].to_string().contains(told));
+}

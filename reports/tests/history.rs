@@ -92,3 +92,36 @@ fn nothing_found_is_one_line() {
     assert!(said(dir.path()).starts_with("no run folder that can be read lies below"));
     assert!(said(&dir.path().join("absent")).starts_with("cannot read folder"));
 }
+
+#[test]
+fn what_is_not_measurable_is_in_no_worst_case() {
+    let dir = tempfile::tempdir().unwrap();
+    let night =
+        Night { attacks: vec![("dlg", 26.0)], defenses: vec![("prune", 5.0)], ..Night::default() };
+    // The same on another data set, where the floor is beyond any attack.
+    let (mut easy, mut records) = (night.records(0), night.records(0));
+    for record in &mut easy {
+        record.spec.task.dataset = "flat".into();
+        record.id = record.spec.id();
+        rescore(record, |psnr| psnr + 8.0);
+        let floor = record.baselines.get_mut("mean").unwrap();
+        *floor = vec![record::testing::scores(60.0); floor.len()];
+    }
+    records.extend(easy);
+    write(&dir.path().join("runs/night"), &records);
+    let out = dir.path().join("out");
+    write_history(&dir.path().join("runs"), &out, None).unwrap();
+    let csv = std::fs::read_to_string(out.join("history.csv")).unwrap();
+    let value = |of: &str| -> f64 {
+        let row = csv.lines().find(|l| l.contains(of)).unwrap_or_else(|| panic!("{of}: {csv}"));
+        row.rsplit(',').next().unwrap().parse().unwrap()
+    };
+    let mean = |at: usize| {
+        let scores: Vec<f64> = records[at].scores("psnr").into_iter().flatten().collect();
+        scores.iter().sum::<f64>() / scores.len() as f64
+    };
+    // Behind the defense that of the judged cell alone; of the undefended all say what they are.
+    assert!((value("worst-case-psnr,prune,") - mean(1)).abs() < 1e-6, "{csv}");
+    let both = (mean(0) + mean(2)) / 2.0;
+    assert!((value("undefended-psnr,dlg,") - both).abs() < 1e-6, "{csv}");
+}

@@ -88,3 +88,6 @@ fn accuracy(run: &Run, stand: &Stand) -> Cell {
     let ci = found.interval.map(|(low, high)| Interval { low, high });
     Cell::number(found.value.map(|share| share_of(share, ci, &found.values)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,32 @@ fn long_lists_are_cut_and_counted() {
     assert!(text.ends_with("(fraction = 0.375) and 2 more leave none of 1."), "{text}");
     assert_eq!(text.matches("Pruning").count(), LISTED);
 }
+
+#[test]
+fn failed_and_missing_cells_are_told_after_the_verdict() {
+    let mut broken = cell(prune(0.9), &[20.0]);
+    broken.outcome = Outcome::Failed { stage: "attack".into(), message: "memory".into() };
+    broken.images.clear();
+    let mut other = broken.clone();
+    other.spec.seed = 7;
+    other.id = other.spec.id();
+    let cells = vec![cell(None, &[30.0, 26.0]), cell(prune(0.5), &[9.0, 30.0]), broken, other];
+    let wanted = "Undefended, the strongest attack (dlg) recovers 2 of 2 pictures (PSNR ≥ 25 dB). \
+        Pruning (fraction = 0.5) leaves 1 of 2. Pruning (fraction = 0.9) leaves no picture, since \
+        no attack was scored. This run is not finished: 1 cell of 5 not run yet. 2 cells of 5 \
+        failed.";
+    assert_eq!(said(cells, true), wanted);
+}
+
+#[test]
+fn the_floor_is_named_after_the_baselines_that_the_run_has() {
+    let mut own = cell(None, &[10.0; 3]);
+    own.baselines.remove("noise");
+    own.baselines.remove("grey");
+    let text = said(vec![own.clone()], false);
+    assert!(text.starts_with("No attack surely beat the floor (mean) where"), "{text}");
+    // By the mean alone it is beaten; of three pictures each must be.
+    own.images[0].scores.insert("psnr".into(), Some(30.0));
+    let text = said(vec![own], false);
+    assert!(text.starts_with("No attack surely beat the floor (mean) where"), "{text}");
+}
