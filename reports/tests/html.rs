@@ -60,7 +60,7 @@ fn cells(dir: &Path) -> Vec<CellRecord> {
     (0..3).for_each(|i| picture(dir, &mut plain, i, [10 + i as u8, 200]));
     let mut odd = record("idlg", 0, &[f64::INFINITY, f64::NAN, f64::NEG_INFINITY]);
     odd.trace[1].objective = vec![None, Some(f64::INFINITY), Some(-1.0)];
-    odd.images[0].truth_png = Some("../../secret.png".into());
+    odd.images[0].truth_png = Some(["..", "..", "secret.png"].join("/"));
     odd.images[1].truth_png = Some("artifacts/gone.png".into());
     odd.flags.push(EVIL.parse().unwrap());
     let mut spec = CellSpec::new("photos", "simple-cnn", "dlg");
@@ -227,8 +227,12 @@ fn sorts_and_filters(page: &mut Browser) {
 fn moves_the_slider(page: &mut Browser) {
     page.eval("document.querySelector('#pictures .stack input').focus()");
     (0..5).for_each(|_| page.press("ArrowRight"));
-    let state = "(s => [s.querySelector('input').value, s.style.getPropertyValue('--cut'), s.querySelector('input').getAttribute('aria-valuetext'),
-        getComputedStyle(s.querySelector('.truth')).clipPath, [...s.querySelectorAll('img')].every(i => i.naturalWidth === 16)])(document.querySelector('#pictures .stack'))";
+    let state = "(s => {
+        const input = s.querySelector('input'), truth = s.querySelector('.truth');
+        const whole = [...s.querySelectorAll('img')].every(i => i.naturalWidth === 16);
+        return [input.value, s.style.getPropertyValue('--cut'),
+            input.getAttribute('aria-valuetext'), getComputedStyle(truth).clipPath, whole];
+        })(document.querySelector('#pictures .stack'))";
     let want = serde_json::json!(["55", "55%", "55 % truth", "inset(0px 45% 0px 0px)", true]);
     assert_eq!(page.eval(state), want);
 }
@@ -400,7 +404,9 @@ fn a_thousand_cells_stay_usable() {
         .unwrap();
     unfold(&mut page);
     focus_title(&mut page, "PSNR (dB)");
-    let sorted = page.eval("(() => { const t = performance.now(); document.activeElement.click(); return performance.now() - t; })()");
+    let click = "(() => { const t = performance.now(); document.activeElement.click();
+        return performance.now() - t; })()";
+    let sorted = page.eval(click);
     println!("1,000 cells: {bytes} bytes, loaded in {loaded} ms, sorted in {sorted} ms");
     assert_eq!(page.eval("document.querySelector('#cells .count').textContent"), "1000 rows");
     let shown = order(&mut page);

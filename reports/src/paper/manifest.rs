@@ -30,7 +30,10 @@ pub(super) fn manifest(
             "remarks": m.remarks, "error": m.error,
         })
     };
-    let file = |(path, hash, bytes): &(String, String, usize)| json!({ "path": path, "blake3": hash, "bytes": bytes });
+    let file = |of: &(String, String, usize)| {
+        let (path, hash, bytes) = of;
+        json!({ "path": path, "blake3": hash, "bytes": bytes })
+    };
     let document = json!({
         "run": {
             "suite": suite.name, "profile": suite.profile, "version": suite.version,

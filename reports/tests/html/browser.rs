@@ -169,7 +169,10 @@ impl Browser {
         } else {
             ""
         };
-        let event = |kind: &str| json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": if kind == "keyDown" { text } else { "" } });
+        let event = |kind: &str| {
+            let text = if kind == "keyDown" { text } else { "" };
+            json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text })
+        };
         let down = if text.is_empty() { "rawKeyDown" } else { "keyDown" };
         self.call("Input.dispatchKeyEvent", event(down));
         self.call("Input.dispatchKeyEvent", event("keyUp"));
