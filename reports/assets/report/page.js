@@ -51,6 +51,7 @@ function first() {
     const node = section(s.title, lead(s.text));
     if (s.head.every((h) => h === "")) node.append(pairs(s.rows));
     else new Table(node, { name: s.title, head: s.head, rows: s.rows });
+    node.append(...lead(s.below));
   }
 }
 
@@ -105,6 +106,7 @@ function report(title) {
   if (!s) return;
   const node = section(title, lead(s.text));
   if (s.rows.length) new Table(node, { name: title, head: s.head, rows: s.rows });
+  node.append(...lead(s.below));
 }
 
 function images() {

@@ -62,10 +62,12 @@ fn verdict(report: &Report) -> Vec<String> {
     first.into_iter().flat_map(|s| &s.blocks).filter_map(sentence).collect()
 }
 
-/// A section with its texts and its table.
+/// A section with its table, and its texts above and below that.
 fn section(section: &Section) -> Value {
-    let (mut text, mut head, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut head, mut rows) = (Vec::new(), Vec::new());
+    let (mut above, mut below) = (Vec::new(), Vec::new());
     for block in &section.blocks {
+        let text = if rows.is_empty() { &mut above } else { &mut below };
         match block {
             Block::Paragraph(words) => text.push(one_line(&words.marked())),
             Block::List(items) => {
@@ -83,7 +85,7 @@ fn section(section: &Section) -> Value {
             }
         }
     }
-    json!({ "title": section.title, "text": text, "head": head, "rows": rows })
+    json!({ "title": section.title, "text": above, "below": below, "head": head, "rows": rows })
 }
 
 /// As in `report.md`.

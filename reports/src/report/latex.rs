@@ -251,8 +251,11 @@ pub(crate) fn figure(
 }
 
 /// The size of a figure in a report: its own, and that of the page's no larger than fits there.
-const NARROW: &str = "width=84mm";
+const NARROW: &str = "width=84mm,height=120mm,keepaspectratio";
 const WIDE: &str = "width=178mm,height=160mm,keepaspectratio";
+
+/// Keeps a heading with the first lines below it, a table's too: else a new page begins.
+const KEPT: &str = "\\par\\ifdim\\dimexpr\\pagegoal-\\pagetotal<9\\baselineskip\\newpage\\fi\n";
 
 /// The document of a report, which needs nothing but packages that every TeX has; its pictures lie
 /// in `figures/` beside it.
@@ -284,7 +287,7 @@ fn section(section: &Section) -> String {
     let head = if section.title.is_empty() {
         String::new()
     } else {
-        format!("\\section*{{{}}}\n", escape(&section.title))
+        format!("{KEPT}\\section*{{{}}}\n", escape(&section.title))
     };
     std::iter::once(head).chain(section.blocks.iter().map(block)).collect()
 }
@@ -339,18 +342,35 @@ fn long_table(table: &Table) -> String {
     let row = |cells: Vec<String>| format!("  {} \\\\\n", cells.join(" & "));
     let rows: String =
         table.rows.iter().map(|cells| row(cells.iter().map(cell).collect())).collect();
+    let titled = table.head.iter().any(|title| !title.is_empty());
+    let head = row(table.head.iter().map(|title| escape(title)).collect()) + "  \\midrule\n";
     format!(
         "{{\\scriptsize\\setlength{{\\tabcolsep}}{{2pt}}\n\\begin{{longtable}}{{{columns}}}\n  \
-         \\toprule\n{}  \\midrule\n  \\endhead\n{rows}  \\bottomrule\n\
+         \\toprule\n{}  \\endhead\n{rows}  \\bottomrule\n\
          \\end{{longtable}}\n}}\n",
-        row(table.head.iter().map(|h| escape(h)).collect())
+        if titled { head } else { String::new() }
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::model::row;
+    use crate::report::model::{Figure, row};
+
+    #[test]
+    fn pages_hold_what_stands_on_them() {
+        let figure = |wide| {
+            let (name, alt, caption) = ("tall".into(), String::new(), "All.".into());
+            block(&Block::Figure(Figure { name, alt, caption, wide }))
+        };
+        // As tall as a page, a figure would lose its foot.
+        assert!([true, false].map(figure).iter().all(|f| f.contains(",height=1")));
+        let mut table = Table::new(["", ""]);
+        table.push(row!["device", "cpu"]);
+        let text = section(&Section::new("Where").table(table, ""));
+        assert!(text.starts_with("\\par\\ifdim\\dimexpr\\pagegoal"), "{text}");
+        assert!(!text.contains("midrule"), "an empty head has no rule: {text}");
+    }
 
     #[test]
     fn a_report_is_a_document() {

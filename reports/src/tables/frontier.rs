@@ -50,18 +50,20 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
     let lead = format!(
         "Per defense: the most that any attack tried got, and the test accuracy after training \
          with the defense in the loop. Pareto-optimal, within the setting, by {label} and in \
-         brackets by mean PSNR, where less than the floor counts as that: {RULE}. The floor is \
-         {FLOOR}; a defense is on the frontier only where an attack beats it undefended. \
-         Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
-         {FEW}, of the strongest attack. \
-         The accuracy has the {ONE_TRAINING}. \
-         An attack that failed counts as tried, its lost images as tries without success; a cell \
-         that failed before its attack is no try; a defense on which no \
-         attack was scored has no worst case.{} Bytes and seconds are those of one round.",
+         brackets by mean PSNR, where less than the floor counts as that."
+    );
+    let read = format!(
+        "Intervals of the worst case are Wilson's for success and bootstrapped for PSNR, {JOINT}. \
+         {FEW}, of the strongest attack. The accuracy has the {ONE_TRAINING}. The floor is \
+         {FLOOR}; a defense is on the frontier only where an attack beats it undefended.{}",
         identified_read(run)
     );
-    let table = table.without_empty_columns();
-    Some(Section::new("Privacy against utility").paragraph(lead).table(table, ""))
+    let counts = "An attack that failed counts as tried, its lost images as tries without \
+        success; a cell that failed before its attack is no try; a defense on which no attack was \
+        scored has no worst case. Bytes and seconds are those of one round.";
+    let section = Section::new("Privacy against utility").paragraph(lead);
+    let section = section.table(table.without_empty_columns(), "");
+    Some(section.paragraph(format!("Pareto-optimal: {RULE}.")).paragraph(read).paragraph(counts))
 }
 
 /// One defense in numbers.

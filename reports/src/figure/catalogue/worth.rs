@@ -3,7 +3,7 @@
 use super::{Catalogue, SERIES, by_attack, count, page, page_slug, spec, split, whole};
 use crate::figure::chart::{Body, Chart};
 use crate::figure::columns::Setting;
-use crate::frontier::{JOINT, ONE_TRAINING, Panel, RULE, let_loose, panels};
+use crate::frontier::{JOINT, ONE_TRAINING, Panel, let_loose, panels};
 use crate::leakage::{Course, courses as all_courses};
 use crate::words::FLOOR;
 use record::run::Run;
@@ -29,7 +29,9 @@ pub(super) fn frontiers(run: &Run, out: &mut Catalogue) {
         let own = FigureSpec {
             caption: format!(
                 "Test accuracy after training with each defense ({ONE_TRAINING}) against {what}. \
-                 Up and to the left is better; dashed is the Pareto frontier: {RULE}."
+                 Up and to the left is better; dashed is the Pareto frontier, of what \
+                 surely leaks less or is worth more than each other point, by intervals on both \
+                 axes (the table has the rule)."
             ),
             labels: true,
             ..spec(name, FigureKind::Frontier, x, "task.trained_accuracy")
