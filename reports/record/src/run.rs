@@ -6,9 +6,9 @@ use crate::summary::CellSummary;
 use crate::validity::{self, Validity, is_oracle};
 use crate::{CellRecord, MetricInfo, Metrics, Outcome, RecordError, RunInfo};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use suites::{CellSpec, Vantage};
+use suites::{CellId, CellSpec, Vantage};
 
 /// A run with what reports say of it.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct Keys {
     /// The spec as JSON.
     spec: Value,
     world: String,
-    /// The world at any seed.
+    /// The world at any seed, the vantage and the facts.
     mechanism: String,
     attack: String,
     /// The defenses that act.
@@ -54,11 +54,18 @@ impl Keys {
         Keys {
             spec: serde_json::to_value(spec).unwrap_or(Value::Null),
             world: spec.world_key(),
-            mechanism: CellSpec { seed: 0, ..spec.clone() }.world_key(),
+            mechanism: mechanism(spec),
             attack: spec.attack_key(),
             defenses: format!("{:?}", acting(spec).collect::<Vec<_>>()),
         }
     }
+}
+
+fn mechanism(spec: &CellSpec) -> String {
+    let mut facts = spec.facts.clone();
+    facts.sort_unstable();
+    let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
+    format!("{world} {} {facts:?}", spec.vantage)
 }
 
 impl Run {
@@ -130,6 +137,17 @@ impl Run {
         self.cells.iter().any(|c| c.mean(name).is_some())
     }
 
+    /// The planned cells that have no record yet.
+    pub fn open(&self) -> Vec<&CellId> {
+        let present: HashSet<_> = self.records.iter().map(|r| &r.id).collect();
+        self.info.suite.cells.iter().filter(|id| !present.contains(id)).collect()
+    }
+
+    /// How many cells ended so: `done`, `not applicable` or `failed`.
+    pub fn ended(&self, outcome: &str) -> usize {
+        self.cells.iter().filter(|c| c.outcome == outcome).count()
+    }
+
     /// Places of the cells whose attack ran or broke.
     pub fn attacked(&self) -> Vec<usize> {
         let applies =
@@ -171,9 +189,8 @@ impl Run {
     }
 
     /// As [`Run::adversary`] at any seed: cells that differ in it alone are repetitions.
-    pub fn mechanism(&self, at: usize) -> String {
-        let spec = &self.records[at].spec;
-        format!("{} {} {:?}", self.keys[at].mechanism, spec.vantage, spec.facts)
+    pub fn mechanism(&self, at: usize) -> &str {
+        &self.keys[at].mechanism
     }
 
     /// What the federated round of cell `at` depends on: everything but the adversary.
