@@ -3,12 +3,12 @@
 use crate::axes::{Axes, Distinguishing, acting};
 use crate::store::read_records;
 use crate::summary::CellSummary;
-use crate::validity::{self, Validity, is_oracle};
+use crate::validity::{self, Validity, facts, is_oracle, see_alike};
 use crate::{CellRecord, MetricInfo, Metrics, Outcome, RecordError, RunInfo};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use suites::{CellId, CellSpec, Vantage};
+use suites::{CellId, CellSpec};
 
 /// A run with what reports say of it.
 #[derive(Clone, Debug)]
@@ -62,10 +62,8 @@ impl Keys {
 }
 
 fn mechanism(spec: &CellSpec) -> String {
-    let mut facts = spec.facts.clone();
-    facts.sort_unstable();
     let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
-    format!("{world} {} {facts:?}", spec.vantage)
+    format!("{world} {} {:?}", spec.vantage, facts(spec))
 }
 
 impl Run {
@@ -203,17 +201,12 @@ impl Run {
         let spec = &self.records[at].spec;
         let twins = self.attacked().into_iter().filter(|&other| {
             let same = self.keys[other].attack == self.keys[at].attack;
-            same && !self.defended(other) && self.records[other].spec.facts == spec.facts
+            same && !self.defended(other) && facts(&self.records[other].spec) == facts(spec)
         });
-        // In the plain every vantage that sees anything sees the same, but for the colluders' own
-        // share.
-        let colludes = |spec: &CellSpec| matches!(spec.vantage, Vantage::Colluding { .. });
-        let same = |other: &usize| self.records[*other].spec.vantage == spec.vantage;
+        let vantage = |other: &usize| self.records[*other].spec.vantage;
         twins
-            .filter(|other| {
-                same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec))
-            })
-            .min_by_key(|other| !same(other))
+            .filter(|other| see_alike(vantage(other), spec.vantage))
+            .min_by_key(|other| vantage(other) != spec.vantage)
     }
 
     /// What is to be said of a defended cell in the place of its result, or beside it; `None` of
