@@ -10,7 +10,10 @@ use crate::figure::select::part;
 use record::run::{Run, group};
 use record::stats::{CONFIDENCE, mean};
 use record::{CellRecord, Outcome};
-use suites::CellSpec;
+
+mod marks;
+
+pub(crate) use marks::{Judge, Pareto, RULE};
 
 mod marks;
 
@@ -127,14 +130,7 @@ fn tries(run: &Run, leak: &Measure, cells: &[Picked]) -> Vec<Try> {
 /// Cells by what the adversary faces, sees and knows, with what tells these apart: one that sees
 /// more is another threat. Seeds are repetitions.
 fn adversaries(run: &Run, cells: &[Picked]) -> Vec<(String, Vec<Picked>)> {
-    let key = |at: usize| {
-        let spec = &run.records[at].spec;
-        let mut facts = spec.facts.clone();
-        facts.sort_unstable();
-        let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
-        format!("{world} {} {facts:?}", spec.vantage)
-    };
-    let all = group((0..cells.len()).collect(), |i| key(cells[i].at));
+    let all = group((0..cells.len()).collect(), |i| run.mechanism(cells[i].at).to_owned());
     let firsts: Vec<usize> = all.iter().map(|g| cells[g[0]].at).collect();
     let distinguishing = run.axes.distinguishing(&firsts, &["attack", "defenses", "seed"]);
     let name = |at: usize| run.axes.label(at, &distinguishing, &[]);
@@ -178,7 +174,7 @@ pub(crate) fn panels(run: &Run) -> Vec<Panel> {
     let deployed = |at: &usize| !run.records[*at].spec.federation.is_bare();
     let cells: Vec<usize> = run.attacked().into_iter().filter(deployed).collect();
     // The key of a mechanism holds the federation: no panel has points of two. Seeds repeat it.
-    let groups = group(cells, |at| run.mechanism(at));
+    let groups = group(cells, |at| run.mechanism(at).to_owned());
     let groups: Vec<Vec<usize>> =
         groups.into_iter().filter(|g| g.iter().any(|at| run.defended(*at))).collect();
     let firsts: Vec<usize> = groups.iter().map(|g| g[0]).collect();

@@ -26,7 +26,7 @@ pub(crate) struct Stand {
 /// The stands of the cells `picked`, those without a defense first, then in the suite's order; and
 /// the settings in which cells left out differ from those of the same defense, source and vantage.
 pub(crate) fn stands(run: &Run, picked: &[Picked]) -> (Vec<Stand>, Vec<String>) {
-    let kept = |at: usize| format!("{} {}", adversary(run, at), run.defenses(at));
+    let kept = |at: usize| format!("{} {}", run.mechanism(at), run.defenses(at));
     let places = group((0..picked.len()).collect(), |i| kept(picked[i].at));
     let mut groups: Vec<Vec<Picked>> =
         places.into_iter().map(|g| g.into_iter().map(|i| picked[i].clone()).collect()).collect();
@@ -39,15 +39,6 @@ pub(crate) fn stands(run: &Run, picked: &[Picked]) -> (Vec<Stand>, Vec<String>) 
         cells,
     };
     (groups.into_iter().map(stand).collect(), left)
-}
-
-/// What cell `at` faces, sees and knows, at any seed.
-fn adversary(run: &Run, at: usize) -> String {
-    let spec = &run.records[at].spec;
-    let mut facts = spec.facts.clone();
-    facts.sort_unstable();
-    let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
-    format!("{world} {} {facts:?}", spec.vantage)
 }
 
 /// Keeps of each defense, source and vantage the first group that an attack was let loose on, else
@@ -175,14 +166,11 @@ impl Stand {
             return run.doubt(self.at());
         }
         let records = || self.cells.iter().map(|c| &run.records[c.at]);
-        let failed = records().find_map(|r| match &r.outcome {
-            Outcome::Failed { stage, message } => Some((stage, message)),
-            _ => None,
-        });
+        let failed = records().find_map(|r| r.outcome.failure());
         let refused: BTreeSet<&str> = records().filter_map(refusal).collect();
         let whys = refused.into_iter().collect::<Vec<_>>().join("; ");
         Some(match failed {
-            Some((stage, message)) => format!("Every attack failed, in {stage}: {message}"),
+            Some(failure) => format!("Every attack failed, in {failure}"),
             None if whys.is_empty() => "No reconstruction has a PSNR".into(),
             None if self.works_elsewhere(run) => format!("Nothing to attack: {whys}"),
             None => format!("No attack applies: {whys}"),

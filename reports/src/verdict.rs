@@ -5,10 +5,9 @@ use crate::figure::measure::Measure;
 use crate::frontier::Point;
 use crate::standing::Stand;
 use crate::words::enumerated;
-use record::Outcome;
+use record::markdown::counted;
 use record::run::Run;
 use record::validity::{Validity, is_oracle};
-use std::collections::HashSet;
 
 /// Defenses that a sentence lists; the main table has all.
 const LISTED: usize = 6;
@@ -154,18 +153,17 @@ fn floor_names(run: &Run, at: usize) -> String {
 
 /// What has no record yet, and what failed.
 fn missing(run: &Run) -> Option<String> {
-    let present: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
-    let cells = &run.info.suite.cells;
-    let open = cells.iter().filter(|id| !present.contains(id)).count();
-    let failed = run.records.iter().filter(|r| matches!(r.outcome, Outcome::Failed { .. })).count();
+    let (open, failed) = (run.open().len(), run.ended("failed"));
     let all = run.records.len() + open;
-    let cells = |n: usize| if n == 1 { "1 cell".to_owned() } else { format!("{n} cells") };
     let mut parts = Vec::new();
     if open > 0 {
-        parts.push(format!("This run is not finished: {} of {all} not run yet.", cells(open)));
+        parts.push(format!(
+            "This run is not finished: {} of {all} not run yet.",
+            counted(open, "cell")
+        ));
     }
     if failed > 0 {
-        parts.push(format!("{} of {all} failed.", cells(failed)));
+        parts.push(format!("{} of {all} failed.", counted(failed, "cell")));
     }
     (!parts.is_empty()).then(|| parts.join(" "))
 }

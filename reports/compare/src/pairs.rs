@@ -5,9 +5,9 @@ use crate::measure::Measure;
 use crate::{Pairing, Side};
 use record::axes::acting;
 use record::stats::mean;
+use record::validity::{facts, see_alike};
 use record::{CellRecord, ImageScore, Outcome};
 use std::collections::HashMap;
-use suites::Vantage;
 
 /// How a matched cell came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,27 +233,24 @@ fn other_images(base: &CellRecord, new: &CellRecord) -> bool {
 
 type Twin = Option<(usize, Vec<Option<usize>>)>;
 
-/// For each defended pair the undefended one of the same world, attack and facts. In the plain
-/// every vantage that sees anything sees the same but for the colluders' own share, so that a twin
-/// at another vantage will do, as in the report.
+/// For each defended pair the undefended one of the same world, attack and facts, at the same
+/// vantage or else at one that sees the same, as in the report.
 fn twins(pairs: &[Pair], base: &Side, new: &Side) -> Vec<Twin> {
     let key = |pair: &Pair| {
         let spec = &new.records[pair.new].spec;
-        let mut facts = spec.facts.clone();
-        facts.sort_unstable();
-        format!("{} {} {facts:?}", base.records[pair.base].spec.seed, spec.attack_key())
+        let seed = base.records[pair.base].spec.seed;
+        format!("{seed} {} {:?}", spec.attack_key(), facts(spec))
     };
     let vantage = |pair: &Pair| new.records[pair.new].spec.vantage;
     let mut plain: HashMap<String, Vec<usize>> = HashMap::new();
     for (at, pair) in pairs.iter().enumerate().filter(|(_, p)| p.scored() && !p.defended) {
         plain.entry(key(pair)).or_default().push(at);
     }
-    let colludes = |pair: &Pair| matches!(vantage(pair), Vantage::Colluding { .. });
     let twin = |pair: &Pair| -> Twin {
         let candidates = plain.get(&key(pair))?;
         let same = |at: &&usize| vantage(&pairs[**at]) == vantage(pair);
-        let loose = |at: &&usize| !colludes(pair) && !colludes(&pairs[**at]);
-        let at = *candidates.iter().find(same).or_else(|| candidates.iter().find(loose))?;
+        let alike = |at: &&usize| see_alike(vantage(&pairs[**at]), vantage(pair));
+        let at = *candidates.iter().find(same).or_else(|| candidates.iter().find(alike))?;
         Some((at, rows(pair, &pairs[at])))
     };
     pairs

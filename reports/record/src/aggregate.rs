@@ -73,18 +73,13 @@ pub fn cell_mean(record: &CellRecord, metric: &MetricInfo, confidence: f64) -> S
     let mut units = Units::of_cells([record]);
     let value = |(at, i)| (units.unit(record, at), score(i, &metric.name));
     let values: Vec<_> = record.images.iter().enumerate().map(value).collect();
-    let stream = (record.id.as_str(), metric.name.as_str());
-    let (cap, share) = (metric.cap, metric.share);
-    Mean { cap, share, lost: record.lost_images(), confidence, stream }.of(&values)
+    Mean::new(metric, record.lost_images(), confidence, record.id.as_str()).of(&values)
 }
 
 /// The same of a null baseline; no attack can lose its images.
 pub fn null_mean(record: &CellRecord, null: &str, metric: &MetricInfo) -> Summary {
     let key = format!("{}/{null}", record.id);
-    let stream = (key.as_str(), metric.name.as_str());
-    let values = null_values(record, null, &metric.name);
-    let (cap, share) = (metric.cap, metric.share);
-    Mean { cap, share, lost: 0, confidence: CONFIDENCE, stream }.of(&values)
+    Mean::new(metric, 0, CONFIDENCE, &key).of(&null_values(record, null, &metric.name))
 }
 
 /// The scores of a null baseline, with the unit of the image of each.
@@ -122,7 +117,14 @@ pub struct Mean<'a> {
     pub stream: (&'a str, &'a str),
 }
 
-impl Mean<'_> {
+impl<'a> Mean<'a> {
+    /// One of scores of `metric`, of which a failed attack lost so many; `key` is that of the
+    /// bootstrap's stream.
+    pub fn new(metric: &'a MetricInfo, lost: usize, confidence: f64, key: &'a str) -> Self {
+        let stream = (key, metric.name.as_str());
+        Mean { cap: metric.cap, share: metric.share, lost, confidence, stream }
+    }
+
     /// The mean of `values`, each with its unit of independence.
     pub fn of<U: Ord + Clone>(&self, values: &[(U, Option<f64>)]) -> Summary {
         let mut out = Summary { failed: self.lost, ..Summary::default() };

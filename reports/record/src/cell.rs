@@ -88,6 +88,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Where it failed and what the program said, such as "attack: out of memory"; `None` of what
+    /// did not fail.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
+            _ => None,
+        }
+    }
+}
+
 /// One attacked image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageScore {

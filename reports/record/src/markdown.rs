@@ -74,6 +74,11 @@ pub fn count(value: u64) -> String {
     groups.join(",")
 }
 
+/// A count of things: "1 image", "3 images".
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Bytes in decimal units.
 pub fn bytes(value: u64) -> String {
     let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];

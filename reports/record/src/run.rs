@@ -3,12 +3,12 @@
 use crate::axes::{Axes, Distinguishing, acting};
 use crate::store::read_records;
 use crate::summary::CellSummary;
-use crate::validity::{self, Validity, is_oracle};
+use crate::validity::{self, Validity, facts, is_oracle, see_alike};
 use crate::{CellRecord, MetricInfo, Metrics, Outcome, RecordError, RunInfo};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use suites::{CellSpec, Vantage};
+use suites::{CellId, CellSpec};
 
 /// A run with what reports say of it.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct Keys {
     /// The spec as JSON.
     spec: Value,
     world: String,
-    /// The world at any seed.
+    /// The world at any seed, the vantage and the facts.
     mechanism: String,
     attack: String,
     /// The defenses that act.
@@ -54,11 +54,16 @@ impl Keys {
         Keys {
             spec: serde_json::to_value(spec).unwrap_or(Value::Null),
             world: spec.world_key(),
-            mechanism: CellSpec { seed: 0, ..spec.clone() }.world_key(),
+            mechanism: mechanism(spec),
             attack: spec.attack_key(),
             defenses: format!("{:?}", acting(spec).collect::<Vec<_>>()),
         }
     }
+}
+
+fn mechanism(spec: &CellSpec) -> String {
+    let world = CellSpec { seed: 0, ..spec.clone() }.world_key();
+    format!("{world} {} {:?}", spec.vantage, facts(spec))
 }
 
 impl Run {
@@ -130,6 +135,17 @@ impl Run {
         self.cells.iter().any(|c| c.mean(name).is_some())
     }
 
+    /// The planned cells that have no record yet.
+    pub fn open(&self) -> Vec<&CellId> {
+        let present: HashSet<_> = self.records.iter().map(|r| &r.id).collect();
+        self.info.suite.cells.iter().filter(|id| !present.contains(id)).collect()
+    }
+
+    /// How many cells ended so: `done`, `not applicable` or `failed`.
+    pub fn ended(&self, outcome: &str) -> usize {
+        self.cells.iter().filter(|c| c.outcome == outcome).count()
+    }
+
     /// Places of the cells whose attack ran or broke.
     pub fn attacked(&self) -> Vec<usize> {
         let applies =
@@ -171,9 +187,8 @@ impl Run {
     }
 
     /// As [`Run::adversary`] at any seed: cells that differ in it alone are repetitions.
-    pub fn mechanism(&self, at: usize) -> String {
-        let spec = &self.records[at].spec;
-        format!("{} {} {:?}", self.keys[at].mechanism, spec.vantage, spec.facts)
+    pub fn mechanism(&self, at: usize) -> &str {
+        &self.keys[at].mechanism
     }
 
     /// What the federated round of cell `at` depends on: everything but the adversary.
@@ -186,17 +201,12 @@ impl Run {
         let spec = &self.records[at].spec;
         let twins = self.attacked().into_iter().filter(|&other| {
             let same = self.keys[other].attack == self.keys[at].attack;
-            same && !self.defended(other) && self.records[other].spec.facts == spec.facts
+            same && !self.defended(other) && facts(&self.records[other].spec) == facts(spec)
         });
-        // In the plain every vantage that sees anything sees the same, but for the colluders' own
-        // share.
-        let colludes = |spec: &CellSpec| matches!(spec.vantage, Vantage::Colluding { .. });
-        let same = |other: &usize| self.records[*other].spec.vantage == spec.vantage;
+        let vantage = |other: &usize| self.records[*other].spec.vantage;
         twins
-            .filter(|other| {
-                same(other) || (!colludes(spec) && !colludes(&self.records[*other].spec))
-            })
-            .min_by_key(|other| !same(other))
+            .filter(|other| see_alike(vantage(other), spec.vantage))
+            .min_by_key(|other| vantage(other) != spec.vantage)
     }
 
     /// What is to be said of a defended cell in the place of its result, or beside it; `None` of

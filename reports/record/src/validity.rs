@@ -11,7 +11,7 @@ use crate::stats::{CONFIDENCE, LEAST_UNITS, bootstrap, clusters, mean, wilson};
 use crate::units::Units;
 use crate::{CellRecord, MetricInfo, Metrics, Outcome};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use suites::{CellSpec, Vantage, rng};
+use suites::{CellSpec, Fact, Vantage, rng};
 
 mod verdict;
 
@@ -20,6 +20,21 @@ pub use verdict::{Verdict, verdict};
 /// Null baselines whose author knows the truth: reference lines, and nothing that an attack must
 /// beat. Every other null baseline needs no truth.
 pub const ORACLES: [&str; 1] = ["nearest"];
+
+/// What the adversary of a cell knows, in the order of facts: cells are told apart by them, however
+/// they were listed.
+pub fn facts(spec: &CellSpec) -> Vec<Fact> {
+    let mut facts = spec.facts.clone();
+    facts.sort_unstable();
+    facts
+}
+
+/// Whether an undefended cell at one vantage may stand for one at the other: in the plain every
+/// vantage that sees anything sees the same but for the colluders' own share.
+pub fn see_alike(a: Vantage, b: Vantage) -> bool {
+    let colludes = |v: Vantage| matches!(v, Vantage::Colluding { .. });
+    a == b || (!colludes(a) && !colludes(b))
+}
 
 /// Whether the author of a null baseline knows the truth.
 pub fn is_oracle(null: &str) -> bool {
@@ -147,8 +162,7 @@ struct Key {
 impl Key {
     fn new(record: &CellRecord) -> Self {
         let spec = &record.spec;
-        let mut facts = spec.facts.clone();
-        facts.sort_unstable();
+        let facts = facts(spec);
         let seedless = CellSpec { seed: 0, ..spec.clone() };
         Key {
             mechanism: format!("{} {facts:?}", seedless.world_key()),
@@ -159,10 +173,8 @@ impl Key {
         }
     }
 
-    /// The undefended cells among `plain` that the cell is held against.
-    ///
-    /// In the plain every vantage that sees anything sees the same but for the colluders' own
-    /// share, so that a twin at another vantage will do where none is at the same one.
+    /// The undefended cells among `plain` that the cell is held against: those at its vantage, else
+    /// those at one that sees the same.
     fn twins(&self, keys: &[Key], plain: &[usize]) -> Vec<usize> {
         let own = |at: &&usize| self.defended || keys[**at].attack == self.attack;
         let here = |at: &&usize| keys[**at].vantage == self.vantage;
@@ -170,9 +182,8 @@ impl Key {
         if !same.is_empty() {
             return same;
         }
-        let colludes = |key: &Key| matches!(key.vantage, Vantage::Colluding { .. });
-        let loose = |at: &&usize| !colludes(self) && !colludes(&keys[**at]);
-        plain.iter().filter(own).filter(loose).copied().collect()
+        let alike = |at: &&usize| see_alike(keys[**at].vantage, self.vantage);
+        plain.iter().filter(own).filter(alike).copied().collect()
     }
 }
 

@@ -49,7 +49,7 @@ fn outcome(outcome: &Outcome) -> (&'static str, Option<String>) {
     match outcome {
         Outcome::Done => ("done", None),
         Outcome::NotApplicable { why } => ("not-applicable", Some(why.clone())),
-        Outcome::Failed { stage, message } => ("failed", Some(format!("{stage}: {message}"))),
+        Outcome::Failed { .. } => ("failed", outcome.failure()),
     }
 }
 

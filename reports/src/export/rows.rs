@@ -4,7 +4,6 @@ use super::columns::{self, Cause};
 use super::field::{Field, Row};
 use record::run::Run;
 use record::{CellRecord, ImageScore, Outcome, Scores};
-use std::collections::HashSet;
 use std::io;
 
 /// Takes one row.
@@ -40,8 +39,7 @@ pub(super) fn each(run: &Run, take: &mut Take) -> io::Result<usize> {
             write(&of_cell, &Cause { status: bare_status(record), ..Cause::default() })?;
         }
     }
-    let known: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
-    for id in run.info.suite.cells.iter().filter(|id| !known.contains(id)) {
+    for id in run.open() {
         write(
             &columns::cell(id.as_str(), None, None),
             &Cause { status: "not-run", ..Cause::default() },

@@ -6,7 +6,7 @@ use record::MetricInfo;
 use record::aggregate::{Goal, Mean, Tally, diverged, usable};
 use record::axes::acting;
 use record::run::Run;
-use record::stats::{CONFIDENCE, Summary, wilson_at};
+use record::stats::{CONFIDENCE, Interval, Summary, wilson_at};
 use record::units::Units;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +106,11 @@ impl Estimate {
         }
     }
 
+    /// The interval as tables write it.
+    pub fn ci(&self) -> Option<Interval> {
+        self.interval.map(|(low, high)| Interval { low, high })
+    }
+
     /// Whether fewer units than values stand behind it.
     pub fn clustered(&self) -> bool {
         self.units < self.n
@@ -133,14 +138,8 @@ fn of_images(run: &Run, metric: &MetricInfo, picked: &[Picked], confidence: f64)
     let values = valued(run, picked, |at, i| score(at, i).flatten());
     let lost = picked.iter().map(|p| p.lost).sum();
     let key = stream_key(run, picked, "");
-    let mean = Mean {
-        cap: metric.cap,
-        share: metric.share,
-        lost,
-        confidence,
-        stream: (&key, &metric.name),
-    };
-    Estimate { grey: grey(run, metric, picked), ..Estimate::of_mean(&mean.of(&values)) }
+    let mean = Mean::new(metric, lost, confidence, &key).of(&values);
+    Estimate { grey: grey(run, metric, picked), ..Estimate::of_mean(&mean) }
 }
 
 /// Diverged reconstructions with a value of `metric`.
@@ -160,14 +159,7 @@ fn of_null(
     let score = |at: usize, i: usize| run.records[at].baselines[null].get(i)?.get(&metric.name);
     let values = valued(run, &picked, |at, i| score(at, i).copied().flatten());
     let key = stream_key(run, &picked, &format!("/{null}"));
-    let mean = Mean {
-        cap: metric.cap,
-        share: metric.share,
-        lost: 0,
-        confidence,
-        stream: (&key, &metric.name),
-    };
-    Estimate::of_mean(&mean.of(&values))
+    Estimate::of_mean(&Mean::new(metric, 0, confidence, &key).of(&values))
 }
 
 /// Cells of one world have one null baseline between them.

@@ -3,6 +3,7 @@
 use super::columns::{self, Column, Key, Setting};
 use record::Outcome;
 use record::axes::acting;
+use record::markdown::counted;
 use record::run::Run;
 use serde_json::Value;
 use suites::figure::Place;
@@ -141,16 +142,11 @@ fn count_out(run: &Run, cells: &mut Vec<Picked>, remarks: &mut Vec<String>) {
     });
     let mut say = |count: usize, what: &str| {
         if count > 0 {
-            remarks.push(format!("{} {what}", cells_in_words(count)));
+            remarks.push(format!("{} {what}", counted(count, "cell")));
         }
     };
     say(not_applicable, "not applicable");
     say(broke, "left out that failed before the attack began");
-}
-
-/// "1 cell", "3 cells".
-pub(crate) fn cells_in_words(count: usize) -> String {
-    if count == 1 { "1 cell".into() } else { format!("{count} cells") }
 }
 
 /// Names stand for whatever carries them: an attack by its name or its label, defenses by the name
@@ -221,7 +217,7 @@ fn nothing(
     };
     SpecError::value(
         format!("filter.{path}"),
-        format!("none of the {} left has {wanted}{hint}", cells_in_words(cells.len())),
+        format!("none of the {} left has {wanted}{hint}", counted(cells.len(), "cell")),
         format!("the values there are: {shown}"),
     )
 }

@@ -10,26 +10,22 @@ use record::markdown::{NONE, bytes, count, significant};
 use record::run::Run;
 use record::{CellRecord, DefenseNote, MetricInfo, Outcome, utility};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashSet};
-
-/// Cells of the suite that have no record yet.
-pub(super) fn open(run: &Run) -> usize {
-    let present: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
-    run.info.suite.cells.iter().filter(|id| !present.contains(id)).count()
-}
+use std::collections::BTreeMap;
 
 /// The headline numbers as (title, value, remark).
 pub(super) fn tiles(run: &Run) -> Vec<[String; 3]> {
-    let counted = |word: &str| run.cells.iter().filter(|c| c.outcome == word).count();
-    let open = open(run);
+    let open = run.open().len();
     let rest = [
-        (counted("failed"), "failed"),
-        (counted("not applicable"), "not applicable"),
+        (run.ended("failed"), "failed"),
+        (run.ended("not applicable"), "not applicable"),
         (open, "not run yet"),
     ];
     let rest = rest.map(|(n, what)| format!("{n} {what}")).join(", ");
-    let cells =
-        ["Cells done".into(), format!("{} of {}", counted("done"), run.records.len() + open), rest];
+    let cells = [
+        "Cells done".into(),
+        format!("{} of {}", run.ended("done"), run.records.len() + open),
+        rest,
+    ];
     let sent: Vec<f64> =
         run.records.iter().map(|r| r.cost.bytes_up as f64).filter(|b| *b > 0.0).collect();
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).sum();
@@ -258,9 +254,8 @@ pub(super) fn detail(run: &Run, at: usize, texts: &mut Texts) -> Value {
 /// Where and why a cell did not end well.
 fn why(record: &CellRecord) -> Option<String> {
     match &record.outcome {
-        Outcome::Done => None,
         Outcome::NotApplicable { why } => Some(why.clone()),
-        Outcome::Failed { stage, message } => Some(format!("in {stage}: {message}")),
+        other => other.failure().map(|failure| format!("in {failure}")),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::report::latex;
 use crate::report::model::{Section, Span, Text};
-use record::Outcome;
 use record::run::Run;
 use record::stats::{BOOTSTRAP_RESAMPLES, LEAST_UNITS};
 use std::collections::BTreeSet;
@@ -19,12 +18,9 @@ fn sentences(run: &Run, regenerate: &str) -> Vec<Text> {
     let words = |text: String| Text::from(text);
     let code = |text: &str| Span::Code(text.to_owned());
     let (info, suite) = (&run.info, &run.info.suite);
-    let count =
-        |keep: fn(&Outcome) -> bool| run.records.iter().filter(|r| keep(&r.outcome)).count();
-    let done = count(|o| matches!(o, Outcome::Done));
-    let failed = count(|o| matches!(o, Outcome::Failed { .. }));
-    let inapplicable = count(|o| matches!(o, Outcome::NotApplicable { .. }));
-    let open = suite.cells.len().saturating_sub(run.records.len());
+    let [done, failed, inapplicable] =
+        ["done", "failed", "not applicable"].map(|word| run.ended(word));
+    let open = run.open().len();
     let seeds: BTreeSet<u64> = run.records.iter().map(|r| r.spec.seed).collect();
     let seeds: Vec<String> = seeds.into_iter().map(|s| s.to_string()).collect();
     let seconds: f64 = run.records.iter().map(|r| r.wall.seconds).filter(|s| s.is_finite()).sum();

@@ -7,6 +7,7 @@ use crate::figure::filter::{self, Picked};
 use crate::figure::measure::Measure;
 use crate::figure::select::{doubts, part};
 use crate::report::latex;
+use record::markdown::counted;
 use record::run::Run;
 use record::stats::{mean, sample_sd};
 use std::collections::BTreeSet;
@@ -131,7 +132,7 @@ fn told(run: &Run, spec: &TableSpec, measures: &[Measure], rows: &[Row]) -> Vec<
     out.extend(how.into_iter().map(String::from));
     let lost: usize = rows.iter().filter_map(|r| r.lost).sum();
     if spec.summary && lost > 0 {
-        let images = if lost == 1 { "1 image".into() } else { format!("{lost} images") };
+        let images = counted(lost, "image");
         out.push(format!(
             "rows mean and sd leave out {images} lost to failed attacks, in the rows named -"
         ));

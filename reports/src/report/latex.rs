@@ -2,6 +2,7 @@
 //! tables.
 
 use super::model::{Block, Cell, Report, Section, Span, Table, Text};
+use record::markdown::counted;
 use suites::figure::FigureWidth;
 
 /// How a sign without a command begins: no text of a user can, whose braces are escaped.
@@ -38,7 +39,7 @@ pub(crate) fn unknown(tex: &str) -> usize {
 /// What must be said of a LaTeX text with such signs.
 pub(crate) fn unknown_remark(tex: &str) -> Option<String> {
     let count = unknown(tex);
-    let what = if count == 1 { "1 character".into() } else { format!("{count} characters") };
+    let what = counted(count, "character");
     (count > 0)
         .then(|| format!("{what} without a LaTeX command, written as [U+...] in the .tex file"))
 }

@@ -12,7 +12,6 @@ use crate::words::FLOOR;
 use record::axes::defense_label;
 use record::markdown::{NONE, bytes, significant};
 use record::run::Run;
-use record::stats::Interval;
 use record::{CellRecord, Outcome, utility};
 
 pub(super) fn frontier(run: &Run) -> Option<Section> {
@@ -152,9 +151,8 @@ fn leak(run: &Run, row: &Row) -> Vec<Cell> {
 fn failure(record: &CellRecord) -> Option<String> {
     let scored = || record.scores("psnr").iter().any(Option::is_some);
     match &record.outcome {
-        Outcome::Failed { stage, message } => Some(format!("in {stage}: {message}")),
         Outcome::Done if !scored() => Some("no image has a PSNR".into()),
-        _ => None,
+        other => other.failure().map(|failure| format!("in {failure}")),
     }
 }
 
@@ -178,8 +176,7 @@ fn worth(run: &Run, row: &Row, baseline: Option<f64>) -> [Cell; 2] {
         return [format!("not measured: {}", unmeasured(run, &row.rivals)).into(), Cell::None];
     };
     let lost = baseline.map(|b| format!("{:+.1} points", 100.0 * (b - own)));
-    let ci = row.worth.interval.map(|(low, high)| Interval { low, high });
-    let shown = share_of(own, ci, &row.worth.values);
+    let shown = share_of(own, row.worth.ci(), &row.worth.values);
     [Cell::Number(shown), Cell::number(lost)]
 }
 
@@ -187,12 +184,7 @@ fn worth(run: &Run, row: &Row, baseline: Option<f64>) -> [Cell; 2] {
 fn unmeasured(run: &Run, rivals: &[usize]) -> String {
     let mut notes = rivals.iter().flat_map(|at| &run.records[*at].notes);
     let told = notes.find_map(|n| n.strip_prefix("utility not measured: ")).map(str::to_owned);
-    let failed = || {
-        rivals.iter().find_map(|at| match &run.records[*at].outcome {
-            Outcome::Failed { stage, message } => Some(format!("{stage}: {message}")),
-            _ => None,
-        })
-    };
+    let failed = || rivals.iter().find_map(|at| run.records[*at].outcome.failure());
     told.or_else(failed).unwrap_or("training diverged".into())
 }
 

@@ -8,7 +8,6 @@ use crate::report::model::{Cell, Section, Table, row};
 use crate::standing::{Stand, fitting, lpips};
 use crate::words::FLOOR;
 use record::run::Run;
-use record::stats::Interval;
 
 /// Rows that are read at a glance.
 const ROWS: usize = 12;
@@ -85,8 +84,7 @@ fn attack(run: &Run, stand: &Stand) -> Cell {
 /// The accuracy of the only training with its interval over test examples, else over trainings.
 fn accuracy(run: &Run, stand: &Stand) -> Cell {
     let found = stand.accuracy(run);
-    let ci = found.interval.map(|(low, high)| Interval { low, high });
-    Cell::number(found.value.map(|share| share_of(share, ci, &found.values)))
+    Cell::number(found.value.map(|share| share_of(share, found.ci(), &found.values)))
 }
 
 #[cfg(test)]

@@ -183,16 +183,14 @@ pub(crate) fn rate(rate: Option<&Rate>) -> Cell {
 
 /// As [`mean_ci`] of a mean that a figure shows.
 fn mean_of(metric: &MetricInfo, e: &Estimate) -> Cell {
-    let ci = e.interval.map(|(low, high)| Interval { low, high });
-    Cell::number(e.value.map(|mean| metric.show(mean) + &spread(metric, ci, &e.values)))
+    Cell::number(e.value.map(|mean| metric.show(mean) + &spread(metric, e.ci(), &e.values)))
 }
 
 /// As [`rate`] of a share that a figure shows.
 fn rate_of(e: &Estimate) -> Cell {
     let found = || {
-        let ci = e.interval.map(|(low, high)| Interval { low, high });
-        let (tries, units) = (e.n, e.units);
-        Some(Rate { successes: e.successes?, tries, rate: e.value?, units, ci })
+        let (successes, rate) = (e.successes?, e.value?);
+        Some(Rate { successes, tries: e.n, rate, units: e.units, ci: e.ci() })
     };
     rate(found().as_ref())
 }

@@ -6,7 +6,6 @@ use record::markdown::{count, ranges};
 use record::run::Run;
 use record::store::Host;
 use record::{Outcome, axes};
-use std::collections::HashSet;
 
 pub(super) fn overview(run: &Run) -> Section {
     let info = &run.info;
@@ -77,13 +76,11 @@ pub(super) fn elsewhere(run: &Run, mut section: Section) -> Section {
 
 /// How many cells there are, and how they ended.
 pub(super) fn state(run: &Run) -> String {
-    let counted = |word: &str| run.cells.iter().filter(|c| c.outcome == word).count();
-    let present: HashSet<_> = run.records.iter().map(|r| &r.id).collect();
-    let open = run.info.suite.cells.iter().filter(|id| !present.contains(id)).count();
+    let open = run.open().len();
     let parts = [
-        (counted("done"), "done"),
-        (counted("failed"), "failed"),
-        (counted("not applicable"), "not applicable"),
+        (run.ended("done"), "done"),
+        (run.ended("failed"), "failed"),
+        (run.ended("not applicable"), "not applicable"),
         (open, "not run yet"),
     ];
     let shown: Vec<_> =

@@ -25,9 +25,8 @@ pub(super) fn failures(run: &Run) -> Section {
 
 fn reason(record: &CellRecord) -> Option<(&'static str, String)> {
     match &record.outcome {
-        Outcome::Done => None,
         Outcome::NotApplicable { why } => Some(("not applicable", why.clone())),
-        Outcome::Failed { stage, message } => Some(("failed", format!("{stage}: {message}"))),
+        other => other.failure().map(|failure| ("failed", failure)),
     }
 }
 

@@ -4,6 +4,7 @@ use super::overview;
 use crate::report::model::{Section, Table, row};
 use crate::words;
 use record::axes::plain;
+use record::markdown::counted;
 use record::run::Run;
 use record::{CellRecord, Outcome};
 use suites::CellSpec;
@@ -72,7 +73,7 @@ fn attacked(record: &CellRecord) -> String {
 
 fn federation(spec: &CellSpec) -> String {
     let (clients, batch) = (spec.federation.clients.total, spec.federation.local.batch_size);
-    let clients = if clients == 1 { "1 client".into() } else { format!("{clients} clients") };
+    let clients = counted(clients, "client");
     let rounds = if spec.federation.is_bare() {
         "a single release".into()
     } else {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::figure::filter::Picked;
 use crate::standing::stands;
-use record::CellRecord;
 use record::testing::{from_spec, info, record};
+use record::{CellRecord, Outcome};
 use suites::{Named, Source};
 
 fn cell(defense: Option<Named>, psnrs: &[f64]) -> CellRecord {

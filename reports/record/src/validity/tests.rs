@@ -117,3 +117,16 @@ fn the_verdict_says_what_follows() {
     let said = some.sentence().unwrap();
     assert!(said.contains("Of 5 defended cells 2") && said.contains("2 not measurable"), "{said}");
 }
+
+#[test]
+fn facts_have_no_order_and_colluders_see_their_own() {
+    let mut spec = CellSpec::new("photos", "mlp", "dlg");
+    spec.facts = vec![Fact::Labels, Fact::BatchSize];
+    let mut turned = spec.clone();
+    turned.facts.reverse();
+    assert_eq!(facts(&spec), facts(&turned));
+    let (server, wire) = (Vantage::Server, Vantage::Eavesdropper);
+    let two = Vantage::Colluding { k: 2 };
+    assert!(see_alike(server, wire) && see_alike(two, two));
+    assert!(!see_alike(server, two) && !see_alike(Vantage::Colluding { k: 1 }, two));
+}

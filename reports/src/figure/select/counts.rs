@@ -5,6 +5,7 @@ use super::groups;
 use super::{K, Work};
 use crate::figure::estimate::Estimate;
 use crate::figure::measure::Measure;
+use record::markdown::counted;
 use record::stats::LEAST_UNITS;
 use std::collections::BTreeSet;
 
@@ -91,19 +92,22 @@ impl Work<'_> {
             c.failed,
             format!(
                 "{} without a usable value (failed attacks among them) are in no mean",
-                images(c.failed)
+                counted(c.failed, "image")
             ),
         );
         say(
             c.tried,
             format!(
                 "{} of failed or diverged attacks count as tries without success",
-                images(c.tried)
+                counted(c.tried, "image")
             ),
         );
-        say(c.missing, format!("{} not measured", values(c.missing)));
-        say(c.capped, format!("{} above the metric's cap entered at the cap", values(c.capped)));
-        say(c.grey, format!("{} enter as grey", diverged(c.grey)));
+        say(c.missing, format!("{} not measured", counted(c.missing, "value")));
+        say(
+            c.capped,
+            format!("{} above the metric's cap entered at the cap", counted(c.capped, "value")),
+        );
+        say(c.grey, format!("{} enter as grey", counted(c.grey, "diverged image")));
         let drawn = |k: K| !matches!(k, K::Grid | K::Montage | K::Box | K::HeatMap | K::Roc);
         let drawn = drawn(self.spec.kind);
         say(
@@ -166,22 +170,10 @@ fn depends(measure: &Measure, path: &str) -> bool {
     }
 }
 
-fn diverged(count: usize) -> String {
-    if count == 1 { "1 diverged image".into() } else { format!("{count} diverged images") }
-}
-
 fn named(settings: BTreeSet<String>) -> String {
     if settings.is_empty() {
         "nothing named".into()
     } else {
         settings.into_iter().collect::<Vec<_>>().join(", ")
     }
-}
-
-pub(super) fn images(count: usize) -> String {
-    if count == 1 { "1 image".into() } else { format!("{count} images") }
-}
-
-fn values(count: usize) -> String {
-    if count == 1 { "1 value".into() } else { format!("{count} values") }
 }

@@ -6,9 +6,10 @@ use crate::figure::chart::{Body, Facet, Lines, Mark, Rule, Scale, Series};
 use crate::figure::columns::{self, Column, Key, Setting};
 use crate::figure::data::{ESTIMATE, Sheet, ids, of_estimate};
 use crate::figure::estimate::{Estimate, estimate};
-use crate::figure::filter::{Picked, cells_in_words};
+use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use record::axes::acting;
+use record::markdown::counted;
 use record::run::Run;
 use std::collections::BTreeSet;
 use suites::SpecError;
@@ -172,7 +173,7 @@ fn curve(
         }
     }
     if placeless > 0 {
-        work.remark(format!("{} left out: no {}", cells_in_words(placeless), across.title()));
+        work.remark(format!("{} left out: no {}", counted(placeless, "cell"), across.title()));
     }
     let level = if across.of_defense() {
         level(work, (across, measure), colour, plot, &picked)?
@@ -205,7 +206,7 @@ fn level(
     let alone: BTreeSet<usize> =
         picked.iter().filter(bare).filter(|p| !twin(p)).map(|p| p.at).collect();
     if !alone.is_empty() {
-        let cells = cells_in_words(alone.len());
+        let cells = counted(alone.len(), "cell");
         work.remark(format!(
             "{cells} without defense left out: no point differs from such a cell in the defense \
              alone"

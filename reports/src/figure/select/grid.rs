@@ -9,6 +9,7 @@ use crate::figure::data::{Sheet, shown};
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use record::MetricInfo;
+use record::markdown::counted;
 use record::run::Run;
 use suites::SpecError;
 
@@ -149,7 +150,7 @@ fn guesses(
                 ),
                 _ => format!(
                     "{label}: {} lost to failed attacks; their places are left blank",
-                    super::images(lost)
+                    counted(lost, "image")
                 ),
             });
             row.push(None);

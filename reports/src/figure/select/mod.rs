@@ -24,8 +24,9 @@ use super::columns::{self, Setting};
 use super::data::Sheet;
 use super::filter::{self, Picked};
 use super::measure::Measure;
-use counts::{Counts, images};
+use counts::Counts;
 use record::MetricInfo;
+use record::markdown::counted;
 use record::run::Run;
 use std::collections::BTreeSet;
 use suites::SpecError;
@@ -189,7 +190,7 @@ impl Work<'_> {
         };
         let problem = format!(
             "nothing that this figure shows was measured in its {}{said}",
-            filter::cells_in_words(self.picked.len())
+            counted(self.picked.len(), "cell")
         );
         self.spec.place.blame(
             "y",

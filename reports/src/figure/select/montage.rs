@@ -6,6 +6,7 @@ use crate::figure::chart::{Body, Grid, GridCell, GridRow, Picture};
 use crate::figure::columns::Setting;
 use crate::figure::data::{Sheet, shown};
 use crate::figure::measure::Measure;
+use record::markdown::counted;
 use record::{MetricInfo, safe_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ fn ranked(work: &mut Work, metric: &MetricInfo) -> Result<Vec<Ranked>, SpecError
         }
     }
     if diverged > 0 {
-        work.remark(format!("{} of diverged attacks left out", super::images(diverged)));
+        work.remark(format!("{} of diverged attacks left out", counted(diverged, "image")));
     }
     all.sort_by(|a, b| (sign * a.score).total_cmp(&(sign * b.score)));
     Ok(all)

@@ -1,8 +1,8 @@
 //! How well a score tells reconstructions from null baselines; and curves of a verification, from
 //! its file.
 
+use super::Work;
 use super::grid::image_key;
-use super::{Work, images};
 use crate::figure::chart::{Body, Facet, Lines, Mark, Scale, Series};
 use crate::figure::data::Sheet;
 use crate::figure::estimate::Estimate;
@@ -10,6 +10,7 @@ use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use record::MetricInfo;
 use record::aggregate::diverged;
+use record::markdown::counted;
 use std::collections::BTreeSet;
 use std::path::Path;
 use suites::SpecError;
@@ -140,11 +141,11 @@ fn recovered(work: &mut Work, (metric, sign): (&MetricInfo, f64), cells: &[Picke
     if lost > 0 {
         work.remark(format!(
             "{} lost to failed or diverged attacks count as not recovered",
-            images(lost)
+            counted(lost, "image")
         ));
     }
     if missing > 0 {
-        work.remark(format!("{} without a {} left out", images(missing), metric.title));
+        work.remark(format!("{} without a {} left out", counted(missing, "image"), metric.title));
     }
     scores
 }

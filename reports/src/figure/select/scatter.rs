@@ -9,6 +9,7 @@ use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use record::MetricInfo;
 use record::aggregate::{Entry, diverged, usable};
+use record::markdown::counted;
 use suites::SpecError;
 use suites::figure::Per;
 
@@ -110,7 +111,7 @@ fn image_points(work: &mut Work, x: &Measure, y: &Measure, cells: &[Picked]) -> 
     }
     let mut say = |count: usize, what: &str| {
         if count > 0 {
-            work.remark(format!("{} {what}", super::images(count)));
+            work.remark(format!("{} {what}", counted(count, "image")));
         }
     };
     say(without, "without a value on one of the axes left out");
