@@ -15,10 +15,6 @@ mod marks;
 
 pub(crate) use marks::{Judge, Pareto, RULE};
 
-mod marks;
-
-pub(crate) use marks::{Judge, Pareto, RULE};
-
 /// How the intervals of the worst case are to be read, for captions and tables.
 pub(crate) const JOINT: &str = "at 1 - 0.05/k for each of the k attacks tried on a defense \
     (Bonferroni), so that 95 % holds for the largest of them";
