@@ -134,8 +134,8 @@ fn no_cell_depends_on_who_chose_first() {
             context(|context| cell::run(spec, &Context { cache: &cache, ..*context })).unwrap()
         };
         let records = specs.iter().map(|spec| one(spec).unwrap());
-        let scores = records.map(|r| (r.spec.seed, r.images, r.cost));
-        scores.last().unwrap()
+        let mut scores: Vec<_> = records.map(|r| (r.spec.seed, r.images, r.cost)).collect();
+        scores.pop().unwrap()
     };
     let cells = |seed| CellSpec { seed, ..spec(Source::Gradients) };
     let alone = with(&[cells(1)]);

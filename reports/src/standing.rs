@@ -102,9 +102,9 @@ impl Stand {
         self.point.strongest().map_or(&[], |best| &best.cells)
     }
 
-    /// The strongest attack with what varies of its parameters.
+    /// The strongest attack's name; tables say what varies of its parameters.
     pub fn attack<'a>(&self, run: &'a Run) -> Option<&'a str> {
-        self.point.cell().map(|at| run.axes.attacks[at].as_str())
+        self.point.cell().map(|at| run.records[at].spec.attack.name.as_str())
     }
 
     /// Mean of a score over the strongest attack's pictures.

@@ -46,9 +46,11 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
         )];
     }
     let success = Measure::Success(psnr.clone(), bound);
+    // The portfolio is called as it is meant.
+    let name = best.attack(run).filter(|name| *name != "strongest");
     let mut first = format!(
-        "Undefended, the strongest attack ({}) recovers {} ({label}).",
-        best.attack(run).unwrap_or_default(),
+        "Undefended, the strongest attack{} recovers {} ({label}).",
+        name.map_or(String::new(), |name| format!(" ({name})")),
         share(&worst(run, &success, best), " pictures")
     );
     if let Some(own) = best.identified(run) {

@@ -291,10 +291,8 @@ fn minutes(
         None => head.minutes,
         Some(name) => {
             let profiles = document.root.get("profiles").and_then(|p| p.get(name));
-            match profiles.and_then(|p| p.get("minutes")) {
-                None => None,
-                Some(value) => Some(value.as_f64().unwrap_or(f64::NAN)),
-            }
+            let written = profiles.and_then(|p| p.get("minutes"));
+            written.map(|value| value.as_f64().unwrap_or(f64::NAN))
         }
     };
     match said {

@@ -34,8 +34,10 @@ fn sizes_are_the_products_of_the_axes() {
     let count = |name, profile| Suite::load(name, profile, &[]).unwrap().cells.len();
     assert_eq!(count("smoke", None), 2 * 2 * 2 - 2 + 2);
     assert_eq!(count("smoke", Some("smoke")), 2 * 2);
-    // Four defenses of a gradient; an update, two views of a mean, and what two protocols hide.
-    assert_eq!(count("showcase", None), 4 + 5);
+    // Five defenses of a gradient; an update, two views of a mean, and what two protocols hide.
+    assert_eq!(count("showcase", None), 5 + 5);
+    // Three batch sizes at three seeds; one model before and after it has learnt.
+    assert_eq!(count("cifar10", None), 3 * 3 + 2);
     assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
     assert_eq!(count("ablation", None), 7);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
