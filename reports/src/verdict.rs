@@ -3,6 +3,7 @@
 use crate::figure::estimate::Estimate;
 use crate::figure::measure::Measure;
 use crate::frontier::Point;
+use crate::identified::Identified;
 use crate::standing::Stand;
 use crate::words::enumerated;
 use record::markdown::counted;
@@ -37,7 +38,13 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
     let Some(best) = best else {
         return vec![nothing_free(&defended).into()];
     };
-    if !free.iter().any(|s| run.validity[s.at()].measurable()) {
+    let all = |s: &Stand, wanted: fn(&Validity) -> bool| -> bool {
+        s.cells.iter().all(|c| wanted(&run.validity[c.at]))
+    };
+    if free.iter().all(|s| all(s, Validity::untrained)) {
+        return vec!["No attacked model had learnt: nothing follows about trained ones.".into()];
+    }
+    if free.iter().all(|s| all(s, |validity| !validity.measurable())) {
         let floor = floor_names(run, best.at());
         let whom = if defended.is_empty() { "the model" } else { "these defenses" };
         return vec![format!(
@@ -53,7 +60,7 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
         name.map_or(String::new(), |name| format!(" ({name})")),
         share(&worst(run, &success, best), " pictures")
     );
-    if let Some(own) = best.identified(run) {
+    if let Some(own) = Identified::worst(run, &best.cells) {
         let among = own.candidates.map_or(String::new(), |n| format!(" among {n} candidates"));
         first += &format!(" {} name their picture{among}.", share(&own.share, ""));
     }
@@ -72,7 +79,8 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
         out.extend((!about.is_empty()).then(told));
     };
     let failing = "no attack surely beat the floor there without the defense";
-    nothing(standing(Validity::fails), failing);
+    nothing(standing(|v| v.fails() && !v.untrained()), failing);
+    nothing(standing(Validity::untrained), "the attacked model had not learnt");
     nothing(alone, "the same was not attacked without the defense");
     out
 }

@@ -118,7 +118,7 @@ impl Matching {
         Ok(Vec::try_from(value).unwrap_or_default())
     }
 
-    /// Goes on from another result, with its labels. What both spent is told together.
+    /// Goes on from another result, with its labels. What both spent and doubt is told together.
     ///
     /// # Errors
     /// As [`Matching::reconstruct_through`].
@@ -136,6 +136,10 @@ impl Matching {
         let mut last = self.finish(&x, &mut problem, stepper.lanes_mut(), trace)?;
         last.evaluations += found.evaluations;
         last.iterations += found.iterations;
+        last.restarts = found.restarts.max(last.restarts);
+        for (own, earlier) in last.flags.iter_mut().zip(&found.flags) {
+            own.extend(earlier.iter().cloned());
+        }
         Ok(last)
     }
 

@@ -24,8 +24,8 @@ const CAP: f64 = 60.0;
 pub struct Chosen {
     /// The member.
     pub best: Member,
-    /// The best recipe of matching, which attacks beside a member that matches nothing.
-    pub matching: Option<Recipe>,
+    /// The best that matches gradients, which attacks beside a member that does not.
+    pub matching: Option<Member>,
     /// Mean PSNR of the best on the public pictures, in dB, each picture capped at 60.
     pub psnr: f64,
     /// Public signals it was chosen on.
@@ -68,7 +68,7 @@ pub fn choose(of: &Strongest, calibration: &Calibration, run: &Run) -> Result<Ch
     let others = applied.len();
     let (matched, fit) = trial.best_of_grid(grid)?;
     let evaluations = applied.iter().chain(&matched).map(|((_, spent), _)| spent).sum();
-    let matching = matched.first().and_then(|(_, member)| member.recipe().cloned());
+    let matching = matched.first().map(|(_, member)| member.clone());
     applied.extend(matched.into_iter().take(1));
     let best = applied.into_iter().reduce(|a, b| if b.0.0 > a.0.0 { b } else { a });
     let none = || AttackError::NotApplicable(fit.1.clone());

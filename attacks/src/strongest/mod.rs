@@ -92,7 +92,7 @@ impl Chosen {
     fn members(&self) -> Vec<Member> {
         let beside = match self.best {
             Member::Matching(_) | Member::Polished(_) | Member::Adaptive => None,
-            _ => self.matching.clone().map(Member::Matching),
+            _ => self.matching.clone(),
         };
         [self.best.clone()].into_iter().chain(beside).collect()
     }

@@ -230,6 +230,10 @@ impl Recipe {
     ) -> Result<Reconstruction, AttackError> {
         let last = last(Distance::Likelihood);
         let defense_model = last.defense_model(seen)?;
+        if last.config(seen).labels == Labels::Joint {
+            let why = "labels that are optimised along cannot be taken over from another result";
+            return Err(AttackError::NotApplicable(why.into()));
+        }
         let half = (evaluations / 2).max(1);
         let found = self.attack(of, half, seen, run)?;
         let config = MatchingConfig {

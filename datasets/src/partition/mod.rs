@@ -1,9 +1,10 @@
 //! Dividing examples among clients: iid, by label skew (Dirichlet, shards), by person, or in
 //! batches with repeated labels.
 //!
-//! Every partition is disjoint and complete, leaves no client without examples, and depends only on
-//! its arguments and the random stream. Each client's list is in random order, so its first k
-//! examples are a fair sample of what it holds; with repeated labels it is in order of batches.
+//! Every partition is disjoint and complete (with repeated labels but for what makes no batch),
+//! leaves no client without examples, and depends only on its arguments and the random stream. Each
+//! client's list is in random order, so its first k examples are a fair sample of what it holds;
+//! with repeated labels it is in order of batches.
 
 mod dirichlet;
 mod identity;

@@ -2,12 +2,13 @@
 //! of a batch's images depend on (Yin et al., 2021, suppose that no label occurs twice).
 
 use rand::Rng;
+use rand::seq::SliceRandom;
 
 use super::{Fault, groups, iid};
 
 /// Divides at random, then orders each client's examples so that every run of `batch` has `repeats`
 /// examples of a label that the run already has, all of one class, and the others have labels of
-/// their own. What is left over stands at the end.
+/// their own. What makes no such batch is left out.
 pub(super) fn split<R: Rng + ?Sized>(
     repeats: usize,
     labels: &[i64],
@@ -37,6 +38,8 @@ fn ordered<R: Rng + ?Sized>(
     let mut classes = groups(&own, rng);
     let mut out = Vec::with_capacity(part.len());
     loop {
+        // Of equally large classes any may be repeated.
+        classes.shuffle(rng);
         classes.sort_by_key(|left| std::cmp::Reverse(left.len()));
         let others = batch - repeats - 1;
         if classes[0].len() <= repeats || classes.iter().skip(1).take(others).any(Vec::is_empty) {
@@ -60,6 +63,5 @@ fn ordered<R: Rng + ?Sized>(
             "use fewer clients, another batch size or other `repeats`",
         ));
     }
-    out.extend(classes.into_iter().flatten());
     Ok(out.into_iter().map(|place| part[place]).collect())
 }

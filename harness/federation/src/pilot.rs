@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use defenses::DefensePipeline;
 use defenses::dp::Pilot;
+use defenses::{DefensePipeline, Stage};
 use learning::Params;
 use learning::effect::{ClipUnit, Norm};
 use suites::federation::ClientSampling;
-use suites::{FederationSpec, Regime, Source, SpecError, Split, TrainSpec};
+use suites::{FederationSpec, Named, Regime, Source, SpecError, Split, TrainSpec};
 use tch::{Device, Kind};
 
 use crate::components::Components;
@@ -39,9 +39,14 @@ pub fn fit(spec: &TrainSpec, components: Components) -> Result<Components, Feder
     let Some(pipeline) = Arc::into_inner(pipeline) else {
         return Err(refused("is measured before anybody else holds the defenses", REMEDY));
     };
+    let changes = |at: &usize| pipeline.defenses[*at].stage() == Stage::Model;
+    let places = (0..pipeline.defenses.len()).filter(changes).map(|at| pipeline.place(at));
+    let model: Vec<&Named> = places.filter_map(|at| spec.defenses.get(at)).collect();
+    let model = serde_json::json!(model).to_string();
     let mut defenses = Vec::new();
     for defense in pipeline.defenses {
-        let bound = defense.pilot().map(|pilot| measured(spec, &pilot, &bare)).transpose()?;
+        let bound =
+            defense.pilot().map(|pilot| measured(spec, &pilot, &model, &bare)).transpose()?;
         let piloted = bound.and_then(|bound| defense.piloted(bound));
         defenses.push(piloted.unwrap_or(defense));
     }
@@ -53,10 +58,12 @@ fn refused(problem: &str, remedy: &str) -> FederationError {
     SpecError::value("defenses.clip.public_quantile", problem, remedy).into()
 }
 
-/// The quantile of the norms of [`NORMS`] public updates, or examples' gradients.
+/// The quantile of the norms of [`NORMS`] public updates, or examples' gradients, on a network that
+/// the defenses `model` have changed.
 fn measured(
     spec: &TrainSpec,
     pilot: &Pilot,
+    model: &str,
     bare: &dyn Fn(Arc<DefensePipeline>) -> Components,
 ) -> Result<f64, FederationError> {
     let own = assemble(undefended(spec, pilot), bare(Arc::new(DefensePipeline::undefended())))?;
@@ -65,8 +72,7 @@ fn measured(
         split.ok_or_else(|| refused("asks for a public split, and there is none", REMEDY))?;
     let first = own.data.batch(split, &[0])?.x.to_kind(Kind::Double);
     let seen = first.square().sum(Kind::Double).double_value(&[]);
-    let (layout, spec) = (own.net.layout().len(), serde_json::json!(own.spec));
-    let key = format!("{spec} {pilot:?} {layout} {seen:?}");
+    let key = format!("{} {model} {pilot:?} {seen:?}", serde_json::json!(own.spec));
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(bound) = known().get(&key) {
         return Ok(*bound);
@@ -97,10 +103,13 @@ fn undefended(spec: &TrainSpec, pilot: &Pilot) -> TrainSpec {
 /// The quantile over single clients' rounds on the public split.
 fn played(own: &Federation, split: Split, pilot: &Pilot) -> Result<f64, FederationError> {
     let (state, cancel) = (start(own, Device::Cpu)?, AtomicBool::new(false));
-    let mut norms = Vec::new();
+    let (mut norms, clients) = (Vec::new(), own.parts.len());
     for n in 0..NORMS {
-        let public = own.rehearsal(split, n)?;
-        let (plan, quiet) = (public.replay(0, 0), Execution::quiet(Device::Cpu, &cancel));
+        // One client after the other, then the next public examples.
+        let public = own
+            .rehearsal(split, n / clients)
+            .map_err(|error| refused(&format!("cannot be measured: {error}"), REMEDY))?;
+        let (plan, quiet) = (public.replay(0, n % clients), Execution::quiet(Device::Cpu, &cancel));
         let mut examples = Examples::new(&public);
         let round = play(&public, &state, &plan, None, &mut examples, &quiet)?;
         for update in round.iter().flat_map(|round| &round.updates) {

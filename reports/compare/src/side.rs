@@ -111,7 +111,8 @@ impl Side {
 fn doubts(info: &RunInfo, records: &[CellRecord]) -> Vec<Option<String>> {
     let all = validity::judge(records, &Metrics::from_run(info)).into_iter().zip(records);
     let doubt = |(own, record): (Validity, &CellRecord)| {
-        let judged = own.fails() && acting(&record.spec).next().is_some();
+        let acts = acting(&record.spec).next().is_some();
+        let judged = own.untrained() || own.fails() && acts;
         own.doubt().filter(|_| judged)
     };
     all.map(doubt).collect()

@@ -209,16 +209,17 @@ impl Run {
             .min_by_key(|other| vantage(other) != spec.vantage)
     }
 
-    /// What is to be said of a defended cell in the place of its result, or beside it; `None` of
-    /// one that counts, and of an undefended one.
+    /// What is to be said of a defended cell, or of one about a model that has not learnt, in the
+    /// place of its result, or beside it; `None` of one that counts, and of an undefended one.
     pub fn doubt(&self, at: usize) -> Option<String> {
-        self.defended(at).then(|| self.validity[at].doubt()).flatten()
+        let validity = &self.validity[at];
+        (self.defended(at) || validity.untrained()).then(|| validity.doubt()).flatten()
     }
 
-    /// Whether the cell is defended, and no attack beats the floor without the defense: it enters
-    /// no worst case, no frontier, no gate and no headline.
+    /// Whether the cell is defended, and no attack beats the floor without the defense, or its
+    /// model has not learnt: it enters no worst case, no frontier, no gate and no headline.
     pub fn not_measurable(&self, at: usize) -> bool {
-        self.defended(at) && self.validity[at].fails()
+        self.validity[at].untrained() || self.defended(at) && self.validity[at].fails()
     }
 
     /// Whether the cell has a defense that acts.

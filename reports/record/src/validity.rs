@@ -68,6 +68,12 @@ pub enum Validity {
         /// Independent units behind that.
         n: usize,
     },
+    /// Rounds came before the capture, and the undefended model has not learnt by then: no row
+    /// about a trained one.
+    Untrained {
+        /// In words that follow "not measurable: ".
+        why: String,
+    },
     /// No cell of the run differs in having no defense.
     NoTwin,
 }
@@ -78,16 +84,23 @@ impl Validity {
         matches!(self, Validity::Measurable { .. })
     }
 
-    /// Whether it is known that it does not.
+    /// Whether it is known that it does not, or that the model is none that was asked for.
     pub fn fails(&self) -> bool {
-        matches!(self, Validity::NotMeasurable { .. })
+        matches!(self, Validity::NotMeasurable { .. }) || self.untrained()
+    }
+
+    /// Whether the attacked model should have learnt, and has not.
+    pub fn untrained(&self) -> bool {
+        matches!(self, Validity::Untrained { .. })
     }
 
     /// What stands in the place of a result, or beside it; `None` where the result counts.
     pub fn doubt(&self) -> Option<String> {
         match self {
             Validity::Measurable { .. } => None,
-            Validity::NotMeasurable { why, .. } => Some(format!("not measurable: {why}")),
+            Validity::NotMeasurable { why, .. } | Validity::Untrained { why } => {
+                Some(format!("not measurable: {why}"))
+            }
             Validity::NoTwin => Some("no undefended twin was run: validity unknown".into()),
         }
     }
@@ -96,7 +109,9 @@ impl Validity {
     pub fn column(&self) -> String {
         match self {
             Validity::Measurable { .. } => "yes".into(),
-            Validity::NotMeasurable { why, .. } => format!("no: {why}"),
+            Validity::NotMeasurable { why, .. } | Validity::Untrained { why } => {
+                format!("no: {why}")
+            }
             Validity::NoTwin => "unknown: no undefended twin was run".into(),
         }
     }
@@ -117,10 +132,11 @@ pub fn judge(records: &[CellRecord], metrics: &Metrics) -> Vec<Validity> {
         let here = plain.get(keys[at].mechanism.as_str()).map_or(&[][..], Vec::as_slice);
         let (twins, raw): (Vec<usize>, Vec<usize>) =
             keys[at].twins(&keys, here).into_iter().partition(|&t| unlearnt(&records[t]).is_none());
-        let own = if keys[at].defended { raw.first() } else { raw.iter().find(|t| **t == at) };
-        let alone = twins.is_empty() || !keys[at].defended;
-        if let Some(why) = own.filter(|_| alone).and_then(|t| unlearnt(&records[*t])) {
-            return Validity::NotMeasurable { why, n: raw.len() };
+        // Seeds are trainings: a row stands beside the model of its own.
+        let own = raw.iter().find(|t| records[**t].spec.seed == records[at].spec.seed);
+        let none = raw.first().filter(|_| twins.is_empty());
+        if let Some(why) = own.or(none).and_then(|t| unlearnt(&records[*t])) {
+            return Validity::Untrained { why };
         }
         let names = format!("{} {twins:?}", keys[at].defended);
         let judged = || strongest(&psnr, &by_attack(records, &twins), keys[at].defended);
@@ -139,7 +155,8 @@ fn unlearnt(record: &CellRecord) -> Option<String> {
     let (accuracy, majority) = (value("accuracy")?, value("majority")?);
     let examples = value("test_examples")? as usize;
     let right = (accuracy * examples as f64).round() as usize;
-    if wilson(right.min(examples), examples)?.ci?.low > majority {
+    let sure = wilson(right.min(examples), examples).and_then(|rate| rate.ci);
+    if sure.is_some_and(|ci| ci.low > majority) {
         return None;
     }
     Some(format!(

@@ -167,6 +167,7 @@ fn doubt(run: &Run, rivals: &[usize]) -> Option<String> {
     match run.defended(rivals[0]) {
         true => run.doubt(rivals[0]),
         false if rivals.iter().any(beats) => None,
+        false if run.validity[rivals[0]].untrained() => run.doubt(rivals[0]),
         false => Some("below the floor".into()),
     }
 }

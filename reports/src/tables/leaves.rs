@@ -3,7 +3,7 @@
 use super::{defenses::share_of, mean_of, rate_of};
 use crate::figure::measure::Measure;
 use crate::frontier::{JOINT, Point};
-use crate::identified;
+use crate::identified::{self, Identified};
 use crate::report::model::{Cell, Section, Table, row};
 use crate::standing::{Stand, fitting, lpips};
 use crate::words::FLOOR;
@@ -47,7 +47,7 @@ pub(super) fn leaves(run: &Run, stands: Vec<Stand>) -> Section {
             counts(mean_of(&psnr, &stand.point.leak)),
             Cell::number(stand.floor(run).map(|v| psnr.show(v))),
             counts(Cell::number(mean)),
-            counts(super::identified_of(stand.identified(run).as_ref())),
+            counts(super::identified_of(Identified::worst(run, &stand.cells).as_ref())),
             counts(success.as_ref().map_or(Cell::None, rate_of)),
             accuracy(run, &stand),
             run.doubt(stand.at()).map_or(Cell::None, Cell::from),

@@ -21,8 +21,8 @@ impl FederationSpec {
         if self.is_bare() { self.check_bare() } else { Ok(()) }
     }
 
-    /// Repeated labels are those of one batch: it has to hold them, and a deployed client, which
-    /// draws its batches, may have no more than one.
+    /// Repeated labels are those of one batch: it has to hold them, and a client that draws its
+    /// batches may have no more than one.
     fn check_repeats(&self) -> Checked {
         let Partition::RepeatedLabels { repeats } = self.clients.partition else { return Ok(()) };
         let (batch, path) = (self.local.batch_size, "federation.clients.partition");
@@ -30,13 +30,21 @@ impl FederationSpec {
             let problem = format!("asks for {repeats} repeated labels in a batch of {batch}");
             return fail(path, problem, "lower `repeats`, or raise `federation.local.batch_size`");
         }
-        if self.is_bare() || self.clients.examples == Some(batch) {
+        let held = self.clients.examples;
+        let whole = match self.regime {
+            Regime::Bare => held.is_none_or(|examples| examples == batch),
+            Regime::Federated => held == Some(batch),
+            Regime::Centralised | Regime::SingleClient => false,
+        };
+        if whole {
             return Ok(());
         }
         fail(
             path,
             "repeats labels in a batch, but clients draw their batches at random",
-            format!("write federation.clients.examples = {batch}, or regime = \"bare\""),
+            format!(
+                "write federation.clients.examples = {batch} and regime = \"federated\" or \"bare\""
+            ),
         )
     }
 

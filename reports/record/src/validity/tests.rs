@@ -53,6 +53,18 @@ fn a_model_that_has_not_learnt_is_no_trained_one() {
     let found = judged(&[after(50, 0.545, 20.0), behind(after(50, 0.545, 20.0), "prune")]);
     assert!(found[0].doubt().unwrap().contains("has not learnt by round 50 (accuracy 0.545"));
     assert_eq!(found[1], found[0], "nor behind a defense");
+    assert!(found.iter().all(Validity::untrained), "which is no failure of the attack");
+    // Each seed is a training of its own.
+    let seeded = |seed: u64, accuracy: f64| {
+        let mut own = after(50, accuracy, 20.0);
+        own.spec.seed = seed;
+        own.id = own.spec.id();
+        own
+    };
+    let raw = [seeded(0, 0.5), seeded(1, 0.9)];
+    let defended = [0, 1].map(|seed| behind(seeded(seed, 0.7), "prune"));
+    let found = judged(&[raw, defended].concat());
+    assert_eq!(found.iter().map(Validity::untrained).collect::<Vec<_>>(), [true, false].repeat(2));
     let found = judged(&[after(50, 0.9, 20.0), behind(after(50, 0.53, 20.0), "prune")]);
     assert!(found.iter().all(Validity::measurable), "what a defense costs is its own matter");
     // Fresh weights are no trained ones, and records of earlier versions say nothing of the share.
@@ -113,7 +125,14 @@ fn the_verdict_says_what_follows() {
     assert!(said.starts_with("No attack beat the floor"), "{said}");
     assert!(said.ends_with("nothing follows about these defenses."), "{said}");
     assert_eq!(run(30.0).sentence(), None);
-    let some = Verdict { defended: 5, measurable: 2, without_twin: 1, undefended: 2, beating: 1 };
+    let some = Verdict {
+        defended: 5,
+        measurable: 2,
+        without_twin: 1,
+        undefended: 2,
+        beating: 1,
+        untrained: 0,
+    };
     let said = some.sentence().unwrap();
     assert!(said.contains("Of 5 defended cells 2") && said.contains("2 not measurable"), "{said}");
 }

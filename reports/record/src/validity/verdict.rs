@@ -16,6 +16,8 @@ pub struct Verdict {
     pub undefended: usize,
     /// Of these, those that beat the floor.
     pub beating: usize,
+    /// Attacked cells about models that should have learnt and have not, counted nowhere else.
+    pub untrained: usize,
 }
 
 /// Counts the attacked cells of a run by what they say.
@@ -23,7 +25,9 @@ pub fn verdict(run: &Run) -> Verdict {
     let mut out = Verdict::default();
     for at in run.attacked() {
         let validity = &run.validity[at];
-        if run.defended(at) {
+        if validity.untrained() {
+            out.untrained += 1;
+        } else if run.defended(at) {
             out.defended += 1;
             out.measurable += usize::from(validity.measurable());
             out.without_twin += usize::from(*validity == Validity::NoTwin);
@@ -39,7 +43,12 @@ impl Verdict {
     /// The sentence that a report begins with; `None` where every cell counts.
     pub fn sentence(&self) -> Option<String> {
         const FLOOR: &str = "what an attacker gets who has seen nothing";
-        let Verdict { defended, measurable, without_twin, .. } = *self;
+        let Verdict { defended, measurable, without_twin, untrained, .. } = *self;
+        if untrained > 0 && defended + self.undefended == 0 {
+            return Some(
+                "No attacked model had learnt: nothing follows about trained ones.".into(),
+            );
+        }
         if self.undefended > 0 && self.beating == 0 {
             let follows = if defended > 0 { ": nothing follows about these defenses" } else { "" };
             return Some(format!("No attack beat the floor, {FLOOR}{follows}."));
