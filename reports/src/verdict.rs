@@ -129,9 +129,19 @@ fn leaves(run: &Run, success: &Measure, stand: &Stand) -> (f64, String) {
         Some(_) => (-2.0, "no picture, since no attack was scored".into()),
         None => {
             let worst = worst(run, success, stand);
-            (worst.value.unwrap_or(0.0), share(&worst, ""))
+            let told = worst.successes.filter(|hits| *hits == 0).and_then(|_| told(run, stand));
+            (worst.value.unwrap_or(0.0), share(&worst, "") + &told.unwrap_or_default())
         }
     }
+}
+
+/// What no threshold of the PSNR sees: pictures that are identified surely more often than by
+/// chance.
+fn told(run: &Run, stand: &Stand) -> Option<String> {
+    let own = Identified::worst(run, &stand.cells)?;
+    let (low, _) = own.share.interval?;
+    let chance = 1.0 / own.candidates? as f64;
+    (low > chance).then(|| format!(", yet {} name their picture", share(&own.share, "")))
 }
 
 /// The largest share of successes of any attack on a defense.

@@ -164,3 +164,28 @@ fn the_floor_is_named_after_the_baselines_that_the_run_has() {
     let text = said(vec![own], false);
     assert!(text.starts_with("No attack surely beat the floor (mean) where"), "{text}");
 }
+
+/// No picture above a threshold of the PSNR is no verdict where the pictures are identified.
+#[test]
+fn pictures_that_are_identified_are_not_said_to_be_safe() {
+    let judged = |defense, psnrs: &[f64], hits: usize| {
+        let mut own = cell(defense, psnrs);
+        own.candidates = Some(100);
+        for (at, image) in own.images.iter_mut().enumerate() {
+            let found = f64::from(u8::from(at < hits));
+            image.scores.insert("identified-top1".into(), Some(found));
+        }
+        own
+    };
+    let cells = vec![
+        judged(None, &[30.0; 9], 9),
+        judged(prune(0.9), &[19.0; 9], 8),
+        judged(prune(0.99), &[9.0; 9], 0),
+        judged(Some(Named::new("sign")), &[26.0; 9], 9),
+    ];
+    let text = said(cells, false);
+    let wanted = "Pruning (fraction = 0.9) leaves none of 9, yet 8 of 9 name their picture.";
+    assert!(text.contains(wanted), "{text}");
+    assert!(text.contains("Pruning (fraction = 0.99) leaves none of 9."), "{text}");
+    assert!(text.contains("Signs alone leaves 9 of 9."), "{text}");
+}
