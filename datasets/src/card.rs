@@ -33,14 +33,14 @@ pub enum LabelKind {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Least raw value among the training rows.
+    /// The raw value that becomes 0. No row of the data sets it: it stands beside released models.
     pub low: f64,
-    /// Largest raw value among the training rows.
+    /// The raw value that becomes 1, likewise.
     pub high: f64,
 }
 
 impl Column {
-    /// The scaled value; a column that is constant among the training rows becomes 0.
+    /// The scaled value; a column without a span becomes 0.
     pub fn scale(&self, value: f64) -> f32 {
         if self.high > self.low {
             ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0) as f32

@@ -131,9 +131,8 @@ fn the_wdbc_file_serves() {
     let ids: Vec<usize> = (0..lens[0]).collect();
     let batch = data.batch(Split::Train, &ids).unwrap();
     assert_eq!(batch.x.size(), [lens[0] as i64, 30]);
-    let (low, high) =
-        (batch.x.amin([0i64].as_slice(), false), batch.x.amax([0i64].as_slice(), false));
-    assert_eq!((low.max().double_value(&[]), high.min().double_value(&[])), (0.0, 1.0));
+    let high = batch.x.amax([0i64].as_slice(), false);
+    assert!(high.max().double_value(&[]) < 1.0 && high.min().double_value(&[]) > 0.5);
     let share = batch.y.mean(Type::Double).double_value(&[]);
     assert!((share - 212.0 / 569.0).abs() < 0.01, "{share}");
 }

@@ -59,7 +59,7 @@ pub fn run(spec: &CellSpec, context: &Context) -> Result<Option<CellRecord>, Har
     let outcome = panics::guarded(|| stages(spec, context, &mut record, &mut wall));
     record.outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err((_, HarnessError::Attack(AttackError::Cancelled)))) => return Ok(None),
+        Ok(Err((_, error))) if error.is_cancelled() => return Ok(None),
         Ok(Err((SCORING, error))) if error.is_io() => return Err(error),
         Ok(Err((_, HarnessError::Attack(AttackError::NotApplicable(why))))) => {
             Outcome::NotApplicable { why }
@@ -92,6 +92,7 @@ fn stages(
     if let Some(why) = cell.not_applicable() {
         return Ok(Outcome::NotApplicable { why });
     }
+    let cell = cell.measured(context.cancel).map_err(|e| ("plan", e))?;
     if let Some(text) = guarantees::estimate(&cell) {
         (context.say)(&text);
     }

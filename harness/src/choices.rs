@@ -60,6 +60,7 @@ fn decide(
         None
     } else {
         let cell = resolve::resolve(context.registries, spec, context.data_root)?;
+        let cell = cell.measured(context.cancel)?;
         let scenario = scenario::before_training(&cell)?;
         Some((cell, scenario))
     };

@@ -55,6 +55,15 @@ below!(
 );
 
 impl HarnessError {
+    /// Whether the user stopped it.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(
+            self,
+            Self::Attack(attacks::AttackError::Cancelled)
+                | Self::Federation(FederationError::Cancelled)
+        )
+    }
+
     /// Whether the system refused a file.
     pub fn is_io(&self) -> bool {
         match self {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use attacks::Attack;
 use datasets::{Dataset, LabelKind};
 use defenses::DefensePipeline;
-use federation::{Components, Federation, components};
+use federation::{Components, Federation, FederationError, components, pilot};
 use learning::Network;
 use suites::federation::Optimizer;
 use suites::{BatchNorm, CellSpec, Fact, Source, SpecError, TrainSpec, Vantage};
@@ -54,7 +55,7 @@ pub fn resolve(
     let parts = &registries.federation;
     let found =
         components::resolve(parts, &spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
-    let Components { data, net, pipeline } = federation::pilot::fit(&training(&spec), found)?;
+    let Components { data, net, pipeline } = found;
     Ok(ResolvedCell { spec, data, net, pipeline, attack })
 }
 
@@ -158,10 +159,39 @@ impl ResolvedCell {
         })
     }
 
+    /// The same with a number in the place of every clipping norm that is a quantile on public
+    /// data; minutes on a large network, once a process.
+    ///
+    /// # Errors
+    /// As [`pilot::fit`].
+    pub fn measured(self, cancel: &AtomicBool) -> Result<ResolvedCell, HarnessError> {
+        self.with(|training, components| pilot::fit(training, components, cancel))
+    }
+
+    /// The same as a check before a run sees it: as [`ResolvedCell::measured`], with nothing
+    /// measured.
+    ///
+    /// # Errors
+    /// As [`pilot::assumed`].
+    pub fn assumed(self) -> Result<ResolvedCell, HarnessError> {
+        self.with(pilot::assumed)
+    }
+
+    fn with(
+        self,
+        bounds: impl FnOnce(&TrainSpec, Components) -> Result<Components, FederationError>,
+    ) -> Result<ResolvedCell, HarnessError> {
+        let ResolvedCell { spec, data, net, pipeline, attack } = self;
+        let found = bounds(&training(&spec), Components { data, net, pipeline })?;
+        let Components { data, net, pipeline } = found;
+        Ok(ResolvedCell { spec, data, net, pipeline, attack })
+    }
+
     /// The federation that it attacks, ready to take rounds.
     ///
     /// # Errors
-    /// A client without examples, defenses or a protocol that cannot work in this federation.
+    /// A client without examples, defenses or a protocol that cannot work in this federation, a
+    /// clipping norm that was not [measured](ResolvedCell::measured).
     pub fn federation(&self) -> Result<Federation, HarnessError> {
         let (data, net, pipeline) = (self.data.clone(), self.net.clone(), self.pipeline.clone());
         Ok(federation::assemble(training(&self.spec), Components { data, net, pipeline })?)

@@ -257,8 +257,9 @@ fn on(state: &TrainingState, device: Device) -> TrainingState {
 ///
 /// # Errors
 /// Whatever partition, checkpoint, protocol or defense say.
-pub fn check(cell: &ResolvedCell) -> Result<(), HarnessError> {
-    enough(cell, &cell.federation()?)?;
+pub fn check(cell: ResolvedCell) -> Result<(), HarnessError> {
+    let cell = cell.assumed()?;
+    enough(&cell, &cell.federation()?)?;
     match &cell.spec.model.weights {
         Some(path) => Ok(init::load(&cell.net, path).map(|_| ())?),
         None => Ok(()),

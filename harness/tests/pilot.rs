@@ -22,7 +22,7 @@ fn spec(defense: Option<&str>, quantile: f64) -> CellSpec {
 
 fn resolved(spec: &CellSpec) -> Result<ResolvedCell, HarnessError> {
     tch::set_num_threads(1);
-    resolve::resolve(&Registries::builtin(), spec, None)
+    resolve::resolve(&Registries::builtin(), spec, None)?.measured(&AtomicBool::new(false))
 }
 
 /// What the captured gradients measure, ascending, and what the defenses print.

@@ -2,6 +2,7 @@
 //! registries that a program was given.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use federation::init;
 use harness::{Registries, resolve};
@@ -63,7 +64,8 @@ fn a_training_starts_alike_however_its_model_is_written() {
         let mut spec = TrainSpec::new("t", "digits", "mlp");
         spec.model.params = params.as_object().unwrap().clone();
         let registries = &Registries::builtin().federation;
-        let federation = federation::prepare(registries, &spec, None).unwrap();
+        let federation =
+            federation::prepare(registries, &spec, None, &AtomicBool::new(false)).unwrap();
         let ModelSpec { params, .. } = &federation.spec.model;
         assert!(!params.is_empty(), "spelled out");
         let (spec, net) = (&federation.spec, &federation.net);

@@ -6,6 +6,9 @@ use rand_chacha::ChaCha12Rng;
 /// Domain of the key derivation; changing it changes every random number of the benchmark.
 const CONTEXT: &str = "federated leakage benchmark 2025 random streams v1";
 
+/// Domain of streams whose root nobody else knows.
+const SECRET_STREAMS: &str = "federated leakage benchmark 2026 secret streams v1";
+
 /// Domain in which attacks' seeds are made of root seeds.
 const ATTACK_SEEDS: &str = "federated leakage benchmark 2026 attack seeds v1";
 
@@ -18,6 +21,13 @@ const ATTACK_STREAMS: &str = "federated leakage benchmark 2026 attack streams v1
 /// ("weights", "batch", "restart 3"), so that no draw depends on the order of others.
 pub fn stream(seed: u64, key: &str, purpose: &str) -> ChaCha12Rng {
     derived(CONTEXT, &seed.to_le_bytes(), key, purpose)
+}
+
+/// An independent random stream of a root that the operating system drew and nobody else knows.
+///
+/// No seed gives it: the domain is another than [`stream`]'s.
+pub fn secret_stream(root: &[u8; 32], key: &str, purpose: &str) -> ChaCha12Rng {
+    derived(SECRET_STREAMS, root, key, purpose)
 }
 
 fn derived(context: &str, seed: &[u8], key: &str, purpose: &str) -> ChaCha12Rng {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
+use crate::DatasetError;
 use crate::in_memory::Examples;
-use crate::{Column, DatasetError};
 
 /// What a card says of [`Table::split`].
 pub(crate) const SPLIT_NOTE: &str = "fixed split by class: 70 % train, 10 % val, 20 % test";
@@ -57,19 +57,6 @@ impl Table {
             table.features.extend(features);
         }
         Ok(table)
-    }
-
-    /// Least and largest value of every feature among the training rows; `name` names a feature by
-    /// its number.
-    pub(crate) fn train_columns(&self, name: impl Fn(usize) -> String) -> Vec<Column> {
-        let train = || self.rows().filter(|(split, ..)| *split == 0);
-        let column = |f: usize| {
-            let values = train().map(|(_, row, _)| row[f]);
-            let (low, high) =
-                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-            Column { name: name(f), low, high }
-        };
-        (0..self.width).map(column).collect()
     }
 
     /// Divides the rows into train, val and test; `scale` maps feature number and raw value to
@@ -123,17 +110,5 @@ mod tests {
             assert_eq!(rows.len(), count);
             assert_eq!(rows.iter().filter(|&&row| labels[row] == 1).count() * 2, count);
         }
-    }
-
-    #[test]
-    fn test_rows_do_not_move_the_scale() {
-        let features = vec![1.0, 5.0, 9.0, 2.0, 3.0, -9.0, 3.0, 9.0, 3.0, 3.0];
-        let table = Table { labels: vec![0; 10], features, width: 1 };
-        let columns = table.train_columns(|f| format!("f{f}"));
-        assert_eq!(columns, [Column { name: "f0".into(), low: 1.0, high: 5.0 }]);
-        let [train, val, test] = table.split(|f, v| columns[f].scale(v));
-        assert_eq!(train.values, [0.0, 1.0, 0.25, 0.5, 0.5, 0.5, 0.5]);
-        assert_eq!((val.values, test.values), (vec![0.0], vec![1.0, 1.0]));
-        assert_eq!(Column { name: String::new(), low: 2.0, high: 2.0 }.scale(2.0), 0.0);
     }
 }

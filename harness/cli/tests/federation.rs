@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use common::Desk;
+use federation::randomness::Draws;
 use federation::{Examples, Execution, Federation, Folder, Header, TrainingState};
 use harness::scenario::{self, Cache, Scenario};
 use harness::{Registries, capture, resolve};
@@ -61,7 +62,13 @@ fn cell(training: &TrainSpec, captures: usize) -> CellSpec {
 
 /// `bench train` of it: its rounds, and the models before and after the attacked one.
 fn trained(desk: &Desk, spec: &TrainSpec) -> (Vec<RoundRecord>, [Params; 2]) {
-    let federation = federation::prepare(&federation::Registries::builtin(), spec, None).unwrap();
+    let federation = federation::prepare(
+        &federation::Registries::builtin(),
+        spec,
+        None,
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     let dir = desk.path("training");
     let header = Header {
         schema: String::new(),
@@ -73,6 +80,7 @@ fn trained(desk: &Desk, spec: &TrainSpec) -> (Vec<RoundRecord>, [Params; 2]) {
         machine: String::new(),
         processor: String::new(),
         elsewhere: Vec::new(),
+        draws: Draws::Reproducible,
         threads: 1,
         resume: String::new(),
     };
@@ -90,8 +98,9 @@ fn trained(desk: &Desk, spec: &TrainSpec) -> (Vec<RoundRecord>, [Params; 2]) {
 
 fn built(spec: &CellSpec) -> (resolve::ResolvedCell, Scenario) {
     tch::set_num_threads(1);
-    let cell = resolve::resolve(&Registries::builtin(), spec, None).unwrap();
     let never = AtomicBool::new(false);
+    let cell = resolve::resolve(&Registries::builtin(), spec, None).unwrap();
+    let cell = cell.measured(&never).unwrap();
     let scenario = scenario::build(&cell, Device::Cpu, &Cache::default(), &never).unwrap();
     (cell, scenario)
 }
@@ -129,8 +138,13 @@ fn the_attacked_round_is_that_of_the_training() {
             let (rounds, [before, after]) = trained(&desk, &training);
             let (_, scenario) = built(&cell(&training, 1));
             assert!(bits(&scenario.state.weights) == bits(&before), "{what}: broadcast weights");
-            let prepared =
-                federation::prepare(&federation::Registries::builtin(), &training, None).unwrap();
+            let prepared = federation::prepare(
+                &federation::Registries::builtin(),
+                &training,
+                None,
+                &AtomicBool::new(false),
+            )
+            .unwrap();
             assert!(
                 released(&scenario.federation, &scenario.state)
                     == released(&prepared, &scenario.state),
@@ -195,7 +209,7 @@ fn what_cannot_be_captured_is_refused() {
         let mut spec = cell(&training(Source::AggUpdate, &[]), 2);
         change(&mut spec);
         let cell = resolve::resolve(&Registries::builtin(), &spec, None).unwrap();
-        scenario::check(&cell).unwrap_err().to_string()
+        scenario::check(cell).unwrap_err().to_string()
     };
     let line = said(&|s| s.federation.clients.per_round = None);
     assert!(line.starts_with("trials: every client takes part"), "{line}");

@@ -87,6 +87,7 @@ fn killed_trainings_end_as_if_nothing_had_happened() {
     // that lasts.
     let adaptive = r#"defenses=[{ name = "dp-central", epsilon = 50.0, adaptive = true }]"#;
     let federated: &[&str] = &[
+        "--reproducible",
         "--set",
         adaptive,
         "--set",

@@ -3,7 +3,6 @@
 use rand::Rng;
 use rand::seq::index;
 use suites::federation::{ClientSampling, Regime};
-use suites::rng::stream;
 
 use crate::Federation;
 
@@ -21,8 +20,7 @@ impl Cohort {
     pub fn draw(federation: &Federation, round: &str) -> Cohort {
         let invited = invited(federation, round);
         let dropout = federation.spec.federation.clients.dropout;
-        let mut rng =
-            stream(federation.spec.seed, federation.config().key, &format!("dropout {round}"));
+        let mut rng = federation.randomness.stream(&federation.key, &format!("dropout {round}"));
         // One draw a client, so that a lower rate drops a subset of those of a higher one.
         let dropped = invited.iter().copied().filter(|_| rng.random::<f64>() < dropout).collect();
         Cohort { invited, dropped }
@@ -40,7 +38,7 @@ fn invited(federation: &Federation, round: &str) -> Vec<usize> {
     let Some(wanted) = spec.clients.per_round.filter(|_| spec.regime == Regime::Federated) else {
         return all();
     };
-    let mut rng = stream(federation.spec.seed, federation.config().key, &format!("cohort {round}"));
+    let mut rng = federation.randomness.stream(&federation.key, &format!("cohort {round}"));
     match spec.clients.sampling {
         ClientSampling::Uniform => {
             let mut drawn = index::sample(&mut rng, total, wanted.min(total)).into_vec();

@@ -9,10 +9,10 @@ use learning::{Mode, Network, Params};
 use protocols::Round;
 use protocols::{Protocol, Transcript};
 use rand_chacha::ChaCha12Rng;
-use suites::rng::stream;
 use tch::Tensor;
 
 use crate::FederationError;
+use crate::randomness::Randomness;
 
 /// What each defense remembers from round to round, in the order of the trial's defenses.
 pub type DefenseState = Vec<BTreeMap<String, f64>>;
@@ -62,7 +62,7 @@ pub struct FederationConfig<'a> {
     /// How updates travel.
     pub protocol: &'a dyn Protocol,
     /// Root of all streams.
-    pub seed: u64,
+    pub randomness: &'a Randomness,
     /// Key of all streams of clients and server: the same for every attack.
     pub key: &'a str,
     /// Key of the protocol's secrets: another for another model or line of defenses, since the
@@ -131,7 +131,7 @@ pub struct LocalResult {
 impl RoundContext<'_> {
     fn streams(&self, purpose: &str, clients: &[usize]) -> Vec<ChaCha12Rng> {
         let name = |c| format!("{purpose} {} {c}", self.tag);
-        clients.iter().map(|c| stream(self.config.seed, self.config.key, &name(c))).collect()
+        clients.iter().map(|c| self.config.randomness.stream(self.config.key, &name(c))).collect()
     }
 
     /// Local work alone, up to the defenses that act on updates; clients of other lots may work at
@@ -297,11 +297,8 @@ impl RoundContext<'_> {
             progress: &tell,
         };
         let mut draw = |purpose: &str| {
-            stream(
-                self.config.seed,
-                self.config.secrets,
-                &format!("protocol {} {purpose}", self.tag),
-            )
+            let purpose = format!("protocol {} {purpose}", self.tag);
+            self.config.randomness.stream(self.config.secrets, &purpose)
         };
         Ok(self.config.protocol.exchange(&round, &mut draw)?)
     }

@@ -48,6 +48,9 @@ pub enum FederationError {
     /// A number that had to be finite.
     #[error("{0}")]
     NotFinite(String),
+    /// The user stopped it before there was anything to keep.
+    #[error("stopped")]
+    Cancelled,
 }
 
 impl FederationError {

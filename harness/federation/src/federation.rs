@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use datasets::{Card, Dataset};
 use defenses::{Budget, CapturedRound, Defense, DefensePipeline, Deployment, pipeline};
@@ -18,6 +19,7 @@ use suites::{BatchNorm, FederationSpec, Regime, Source, SpecError, TrainSpec};
 
 use crate::components::{self, Components};
 use crate::context::{self, FederationConfig};
+use crate::randomness::Randomness;
 use crate::{FederationError, Registries, RoundPlan, bare, init, pilot, privacy};
 
 /// A federation (or a single party, or bare clients) ready to take rounds.
@@ -38,6 +40,9 @@ pub struct Federation {
     pub budgets: Vec<Option<Budget>>,
     /// What the user should know before the first round.
     pub notes: Vec<String>,
+    /// Where cohorts, batches, noise and the protocol's secrets come from: the seed, until a
+    /// training that claims a guarantee replaces it.
+    pub randomness: Randomness,
     pub(crate) key: String,
     pub(crate) secrets: String,
 }
@@ -46,11 +51,13 @@ pub struct Federation {
 ///
 /// # Errors
 /// Unknown names, absent data, a model that cannot take their shape, a client without examples,
-/// defenses or a protocol that cannot work in this federation.
+/// defenses or a protocol that cannot work in this federation; [`FederationError::Cancelled`] where
+/// the user stops while clipping norms are measured.
 pub fn prepare(
     registries: &Registries,
     spec: &TrainSpec,
     root: Option<&Path>,
+    cancel: &AtomicBool,
 ) -> Result<Federation, FederationError> {
     let (mut spec, mut notes) = (spec.clone(), Vec::new());
     alone(registries, &mut spec, &mut notes)?;
@@ -58,7 +65,8 @@ pub fn prepare(
     spec.check()?;
     let parts =
         components::resolve(registries, &spec.task, &spec.model, &spec.defenses, spec.seed, root)?;
-    let parts = pilot::fit(&spec, parts)?;
+    let parts = pilot::fit(&spec, parts, cancel)?;
+    notes.extend(pilot::told(&spec, &parts.pipeline));
     let mut federation = assemble(spec, parts)?;
     federation.notes.splice(0..0, notes);
     if federation.spec.model.weights.is_some() {
@@ -94,8 +102,20 @@ pub fn assemble(spec: TrainSpec, components: Components) -> Result<Federation, F
     let Components { data, net, pipeline } = components;
     let defenses = &pipeline.defenses;
     let budgets = defenses.iter().map(|d| d.privacy(&deployment)).collect::<Result<_, _>>()?;
-    let federation =
-        Federation { spec, data, net, pipeline, parts, deployment, budgets, notes, key, secrets };
+    let randomness = Randomness::Seeded(spec.seed);
+    let federation = Federation {
+        spec,
+        data,
+        net,
+        pipeline,
+        parts,
+        deployment,
+        budgets,
+        notes,
+        randomness,
+        key,
+        secrets,
+    };
     federation.check()?;
     Ok(federation)
 }
@@ -258,7 +278,7 @@ impl Federation {
             net: &self.net,
             defenses: self.defenses(),
             protocol: self.protocol(),
-            seed: self.spec.seed,
+            randomness: &self.randomness,
             key: &self.key,
             secrets: &self.secrets,
         }
@@ -327,6 +347,11 @@ impl Federation {
     pub fn accounted(&self) -> Option<(&dyn Defense, &Budget)> {
         let mut pairs = self.defenses().iter().zip(&self.budgets);
         pairs.find_map(|(d, b)| b.as_ref().map(|b| (d.as_ref(), b)))
+    }
+
+    /// Whether a mechanism claims a guarantee of the model that is released.
+    pub fn claims(&self) -> bool {
+        self.budgets.iter().any(Option::is_some)
     }
 
     /// Whether one party trains by itself, whose optimiser goes on from round to round.

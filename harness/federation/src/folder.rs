@@ -1,5 +1,6 @@
 //! The folder of a training: `training.json` (what it is), `state.safetensors` (where it stands,
-//! written whole after each round), `records.csv`, `model.safetensors`, `checkpoints/`, `report/`.
+//! written whole after each round), `records.csv`, `model.safetensors`, `checkpoints/`, `report/`,
+//! and until the last round `randomness.secret` where a guarantee is claimed.
 //! A killed training goes on from its last whole round, bit by bit as if nothing had happened.
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::Federation;
 use crate::context::DefenseState;
+use crate::randomness::{Draws, Randomness};
 use crate::round::TrainingState;
 use crate::{FederationError, model_file};
 
@@ -52,6 +54,9 @@ pub struct Header {
     /// Other kinds of processor on which the training was gone on with.
     #[serde(default)]
     pub elsewhere: Vec<String>,
+    /// Where noise and sampling come from.
+    #[serde(default)]
+    pub draws: Draws,
     /// libtorch threads of a lot: part of a result's last bits.
     pub threads: usize,
     /// The command that goes on with it.
@@ -170,15 +175,24 @@ impl Folder {
         Ok(write_rounds(&self.dir.join(ROUNDS), rounds)?)
     }
 
-    /// Where the training stood, and its rounds; `None` before the first.
+    /// Where this training draws from: the seed, or a root that stays in the folder until the last
+    /// round is done.
     ///
     /// # Errors
-    /// A state that cannot be read or is another training's.
-    pub fn stored(
-        &self,
-        federation: &Federation,
-        device: Device,
-    ) -> Result<Option<(TrainingState, Vec<RoundRecord>)>, FederationError> {
+    /// A system without randomness; a root that is missing, cut short or readable by others.
+    pub fn randomness(&self, spec: &TrainSpec) -> Result<Randomness, FederationError> {
+        if self.header.draws != Draws::OperatingSystem {
+            return Ok(Randomness::Seeded(spec.seed));
+        }
+        match self.described()? {
+            // What is done draws nothing more.
+            Some(meta) if meta.round >= spec.federation.rounds => Randomness::fresh(),
+            meta => Randomness::kept(&self.dir, meta.is_some()),
+        }
+    }
+
+    /// What the state says of itself; `None` before the first.
+    fn described(&self) -> Result<Option<StateMeta>, FederationError> {
         let path = self.dir.join(STATE);
         if !path.exists() {
             return Ok(None);
@@ -191,6 +205,22 @@ impl Folder {
         if meta.digest != self.header.digest {
             return Err(wrong("belongs to another training; give another --out".into()));
         }
+        Ok(Some(meta))
+    }
+
+    /// Where the training stood, and its rounds; `None` before the first.
+    ///
+    /// # Errors
+    /// A state that cannot be read or is another training's.
+    pub fn stored(
+        &self,
+        federation: &Federation,
+        device: Device,
+    ) -> Result<Option<(TrainingState, Vec<RoundRecord>)>, FederationError> {
+        let Some(meta) = self.described()? else { return Ok(None) };
+        let path = self.dir.join(STATE);
+        let wrong =
+            |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
         let mut named = checkpoint::load(&path)?;
         let mut part = |name: &str| {
             part(&mut named, name, federation, device).map_err(|e| wrong(e.to_string()))
@@ -219,6 +249,7 @@ impl Folder {
             &path,
             &training.weights,
             &federation.spec,
+            self.header.draws,
             training.round,
             federation.card(),
         )?;
@@ -241,6 +272,7 @@ impl Folder {
             &path,
             &training.weights,
             &federation.spec,
+            self.header.draws,
             training.round,
             federation.card(),
         )
@@ -262,6 +294,7 @@ fn begun(path: &Path, header: &Header) -> Result<Header, FederationError> {
         ("task or settings", old.digest != header.digest),
         ("--threads", old.threads != header.threads),
         ("--device", old.device != header.device),
+        ("source of randomness (--reproducible)", old.draws != header.draws),
         ("libtorch", old.libtorch != header.libtorch),
         ("version of bench", old.bench_version != header.bench_version),
     ];

@@ -16,6 +16,7 @@ pub mod panics;
 pub mod pilot;
 pub mod privacy;
 mod quality;
+pub mod randomness;
 mod registries;
 mod rehearsal;
 mod robustness;

@@ -10,6 +10,7 @@ use learning::{Network, Params, checkpoint};
 use serde::{Deserialize, Serialize};
 use suites::TrainSpec;
 
+use crate::randomness::Draws;
 use crate::{FederationError, Registries, init};
 
 /// A trained model.
@@ -20,6 +21,8 @@ pub struct ModelFile {
     pub params: Params,
     /// How it was trained.
     pub spec: TrainSpec,
+    /// What has to be said of it wherever it is used.
+    pub caution: Option<String>,
     /// Rounds it has been trained for.
     pub round: usize,
     /// The data it was trained on: shape, classes, normalisation.
@@ -31,6 +34,8 @@ pub struct ModelFile {
 struct Description {
     bench: String,
     spec: TrainSpec,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caution: Option<&'static str>,
     round: usize,
     card: Card,
 }
@@ -39,6 +44,8 @@ struct Description {
 #[derive(Deserialize)]
 struct Described {
     spec: serde_json::Value,
+    #[serde(default)]
+    caution: Option<String>,
     round: usize,
     card: Card,
 }
@@ -62,11 +69,12 @@ pub fn write(
     path: &Path,
     params: &Params,
     spec: &TrainSpec,
+    draws: Draws,
     round: usize,
     card: &Card,
 ) -> Result<(), FederationError> {
-    let bench = env!("CARGO_PKG_VERSION").to_string();
-    let description = Description { bench, spec: spec.clone(), round, card: card.clone() };
+    let (bench, caution) = (env!("CARGO_PKG_VERSION").to_string(), draws.caution());
+    let description = Description { bench, spec: spec.clone(), caution, round, card: card.clone() };
     let text =
         serde_json::to_string(&description).map_err(|e| FederationError::Weights(e.to_string()))?;
     Ok(checkpoint::save_described(path, &params.named(0), &text)?)
@@ -85,11 +93,12 @@ pub fn open(registries: &Registries, path: &Path) -> Result<ModelFile, Federatio
     };
     let text = checkpoint::description(path)?.ok_or_else(none)?;
     let unread = |e: &dyn std::fmt::Display| wrong(format!("its description cannot be read: {e}"));
-    let Described { spec, round, card } = serde_json::from_str(&text).map_err(|e| unread(&e))?;
+    let Described { spec, caution, round, card } =
+        serde_json::from_str(&text).map_err(|e| unread(&e))?;
     let spec = suites::train::revive(&spec).map_err(|e| unread(&e))?;
     let net = network(registries, &spec, &card).map_err(|e| wrong(e.to_string()))?;
     let params = init::load(&net, path)?;
-    Ok(ModelFile { net: Arc::new(net), params, spec, round, card })
+    Ok(ModelFile { net: Arc::new(net), params, spec, caution, round, card })
 }
 
 /// The model of a training on data of that shape, with what its defenses change in it.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datasets::Dataset;
 use defenses::dp::Pilot;
-use defenses::{DefensePipeline, Stage};
+use defenses::{Defense, DefensePipeline, Stage};
 use learning::Params;
 use learning::effect::{ClipUnit, Norm};
 use suites::federation::ClientSampling;
@@ -29,29 +30,72 @@ static KNOWN: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
 /// The components with a number in the place of every bound that is a quantile on public data.
 ///
 /// # Errors
-/// Data without a public split, or with too few public examples; what rounds say.
-pub fn fit(spec: &TrainSpec, components: Components) -> Result<Components, FederationError> {
-    if components.pipeline.defenses.iter().all(|d| d.pilot().is_none()) {
-        return Ok(components);
-    }
-    let Components { data, net, pipeline } = components;
-    let bare = |pipeline| Components { data: data.clone(), net: net.clone(), pipeline };
-    let Some(pipeline) = Arc::into_inner(pipeline) else {
-        return Err(refused("is measured before anybody else holds the defenses", REMEDY));
-    };
+/// Data without a public split, or with too few public examples; what rounds say;
+/// [`FederationError::Cancelled`] where the user stopped it.
+pub fn fit(
+    spec: &TrainSpec,
+    components: Components,
+    cancel: &AtomicBool,
+) -> Result<Components, FederationError> {
+    let pipeline = &components.pipeline;
     let changes = |at: &usize| pipeline.defenses[*at].stage() == Stage::Model;
     let places = (0..pipeline.defenses.len()).filter(changes).map(|at| pipeline.place(at));
     let model: Vec<&Named> = places.filter_map(|at| spec.defenses.get(at)).collect();
     let model = serde_json::json!(model).to_string();
+    let (data, net) = (components.data.clone(), components.net.clone());
+    let bare = |pipeline| Components { data: data.clone(), net: net.clone(), pipeline };
+    with_bounds(components, &|pilot| measured(spec, pilot, &model, &bare, cancel))
+}
+
+/// The components with the bound 1 in the place of every quantile, which tells before a run whether
+/// the federation can exist.
+///
+/// # Errors
+/// Data without a public split.
+pub fn assumed(spec: &TrainSpec, components: Components) -> Result<Components, FederationError> {
+    let data = components.data.clone();
+    with_bounds(components, &|_| public(data.as_ref(), spec.task.split).map(|_| 1.0))
+}
+
+/// The components with what `bound` says in the place of every quantile.
+fn with_bounds(
+    components: Components,
+    bound: &dyn Fn(&Pilot) -> Result<f64, FederationError>,
+) -> Result<Components, FederationError> {
+    if components.pipeline.defenses.iter().all(|d| d.pilot().is_none()) {
+        return Ok(components);
+    }
+    let Components { data, net, pipeline } = components;
+    let Some(pipeline) = Arc::into_inner(pipeline) else {
+        return Err(refused("is measured before anybody else holds the defenses", REMEDY));
+    };
     let mut defenses = Vec::new();
     for defense in pipeline.defenses {
-        let bound =
-            defense.pilot().map(|pilot| measured(spec, &pilot, &model, &bare)).transpose()?;
-        let piloted = bound.and_then(|bound| defense.piloted(bound));
+        let found = defense.pilot().as_ref().map(bound).transpose()?;
+        let piloted = found.and_then(|found| defense.piloted(found));
         defenses.push(piloted.unwrap_or(defense));
     }
     let (protocol, protocol_at) = (pipeline.protocol, pipeline.protocol_at);
-    Ok(bare(Arc::new(DefensePipeline { defenses, protocol, protocol_at })))
+    let pipeline = Arc::new(DefensePipeline { defenses, protocol, protocol_at });
+    Ok(Components { data, net, pipeline })
+}
+
+/// A line for each clipping norm of `spec` that was measured.
+pub fn told(spec: &TrainSpec, pipeline: &DefensePipeline) -> Vec<String> {
+    let line = |(at, defense): (usize, &dyn Defense)| {
+        let named = spec.defenses.get(pipeline.place(at))?;
+        let quantile = named.params.get("clip")?.get("public_quantile")?;
+        let bound = defense.spelled_out().get("clip")?.as_f64()?;
+        let name = &named.name;
+        Some(format!("{name}: clip {bound:.4}, the {quantile} quantile of {NORMS} public norms"))
+    };
+    let defenses = pipeline.defenses.iter().map(|defense| defense.as_ref());
+    defenses.enumerate().filter_map(line).collect()
+}
+
+fn public(data: &dyn Dataset, attacked: Split) -> Result<Split, FederationError> {
+    let none = || refused("asks for a public split, and there is none", REMEDY);
+    init::public_split(data, attacked).ok_or_else(none)
 }
 
 fn refused(problem: &str, remedy: &str) -> FederationError {
@@ -65,11 +109,10 @@ fn measured(
     pilot: &Pilot,
     model: &str,
     bare: &dyn Fn(Arc<DefensePipeline>) -> Components,
+    cancel: &AtomicBool,
 ) -> Result<f64, FederationError> {
     let own = assemble(undefended(spec, pilot), bare(Arc::new(DefensePipeline::undefended())))?;
-    let split = init::public_split(own.data.as_ref(), own.spec.task.split);
-    let split =
-        split.ok_or_else(|| refused("asks for a public split, and there is none", REMEDY))?;
+    let split = public(own.data.as_ref(), own.spec.task.split)?;
     let first = own.data.batch(split, &[0])?.x.to_kind(Kind::Double);
     let seen = first.square().sum(Kind::Double).double_value(&[]);
     let key = format!("{} {model} {pilot:?} {seen:?}", serde_json::json!(own.spec));
@@ -77,7 +120,7 @@ fn measured(
     if let Some(bound) = known().get(&key) {
         return Ok(*bound);
     }
-    let bound = played(&own, split, pilot)?;
+    let bound = played(&own, split, pilot, cancel)?;
     known().insert(key, bound);
     Ok(bound)
 }
@@ -101,18 +144,23 @@ fn undefended(spec: &TrainSpec, pilot: &Pilot) -> TrainSpec {
 }
 
 /// The quantile over single clients' rounds on the public split.
-fn played(own: &Federation, split: Split, pilot: &Pilot) -> Result<f64, FederationError> {
-    let (state, cancel) = (start(own, Device::Cpu)?, AtomicBool::new(false));
+fn played(
+    own: &Federation,
+    split: Split,
+    pilot: &Pilot,
+    cancel: &AtomicBool,
+) -> Result<f64, FederationError> {
+    let state = start(own, Device::Cpu)?;
     let (mut norms, clients) = (Vec::new(), own.parts.len());
     for n in 0..NORMS {
         // One client after the other, then the next public examples.
         let public = own
             .rehearsal(split, n / clients)
             .map_err(|error| refused(&format!("cannot be measured: {error}"), REMEDY))?;
-        let (plan, quiet) = (public.replay(0, n % clients), Execution::quiet(Device::Cpu, &cancel));
+        let (plan, quiet) = (public.replay(0, n % clients), Execution::quiet(Device::Cpu, cancel));
         let mut examples = Examples::new(&public);
         let round = play(&public, &state, &plan, None, &mut examples, &quiet)?;
-        for update in round.iter().flat_map(|round| &round.updates) {
+        for update in &round.ok_or(FederationError::Cancelled)?.updates {
             norms.push(norm(&Params::from_flat(own.net.layout().clone(), update)?, pilot.norm));
         }
     }

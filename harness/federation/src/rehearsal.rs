@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use suites::rng::stream;
 use suites::{SpecError, Split, stream_key};
 
+use crate::randomness::Randomness;
 use crate::{Federation, FederationError};
 
 impl Federation {
@@ -36,6 +37,7 @@ impl Federation {
         let mut public = ids.into_iter().cycle().skip(before);
         let parts = self.parts.iter().map(|_| public.by_ref().take(wanted).collect()).collect();
         Ok(Federation {
+            randomness: Randomness::Seeded(self.spec.seed),
             secrets: stream_key::rehearsal(&self.secrets, n),
             spec,
             key,

@@ -50,7 +50,7 @@ pub fn measure(
                 continue;
             }
             let purpose = format!("robustness {name} {strength}");
-            let mut rng = stream(federation.spec.seed, federation.config().key, &purpose);
+            let mut rng = stream(federation.spec.seed, &federation.key, &purpose);
             let accuracy = target.accuracy(&target.spoilt(name, strength, &x, &y, &mut rng), &y);
             rows.push((name.to_string(), strength, accuracy, accuracy / clean));
         }

@@ -8,7 +8,6 @@ use protocols::Exposure;
 use rand::Rng;
 use rand::seq::index;
 use suites::Source;
-use suites::rng::stream;
 
 use crate::Federation;
 use crate::cohort::Cohort;
@@ -53,11 +52,11 @@ impl Federation {
         }
         let tag = format!("capture {n} of round {number}");
         let (mut cohort, watched) = (Cohort::draw(self, &tag), self.watched(n));
-        let (config, sampled) = (self.config(), self.deployment.client_rate < 1.0);
+        let sampled = self.deployment.client_rate < 1.0;
         if !cohort.invited.contains(&watched) {
             // Given that it is invited, the others are drawn as ever.
             if !sampled && !cohort.invited.is_empty() {
-                let mut rng = stream(config.seed, config.key, &format!("watched {tag}"));
+                let mut rng = self.randomness.stream(&self.key, &format!("watched {tag}"));
                 let leaves = cohort.invited[rng.random_range(0..cohort.invited.len())];
                 cohort.invited.retain(|c| *c != leaves);
                 cohort.dropped.retain(|c| *c != leaves);
@@ -111,8 +110,8 @@ impl Federation {
         let mut rows = BTreeMap::new();
         if self.spec.source.is_single_step() && sample.is_none() {
             for &client in &cohort.invited {
-                let config = self.config();
-                let mut rng = stream(config.seed, config.key, &format!("{tag} batch {client}"));
+                let purpose = format!("{tag} batch {client}");
+                let mut rng = self.randomness.stream(&self.key, &purpose);
                 let (held, count) = (self.parts[client].len(), self.examples_of(client));
                 rows.insert(client, index::sample(&mut rng, held, count).into_vec());
             }

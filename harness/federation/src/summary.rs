@@ -9,6 +9,7 @@ use suites::Regime;
 use suites::federation::Optimizer;
 
 use crate::FederationError;
+use crate::randomness::Draws;
 use crate::{Federation, Folder, TRAINING};
 
 /// What a report says beside the rounds, kept so that one can be written at any time without the
@@ -30,7 +31,7 @@ pub fn describe(
         command: header.resume.clone(),
         facts: facts(federation, folder),
         robustness,
-        notes: notes(federation),
+        notes: notes(federation, header.draws),
     };
     let text = serde_json::to_string_pretty(&about)
         .map_err(|e| FederationError::Weights(e.to_string()))?;
@@ -72,7 +73,10 @@ fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
             federation.protocol().claim()
         } else {
             match budgets.next() {
-                Some(Some(budget)) => budget.to_string(),
+                Some(Some(budget)) => match header.draws.caution() {
+                    Some(caution) => format!("{budget} ({caution})"),
+                    None => budget.to_string(),
+                },
                 _ => "no guarantee".into(),
             }
         };
@@ -146,8 +150,16 @@ fn local(federation: &Federation) -> String {
     )
 }
 
-fn notes(federation: &Federation) -> Vec<String> {
+fn notes(federation: &Federation, draws: Draws) -> Vec<String> {
     let mut notes = federation.notes.clone();
+    notes.extend(draws.caution().map(|caution| format!("**{caution}.**")));
+    if draws == Draws::OperatingSystem {
+        notes.push(
+            "Noise and sampling come from the operating system: the seed gives the first weights \
+            and who holds which example, and another run of the same command other rounds."
+                .into(),
+        );
+    }
     notes.extend(federation.card().notes.iter().cloned());
     if let Some((_, budget)) = federation.accounted() {
         let more = federation.budgets.iter().flatten().count() > 1;

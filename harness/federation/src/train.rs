@@ -10,6 +10,7 @@ use tch::Device;
 
 use crate::client_batch::Examples;
 use crate::folder::Folder;
+use crate::randomness::Randomness;
 use crate::round::{self, RoundOutcome, TrainingState};
 use crate::{Federation, quality, robustness, summary};
 use crate::{FederationError, init};
@@ -105,6 +106,9 @@ pub fn train(
         }
     }
     let model = folder.model(federation, &training)?;
+    if !stopped {
+        Randomness::forget(folder.dir())?;
+    }
     let robustness = if stopped {
         Vec::new()
     } else {

@@ -42,10 +42,11 @@ pub(super) fn defenses(run: &Run) -> Section {
     for at in run.attacked().into_iter().filter(|at| run.defended(*at)) {
         table.push(key(run, at).into_iter().chain(promise(run, at)));
     }
-    let lead = "The claim is what the defense guarantees, the rest is what happened. Changes are \
-        paired by image: the same images, weights and seeds with and without the defense. Accuracy \
-        is that after the utility rounds, trained with the defense in the loop, where the cell has \
-        any; else that of the attacked model. It has the";
+    let lead = "The claim is what the defense guarantees where its noise and sampling are secret \
+        (here they follow from the seeds, so that runs repeat); the rest is what happened. Changes \
+        are paired by image: the same images, weights and seeds with and without the defense. \
+        Accuracy is that after the utility rounds, trained with the defense in the loop, where the \
+        cell has any; else that of the attacked model. It has the";
     let lead = format!("{lead} {ONE_TRAINING}. {FEW}.{} {}", identified_read(run), measurable());
     let table = table.without_empty_columns();
     Section::new("Defenses").paragraph(lead).table(table, "No cell has a defense.")

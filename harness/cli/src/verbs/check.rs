@@ -27,7 +27,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let (mut good, mut skipped, mut problems) = (0, Vec::new(), Vec::new());
     for spec in &suite.cells {
         match resolve::resolve(&settings.registries, spec, settings.data.as_deref()) {
-            Ok(cell) => match (cell.not_applicable(), scenario::check(&cell)) {
+            Ok(cell) => match (cell.not_applicable(), scenario::check(cell)) {
                 (Some(why), _) => skipped.push(format!("{}: {why}", label(spec))),
                 (None, Ok(())) => good += 1,
                 (None, Err(error)) => problems.push(format!("{}: {error}", label(spec))),

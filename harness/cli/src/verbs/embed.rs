@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
 use datasets::Kind as Sort;
-use federation::model_file::{self, ModelFile};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
 use learning::{Mode, Params};
 use rayon::prelude::*;
@@ -49,7 +49,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         bail!("--out {}: end it in .csv or .npy", out.display());
     }
     let paths = pictures(&args.images)?;
-    let saved = model_file::open(&settings.registries.federation, &args.model)?;
+    let saved = super::model(settings, &args.model)?;
     let embedder = Embedder::new(&args.model, &saved, settings, args.flip)?;
     let mut rows = embedder.files(&paths)?;
     if !args.raw {

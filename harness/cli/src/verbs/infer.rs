@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
-use federation::model_file::{self, ModelFile};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ pub struct Args {
 /// Models, pictures, tables and keys that do not fit together.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     check(args)?;
-    let saved = model_file::open(&settings.registries.federation, &args.model)?;
+    let saved = super::model(settings, &args.model)?;
     let printed = match (&args.query, &args.csv) {
         (Some(query), _) => picture(args, settings, &saved, query)?,
         (None, Some(csv)) => row(args, settings, &saved, csv)?,

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail};
 use attacks::{Progress, Run};
 use clap::Args as ClapArgs;
-use federation::model_file::{self, ModelFile};
+use federation::model_file::ModelFile;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use suites::rng::AttackSeed;
@@ -53,7 +53,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     tch::set_num_threads(args.threads.into());
     let attack = (settings.registries.attacks.find(ATTACK)?.build)(&parameters(&args.set)?)?;
-    let model = model_file::open(&settings.registries.federation, &args.checkpoint)?;
+    let model = super::model(settings, &args.checkpoint)?;
     let evaluator = match &args.evaluator {
         Some(path) => Some(another(path, &args.checkpoint, settings)?),
         None => None,
@@ -103,7 +103,7 @@ fn another(path: &Path, attacked: &Path, settings: &Settings) -> Result<ModelFil
             path.display()
         );
     }
-    Ok(model_file::open(&settings.registries.federation, path)?)
+    super::model(settings, path)
 }
 
 /// Finds out before the attack whether its result can be kept.

@@ -1,8 +1,10 @@
 //! The verbs of the command line, one file each.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use federation::model_file::{self, ModelFile};
 use harness::Registries;
 
 use crate::cli::{Cli, Verb};
@@ -33,8 +35,16 @@ pub mod suite;
 pub mod train;
 pub mod verify;
 
+/// Opens a trained model; what has to be said of it goes to stderr.
+fn model(settings: &Settings, path: &Path) -> Result<ModelFile> {
+    let model = model_file::open(&settings.registries.federation, path)?;
+    let caution = model.caution.iter().map(|text| text.replace(char::is_control, " "));
+    caution.for_each(|caution| eprintln!("note: {}: {caution}", path.display()));
+    Ok(model)
+}
+
 /// Tells the user where the run in a folder is of an older schema.
-fn say_old(dir: &std::path::Path) {
+fn say_old(dir: &Path) {
     let old = record::RunInfo::read(dir).ok().and_then(|info| info.old());
     old.into_iter().for_each(|old| eprintln!("note: {}: {old}", dir.display()));
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
 use datasets::LabelKind;
-use federation::model_file::{self, ModelFile};
+use federation::model_file::ModelFile;
 use harness::HarnessError;
 use serde::Serialize;
 use tch::{Kind, Tensor};
@@ -82,7 +82,7 @@ struct Examples {
 /// # Errors
 /// Files, cells and classes that do not fit the model.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
-    let saved = model_file::open(&settings.registries.federation, &args.model)?;
+    let saved = super::model(settings, &args.model)?;
     let examples = match (&args.csv, &args.images) {
         (Some(csv), _) => rows(args, settings, &saved, csv)?,
         (None, Some(folder)) => pictures(args, settings, &saved, folder)?,

@@ -114,7 +114,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     // Unlike in a suite, one cell that cannot be built is an error before anything is stored.
     let cell = resolve::resolve(&settings.registries, &spec, settings.data.as_deref())?;
     if cell.not_applicable().is_none() {
-        scenario::check(&cell)?;
+        scenario::check(cell)?;
     }
     let suite = Suite::single("run", spec)?;
     let command: Vec<String> = std::env::args().skip(1).map(|a| suite::quote(&a)).collect();

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use federation::{Execution, Folder, Header};
+use federation::randomness::Draws;
+use federation::{Execution, FederationError, Folder, Header};
 use indicatif::{ProgressBar, ProgressStyle};
 use record::RoundRecord;
 use serde_json::{Value, json};
@@ -37,9 +38,13 @@ pub struct Args {
     /// Set any value of the task: --set federation.clients.total=20
     #[arg(long = "set", value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Seed of everything
+    /// Seed of the first weights and of who holds what; where no guarantee is claimed, of all draws
     #[arg(long)]
     seed: Option<u64>,
+    /// Draw a private mechanism's noise and sampling from the seed: the same bits again, and no
+    /// guarantee outside this run
+    #[arg(long)]
+    reproducible: bool,
     /// Folder of the training; one that exists is gone on with [default: runs/<task>-<date>-<time>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -69,8 +74,12 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             spec.federation.rounds
         );
     }
-    let federation =
-        federation::prepare(&settings.registries.federation, &spec, settings.data.as_deref())?;
+    let (cancel, parts) = (on_interrupt()?, &settings.registries.federation);
+    let mut federation = match federation::prepare(parts, &spec, settings.data.as_deref(), &cancel)
+    {
+        Err(FederationError::Cancelled) => return Ok(ExitCode::from(130)),
+        prepared => prepared?,
+    };
     let dir = args.out.clone().unwrap_or_else(|| default_dir(&spec.name));
     let header = Header {
         schema: record::SCHEMA.into(),
@@ -82,12 +91,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         machine: machine::describe(),
         processor: machine::processor(),
         elsewhere: Vec::new(),
+        draws: Draws::of(federation.claims(), args.reproducible),
         threads: args.threads.into(),
         resume: resume(args, &dir),
     };
     let folder = Folder::open(&dir, header)?;
+    federation.randomness = folder.randomness(&federation.spec)?;
+    folder.header().draws.caution().iter().for_each(|caution| eprintln!("warning: {caution}"));
     folder.header().mixed().iter().for_each(|note| eprintln!("note: {note}"));
-    let cancel = on_interrupt()?;
     federation.notes.iter().for_each(|note| eprintln!("{note}"));
     let display = Display::new(settings.json, federation.spec.federation.rounds);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -109,7 +120,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         eprintln!("stopped; finished rounds are kept. Go on with: {}", folder.header().resume);
         return Ok(ExitCode::from(130));
     }
-    conclude(settings, &told);
+    conclude(settings, &told, folder.header().draws);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -144,14 +155,15 @@ fn default_dir(name: &str) -> PathBuf {
     names.map(|n| PathBuf::from("runs").join(n)).find(|p| !p.exists()).unwrap_or_default()
 }
 
-fn conclude(settings: &Settings, told: &federation::TrainingResult) {
-    let last = told.rounds.last();
+fn conclude(settings: &Settings, told: &federation::TrainingResult, draws: Draws) {
+    let (last, caution) = (told.rounds.last(), draws.caution());
     if settings.json {
         let metrics = last.map(|r| &r.metrics);
         println!(
             "{}",
             json!({
                 "event": "end", "metrics": metrics, "model": told.model, "report": told.report,
+                "caution": caution,
             })
         );
         return;
@@ -160,6 +172,7 @@ fn conclude(settings: &Settings, told: &federation::TrainingResult) {
     println!("{} rounds: {}", last.map_or(0, |r| r.round), words.join(", "));
     println!("model:  {}", told.model.display());
     println!("report: {}", told.report.display());
+    caution.iter().for_each(|caution| println!("{caution}"));
 }
 
 /// One line a round, or a bar.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
-use federation::model_file::{self, ModelFile};
+use federation::model_file::ModelFile;
 use serde_json::json;
 use tch::Tensor;
 
@@ -77,7 +77,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         }
         _ => None,
     };
-    let saved = model_file::open(&settings.registries.federation, &args.model)?;
+    let saved = super::model(settings, &args.model)?;
     let embedder = Embedder::new(&args.model, &saved, settings, args.flip)?;
     if let [a, b] = &args.images[..] {
         return two(args, settings, &embedder, a, b);
