@@ -39,7 +39,9 @@ fn sizes_are_the_products_of_the_axes() {
     // Three batch sizes at three seeds; one model before and after it has learnt.
     assert_eq!(count("cifar10", None), 3 * 3 + 2);
     assert_eq!(count("sources-optimizers", None), 3 * 4 * 5);
-    assert_eq!(count("ablation", None), 7);
+    assert_eq!(count("ablation", None), 7 * 3);
+    assert_eq!(count("benchmark", None), 2 * 7 * 3);
+    assert_eq!(count("multi-client", None), 3 * 3);
     assert_eq!(count("ablation", Some("crossed")), 3 * 4 * 2);
     // Two attacks on nine defenses at three seeds; eight cells of one update, twelve of a mean,
     // two of Paillier beside one without a defense, and two bare ones.
@@ -49,7 +51,8 @@ fn sizes_are_the_products_of_the_axes() {
     // One model a task, five trainings of each.
     assert_eq!(count("utility", None), 2 * 8 * 5);
     assert_eq!(count("utility", Some("smoke")), 2 * 4 * 2);
-    assert_eq!(count("trained", None), 4 * 4 * 3);
+    // One network by two attacks at three seeds, another fresh and trained in three ways.
+    assert_eq!(count("trained", None), 3 * 2 * 3 + 6);
     assert_eq!(count("trained", Some("smoke")), 3 * 4 * 2);
     // Five attacks on thirteen defenses of a gradient, on three of two images, on five of a mean;
     // two on thirteen with networks of their own; and what the matrix does not cross.

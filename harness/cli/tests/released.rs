@@ -135,6 +135,32 @@ fn the_root_is_its_owners_alone_and_goes_with_the_last_round() {
     desk.bench(&arguments("t", &defense)).ok();
 }
 
+/// A table's spans stand in the model's file so that raw rows can be scored: no training row may
+/// set one.
+#[test]
+fn a_released_model_holds_no_value_of_a_training_row() {
+    let desk = desk();
+    let defense = ["--defense", "dp-central:epsilon=1.0", "--set", "task={dataset=\"wdbc\"}"];
+    desk.bench(&arguments("t", &defense)).ok();
+    let text = checkpoint::description(&desk.path("t/model.safetensors")).unwrap().unwrap();
+    let about: Value = serde_json::from_str(&text).unwrap();
+    let spans = |key: &str| -> Vec<f64> {
+        let columns = about["card"]["columns"].as_array().unwrap();
+        columns.iter().map(|column| column[key].as_f64().unwrap()).collect()
+    };
+    let (low, high) = (spans("low"), spans("high"));
+    let data = datasets::open("wdbc", &datasets::Request::default()).unwrap();
+    let all: Vec<usize> = (0..data.len(datasets::Split::Train)).collect();
+    let x = data.batch(datasets::Split::Train, &all).unwrap().x;
+    let rows = Vec::<Vec<f64>>::try_from(x.to_kind(tch::Kind::Double)).unwrap();
+    assert_eq!((rows.len(), high.len()), (399, 30));
+    for (column, high) in high.iter().enumerate() {
+        assert_eq!(low[column], 0.0);
+        let nearest = rows.iter().map(|row| (row[column] - 1.0).abs()).fold(f64::MAX, f64::min);
+        assert!(nearest > 1e-3, "column {column}: a row is at the span's end, {high}");
+    }
+}
+
 #[test]
 fn a_reproducible_release_says_so_on_everything() {
     let desk = desk();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use record::rounds::ROUNDS;
 use record::{TrainingInfo, read_rounds};
 use reports::write_training_report;
-use suites::Regime;
-use suites::federation::Optimizer;
+use suites::federation::{Optimizer, Schedule, ServerSpec};
+use suites::{Partition, Regime};
 
 use crate::FederationError;
 use crate::randomness::Draws;
@@ -65,7 +65,7 @@ fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
         ("model", model(federation)),
         ("who trains", who(federation)),
         ("local training", local(federation)),
-        ("server", format!("{:?}", spec.federation.server)),
+        ("server", server(spec.federation.server)),
     ];
     let mut budgets = federation.budgets.iter();
     for (at, named) in spec.defenses.iter().enumerate() {
@@ -121,10 +121,10 @@ fn who(federation: &Federation) -> String {
         Regime::Centralised => format!("one party with all {most} examples"),
         Regime::SingleClient => format!("one of {} clients, on its own {most} examples", c.total),
         Regime::Federated | Regime::Bare => format!(
-            "{} clients with {least} to {most} examples ({:?}), {} a round ({} sampling), dropout \
+            "{} clients with {least} to {most} examples ({}), {} a round ({} sampling), dropout \
              {}",
             c.total,
-            c.partition,
+            partition(&c.partition),
             spec.federation.cohort(),
             c.sampling,
             c.dropout
@@ -140,14 +140,46 @@ fn local(federation: &Federation) -> String {
     };
     let prox = if l.prox > 0.0 { format!(", FedProx mu {}", l.prox) } else { String::new() };
     format!(
-        "{} epoch(s) a round, batch {}, {rule}, learning rate {} ({:?}), weight decay {}{prox}{}",
+        "{} epoch(s) a round, batch {}, {rule}, learning rate {} ({}), weight decay {}{prox}{}",
         l.epochs,
         l.batch_size,
         l.lr,
-        l.schedule,
+        schedule(l.schedule),
         l.weight_decay,
         if l.augment { ", augmented" } else { "" }
     )
+}
+
+fn server(rule: ServerSpec) -> String {
+    match rule {
+        ServerSpec::Fedavg { lr: 1.0 } => "FedAvg".into(),
+        ServerSpec::Fedavg { lr } => format!("FedAvg, server step {lr}"),
+        ServerSpec::Fedadam { lr, beta1, beta2, tau } => {
+            format!("FedAdam, server step {lr}, betas {beta1} and {beta2}, tau {tau}")
+        }
+    }
+}
+
+fn partition(kind: &Partition) -> String {
+    match kind {
+        Partition::Iid => "at random".into(),
+        Partition::Dirichlet { alpha } => format!("classes by Dirichlet({alpha})"),
+        Partition::Shards { per_client } => format!("{per_client} shard(s) of sorted labels each"),
+        Partition::ByIdentity => "one person at one client".into(),
+        Partition::RepeatedLabels { repeats } => {
+            format!("at random, a label {repeats} time(s) more in every batch")
+        }
+    }
+}
+
+fn schedule(schedule: Schedule) -> String {
+    match schedule {
+        Schedule::Constant => "constant".into(),
+        Schedule::Cosine { least, warmup } => {
+            format!("cosine down to {least} of it, warm-up of {warmup} round(s)")
+        }
+        Schedule::Step { every, factor } => format!("times {factor} every {every} rounds"),
+    }
 }
 
 fn notes(federation: &Federation, draws: Draws) -> Vec<String> {

@@ -76,6 +76,17 @@ pub enum KeyError {
     /// Not a file that could hold a key.
     #[error("{} is no regular file below 1 GiB", .0.display())]
     NotAFile(PathBuf),
+    /// A secret that others can read or replace.
+    #[error("{} is open to others (mode {mode:04o}), so what is secret may be known: {remedy} {} \
+        if nobody has had it, or make new keys", path.display(), path.display())]
+    Exposed {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The command that closes it.
+        remedy: &'static str,
+    },
     /// The system refused.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {

@@ -1,13 +1,16 @@
-//! Writing keys: secrets are readable by their owner alone from the moment their file exists, and
-//! nothing is overwritten unasked.
+//! Writing and reading keys: secrets are readable by their owner alone from the moment their file
+//! exists, and nothing is overwritten unasked.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::KeyError;
+
+/// No key is larger.
+pub(super) const LARGEST: u64 = 1 << 30;
 
 /// A key file to be.
 pub struct NewFile {
@@ -124,10 +127,64 @@ fn create(path: &Path, mode: u32) -> std::io::Result<File> {
     options.open(path)
 }
 
+/// A secret's bytes, wiped when dropped; only of a file, in a folder, that nobody else can open or
+/// change.
+///
+/// # Errors
+/// What is no file, larger than a key, readable or writable by others, in a folder that others may
+/// write (they could have put their key there), or refused by the system.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let file = File::open(path).map_err(|e| KeyError::io("read", path, e))?;
+    let about = file.metadata().map_err(|e| KeyError::io("read", path, e))?;
+    if !about.is_file() || about.len() > LARGEST {
+        return Err(KeyError::NotAFile(path.into()));
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    exposed(path, mode_of(&about), 0o077, "chmod 600")?;
+    let folder = parent.unwrap_or(Path::new("."));
+    exposed(folder, mode(folder), 0o022, "chmod go-w")?;
+    // As long as it has to be from the start: what a vector outgrows would not be wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(about.len() as usize + 1));
+    let read = file.take(about.len() + 1).read_to_end(&mut bytes);
+    read.map_err(|e| KeyError::io("read", path, e))?;
+    Ok(bytes)
+}
+
+/// A public key's bytes.
+///
+/// # Errors
+/// What is no file, larger than a key, or refused by the system.
+pub fn read_public(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let about = path.metadata().map_err(|e| KeyError::io("read", path, e))?;
+    if !about.is_file() || about.len() > LARGEST {
+        return Err(KeyError::NotAFile(path.into()));
+    }
+    std::fs::read(path).map_err(|e| KeyError::io("read", path, e))
+}
+
+fn exposed(
+    path: &Path,
+    mode: Option<u32>,
+    others: u32,
+    remedy: &'static str,
+) -> Result<(), KeyError> {
+    match mode.filter(|mode| mode & others != 0) {
+        Some(mode) => Err(KeyError::Exposed { path: path.into(), mode, remedy }),
+        None => Ok(()),
+    }
+}
+
 /// The permission bits of a file, where the system has them.
 pub(super) fn mode(path: &Path) -> Option<u32> {
     #[cfg(unix)]
-    return path.metadata().ok().map(|m| std::os::unix::fs::MetadataExt::mode(&m) & 0o777);
+    return path.metadata().ok().and_then(|m| mode_of(&m));
+    #[cfg(not(unix))]
+    None
+}
+
+fn mode_of(about: &Metadata) -> Option<u32> {
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::MetadataExt::mode(about) & 0o777);
     #[cfg(not(unix))]
     None
 }
@@ -150,6 +207,33 @@ mod tests {
         assert_eq!(mode(&paths[1]).map(|m| m & 0o700), Some(0o600));
         assert_eq!(mode(&folder), Some(0o700));
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_secret_that_others_can_reach_is_not_used() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("keys");
+        let path = write_all(&folder, &[file("s", true, b"secret")], false).unwrap().remove(0);
+        assert_eq!(read_secret(&path).unwrap().as_slice(), b"secret");
+        let set = |path: &Path, mode: u32| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(path, mode).unwrap();
+        };
+        for loose in [0o640, 0o604, 0o620, 0o666] {
+            set(&path, loose);
+            let said = read_secret(&path).unwrap_err().to_string();
+            assert!(said.contains(&format!("{loose:04o}")) && said.contains("chmod 600"), "{said}");
+        }
+        set(&path, 0o400);
+        assert!(read_secret(&path).is_ok());
+        for loose in [0o770, 0o702] {
+            set(&folder, loose);
+            let said = read_secret(&path).unwrap_err().to_string();
+            assert!(said.contains("chmod go-w"), "{said}");
+        }
+        set(&folder, 0o755);
+        assert!(read_secret(&path).is_ok());
+        assert!(matches!(read_secret(&folder), Err(KeyError::NotAFile(_))));
     }
 
     #[test]

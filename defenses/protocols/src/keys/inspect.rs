@@ -9,9 +9,6 @@ use super::signing::Signature;
 use super::{Container, KeyError, Kind, Scheme, files, pem, signing};
 use crate::paillier;
 
-/// Files larger than this hold no key.
-const LARGEST: u64 = 1 << 30;
-
 /// What is known of a key or ciphertext.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspection {
@@ -56,7 +53,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, KeyError> {
 /// The same with the file's name, and what the system refuses.
 pub fn inspect_file(path: &Path) -> Result<Inspection, KeyError> {
     let meta = path.metadata().map_err(|e| KeyError::io("read", path, e))?;
-    if !meta.is_file() || meta.len() > LARGEST {
+    if !meta.is_file() || meta.len() > files::LARGEST {
         return Err(KeyError::NotAFile(path.into()));
     }
     let bytes = std::fs::read(path).map_err(|e| KeyError::io("read", path, e))?;

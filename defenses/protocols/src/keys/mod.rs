@@ -15,6 +15,6 @@ mod signing;
 
 pub use container::{Container, ContainerError, Fingerprint, Kind, Scheme};
 pub use error::KeyError;
-pub use files::{NewFile, write_all};
+pub use files::{NewFile, read_public, read_secret, write_all};
 pub use generate::{KeyRequest, KeyScheme, generate};
 pub use inspect::{Inspection, inspect, inspect_file};

@@ -6,7 +6,8 @@
 
 use std::num::NonZeroU32;
 
-use crypto_bigint::{BitOps, BoxedUint, Gcd};
+use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+use crypto_bigint::{BitOps, BoxedUint, Gcd, Limb, NonZero, Odd, Resize};
 use crypto_primes::hazmat::SmallFactorsSieve;
 use crypto_primes::{Flavor, is_prime};
 use rand::CryptoRng;
@@ -36,8 +37,36 @@ pub(crate) fn is_blum_prime(p: &BoxedUint) -> bool {
     p.as_words()[0] & 3 == 3 && is_prime(Flavor::Any, p)
 }
 
+/// Factors below this are found by division.
+const SMALL: u32 = 1 << 16;
+
+/// Why everybody factors an odd modulus: it has a small factor, or is a prime or a power of one.
+///
+/// A prime `p` with `n = p^k` divides `a^n - a` for every `a` (Fermat), where a product of two
+/// unrelated large primes shares nothing with it.
+pub(crate) fn splits(n: &Odd<BoxedUint>) -> Option<&'static str> {
+    if small_primes().any(|p| n.as_ref().rem_limb(p).0 == 0) {
+        return Some("its modulus has a small factor");
+    }
+    let params = BoxedMontyParams::new_vartime(n.clone());
+    let two = BoxedUint::from(2u64).resize(n.as_ref().bits_precision());
+    let power = BoxedMontyForm::new(two.clone(), &params).pow(n.as_ref()).retrieve();
+    let rest = power.sub_mod(&two, n.as_nz_ref());
+    let shared = n.gcd_vartime(&rest);
+    (!bool::from(shared.get().is_one())).then_some("its modulus is a prime or a power of one")
+}
+
+fn small_primes() -> impl Iterator<Item = NonZero<Limb>> {
+    let mut composite = vec![false; SMALL as usize];
+    for i in (3..=(f64::from(SMALL).sqrt() as usize)).step_by(2) {
+        (i * i..SMALL as usize).step_by(2 * i).for_each(|k| composite[k] = true);
+    }
+    let primes = (3..SMALL).step_by(2).filter(move |&n| !composite[n as usize]);
+    primes.filter_map(|p| NonZero::new(Limb::from(p)).into_option())
+}
+
 /// Searches upward from a random start whose two highest bits are set.
-fn prime(bits: u32, rng: &mut impl CryptoRng) -> BoxedUint {
+pub(super) fn prime(bits: u32, rng: &mut impl CryptoRng) -> BoxedUint {
     loop {
         let start = start(bits, rng);
         let length = NonZeroU32::new(bits).unwrap_or(NonZeroU32::MIN);

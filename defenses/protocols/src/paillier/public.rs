@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::secret::exponent_bits as short;
 use super::table::Table;
-use super::{KEY_BITS, PaillierError};
+use super::{KEY_BITS, PaillierError, primes};
 use crate::keys::{Container, Fingerprint, Kind, Scheme};
 
 /// One ciphertext: a number below `n^2`.
@@ -39,8 +39,9 @@ pub struct Sum {
 
 impl PublicKey {
     /// From a modulus of an offered size, odd and of its full length, and the base of the
-    /// randomness: neither 1 nor -1, and coprime to `n`. That it is an `n`-th power as it should
-    /// be, only who knows the factors can tell.
+    /// randomness: neither 1 nor -1 modulo `n`, and coprime to it. A modulus that anybody factors
+    /// (a small factor, a prime, a power of one) is refused. That the base is an `n`-th power as it
+    /// should be, only who knows the factors can tell.
     pub(super) fn new(
         bits: u32,
         exponent_bits: u32,
@@ -64,6 +65,15 @@ impl PublicKey {
         let square = BoxedMontyParams::new(square);
         if !coprime(&base, &square) {
             return Err(bad("its base shares a factor with its modulus"));
+        }
+        // 1 + k n and -1 + k n: powers that shift the plaintext, and hide nothing.
+        let modulus = Odd::new(n.clone()).into_option().ok_or(bad("its modulus is even"))?;
+        let residue = base.rem(modulus.as_nz_ref());
+        if residue.is_one().into() || residue == n.wrapping_sub(BoxedUint::one()) {
+            return Err(bad("its base is 1 or -1 modulo its modulus, and hides nothing"));
+        }
+        if let Some(problem) = primes::splits(&modulus) {
+            return Err(bad(problem));
         }
         let id = Fingerprint([0; 16]);
         let mut key =

@@ -275,25 +275,57 @@ mod tests {
             |base: BoxedUint, exponent| PublicKey::new(512, exponent, n.clone(), base.resize(1024));
         let square = n.concatenating_mul(&n);
         let (one, prime) = (BoxedUint::one(), key.p.prime.as_ref());
-        for bad in
-            [one.clone(), square.wrapping_sub(&one), square.clone(), prime.clone(), n.clone()]
-        {
+        let shifts = |k: u64| n.concatenating_mul(&BoxedUint::from(k));
+        for bad in [
+            one.clone(),
+            square.wrapping_sub(&one),
+            square.clone(),
+            prime.clone(),
+            n.clone(),
+            n.wrapping_add(&one),
+            shifts(5).wrapping_add(&one),
+            shifts(5).wrapping_sub(&one),
+        ] {
             assert!(matches!(with(bad, bits), Err(PaillierError::BadKey(_))));
         }
         assert!(with(key.public.base().clone(), bits - 8).is_err());
         assert!(with(key.public.base().clone(), bits).is_ok());
-        // 1 + n would add to every plaintext; 2 is no n-th power. A public key cannot show that, a
-        // secret one can.
-        for bad in [n.wrapping_add(&one), BoxedUint::from(2u64)] {
-            let public = with(bad, bits).unwrap();
-            assert_ne!(
-                public.fingerprint(),
-                key.public.fingerprint(),
-                "the base is part of the name"
-            );
-            let error = SecretKey::assemble(public, prime.clone(), key.q.prime.as_ref().clone())
-                .unwrap_err();
-            assert!(error.to_string().contains("its base"), "{error}");
-        }
+        // 2 is no n-th power. A public key cannot show that, a secret one can.
+        let public = with(BoxedUint::from(2u64), bits).unwrap();
+        assert_ne!(public.fingerprint(), key.public.fingerprint(), "the base is part of the name");
+        let error =
+            SecretKey::assemble(public, prime.clone(), key.q.prime.as_ref().clone()).unwrap_err();
+        assert!(error.to_string().contains("its base"), "{error}");
+    }
+
+    /// Moduli of the right length that anybody factors, as whoever wants to read the sum hands out.
+    #[test]
+    fn moduli_that_anybody_factors_are_refused() {
+        let key = key();
+        let said = |n: BoxedUint| {
+            let bits = n.bits();
+            let base = BoxedUint::from(4u64).resize(1024);
+            match PublicKey::new(512, exponent_bits(512), n, base) {
+                Err(PaillierError::BadKey(problem)) => problem,
+                other => panic!("{bits} bits: {:?}", other.map(|k| k.fingerprint())),
+            }
+        };
+        let power = |p: &BoxedUint, k: usize| {
+            (1..k).fold(p.clone(), |product, _| product.concatenating_mul(p))
+        };
+        let full = |n: BoxedUint| n.bits() == 512;
+        let small = BoxedUint::from(65_521u64).concatenating_mul(&prime(496, 0));
+        assert_eq!(said(Some(small).filter(|n| full(n.clone())).unwrap()), SMALL_FACTOR);
+        assert_eq!(said(prime(512, 0)), POWER);
+        assert_eq!(said(power(key.p.prime.as_ref(), 2)), POWER);
+        let cube = (0..).map(|i| power(&prime(171, i), 3)).find(|n| full(n.clone())).unwrap();
+        assert_eq!(said(cube), POWER);
+    }
+
+    const SMALL_FACTOR: &str = "its modulus has a small factor";
+    const POWER: &str = "its modulus is a prime or a power of one";
+
+    fn prime(bits: u32, n: u32) -> BoxedUint {
+        primes::prime(bits, &mut suites::rng::stream(5, "paillier", &format!("{bits} {n}")))
     }
 }

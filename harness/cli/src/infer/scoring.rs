@@ -9,6 +9,7 @@ use protocols::ProtocolError;
 use protocols::ckks::ParameterSet;
 use protocols::ckks::inference::{Answer, Gallery, Plan, Query, Shape, os_rng};
 use protocols::ckks::keys::{PublicKey, SecretKey, generate};
+use protocols::keys::{KeyError, read_public, read_secret};
 use serde::Serialize;
 
 /// Names of key files, as `bench keys generate --scheme ckks` writes them.
@@ -44,21 +45,22 @@ impl Keys {
 
 fn pair(folder: &Path) -> Result<(SecretKey, PublicKey), HarnessError> {
     let [secret, public] = [SECRET, PUBLIC].map(|name| folder.join(name));
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => super::unfit(
-                path,
-                format!(
-                    "is not there; make keys with `bench keys generate --scheme ckks --out {}`",
-                    folder.display()
-                ),
-            ),
-            _ => HarnessError::Io { what: "read", path: path.display().to_string(), source: e },
-        })
+    let absent = |path: &Path| {
+        let make = format!(
+            "make keys with `bench keys generate --scheme ckks --out {}`",
+            folder.display()
+        );
+        super::unfit(path, format!("is not there; {make}"))
     };
+    if let Some(path) = [&secret, &public].into_iter().find(|path| !path.exists()) {
+        return Err(absent(path));
+    }
+    let refused = |e: KeyError| HarnessError::Weights(e.to_string());
     let named = |path: &Path, e: ProtocolError| super::unfit(path, e);
-    let key = SecretKey::from_bytes(&read(&secret)?).map_err(|e| named(&secret, e))?;
-    let other = PublicKey::from_bytes(&read(&public)?).map_err(|e| named(&public, e))?;
+    let bytes = read_secret(&secret).map_err(refused)?;
+    let key = SecretKey::from_bytes(&bytes).map_err(|e| named(&secret, e))?;
+    let bytes = read_public(&public).map_err(refused)?;
+    let other = PublicKey::from_bytes(&bytes).map_err(|e| named(&public, e))?;
     if key.fingerprint() == other.fingerprint() {
         Ok((key, other))
     } else {
