@@ -59,7 +59,8 @@ pub fn inspect_file(path: &Path) -> Result<Inspection, KeyError> {
     if !meta.is_file() || meta.len() > LARGEST {
         return Err(KeyError::NotAFile(path.into()));
     }
-    let bytes = std::fs::read(path).map_err(|e| KeyError::io("read", path, e))?;
+    let bytes = suites::foreign::read(path, &suites::foreign::limits::KEY)
+        .map_err(|e| KeyError::io("read", path, e))?;
     let bytes = zeroize::Zeroizing::new(bytes);
     let found =
         inspect(&bytes).map_err(|e| KeyError::File { path: path.into(), source: Box::new(e) });

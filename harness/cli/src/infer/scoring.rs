@@ -10,6 +10,7 @@ use protocols::ckks::ParameterSet;
 use protocols::ckks::inference::{Answer, Gallery, Plan, Query, Shape, os_rng};
 use protocols::ckks::keys::{PublicKey, SecretKey, generate};
 use serde::Serialize;
+use suites::foreign::{self, limits};
 
 /// Names of key files, as `bench keys generate --scheme ckks` writes them.
 const SECRET: &str = "ckks-secret.key";
@@ -45,7 +46,7 @@ impl Keys {
 fn pair(folder: &Path) -> Result<(SecretKey, PublicKey), HarnessError> {
     let [secret, public] = [SECRET, PUBLIC].map(|name| folder.join(name));
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|e| match e.kind() {
+        foreign::read(path, &limits::KEY).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => super::unfit(
                 path,
                 format!(

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use harness::Registries;
+use suites::foreign::printable;
 
 use crate::cli::{Cli, Verb};
 use crate::settings::Settings;
@@ -36,7 +37,7 @@ pub mod verify;
 /// Tells the user where the run in a folder is of an older schema.
 fn say_old(dir: &std::path::Path) {
     let old = record::RunInfo::read(dir).ok().and_then(|info| info.old());
-    old.into_iter().for_each(|old| eprintln!("note: {}: {old}", dir.display()));
+    old.into_iter().for_each(|old| tell!("note: {}: {old}", dir.display()));
 }
 
 /// Runs the verb.
@@ -85,7 +86,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
             parts.push(text);
         }
     }
-    parts.join(": ")
+    printable(&parts.join(": ")).into_owned()
 }
 
 /// 3 where files or the machine refused, 2 for everything the user can mend on the command line or

@@ -61,7 +61,7 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let train::Task { spec, notes } =
         train::load(&args.task, args.profile.as_deref(), &overrides(args)?)?;
-    notes.iter().for_each(|note| eprintln!("{}: {note}", args.task));
+    notes.iter().for_each(|note| tell!("{}: {note}", args.task));
     let device = device::resolve(&settings.device)?;
     if let Some(round) = args.keep.iter().find(|r| **r > spec.federation.rounds) {
         anyhow::bail!(
@@ -86,9 +86,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         resume: resume(args, &dir),
     };
     let folder = Folder::open(&dir, header)?;
-    folder.header().mixed().iter().for_each(|note| eprintln!("note: {note}"));
+    folder.header().mixed().iter().for_each(|note| tell!("note: {note}"));
     let cancel = on_interrupt()?;
-    federation.notes.iter().for_each(|note| eprintln!("{note}"));
+    federation.notes.iter().for_each(|note| tell!("{note}"));
     let display = Display::new(settings.json, federation.spec.federation.rounds);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let default =
@@ -106,7 +106,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let told = federation::train(&federation, &folder, &execution)?;
     display.end();
     if told.stopped {
-        eprintln!("stopped; finished rounds are kept. Go on with: {}", folder.header().resume);
+        tell!("stopped; finished rounds are kept. Go on with: {}", folder.header().resume);
         return Ok(ExitCode::from(130));
     }
     conclude(settings, &told);
@@ -157,9 +157,9 @@ fn conclude(settings: &Settings, told: &federation::TrainingResult) {
         return;
     }
     let words: Vec<String> = last.map(words).unwrap_or_default();
-    println!("{} rounds: {}", last.map_or(0, |r| r.round), words.join(", "));
-    println!("model:  {}", told.model.display());
-    println!("report: {}", told.report.display());
+    show!("{} rounds: {}", last.map_or(0, |r| r.round), words.join(", "));
+    show!("model:  {}", told.model.display());
+    show!("report: {}", told.report.display());
 }
 
 /// One line a round, or a bar.
@@ -194,7 +194,7 @@ impl Display {
                 bar.set_position(record.round as u64);
                 bar.set_message(words);
             }
-            (None, _) => eprintln!("round {}/{}: {words}", record.round, self.rounds),
+            (None, _) => tell!("round {}/{}: {words}", record.round, self.rounds),
         }
     }
 
