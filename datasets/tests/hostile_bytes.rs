@@ -14,6 +14,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use datasets::formats::celeba_lists;
 use datasets::recordio::{Catalog, Sources};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
@@ -166,6 +167,8 @@ fn long_lists_end() {
     let most = limits::TABLE.most(list.len() as u64) as usize;
     let peak = peak_of(|| checks::recordio_text(&list));
     assert!(peak <= most, "{peak} bytes held for a list of {}", list.len());
+    let refused = celeba_lists::partition(&list).unwrap_err();
+    assert!(refused.problem.contains("that a table of 16777216 bytes may take"), "{refused:?}");
     let dir = tempfile::tempdir().unwrap();
     let rec = dir.path().join("a.rec");
     let records = 0xced7_230a_u32.to_le_bytes().repeat(4 << 20);

@@ -1,11 +1,11 @@
 //! Published checksums.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
+use suites::foreign::{self, limits};
 
 /// A checksum as its publisher gives it, in lower-case hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Checksum {
 }
 
 fn digest<D: Digest>(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+    let (mut file, _) = foreign::open(path, &limits::ARRAYS)?;
     let mut hasher = D::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

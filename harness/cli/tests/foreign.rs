@@ -49,16 +49,19 @@ fn a_model_file_cannot_ask_for_a_larger_model_than_it_holds() {
     desk.write("rows.csv", "1,2\n");
     let changed = |path: &[&str], value: serde_json::Value| {
         let mut all: serde_json::Value = serde_json::from_str(&words).unwrap();
+        if path.contains(&"params") {
+            all["spec"]["model"]["name"] = "mlp".into();
+        }
         let place = path.iter().fold(&mut all, |at, key| &mut at[key]);
         *place = value;
         all.to_string()
     };
-    let mlp = serde_json::json!({ "name": "mlp", "hidden": [6_000_000, 6_000_000] });
-    let deep = serde_json::json!({ "name": "mlp", "hidden": vec![1; 300_000] });
+    let mlp = serde_json::json!({ "hidden": [6_000_000, 6_000_000] });
+    let deep = serde_json::json!({ "hidden": vec![1; 300_000] });
     let huge = 1u64 << 40;
     for (name, path, value, says) in [
-        ("wide", &["spec", "model"][..], mlp, "model description of"),
-        ("deep", &["spec", "model"], deep, "model description may hold"),
+        ("wide", &["spec", "model", "params"][..], mlp, "model description of"),
+        ("deep", &["spec", "model", "params"], deep, "model description may hold"),
         ("classes", &["card", "classes"], huge.into(), "model description of"),
         ("channels", &["card", "channels"], huge.into(), "normalisation"),
         ("none", &["card", "classes"], 0.into(), "which there are not"),
@@ -93,7 +96,7 @@ fn pipes_and_devices_are_no_files() {
     refused(&desk, "predict --model /dev/zero --csv pipe.csv", &["/dev/zero", no]);
     refused(&desk, "predict --model w/model.safetensors --csv pipe.csv", &["pipe.csv", no]);
     refused(&desk, "compare /dev/zero w", &["/dev/zero"]);
-    refused(&desk, "predict --model w --csv pipe.csv", &["w: is a folder"]);
+    refused(&desk, "predict --model w --csv pipe.csv", &["w: a folder, not a checkpoint"]);
 }
 
 #[test]

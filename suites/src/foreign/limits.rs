@@ -103,15 +103,9 @@ pub static SUITE: Limit = Limit {
     seconds: 120,
 };
 
-/// Keys, in files of this program and others'.
-pub static KEY: Limit = Limit {
-    kind: "key file",
-    file: 256 * MIB,
-    base: 16 * MIB,
-    ratio: 8,
-    elements: MIB,
-    seconds: 60,
-};
+/// Keys and ciphertexts, in files of this program and others'.
+pub static KEY: Limit =
+    Limit { kind: "key file", file: GIB, base: 16 * MIB, ratio: 8, elements: MIB, seconds: 60 };
 
 /// Every kind, in the document's order.
 pub static LIMITS: [&Limit; 9] =

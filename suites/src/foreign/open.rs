@@ -45,9 +45,9 @@ pub fn read_text(path: &Path, limit: &Limit) -> Result<String> {
 
 fn checked(about: &Metadata, limit: &Limit) -> Result<u64> {
     if about.is_dir() {
-        Err(invalid(format!("is a folder, not a {}; give a file", limit.kind)))
+        Err(invalid(format!("a folder, not a {}; give a file", limit.kind)))
     } else if !about.is_file() {
-        Err(invalid("is no regular file (a pipe or a device); save it as a file, and give that"))
+        Err(invalid("no regular file but a pipe or a device; save it as a file, and give that"))
     } else if about.len() > limit.file {
         Err(too_large(limit))
     } else {
@@ -57,7 +57,7 @@ fn checked(about: &Metadata, limit: &Limit) -> Result<u64> {
 
 fn too_large(limit: &Limit) -> Error {
     invalid(format!(
-        "is larger than {} bytes, the most that a {} may have; give a smaller file",
+        "larger than {} bytes, the most that a {} may have; give a smaller file",
         limit.file, limit.kind
     ))
 }
@@ -84,7 +84,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
             error.to_string()
         };
-        assert!(said(dir.path()).contains("is a folder"));
+        assert!(said(dir.path()).contains("a folder, not a suite"));
         File::create(&path).unwrap().set_len(SUITE.file + 1).unwrap();
         assert!(said(&path).contains("larger than 4194304 bytes"));
         assert_eq!(read(Path::new("nowhere"), &SUITE).unwrap_err().kind(), ErrorKind::NotFound);
