@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use suites::foreign::{Budget, limits};
 
 use super::resize::{Pixels, square};
@@ -40,8 +40,11 @@ pub fn decode(bytes: &[u8]) -> Result<Pixels, FormatError> {
 /// # Errors
 /// Damaged, without pixels, or claiming more of them than its bytes account for.
 pub fn picture(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, FormatError> {
-    let broken =
-        |e: image::ImageError| FormatError::new("image data", one_line(&e.to_string()), AGAIN);
+    let broken = |e: ImageError| {
+        let another = matches!(e, ImageError::Unsupported(_));
+        let remedy = if another { "save it as PNG, JPEG, BMP or PNM" } else { AGAIN };
+        FormatError::new("image data", one_line(&e.to_string()), remedy)
+    };
     let decoder =
         ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(broken)?;
     check_size(&decoder, bytes.len() as u64)?;
@@ -134,6 +137,13 @@ mod tests {
         let lie = b"P6 60000 60000 255\nabc";
         let problem = decode(lie).unwrap_err().problem;
         assert!(problem.contains("can hold"), "{problem}");
+    }
+
+    #[test]
+    fn a_sound_picture_of_another_format_is_not_called_damaged() {
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0;";
+        let remedy = picture(gif, ImageFormat::Gif).unwrap_err().remedy;
+        assert_eq!(remedy, "save it as PNG, JPEG, BMP or PNM");
     }
 
     #[test]
