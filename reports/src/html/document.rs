@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use suites::foreign::printable_lines;
+use suites::foreign::{printable, printable_lines};
 
 const STYLE: &str = include_str!("../../assets/report/report.css");
 const SCRIPT: &str = concat!(
@@ -79,7 +79,11 @@ fn shown(json: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    printable(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -89,7 +93,8 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown() {
-        let page = document("t", &json!({ "a": "x\u{1b}[2J\u{202e}y\n\"\\u" }));
+        let page = document("t\u{1b}", &json!({ "a": "x\u{1b}[2J\u{202e}y\n\"\\u" }));
+        assert!(page.contains("<title>t\\u{1b}</title>"));
         let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
         let read: Value = serde_json::from_str(data).unwrap();
         assert_eq!(read, json!({ "a": "x\\u{1b}[2J\\u{202e}y\n\"\\u" }));
