@@ -87,7 +87,17 @@ mod tests {
         assert!(said(dir.path()).contains("a folder, not a suite"));
         File::create(&path).unwrap().set_len(SUITE.file + 1).unwrap();
         assert!(said(&path).contains("larger than 4194304 bytes"));
+        assert!(open(&path, &SUITE).is_err(), "it is not even opened");
         assert_eq!(read(Path::new("nowhere"), &SUITE).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    /// A file of the system's that says it has no bytes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_grows_ends_where_its_kind_does() {
+        let small = Limit { file: 10, ..SUITE };
+        let said = read(Path::new("/proc/self/maps"), &small).unwrap_err().to_string();
+        assert!(said.contains("larger than 10 bytes"), "{said}");
     }
 
     #[cfg(unix)]
