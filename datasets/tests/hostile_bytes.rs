@@ -14,9 +14,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use datasets::formats::celeba_lists;
+use datasets::recordio::{Catalog, Sources};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use suites::foreign::limits;
 
 /// Counts what is held, and the most that was.
 struct Counting;
@@ -99,10 +102,11 @@ fn damage(
     bytes
 }
 
-/// deflate's greatest expansion, twice for growth by doubling, and room for decoders' tables and
-/// messages.
+/// What the dearest kinds here may hold, that is pictures of four colours of 16 bits beside their
+/// copy, and arrays; and room for decoders' tables and messages.
 fn bound(stored: usize) -> usize {
-    2 * 1032 * stored + (8 << 20)
+    let (pixels, arrays) = (limits::pixels(stored as u64), limits::ARRAYS.most(stored as u64));
+    (11 * pixels).max(arrays) as usize + (8 << 20)
 }
 
 #[test]
@@ -129,6 +133,50 @@ fn damaged_files_neither_panic_nor_exhaust_memory() {
         assert!(outcome.is_ok(), "{name}: {outcome:?}");
     }
     lying_headers_cost_nothing();
+    what_inflates_a_thousandfold_is_refused();
+    long_lists_end();
+}
+
+/// Sound files by the letter of their formats, whose few bytes stand for hundreds of megabytes.
+fn what_inflates_a_thousandfold_is_refused() {
+    let side = 12_000;
+    let zeros = vec![0; side as usize * side as usize];
+    let blank = image::GrayImage::from_raw(side, side, zeros.clone()).unwrap();
+    let mut png = std::io::Cursor::new(Vec::new());
+    blank.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let bombs: [(&str, Check, Vec<u8>); 3] = [
+        ("idx.gz", checks::idx, gz(&files::idx(&[1 << 7, 1 << 10, 1 << 10], &zeros[..1 << 27]))),
+        (
+            "npz",
+            checks::npz,
+            files::npz(&[("train_images", &[1 << 7, 1 << 10, 1 << 10], &zeros[..1 << 27])]),
+        ),
+        ("png", checks::image_file, png.into_inner()),
+    ];
+    drop((zeros, blank));
+    for (name, check, bytes) in bombs {
+        assert!(bytes.len() < 1 << 20, "{name}: {} bytes", bytes.len());
+        let peak = peak_of(|| check(&bytes));
+        assert!(peak < 4 << 20, "{name}: {peak} bytes held for a file of {}", bytes.len());
+    }
+}
+
+/// Lists of lines that are as short as can be, and records that are none.
+fn long_lists_end() {
+    let list = b"1\t1\n".repeat(4 << 20);
+    let most = limits::TABLE.most(list.len() as u64) as usize;
+    let peak = peak_of(|| checks::recordio_text(&list));
+    assert!(peak <= most, "{peak} bytes held for a list of {}", list.len());
+    let refused = celeba_lists::partition(&list).unwrap_err();
+    assert!(refused.problem.contains("that a table of 16777216 bytes may take"), "{refused:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let rec = dir.path().join("a.rec");
+    let records = 0xced7_230a_u32.to_le_bytes().repeat(4 << 20);
+    std::fs::write(&rec, &records).unwrap();
+    let most = limits::RECORD.most(records.len() as u64) as usize;
+    let sources = Sources { rec, idx: None, lst: None, property: None };
+    let peak = peak_of(|| assert!(Catalog::open(&sources).is_err()));
+    assert!(peak <= 2 * most, "{peak} bytes held for {} bytes of records", records.len());
 }
 
 /// Headers that declare gigabytes over a few bytes must cost less than a megabyte, inflation

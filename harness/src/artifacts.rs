@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use datasets::formats::image_file;
 use suites::CellSpec;
+use suites::foreign::{self, limits};
 use tch::{Kind, Tensor};
 
 use crate::HarnessError;
@@ -110,9 +112,12 @@ pub fn read_picture(path: &Path, channels: i64) -> Result<Tensor, HarnessError> 
         path: path.display().to_string(),
         source,
     };
-    let bytes = std::fs::read(path).map_err(failed)?;
-    let picture = image::load_from_memory(&bytes)
-        .map_err(|e| failed(std::io::Error::new(InvalidData, format!("not a picture: {e}"))))?;
+    let bytes = foreign::read(path, &limits::PICTURE).map_err(failed)?;
+    let no_picture =
+        |why: String| failed(std::io::Error::new(InvalidData, format!("not a picture: {why}")));
+    let format = image::guess_format(&bytes).map_err(|e| no_picture(e.to_string()))?;
+    let picture = image_file::picture(&bytes, format)
+        .map_err(|e| no_picture(format!("{}; {}", e.problem, e.remedy)))?;
     let (height, width) = (i64::from(picture.height()), i64::from(picture.width()));
     let (data, channels) = if channels == 1 {
         (picture.to_luma8().into_raw(), 1)

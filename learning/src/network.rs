@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rand_chacha::ChaCha12Rng;
+use suites::foreign::Budget;
 use tch::{Device, Kind, Tensor};
 
 use crate::loss;
@@ -16,24 +17,44 @@ pub struct Network {
     layout: Arc<Layout>,
     mean: Vec<f64>,
     std: Vec<f64>,
+    budget: Option<Budget>,
 }
 
 impl Network {
     /// Builds the layout by a declaring pass; `mean` and `std` are per channel (or per feature), in
     /// pixel units.
     pub fn new(model: Box<dyn Model>, mean: Vec<f64>, std: Vec<f64>) -> Network {
-        let mut tape = Tape::declaring();
+        Network::declare(model, mean, std, None)
+    }
+
+    /// As [`Network::new`], of a model that a file describes: its layout may cost no more than
+    /// `budget`, nor may that of [`Network::map_model`].
+    ///
+    /// # Panics
+    /// With one line where it would cost more, or where the model cannot take its own input.
+    pub fn within(model: Box<dyn Model>, mean: Vec<f64>, std: Vec<f64>, budget: Budget) -> Network {
+        Network::declare(model, mean, std, Some(budget))
+    }
+
+    fn declare(
+        model: Box<dyn Model>,
+        mean: Vec<f64>,
+        std: Vec<f64>,
+        budget: Option<Budget>,
+    ) -> Network {
+        let mut tape = Tape::declaring(budget.clone());
+        tape.afford("input", &model.input(), true);
         let size: Vec<i64> = [1, 1].into_iter().chain(model.input()).collect();
         let x = Tensor::zeros(size, (Kind::Float, Device::Cpu));
         let _ = tch::no_grad(|| model.forward(&mut tape, &x));
         let layout = Arc::new(Layout::new(tape.into_specs()));
-        Network { model, layout, mean, std }
+        Network { model, layout, mean, std, budget }
     }
 
     /// The same normalisation before another model of the same input, e.g. this one with a layer
     /// more.
     pub fn map_model(self, f: impl FnOnce(Box<dyn Model>) -> Box<dyn Model>) -> Network {
-        Network::new(f(self.model), self.mean, self.std)
+        Network::declare(f(self.model), self.mean, self.std, self.budget)
     }
 
     /// Names and shapes of the parameters.

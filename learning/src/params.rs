@@ -143,6 +143,10 @@ impl Params {
                 continue;
             }
             match layout.position(&name) {
+                // Of another shape: refused below, before it costs anything.
+                Some(i) if tensor.size() != layout.specs()[i].shape => {
+                    slots[i] = Some(tensor.unsqueeze(0));
+                }
                 Some(i) => slots[i] = Some(tensor.to_kind(Kind::Float).unsqueeze(0)),
                 None => return Err(LearningError::UnknownParameter { name }),
             }

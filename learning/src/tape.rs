@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use suites::foreign::Budget;
 use tch::{Kind, Tensor};
 
 use crate::conv::{self, Way};
@@ -91,7 +92,11 @@ enum Record {
 }
 
 enum Source<'a> {
-    Declare(Vec<ParamSpec>),
+    /// What a file describes has a budget.
+    Declare {
+        specs: Vec<ParamSpec>,
+        budget: Option<Budget>,
+    },
     Run(&'a Params),
 }
 
@@ -115,10 +120,11 @@ pub struct Tape<'a> {
 }
 
 impl<'a> Tape<'a> {
-    /// A pass that only collects the layout.
-    pub(crate) fn declaring() -> Tape<'static> {
+    /// A pass that only collects the layout, and panics with one line where that costs more than
+    /// the budget.
+    pub(crate) fn declaring(budget: Option<Budget>) -> Tape<'static> {
         Tape {
-            source: Source::Declare(Vec::new()),
+            source: Source::Declare { specs: Vec::new(), budget },
             mode: Mode::Eval,
             record: None,
             taps: Vec::new(),
@@ -170,8 +176,23 @@ impl<'a> Tape<'a> {
 
     pub(crate) fn into_specs(self) -> Vec<ParamSpec> {
         match self.source {
-            Source::Declare(specs) => specs,
+            Source::Declare { specs, .. } => specs,
             Source::Run(params) => params.layout().specs().to_vec(),
+        }
+    }
+
+    /// Pays for values of f32 that a declaring pass is about to make; those that stay are elements.
+    pub(crate) fn afford(&mut self, what: &str, shape: &[i64], stays: bool) {
+        let Source::Declare { budget: Some(budget), .. } = &mut self.source else { return };
+        let count = shape.iter().try_fold(4u64, |n, &s| n.checked_mul(u64::try_from(s).ok()?));
+        let bytes = count.unwrap_or(u64::MAX);
+        let paid = budget.hold(bytes).and_then(|()| budget.build(usize::from(stays), 0));
+        if let Err(exceeded) = paid {
+            // Models know no errors of a pass; whoever reads a file catches this one.
+            std::panic::resume_unwind(Box::new(format!("`{what}` {shape:?}: {exceeded}")));
+        }
+        if !stays {
+            budget.release(bytes);
         }
     }
 
@@ -184,8 +205,9 @@ impl<'a> Tape<'a> {
         init: InitRule,
         trainable: bool,
     ) -> (usize, Tensor) {
+        self.afford(&name, shape, true);
         match &mut self.source {
-            Source::Declare(specs) => {
+            Source::Declare { specs, .. } => {
                 specs.push(ParamSpec { name, shape: shape.to_vec(), init, trainable });
                 let size: Vec<i64> = std::iter::once(1).chain(shape.iter().copied()).collect();
                 (specs.len() - 1, Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)))
@@ -265,6 +287,7 @@ impl<'a> Tape<'a> {
         let fan_in = size[2];
         let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], weight, true);
         let (bi, b) = self.param(format!("{name}.bias"), &[out], bias, true);
+        self.afford(name, &[size[0], size[1], out], false);
         let z = if w.size()[0] == 1 {
             x.reshape([-1, fan_in])
                 .linear(&w.squeeze_dim(0), Some(&b.squeeze_dim(0)))
@@ -303,6 +326,8 @@ impl<'a> Tape<'a> {
         let bias =
             conv.bias.then(|| self.param(format!("{name}.bias"), &[conv.output], bias, true));
         let value = bias.as_ref().map(|(_, b)| b);
+        let [height, width] = conv.output_size(x);
+        self.afford(name, &[x.size()[0], x.size()[1], conv.output, height, width], false);
         let (mut input, mut kernels) = (x.shallow_clone(), Vec::new());
         let output = match self.record {
             None => conv::grouped(x, &w, value, conv),

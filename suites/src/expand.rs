@@ -7,6 +7,7 @@ use crate::SpecError;
 use crate::condition;
 use crate::document::Document;
 use crate::draft::{Draft, Origin};
+use crate::foreign::{Budget, limits};
 use crate::layer::{blank, depth};
 use crate::plan::{Assignment, Plan};
 use crate::spec::CellSpec;
@@ -24,7 +25,9 @@ pub(crate) fn expand(
     let mut cells = Vec::new();
     // Without a matrix the defaults themselves are the cell, unless cells are listed one by one.
     if plan.has_matrix || plan.include.is_empty() {
+        let mut budget = Budget::new(&limits::SUITE, 0);
         for index in 0..bounded(plan)? {
+            budget.build(1, 0).map_err(|e| SpecError::form("matrix", e.to_string()))?;
             if let Some(cell) = matrix_cell(document, plan, &base, index)? {
                 cells.push(cell);
             }

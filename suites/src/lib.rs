@@ -16,6 +16,7 @@ mod expand;
 pub mod federation;
 pub mod figure;
 pub mod flag;
+pub mod foreign;
 pub mod gate;
 mod id;
 mod layer;

@@ -12,15 +12,13 @@ use crate::document::Document;
 use crate::draft::Origin;
 use crate::expand::expand;
 use crate::figure::{self, FigureSpec, TableSpec};
+use crate::foreign::{self, folder_name, limits};
 use crate::gate::Gate;
 use crate::library::{SuiteEntry, library};
 use crate::plan::Plan;
 use crate::read::{self, join};
 use crate::registry::Registry;
 use crate::spec::{CellId, CellSpec};
-
-/// A suite file is text written by hand; anything larger is a mistake.
-const MAX_BYTES: u64 = 4 << 20;
 
 /// The cells of a suite and what is known about them beforehand.
 #[derive(Clone, Debug)]
@@ -161,6 +159,7 @@ impl Suite {
         let document = Document::parse(file, text)?;
         document.only(&document.root, "", &KEYS)?;
         let head = head(&document)?;
+        named(&document, "suite.name", &head.name)?;
         let profiles = profiles(&document)?;
         let profile = chosen(profile, &profiles)?;
         let minutes = minutes(&document, &head, profile.as_deref())?;
@@ -280,6 +279,16 @@ fn head(document: &Document) -> Result<Head, SpecError> {
     })
 }
 
+/// Refuses a name that could not be that of a run's folder, which it becomes.
+pub(crate) fn named(document: &Document, path: &str, name: &str) -> Result<(), SpecError> {
+    if folder_name(name) {
+        return Ok(());
+    }
+    let problem = format!("`{}` cannot name a folder", foreign::printable(name));
+    let remedy = "write letters, digits and single hyphens, such as `my-suite`";
+    Err(document.blame(path, SpecError::value(path, problem, remedy)))
+}
+
 /// The minutes of the profile in force.
 fn minutes(
     document: &Document,
@@ -309,6 +318,9 @@ fn profiles(document: &Document) -> Result<Vec<(String, String)>, SpecError> {
     let Some(table) = document.table(&document.root, "profiles", "profiles")? else {
         return Ok(Vec::new());
     };
+    for name in table.keys() {
+        named(document, &join("profiles", name), name)?;
+    }
     let described = |(name, profile): (&String, &Value)| {
         let text = profile.get("description").and_then(Value::as_str);
         (name.clone(), text.unwrap_or_default().to_owned())
@@ -352,12 +364,6 @@ fn published(document: &Document) -> Result<Vec<Published>, SpecError> {
 }
 
 pub(crate) fn read_file(path: &str) -> Result<String, SpecError> {
-    let unreadable = |reason: String| SpecError::Read { path: path.into(), reason };
-    let size = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
-    if size > MAX_BYTES {
-        return Err(unreadable(format!(
-            "it has {size} bytes, more than a suite can need ({MAX_BYTES})"
-        )));
-    }
-    std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))
+    foreign::read_text(Path::new(path), &limits::SUITE)
+        .map_err(|e| SpecError::Read { path: path.into(), reason: e.to_string() })
 }

@@ -231,6 +231,6 @@ fn files_are_read_and_refused() {
         Suite::load(path.to_str().unwrap(), None, &[])
             .unwrap_err()
             .to_string()
-            .contains("more than a suite can need")
+            .contains("the most that a suite may have")
     );
 }

@@ -37,6 +37,8 @@ pub(super) enum Reply {
 pub(super) fn agent(url: &str) -> Agent {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
+        // An address that begins safely leads nowhere unsafe; a mirror may be a plain one.
+        .https_only(url.starts_with("https://"))
         .user_agent(concat!("bench/", env!("CARGO_PKG_VERSION")))
         // The file's own bytes are wanted, whose checksum is known.
         .accept_encoding("identity")

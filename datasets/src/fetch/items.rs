@@ -99,15 +99,15 @@ const KB: u64 = 1000;
 const MB: u64 = 1000 * KB;
 
 macro_rules! mnist {
-    ($file:literal, $bytes:literal, $md5:literal) => {
+    ($file:literal, $bytes:literal, $sha:literal) => {
         Remote {
             urls: &[
                 concat!("https://ossci-datasets.s3.amazonaws.com/mnist/", $file),
-                concat!("http://yann.lecun.com/exdb/mnist/", $file),
+                concat!("https://storage.googleapis.com/cvdf-datasets/mnist/", $file),
             ],
             file: $file,
             size: Size::Exact($bytes),
-            checksum: Md5($md5),
+            checksum: Sha256($sha),
             unpack: &[],
         }
     };
@@ -154,7 +154,7 @@ macro_rules! backbone {
             how: How::Files(&[Remote {
                 urls: &[concat!("https://download.pytorch.org/models/", $file)],
                 file: $file,
-                size: Size::About($size),
+                size: $size,
                 checksum: Sha256($sha),
                 unpack: &[],
             }]),
@@ -164,9 +164,9 @@ macro_rules! backbone {
 
 /// Everything that can be fetched or has to be put in place.
 ///
-/// MNIST's sums are those of torchvision, CIFAR-10's of its home page, MedMNIST's of the `medmnist`
-/// package (3.0.2); PyTorch's checkpoints carry the first eight digits of their SHA-256 sum in
-/// their names.
+/// Every sum is a whole SHA-256, but for MedMNIST, whose `medmnist` package (3.0.2) publishes MD5
+/// alone. MNIST's and CIFAR-10's are those of TensorFlow Datasets; those of PyTorch's checkpoints
+/// begin with the eight digits in their names.
 pub static ITEMS: &[Item] = &[
     Item {
         name: "mnist",
@@ -174,10 +174,26 @@ pub static ITEMS: &[Item] = &[
         folder: "mnist",
         licence: "CC BY-SA 3.0",
         how: How::Files(&[
-            mnist!("train-images-idx3-ubyte.gz", 9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-            mnist!("train-labels-idx1-ubyte.gz", 28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
-            mnist!("t10k-images-idx3-ubyte.gz", 1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
-            mnist!("t10k-labels-idx1-ubyte.gz", 4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
+            mnist!(
+                "train-images-idx3-ubyte.gz",
+                9_912_422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+            ),
+            mnist!(
+                "train-labels-idx1-ubyte.gz",
+                28_881,
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+            ),
+            mnist!(
+                "t10k-images-idx3-ubyte.gz",
+                1_648_877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+            ),
+            mnist!(
+                "t10k-labels-idx1-ubyte.gz",
+                4_542,
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+            ),
         ]),
     },
     Item {
@@ -189,7 +205,7 @@ pub static ITEMS: &[Item] = &[
             urls: &["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"],
             file: "cifar-10-binary.tar.gz",
             size: Size::Exact(170_052_171),
-            checksum: Md5("c32a1d4ab5d03f1284b67883e8d87530"),
+            checksum: Sha256("c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),
             unpack: &[
                 cifar!("data_batch_1.bin"),
                 cifar!("data_batch_2.bin"),
@@ -216,11 +232,23 @@ pub static ITEMS: &[Item] = &[
         "lpips-squeeze",
         "SqueezeNet 1.1 for LPIPS",
         "squeezenet1_1-b8a52dc0.pth",
-        "b8a52dc0",
-        4960 * KB
+        "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+        Size::About(4960 * KB)
     ),
-    backbone!("lpips-alex", "AlexNet for LPIPS", "alexnet-owt-7be5be79.pth", "7be5be79", 244 * MB),
-    backbone!("lpips-vgg", "VGG-16 for LPIPS", "vgg16-397923af.pth", "397923af", 553 * MB),
+    backbone!(
+        "lpips-alex",
+        "AlexNet for LPIPS",
+        "alexnet-owt-7be5be79.pth",
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        Size::Exact(244_408_911)
+    ),
+    backbone!(
+        "lpips-vgg",
+        "VGG-16 for LPIPS",
+        "vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        Size::Exact(553_433_881)
+    ),
     Item {
         name: "lpips-heads",
         title: "linear heads of LPIPS v0.1",

@@ -1,8 +1,13 @@
 //! CelebA's lists: attributes, partition and identities; comma-separated with a header (Kaggle) or
 //! in columns of blanks (the original).
 
+use suites::foreign::{Budget, limits};
+
 use super::{AGAIN, FormatError, one_line};
 use crate::error::nearest;
+
+/// Bytes that a row may come to in memory, with what is made of it.
+const ROW: usize = 256;
 
 /// Image names with one integer each, borrowed from the file's bytes.
 pub type Column<'a> = Vec<(&'a str, i64)>;
@@ -148,11 +153,15 @@ fn rows<'a>(
     skip: usize,
     read: impl Fn(&'a str) -> Result<(&'a str, i64), FormatError>,
 ) -> Result<Column<'a>, FormatError> {
+    let mut budget = Budget::new(&limits::TABLE, text.len() as u64);
     let mut column = Vec::new();
     for (number, line) in text.lines().enumerate().skip(skip) {
         if line.trim().is_empty() {
             continue;
         }
+        budget
+            .build(1, ROW)
+            .map_err(|e| FormatError::exceeded(format!("line {}", number + 1), &e))?;
         column.push(read(line).map_err(|mut e| {
             e.place = format!("line {}{}", number + 1, e.place);
             e

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
+use suites::foreign::{Budget, limits};
 
 use super::{AGAIN, FormatError, MAX_INFLATION, expect_end, read_declared};
 
@@ -24,6 +25,11 @@ pub fn parse(bytes: &[u8], rank: usize) -> Result<Idx, FormatError> {
     let (mut source, most) = open(bytes, bytes.len() as u64);
     let dims = read_dims(&mut source, rank)?;
     let declared = checked_size(&dims, most)?;
+    // Twice: the buffer grows by doubling.
+    let mut budget = Budget::new(&limits::ARRAYS, bytes.len() as u64);
+    budget
+        .hold(declared.saturating_mul(2))
+        .map_err(|e| FormatError::exceeded(format!("header, {dims:?} elements"), &e))?;
     let data = read_declared(&mut source, declared, "data")?;
     expect_end(&mut source, "end of data")?;
     Ok(Idx { dims, data })

@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use suites::foreign::{Budget, limits};
 
 use super::resize::{Pixels, square};
 use super::{AGAIN, FormatError, MAX_INFLATION, one_line};
@@ -28,14 +29,26 @@ pub fn decode(bytes: &[u8]) -> Result<Pixels, FormatError> {
         let end = format!("byte {}", bytes.len());
         return Err(FormatError::new(end, "the JPEG ends before its last pixels", AGAIN));
     }
-    let broken =
-        |e: image::ImageError| FormatError::new("image data", one_line(&e.to_string()), AGAIN);
+    let rgb = picture(bytes, format)?.into_rgb8();
+    let (width, height) = rgb.dimensions();
+    Ok(Pixels { channels: 3, height: height as usize, width: width as usize, data: rgb.into_raw() })
+}
+
+/// Decodes a picture of a known format in its own colours and depth, however it ends. No pixel is
+/// decoded of a picture that has more of them than a file of its size may hold.
+///
+/// # Errors
+/// Damaged, without pixels, or claiming more of them than its bytes account for.
+pub fn picture(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, FormatError> {
+    let broken = |e: ImageError| {
+        let another = matches!(e, ImageError::Unsupported(_));
+        let remedy = if another { "save it as PNG, JPEG, BMP or PNM" } else { AGAIN };
+        FormatError::new("image data", one_line(&e.to_string()), remedy)
+    };
     let decoder =
         ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(broken)?;
     check_size(&decoder, bytes.len() as u64)?;
-    let rgb = DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8();
-    let (width, height) = rgb.dimensions();
-    Ok(Pixels { channels: 3, height: height as usize, width: width as usize, data: rgb.into_raw() })
+    DynamicImage::from_decoder(decoder).map_err(broken)
 }
 
 /// Decodes, scales the shorter side to `size` and keeps the centre square; see [`square`].
@@ -65,7 +78,10 @@ fn check_size(decoder: &impl ImageDecoder, stored: u64) -> Result<(), FormatErro
             AGAIN,
         ));
     }
-    Ok(())
+    let budget = Budget::new(&limits::PICTURE, stored);
+    budget.pixels(width.into(), height.into()).map_err(|e| {
+        FormatError::new("header", e.to_string(), "scale it down, or save it as BMP or PNM")
+    })
 }
 
 #[cfg(test)]
@@ -121,6 +137,23 @@ mod tests {
         let lie = b"P6 60000 60000 255\nabc";
         let problem = decode(lie).unwrap_err().problem;
         assert!(problem.contains("can hold"), "{problem}");
+    }
+
+    #[test]
+    fn a_sound_picture_of_another_format_is_not_called_damaged() {
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0;";
+        let remedy = picture(gif, ImageFormat::Gif).unwrap_err().remedy;
+        assert_eq!(remedy, "save it as PNG, JPEG, BMP or PNM");
+    }
+
+    #[test]
+    fn a_small_file_of_many_pixels_is_refused_before_decoding() {
+        let side = 6000;
+        let blank = DynamicImage::ImageLuma8(ImageBuffer::new(side, side));
+        let bytes = encoded(blank, ImageFormat::Png);
+        let error = decode(&bytes).unwrap_err();
+        assert!(error.problem.starts_with("6000x6000 pixels, more than the"), "{error:?}");
+        assert!(error.remedy.contains("BMP"), "{error:?}");
     }
 
     proptest! {

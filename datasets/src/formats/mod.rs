@@ -1,8 +1,10 @@
-//! Parsers of foreign bytes. None of them panics, and none reserves memory for a size that a header
-//! merely claims.
+//! Parsers of foreign bytes. None of them panics, none reserves memory for a size that a header
+//! merely claims, and what each holds is paid for from one [`suites::foreign::Budget`] a file.
 
 use std::io::Read;
 use std::path::Path;
+
+use suites::foreign::{Exceeded, printable};
 
 use crate::DatasetError;
 
@@ -34,6 +36,12 @@ impl FormatError {
         remedy: impl Into<String>,
     ) -> Self {
         Self { place: place.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// A file that would cost more than its kind may.
+    pub(crate) fn exceeded(place: impl Into<String>, exceeded: &Exceeded) -> Self {
+        let remedy = "get the file again, or store it with less compression";
+        Self::new(place, exceeded.to_string(), remedy)
     }
 
     /// Names the file.
@@ -92,10 +100,10 @@ pub(crate) fn expect_end(source: &mut impl Read, what: &str) -> Result<(), Forma
 
 /// Foreign text made fit for a one-line message: no control characters, at most 80 characters.
 pub(crate) fn one_line(text: &str) -> String {
-    let clean: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(81).collect();
+    let start: String = text.chars().take(81).collect();
+    let clean = printable(&start);
     match clean.char_indices().nth(80) {
         Some((end, _)) => format!("{}...", &clean[..end]),
-        None => clean,
+        None => clean.into_owned(),
     }
 }

@@ -1,7 +1,8 @@
 //! NumPy's `.npz`: a zip of `.npy` arrays, stored or deflated. Integers and bytes only.
 
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 
+use suites::foreign::{Budget, Exceeded, check_zip, limits};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
@@ -19,22 +20,38 @@ pub struct Header {
 /// An open `.npz`; arrays are inflated when they are asked for.
 pub struct Npz<R> {
     archive: ZipArchive<R>,
+    /// What its arrays may still cost, all together.
+    budget: Budget,
 }
+
+/// Bytes of an entry of the directory in memory.
+const ENTRY: usize = 1 << 10;
 
 impl<R: Read + Seek> Npz<R> {
     /// Reads the zip's directory.
     ///
     /// # Errors
     /// When it is no zip, or its directory is damaged.
-    pub fn open(source: R) -> Result<Self, FormatError> {
-        let broken = |e: zip::result::ZipError| {
+    pub fn open(mut source: R) -> Result<Self, FormatError> {
+        let broken = |e: &dyn std::fmt::Display| {
             FormatError::new(
                 "zip directory",
                 one_line(&e.to_string()),
                 "an .npz file is a zip: get the file again",
             )
         };
-        Ok(Self { archive: ZipArchive::new(source).map_err(broken)? })
+        let stored = source.seek(SeekFrom::End(0)).map_err(|e| broken(&e))?;
+        check_zip(&mut source).map_err(|e| broken(&e))?;
+        let archive = ZipArchive::new(source).map_err(|e| broken(&e))?;
+        let mut budget = Budget::new(&limits::ARRAYS, stored);
+        budget.build(archive.len(), ENTRY).map_err(|e| broken(&e))?;
+        Ok(Self { archive, budget })
+    }
+
+    /// Pays for an array; twice, as its buffer grows by doubling.
+    fn pay(&mut self, name: &str, bytes: u64) -> Result<(), FormatError> {
+        let exceeded = |e: Exceeded| FormatError::exceeded(format!("array {name}"), &e);
+        self.budget.hold(bytes.saturating_mul(2)).map_err(exceeded)
     }
 
     /// Names of the arrays, without `.npy`.
@@ -47,8 +64,7 @@ impl<R: Read + Seek> Npz<R> {
     /// # Errors
     /// No such array, or a damaged header.
     pub fn header(&mut self, name: &str) -> Result<Header, FormatError> {
-        let mut entry = self.entry(name)?;
-        Ok(read_header(&mut entry, name)?.0)
+        Ok(self.declared(name)?.0)
     }
 
     /// The first `rows` rows (all where `None`) of an array of bytes, with its header; the shape is
@@ -61,8 +77,7 @@ impl<R: Read + Seek> Npz<R> {
         name: &str,
         rows: Option<usize>,
     ) -> Result<(Header, Vec<u8>), FormatError> {
-        let mut entry = self.entry(name)?;
-        let (header, declared) = read_header(&mut entry, name)?;
+        let (header, declared) = self.declared(name)?;
         if header.dtype != "|u1" {
             let problem = format!("type {}", one_line(&header.dtype));
             return Err(FormatError::new(
@@ -76,6 +91,9 @@ impl<R: Read + Seek> Npz<R> {
             Some(rows) if rows < all => declared / all as u64 * rows as u64,
             _ => declared,
         };
+        self.pay(name, wanted)?;
+        let mut entry = self.entry(name)?;
+        read_header(&mut entry, name)?;
         let data = read_declared(&mut entry, wanted, &format!("array {name}"))?;
         if wanted == declared {
             expect_end(&mut entry, &format!("array {name}"))?;
@@ -88,8 +106,12 @@ impl<R: Read + Seek> Npz<R> {
     /// # Errors
     /// No such array, floating-point or pickled values, values beyond `i64`, or damaged data.
     pub fn integers(&mut self, name: &str) -> Result<(Header, Vec<i64>), FormatError> {
+        let (header, declared) = self.declared(name)?;
+        // The values as they are, and as `i64`.
+        self.pay(name, declared)?;
+        self.pay(name, 8 * declared / item_size(&header.dtype).unwrap_or(1))?;
         let mut entry = self.entry(name)?;
-        let (header, declared) = read_header(&mut entry, name)?;
+        read_header(&mut entry, name)?;
         let place = format!("array {name}");
         let data = read_declared(&mut entry, declared, &place)?;
         expect_end(&mut entry, &place)?;
@@ -98,6 +120,12 @@ impl<R: Read + Seek> Npz<R> {
             FormatError::new(place, problem, "labels are integers such as uint8 or int64")
         })?;
         Ok((header, values))
+    }
+
+    /// Type, shape and bytes of an array that is not read yet.
+    fn declared(&mut self, name: &str) -> Result<(Header, u64), FormatError> {
+        let mut entry = self.entry(name)?;
+        read_header(&mut entry, name)
     }
 
     fn entry(&mut self, name: &str) -> Result<ZipFile<'_, R>, FormatError> {

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use suites::foreign::limits;
+
 use super::identities::{self, CLOSED_NOTE, IDENTITY, UNSEEN};
 use super::image_files::{ImageFiles, Item};
 use super::places;
@@ -144,9 +146,10 @@ fn by_person(
 
 /// Joins the lists with what lies in the folder, and notes what does not match.
 fn read_lists(files: &Files, label: &str, card: &mut Card) -> Result<[Vec<Item>; 3], DatasetError> {
-    let attributes = places::read(&files.attributes)?;
-    let partition = places::read(&files.partition)?;
-    let identities = files.identities.as_deref().map(places::read).transpose()?;
+    let attributes = places::read(&files.attributes, &limits::TABLE)?;
+    let partition = places::read(&files.partition, &limits::TABLE)?;
+    let identities =
+        files.identities.as_deref().map(|path| places::read(path, &limits::TABLE)).transpose()?;
     let (column, parts, persons) =
         parsed(files, label, &attributes, &partition, identities.as_deref())?;
     if label == ATTRIBUTES_LABEL {

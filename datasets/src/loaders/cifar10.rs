@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use suites::foreign::limits;
+
 use super::lazy::Lazy;
 use super::packed::{Packed, Source, segments};
 use super::{folder, held_out, places};
@@ -128,12 +130,12 @@ fn source(path: PathBuf) -> Source {
     let again = path.clone();
     Source {
         labels: Lazy::new(move || {
-            let bytes = places::read(&path)?;
+            let bytes = places::read(&path, &limits::ARRAYS)?;
             let records = cifar_bin::parse(&bytes).map_err(|e| e.at(&path))?;
             Ok(records.iter().map(|(label, _)| label).collect())
         }),
         pixels: Lazy::new(move || {
-            let bytes = places::read(&again)?;
+            let bytes = places::read(&again, &limits::ARRAYS)?;
             let records = cifar_bin::parse(&bytes).map_err(|e| e.at(&again))?;
             Ok(records.iter().flat_map(|(_, planes)| interleave(planes)).collect())
         }),

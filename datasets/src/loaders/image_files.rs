@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 use suites::Split;
+use suites::foreign::limits;
 use tch::Tensor;
 
 use super::packed::{images, planes};
@@ -58,7 +59,8 @@ impl ImageFiles {
 
     fn decode(&self, item: &Item) -> Result<Pixels, DatasetError> {
         let path = self.dir.join(&*item.file);
-        decode_square(&places::read(&path)?, self.card.height).map_err(|e| e.at(&path))
+        decode_square(&places::read(&path, &limits::PICTURE)?, self.card.height)
+            .map_err(|e| e.at(&path))
     }
 }
 

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use suites::foreign::{self, limits};
+
 use super::lazy::Lazy;
 use super::medmnist_sets::{SETS, Set};
 use super::packed::{Packed, Segment, Source};
@@ -173,7 +175,7 @@ fn source(path: &Path, array: &str, labels: Vec<u8>, limit: Option<usize>) -> So
 }
 
 fn open_npz(path: &Path) -> Result<Npz<BufReader<File>>, DatasetError> {
-    let file = File::open(path).map_err(|e| DatasetError::io(path, e))?;
+    let (file, _) = foreign::open(path, &limits::ARRAYS).map_err(|e| DatasetError::io(path, e))?;
     Npz::open(BufReader::new(file)).map_err(|e| e.at(path))
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use suites::Split;
+use suites::foreign::limits;
 
 use super::lazy::Lazy;
 use super::packed::{Packed, Source, segments};
@@ -81,7 +82,7 @@ fn open(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
 /// Number, height and width of the images, read from the headers of both files.
 fn shape((images, labels): &(PathBuf, PathBuf)) -> Result<[usize; 3], DatasetError> {
     let dims = |path: &Path, rank: usize| {
-        let (start, size) = places::read_start(path)?;
+        let (start, size) = places::read_start(path, &limits::ARRAYS)?;
         idx::parse_dims(&start, size, rank).map_err(|e| e.at(path))
     };
     let (image, label) = DatasetError::both(dims(images, 3), dims(labels, 1))?;
@@ -105,13 +106,14 @@ fn source(images: PathBuf, labels: PathBuf) -> Source {
     Source {
         labels: Lazy::new(move || read_labels(&labels)),
         pixels: Lazy::new(move || {
-            idx::parse(&places::read(&images)?, 3).map(|i| i.data).map_err(|e| e.at(&images))
+            let bytes = places::read(&images, &limits::ARRAYS)?;
+            idx::parse(&bytes, 3).map(|i| i.data).map_err(|e| e.at(&images))
         }),
     }
 }
 
 fn read_labels(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    let labels = idx::parse(&places::read(path)?, 1).map_err(|e| e.at(path))?.data;
+    let labels = idx::parse(&places::read(path, &limits::ARRAYS)?, 1).map_err(|e| e.at(path))?.data;
     match labels.iter().position(|&l| l >= CLASSES) {
         None => Ok(labels),
         Some(at) => {

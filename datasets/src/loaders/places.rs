@@ -1,8 +1,9 @@
 //! Finding files below a data root.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use suites::foreign::{self, Limit};
 
 use crate::{DatasetError, Presence};
 
@@ -68,22 +69,21 @@ pub(crate) fn listing(dir: &Path) -> Result<Vec<String>, DatasetError> {
     Ok(names)
 }
 
-/// A whole file.
+/// A whole file of a kind.
 ///
 /// # Errors
-/// When it cannot be read.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    std::fs::read(path).map_err(|e| DatasetError::io(path, e))
+/// When it cannot be read, is no regular file, or larger than its kind may be.
+pub(crate) fn read(path: &Path, limit: &Limit) -> Result<Vec<u8>, DatasetError> {
+    foreign::read(path, limit).map_err(|e| DatasetError::io(path, e))
 }
 
 /// The first bytes of a file (enough for any header), and its whole size.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn read_start(path: &Path) -> Result<(Vec<u8>, u64), DatasetError> {
+pub(crate) fn read_start(path: &Path, limit: &Limit) -> Result<(Vec<u8>, u64), DatasetError> {
     let io = |e| DatasetError::io(path, e);
-    let file = File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
+    let (file, size) = foreign::open(path, limit).map_err(io)?;
     let mut start = Vec::new();
     file.take(4096).read_to_end(&mut start).map_err(io)?;
     Ok((start, size))

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use suites::foreign::{self, limits};
+
 use super::scan::{self, Scanned};
 use super::{Fault, Sources, flaw};
 use crate::DatasetError;
@@ -50,7 +52,8 @@ impl Catalog {
     /// image.
     pub fn open(sources: &Sources) -> Result<Self, DatasetError> {
         let io = |e| DatasetError::io(&sources.rec, e);
-        let records = Records::new(File::open(&sources.rec).map_err(io)?).map_err(io)?;
+        let (file, _) = foreign::open(&sources.rec, &limits::RECORD).map_err(io)?;
+        let records = Records::new(file).map_err(io)?;
         let read = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
         let (index, list, property) =
             (read(&sources.idx)?, read(&sources.lst)?, read(&sources.property)?);
@@ -245,7 +248,7 @@ fn compare_totals(total: &Range, images: usize, identities: usize) -> Vec<String
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    std::fs::read(path).map_err(|e| DatasetError::io(path, e))
+    foreign::read(path, &limits::TABLE).map_err(|e| DatasetError::io(path, e))
 }
 
 /// Parses a file beside the records, where there is one.

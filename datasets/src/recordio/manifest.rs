@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use suites::foreign::{self, limits};
 
 use super::{Catalog, Sources};
 use crate::DatasetError;
@@ -73,7 +74,9 @@ fn describe(sources: &Sources, catalog: &Catalog) -> Result<String, DatasetError
     }
     let beside = |path: &Option<PathBuf>| match path {
         None => Ok("none".to_string()),
-        Some(path) => std::fs::read(path).map(|b| hex(&b)).map_err(|e| DatasetError::io(path, e)),
+        Some(path) => foreign::read(path, &limits::TABLE)
+            .map(|b| hex(&b))
+            .map_err(|e| DatasetError::io(path, e)),
     };
     Ok(format!(
         "rec {size} bytes, {} images {}\nidx {}\nlst {}\n",

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use rayon::prelude::*;
+use suites::foreign::{Budget, limits};
 
 use super::catalog::Entry;
 use super::{Fault, ending, ends, flaw};
@@ -18,6 +19,9 @@ pub(super) enum Scanned {
     Fault(Fault),
 }
 
+/// Bytes of what is kept of one record, what is wrong with it included.
+const SCANNED: usize = 2 * (size_of::<Scanned>() + 128);
+
 /// The records that the index names, by their place in the file.
 pub(super) fn indexed(records: &Records<File>, mut index: Vec<(u64, u64)>) -> Vec<Scanned> {
     index.sort_unstable_by_key(|&(key, offset)| (offset, key));
@@ -32,7 +36,12 @@ pub(super) fn indexed(records: &Records<File>, mut index: Vec<(u64, u64)>) -> Ve
 /// Keys are the records' own numbers.
 pub(super) fn sequential(records: &Records<File>) -> Vec<Scanned> {
     let (mut all, mut at) = (Vec::new(), 0);
+    let mut budget = Budget::new(&limits::RECORD, records.size());
     while at < records.size() {
+        if let Err(exceeded) = budget.build(1, SCANNED) {
+            all.push(Scanned::Fault(Fault { key: None, offset: at, why: exceeded.to_string() }));
+            break;
+        }
         match records.glance(at) {
             Ok(glance) => {
                 all.push(seen(records, glance.header.id, at, &glance));

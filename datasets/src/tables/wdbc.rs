@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use suites::foreign::limits;
+
 use super::{SPLIT_NOTE, Table};
 use crate::formats::uci::{self, FEATURES, Wdbc};
 use crate::in_memory::InMemory;
@@ -47,7 +49,7 @@ fn open_embedded(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
 fn open_file(req: &Request) -> Result<Box<dyn Dataset>, DatasetError> {
     refuse_choices(&FILE, req)?;
     let path = find(req.root)?;
-    let parsed = uci::parse(&places::read(&path)?).map_err(|e| e.at(&path))?;
+    let parsed = uci::parse(&places::read(&path, &limits::TABLE)?).map_err(|e| e.at(&path))?;
     Ok(scaled(&FILE, "Breast Cancer Wisconsin (Diagnostic), wdbc.data", &Table::from(parsed)))
 }
 

@@ -7,6 +7,21 @@ use harness::Registries;
 
 use crate::cli::Cli;
 
+/// A line on standard error, whose names and texts may be foreign.
+macro_rules! tell {
+    ($($words:tt)*) => { eprintln!("{}", suites::foreign::printable(&format!($($words)*))) };
+}
+
+/// Lines on standard output, whose names and texts may be foreign.
+macro_rules! show {
+    ($($words:tt)*) => { println!("{}", suites::foreign::printable_lines(&format!($($words)*))) };
+}
+
+/// As `show`, of text that ends its own lines.
+macro_rules! show_all {
+    ($($words:tt)*) => { print!("{}", suites::foreign::printable_lines(&format!($($words)*))) };
+}
+
 pub mod cli;
 mod clock;
 pub mod device;

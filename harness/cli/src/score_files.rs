@@ -1,12 +1,14 @@
 //! All metrics for picture files: what `bench score` prints.
 
+use datasets::formats::image_file;
 use image::DynamicImage;
 use metrics::{CAP_DB, MetricEntry, MetricError, Panel, Scores, Setup, pairing};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use suites::foreign::{self, limits, printable};
 use suites::{Flag, Registry, flag::in_full};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Endings of the files that are taken from a folder.
 const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "bmp", "ppm", "pgm", "pbm", "pnm", "pam"];
@@ -122,13 +124,13 @@ fn load_pair(truth: &Path, guess: &Path) -> Result<(Tensor, Tensor)> {
 }
 
 fn open(path: &Path) -> Result<DynamicImage> {
-    let reader = image::ImageReader::open(path).map_err(|e| problem(path, e.to_string()))?;
-    let reader = reader.with_guessed_format().map_err(|e| problem(path, e.to_string()))?;
-    reader.decode().map_err(|e| {
-        let text = e.to_string();
-        let first = text.lines().next().unwrap_or_default().to_string();
-        problem(path, format!("not a readable image: {first}"))
-    })
+    let bytes = foreign::read(path, &limits::PICTURE).map_err(|e| problem(path, e.to_string()))?;
+    let unreadable = |why: &dyn std::fmt::Display| {
+        problem(path, format!("not a readable image: {}", printable(&why.to_string())))
+    };
+    let format = image::guess_format(&bytes).map_err(|e| unreadable(&e))?;
+    image_file::picture(&bytes, format)
+        .map_err(|e| unreadable(&format!("{}; {}", e.problem, e.remedy)))
 }
 
 /// `[1, 1 or 3, H, W]` in `[0, 1]`, in double precision, so that a picture read as grey and as RGB
@@ -136,18 +138,18 @@ fn open(path: &Path) -> Result<DynamicImage> {
 fn pixels(image: &DynamicImage, grey: bool) -> Tensor {
     let (w, h) = (i64::from(image.width()), i64::from(image.height()));
     let wide = image.color().bytes_per_pixel() > image.color().channel_count();
-    let levels = |values: &[u16], top: f64| {
-        Tensor::from_slice(&values.iter().map(|&v| f64::from(v) / top).collect::<Vec<_>>())
+    let levels = |values: Vec<u16>| {
+        Tensor::from_slice(&values.into_iter().map(i32::from).collect::<Vec<_>>())
     };
-    let bytes =
-        |values: Vec<u8>| levels(&values.into_iter().map(u16::from).collect::<Vec<_>>(), 255.0);
-    let flat = match (wide, grey) {
-        (true, true) => levels(image.to_luma16().as_raw(), 65_535.0),
-        (true, false) => levels(image.to_rgb16().as_raw(), 65_535.0),
-        (false, true) => bytes(image.to_luma8().into_raw()),
-        (false, false) => bytes(image.to_rgb8().into_raw()),
+    let (flat, top) = match (wide, grey) {
+        (true, true) => (levels(image.to_luma16().into_raw()), 65_535.0),
+        (true, false) => (levels(image.to_rgb16().into_raw()), 65_535.0),
+        (false, true) => (Tensor::from_slice(&image.to_luma8().into_raw()), 255.0),
+        (false, false) => (Tensor::from_slice(&image.to_rgb8().into_raw()), 255.0),
     };
-    flat.view([1, h, w, if grey { 1 } else { 3 }]).permute([0, 3, 1, 2]).contiguous()
+    // Planes first, doubles last: a large picture is held as doubles once.
+    let planes = flat.view([1, h, w, if grey { 1 } else { 3 }]).permute([0, 3, 1, 2]).contiguous();
+    planes.to_kind(Kind::Double).g_div_scalar_(top)
 }
 
 /// The image files of a folder, by their names without ending.
@@ -244,7 +246,8 @@ impl std::fmt::Display for ScoreTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&String> = self.mean.keys().collect();
         let label = |row: &ScoreRow| {
-            row.guess.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+            let name = row.guess.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            printable(&name).into_owned()
         };
         let width =
             self.rows.iter().map(|row| label(row).chars().count()).max().unwrap_or(0).max(5);
@@ -264,7 +267,7 @@ impl std::fmt::Display for ScoreTable {
         if self.rows.len() > 1 {
             writeln!(f, "{:width$}{}", "mean", cells(&names, &self.mean))?;
         }
-        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {}", printable(note)))
     }
 }
 

@@ -77,7 +77,7 @@ fn config() -> Result<Config> {
     match places.into_iter().flatten().find(|p| p.is_file()) {
         None => Ok(Config::default()),
         Some(path) => {
-            let text = std::fs::read_to_string(&path)
+            let text = suites::foreign::read_text(&path, &suites::foreign::limits::SUITE)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             toml::from_str(&text).map_err(|e| {
                 let line = e.span().map_or(0, |s| text[..s.start].lines().count().max(1));

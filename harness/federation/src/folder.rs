@@ -13,6 +13,7 @@ use record::rounds::ROUNDS;
 use record::{RoundRecord, write_rounds};
 use serde::{Deserialize, Serialize};
 use suites::TrainSpec;
+use suites::foreign::{self, limits};
 use tch::{Device, Kind, Tensor};
 
 use crate::Federation;
@@ -287,7 +288,7 @@ fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> Fede
 fn begun(path: &Path, header: &Header) -> Result<Header, FederationError> {
     let wrong =
         |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(io("read", path))?;
+    let text = foreign::read_text(path, &limits::RUN).map_err(io("read", path))?;
     let old: Header =
         serde_json::from_str(&text).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let differs = [

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use datasets::{Card, Dataset, Request};
-use learning::models::Shape;
+use learning::models::{Model, Shape};
 use learning::{Network, Params, checkpoint, init};
 use rand_chacha::ChaCha12Rng;
 use suites::{ModelSpec, Partition, Split, TaskSpec, rng::stream, stream_key};
@@ -34,13 +34,25 @@ pub fn network(
     spec: &ModelSpec,
     card: &Card,
 ) -> Result<Network, FederationError> {
+    let model = model(registries, spec, card)?;
+    Ok(Network::new(model, card.mean.clone(), card.std.clone()))
+}
+
+/// The architecture itself, of which nothing is computed yet.
+///
+/// # Errors
+/// As [`network`].
+pub fn model(
+    registries: &Registries,
+    spec: &ModelSpec,
+    card: &Card,
+) -> Result<Box<dyn Model>, FederationError> {
     let input = match card.kind {
         datasets::Kind::Image => vec![card.channels as i64, card.height as i64, card.width as i64],
         datasets::Kind::Table => vec![card.channels as i64],
     };
     let architecture = (registries.models.find(&spec.name)?.build)(&spec.params)?;
-    let model = architecture.build(&Shape { input, classes: card.classes as i64 })?;
-    Ok(Network::new(model, card.mean.clone(), card.std.clone()))
+    Ok(architecture.build(&Shape { input, classes: card.classes as i64 })?)
 }
 
 /// Ids of a split's examples, one list a client, of which each step takes `batch`.

@@ -8,10 +8,12 @@ use datasets::Card;
 use defenses::pipeline;
 use learning::{Network, Params, checkpoint};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use suites::TrainSpec;
+use suites::foreign::{Budget, limits, printable};
 
 use crate::randomness::Draws;
-use crate::{FederationError, Registries, init};
+use crate::{FederationError, Registries, init, panics};
 
 /// A trained model.
 pub struct ModelFile {
@@ -43,7 +45,7 @@ struct Description {
 /// What is read of it; the spec may be one of 1.x.
 #[derive(Deserialize)]
 struct Described {
-    spec: serde_json::Value,
+    spec: Value,
     #[serde(default)]
     caution: Option<String>,
     round: usize,
@@ -95,22 +97,55 @@ pub fn open(registries: &Registries, path: &Path) -> Result<ModelFile, Federatio
     let unread = |e: &dyn std::fmt::Display| wrong(format!("its description cannot be read: {e}"));
     let Described { spec, caution, round, card } =
         serde_json::from_str(&text).map_err(|e| unread(&e))?;
+    let stored = std::fs::metadata(path).map_or(0, |about| about.len());
+    let mut budget = Budget::new(&limits::MODEL, stored);
+    budget.build(nodes(&spec), NODE).map_err(|e| unread(&e))?;
     let spec = suites::train::revive(&spec).map_err(|e| unread(&e))?;
-    let net = network(registries, &spec, &card).map_err(|e| wrong(e.to_string()))?;
+    check(&card).map_err(|e| unread(&e))?;
+    // What a description asks of libtorch it may refuse in no other way.
+    let net = panics::guarded(|| network(registries, &spec, &card, budget))
+        .map_err(|e| {
+            wrong(format!("its description is of no model that fits the file: {}", printable(&e)))
+        })?
+        .map_err(|e| wrong(e.to_string()))?;
     let params = init::load(&net, path)?;
     Ok(ModelFile { net: Arc::new(net), params, spec, caution, round, card })
 }
 
-/// The model of a training on data of that shape, with what its defenses change in it.
-///
-/// # Errors
-/// Unknown names, parameters out of range, a model that cannot take the data's shape.
-pub fn network(
+/// Bytes that a value of a description takes while it is read.
+const NODE: usize = 256;
+
+/// Values in a description.
+fn nodes(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(nodes).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(nodes).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// A card of data that a model can have been trained on.
+fn check(card: &Card) -> Result<(), String> {
+    let sides = [card.channels, card.height, card.width, card.classes];
+    if sides.iter().any(|&n| n == 0 || i64::try_from(n).is_err()) {
+        return Err(format!("it was trained on data of {sides:?}, which there are not"));
+    }
+    if [&card.mean, &card.std].iter().any(|v| v.len() != card.channels && v.len() != 1) {
+        return Err(format!("its normalisation is not one of {} channels", card.channels));
+    }
+    Ok(())
+}
+
+/// The model of a training on data of that shape, with what its defenses change in it, within a
+/// budget.
+fn network(
     registries: &Registries,
     spec: &TrainSpec,
     card: &Card,
+    budget: Budget,
 ) -> Result<Network, FederationError> {
-    let mut net = init::network(registries, &spec.model, card)?;
+    let model = init::model(registries, &spec.model, card)?;
+    let mut net = Network::within(model, card.mean.clone(), card.std.clone(), budget);
     for defense in &pipeline::build(&registries.defenses, &spec.defenses)?.defenses {
         net = defense.model(net)?;
     }

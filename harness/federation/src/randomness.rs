@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
+use suites::foreign::{self, limits};
 use suites::rng;
 use zeroize::Zeroizing;
 
@@ -145,7 +146,7 @@ fn write(path: &Path, root: &[u8; 32]) -> Result<(), FederationError> {
 }
 
 fn read(path: &Path) -> Result<Randomness, FederationError> {
-    let mut file = File::open(path).map_err(io("read", path))?;
+    let (mut file, _) = foreign::open(path, &limits::KEY).map_err(io("read", path))?;
     owned(path, &file)?;
     let mut text = Zeroizing::new([0u8; 128]);
     let mut held = 0;
@@ -173,12 +174,9 @@ fn parsed(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     Some(root)
 }
 
-/// Refuses a secret that is no file of its owner's alone.
+/// Refuses a secret that is not its owner's alone.
 fn owned(path: &Path, file: &File) -> Result<(), FederationError> {
     let about = file.metadata().map_err(io("read", path))?;
-    if !about.is_file() {
-        return Err(wrong(path, "is no file; start in a new folder"));
-    }
     #[cfg(unix)]
     if std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0 {
         return Err(wrong(

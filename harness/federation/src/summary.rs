@@ -6,6 +6,7 @@ use record::rounds::ROUNDS;
 use record::{TrainingInfo, read_rounds};
 use reports::write_training_report;
 use suites::federation::{Optimizer, Schedule, ServerSpec};
+use suites::foreign::{self, limits};
 use suites::{Partition, Regime};
 
 use crate::FederationError;
@@ -51,7 +52,7 @@ pub fn write(dir: &Path) -> Result<PathBuf, FederationError> {
     let path = dir.join(ABOUT);
     let wrong =
         |problem: String| FederationError::Weights(format!("{}: {problem}", path.display()));
-    let text = std::fs::read_to_string(&path)
+    let text = foreign::read_text(&path, &limits::RUN)
         .map_err(|e| wrong(format!("{e}; go on with the training first")))?;
     let about: TrainingInfo = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     let rounds = read_rounds(&dir.join(ROUNDS))?;

@@ -7,6 +7,7 @@ use super::value::StorageRef;
 use super::{Keep, Problem, rebuild};
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
+use suites::foreign::{self, Budget, limits};
 use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -19,8 +20,10 @@ struct Entries<'b> {
 
 /// Reads the state dict of a zip file.
 pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
-    let zip =
-        ZipArchive::new(Cursor::new(bytes)).map_err(|e| Problem::malformed(0, e.to_string()))?;
+    let damaged = |e: String| Problem::malformed(0, e);
+    let mut source = Cursor::new(bytes);
+    foreign::check_zip(&mut source).map_err(|e| damaged(e.to_string()))?;
+    let zip = ZipArchive::new(source).map_err(|e| damaged(e.to_string()))?;
     let root = zip
         .file_names()
         .find_map(|name| name.strip_suffix("/data.pkl").filter(|r| !r.contains('/')))
@@ -31,10 +34,11 @@ pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Pr
     let mut entries = Entries { zip, root, budget: bytes.len() as u64 };
     entries.check_byte_order()?;
     let program = entries.entry("data.pkl")?;
-    let mut machine = Machine::new(&program, 0);
+    let budget = Budget::new(&limits::CHECKPOINT, bytes.len() as u64);
+    let mut machine = Machine::within(&program, 0, budget);
     let (top, _) = machine.run()?;
     let named = rebuild::state_dict(&machine, top)?;
-    build(named, &mut entries, keep, bytes.len())
+    build(named, &mut entries, keep, machine.budget.clone())
 }
 
 impl Entries<'_> {

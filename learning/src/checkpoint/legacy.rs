@@ -20,12 +20,12 @@ pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Pr
     let at = preamble(bytes)?;
     let mut machine = Machine::new(bytes, at);
     let (top, at) = machine.run()?;
-    let mut keys = Machine::new(bytes, at);
+    let mut keys = Machine::within(bytes, at, machine.budget.clone());
     let (list, at) = keys.run()?;
     let list = keys.items(list).ok_or_else(|| Problem::malformed(at, "no list of storage keys"))?;
     let mut blocks = blocks(bytes, at, list, &machine.storages)?;
     let named = rebuild::state_dict(&machine, top)?;
-    build(named, &mut blocks, keep, bytes.len())
+    build(named, &mut blocks, keep, keys.budget.clone())
 }
 
 /// Checks magic, version and byte order; returns the offset behind them.

@@ -11,8 +11,8 @@
 //! A pickle is a program. The interpreter here knows only what a state dict consists of (plain
 //! values, `OrderedDict`, tensors, parameters and their storages) and refuses everything else by
 //! its name, so that no file can run code. Sizes that a file declares are checked against the bytes
-//! that are there before anything is allocated: memory stays within a small multiple of the file's
-//! size, whatever the bytes say.
+//! that are there before anything is allocated, and everything built is paid for from one
+//! [`suites::foreign::Budget`] a file, whatever the bytes say.
 
 mod archive;
 mod legacy;
@@ -29,6 +29,7 @@ mod hostile;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use suites::foreign::{self, Exceeded, limits};
 use tch::Tensor;
 
 pub use numpy::{arrays_from_bytes, load_arrays};
@@ -81,6 +82,12 @@ enum Problem {
     Refused(String),
 }
 
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        Problem::Refused(format!("{exceeded}; save it with torch.save(model.state_dict(), path)"))
+    }
+}
+
 impl Problem {
     fn malformed(at: usize, what: impl Into<String>) -> Self {
         Problem::Malformed { at, what: what.into() }
@@ -118,7 +125,7 @@ pub fn load_where(
     path: &Path,
     keep: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let bytes = std::fs::read(path)
+    let bytes = foreign::read(path, &limits::CHECKPOINT)
         .map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
     parse(&bytes, &keep).map_err(|problem| problem.locate(path))
 }

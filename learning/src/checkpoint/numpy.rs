@@ -3,18 +3,19 @@
 //! As everywhere in this folder nothing is run: an array is only what `ndarray.__reduce__` writes
 //! (an empty array, then its state: version, shape, dtype, order and bytes), in little-endian f32.
 
-use super::pickle::Machine;
+use super::pickle::{Machine, shown};
+use super::storage::MAX_DIMS;
 use super::value::{Array, Callable, Object, Value};
 use super::{CheckpointError, Problem};
 use std::path::Path;
+use suites::foreign::{self, Budget, limits};
 use tch::Tensor;
 
 /// Dicts within dicts, at most.
 const DEPTH: usize = 8;
 
-/// Keys, and bytes of arrays, at most: a pickle can refer to one object as often as it likes.
+/// Keys at most: a pickle can refer to one object as often as it likes.
 const MOST_KEYS: usize = 1 << 14;
-const MOST_BYTES: usize = 1 << 30;
 
 /// Reads every f32 array of a pickle of nested dicts, on the CPU, in the order of the file; a name
 /// is the keys on its way, joined by `/`, such as `AlexNet_0/Conv_0/kernel`.
@@ -23,7 +24,7 @@ const MOST_BYTES: usize = 1 << 30;
 /// [`CheckpointError`] where the file cannot be read, is damaged, or holds anything but nested
 /// dicts of f32 arrays.
 pub fn load_arrays(path: &Path) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let bytes = std::fs::read(path)
+    let bytes = foreign::read(path, &limits::CHECKPOINT)
         .map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
     arrays_from_bytes(&bytes, path)
 }
@@ -45,7 +46,7 @@ fn read(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, Problem> {
     }
     let mut machine = Machine::new(bytes, 0).with_arrays();
     let (top, _) = machine.run()?;
-    let mut found = Found::default();
+    let mut found = Found { arrays: Vec::new(), keys: 0, budget: machine.budget.clone() };
     collect(&machine, top, "", DEPTH, &mut found)?;
     if found.arrays.is_empty() {
         return Err(Problem::Refused("no arrays in its dicts".into()));
@@ -54,23 +55,20 @@ fn read(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, Problem> {
 }
 
 /// What was met on the way.
-#[derive(Default)]
 struct Found {
     arrays: Vec<(String, Tensor)>,
     keys: usize,
-    bytes: usize,
+    budget: Budget,
 }
 
 impl Found {
-    fn count(&mut self, keys: usize, bytes: usize) -> Result<(), Problem> {
-        self.keys += keys;
-        self.bytes += bytes;
-        if self.keys > MOST_KEYS || self.bytes > MOST_BYTES {
-            return Err(Problem::Refused(format!(
-                "more than {MOST_KEYS} keys or {MOST_BYTES} bytes of arrays in its dicts"
-            )));
+    /// Pays for a key, whose name has that many bytes.
+    fn key(&mut self, length: usize) -> Result<(), Problem> {
+        self.keys += 1;
+        if self.keys > MOST_KEYS {
+            return Err(Problem::Refused(format!("more than {MOST_KEYS} keys in its dicts")));
         }
-        Ok(())
+        Ok(self.budget.hold_many(1, length)?)
     }
 }
 
@@ -84,17 +82,18 @@ fn collect(
     match machine.get(value) {
         Some(Object::Dict(pairs)) if depth > 0 => {
             for (key, inner) in pairs {
-                found.count(1, 0)?;
                 let Value::Text(key) = key else {
                     return Err(Problem::Refused(format!("a key that is {}", key.describe())));
                 };
+                found.key(name.len() + 1 + key.len())?;
                 let name = if name.is_empty() { (*key).into() } else { format!("{name}/{key}") };
                 collect(machine, *inner, &name, depth - 1, found)?;
             }
             Ok(())
         }
         Some(Object::Array(Some(array))) => {
-            found.count(0, array.bytes.len())?;
+            // Once as numbers and once as a tensor, which may be of an array met before.
+            found.budget.hold_many(2, array.bytes.len())?;
             let values: Vec<f32> = array
                 .bytes
                 .chunks_exact(4)
@@ -106,7 +105,8 @@ fn collect(
             Ok(())
         }
         _ => Err(Problem::Refused(format!(
-            "`{name}` is neither an array nor a dict of arrays, or lies deeper than {DEPTH} dicts"
+            "`{}` is neither an array nor a dict of arrays, or lies deeper than {DEPTH} dicts",
+            shown(name)
         ))),
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn dtype<'a>(
         Some(Value::Text("f4" | "<f4")) => Ok(Object::Float32),
         Some(Value::Text(other)) => Err(Problem::Refused(format!(
             "an array of type `{}`; only f4 (f32) is read",
-            other.chars().take(20).filter(|c| !c.is_control()).collect::<String>()
+            shown(other)
         ))),
         _ => Err(machine.wrong("a dtype without a name")),
     }
@@ -149,7 +149,8 @@ pub(super) fn array<'a>(machine: &Machine<'a>, state: Value<'a>) -> Result<Array
     if !matches!(machine.get(dtype), Some(Object::Float32)) {
         return Err(wrong("an array without its dtype"));
     }
-    let sizes = machine.items(shape).ok_or_else(|| wrong("an array without a shape"))?;
+    let sizes = machine.items(shape).filter(|sizes| sizes.len() <= MAX_DIMS);
+    let sizes = sizes.ok_or_else(|| wrong("an array without a shape of 16 sizes at most"))?;
     let size = |v: &Value| match v {
         Value::Int(n) if *n >= 0 => Some(*n),
         _ => None,

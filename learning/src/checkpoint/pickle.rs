@@ -8,9 +8,13 @@ use super::Problem;
 use super::value::{Callable, Object, StorageRef, Value};
 use super::{numpy, rebuild};
 use std::collections::HashMap;
+use suites::foreign::{Budget, limits};
 
-/// Values that one program may create: a state dict needs about twenty a tensor.
-const MAX_VALUES: usize = 1 << 22;
+/// Bytes of a value and of an object, twice for lists that grow by doubling.
+const VALUE: usize = 2 * size_of::<Value>();
+const OBJECT: usize = 2 * size_of::<Object>();
+/// Bytes of an entry in a map, beside its value.
+const ENTRY: usize = 64;
 
 /// The state of one run, and afterwards its objects.
 pub(super) struct Machine<'a> {
@@ -21,15 +25,21 @@ pub(super) struct Machine<'a> {
     memo: HashMap<usize, Value<'a>>,
     pub(super) objects: Vec<Object<'a>>,
     pub(super) storages: HashMap<&'a str, StorageRef<'a>>,
-    created: usize,
+    /// What the file may still cost.
+    pub(super) budget: Budget,
     arrays: bool,
 }
 
 type Step<T = ()> = Result<T, Problem>;
 
 impl<'a> Machine<'a> {
-    /// A machine that will read the pickle starting at `bytes[at]`.
+    /// A machine that will read the pickle starting at `bytes[at]`, a file of its own.
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Machine::within(bytes, at, Budget::new(&limits::CHECKPOINT, bytes.len() as u64))
+    }
+
+    /// As [`Machine::new`], of a file that has so much left to spend.
+    pub(super) fn within(bytes: &'a [u8], at: usize, budget: Budget) -> Self {
         Machine {
             bytes,
             at,
@@ -38,7 +48,7 @@ impl<'a> Machine<'a> {
             memo: HashMap::new(),
             objects: Vec::new(),
             storages: HashMap::new(),
-            created: 0,
+            budget,
             arrays: false,
         }
     }
@@ -95,10 +105,12 @@ impl<'a> Machine<'a> {
             b'}' => self.object(Object::Dict(Vec::new()))?,
             0x85..=0x87 => {
                 let items = self.pop_many(usize::from(opcode - 0x84))?;
+                self.keep(items.len())?;
                 self.object(Object::Tuple(items))?;
             }
             b't' => {
                 let items = self.pop_to_mark()?;
+                self.keep(items.len())?;
                 self.object(Object::Tuple(items))?;
             }
             b'a' => {
@@ -164,6 +176,7 @@ impl<'a> Machine<'a> {
             b'Q' => {
                 let id = self.pop()?;
                 let storage = rebuild::storage(self, id)?;
+                self.budget.hold_many(1, size_of::<StorageRef>() + ENTRY)?;
                 self.storages.insert(storage.key, storage);
                 self.object(Object::Storage(storage))?;
             }
@@ -202,7 +215,7 @@ impl<'a> Machine<'a> {
     fn import(&mut self, module: &str, name: &str) -> Step {
         let array = if self.arrays { numpy::find(module, name) } else { None };
         let found = array.or_else(|| Callable::find(module, name)).ok_or_else(|| {
-            let (module, name) = (printable(module), printable(name));
+            let (module, name) = (shown(module), shown(name));
             Problem::Refused(format!(
                 "it refers to `{module}.{name}`, which a state dict of float, double, half, \
                  bfloat16, long, int or bool tensors \
@@ -229,9 +242,15 @@ impl<'a> Machine<'a> {
     }
 
     /// Adds an object to the arena.
-    pub(super) fn add(&mut self, object: Object<'a>) -> Value<'a> {
+    pub(super) fn add(&mut self, object: Object<'a>) -> Step<Value<'a>> {
+        self.budget.hold_many(1, OBJECT)?;
         self.objects.push(object);
-        Value::Ref(self.objects.len() - 1)
+        Ok(Value::Ref(self.objects.len() - 1))
+    }
+
+    /// Pays for values in a container, or for another list of them.
+    pub(super) fn keep(&mut self, values: usize) -> Step {
+        Ok(self.budget.build(values, VALUE)?)
     }
 
     /// A malformed program at the present place.
@@ -240,18 +259,12 @@ impl<'a> Machine<'a> {
     }
 
     fn object(&mut self, object: Object<'a>) -> Step {
-        let value = self.add(object);
+        let value = self.add(object)?;
         self.push(value)
     }
 
     fn count(&mut self) -> Step {
-        self.created += 1;
-        if self.created > MAX_VALUES {
-            return Err(Problem::Refused(format!(
-                "its pickle creates more than {MAX_VALUES} values, more than any state dict"
-            )));
-        }
-        Ok(())
+        self.keep(1)
     }
 
     fn push(&mut self, value: Value<'a>) -> Step {
@@ -297,6 +310,7 @@ impl<'a> Machine<'a> {
 
     fn extend_list(&mut self, items: Vec<Value<'a>>) -> Step {
         let at = self.at;
+        self.keep(items.len())?;
         match self.top_object()? {
             Object::List(list) => {
                 list.extend(items);
@@ -308,6 +322,7 @@ impl<'a> Machine<'a> {
 
     fn extend_dict(&mut self, items: Vec<Value<'a>>) -> Step {
         let at = self.at;
+        self.keep(items.len())?;
         match self.top_object()? {
             Object::Dict(pairs) if items.len().is_multiple_of(2) => {
                 pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
@@ -320,6 +335,7 @@ impl<'a> Machine<'a> {
     fn remember(&mut self, slot: usize) -> Step {
         let top = *self.stack.last().ok_or_else(|| self.wrong("nothing to put into the memo"))?;
         self.count()?;
+        self.budget.hold_many(1, ENTRY)?;
         self.memo.insert(slot, top);
         Ok(())
     }
@@ -395,6 +411,7 @@ impl<'a> Machine<'a> {
 }
 
 /// A name from the file, fit for a one-line message.
-fn printable(name: &str) -> String {
-    name.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+pub(super) fn shown(name: &str) -> String {
+    let short: String = name.chars().take(80).collect();
+    suites::foreign::printable(&short).into_owned()
 }

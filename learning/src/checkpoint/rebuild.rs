@@ -3,6 +3,7 @@
 use super::Problem;
 use super::numpy;
 use super::pickle::Machine;
+use super::storage::MAX_DIMS;
 use super::value::{Callable, Object, StorageRef, TensorRef, Value};
 use std::collections::HashSet;
 
@@ -18,6 +19,8 @@ pub(super) fn call<'a>(
     let Some(&Object::Callable(callable)) = machine.get(function) else {
         return Err(machine.wrong("a call of something that cannot be called"));
     };
+    // A call that takes the same long list again and again costs its length every time.
+    machine.keep(machine.items(arguments).map_or(0, <[_]>::len))?;
     let Some(Object::Tuple(arguments)) = machine.get(arguments) else {
         return Err(machine.wrong("a call without a tuple of arguments"));
     };
@@ -26,9 +29,11 @@ pub(super) fn call<'a>(
         Callable::OrderedDict => ordered_dict(machine, &arguments),
         Callable::RebuildTensor => {
             let tensor = tensor(machine, &arguments).ok_or_else(|| {
-                machine.wrong("a tensor without storage, offset, size and stride")
+                machine.wrong(
+                    "a tensor without storage, offset, size and stride (of 16 dimensions at most)",
+                )
             })?;
-            Ok(machine.add(Object::Tensor(tensor)))
+            machine.add(Object::Tensor(tensor))
         }
         Callable::RebuildParameter => match arguments.first() {
             Some(&data) if matches!(machine.get(data), Some(Object::Tensor(_))) => Ok(data),
@@ -36,11 +41,11 @@ pub(super) fn call<'a>(
         },
         Callable::Reconstruct => {
             let array = numpy::blank(machine, &arguments)?;
-            Ok(machine.add(array))
+            machine.add(array)
         }
         Callable::Dtype => {
             let dtype = numpy::dtype(machine, &arguments)?;
-            Ok(machine.add(dtype))
+            machine.add(dtype)
         }
         Callable::NdArray => Err(machine.wrong("an array built in place")),
         Callable::StorageType(kind) => Err(Problem::Refused(format!(
@@ -56,6 +61,7 @@ fn ordered_dict<'a>(
 ) -> Result<Value<'a>, Problem> {
     let mut pairs = Vec::new();
     if let Some(&list) = arguments.first() {
+        machine.keep(2 * machine.items(list).map_or(0, <[_]>::len))?;
         let wrong = || machine.wrong("an OrderedDict not made of pairs");
         for &item in machine.items(list).ok_or_else(wrong)? {
             match machine.items(item) {
@@ -64,7 +70,7 @@ fn ordered_dict<'a>(
             }
         }
     }
-    Ok(machine.add(Object::Dict(pairs)))
+    machine.add(Object::Dict(pairs))
 }
 
 /// `(storage, offset, size, stride, ...)`; what follows are gradient flags and hooks.
@@ -83,7 +89,11 @@ fn tensor<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Option<TensorRe
     })
 }
 
+/// Sizes or strides; the list itself may be one that many tensors name.
 fn integers(values: &[Value]) -> Option<Vec<i64>> {
+    if values.len() > MAX_DIMS {
+        return None;
+    }
     let int = |v: &Value| match v {
         Value::Int(n) if *n >= 0 => Some(*n),
         _ => None,

@@ -4,6 +4,7 @@ use super::{CheckpointError, Keep, Problem};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::io::Write;
 use std::path::Path;
+use suites::foreign::{self, Budget, limits};
 use tch::{Device, Kind, Tensor};
 
 /// The kinds that both sides know.
@@ -17,6 +18,9 @@ const KINDS: [(Dtype, Kind); 7] = [
     (Dtype::BOOL, Kind::Bool),
 ];
 
+/// Bytes that reading a header takes for each byte of it: sizes, names and offsets, twice.
+const HEADER: usize = 16;
+
 /// Whether the file begins with the length of a JSON header that lies within it.
 pub(super) fn looks_whole(bytes: &[u8]) -> bool {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
@@ -28,6 +32,8 @@ pub(super) fn looks_whole(bytes: &[u8]) -> bool {
 /// Reads the tensors that `keep` accepts, in the order of their data.
 pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
     let damaged = |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string());
+    let mut budget = Budget::new(&limits::CHECKPOINT, bytes.len() as u64);
+    budget.hold_many(header_length(bytes), HEADER)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let names = header.offset_keys();
@@ -35,10 +41,18 @@ pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Pr
         .into_iter()
         .filter(|name| keep(name))
         .map(|name| {
-            let tensor = tensor(&file.tensor(&name).map_err(damaged)?, &name)?;
+            let view = file.tensor(&name).map_err(damaged)?;
+            budget.build(1, view.data().len())?;
+            let tensor = tensor(&view, &name)?;
             Ok((name, tensor))
         })
         .collect()
+}
+
+/// Length of the header as the file states it, at most what there is.
+fn header_length(bytes: &[u8]) -> usize {
+    let stated = bytes.first_chunk::<8>().map_or(0, |n| u64::from_le_bytes(*n));
+    usize::try_from(stated).unwrap_or(usize::MAX).min(bytes.len())
 }
 
 fn tensor(view: &TensorView, name: &str) -> Result<Tensor, Problem> {
@@ -119,12 +133,25 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Res
 /// # Errors
 /// A file that cannot be read or is not safetensors.
 pub fn description(path: &Path) -> Result<Option<String>, CheckpointError> {
-    let bytes = std::fs::read(path)
+    let bytes = foreign::read(path, &limits::CHECKPOINT)
         .map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
     let damaged =
         |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string()).locate(path);
+    let mut budget = Budget::new(&limits::CHECKPOINT, bytes.len() as u64);
+    let located = |exceeded| Problem::from(exceeded).locate(path);
+    budget.hold_many(header_length(&bytes), HEADER).map_err(located)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    Ok(header.metadata().as_ref().and_then(|words| words.get(DESCRIPTION).cloned()))
+    let words = header.metadata().as_ref().and_then(|words| words.get(DESCRIPTION));
+    match words {
+        Some(words) if words.len() as u64 > limits::MODEL.file => Err(Problem::Refused(format!(
+            "its description has {} bytes, more than the {} of any model; give a checkpoint that \
+             `bench train` wrote",
+            words.len(),
+            limits::MODEL.file
+        ))
+        .locate(path)),
+        words => Ok(words.cloned()),
+    }
 }
 
 fn encode(tensors: &[(String, Tensor)], words: Option<&str>) -> Result<Vec<u8>, Problem> {

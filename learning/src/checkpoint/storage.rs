@@ -4,10 +4,11 @@ use super::value::{StorageRef, TensorRef};
 use super::{Keep, Problem};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use suites::foreign::Budget;
 use tch::{Kind, Tensor};
 
 /// More dimensions than any weight has.
-const MAX_DIMS: usize = 16;
+pub(super) const MAX_DIMS: usize = 16;
 
 /// Where a container keeps the bytes of its storages.
 pub(super) trait Source<'a> {
@@ -15,43 +16,37 @@ pub(super) trait Source<'a> {
     fn bytes(&mut self, storage: &StorageRef<'a>) -> Result<Cow<'a, [u8]>, Problem>;
 }
 
-/// Builds the tensors that `keep` accepts. Together the storages and the copies that strided views
-/// need stay within `budget` bytes each, the file's own length.
+/// Builds the tensors that `keep` accepts. Storages and the copies that strided views need are paid
+/// for before they are made.
 pub(super) fn build<'a>(
     named: Vec<(&'a str, &TensorRef<'a>)>,
     source: &mut dyn Source<'a>,
     keep: Keep,
-    budget: usize,
+    mut budget: Budget,
 ) -> Result<Vec<(String, Tensor)>, Problem> {
     let mut storages: HashMap<&str, Tensor> = HashMap::new();
-    let (mut storage_budget, mut copy_budget) = (budget, budget);
     let mut out = Vec::new();
     for (name, tensor) in named.into_iter().filter(|(name, _)| keep(name)) {
         let wrong = |what: &str| Problem::malformed(0, format!("tensor `{name}`: {what}"));
         check(tensor).map_err(wrong)?;
         let key = tensor.storage.key;
         if !storages.contains_key(key) {
+            budget.hold_many(2, byte_len(&tensor.storage).unwrap_or(usize::MAX))?;
             let bytes = source.bytes(&tensor.storage)?;
-            spend(&mut storage_budget, bytes.len())
-                .ok_or_else(|| wrong("more storage than the file holds"))?;
             storages.insert(key, flat(&bytes, &tensor.storage)?);
         }
         let view = view(&storages[key], tensor).map_err(|e| wrong(&e.to_string()))?;
         let view = if view.is_contiguous() {
             view
         } else {
-            spend(&mut copy_budget, element_count(&tensor.size).unwrap_or(usize::MAX))
-                .ok_or_else(|| wrong("strided views of more elements than the file has bytes"))?;
+            let elements = element_count(&tensor.size).unwrap_or(usize::MAX);
+            budget.hold_many(elements, tensor.storage.kind.elt_size_in_bytes())?;
             view.contiguous()
         };
+        budget.hold_many(1, name.len())?;
         out.push((name.to_string(), view));
     }
     Ok(out)
-}
-
-fn spend(budget: &mut usize, amount: usize) -> Option<()> {
-    *budget = budget.checked_sub(amount)?;
-    Some(())
 }
 
 /// The product of the sizes; `None` where it overflows (zeros are left out, so that they cannot

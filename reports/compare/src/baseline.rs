@@ -262,7 +262,8 @@ fn place<T: PartialEq + Clone>(list: &mut Vec<T>, item: &T) -> usize {
 
 /// Reads the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<Side, CompareError> {
-    let bytes = std::fs::read(path).map_err(RecordError::io("read", path))?;
+    let bytes = suites::foreign::read(path, &suites::foreign::limits::RUN)
+        .map_err(RecordError::io("read", path))?;
     let malformed = |line, column, message: String| RecordError::Malformed {
         path: path.into(),
         line,

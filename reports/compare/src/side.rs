@@ -151,7 +151,8 @@ fn slim(record: &mut CellRecord) {
 /// Whether another process holds the run's lock. Ours is shared and dropped at once.
 fn being_written(dir: &Path) -> bool {
     let locked = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(dir.join(CELLS)).is_ok_and(locked)
+    let cells = dir.join(CELLS);
+    cells.is_file() && File::open(cells).is_ok_and(locked)
 }
 
 /// How many planned cells are there, where some are not.

@@ -105,9 +105,11 @@ impl RecordError {
         move |source| Self::Io { action, path, source }
     }
 
-    /// Whether the system refused a file or folder.
+    /// Whether the system refused a file or folder; what is no file of that kind is the user's to
+    /// mend.
     pub fn is_io(&self) -> bool {
-        matches!(self, Self::Io { .. })
+        use std::io::ErrorKind::InvalidData;
+        matches!(self, Self::Io { source, .. } if source.kind() != InvalidData)
     }
 }
 

@@ -1,5 +1,7 @@
 //! GitHub-flavoured Markdown tables.
 
+use suites::foreign::printable;
+
 /// A table under construction; rows are padded or cut to the header's width.
 pub struct Table {
     head: Vec<String>,
@@ -44,7 +46,7 @@ fn line(cells: &[String], width: usize) -> String {
 /// Text that cannot end a cell or a line, nor become a tag.
 pub fn escape(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    one_line.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
+    printable(&one_line).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
 }
 
 /// Four significant digits, in exponent form where that is shorter to read.

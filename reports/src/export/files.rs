@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use suites::flag_words;
+use suites::foreign::printable_lines;
 
 /// One tidy row per image and metric, null baselines included.
 ///
@@ -31,6 +32,7 @@ pub(crate) fn records_csv(run: &Run, path: &Path) -> Result<Vec<u8>, RecordError
         "candidates",
     ];
     let write = |out: &mut csv::Writer<Vec<u8>>, row: Vec<String>| {
+        let row = row.iter().map(|cell| printable_lines(cell).into_owned());
         out.write_record(row).map_err(|e| fault(path, &e))
     };
     write(&mut out, head(run, &fixed))?;

@@ -6,6 +6,7 @@ use record::run::Run;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use suites::foreign::printable_lines;
 
 /// RFC 4180 with a header; null is the empty field.
 pub(super) fn csv(run: &Run, file: &mut File) -> io::Result<usize> {
@@ -25,7 +26,7 @@ pub(super) fn csv(run: &Run, file: &mut File) -> io::Result<usize> {
 fn shown(datum: &Datum) -> String {
     match datum {
         Datum::Null => String::new(),
-        Datum::Text(text) => text.to_string(),
+        Datum::Text(text) => printable_lines(text).into_owned(),
         Datum::Natural(v) => v.to_string(),
         Datum::Integer(v) => v.to_string(),
         Datum::Real(v) => word(*v).map_or_else(|| format!("{v:?}"), String::from),

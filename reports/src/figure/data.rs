@@ -4,6 +4,7 @@ use super::estimate::Estimate;
 use record::RecordError;
 use record::run::Run;
 use std::path::Path;
+use suites::foreign::printable_lines;
 
 /// Rows of text under a head.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,7 +47,10 @@ impl Sheet {
             |e: csv::Error| RecordError::io("write", path)(std::io::Error::other(e.to_string()));
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(&self.head).map_err(fault)?;
-        self.rows.iter().try_for_each(|row| out.write_record(row)).map_err(fault)?;
+        let clean =
+            |row: &Vec<String>| row.iter().map(|c| printable_lines(c).into_owned()).collect();
+        let mut rows = self.rows.iter().map(clean);
+        rows.try_for_each(|row: Vec<String>| out.write_record(row)).map_err(fault)?;
         out.into_inner().map_err(|e| fault(e.into_error().into()))
     }
 }

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use suites::foreign::{printable, printable_lines};
 
 const STYLE: &str = include_str!("../../assets/report/report.css");
 const SCRIPT: &str = concat!(
@@ -53,17 +54,51 @@ fn hash(text: &str) -> String {
 /// JSON that cannot end its script element.
 fn embedded(data: &Value) -> String {
     // "<" stands only within strings, where JSON may spell it so.
-    data.to_string().replace('<', "\\u003c")
+    shown(&data.to_string()).replace('<', "\\u003c")
+}
+
+/// JSON whose strings show control characters and marks that turn text instead of holding them.
+fn shown(json: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(json.len()), json);
+    while let Some(at) = rest.find("\\") {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(&printable_lines(before).replace("\\u{", "\\\\u{"));
+        let length = if escape.as_bytes().get(1) == Some(&b'u') { 6 } else { 2 };
+        let (escape, after) = escape.split_at(length.min(escape.len()));
+        // Only control characters are spelled so, and of these only lines stay.
+        match escape.strip_prefix("\\u00") {
+            Some(digits) => {
+                let code = u32::from_str_radix(digits, 16).unwrap_or_default();
+                out.push_str(&format!("\\\\u{{{code:x}}}"));
+            }
+            None => out.push_str(escape),
+        }
+        rest = after;
+    }
+    out + &printable_lines(rest).replace("\\u{", "\\\\u{")
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    printable(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn control_characters_are_shown() {
+        let page = document("t\u{1b}", &json!({ "a": "x\u{1b}[2J\u{202e}y\n\"\\u" }));
+        assert!(page.contains("<title>t\\u{1b}</title>"));
+        let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+        let read: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(read, json!({ "a": "x\\u{1b}[2J\\u{202e}y\n\"\\u" }));
+    }
 
     #[test]
     fn no_name_breaks_out() {

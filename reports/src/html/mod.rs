@@ -20,6 +20,7 @@ use record::run::Run;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
+use suites::foreign::{self, limits};
 
 /// The page of a run with this report, whose figures lie in `dir/figures/`.
 pub(crate) fn page(run: &Run, report: &Report, dir: &Path) -> String {
@@ -99,7 +100,8 @@ fn figures(report: &Report, dir: &Path) -> Vec<Value> {
     let figure = |block: &Block| match block {
         Block::Figure(figure) => {
             let file = dir.join(format!("figures/{}.png", figure.name));
-            let png = std::fs::read(file).ok().map(|bytes| STANDARD.encode(bytes));
+            let png = foreign::read(&file, &limits::PICTURE).ok();
+            let png = png.map(|bytes| STANDARD.encode(bytes));
             Some(json!([figure.name, figure.caption, figure.alt, figure.wide, png]))
         }
         _ => None,

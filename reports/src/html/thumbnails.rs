@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use suites::foreign::{self, limits};
 
 /// Longest side in pixels of a picture in the page.
 const SIDE: u32 = 128;
@@ -53,7 +54,8 @@ impl Thumbnails {
             return json!(if path.is_file() { "linked" } else { "missing" });
         }
         let small = std::fs::metadata(&path).is_ok_and(|file| file.len() <= READABLE.1);
-        let Some(bytes) = small.then(|| std::fs::read(&path).ok()).flatten() else {
+        let Some(bytes) = small.then(|| foreign::read(&path, &limits::PICTURE).ok()).flatten()
+        else {
             return json!("missing");
         };
         let hash = blake3::hash(&bytes);

@@ -6,6 +6,7 @@ use record::safe_path;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
+use suites::foreign::{self, limits};
 
 /// Removes what the manifest in `out` lists and is not among `fresh`, so that a figure that now
 /// fails leaves no old one behind; returns what must be said of it.
@@ -37,7 +38,8 @@ pub(super) fn remove(out: &Path, fresh: &BTreeSet<&str>) -> Result<Vec<String>, 
 /// Paths and hashes of the manifest that is there; none where there is no manifest that can be
 /// read.
 fn listed(out: &Path) -> Vec<(String, String)> {
-    let bytes = std::fs::read(out.join(super::write::MANIFEST)).unwrap_or_default();
+    let manifest = out.join(super::write::MANIFEST);
+    let bytes = foreign::read(&manifest, &limits::RUN).unwrap_or_default();
     let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let file = |f: &Value| Some((f["path"].as_str()?.to_owned(), f["blake3"].as_str()?.to_owned()));
     manifest["files"].as_array().into_iter().flatten().filter_map(file).collect()
@@ -55,5 +57,5 @@ fn own(out: &Path, path: &Path) -> Option<Vec<u8>> {
     let folder = path.parent()?.canonicalize().ok()?;
     let plain =
         folder.starts_with(out.canonicalize().ok()?) && path.symlink_metadata().ok()?.is_file();
-    plain.then(|| std::fs::read(path).ok()).flatten()
+    plain.then(|| foreign::read(path, &limits::RUN).ok()).flatten()
 }

@@ -172,7 +172,7 @@ fn state(run: &Run) -> Result<Vec<String>, ReportError> {
         ));
     }
     let path = run.dir.join(CELLS);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match suites::foreign::read(&path, &suites::foreign::limits::RUN) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(RecordError::io("read", &path)(e).into()),

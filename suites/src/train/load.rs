@@ -124,6 +124,9 @@ fn write(
         draft.write(document, &old::modernise(Language::Task, vec![one], &mut notes)?)?;
     }
     let (spec, origin): (TrainSpec, _) = draft.finish(document)?;
+    if !spec.name.is_empty() {
+        crate::suite::named(document, "name", &spec.name)?;
+    }
     spec.check().map_err(|error| origin.blame(document, error))?;
     Ok(Task { spec, notes })
 }

@@ -1,6 +1,11 @@
 //! The text files beside a RecordIO file: `.idx`, `.lst` and InsightFace's `property`.
 
+use suites::foreign::{Budget, limits};
+
 use super::super::{AGAIN, FormatError, one_line};
+
+/// Bytes that a line may come to in memory: its row, its key, and what is said of its record.
+const ROW: usize = 256;
 
 /// One line of a `.lst` file.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,8 +100,10 @@ fn rows<'a, T>(
 ) -> Result<Vec<T>, FormatError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| FormatError::new(format!("byte {}", e.valid_up_to()), "not text", AGAIN))?;
+    let mut budget = Budget::new(&limits::TABLE, bytes.len() as u64);
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()) {
+        budget.build(1, ROW).map_err(|e| FormatError::exceeded(format!("line {number}"), &e))?;
         let row = read(line, number).map_err(|(remedy, what)| {
             FormatError::new(format!("line {number}"), format!("`{}`", one_line(what)), remedy)
         })?;

@@ -5,12 +5,10 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use suites::foreign::{self, limits};
 use zeroize::Zeroizing;
 
 use super::KeyError;
-
-/// No key is larger.
-pub(super) const LARGEST: u64 = 1 << 30;
 
 /// A key file to be.
 pub struct NewFile {
@@ -134,19 +132,16 @@ fn create(path: &Path, mode: u32) -> std::io::Result<File> {
 /// What is no file, larger than a key, readable or writable by others, in a folder that others may
 /// write (they could have put their key there), or refused by the system.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let file = File::open(path).map_err(|e| KeyError::io("read", path, e))?;
-    let about = file.metadata().map_err(|e| KeyError::io("read", path, e))?;
-    if !about.is_file() || about.len() > LARGEST {
-        return Err(KeyError::NotAFile(path.into()));
-    }
+    let failed = |e| KeyError::io("read", path, e);
+    let (file, size) = foreign::open(path, &limits::KEY).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     exposed(path, mode_of(&about), 0o077, "chmod 600")?;
     let folder = parent.unwrap_or(Path::new("."));
     exposed(folder, mode(folder), 0o022, "chmod go-w")?;
     // As long as it has to be from the start: what a vector outgrows would not be wiped.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(about.len() as usize + 1));
-    let read = file.take(about.len() + 1).read_to_end(&mut bytes);
-    read.map_err(|e| KeyError::io("read", path, e))?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size as usize + 1));
+    file.take(size + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 
@@ -155,11 +150,7 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
 /// # Errors
 /// What is no file, larger than a key, or refused by the system.
 pub fn read_public(path: &Path) -> Result<Vec<u8>, KeyError> {
-    let about = path.metadata().map_err(|e| KeyError::io("read", path, e))?;
-    if !about.is_file() || about.len() > LARGEST {
-        return Err(KeyError::NotAFile(path.into()));
-    }
-    std::fs::read(path).map_err(|e| KeyError::io("read", path, e))
+    foreign::read(path, &limits::KEY).map_err(|e| KeyError::io("read", path, e))
 }
 
 fn exposed(
@@ -233,7 +224,7 @@ mod tests {
         }
         set(&folder, 0o755);
         assert!(read_secret(&path).is_ok());
-        assert!(matches!(read_secret(&folder), Err(KeyError::NotAFile(_))));
+        assert!(read_secret(&folder).unwrap_err().to_string().contains("a folder, not a"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use suites::foreign::{self, limits};
 
 use super::signing::Signature;
 use super::{Container, KeyError, Kind, Scheme, files, pem, signing};
@@ -53,10 +54,10 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, KeyError> {
 /// The same with the file's name, and what the system refuses.
 pub fn inspect_file(path: &Path) -> Result<Inspection, KeyError> {
     let meta = path.metadata().map_err(|e| KeyError::io("read", path, e))?;
-    if !meta.is_file() || meta.len() > files::LARGEST {
+    if !meta.is_file() || meta.len() > limits::KEY.file {
         return Err(KeyError::NotAFile(path.into()));
     }
-    let bytes = std::fs::read(path).map_err(|e| KeyError::io("read", path, e))?;
+    let bytes = foreign::read(path, &limits::KEY).map_err(|e| KeyError::io("read", path, e))?;
     let bytes = zeroize::Zeroizing::new(bytes);
     let found =
         inspect(&bytes).map_err(|e| KeyError::File { path: path.into(), source: Box::new(e) });

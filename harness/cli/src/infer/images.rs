@@ -8,6 +8,7 @@ use federation::model_file::ModelFile;
 use harness::HarnessError;
 use learning::{Mode, Network, Params};
 use rayon::prelude::*;
+use suites::foreign::{self, limits};
 use tch::{Device, Kind, Tensor};
 
 use super::unfit;
@@ -117,7 +118,7 @@ pub fn check(path: &Path, saved: &ModelFile) -> Result<(), HarnessError> {
 /// # Errors
 /// A file that cannot be read or is no picture.
 pub fn pixels(path: &Path, card: &Card) -> Result<Tensor, HarnessError> {
-    let bytes = std::fs::read(path).map_err(|source| HarnessError::Io {
+    let bytes = foreign::read(path, &limits::PICTURE).map_err(|source| HarnessError::Io {
         what: "read",
         path: path.display().to_string(),
         source,

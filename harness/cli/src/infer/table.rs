@@ -5,10 +5,13 @@ use std::path::Path;
 
 use datasets::{Column, DatasetError};
 use harness::HarnessError;
+use suites::foreign::{self, Budget, limits};
 use tch::Tensor;
 
 use super::columns::Columns;
 
+/// Bytes of a row beside its features: their list, its line and its class.
+const ROW: usize = 96;
 /// Headings of the class.
 const LABELS: [&str; 5] = ["diagnosis", "label", "class", "target", "y"];
 /// Headings of what names a row.
@@ -59,7 +62,7 @@ enum Numbers {
 /// A file that cannot be read or is empty, missing columns (named), a cell that is no number (line,
 /// column, value), a class that the model does not know.
 pub fn read(path: &Path, columns: &Columns, classes: &[String]) -> Result<Table, HarnessError> {
-    let bytes = std::fs::read(path).map_err(|source| HarnessError::Io {
+    let bytes = foreign::read(path, &limits::TABLE).map_err(|source| HarnessError::Io {
         what: "read",
         path: path.display().to_string(),
         source,
@@ -89,6 +92,7 @@ fn parse(
     let mut table =
         Table { features: Vec::new(), labels: None, lines: Vec::new(), unused: Vec::new() };
     let mut labels = Vec::new();
+    let mut budget = Budget::new(&limits::TABLE, bytes.len() as u64);
     for record in reader.records() {
         let record = record.map_err(|e| {
             let line = e.position().map_or(1, csv::Position::line);
@@ -120,6 +124,9 @@ fn parse(
                 "a row has as many cells as the first line",
             ));
         }
+        budget
+            .build(1, ROW + layout.features.len() * size_of::<f32>())
+            .map_err(|e| bad(&format!("line {line}"), e.to_string(), "split the file"))?;
         let cell = |(feature, &at): (usize, &usize)| {
             number(cells[at], feature, columns)
                 .map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))

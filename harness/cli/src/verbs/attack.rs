@@ -353,27 +353,27 @@ fn print(
             "flags": found.flags.first(), "gradient_evaluations": found.evaluations,
             "scores": table, "notes": scored.as_ref().map(|s| &s.notes),
         });
-        println!("{out}");
+        show!("{out}");
         return Ok(());
     }
     if let Some(labels) = labels {
-        println!("labels: {labels:?}");
+        show!("labels: {labels:?}");
     }
-    println!(
+    show!(
         "objective: {:.6e} after {} gradient evaluations",
         found.objective.first().copied().unwrap_or(f64::NAN),
         found.evaluations
     );
-    found.flags.first().into_iter().flatten().for_each(|f| println!("doubt: {f}"));
+    found.flags.first().into_iter().flatten().for_each(|f| show!("doubt: {f}"));
     if let Some(scored) = scored {
         scored
             .images
             .iter()
             .enumerate()
-            .for_each(|(b, image)| println!("image {b}: {}", words(&image.scores)));
-        scored.notes.iter().for_each(|note| println!("note: {note}"));
+            .for_each(|(b, image)| show!("image {b}: {}", words(&image.scores)));
+        scored.notes.iter().for_each(|note| show!("note: {note}"));
     }
-    files.iter().for_each(|f| println!("wrote {}", f.display()));
+    files.iter().for_each(|f| show!("wrote {}", f.display()));
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     reports::refuse_own_files(&args.run, &args.output)?;
     let written = compare::write_baseline(&args.run, &args.output)?;
     if written.failed > 0 {
-        eprintln!(
+        tell!(
             "bench: {} of its cells failed; a comparison will not take their failure for news",
             written.failed
         );
@@ -41,7 +41,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             })
         )
     } else {
-        println!(
+        show!(
             "baseline: {} ({} cells, {} bytes)",
             args.output.display(),
             written.cells,

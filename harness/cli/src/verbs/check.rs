@@ -44,16 +44,16 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             })
         );
     } else {
-        skipped.iter().for_each(|s| println!("not applicable: {s}"));
-        problems.iter().for_each(|p| println!("problem: {p}"));
-        println!(
+        skipped.iter().for_each(|s| show!("not applicable: {s}"));
+        problems.iter().for_each(|p| show!("problem: {p}"));
+        show!(
             "suite {}: {} cells, {good} ready, {} not applicable, {} with problems",
             suite.name,
             suite.cells.len(),
             skipped.len(),
             problems.len()
         );
-        suite.minutes.iter().for_each(|m| println!("{}", expected(*m)));
+        suite.minutes.iter().for_each(|m| show!("{}", expected(*m)));
     }
     Ok(ExitCode::from(if problems.is_empty() { 0 } else { 2 }))
 }

@@ -42,7 +42,7 @@ pub struct Args {
 /// cells.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     Ok(compared(args, settings).unwrap_or_else(|error| {
-        eprintln!("bench: {}", super::one_line(&error));
+        tell!("bench: {}", super::one_line(&error));
         ExitCode::from(2)
     }))
 }
@@ -71,7 +71,7 @@ fn compared(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         print!("{}", json()?)
     } else {
-        print!("{}", comparison.terminal())
+        show_all!("{}", comparison.terminal())
     }
     Ok(ExitCode::from(comparison.verdict().exit_code()))
 }

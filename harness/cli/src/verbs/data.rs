@@ -89,7 +89,7 @@ fn import(
     if settings.json {
         println!("{}", json!({ "written": written }));
     } else {
-        written.iter().for_each(|path| println!("{}", path.display()));
+        written.iter().for_each(|path| show!("{}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -110,14 +110,11 @@ fn list(settings: &Settings) -> Result<ExitCode> {
                 })
             )
         } else {
-            println!("{:18} {state:9} {}  {detail}", entry.name, entry.summary)
+            show!("{:18} {state:9} {}  {detail}", entry.name, entry.summary)
         }
     }
     if !settings.json {
-        println!(
-            "\nTo fetch: {}",
-            fetch::ITEMS.iter().map(|i| i.name).collect::<Vec<_>>().join(", ")
-        );
+        show!("\nTo fetch: {}", fetch::ITEMS.iter().map(|i| i.name).collect::<Vec<_>>().join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -142,11 +139,11 @@ fn verify(name: &str, label: Option<&str>, settings: &Settings) -> Result<ExitCo
         );
     } else {
         report.splits.iter().for_each(|s| {
-            println!("{name} {}: {} examples, per class {:?}", s.split, s.examples, s.per_class)
+            show!("{name} {}: {} examples, per class {:?}", s.split, s.examples, s.per_class)
         });
-        report.card.iter().flat_map(|c| &c.notes).for_each(|n| println!("note: {n}"));
-        report.problems.iter().for_each(|p| println!("problem: {p}"));
-        println!(
+        report.card.iter().flat_map(|c| &c.notes).for_each(|n| show!("note: {n}"));
+        report.problems.iter().for_each(|p| show!("problem: {p}"));
+        show!(
             "{name}: {}",
             if report.is_sound() {
                 "sound".into()
@@ -172,7 +169,7 @@ fn fetch(name: &str, mirror: Option<String>, force: bool, settings: &Settings) -
         if settings.json {
             println!("{}", json!({ "file": path, "outcome": format!("{outcome:?}") }))
         } else {
-            println!("{}: {outcome:?}", path.display())
+            show!("{}: {outcome:?}", path.display())
         }
     }
     Ok(ExitCode::SUCCESS)

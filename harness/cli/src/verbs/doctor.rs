@@ -47,10 +47,10 @@ pub fn run(_args: &Args, settings: &Settings) -> Result<ExitCode> {
         println!("{}", json!({ "version": env!("CARGO_PKG_VERSION"), "findings": rows }));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("bench {}", env!("CARGO_PKG_VERSION"));
+    show!("bench {}", env!("CARGO_PKG_VERSION"));
     let width = findings.iter().map(|f| f.name.len()).max().unwrap_or(0);
     for f in findings {
-        println!(
+        show!(
             "{} {:8} {:width$}  {}",
             if f.present { "ok " } else { " - " },
             f.kind,

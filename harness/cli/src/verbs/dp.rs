@@ -96,7 +96,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", as_json(asked, sigma, rate, deployment, &answer))
     } else {
-        print!("{}", as_text(asked, sigma, rate, deployment, &answer))
+        show_all!("{}", as_text(asked, sigma, rate, deployment, &answer))
     }
     Ok(ExitCode::SUCCESS)
 }

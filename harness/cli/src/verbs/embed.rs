@@ -11,6 +11,7 @@ use harness::HarnessError;
 use learning::{Mode, Params};
 use rayon::prelude::*;
 use serde_json::json;
+use suites::foreign::printable;
 use tch::{Device, Kind, Tensor};
 
 use crate::device;
@@ -58,7 +59,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let values = numbers(&rows);
     let width = rows.size()[1] as usize;
     match &args.out {
-        None => print!("{}", as_csv(&paths, &values, width)?),
+        None => show_all!("{}", as_csv(&paths, &values, width)?),
         Some(out) => {
             let bytes = match ending(out) {
                 "csv" => as_csv(&paths, &values, width)?.into_bytes(),
@@ -68,7 +69,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             if settings.json {
                 println!("{}", json!({ "out": out, "images": paths, "dimensions": width }))
             } else {
-                println!("{}: {} embeddings of {width} dimensions", out.display(), paths.len())
+                show!("{}: {} embeddings of {width} dimensions", out.display(), paths.len())
             }
         }
     }
@@ -98,7 +99,9 @@ fn as_csv(paths: &[PathBuf], values: &[f64], width: usize) -> Result<String> {
     out.write_record(std::iter::once("image".to_string()).chain(header))?;
     for (path, row) in paths.iter().zip(values.chunks(width)) {
         let row = row.iter().map(|v| (*v as f32).to_string());
-        out.write_record(std::iter::once(path.display().to_string()).chain(row))?;
+        out.write_record(
+            std::iter::once(printable(&path.display().to_string()).into_owned()).chain(row),
+        )?;
     }
     Ok(String::from_utf8(out.into_inner()?)?)
 }

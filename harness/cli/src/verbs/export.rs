@@ -35,7 +35,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", json!({ "export": place, "rows": rows }))
     } else {
-        println!("{rows} rows: {}", place.display())
+        show!("{rows} rows: {}", place.display())
     }
     Ok(ExitCode::SUCCESS)
 }

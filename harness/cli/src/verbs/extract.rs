@@ -57,7 +57,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let tell = |event: Event| match event {
         Event::Begin(images) => bar.set_length(images),
         Event::Image => bar.inc(1),
-        Event::Skipped(fault) => bar.suspend(|| eprintln!("skipped {fault}")),
+        Event::Skipped(fault) => bar.suspend(|| tell!("skipped {fault}")),
     };
     let report = recordio::extract(&sources, &args.out, on_error, &tell);
     bar.finish_and_clear();
@@ -65,7 +65,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", as_json(&args.out, &report))
     } else {
-        print!("{}", as_text(&args.out, &report))
+        show_all!("{}", as_text(&args.out, &report))
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -32,7 +32,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let gate = args.gate.as_deref().map(load).transpose()?;
     let history = reports::write_history(&args.dir, &out, gate.as_ref().map(|s| &s.gate))?;
     for skipped in &history.skipped {
-        eprintln!("bench: left out: {skipped}");
+        tell!("bench: left out: {skipped}");
     }
     if settings.json {
         println!(
@@ -40,8 +40,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             json!({ "history": out, "runs": history.runs, "regressed": history.regressed })
         )
     } else {
-        println!("{} runs, {} regressed", history.runs, history.regressed);
-        println!("history: {}", history.page.display());
+        show!("{} runs, {} regressed", history.runs, history.regressed);
+        show!("history: {}", history.page.display());
     }
     Ok(ExitCode::SUCCESS)
 }

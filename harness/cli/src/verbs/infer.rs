@@ -71,7 +71,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         (None, Some(csv)) => row(args, settings, &saved, csv)?,
         (None, None) => bail!("nothing to score; give --query and --gallery, or --csv and --row"),
     };
-    print!("{printed}");
+    if settings.json {
+        print!("{printed}");
+    } else {
+        show_all!("{printed}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

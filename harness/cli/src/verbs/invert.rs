@@ -81,15 +81,15 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    print!("{}", invert::means(&means));
-    answer.found.flags.iter().flatten().for_each(|f| println!("doubt: {f}"));
+    show_all!("{}", invert::means(&means));
+    answer.found.flags.iter().flatten().for_each(|f| show!("doubt: {f}"));
     if question.evaluator.is_none() {
-        println!(
+        show!(
             "note: the model's own confidence proves little; --evaluator asks a model that was \
              trained apart"
         );
     }
-    files.iter().for_each(|f| println!("wrote {}", f.display()));
+    files.iter().for_each(|f| show!("wrote {}", f.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -137,7 +137,7 @@ fn print(path: &Path, what: &Inspection) {
         ("secret key" | "public key", None) => ", no security".into(),
         _ => String::new(),
     };
-    println!(
+    show!(
         "{}: {} {} ({}){}{strength}, fingerprint {}{}",
         path.display(),
         what.scheme,
@@ -147,5 +147,5 @@ fn print(path: &Path, what: &Inspection) {
         what.fingerprint,
         if what.secret { "; keep it secret" } else { "" }
     );
-    what.warnings.iter().for_each(|w| println!("  warning: {w}"));
+    what.warnings.iter().for_each(|w| show!("  warning: {w}"));
 }

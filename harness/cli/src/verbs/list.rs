@@ -65,13 +65,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         if i > 0 {
             println!();
         }
-        println!("{}", title(*kind));
+        show!("{}", title(*kind));
         let rows = rows(*kind, registries);
         let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0);
         for row in rows {
-            println!("  {:width$}  {}", row.name, row.summary);
+            show!("  {:width$}  {}", row.name, row.summary);
             if !row.reference.is_empty() {
-                println!("  {:width$}  [{}]", "", row.reference);
+                show!("  {:width$}  [{}]", "", row.reference);
             }
         }
     }

@@ -27,12 +27,12 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let cells = record::merge(&args.runs, &args.out)?;
     let info = record::RunInfo::read(&args.out)?;
-    info.mixed().iter().for_each(|note| eprintln!("note: {note}"));
+    info.mixed().iter().for_each(|note| tell!("note: {note}"));
     let report = reports::write_report(&args.out)?;
     if settings.json {
         println!("{}", json!({ "cells": cells, "report": report }))
     } else {
-        println!("{cells} cells merged\nreport: {}", report.display())
+        show!("{cells} cells merged\nreport: {}", report.display())
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use federation::model_file::{self, ModelFile};
 use harness::Registries;
+use suites::foreign::printable;
 
 use crate::cli::{Cli, Verb};
 use crate::settings::Settings;
@@ -38,15 +39,14 @@ pub mod verify;
 /// Opens a trained model; what has to be said of it goes to stderr.
 fn model(settings: &Settings, path: &Path) -> Result<ModelFile> {
     let model = model_file::open(&settings.registries.federation, path)?;
-    let caution = model.caution.iter().map(|text| text.replace(char::is_control, " "));
-    caution.for_each(|caution| eprintln!("note: {}: {caution}", path.display()));
+    model.caution.iter().for_each(|caution| tell!("note: {}: {caution}", path.display()));
     Ok(model)
 }
 
 /// Tells the user where the run in a folder is of an older schema.
 fn say_old(dir: &Path) {
     let old = record::RunInfo::read(dir).ok().and_then(|info| info.old());
-    old.into_iter().for_each(|old| eprintln!("note: {}: {old}", dir.display()));
+    old.into_iter().for_each(|old| tell!("note: {}: {old}", dir.display()));
 }
 
 /// Runs the verb.
@@ -95,7 +95,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
             parts.push(text);
         }
     }
-    parts.join(": ")
+    printable(&parts.join(": ")).into_owned()
 }
 
 /// 3 where files or the machine refused, 2 for everything the user can mend on the command line or

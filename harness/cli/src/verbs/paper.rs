@@ -36,7 +36,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     super::say_old(&args.run);
     let paper = reports::write_paper(&args.run, &out, args.style, args.figures.as_deref())?;
     for line in paper.errors.iter().chain(&paper.remarks) {
-        eprintln!("bench: {line}");
+        tell!("bench: {line}");
     }
     if settings.json {
         println!(
@@ -47,7 +47,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
             })
         )
     } else {
-        println!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display())
+        show!("{} figures, {} tables: {}", paper.figures, paper.tables, out.display())
     }
     Ok(ExitCode::from(if paper.errors.is_empty() { 0 } else { 2 }))
 }

@@ -11,6 +11,7 @@ use datasets::LabelKind;
 use federation::model_file::ModelFile;
 use harness::HarnessError;
 use serde::Serialize;
+use suites::foreign::printable;
 use tch::{Kind, Tensor};
 
 use crate::device;
@@ -95,7 +96,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", serde_json::to_string(&report)?)
     } else {
-        print!("{}", text(&report, args.out.as_deref()))
+        show_all!("{}", text(&report, args.out.as_deref()))
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -104,10 +105,10 @@ fn rows(args: &Args, settings: &Settings, saved: &ModelFile, csv: &Path) -> Resu
     let columns = Columns::from_model(&args.model, saved, args.scaled)?;
     let table = table::read(csv, &columns, &saved.classes())?;
     if !table.unused.is_empty() {
-        eprintln!("note: columns that the model does not use: {}", table.unused.join(", "));
+        tell!("note: columns that the model does not use: {}", table.unused.join(", "));
     }
     if let Some(note) = seen::note(saved, &table, settings) {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
     let device = device::resolve(&settings.device)?;
     let weights = saved.params.to(device, Kind::Float);
@@ -141,12 +142,12 @@ fn pictures(
     let known: Option<Vec<&String>> = found.iter().map(|p| p.class.as_ref()).collect();
     let flat: Vec<&images::Picture> = found.iter().filter(|p| p.class.is_none()).collect();
     if several && flat.len() < found.len() {
-        eprintln!(
+        tell!(
             "note: the model gives several labels to a picture, so folders are not taken for \
              labels and nothing is judged"
         );
     } else if !flat.is_empty() && flat.len() < found.len() {
-        eprintln!(
+        tell!(
             "note: {} of {} pictures lie in no class's folder (the first: {}), so nothing is \
              judged",
             flat.len(),
@@ -218,7 +219,8 @@ fn write(path: &Path, report: &Report) -> Result<(), HarnessError> {
     csv.write_record(head).map_err(broken)?;
     for row in &report.predictions {
         let front =
-            [row.example.clone(), row.truth.clone().unwrap_or_default(), row.prediction.clone()];
+            [row.example.clone(), row.truth.clone().unwrap_or_default(), row.prediction.clone()]
+                .map(|text| printable(&text).into_owned());
         csv.write_record(front.into_iter().chain(row.probabilities.iter().map(f64::to_string)))
             .map_err(broken)?;
     }

@@ -37,7 +37,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", json!({ "report": path }))
     } else {
-        println!("report: {}", path.display())
+        show!("report: {}", path.display())
     }
     Ok(ExitCode::SUCCESS)
 }

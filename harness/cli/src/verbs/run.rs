@@ -168,7 +168,7 @@ fn federation(args: &Args) -> Result<FederationSpec> {
 fn facts(words: &[String]) -> Result<Vec<Fact>> {
     let (dropped, kept): (Vec<&String>, Vec<&String>) =
         words.iter().partition(|word| suites::REMOVED_FACTS.contains(&word.as_str()));
-    dropped.iter().for_each(|word| eprintln!("fact `{word}` granted nothing and is dropped"));
+    dropped.iter().for_each(|word| tell!("fact `{word}` granted nothing and is dropped"));
     kept.into_iter().map(|fact| word::<Fact>("--facts", fact)).collect()
 }
 

@@ -38,7 +38,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", serde_json::to_string(&table)?)
     } else {
-        print!("{table}")
+        show_all!("{table}")
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -75,7 +75,7 @@ impl Selection {
         }
         let (name, profile) = (&self.suite, self.profile.as_deref());
         let mut suite = Suite::load_from(&registries.suites, name, profile, &overrides)?;
-        suite.notes.iter().for_each(|note| eprintln!("{}: {note}", self.suite));
+        suite.notes.iter().for_each(|note| tell!("{}: {note}", self.suite));
         suite.map_specs(|spec| resolve::spell_out(registries, spec))?;
         Ok((suite, overrides))
     }
@@ -125,7 +125,7 @@ pub fn execute(
         (command.to_string(), format!("{command}{out}"), shard);
     any_cell_builds(suite, settings)?;
     let mut store = RunStore::resume(&dir, info)?;
-    store.info().mixed().iter().for_each(|note| eprintln!("note: {note}"));
+    store.info().mixed().iter().for_each(|note| tell!("note: {note}"));
     let schedule = schedule(execution, settings, device);
     let cancel = on_interrupt()?;
     let display = Display::new(settings.json, Metrics::from_run(store.info()));
@@ -137,7 +137,7 @@ pub fn execute(
         )
     })?;
     if tally.stopped {
-        eprintln!("stopped; what is finished is kept. Go on with: {}", store.info().resume);
+        tell!("stopped; what is finished is kept. Go on with: {}", store.info().resume);
         return Ok(ExitCode::from(130));
     }
     let report = reports::write_report(&dir)?;
@@ -171,8 +171,8 @@ fn conclude(settings: &Settings, tally: &Tally, report: &std::path::Path) {
     }
     let failed =
         if tally.failed > 0 { format!(", {} failed", tally.failed) } else { String::new() };
-    println!("{} cells done{failed}, {} done before", tally.done, tally.skipped);
-    println!("report: {}", report.display());
+    show!("{} cells done{failed}, {} done before", tally.done, tally.skipped);
+    show!("report: {}", report.display());
 }
 
 fn schedule<'a>(args: &Execution, settings: &'a Settings, device: Device) -> Schedule<'a> {
@@ -276,7 +276,7 @@ pub fn on_interrupt() -> Result<Arc<AtomicBool>> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("stopping after the current step; press Ctrl-C again to end at once");
+        tell!("stopping after the current step; press Ctrl-C again to end at once");
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(cancel)

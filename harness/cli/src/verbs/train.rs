@@ -66,7 +66,7 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let train::Task { spec, notes } =
         train::load(&args.task, args.profile.as_deref(), &overrides(args)?)?;
-    notes.iter().for_each(|note| eprintln!("{}: {note}", args.task));
+    notes.iter().for_each(|note| tell!("{}: {note}", args.task));
     let device = device::resolve(&settings.device)?;
     if let Some(round) = args.keep.iter().find(|r| **r > spec.federation.rounds) {
         anyhow::bail!(
@@ -97,9 +97,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     };
     let folder = Folder::open(&dir, header)?;
     federation.randomness = folder.randomness(&federation.spec)?;
-    folder.header().draws.caution().iter().for_each(|caution| eprintln!("warning: {caution}"));
-    folder.header().mixed().iter().for_each(|note| eprintln!("note: {note}"));
-    federation.notes.iter().for_each(|note| eprintln!("{note}"));
+    folder.header().draws.caution().iter().for_each(|caution| tell!("warning: {caution}"));
+    folder.header().mixed().iter().for_each(|note| tell!("note: {note}"));
+    federation.notes.iter().for_each(|note| tell!("{note}"));
     let display = Display::new(settings.json, federation.spec.federation.rounds);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let default =
@@ -117,7 +117,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let told = federation::train(&federation, &folder, &execution)?;
     display.end();
     if told.stopped {
-        eprintln!("stopped; finished rounds are kept. Go on with: {}", folder.header().resume);
+        tell!("stopped; finished rounds are kept. Go on with: {}", folder.header().resume);
         return Ok(ExitCode::from(130));
     }
     conclude(settings, &told, folder.header().draws);
@@ -169,10 +169,10 @@ fn conclude(settings: &Settings, told: &federation::TrainingResult, draws: Draws
         return;
     }
     let words: Vec<String> = last.map(words).unwrap_or_default();
-    println!("{} rounds: {}", last.map_or(0, |r| r.round), words.join(", "));
-    println!("model:  {}", told.model.display());
-    println!("report: {}", told.report.display());
-    caution.iter().for_each(|caution| println!("{caution}"));
+    show!("{} rounds: {}", last.map_or(0, |r| r.round), words.join(", "));
+    show!("model:  {}", told.model.display());
+    show!("report: {}", told.report.display());
+    caution.iter().for_each(|caution| show!("{caution}"));
 }
 
 /// One line a round, or a bar.
@@ -207,7 +207,7 @@ impl Display {
                 bar.set_position(record.round as u64);
                 bar.set_message(words);
             }
-            (None, _) => eprintln!("round {}/{}: {words}", record.round, self.rounds),
+            (None, _) => tell!("round {}/{}: {words}", record.round, self.rounds),
         }
     }
 

@@ -111,13 +111,11 @@ fn two(
             )
         }
         (false, Some(t), Some(true)) => {
-            println!("cosine {cosine}: the same person (threshold {t})")
+            show!("cosine {cosine}: the same person (threshold {t})")
         }
-        (false, Some(t), _) => println!("cosine {cosine}: different persons (threshold {t})"),
+        (false, Some(t), _) => show!("cosine {cosine}: different persons (threshold {t})"),
         (false, None, _) => {
-            println!(
-                "cosine {cosine:.4}; to decide give --threshold (--dataset or --pairs finds one)"
-            )
+            show!("cosine {cosine:.4}; to decide give --threshold (--dataset or --pairs finds one)")
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -140,8 +138,8 @@ fn judge(args: &Args, settings: &Settings, saved: &ModelFile, work: Work) -> Res
     if settings.json {
         println!("{}", judged.json(&work, &model))
     } else {
-        print!("{}", judged.text(&work, &model));
-        println!("written: {}", files.join(", "));
+        show_all!("{}", judged.text(&work, &model));
+        show!("written: {}", files.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

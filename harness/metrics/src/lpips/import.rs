@@ -12,6 +12,7 @@ use flate2::read::GzDecoder;
 use learning::checkpoint::{arrays_from_bytes, save_safetensors};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use suites::foreign::{self, limits};
 
 /// A network in the package: the member's file name, the outermost key, and the network.
 const MEMBERS: [(&str, &str, &Net); 2] =
@@ -72,7 +73,7 @@ fn members(file: &Path) -> Result<Vec<(String, Vec<u8>)>, MetricError> {
     if !name(file).ends_with(".gz") && !known(&name(file)) {
         return Ok(Vec::new());
     }
-    let mut opened = std::fs::File::open(file).map_err(|e| wrong(&e))?;
+    let (mut opened, _) = foreign::open(file, &limits::CHECKPOINT).map_err(|e| wrong(&e))?;
     if known(&name(file)) {
         return Ok(vec![(name(file), whole(&mut opened)?)]);
     }

@@ -2,6 +2,10 @@
 //! person.
 
 use super::VerificationError;
+use suites::foreign::{Budget, Exceeded, limits};
+
+/// Bytes that a pair may come to in memory, with the paths of its files.
+const PAIR: usize = 512;
 
 /// Two images by file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,13 @@ pub fn parse_pairs(text: &str, folds: Option<usize>) -> Result<Vec<ListedPair>, 
     if stated.is_some() {
         lines.next();
     }
-    let mut found = lines.map(|(number, line)| row(number, line)).collect::<Result<Vec<_>, _>>()?;
+    let mut budget = Budget::new(&limits::TABLE, text.len() as u64);
+    let mut paid = |(number, line): (usize, &str)| {
+        let exceeded = |e: Exceeded| VerificationError::new(e.to_string(), "split the list");
+        budget.build(1, PAIR).map_err(exceeded)?;
+        row(number, line)
+    };
+    let mut found = lines.map(&mut paid).collect::<Result<Vec<_>, _>>()?;
     if found.is_empty() {
         return Err(VerificationError::new("the list of pairs is empty", REMEDY));
     }

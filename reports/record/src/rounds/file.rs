@@ -89,7 +89,8 @@ fn shown(value: Option<f64>) -> String {
 /// [`RecordError::Io`], or [`RecordError::Malformed`] with line and column where a cell does not
 /// hold what it should.
 pub fn read_rounds(path: &Path) -> Result<Vec<RoundRecord>, RecordError> {
-    let bytes = std::fs::read(path).map_err(RecordError::io("read", path))?;
+    let bytes = suites::foreign::read(path, &suites::foreign::limits::RUN)
+        .map_err(RecordError::io("read", path))?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let head = reader.headers().map_err(|e| torn(path, &e))?.clone();
     let columns = Columns::from_head(path, &head)?;

@@ -5,6 +5,7 @@ use crate::{MetricInfo, Metrics, RecordError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
+use suites::foreign::{self, limits};
 use suites::{CellId, Published, Suite};
 
 /// Schema of run folders: `major.minor`. Folders of [`OLD_MAJOR`] are read, but not gone on with;
@@ -162,7 +163,7 @@ impl RunInfo {
     /// [`RecordError::Io`].
     pub fn read(dir: &Path) -> Result<Self, RecordError> {
         let path = dir.join(RUN);
-        let text = match std::fs::read(&path) {
+        let text = match foreign::read(&path, &limits::RUN) {
             Ok(text) => text,
             Err(e)
                 if matches!(

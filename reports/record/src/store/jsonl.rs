@@ -3,6 +3,7 @@
 use crate::{CellRecord, RecordError};
 use std::collections::HashMap;
 use std::path::Path;
+use suites::foreign::{self, limits};
 
 /// The records of a file and the length of the part that holds them.
 pub(super) struct Lines {
@@ -24,7 +25,7 @@ pub(super) fn line(record: &CellRecord) -> Result<Vec<u8>, RecordError> {
 
 /// Reads the file at `path`; an absent one holds no records.
 pub(super) fn read(path: &Path) -> Result<Lines, RecordError> {
-    match std::fs::read(path) {
+    match foreign::read(path, &limits::RUN) {
         Ok(bytes) => parse(&bytes, path),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Ok(Lines { records: Vec::new(), length: 0 })

@@ -10,6 +10,7 @@ use crate::plot::font;
 use crate::plot::palette::FAINT;
 use image::{ImageReader, Limits, RgbImage};
 use std::path::Path;
+use suites::foreign::{self, limits};
 
 /// Dots of a PNG in a point: pictures stand on whole dots.
 pub(super) const DOTS: f64 = 300.0 / 72.0;
@@ -243,7 +244,9 @@ fn difference(a: &RgbImage, b: &RgbImage) -> Option<RgbImage> {
 
 /// A readable picture of bounded size, or none.
 fn load(file: &Path) -> Option<RgbImage> {
-    let mut reader = ImageReader::open(file).ok()?.with_guessed_format().ok()?;
+    let (opened, _) = foreign::open(file, &limits::PICTURE).ok()?;
+    let mut reader =
+        ImageReader::new(std::io::BufReader::new(opened)).with_guessed_format().ok()?;
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(PIXELS), Some(PIXELS));
     reader.limits(limits);

@@ -9,6 +9,7 @@ use metrics::verification::{
     tar_at_far,
 };
 use serde_json::{Value, json};
+use suites::foreign::printable;
 
 use super::sources::Work;
 
@@ -135,7 +136,8 @@ fn pairs(work: &Work, scores: &[f64]) -> Result<Vec<u8>> {
     for (i, (a, b)) in work.pairs.iter().enumerate() {
         let same = i32::from(work.same[i]).to_string();
         let (fold, cosine) = (work.fold[i].to_string(), scores[i].to_string());
-        out.write_record([&work.names[*a], &work.names[*b], &same, &fold, &cosine])?;
+        let [a, b] = [a, b].map(|at| printable(&work.names[*at]));
+        out.write_record([a.as_ref(), &b, &same, &fold, &cosine])?;
     }
     Ok(out.into_inner()?)
 }

@@ -8,6 +8,7 @@ use datasets::{Dataset, Request, Split};
 use federation::model_file::ModelFile;
 use harness::HarnessError;
 use metrics::verification::{ListedPair, pairs, parse_pairs};
+use suites::foreign::{self, limits};
 use suites::rng::stream;
 use tch::Tensor;
 
@@ -50,7 +51,7 @@ const FOLDS: u32 = 10;
 /// A list that cannot be read or is of another form, and files that are not there.
 pub(super) fn listed(list: &Path, folder: &Path, folds: Option<usize>) -> Result<Files> {
     let place = || list.display().to_string();
-    let text = std::fs::read_to_string(list).with_context(place)?;
+    let text = foreign::read_text(list, &limits::TABLE).with_context(place)?;
     let listed = parse_pairs(&text, folds).with_context(place)?;
     if !folder.is_dir() {
         bail!(
