@@ -8,6 +8,7 @@ pub mod central;
 pub mod clip;
 pub(crate) mod common;
 pub mod distributed;
+mod grid;
 pub mod local;
 pub mod sgd;
 
