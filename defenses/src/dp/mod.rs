@@ -2,6 +2,8 @@
 
 pub mod accountant;
 pub mod analytic;
+#[cfg(test)]
+mod audit;
 mod budget;
 pub mod calibrate;
 pub mod central;

@@ -125,7 +125,7 @@ impl Sampler {
     /// 2^16`. (In terms of zero-concentrated privacy the discrete Gaussian alone has no more loss
     /// than the continuous one: Canonne, Kamath, Steinke 2020.)
     pub fn rounded_normal(sigma: f64) -> Option<Arc<Sampler>> {
-        let apt = sigma >= 16.0 && sigma < LARGEST;
+        let apt = (16.0..LARGEST).contains(&sigma);
         apt.then(|| Sampler::gaussian(libm::sqrt(sigma * sigma + 1.0 / 12.0))).flatten()
     }
 
@@ -149,7 +149,7 @@ impl Sampler {
         let weight = ((1.0 - 1e-6) * 2f64.powi(64) / total) as u64;
         let ceil = |first: u128| {
             let (high, low) = (first >> 64, first & u128::from(u64::MAX));
-            let product = high * u128::from(weight) + (low * u128::from(weight) >> 64);
+            let product = high * u128::from(weight) + ((low * u128::from(weight)) >> 64);
             (product >> 63) as u64 + 2
         };
         let mut weights: Vec<u64> = firsts.into_iter().map(ceil).collect();
@@ -159,7 +159,7 @@ impl Sampler {
         let (mut end, mut blocks) = (0u64, Vec::with_capacity(weights.len()));
         for (block, h) in (0u64..).zip(weights) {
             end = end.wrapping_add(h);
-            let (p, q) = law.exponent((block + 1 << width) - 1);
+            let (p, q) = law.exponent(((block + 1) << width) - 1);
             let least = weight as f64 / h as f64 * libm::exp(-(p as f64) / q as f64);
             let sure = (least * (1.0 - FLOAT_ERROR) * 2f64.powi(32)) as u32;
             blocks.push(Block { last: end.wrapping_sub(1), weight: h, sure });
@@ -203,7 +203,7 @@ impl Sampler {
             at += 1;
         }
         let within = (place >> 1) & ((1 << self.width) - 1);
-        let (k, uniform) = ((at as u64) << self.width | within, (place >> 32) as u32);
+        let (k, uniform) = (((at as u64) << self.width) | within, (place >> 32) as u32);
         if uniform >= self.blocks[at].sure && !self.taken(&self.blocks[at], k, uniform, rng) {
             return None;
         }
@@ -230,10 +230,10 @@ impl Sampler {
         if uniform as f64 >= probability * (1.0 + FLOAT_ERROR) {
             return false;
         }
-        let more = u128::from(rng.next_u64()) << 32 | u128::from(rng.next_u32());
+        let more = (u128::from(rng.next_u64()) << 32) | u128::from(rng.next_u32());
         // Both sides in 2^-128, where `exp_neg` is in 2^-127.
         let exact = exp_neg(p, q).saturating_mul(2);
-        product_below((u128::from(uniform) << 96 | more, block.weight), (exact, self.weight))
+        product_below(((u128::from(uniform) << 96) | more, block.weight), (exact, self.weight))
     }
 
     /// `back(onto(value) + draw)` of each value, a draw of its own each. Draws come from streams of
@@ -312,7 +312,7 @@ mod tests {
                     let (p, q) = law.exponent(k);
                     exp_neg(p, q)
                 };
-                let (first, last) = (at << width, (at + 1 << width) - 1);
+                let (first, last) = (at << width, ((at + 1) << width) - 1);
                 // `h >= w exp(-gamma)`, with what 128 bits may be off.
                 let one = (ONE, block.weight);
                 assert!(!product_below(one, (mass(first) + 128, weight)), "{law:?} block {at}");

@@ -13,7 +13,7 @@ const TERMS: u128 = 34;
 pub fn exp_neg(p: u128, q: u64) -> u128 {
     let q = u128::from(q);
     let (mut whole, rest) = (p / q, (p % q) << 64);
-    let fraction = (rest / q) << 63 | ((rest % q) << 63) / q;
+    let fraction = ((rest / q) << 63) | (((rest % q) << 63) / q);
     let (mut result, mut power) = (series(fraction), series(ONE));
     // Beyond 127 the result is below `2^-127`.
     if whole > 127 {
@@ -38,7 +38,7 @@ fn series(x: u128) -> u128 {
 fn times(a: u128, b: u128) -> u128 {
     let low = |x: u128| x & u128::from(u64::MAX);
     let (high, middle) = ((a >> 64) * (b >> 64), (a >> 64) * low(b) + low(a) * (b >> 64));
-    (high << 1) + ((middle + (low(a) * low(b) >> 64)) >> 63)
+    (high << 1) + ((middle + ((low(a) * low(b)) >> 64)) >> 63)
 }
 
 /// Whether `a x < b y`, for factors `x` and `y` below `2^64`, exactly.
