@@ -193,6 +193,16 @@ fn carried(items: &[Named], pipeline: &DefensePipeline) -> Result<(), SpecError>
             sum the server reads";
         return Err(refused(pipeline.place(at), problem, remedy));
     }
+    if pipeline.protocol.server_sees_sum() != Exposure::Clear
+        && let Some(at) = pipeline.defenses.iter().position(|d| d.needs_sum() && d.tolerates() == 0)
+    {
+        let problem = format!(
+            "only clients see the sum, and each of them knows its own share of the noise of `{}`",
+            items[pipeline.place(at)].name
+        );
+        let remedy = "write tolerate = 1 or more, so that the others' shares suffice";
+        return Err(refused(pipeline.place(at), problem, remedy));
+    }
     if pipeline.protocol.server_sees_update() != Exposure::Clear {
         return Ok(());
     }
@@ -300,6 +310,14 @@ mod tests {
         assert!(said(&["mixup", "dp-sgd"]).contains("one example into several"));
         assert!(said(&["ckks", "dp-central"]).contains("only its ciphertext"));
         assert_eq!(said(&["secagg", "dp-central"]), "accepted");
+        for holder in ["ckks", "paillier"] {
+            let line = said(&["dp-distributed", holder]);
+            assert!(line.contains("own share") && line.contains("tolerate = 1"), "{line}");
+            let mut shares = Named::new("dp-distributed");
+            shares.params.insert("tolerate".into(), 1.into());
+            let items = [shares, Named::new(holder)];
+            assert!(build(&Registries::builtin(), &items).is_ok(), "{holder}");
+        }
         assert!(said(&["prun"]).contains("did you mean"), "{}", said(&["prun"]));
     }
 }

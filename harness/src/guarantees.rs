@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use defenses::{Budget, Defense, Stage};
 use protocols::Federation;
 use record::{CellRecord, DefenseNote};
-use suites::{Flag, FlagKind, Named};
+use suites::{Flag, FlagKind, Named, Vantage};
 
 use crate::HarnessError;
 use crate::capture::Captured;
@@ -91,7 +91,10 @@ fn uncovered(defense: &dyn Defense, cell: &ResolvedCell, captured: &Captured) ->
     }
     let clients = captured.cohort;
     let lost = clients - (captured.cost.survivors().floor() as usize).min(clients);
-    let missing = lost + vantage::colluders(cell).min(clients.saturating_sub(1));
+    // The holder of a key is a client, and knows its own share.
+    let own = usize::from(cell.spec.vantage == Vantage::KeyHolder);
+    let known = vantage::colluders(cell).max(own);
+    let missing = lost + known.min(clients.saturating_sub(1));
     match captured.view {
         View::Mean | View::Released | View::MinusColluders if missing <= defense.tolerates() => {
             None

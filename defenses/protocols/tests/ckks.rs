@@ -157,7 +157,7 @@ proptest! {
         seed: u64,
     ) {
         let rng = &mut stream(seed, "ckks", "property");
-        let (secret, public) = generate(&params("2048/54/38"), rng);
+        let (secret, public) = generate(&params("2048/53/38"), rng);
         let mut sum = public.encrypt(&[0.0; 40], rng).unwrap();
         let mut want = vec![0.0; 40];
         for (values, weight) in &clients {

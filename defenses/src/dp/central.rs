@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::noise::discrete::Sampler;
+use learning::noise::power_of_two;
 use learning::{Effect, Params};
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
-use tch::Kind;
 
-use super::common;
 use super::{Budget, Clip, Neighbouring, Pilot, Unit, accountant, analytic, calibrate};
+use super::{common, grid};
 use crate::{Defense, DefenseError, Deployment, Released, Stage, Turn};
 
 /// Registry entry.
@@ -127,7 +127,24 @@ impl Central {
     fn noise_on_mean(&self, deployment: &Deployment) -> Result<f64, DefenseError> {
         let z = self.multiplier(deployment)?;
         let z = if self.adaptive { self.split(z, deployment.clients)?.0 } else { z };
-        Ok(z * self.clip.bound() / deployment.captured.clients.max(1) as f64)
+        let std = z * self.clip.bound() * Central::slack(deployment);
+        Ok(std / deployment.captured.clients.max(1) as f64)
+    }
+
+    /// The grid of this round.
+    fn step(&self, turn: &Turn) -> Result<f64, DefenseError> {
+        Ok(grid::sum_step(self.clip_now(turn), self.multiplier(turn.deployment)?))
+    }
+
+    /// How much more than `clip` two neighbouring sums may differ by once the server has them.
+    ///
+    /// The mean arrives as 32-bit floats, so that a sum of `k` steps is `k (1 + e)`, `|e| <=
+    /// 2^-24`, and exact again after rounding while `k` is below `2^23`; beyond it is off by at
+    /// most `2^-23 k`. The sum of `n` clients has norm at most `n clip`, and two of them are off by
+    /// `n 2^-22 clip` at most. Under sampling `n` is every client there is.
+    fn slack(deployment: &Deployment) -> f64 {
+        let rate = deployment.client_rate.clamp(1e-9, 1.0);
+        1.0 + deployment.clients as f64 / rate * 2f64.powi(-22)
     }
 
     fn clip_now(&self, turn: &Turn) -> f64 {
@@ -136,44 +153,57 @@ impl Central {
 
     /// Moves the clipping norm: `C <- C exp(-lr (b - quantile))` with `b` the noised share of
     /// clients within it.
-    fn adapt(&self, turn: &mut Turn, count_noise: f64) {
+    fn adapt(&self, turn: &mut Turn, count_noise: f64) -> Result<(), DefenseError> {
         let within = turn.memory.remove(WITHIN).unwrap_or(0.0).min(turn.contributors as f64);
-        let draw: f64 = turn.rngs.first_mut().map_or(0.0, |rng| StandardNormal.sample(rng));
-        let share = (within + count_noise * draw) / Central::divisor(turn);
+        // The count is a whole number, and so a whole number of these.
+        let step = (power_of_two(count_noise) * 2f64.powi(-20)).min(1.0);
+        let sampler = Sampler::rounded_normal(count_noise / step)
+            .ok_or_else(|| grid::unfit("dp-central.count_noise", count_noise / step))?;
+        let count = (within / step) as i64;
+        let draw = turn.rngs.first_mut().map_or(0, |rng| sampler.draw(rng));
+        let share = (count + draw) as f64 * step / Central::divisor(turn);
         let next = self.clip_now(turn) * (-self.clip_lr * (share - self.quantile)).exp();
         turn.memory.insert(CLIP.into(), next);
+        Ok(())
     }
 }
 
 impl Defense for Central {
+    /// Clipped updates are whole steps of a grid ([`grid`]), on which a protocol carries their sum
+    /// without rounding, whatever its own step.
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
-        let clip = self.clip_now(turn);
-        let clipped = common::clip(&update, Norm::L2, clip)?;
-        let within = clipped.norm.le(clip).sum(Kind::Double).double_value(&[]);
+        let (clip, step) = (self.clip_now(turn), self.step(turn)?);
+        let back = |_, steps: Vec<f64>| steps.into_iter().map(|k| k * step).collect();
+        let (update, clipping) = grid::clip(&update, (Norm::L2, clip), step, back)?;
         // Clients of one round may come one after another; the server takes the count and begins
         // anew.
-        *turn.memory.entry(WITHIN.into()).or_default() += within;
+        *turn.memory.entry(WITHIN.into()).or_default() += clipping.within(clip);
         let values = BTreeMap::from([
             ("clip".to_string(), clip),
-            ("clip_factor".to_string(), common::mean(&clipped.factor)),
-            ("update_norm".to_string(), common::mean(&clipped.norm)),
+            ("clip_factor".to_string(), clipping.factor()),
+            ("update_norm".to_string(), clipping.norm()),
         ]);
-        Ok(Released { update: clipped.update, values, grid: None })
+        Ok(Released { update, values, grid: Some(step) })
     }
 
+    /// The sum in whole steps, with whole noise; dividing by a public number comes after.
     fn aggregate(&self, mean: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
         let (clip, divisor) = (self.clip_now(turn), Central::divisor(turn));
+        let (step, contributors) = (self.step(turn)?, turn.contributors as f64);
         let mut z = self.multiplier(turn.deployment)?;
         if self.adaptive {
             let (updates, count) = self.split(z, divisor as usize)?;
-            self.adapt(turn, count);
+            self.adapt(turn, count)?;
             z = updates;
         }
-        // The sum has sensitivity `clip`; the mean divides noise and sensitivity by the same
-        // number.
-        let (sigma, weight) = (z * clip / divisor, turn.contributors as f64 / divisor);
-        let noised =
-            common::map_trainable(&mean, |t| t * weight + common::normal(t, turn.rngs) * sigma);
+        let std = z * clip * Central::slack(turn.deployment);
+        let sampler = Sampler::rounded_normal(std / step)
+            .ok_or_else(|| grid::unfit("dp-central", std / step))?;
+        let onto = |mean: f64| (mean * contributors / step).round_ties_even() as i64;
+        let noised = grid::each_lane(&mean, |t, values| {
+            sampler.noised(&values, onto, |k| k as f64 * step / divisor, &mut turn.rngs[t])
+        });
+        let sigma = std / divisor;
         let noise = sigma * (mean.layout().trainable_len() as f64).sqrt();
         let values = BTreeMap::from([
             ("sigma".to_string(), sigma),

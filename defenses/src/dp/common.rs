@@ -1,5 +1,5 @@
-//! What the mechanisms share: checks of their parameters, clipping, and noise from each client's
-//! own stream.
+//! What the mechanisms share: checks of their parameters, clipping in tensors, and, for noise
+//! without a guarantee, draws in floating point from each client's own stream.
 
 use learning::effect::{ClipUnit, Effect, Norm};
 use learning::{Params, noise};

@@ -7,11 +7,13 @@ mod sampler;
 use std::collections::BTreeMap;
 
 use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
-use learning::{Effect, Params, noise};
+use learning::noise::discrete::Sampler;
+use learning::{Effect, Params};
+use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::accountant::distributed as account;
 use super::common;
@@ -58,7 +60,7 @@ pub struct Distributed {
     /// (0, 1].
     pub rounding: f64,
     /// Clients that may drop out or collude before the guarantee weakens: the others' shares
-    /// suffice.
+    /// suffice. At least 1 where only clients see the sum, since each knows its own share.
     pub tolerate: usize,
 }
 
@@ -186,37 +188,40 @@ impl Distributed {
         scales: &Scales,
         rng: &mut ChaCha12Rng,
     ) -> Result<Tensor, DefenseError> {
-        let scaled = row / scales.step;
-        let rounded = loop {
-            let draw = noise::uniform(rng, &row.size(), 0.0, 1.0).to_device(row.device());
-            let rounded = (&scaled + draw).floor();
-            if rounded.to_kind(Kind::Double).norm().double_value(&[]) <= scales.l2 {
+        let exact = Vec::<f64>::try_from(row.to_kind(Kind::Double).to_device(Device::Cpu))
+            .map_err(|e| DefenseError::Unfit(format!("dp-distributed: {e}")))?;
+        let rounded: Vec<f64> = loop {
+            let draw = |x: &f64| (x / scales.step + rng.random::<f64>()).floor();
+            let rounded: Vec<f64> = exact.iter().map(draw).collect();
+            if rounded.iter().map(|k| k * k).sum::<f64>() <= scales.l2 * scales.l2 {
                 break rounded;
             }
         };
-        let n = row.numel();
-        let share: Vec<f32> = match self.mechanism {
-            Mechanism::DiscreteGaussian => {
-                let sampler = sampler::DiscreteGaussian::new(scales.sigma);
-                (0..n).map(|_| sampler.draw(rng) as f32).collect()
-            }
-            Mechanism::Skellam => sampler::skellam(scales.sigma * scales.sigma, n, rng)
+        let noised: Vec<f64> = match self.mechanism {
+            Mechanism::DiscreteGaussian => Sampler::gaussian(scales.sigma)
+                .ok_or_else(|| DefenseError::Unfit(Distributed::beyond(scales)))?
+                .noised(&rounded, |k| k as i64, |k| k as f64, rng),
+            Mechanism::Skellam => sampler::skellam(scales.sigma * scales.sigma, rounded.len(), rng)
                 .map_err(DefenseError::Unfit)?
                 .into_iter()
-                .map(|k| k as f32)
+                .zip(rounded)
+                .map(|(draw, k)| k + draw as f64)
                 .collect(),
         };
-        let noised =
-            rounded + Tensor::from_slice(&share).reshape(row.size()).to_device(row.device());
-        if noised.abs().max().double_value(&[]) < EXACT {
+        if noised.iter().all(|k| k.abs() < EXACT) {
+            let noised = Tensor::from_slice(&noised).to_kind(row.kind()).to_device(row.device());
             Ok(noised)
         } else {
-            Err(DefenseError::Unfit(format!(
-                "dp-distributed: noise of {:.3e} grid steps leaves the 24 bits of an exact \
-             integer; raise `rounding` or `epsilon`",
-                scales.sigma
-            )))
+            Err(DefenseError::Unfit(Distributed::beyond(scales)))
         }
+    }
+
+    fn beyond(scales: &Scales) -> String {
+        format!(
+            "dp-distributed: noise of {:.3e} grid steps leaves the 24 bits of an exact integer; \
+             raise `rounding` or `epsilon`",
+            scales.sigma
+        )
     }
 }
 
@@ -316,7 +321,7 @@ impl Defense for Distributed {
             replaced: None,
             against: format!(
                 "everyone who sees only the sum, the server included, while at most {} client(s) \
-                 drop out or collude",
+                 drop out or collude (a client that sees the sum knows its own share: it counts)",
                 self.tolerate
             ),
         }))

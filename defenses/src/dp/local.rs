@@ -1,14 +1,16 @@
 //! `dp-local`: each client clips its own update and adds the whole noise itself, trusting nobody.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::noise::discrete::Sampler;
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
 
-use super::common;
 use super::{Budget, Clip, Neighbouring, Pilot, Unit, accountant, analytic};
+use super::{common, grid};
 use crate::{Defense, DefenseError, Deployment, Released, Turn};
 
 /// Registry entry.
@@ -24,6 +26,9 @@ pub static ENTRY: Entry<dyn Defense> = Entry {
         Ok(Box::new(setting))
     },
 };
+
+/// Whole numbers up to this are 32-bit floats.
+const FLOATS: i64 = 1 << 24;
 
 /// Distribution of the noise.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -138,6 +143,17 @@ impl Local {
         }
     }
 
+    /// The grid and its noise.
+    fn sampler(&self, scale: f64) -> Result<(f64, Arc<Sampler>), DefenseError> {
+        let reach = if self.mechanism == Mechanism::Gaussian { 14.0 } else { 32.0 };
+        let step = grid::float_step(self.clip.bound(), reach * scale);
+        let sampler = match self.mechanism {
+            Mechanism::Gaussian => Sampler::rounded_normal(scale / step),
+            Mechanism::Laplace => Sampler::laplace(scale / step),
+        };
+        Ok((step, sampler.ok_or_else(|| grid::unfit("dp-local", scale / step))?))
+    }
+
     fn norm(&self) -> Norm {
         match self.mechanism {
             Mechanism::Gaussian => Norm::L2,
@@ -147,13 +163,15 @@ impl Local {
 }
 
 impl Defense for Local {
+    /// Clip and noise on a grid ([`grid`]) that 32-bit floats hold: the Gaussian's noise stays
+    /// within 14 deviations, and what Laplace noise throws beyond `2^24` steps is cut to that.
     fn release(&self, update: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
-        let clipped = common::clip(&update, self.norm(), self.clip.bound())?;
-        let scale = self.scale(turn.deployment.rounds);
-        let noised = common::map_trainable(&clipped.update, |t| match self.mechanism {
-            Mechanism::Gaussian => t + common::normal(t, turn.rngs) * scale,
-            Mechanism::Laplace => t + common::laplace(t, turn.rngs) * scale,
-        });
+        let (scale, clip) = (self.scale(turn.deployment.rounds), self.clip.bound());
+        let (step, sampler) = self.sampler(scale)?;
+        let back = |k: i64| step * k.clamp(-FLOATS, FLOATS) as f64;
+        let (update, clipping) = grid::clip(&update, (self.norm(), clip), step, |t, steps| {
+            sampler.noised(&steps, |k| k as i64, back, &mut turn.rngs[t])
+        })?;
         let std = match self.mechanism {
             Mechanism::Gaussian => scale,
             Mechanism::Laplace => scale * std::f64::consts::SQRT_2,
@@ -161,16 +179,13 @@ impl Defense for Local {
         let noise = std * (update.layout().trainable_len() as f64).sqrt();
         let values = BTreeMap::from([
             ("sigma".to_string(), std),
-            ("clip".to_string(), self.clip.bound()),
-            ("clip_factor".to_string(), common::mean(&clipped.factor)),
-            ("update_norm".to_string(), common::mean(&clipped.norm)),
+            ("clip".to_string(), clip),
+            ("clip_factor".to_string(), clipping.factor()),
+            ("update_norm".to_string(), clipping.norm()),
             // Expected noise norm over the clipped signal's own.
-            (
-                "noise_to_signal".to_string(),
-                noise / common::mean(&clipped.update.norm()).max(1e-30),
-            ),
+            ("noise_to_signal".to_string(), noise / clipping.signal().max(1e-30)),
         ]);
-        Ok(Released { update: noised, values, grid: None })
+        Ok(Released { update, values, grid: None })
     }
 
     fn effects(&self, deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {

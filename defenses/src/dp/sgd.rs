@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use learning::client::GradientRule;
 use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm};
+use learning::per_example::LARGEST_MULTIPLIER;
 use learning::{Effect, Params};
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
@@ -66,6 +67,13 @@ impl Defense for Sgd {
 
     fn gradient_rule(&self, deployment: &Deployment) -> Result<Option<GradientRule>, DefenseError> {
         let noise_multiplier = self.multiplier(deployment)?;
+        if noise_multiplier > LARGEST_MULTIPLIER {
+            return Err(DefenseError::Unfit(format!(
+                "dp-sgd: epsilon = {} needs noise of {noise_multiplier:.1e} times the clip, beyond \
+                 the {LARGEST_MULTIPLIER:.0e} that are drawn exactly; raise epsilon",
+                self.epsilon
+            )));
+        }
         let (rate, expected_batch) = (deployment.example_rate(), deployment.batch_size as f64);
         Ok(Some(GradientRule { clip: self.clip.bound(), noise_multiplier, rate, expected_batch }))
     }

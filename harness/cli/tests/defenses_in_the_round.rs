@@ -156,8 +156,8 @@ fn compositions_act_in_the_order_in_which_they_happen() {
         r#"["prune", "dp-local", "secagg"]"#,
         r#"["prune", "secagg", "dp-central"]"#,
         r#"["dp-sgd", "quantise", "ckks"]"#,
-        r#"["dp-distributed", { name = "paillier", key_bits = 512 }]"#,
-        r#"["dp-distributed", "secagg"]"#,
+        r#"[{ name = "dp-distributed", tolerate = 1 }, { name = "paillier", key_bits = 512 }]"#,
+        r#"[{ name = "dp-distributed", tolerate = 1 }, "secagg"]"#,
     ];
     let defaults = "federation = { clients = { total = 4 }, local = { batch_size = 2, lr = 0.1 } }";
     let records = run(&Desk::new(), "run", defaults, &lists, 0);
@@ -344,6 +344,9 @@ fn a_guarantee_is_not_claimed_against_whom_it_does_not_cover() {
         distributed(1, ", dropouts = 1"),
         distributed(1, "") + "\nvantage = \"colluding-1\"",
         r#"["dp-central"]"#.to_string(),
+        // A key holder knows its own share: it is the one that is tolerated.
+        r#"[{ name = "dp-distributed", tolerate = 1 }, "ckks"]"#.to_string()
+            + "\nvantage = \"key-holder\"",
     ];
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
     let records = run(&Desk::new(), "run", FOUR, &lists, 0);
@@ -413,7 +416,7 @@ fn the_same_seed_gives_the_same_records() {
         "{ name = \"ckks\", key = \"shared\" }\nvantage = \"server\"",
         "{ name = \"paillier\", key_bits = 512 }\nvantage = \"server\"",
         r#"["dp-distributed", "secagg"]"#,
-        r#"[{ name = "dp-distributed", mechanism = "skellam" }, "ckks"]"#,
+        r#"[{ name = "dp-distributed", mechanism = "skellam", tolerate = 1 }, "ckks"]"#,
         r#""dp-sgd""#,
         r#"["dp-local", "secagg"]"#,
         r#"{ name = "dp-central", adaptive = true }"#,

@@ -21,7 +21,7 @@ use crate::params::Params;
 use crate::tape::{Mode, Tape};
 
 use layer::LayerExamples;
-pub use rule::{GradientRule, check_private};
+pub use rule::{GradientRule, LARGEST_MULTIPLIER, check_private};
 
 /// What clipping yields.
 #[derive(Debug)]

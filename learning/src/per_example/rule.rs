@@ -2,11 +2,12 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::LearningError;
 use crate::network::Network;
 use crate::noise;
+use crate::noise::discrete::Sampler;
 use crate::params::Params;
 use crate::tape::Mode;
 
@@ -53,42 +54,72 @@ impl GradientRule {
         (padded(|row| row, 0), padded(|_| 1, 0))
     }
 
-    /// The noisy mean of a sum of clipped gradients `[T, ...]`; one stream a lane.
-    pub fn noisy_mean(&self, sum: &Params, rngs: &mut [ChaCha12Rng]) -> Params {
+    /// The step of the grid that a sum of `values` values is rounded to, a power of two: the noise
+    /// has `2^26` steps or more, and rounding moves two sums that `clip` is between apart by no
+    /// more than a thousandth of it (up to a multiplier of `2^16 / sqrt(values)`).
+    fn step(&self, values: usize) -> f64 {
         let std = self.noise_multiplier * self.clip;
+        let fine = (std / FINE).min(self.clip / 1024.0 / (values as f64).sqrt());
+        noise::power_of_two(fine).max(noise::power_of_two(std / COARSE))
+    }
+
+    /// Standard deviation of the noise on a sum of `values` values.
+    ///
+    /// Neighbouring sums differ by at most `clip`; rounded to the nearest whole steps they differ
+    /// by at most a step more in each value, so by `clip + sqrt(values) step` in norm. The noise is
+    /// that many times the multiplier: `z clip`, and at most a thousandth more.
+    pub fn noise_std(&self, values: usize) -> f64 {
+        self.noise_multiplier * (self.clip + (values as f64).sqrt() * self.step(values))
+    }
+
+    /// The noisy mean of a sum of clipped gradients `[T, ...]`; one stream a lane.
+    ///
+    /// Sum and noise are whole steps of one grid ([`Sampler::rounded_normal`]), so that the low
+    /// bits of the result say nothing of the sum; what is divided by `L` is a whole number already.
+    ///
+    /// # Panics
+    /// A noise multiplier above [`LARGEST_MULTIPLIER`].
+    pub fn noisy_mean(&self, sum: &Params, rngs: &mut [ChaCha12Rng]) -> Params {
+        if self.noise_multiplier == 0.0 {
+            return sum.map(|sum| sum / self.expected_batch);
+        }
+        let values = sum.layout().trainable_len() as usize;
+        let step = self.step(values);
+        let sampler = Sampler::rounded_normal(self.noise_std(values) / step)
+            .expect("the multiplier is in its range");
         let trainable: Vec<bool> = sum.layout().specs().iter().map(|s| s.trainable).collect();
         let mut trainable = trainable.into_iter();
         sum.map(|sum| match trainable.next() {
-            Some(true) if std > 0.0 => {
-                let out = Tensor::empty(sum.size(), (sum.kind(), sum.device()));
-                for (t, rng) in rngs.iter_mut().enumerate() {
-                    self.add_noise(&sum.get(t as i64), &out.get(t as i64), std, rng);
-                }
-                out
+            Some(true) => {
+                let lane = |(t, rng): (usize, &mut ChaCha12Rng)| {
+                    self.noised(&sum.get(t as i64), step, &sampler, rng)
+                };
+                Tensor::stack(&rngs.iter_mut().enumerate().map(lane).collect::<Vec<_>>(), 0)
             }
             _ => sum / self.expected_batch,
         })
     }
 
-    /// `(sum + noise) / L` into `out` (contiguous), a piece at a time: a large layer is read and
-    /// written once.
-    fn add_noise(&self, sum: &Tensor, out: &Tensor, std: f64, rng: &mut ChaCha12Rng) {
-        let (sum, out) = (sum.reshape([-1]), out.view(-1));
-        let n = sum.size()[0];
-        for from in (0..n).step_by(DRAWN as usize) {
-            let len = DRAWN.min(n - from);
-            let mut drawn = noise::normal(rng, &[len]).to_device(sum.device()).to_kind(sum.kind());
-            let _ = drawn
-                .g_mul_scalar_(std)
-                .g_add_(&sum.narrow(0, from, len))
-                .g_div_scalar_(self.expected_batch);
-            out.narrow(0, from, len).copy_(&drawn);
-        }
+    /// `(round(sum / step) + draw) step / L` of one lane's tensor.
+    fn noised(&self, sum: &Tensor, step: f64, sampler: &Sampler, rng: &mut ChaCha12Rng) -> Tensor {
+        let flat = sum.reshape([-1]).to_kind(Kind::Double).to_device(Device::Cpu);
+        let values = Vec::<f64>::try_from(&flat).expect("a flat tensor of doubles");
+        let unit = step / self.expected_batch;
+        let onto = |value: f64| (value / step).round_ties_even() as i64;
+        let noised = sampler.noised(&values, onto, |k| k as f64 * unit, rng);
+        let noised = Tensor::from_slice(&noised).reshape(sum.size());
+        noised.to_kind(sum.kind()).to_device(sum.device())
     }
 }
 
-/// Values drawn at once; they fit the processor's cache.
-const DRAWN: i64 = 1 << 17;
+/// Steps of the grid in a standard deviation: at least, where the multiplier is not large.
+const FINE: f64 = (1u64 << 26) as f64;
+
+/// And at most, before rounding is added.
+const COARSE: f64 = (1u64 << 28) as f64;
+
+/// The largest noise multiplier that the grid is made for, with up to `2^26` values.
+pub const LARGEST_MULTIPLIER: f64 = 1e4;
 
 /// Whether per-example gradients exist for this model in this mode.
 ///

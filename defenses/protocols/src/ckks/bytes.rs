@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn residues_are_packed_without_loss() {
-        for set in ["2048/54/40", "4096/31,37,41/40", "8192/60,40/40"] {
+        for set in ["2048/53/40", "4096/31,37,38/40", "8192/60,40/40"] {
             let context = Context::new(&set.parse().unwrap());
             let level = context.moduli.len();
             let poly = context.uniform(&[3; 32], 5, level);

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::bytes::{CHECKSUM, Fingerprint, Kind, malformed, open, seal, take};
 use super::encode::Plaintext;
+use super::flood;
 use super::keys::{PublicKey, SecretKey, hex};
 use super::params::ParameterSet;
 use super::ring::{Context, Poly};
@@ -98,9 +99,7 @@ impl SecretKey {
         rng: &mut impl RngCore,
     ) -> Result<Vec<f64>, ProtocolError> {
         let mut poly = self.open(ciphertext)?;
-        let noise = sample::flood(rng, sigma, self.context.degree());
-        let level = self.context.level(&poly).len();
-        self.context.add(&mut poly, &self.context.lift_wide(&noise, level));
+        self.context.flood(&mut poly, sigma, rng);
         Ok(ciphertext.decode(&poly))
     }
 
@@ -329,6 +328,13 @@ pub(crate) fn read_head(context: &Context, rest: &mut &[u8]) -> Option<(usize, f
 }
 
 impl Context {
+    /// Adds Gaussian noise of standard deviation `sigma` to every coefficient.
+    pub(crate) fn flood(&self, poly: &mut Poly, sigma: f64, rng: &mut impl RngCore) {
+        let noise = flood::smooth(rng, sigma, self.degree());
+        let level = self.level(poly).len();
+        self.add(poly, &self.lift_wide(&noise, level));
+    }
+
     pub(crate) fn expect(&self, what: &str, params: &ParameterSet) -> Result<(), ProtocolError> {
         if self.params() == params {
             Ok(())
@@ -365,5 +371,22 @@ mod tests {
         assert_eq!(bytes[0][..before], bytes[1][..before]);
         assert_ne!(of(&bytes[0]), of(&bytes[1]));
         assert!(Ciphertext::c0_bytes(context, &[1, 2]).is_empty());
+    }
+
+    /// What a decryption publishes is flooded by the smooth sampler, coefficient by coefficient.
+    #[test]
+    fn flooding_is_smooth() {
+        let (secret, _) =
+            generate(&"fedavg".parse().unwrap(), &mut suites::rng::stream(5, "c", "k"));
+        let (context, sigma) = (&secret.context, 2f64.powi(70));
+        let level = context.moduli.len();
+        let mut poly = vec![0; level * context.degree()];
+        context.flood(&mut poly, sigma, &mut suites::rng::stream(5, "c", "flood"));
+        let noise = super::super::flood::smooth(
+            &mut suites::rng::stream(5, "c", "flood"),
+            sigma,
+            context.degree(),
+        );
+        assert_eq!(poly, context.lift_wide(&noise, level));
     }
 }

@@ -10,6 +10,7 @@ mod bytes;
 mod cipher;
 mod encode;
 mod fft;
+mod flood;
 pub mod inference;
 mod inspect;
 pub mod keys;

@@ -1,5 +1,5 @@
-//! Everything random in the ring: uniform residues, ternary secrets, Gaussian errors, flooding
-//! noise.
+//! Everything random in the ring but the flooding noise: uniform residues, ternary secrets,
+//! Gaussian errors.
 //!
 //! No sampler rejects, so the words drawn never depend on the values: two ends that expand one seed
 //! stay in step, and timing says nothing of a secret.
@@ -118,23 +118,6 @@ impl WithSimd for Lookup<'_> {
     }
 }
 
-/// Flooding noise: integers of standard deviation `sigma` (at most `2^110`).
-///
-/// A Gaussian to 48 bits times a power of two, filled up with uniform low bits; without these the
-/// sum would show the low bits of what it is to hide.
-pub(crate) fn flood(rng: &mut impl RngCore, sigma: f64, len: usize) -> Vec<i128> {
-    let shift = (libm::log2(sigma.max(1.0)) as u32).saturating_sub(48);
-    let step = sigma / 2f64.powi(shift as i32);
-    let words = words(rng, 2 * len.next_multiple_of(2));
-    let (normal, low) = words.split_at(len.next_multiple_of(2));
-    let mask = (1u64 << shift) - 1;
-    let pairs = normal.as_chunks().0.iter().flat_map(|pair| box_muller(*pair));
-    let noise = |(g, low): (f64, &u64)| {
-        (i128::from((g * step).round_ties_even() as i64) << shift) + i128::from(low & mask)
-    };
-    pairs.zip(low).take(len).map(noise).collect()
-}
-
 /// Two standard normal values from two words.
 pub(crate) fn box_muller([a, b]: [u64; 2]) -> [f64; 2] {
     let unit = |word: u64| ((word >> 11) as f64 + 0.5) * 2f64.powi(-53);
@@ -183,18 +166,5 @@ mod tests {
         assert_eq!(out, again);
         uniform(&mut expand(&[7; 32], 4), q, &mut again);
         assert_ne!(out, again);
-    }
-
-    #[test]
-    fn flooding_fills_every_bit() {
-        for bits in [0, 20, 60, 100] {
-            let sigma = 2f64.powi(bits) * 1.5;
-            let noise = flood(&mut stream(1, "sample", "flood"), sigma, 20_001);
-            assert_eq!(noise.len(), 20_001);
-            let (mean, got) = deviation(noise.iter().map(|&v| v as f64 / sigma));
-            assert!(mean.abs() < 0.05 && (got - 1.0).abs() < 0.05, "{bits}: {mean} {got}");
-            let odd = noise.iter().filter(|v| **v & 1 == 1).count();
-            assert!(bits == 0 || odd.abs_diff(10_000) < 500, "{bits}: {odd} odd");
-        }
     }
 }

@@ -12,7 +12,7 @@ use super::encode::Plaintext;
 use super::keys::SecretKey;
 use super::party::{Party, require_all};
 use super::ring::{Context, Poly};
-use super::sample::{self, Seed};
+use super::sample::Seed;
 use crate::ProtocolError;
 
 /// Bits of scale that a partial decryption keeps at least when it drops primes.
@@ -124,9 +124,7 @@ impl SecretKey {
         let mut poly = vec![0; half.c1.len()];
         context.mul_add(&mut poly, &half.c1, &self.secret);
         context.inverse(&mut poly);
-        let noise = sample::flood(rng, sigma, context.degree());
-        let level = context.level(&poly).len();
-        context.add(&mut poly, &context.lift_wide(&noise, level));
+        context.flood(&mut poly, sigma, rng);
         let scale = context.shorten(&mut poly, half.scale);
         Ok(Partial {
             party: self.party,

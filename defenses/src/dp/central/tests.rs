@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{deployment, in_turn, streams, update};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 #[test]
 fn noise_falls_on_the_mean_once() {
@@ -52,4 +52,65 @@ fn the_clip_finds_the_median() {
     }
     let late = clips[80..].iter().sum::<f64>() / 40.0;
     assert!((1.9..=3.1).contains(&late), "settled at {late}");
+}
+
+/// What clients send lies on the grid, and so does the noisy sum, whether they sent zeros or not.
+#[test]
+fn sums_are_whole_steps() {
+    let dp = Central { clip: 0.1.into(), ..Central::default() };
+    for value in [0.0, 0.123] {
+        let (mut memory, deployment) = (BTreeMap::new(), deployment(1));
+        let sent = in_turn(&deployment, &mut streams(4), &mut memory, |t| {
+            dp.release(update(4, 4096, value), t)
+        })
+        .unwrap();
+        let step = sent.grid.unwrap();
+        let whole = |params: &Params, times: f64| {
+            let steps = params.tensors[0].to_kind(Kind::Double) * (times / step);
+            assert_eq!((&steps - steps.round()).abs().max().double_value(&[]), 0.0, "{value}");
+            steps.abs().max().double_value(&[])
+        };
+        assert!(whole(&sent.update, 1.0) <= 2f64.powi(22));
+        let mean = sent.update.map(|t| t.to_kind(Kind::Double).mean_dim(0, true, None::<Kind>));
+        let out = in_turn(&deployment, &mut streams(1), &mut memory, |t| dp.aggregate(mean, t));
+        assert!(whole(&out.unwrap().update, 4.0) > 2f64.powi(20));
+    }
+}
+
+/// Secure aggregation sums the clipped updates themselves, on their grid: rounding adds nothing to
+/// the sensitivity. Fewer bits than they need are refused instead of rounding them.
+#[test]
+fn secure_aggregation_rounds_nothing_that_was_clipped() {
+    let (clip, values) = (0.1, 20_000);
+    let dp = Central { clip: clip.into(), ..Central::default() };
+    let sent = in_turn(&deployment(1), &mut streams(3), &mut BTreeMap::new(), |t| {
+        dp.release(update(3, values, 0.7), t)
+    })
+    .unwrap();
+    let updates: Vec<Vec<f32>> = (0..3).map(|c| sent.update.flat(c)).collect();
+    let sum = |bits: u32, updates: &[Vec<f32>]| {
+        let entry = suites::find("protocol", protocols::PROTOCOLS, "secagg").unwrap();
+        let params = serde_json::json!({ "bits": bits });
+        let protocol = (entry.build)(params.as_object().unwrap()).unwrap();
+        let round = protocols::Round {
+            number: 0,
+            updates,
+            weights: &[1, 1, 1],
+            grid: sent.grid,
+            watched: 0,
+            colluders: &[],
+            dropped: &[],
+            progress: &|_, _, _| (),
+        };
+        protocol.exchange(&round, &mut |purpose| suites::rng::stream(1, "central", purpose))
+    };
+    let step = sent.grid.unwrap();
+    let whole = |mean: &f32| (f64::from(*mean) * 3.0 / step).round_ties_even();
+    let without = [vec![0.0; values as usize], updates[1].clone(), updates[2].clone()];
+    let (all, others) = (sum(32, &updates).unwrap().mean, sum(32, &without).unwrap().mean);
+    let square: f64 = all.iter().zip(&others).map(|(a, b)| (whole(a) - whole(b)).powi(2)).sum();
+    let norm = square.sqrt() * step;
+    assert!(norm <= clip && norm > 0.999_999 * clip, "{norm}");
+    let line = sum(14, &updates).err().map(|e| e.to_string()).expect("refused");
+    assert!(line.contains("write bits = 16") && !line.contains('\n'), "{line}");
 }

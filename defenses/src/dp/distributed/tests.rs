@@ -52,3 +52,20 @@ fn fewer_honest_clients_add_more_each() {
     assert!((shares(3).unwrap() / shares(0).unwrap() - 2.0).abs() < 0.01);
     assert!(shares(4).err().unwrap().to_string().contains("tolerate"));
 }
+
+/// Whoever knows one share faces the others' noise alone.
+#[test]
+fn a_client_that_sees_the_sum_knows_one_share_of_the_noise() {
+    let faced = |clients, tolerate| {
+        let dp = Distributed { tolerate, ..Distributed::default() };
+        let deployment = Deployment { clients, ..deployment(1) };
+        let scales = dp.scales(4096, &deployment).unwrap();
+        dp.epsilon_at(scales.sigma, scales.l2, 4096, clients - 1, 1).unwrap()
+    };
+    let (of_two, of_five) = (faced(2, 0), faced(5, 0));
+    assert!((of_two - 12.17).abs() < 0.01 && (of_five - 9.23).abs() < 0.01, "{of_two} {of_five}");
+    for clients in [2, 5] {
+        let within = faced(clients, 1);
+        assert!(within <= 8.0 && within > 7.99, "{clients}: {within}");
+    }
+}

@@ -86,3 +86,34 @@ fn bad_parameters_are_one_line() {
         assert!(message.contains(key) && !message.contains('\n'), "{message}");
     }
 }
+
+/// Whole steps of one power of two, exactly, whatever was hidden: low bits say nothing.
+#[test]
+fn zero_and_anything_leave_the_same_multiples() {
+    for mechanism in [Mechanism::Gaussian, Mechanism::Laplace] {
+        let dp = Local { mechanism, clip: 0.1.into(), ..Local::default() };
+        let (step, _) = dp.sampler(dp.scale(1)).unwrap();
+        for value in [0.0, 0.123, 1e-4] {
+            let out = release(&dp, update(2, 20_000, value), 2).unwrap();
+            let steps = out.update.tensors[0].to_kind(Kind::Double) / step;
+            assert_eq!((&steps - steps.round()).abs().max().double_value(&[]), 0.0, "{value}");
+            assert!(steps.abs().max().double_value(&[]) <= 2f64.powi(24));
+            let odd = (steps.remainder(2.0)).mean(Kind::Double).double_value(&[]);
+            assert!((odd - 0.5).abs() < 0.02, "{value}: {odd} are odd");
+        }
+    }
+}
+
+/// A client draws the same, whoever else takes part.
+#[test]
+fn clients_at_once_are_clients_alone() {
+    let dp = Local::default();
+    let all = release(&dp, update(3, 40_000, 0.5), 3).unwrap().update;
+    for (t, rng) in (0..).zip(streams(3).iter_mut()) {
+        let mut memory = BTreeMap::new();
+        let alone = in_turn(&deployment(1), std::slice::from_mut(rng), &mut memory, |turn| {
+            dp.release(update(1, 40_000, 0.5), turn)
+        });
+        assert_eq!(alone.unwrap().update.tensors[0].get(0), all.tensors[0].get(t));
+    }
+}

@@ -20,7 +20,6 @@
 //! the rows away.
 
 mod client;
-mod flood;
 mod os_rng;
 mod plan;
 mod server;

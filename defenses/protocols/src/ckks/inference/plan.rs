@@ -232,7 +232,7 @@ mod tests {
         let line = plan("compact", Shape::unit(10, 512)).unwrap_err().to_string();
         assert_eq!(
             line,
-            "parameters: 2048/54/40 (54 modulus bits) leave no room for scores of 10 rows hidden \
+            "parameters: 2048/53/40 (53 modulus bits) leave no room for scores of 10 rows hidden \
              to 2^-40; use fedavg \
              (100 bits at degree 4096), or a larger set such as 8192/60,60,60/40"
         );

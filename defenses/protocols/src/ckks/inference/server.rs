@@ -7,12 +7,12 @@ use rand::RngCore;
 use rayon::prelude::*;
 
 use super::Plan;
-use super::flood::smooth;
 use super::shape::{SLACK, Shape, norm};
 use super::wire::{Answer, Query};
 use crate::ProtocolError;
 use crate::ckks::Context;
 use crate::ckks::bytes::malformed;
+use crate::ckks::flood::smooth;
 use crate::ckks::keys::{PublicKey, hex};
 use crate::ckks::ring::Poly;
 use crate::ckks::sample::{self, Seed};

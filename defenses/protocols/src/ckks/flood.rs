@@ -2,14 +2,14 @@
 
 use rand::RngCore;
 
-use crate::ckks::sample::{box_muller, words};
+use super::sample::{box_muller, words};
 
 /// Bits of a deviation that the Gaussian itself decides.
 const BITS: i32 = 16;
 
-/// `len` integers of standard deviation `sigma` (at most `2^110`): `c Z + T` with `Z` a rounded
-/// Gaussian of deviation `sigma / c`, `T` triangular over two cells of `c = 2^(floor(log2 sigma) -
-/// 16)` integers; `T` adds `2^-34` of the variance.
+/// `len` integers of standard deviation `sigma` (at most `2^110`; zeros for 0): `c Z + T` with `Z`
+/// a rounded Gaussian of deviation `sigma / c`, `T` triangular over two cells of `c = 2^(floor(log2
+/// sigma) - 16)` integers; `T` adds `2^-34` of the variance.
 ///
 /// With triangular noise the density joins the weights `p_k` of the cells by straight lines, so
 /// that its Fisher information is `sum (p_(k+1) - p_k) ln(p_(k+1) / p_k) / c^2`, the symmetric
@@ -24,7 +24,7 @@ const BITS: i32 = 16;
 /// uneven, which adds less than `2^-52` to the sum above (with radii of 10 to 16 bits: computed,
 /// below `2^-bits`). Both are small beside the `2^-34` that the sum is at least.
 pub(super) fn smooth(rng: &mut impl RngCore, sigma: f64, len: usize) -> Vec<i128> {
-    let shift = (sigma.log2().floor() as i32 - BITS).max(0);
+    let shift = (libm::log2(sigma.max(1.0)) as i32 - BITS).max(0);
     let step = sigma / 2f64.powi(shift);
     let normal = words(rng, 2 * len.div_ceil(2));
     let low = words(rng, 4 * len);
@@ -60,6 +60,30 @@ mod tests {
                 assert!(set.abs_diff(10_000) < 600, "bit {bit} of {bits}: {set}");
             }
         }
+    }
+
+    /// Doubles reach every cell alike: where the Gaussian itself decides 48 bits, cells beyond two
+    /// deviations collect nine or seven doubles in turn (ties to even), and even ones are 9/16.
+    #[test]
+    fn even_cells_are_no_likelier_than_odd_ones() {
+        let sigma = 2f64.powi(90);
+        let noise = smooth(&mut stream(4, "flood", "smooth"), sigma, 400_000);
+        let beyond: Vec<i128> =
+            noise.into_iter().filter(|v| (*v as f64).abs() > 2.0 * sigma).collect();
+        assert!(beyond.len() > 17_000, "{}", beyond.len());
+        for bits in [17, 40, 46, 47, 48] {
+            // Cells that begin at a multiple of `sigma 2^-bits`, and cells around one.
+            for from in [0, 1i128 << (89 - bits)] {
+                let even = beyond.iter().filter(|v| ((**v + from) >> (90 - bits)) & 1 == 0);
+                let share = even.count() as f64 / beyond.len() as f64;
+                assert!((share - 0.5).abs() < 0.02, "{bits} bits: {share} are even");
+            }
+        }
+    }
+
+    #[test]
+    fn no_noise_is_none() {
+        assert_eq!(smooth(&mut stream(5, "flood", "smooth"), 0.0, 9), vec![0; 9]);
     }
 
     /// Cells are as likely as under a Gaussian: counts between quartiles and beyond two deviations.
