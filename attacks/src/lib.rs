@@ -14,6 +14,7 @@ pub mod matching;
 pub mod optim;
 pub mod presets;
 pub mod strongest;
+pub mod undo;
 
 pub use attack::{Attack, Calibration, Choice, Progress, Reconstruction, Run};
 pub use error::AttackError;

@@ -272,27 +272,6 @@ fn signs_cells_and_bounds_are_all_that_is_matched() {
     gains(10.0, 400, &filtered, &x);
 }
 
-#[test]
-fn mixtures_are_recovered_with_their_mixed_labels() {
-    let net = lenet();
-    let (x, y) = digits(4, 2);
-    let w = weights(&net, Init::DlgUniform, 4);
-    let share = Tensor::from_slice(&[0.8f32, 0.3]);
-    let mixed = |t: &Tensor, shape: &[i64]| {
-        let share = share.reshape(shape);
-        t * &share + t.flip([1]) * (share.neg() + 1.0)
-    };
-    let mixtures = mixed(&x, &[1, 2, 1, 1, 1]);
-    let soft = mixed(&y.one_hot(10).to_kind(Kind::Float), &[1, 2, 1]);
-    let rules = Rules { soft_labels: true, ..Rules::default() };
-    let mut seen = capture(&net, &w, &x, &y, false);
-    seen.signal =
-        Signal::Gradient(batch_gradient(&net, &w, &mixtures, &soft, &rules, Mode::Train, &mut []));
-    let mixed = Effect::Mixed { parts: 2, coefficients: Coefficients::Beta { alpha: 1.0 } };
-    seen.known.defenses = published("mixup", &[mixed]);
-    gains(6.0, 250, &seen, &mixtures);
-}
-
 /// LeNet with a bottleneck, and a captured gradient `[4, ...]` of batches of `b` digits under draws
 /// of its own.
 fn random_inside(b: i64) -> (Observation, Tensor) {
@@ -403,10 +382,17 @@ fn effects_and_combinations_without_an_answer_are_refused() {
     let (cells, signs) = (Effect::Cells { bits: 4 }, Effect::Signs { scaled: true });
     let rounding = Effect::RandomRounding { levels: 7.0, bucket: 0, norm: BucketNorm::Max };
     let transformed = Effect::TransformedInputs { policies: vec![vec![3, 1, 7]] };
+    let foreign = Effect::TransformedInputs { policies: vec![vec![3, 50]] };
+    let coefficients = Coefficients::Beta { alpha: 1.0 };
+    let mixed = Effect::Mixed { parts: 2, coefficients };
     let percentile = Effect::Zeroed { share: 0.5, among: Ranked::Update };
-    let cases: [(&[&Effect], i64); 14] = [
+    let cases: [(&[&Effect], i64); 18] = [
         (&[&Effect::FlippedInputs], 1),
-        (&[&transformed], 1),
+        (&[&mixed, &Effect::FlippedInputs, &Effect::FlippedInputs], 1),
+        (&[&transformed, &transformed], 1),
+        (&[&mixed, &transformed], 1),
+        (&[&mixed, &mixed], 1),
+        (&[&foreign], 1),
         (&[&cells, &noise], 1),
         (&[&signs, &noise], 1),
         (&[&cells, &rounding], 1),

@@ -25,8 +25,8 @@ const ALL: [(&str, Stage, bool); 13] = [
     ("soteria", Stage::Client, true),
     ("withhold-bn", Stage::Client, false),
     ("mixup", Stage::Data, true),
-    ("instahide", Stage::Data, false),
-    ("ats", Stage::Data, false),
+    ("instahide", Stage::Data, true),
+    ("ats", Stage::Data, true),
     ("precode", Stage::Model, true),
 ];
 

@@ -208,6 +208,9 @@ fn the_law_holds_behind_every_defense() {
         line(&["dp-distributed", "secagg"]),
         line(&["prune", "secagg", "dp-central"]),
         line(&["soteria"]),
+        line(&["ats"]),
+        line(&["mixup"]),
+        line(&["instahide"]),
     ];
     let mut applied = 0;
     for defenses in &lines {
@@ -219,6 +222,12 @@ fn the_law_holds_behind_every_defense() {
                     let mut spec = spec("adaptive-matching", source, "lenet-zhu", false, seed);
                     (spec.defenses, spec.vantage, spec.federation.clients.total) =
                         (defenses.clone(), vantage, 2);
+                    // Who mixes examples needs some.
+                    spec.federation.local.batch_size = match defenses[0].name.as_str() {
+                        "mixup" => 2,
+                        "instahide" => 4,
+                        _ => 1,
+                    };
                     spec
                 };
                 applied += usize::from(demanded(&what, &spec));

@@ -81,7 +81,8 @@ pub enum Effect {
     FlippedInputs,
     /// Each input goes through one of these sequences of transformations, drawn evenly.
     TransformedInputs {
-        /// Sequences of places in the published library of transformations.
+        /// Sequences of places in [`crate::transform::LIBRARY`]; those that have two directions
+        /// draw one evenly.
         policies: Vec<Vec<usize>>,
     },
     /// A variational bottleneck stands before the last layer and is sampled anew for every example

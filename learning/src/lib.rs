@@ -21,6 +21,7 @@ pub mod params;
 pub mod per_example;
 pub mod server;
 pub mod tape;
+pub mod transform;
 
 pub use effect::{Effect, Published};
 pub use error::LearningError;

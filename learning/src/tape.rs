@@ -74,9 +74,9 @@ pub struct Tap {
 pub struct BatchStat {
     /// Position of `running_mean` in the layout (`running_var` follows it).
     pub running_mean: usize,
-    /// Mean of each channel, `[T, C]`.
+    /// Mean of each channel, `[T, C]`; with the pass's graph, where there is one.
     pub mean: Tensor,
-    /// Unbiased variance of each channel, `[T, C]`.
+    /// Unbiased variance of each channel, `[T, C]`, likewise.
     pub var: Tensor,
 }
 

@@ -1,12 +1,14 @@
 //! From the effects that defenses publish to what an adversary does about them.
 
-use learning::effect::{ClipUnit, NoiseLaw, NoiseScale, Noised, Norm, Ranked};
+use learning::effect::{ClipUnit, Coefficients, NoiseLaw, NoiseScale, Noised, Norm, Ranked};
 use learning::{Effect, Observation, Published, Signal};
 
 use super::params::Adapting;
 use crate::AttackError;
 use crate::matching::defense_model::{Clip, DefenseModel, Law, Masked, Noise, Values};
 use crate::matching::signal;
+use crate::undo::demix::Mixtures;
+use crate::undo::{Undo, policy};
 
 /// Composes the effects in the order in which the signal went through them.
 ///
@@ -79,11 +81,12 @@ impl<'a> Plan<'a> {
             Effect::RandomRounding { levels, bucket, norm: _ } => self.round(by, levels, bucket),
             Effect::Signs { scaled: _ } => self.signs(by),
             Effect::MaskedColumns { share: _ } => self.mask(by),
-            Effect::Mixed { parts: _, coefficients: _ } => self.mix(by),
+            Effect::Mixed { parts, coefficients } => self.mix(by, parts, coefficients),
             Effect::RandomBottleneck { width: _, beta: _ } => self.draw(by),
             // Only trainable values are matched.
             Effect::WithheldStatistics => Ok(()),
-            Effect::FlippedInputs | Effect::TransformedInputs { .. } => Err(String::new()),
+            Effect::FlippedInputs => self.flip(),
+            Effect::TransformedInputs { ref policies } => self.transform(by, policies),
         }
     }
 
@@ -218,9 +221,33 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn mix(&mut self, by: &str) -> Refused {
+    fn mix(&mut self, by: &str, parts: usize, coefficients: Coefficients) -> Refused {
+        if self.all.mixed {
+            return Err(" after other mixtures".into());
+        }
+        let of = Mixtures { parts, coefficients, flipped: false };
         self.all.mixed = true;
+        self.all.undo.push(Undo::Mixtures { by: by.into(), of });
         self.note(format!("mixed images with mixed labels for {by}"));
+        Ok(())
+    }
+
+    /// Signs are undone with the mixture that they hide.
+    fn flip(&mut self) -> Refused {
+        match self.all.undo.last_mut() {
+            Some(Undo::Mixtures { of, .. }) if !of.flipped => of.flipped = true,
+            _ => return Err(" of examples that are no mixtures".into()),
+        }
+        Ok(())
+    }
+
+    fn transform(&mut self, by: &str, policies: &[Vec<usize>]) -> Refused {
+        if !self.all.undo.is_empty() {
+            return Err(" after the examples were changed before".into());
+        }
+        policy::check(policies)?;
+        let policies = policies.to_vec();
+        self.all.undo.push(Undo::Policies { by: by.into(), policies });
         Ok(())
     }
 

@@ -41,7 +41,11 @@ impl AdaptiveMatching {
         run: &Run,
     ) -> Result<MatchingConfig, AttackError> {
         let labels = if plan.mixed { Labels::Joint } else { self.config.labels };
-        let config = MatchingConfig { labels, ..self.config.clone() };
+        let mut config = MatchingConfig { labels, ..self.config.clone() };
+        if plan.flips() {
+            // Random signs have no smooth picture to prefer, and leave the box of pixels.
+            (config.boxed, config.tv_weight) = (false, 0.0);
+        }
         let fits = self.adapting.recipe == Recipe::Auto && is_smooth(plan);
         if !fits || !layers::is_smooth(seen, &mut run.stream("smoothness")) {
             return Ok(config);
@@ -65,7 +69,7 @@ pub fn smooth(config: &MatchingConfig, plan: &DefenseModel, hypotheses: usize) -
     let wanted = STARTS.max(hypotheses).max(config.restarts);
     let tv_weight = match plan.values {
         Values::Rounded { .. } => TV_ROUNDED,
-        _ if plan.is_none() => 0.0,
+        _ if plan.compares_plainly() => 0.0,
         _ => TV,
     };
     let restarts = wanted.min(config.iterations / (EVALUATIONS * STEPS)).max(1);

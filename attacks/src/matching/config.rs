@@ -65,6 +65,9 @@ pub struct MatchingConfig {
     /// Weight of the mean squared distance between what the last layer works on and what its
     /// captured gradient says that is, one example a signal.
     pub feature_weight: f64,
+    /// Weight of the distance between the BatchNorm statistics of the dummy batch and those that
+    /// the client's update holds.
+    pub bn_weight: f64,
     /// Keep pixels in `[0, 1]` after every step.
     pub boxed: bool,
     /// Where a restart begins.
@@ -114,6 +117,7 @@ impl Default for MatchingConfig {
             tv: Tv::Anisotropic,
             l2_weight: 0.0,
             feature_weight: 0.0,
+            bn_weight: 0.0,
             boxed: false,
             init: Start::Normal,
             labels: Labels::Idlg,
@@ -217,6 +221,7 @@ impl MatchingConfig {
             ("tv_weight", self.tv_weight),
             ("l2_weight", self.l2_weight),
             ("feature_weight", self.feature_weight),
+            ("bn_weight", self.bn_weight),
             ("tolerance_grad", self.tolerance_grad),
             ("tolerance_change", self.tolerance_change),
         ];

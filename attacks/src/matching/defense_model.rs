@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::entry_constraint::masked_weight;
 use super::objective::Objective;
 use crate::AttackError;
+use crate::undo::Undo;
 
 /// How a candidate's gradient is led through what the captured one went through. The default
 /// changes nothing.
@@ -32,6 +33,8 @@ pub struct DefenseModel {
     pub draws: usize,
     /// Labels are mixtures of classes.
     pub mixed: bool,
+    /// What is undone on the matched examples, in the order in which it was done to them.
+    pub undo: Vec<Undo>,
     /// What was adapted, in words; empty where nothing was.
     pub notes: Vec<String>,
 }
@@ -128,9 +131,21 @@ impl Noise {
 }
 
 impl DefenseModel {
-    /// Whether nothing is to be done otherwise than without knowing the defenses.
-    pub fn is_none(&self) -> bool {
-        *self == DefenseModel::default()
+    /// Whether candidates' gradients are compared as they are: nothing differs but what labels may
+    /// be, and what is undone afterwards.
+    pub fn compares_plainly(&self) -> bool {
+        let (undo, notes) = (Vec::new(), Vec::new());
+        DefenseModel { mixed: false, undo, notes, ..self.clone() } == DefenseModel::default()
+    }
+
+    /// Whether values were given random signs, so that examples are no pictures and lie in no box.
+    pub fn flips(&self) -> bool {
+        self.undo.iter().any(|u| matches!(u, Undo::Mixtures { of, .. } if of.flipped))
+    }
+
+    /// The same for whoever undoes nothing.
+    pub fn without_undo(self) -> DefenseModel {
+        DefenseModel { undo: Vec::new(), ..self }
     }
 
     /// The same for an attack of that objective: where nothing but a clip is known, one that

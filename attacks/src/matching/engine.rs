@@ -14,9 +14,11 @@ use super::defense_model::DefenseModel;
 use super::labels::{self, Labels};
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
+use super::statistics::Statistics;
 use super::{init, signal, weights};
 use crate::attack::{Progress, Reconstruction, Run};
 use crate::optim::{Lanes, Objective as _, Stepper};
+use crate::undo::Matched;
 use crate::{Attack, AttackError, layers};
 
 /// A gradient-matching attack.
@@ -95,7 +97,9 @@ impl Matching {
         let optimizer = self.config.optimizer()?;
         let mut stepper = optimizer.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
-        self.finish(&x, &mut problem, stepper.lanes_mut(), trace)
+        let (mut found, matched) = self.finish(&x, &mut problem, stepper.lanes_mut(), trace)?;
+        defense_model.undo.iter().rev().for_each(|undo| undo.apply(seen, &matched, &mut found));
+        Ok(found)
     }
 
     /// The objective `[N]` at another result's pixels and labels, priors included: what results of
@@ -119,6 +123,7 @@ impl Matching {
     }
 
     /// Goes on from another result, with its labels. What both spent and doubt is told together.
+    /// That result is what was matched: nothing may have been undone on it.
     ///
     /// # Errors
     /// As [`Matching::reconstruct_through`].
@@ -133,13 +138,14 @@ impl Matching {
         let optimizer = self.config.optimizer()?;
         let mut stepper = optimizer.start(&x);
         let trace = self.optimise(&mut x, &mut problem, stepper.as_mut(), run)?;
-        let mut last = self.finish(&x, &mut problem, stepper.lanes_mut(), trace)?;
+        let (mut last, matched) = self.finish(&x, &mut problem, stepper.lanes_mut(), trace)?;
         last.evaluations += found.evaluations;
         last.iterations += found.iterations;
         last.restarts = found.restarts.max(last.restarts);
         for (own, earlier) in last.flags.iter_mut().zip(&found.flags) {
             own.extend(earlier.iter().cloned());
         }
+        defense_model.undo.iter().rev().for_each(|undo| undo.apply(seen, &matched, &mut last));
         Ok(last)
     }
 
@@ -196,7 +202,7 @@ impl Matching {
         layers::refuse_single_values(seen, batch)?;
         let selected =
             defense_model.select(seen, weights::select(seen.net.layout(), &self.config.layers)?)?;
-        let all = if defense_model.is_none() {
+        let all = if defense_model.compares_plainly() {
             trainable(gradient)
         } else {
             defense_channel::captured(seen)?
@@ -207,7 +213,7 @@ impl Matching {
         let shape = [vec![batch], seen.net.input()].concat();
         let target = Target::new(tensors, selected, weights);
         let objective = self.config.objective;
-        let channel = (!defense_model.is_none()).then(|| {
+        let channel = (!defense_model.compares_plainly()).then(|| {
             DefenseChannel::new(seen, defense_model, &target, objective, shape.iter().product())
         });
         let factorable = channel.as_ref().map_or(objective, |c| c.objective).is_factorable();
@@ -220,6 +226,7 @@ impl Matching {
             labels: self.labels(seen, gradient, (batch, defense_model), run)?,
             unroll: self.unroll(seen, batch)?,
             features: self.features(gradient, batch, run)?,
+            statistics: Statistics::wanted(&self.config, seen, run.device)?,
             bounds: self.config.boxed.then(|| self.bounds(seen, &shape, run)),
             draws: (
                 self.streams(if defense_model.draws > 0 { target.lanes() } else { 0 }, run),
@@ -232,8 +239,7 @@ impl Matching {
         })
     }
 
-    /// What the last layer worked on, `[N, E]`: for one example the row of its weight's gradient at
-    /// the label, over the bias's entry there.
+    /// What the last layer worked on, where that is matched.
     fn features(
         &self,
         gradient: &Params,
@@ -243,24 +249,8 @@ impl Matching {
         if self.config.feature_weight == 0.0 {
             return Ok(None);
         }
-        let refuse = || {
-            let why = "feature_weight needs one example a signal and a last layer that is fully \
-                connected with a bias; leave it at 0";
-            AttackError::NotApplicable(why.into())
-        };
-        let [.., weight, bias] = &gradient.trainable().collect::<Vec<_>>()[..] else {
-            return Err(refuse());
-        };
-        if batch != 1 || weight.dim() != 3 || weight.size()[..2] != bias.size()[..] {
-            return Err(refuse());
-        }
-        // The label's entry is the largest in magnitude.
-        let label = bias.abs().argmax(1, true);
-        let scale = bias.gather(1, &label, false);
-        let rows = label.unsqueeze(2).expand([-1, 1, weight.size()[2]], false);
-        let features = weight.gather(1, &rows, false).squeeze_dim(1) / scale;
-        let kind = self.config.kind(run.device);
-        Ok(Some(features.nan_to_num(0.0, 0.0, 0.0).to_device(run.device).to_kind(kind)))
+        let features = signal::features(gradient, batch)?;
+        Ok(Some(features.to_device(run.device).to_kind(self.config.kind(run.device))))
     }
 
     /// A stream for the draws of each lane's random buffers.
@@ -423,7 +413,7 @@ impl Matching {
         problem: &mut Problem,
         lanes: &mut Lanes,
         (trace, done): (Trace, usize),
-    ) -> Result<Reconstruction, AttackError> {
+    ) -> Result<(Reconstruction, Matched), AttackError> {
         let (last, _) = problem.evaluate(x);
         lanes.consider(x, &last);
         let (winners, objective) = self.winners(lanes.best_objective());
@@ -436,10 +426,15 @@ impl Matching {
         let (images, soft) = problem.unpack(&chosen);
         let pixels = problem.seen.net.to_pixels(&images).clamp(0.0, 1.0);
         let restarts = self.config.restarts;
-        Ok(Reconstruction {
+        let withheld = self.config.bn_weight > 0.0 && problem.statistics.is_none();
+        let matched = Matched {
+            examples: images.to_device(tch::Device::Cpu).detach(),
+            soft: soft.as_ref().map(|p| p.to_device(tch::Device::Cpu).detach()),
+        };
+        let found = Reconstruction {
             pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
             labels: self.guessed(problem, soft, &winners),
-            flags: flags(&diverged, restarts, &objective),
+            flags: flags(&diverged, restarts, &objective, withheld),
             // The last evaluation of every restart is beside the optimiser's count.
             evaluations: (per_signal(&evaluations, objective.len()) + restarts as u64)
                 * problem.draws.1.max(1) as u64,
@@ -447,7 +442,8 @@ impl Matching {
             restarts,
             objective,
             trace,
-        })
+        };
+        Ok((found, matched))
     }
 
     /// The labels that the attack settled on; none where they were granted.
@@ -475,7 +471,7 @@ fn per_signal(evaluations: &[i64], signals: usize) -> u64 {
     evaluations.iter().sum::<i64>() as u64 / signals.max(1) as u64
 }
 
-fn flags(diverged: &[bool], restarts: usize, objective: &[f64]) -> Vec<Vec<Flag>> {
+fn flags(diverged: &[bool], restarts: usize, objective: &[f64], withheld: bool) -> Vec<Vec<Flag>> {
     let lost = diverged.chunks(restarts).map(|row| row.iter().filter(|&&d| d).count());
     lost.zip(objective)
         .map(|(lost, objective)| {
@@ -486,6 +482,10 @@ fn flags(diverged: &[bool], restarts: usize, objective: &[f64]) -> Vec<Vec<Flag>
             }
             if !objective.is_finite() {
                 flags.push(FlagKind::NoFiniteObjective.into());
+            }
+            if withheld {
+                let words = "no BatchNorm statistics were sent, and none were matched";
+                flags.push(Flag::with(FlagKind::Adapted, words));
             }
             flags
         })

@@ -12,6 +12,7 @@ pub mod objective;
 pub mod prior;
 mod problem;
 pub mod signal;
+pub mod statistics;
 mod unroll;
 pub mod weights;
 

@@ -4,7 +4,7 @@
 use learning::client::LocalTraining;
 use learning::loss::{soft_cross_entropy, task_loss};
 use learning::tape::Tape;
-use learning::{Form, LayerGrad, Observation, Params, gradients};
+use learning::{Form, Observation, Params, gradients};
 use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
@@ -12,6 +12,7 @@ use super::config::{MatchingConfig, Tv};
 use super::defense_channel::DefenseChannel;
 use super::objective::Target;
 use super::prior;
+use super::statistics::Statistics;
 use super::unroll;
 use crate::optim;
 
@@ -44,6 +45,8 @@ pub struct Problem<'a> {
     pub draws: (Vec<ChaCha12Rng>, usize),
     /// What the last layer worked on for the captured example, `[N, E]`, where it is matched.
     pub features: Option<Tensor>,
+    /// BatchNorm's statistics of the client's batch, where they were sent and are matched.
+    pub statistics: Option<Statistics>,
     /// Least and greatest value of every variable, `[1, V]`.
     pub bounds: Option<(Tensor, Tensor)>,
 }
@@ -98,13 +101,23 @@ impl Problem<'_> {
             }
         };
         let (net, mode) = (&self.seen.net, self.seen.mode);
-        let layers: Vec<LayerGrad> = match self.unroll {
-            Some(local) => unroll::simulate(self.seen, weights, images, local, loss),
-            None => gradients(net, weights, images, mode, form, true, |z| loss(z, 0)).layers,
+        let (layers, stats) = match self.unroll {
+            Some(local) => (unroll::simulate(self.seen, weights, images, local, loss), Vec::new()),
+            None => {
+                let own = gradients(net, weights, images, mode, form, true, |z| loss(z, 0));
+                (own.layers, own.stats)
+            }
         };
-        match &self.channel {
+        let distance = match &self.channel {
             Some(channel) => channel.distance(&self.target, self.config.both_weight, layers),
             None => self.target.distance(self.config.objective, self.config.both_weight, &layers),
+        };
+        match &self.statistics {
+            Some(sent) => {
+                let off = sent.distance(&stats, &self.target, &distance);
+                distance + off * self.config.bn_weight
+            }
+            None => distance,
         }
     }
 

@@ -3,6 +3,7 @@
 use learning::client::LocalTraining;
 use learning::{Observation, Params, Signal};
 use suites::Fact;
+use tch::Tensor;
 
 use crate::AttackError;
 
@@ -59,6 +60,31 @@ pub fn undecayed(seen: &Observation, gradient: &Params) -> Params {
     }
 }
 
-fn is_finite(t: &tch::Tensor) -> bool {
+/// What the last layer worked on, `[N, E]`: for one example the row of its weight's gradient at the
+/// label, over the bias's entry there.
+///
+/// # Errors
+/// `NotApplicable` for several examples, or a last layer that is not fully connected with a bias.
+pub fn features(gradient: &Params, batch: i64) -> Result<Tensor, AttackError> {
+    let refuse = || {
+        let why = "feature_weight needs one example a signal and a last layer that is fully \
+            connected with a bias; leave it at 0";
+        AttackError::NotApplicable(why.into())
+    };
+    let [.., weight, bias] = &gradient.trainable().collect::<Vec<_>>()[..] else {
+        return Err(refuse());
+    };
+    if batch != 1 || weight.dim() != 3 || weight.size()[..2] != bias.size()[..] {
+        return Err(refuse());
+    }
+    // The label's entry is the largest in magnitude.
+    let label = bias.abs().argmax(1, true);
+    let scale = bias.gather(1, &label, false);
+    let rows = label.unsqueeze(2).expand([-1, 1, weight.size()[2]], false);
+    let features = weight.gather(1, &rows, false).squeeze_dim(1) / scale;
+    Ok(features.nan_to_num(0.0, 0.0, 0.0))
+}
+
+fn is_finite(t: &Tensor) -> bool {
     t.isfinite().all().int64_value(&[]) != 0
 }

@@ -11,7 +11,8 @@ use crate::matching::{DefenseModel, Matching, MatchingConfig};
 
 /// For each signal the result with the lowest objective of the likelihood, total variation only as
 /// far as noise asks for it. Where the defenses cannot be allowed for, that is the plain squared
-/// distance; where labels are mixed the list's first result is kept. Evaluations and iterations are
+/// distance; where labels are mixed or examples
+/// transformed the list's first result is kept. Evaluations and iterations are
 /// the sums.
 ///
 /// # Errors
@@ -27,8 +28,9 @@ pub fn likeliest(
         Err(AttackError::NotApplicable(_)) => DefenseModel::default(),
         other => other?,
     };
-    // No result names the mixtures of labels that it ended with.
-    if defense_model.mixed {
+    // No result names the mixtures of labels that it ended with, and what was undone on one is no
+    // longer what was matched.
+    if defense_model.mixed || !defense_model.undo.is_empty() {
         return Ok(results.swap_remove(0));
     }
     let config = MatchingConfig {

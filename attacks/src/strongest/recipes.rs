@@ -13,6 +13,7 @@ use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
 use crate::matching::labels::{self, Labels};
 use crate::matching::objective::Objective;
+use crate::matching::statistics;
 use crate::matching::{DefenseModel, Matching, MatchingConfig};
 use crate::optim::Decay;
 use crate::{Attack, AttackError};
@@ -71,6 +72,9 @@ pub struct Recipe {
 
 /// Labels that restarts try at most.
 const HYPOTHESES: usize = 10;
+
+/// Weight of BatchNorm's statistics, where the signal tells those of its batch.
+const STATISTICS: f64 = 0.1;
 
 /// Evaluations of a step of L-BFGS at most.
 const STEP: usize = 26;
@@ -210,14 +214,24 @@ impl Recipe {
         seen: &Observation,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
-        let defense_model = self.defense_model(seen)?;
+        self.attack_through(&self.defense_model(seen)?, of, evaluations, seen, run)
+    }
+
+    fn attack_through(
+        &self,
+        defense_model: &DefenseModel,
+        of: &Strongest,
+        evaluations: usize,
+        seen: &Observation,
+        run: &Run,
+    ) -> Result<Reconstruction, AttackError> {
         let mut config = self.config(seen);
-        let open = labels::hypotheses(seen, &defense_model, &config, run)?;
+        let open = labels::hypotheses(seen, defense_model, &config, run)?;
         let wanted = of.restarts.max(open);
         config.restarts = wanted.min(evaluations / LEAST).max(1);
         let step = if self.method == Method::Lbfgs { STEP } else { 1 };
         config.iterations = (evaluations / (step * config.restarts)).max(1);
-        Matching { config }.reconstruct_through(seen, &defense_model, None, run)
+        Matching { config }.reconstruct_through(seen, defense_model, None, run)
     }
 
     /// Attacks with half of the evaluations, and goes on from there by the likelihood alone.
@@ -235,7 +249,9 @@ impl Recipe {
             return Err(AttackError::NotApplicable(why.into()));
         }
         let half = (evaluations / 2).max(1);
-        let found = self.attack(of, half, seen, run)?;
+        // What was matched is gone on from; it is undone at the end.
+        let own = self.defense_model(seen)?.without_undo();
+        let found = self.attack_through(&own, of, half, seen, run)?;
         let config = MatchingConfig {
             restarts: 1,
             label_hypotheses: 1,
@@ -253,11 +269,15 @@ impl Recipe {
             tv_weight: self.tv_weight,
             labels: labels(seen),
             label_hypotheses: HYPOTHESES,
+            // They are zero at the truth, whatever their weight.
+            bn_weight: if statistics::are_exact(seen) { STATISTICS } else { 0.0 },
             ..MatchingConfig::default()
         };
+        // Random signs leave the box of pixels.
+        let boxed = !plan(seen, &Adapting::default()).is_ok_and(|known| known.flips());
         match self.method {
             Method::SignedAdam => {
-                MatchingConfig { signed: true, schedule: Decay::Step, boxed: true, ..base }
+                MatchingConfig { signed: true, schedule: Decay::Step, boxed, ..base }
             }
             Method::Lbfgs => MatchingConfig { optimizer: "lbfgs".into(), lr: 1.0, ..base },
             Method::Adam => MatchingConfig { schedule: Decay::Cosine, ..base },

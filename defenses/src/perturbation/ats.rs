@@ -1,6 +1,7 @@
 //! `ats`: every image goes through a published policy of transformations before it is trained on.
 
 use learning::Effect;
+use learning::transform::{Image, LIBRARY};
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
@@ -8,14 +9,6 @@ use suites::{Entry, SpecError};
 use tch::{Kind, Tensor};
 
 use crate::{Defense, DefenseError, Deployment, Examples, Stage, Turn};
-
-mod colour;
-mod geometry;
-mod image;
-mod library;
-
-use image::Image;
-use library::LIBRARY;
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Defense> = Entry {
@@ -117,6 +110,10 @@ impl Defense for Ats {
         let pixels = Tensor::from_slice(&out).reshape(&size).to_kind(Kind::Float) / 255.0;
         let pixels = pixels.to_device(examples.pixels.device()).to_kind(examples.pixels.kind());
         Ok(Examples { pixels, ..examples })
+    }
+
+    fn adaptive(&self) -> Option<&'static str> {
+        Some(super::ADAPTIVE)
     }
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {

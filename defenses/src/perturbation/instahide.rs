@@ -124,6 +124,10 @@ impl Defense for InstaHide {
         Ok(Examples { pixels: flipped(&out.pixels, turn.net, turn.rngs), ..out })
     }
 
+    fn adaptive(&self) -> Option<&'static str> {
+        Some(super::ADAPTIVE)
+    }
+
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {
         let coefficients = Coefficients::NormalMagnitudes { largest: self.largest };
         let mixed = Effect::Mixed { parts: self.k as usize, coefficients };

@@ -146,13 +146,9 @@ impl Tape<'_> {
         let centred = x - &mean;
         let var = centred.square().mean_dim(&[1i64, 3, 4][..], true, None);
         if matches!(self.source, Source::Run(_)) {
-            let unbiased = var.detach() * (n as f64 / (n - 1).max(1) as f64);
+            let unbiased = &var * (n as f64 / (n - 1).max(1) as f64);
             let flat = |t: &Tensor| t.reshape([size[0], size[2]]);
-            self.stats.push(BatchStat {
-                running_mean,
-                mean: flat(&mean.detach()),
-                var: flat(&unbiased),
-            });
+            self.stats.push(BatchStat { running_mean, mean: flat(&mean), var: flat(&unbiased) });
         }
         centred * (var + BN_EPS).rsqrt()
     }

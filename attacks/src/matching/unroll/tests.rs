@@ -89,6 +89,7 @@ impl Capture {
             channel: None,
             draws: (Vec::new(), 0),
             features: None,
+            statistics: None,
             bounds: None,
         };
         let norm = gradient.norm().square().repeat_interleave_self_int(each, 0, None);

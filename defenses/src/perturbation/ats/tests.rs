@@ -1,8 +1,8 @@
-use super::library::{Operation, Transformation};
 use super::*;
 use crate::perturbation::testing::{bad, examples, in_turn_of, network, of_client, values};
 use crate::testing::streams;
 use learning::Network;
+use learning::transform::{Operation, Transformation};
 
 fn net(channels: i64) -> Network {
     network("mlp", serde_json::json!({ "hidden": [8] }), vec![channels, 9, 8])

@@ -1,7 +1,12 @@
-//! The fifty transformations that the search combines, in the authors' order.
+//! Transformations of images as PIL makes them, and the published library of fifty of them (Gao et
+//! al.: Privacy-preserving Collaborative Learning with Automatic Transformation Search, CVPR 2021),
+//! in its authors' order. Who defends applies them; who attacks knows them as well.
 
-use super::image::Image;
-use super::{colour, geometry};
+mod colour;
+pub mod geometry;
+mod image;
+
+pub use image::Image;
 
 /// What a transformation does to an image; the magnitude is the index of one of ten equal steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +49,10 @@ pub struct Transformation {
 }
 
 impl Transformation {
-    /// The magnitude: `step` ninths of the way over the operation's range.
-    fn magnitude(self) -> f64 {
+    /// The magnitude: `step` ninths of the way over the operation's range. A shift's is a share of
+    /// the side, a slant's a slope, a turn's in degrees, a blend's the distance of its factor from
+    /// 1, posterising's a number of bits and solarising's a byte.
+    pub fn magnitude(self) -> f64 {
         let (from, to) = match self.operation {
             Operation::TranslateX | Operation::TranslateY => (0.0, 150.0 / 331.0),
             Operation::ShearY => (0.0, 0.3),
@@ -59,6 +66,21 @@ impl Transformation {
             Operation::AutoContrast | Operation::Equalise | Operation::Invert => (0.0, 0.0),
         };
         from + f64::from(self.step) * (to - from) / 9.0
+    }
+
+    /// Whether it has two directions, and changes something in them.
+    pub fn has_sign(self) -> bool {
+        let directed = matches!(
+            self.operation,
+            Operation::TranslateX
+                | Operation::TranslateY
+                | Operation::ShearY
+                | Operation::Colour
+                | Operation::Contrast
+                | Operation::Sharpness
+                | Operation::Brightness
+        );
+        directed && self.magnitude() != 0.0
     }
 
     /// Applies it; `sign` (1 or -1) is the direction of those that have two.

@@ -20,17 +20,33 @@ fn pixel(at: f64, size: usize) -> Option<usize> {
 
 /// Shows at `(x, y)` the pixel that holds `(x + dx, y + dy)`.
 pub fn translate(image: &Image, dx: f64, dy: f64) -> Image {
-    let (w, h) = (image.width, image.height);
-    remapped(image, 0, |plane, x, y| {
-        let (x, y) = (pixel(x as f64 + 0.5 + dx, w)?, pixel(y as f64 + 0.5 + dy, h)?);
-        Some(plane[y * w + x])
-    })
+    moved(image, 0, &translated([image.width, image.height], dx, dy))
 }
 
 /// Turns counter-clockwise by `degrees` about the centre, nearest pixel, in PIL's fixed point of 16
 /// bits.
 pub fn rotate(image: &Image, degrees: f64) -> Image {
-    let (w, h) = (image.width as f64, image.height as f64);
+    moved(image, GREY, &rotated([image.width, image.height], degrees))
+}
+
+fn moved(image: &Image, fill: u8, places: &[Option<usize>]) -> Image {
+    let w = image.width;
+    remapped(image, fill, |plane, x, y| places[y * w + x].map(|from| plane[from]))
+}
+
+/// The place in a plane of `[width, height]` that each pixel of a shifted plane shows; `None` where
+/// black comes in.
+pub fn translated([w, h]: [usize; 2], dx: f64, dy: f64) -> Vec<Option<usize>> {
+    let from = |x: usize, y: usize| {
+        let (x, y) = (pixel(x as f64 + 0.5 + dx, w)?, pixel(y as f64 + 0.5 + dy, h)?);
+        Some(y * w + x)
+    };
+    (0..w * h).map(|i| from(i % w, i / w)).collect()
+}
+
+/// The same of a turned plane; `None` where grey comes in.
+pub fn rotated([width, height]: [usize; 2], degrees: f64) -> Vec<Option<usize>> {
+    let (w, h) = (width as f64, height as f64);
     let (sin, cos) = (-degrees.to_radians()).sin_cos();
     let (cx, cy) = (w / 2.0, h / 2.0);
     // Input of the output's centre is the centre: x' = cos x + sin y + c, y' = -sin x + cos y + f.
@@ -38,12 +54,13 @@ pub fn rotate(image: &Image, degrees: f64) -> Image {
     let fix = |v: f64| (v * 65536.0 + 0.5).floor() as i64;
     let (a, b, d, e) = (fix(cos), fix(sin), fix(-sin), fix(cos));
     let (x0, y0) = (fix(c + cos * 0.5 + sin * 0.5), fix(f - sin * 0.5 + cos * 0.5));
-    remapped(image, GREY, |plane, x, y| {
+    let from = |x: usize, y: usize| {
         let (x, y) = (x as i64, y as i64);
-        let u = usize::try_from((x0 + a * x + b * y) >> 16).ok().filter(|&u| u < image.width)?;
-        let v = usize::try_from((y0 + d * x + e * y) >> 16).ok().filter(|&v| v < image.height)?;
-        Some(plane[v * image.width + u])
-    })
+        let u = usize::try_from((x0 + a * x + b * y) >> 16).ok().filter(|&u| u < width)?;
+        let v = usize::try_from((y0 + d * x + e * y) >> 16).ok().filter(|&v| v < height)?;
+        Some(v * width + u)
+    };
+    (0..width * height).map(|i| from(i % width, i / width)).collect()
 }
 
 /// Shows at `(x, y)` what is at `(x, y + slope x)`, by cubic interpolation.
