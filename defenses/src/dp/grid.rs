@@ -181,7 +181,7 @@ fn excess(steps: &[f64], norm: Norm, bound: f64) -> f64 {
 /// The square of a number below `2^60`, rounded down (of `2^-32`, where it is below `2^31`).
 fn square(bound: f64) -> u128 {
     let (whole, part) = (bound.trunc(), bound.fract());
-    let fine = (whole as u128) << 32 | (part * 2f64.powi(32)) as u128;
+    let fine = ((whole as u128) << 32) | (part * 2f64.powi(32)) as u128;
     if whole < 2f64.powi(31) { (fine * fine) >> 64 } else { (whole as u128).pow(2) }
 }
 
