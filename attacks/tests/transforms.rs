@@ -113,7 +113,7 @@ fn the_way_through_the_published_policy_is_found() {
 #[test]
 fn each_transformation_is_undone() {
     let (x, _) = photographs(32);
-    for place in 0..LIBRARY.len() {
+    for (place, transformation) in LIBRARY.iter().enumerate() {
         let policies = vec![vec![place]];
         let (y, ways) = transformed(&x, &policies);
         let (mut right, mut pictures) = (0, Vec::new());
@@ -124,8 +124,8 @@ fn each_transformation_is_undone() {
             pictures.push(undone.image.to_pixels().unsqueeze(0));
         }
         let [before, after] = [psnr(&y, &x), psnr(&Tensor::stack(&pictures, 0), &x)];
-        println!("{place} {:?}: {right} of 16, {before:.2} to {after:.2} dB", LIBRARY[place]);
-        let least = match LIBRARY[place].operation {
+        println!("{place} {transformation:?}: {right} of 16, {before:.2} to {after:.2} dB");
+        let least = match transformation.operation {
             Operation::Invert => 60.0,
             Operation::Rotate | Operation::Contrast | Operation::Brightness => 40.0,
             Operation::Colour | Operation::Sharpness | Operation::Posterise => 40.0,
