@@ -58,6 +58,17 @@ pub fn classical(epsilon: f64, delta: f64) -> Result<f64, SpecError> {
             "use the analytic calibration, which holds at every epsilon",
         ));
     }
+    classical_anywhere(epsilon, delta)
+}
+
+/// The same formula at any epsilon, as other tools use it: what its noise is worth, an accountant
+/// says.
+///
+/// # Errors
+/// Numbers out of range.
+pub fn classical_anywhere(epsilon: f64, delta: f64) -> Result<f64, SpecError> {
+    positive("epsilon", epsilon)?;
+    check_delta(delta)?;
     Ok((2.0 * (1.25 / delta).ln()).sqrt() / epsilon)
 }
 

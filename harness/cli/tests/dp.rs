@@ -48,6 +48,27 @@ fn a_sigma_put_back_in_gives_the_epsilon() {
     assert!(epsilon <= 3.0 && epsilon > 2.997, "{epsilon}");
 }
 
+/// Exact costs by sixty-digit arithmetic of Balle and Wang's condition (mpmath).
+#[test]
+fn the_classical_formula_is_worth_less_than_it_says() {
+    let desk = Desk::new();
+    let rows = [("0.5", 0.35257), ("1", 0.75098), ("10", 10.39388), ("20", 25.44265)];
+    for (asked, exact) in rows {
+        let args = ["dp", "audit-formula", "--epsilon", asked, "--delta", "1e-5"];
+        let value = json(&desk, &args);
+        let cost = value["epsilon"].as_f64().unwrap();
+        assert!((cost / exact - 1.0).abs() < 2e-5, "{asked}: {cost}");
+        let holds = cost <= asked.parse::<f64>().unwrap();
+        assert_eq!(value["holds"], holds);
+        let told = desk.bench(&args).ok().out;
+        assert!(told.contains(if holds { "promise holds" } else { "does not hold" }), "{told}");
+    }
+    for bad in [["--epsilon", "0", "--delta", "1e-5"], ["--epsilon", "1", "--delta", "1"]] {
+        let done = desk.bench(&[&["dp", "audit-formula"][..], &bad].concat());
+        assert_eq!((done.code, done.err.lines().count()), (Some(2), 1), "{done:#?}");
+    }
+}
+
 #[test]
 fn answers_take_less_than_three_seconds() {
     let desk = Desk::new();

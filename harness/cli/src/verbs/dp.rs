@@ -36,6 +36,24 @@ enum Question {
         #[command(flatten)]
         deployment: Deployment,
     },
+    /// What one release really costs whose noise another tool took from a formula
+    AuditFormula {
+        /// The formula
+        #[arg(long, value_enum, default_value = "classical")]
+        formula: Formula,
+        /// The privacy loss that the formula was asked for, above 0
+        #[arg(long, allow_hyphen_values = true)]
+        epsilon: f64,
+        /// Failure probability, strictly between 0 and 1
+        #[arg(long, allow_hyphen_values = true)]
+        delta: f64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Formula {
+    /// sqrt(2 ln(1.25/delta)) / epsilon (Dwork and Roth 2014, proved for epsilon up to 1)
+    Classical,
 }
 
 /// What both questions share.
@@ -84,6 +102,9 @@ impl Unit {
 /// Numbers out of range, or a target that no noise meets.
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let (asked, deployment, sigma) = match &args.question {
+        Question::AuditFormula { formula: Formula::Classical, epsilon, delta } => {
+            return audit(*epsilon, *delta, settings);
+        }
         Question::Epsilon { sigma, deployment } => (None, deployment, *sigma),
         Question::Sigma { epsilon, deployment: d } => {
             let sigma = calibrate::noise_multiplier(*epsilon, d.delta, d.rate()?, d.steps);
@@ -98,6 +119,29 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     } else {
         show_all!("{}", as_text(asked, sigma, rate, deployment, &answer))
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The exact cost of one Gaussian release at the classical formula's noise.
+fn audit(asked: f64, delta: f64, settings: &Settings) -> Result<ExitCode> {
+    let sigma = calibrate::classical_anywhere(asked, delta).map_err(flagged)?;
+    let answer = accountant::epsilon(sigma, 1.0, 1, delta).map_err(flagged)?;
+    let (cost, holds) = (answer.best, answer.best <= asked);
+    if settings.json {
+        println!(
+            "{}",
+            json!({
+                "formula": "sqrt(2 ln(1.25/delta)) / epsilon", "asked_epsilon": asked,
+                "delta": delta, "noise_multiplier": sigma, "epsilon": cost, "holds": holds,
+            })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let verdict = if holds { "its promise holds" } else { "its promise does not hold" };
+    show!("classical  sigma {} = sqrt(2 ln(1.25/{delta:e})) / {asked:?}", number(sigma));
+    show!("costs      epsilon {} at delta {delta:e}, exactly: {verdict}", number(cost));
+    let enough = calibrate::noise_multiplier(asked, delta, 1.0, 1).map_err(flagged)?;
+    show!("needed     sigma {} for epsilon {asked:?}", number(enough));
     Ok(ExitCode::SUCCESS)
 }
 
