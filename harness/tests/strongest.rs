@@ -55,7 +55,7 @@ fn singles() -> Vec<Named> {
 
 fn strongest() -> Named {
     Named::new("strongest")
-        .with("iterations", 1000)
+        .with("iterations", 2000)
         .with("restarts", 2)
         .with("calibration", 1200)
         .with("public", 4)

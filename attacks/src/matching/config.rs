@@ -66,7 +66,9 @@ pub struct MatchingConfig {
     /// captured gradient says that is, one example a signal.
     pub feature_weight: f64,
     /// Weight of the distance between the BatchNorm statistics of the dummy batch and those that
-    /// the client's update holds.
+    /// the client's update holds. Not spelled out where it is 0, so that cells from before it keep
+    /// their ids and starts.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub bn_weight: f64,
     /// Keep pixels in `[0, 1]` after every step.
     pub boxed: bool,
@@ -96,6 +98,10 @@ pub struct MatchingConfig {
     /// For `local_update`: differentiate through the simulated local steps instead of dividing by
     /// `lr * steps`.
     pub unroll: bool,
+}
+
+fn is_zero(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 impl Default for MatchingConfig {
