@@ -82,7 +82,7 @@ impl AdaptiveMatching {
         let preset = "adaptive-matching";
         let base = rough();
         let own = Adapting::default().spelled_out();
-        let matching = base.spelled_out();
+        let matching = base.parameters();
         if let Some(key) =
             given.keys().find(|k| !own.contains_key(*k) && !matching.contains_key(*k))
         {

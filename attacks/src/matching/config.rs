@@ -150,7 +150,7 @@ impl MatchingConfig {
         base: &MatchingConfig,
         given: &Map<String, Value>,
     ) -> Result<MatchingConfig, SpecError> {
-        let mut all = base.spelled_out();
+        let mut all = base.parameters();
         for (key, value) in given {
             if !all.contains_key(key) {
                 return Err(SpecError::unknown_key(
@@ -164,6 +164,13 @@ impl MatchingConfig {
         let config: MatchingConfig = suites::params(preset, &all)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Every parameter with its value, also those that are not spelled out at theirs.
+    pub fn parameters(&self) -> Map<String, Value> {
+        let mut all = self.spelled_out();
+        all.entry("bn_weight").or_insert(json!(self.bn_weight));
+        all
     }
 
     /// The optimiser with its options.
