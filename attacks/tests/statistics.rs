@@ -4,10 +4,12 @@ mod common;
 
 use std::sync::Arc;
 
+use attacks::matching::statistics::are_exact;
 use attacks::matching::{Matching, MatchingConfig};
 use attacks::{Attack, AttackError, Reconstruction};
 use common::{attack, lenet, mse, network, weights};
 use learning::client::{LocalTraining, Rules, train};
+use learning::effect::Ranked;
 use learning::{Effect, Known, Mode, Network, Observation, Params, Published, Signal};
 use serde_json::json;
 use suites::{Init, Split, rng};
@@ -95,6 +97,25 @@ fn sent_statistics_are_matched_and_withheld_ones_are_not() {
     assert_eq!(common::values(&blind.pixels), common::values(&without.pixels));
     let words = blind.flags[0][0].to_string();
     assert!(words.contains("no BatchNorm statistics were sent"), "{words}");
+}
+
+/// `prune` and `quantise` treat the statistics as any tensor: what is left of them is not what the
+/// batch had, and matching it would lead away from the truth. The portfolio leaves it out there.
+#[test]
+fn altered_statistics_are_not_taken_for_the_batchs() {
+    let net = network("convnet64", json!({ "width": 4 }), &[3, 32, 32], 2);
+    let (x, y) = photographs(1, 2, 32);
+    let seen = update(&net, &x, &y);
+    let behind = |effect: Option<Effect>| {
+        let mut seen = seen.clone();
+        seen.known.defenses =
+            effect.into_iter().map(|effect| Published { by: "test".into(), effect }).collect();
+        are_exact(&seen)
+    };
+    let zeroed = |among| Some(Effect::Zeroed { share: 0.9, among });
+    assert!(behind(None) && behind(zeroed(Ranked::Update)));
+    assert!(!behind(zeroed(Ranked::Tensor)) && !behind(Some(Effect::Cells { bits: 8 })));
+    assert!(!are_exact(&withheld(&seen)));
 }
 
 #[test]

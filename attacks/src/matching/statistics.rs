@@ -2,8 +2,9 @@
 //! gradient (Huang et al.: Evaluating Gradient Inversion Attacks and Defenses, NeurIPS 2021; as a
 //! prior Yin et al.: See through Gradients, CVPR 2021).
 
+use learning::effect::Ranked;
 use learning::tape::BatchStat;
-use learning::{Observation, Signal};
+use learning::{Effect, Observation, Signal};
 use tch::{Device, Kind, Tensor};
 
 use super::config::MatchingConfig;
@@ -28,11 +29,17 @@ pub fn has_layers(seen: &Observation) -> bool {
     seen.net.layout().specs().iter().any(|spec| spec.name.ends_with(".running_mean"))
 }
 
-/// Whether the signal tells the statistics of its batch to the last digit: one client's one step.
+/// Whether the signal tells the statistics of its batch to the last digit: one client's one step,
+/// and no defense that treats each tensor alike, the statistics among them.
 pub fn are_exact(seen: &Observation) -> bool {
     let steps = seen.known.local.as_ref().map(|local| signal::local_steps(seen, local));
     let one = steps == Some(1) && seen.known.contributors <= 1;
-    one && has_layers(seen) && Statistics::sent(seen, Device::Cpu, Kind::Double).is_some()
+    let altered = |e: &Effect| {
+        matches!(e, Effect::Zeroed { among: Ranked::Tensor, .. } | Effect::Cells { .. })
+    };
+    one && has_layers(seen)
+        && !seen.known.defenses.iter().any(|d| altered(&d.effect))
+        && Statistics::sent(seen, Device::Cpu, Kind::Double).is_some()
 }
 
 impl Statistics {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Desk, Done};
+use common::{Desk, Done, training};
 use learning::checkpoint;
 use serde_json::Value;
 
@@ -36,10 +36,6 @@ fn desk() -> Desk {
     let desk = Desk::new();
     desk.write("task.toml", TASK);
     desk
-}
-
-fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["train", "task.toml", "--device", "cpu", "--out", out][..], more].concat()
 }
 
 /// The model that a training releases, all values in a row.
@@ -74,7 +70,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn nobody_draws_a_released_models_noise_again() {
     let desk = desk();
-    let train = |out: &str, more: &[&str]| desk.bench(&arguments(out, more)).ok();
+    let train = |out: &str, more: &[&str]| desk.bench(&training(out, more)).ok();
     for defense in ["dp-central", "dp-local", "dp-sgd"] {
         let with = |epsilon: &str| format!("{defense}:epsilon={epsilon},clip=50.0");
         let (one, two) = (with("1.0"), with("2.0"));
@@ -100,7 +96,7 @@ fn the_root_is_its_owners_alone_and_goes_with_the_last_round() {
     let (desk, defense) = (desk(), ["--defense", "dp-central:epsilon=5.0", "--rounds", "40"]);
     let (dir, secret) = (desk.path("t"), desk.path("t").join("randomness.secret"));
     let mut child = desk
-        .command(&arguments("t", &defense))
+        .command(&training("t", &defense))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -127,12 +123,12 @@ fn the_root_is_its_owners_alone_and_goes_with_the_last_round() {
     assert!(holders().iter().eq([&secret]), "{:?}", holders());
     // Without it the training cannot go on as it began; with it, it does, and then it is gone.
     std::fs::rename(&secret, desk.path("aside")).unwrap();
-    let said = refused(desk.bench(&arguments("t", &defense)));
+    let said = refused(desk.bench(&training("t", &defense)));
     assert!(said.contains("randomness.secret: is missing"), "{said}");
     std::fs::rename(desk.path("aside"), &secret).unwrap();
-    desk.bench(&arguments("t", &defense)).ok();
+    desk.bench(&training("t", &defense)).ok();
     assert_eq!(holders(), Vec::<PathBuf>::new());
-    desk.bench(&arguments("t", &defense)).ok();
+    desk.bench(&training("t", &defense)).ok();
 }
 
 /// A table's spans stand in the model's file so that raw rows can be scored: no training row may
@@ -141,7 +137,7 @@ fn the_root_is_its_owners_alone_and_goes_with_the_last_round() {
 fn a_released_model_holds_no_value_of_a_training_row() {
     let desk = desk();
     let defense = ["--defense", "dp-central:epsilon=1.0", "--set", "task={dataset=\"wdbc\"}"];
-    desk.bench(&arguments("t", &defense)).ok();
+    desk.bench(&training("t", &defense)).ok();
     let text = checkpoint::description(&desk.path("t/model.safetensors")).unwrap().unwrap();
     let about: Value = serde_json::from_str(&text).unwrap();
     let spans = |key: &str| -> Vec<f64> {
@@ -165,7 +161,7 @@ fn a_released_model_holds_no_value_of_a_training_row() {
 fn a_reproducible_release_says_so_on_everything() {
     let desk = desk();
     let defense = ["--defense", "dp-central:epsilon=5.0"];
-    let done = desk.bench(&arguments("t", &[&defense[..], &["--reproducible"]].concat())).ok();
+    let done = desk.bench(&training("t", &[&defense[..], &["--reproducible"]].concat())).ok();
     let words = "no guarantee outside this run";
     assert!(done.err.contains(words) && done.out.contains(words), "{}\n{}", done.out, done.err);
     for file in ["about.json", "report/report.md", "report/report.tex"] {
@@ -178,9 +174,9 @@ fn a_reproducible_release_says_so_on_everything() {
     let model = desk.path("t/model.safetensors");
     assert!(checkpoint::description(&model).unwrap().unwrap().contains(words));
     // Gone on with as it began, or not at all.
-    let said = refused(desk.bench(&arguments("t", &defense)));
+    let said = refused(desk.bench(&training("t", &defense)));
     assert!(said.contains("--reproducible"), "{said}");
     // Where nothing is claimed there is nothing to warn of.
-    let plain = desk.bench(&arguments("plain", &["--defense", "none", "--reproducible"])).ok();
+    let plain = desk.bench(&training("plain", &["--defense", "none", "--reproducible"])).ok();
     assert!(!plain.err.contains(words) && !plain.out.contains(words));
 }

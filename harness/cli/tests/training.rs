@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Desk, Done};
+use common::{Desk, Done, training};
 use record::{RoundRecord, read_rounds};
 
 /// Three small clients and one that holds fewer examples; a CNN with dropout, so that every stream
@@ -38,12 +38,8 @@ fn desk() -> Desk {
     desk
 }
 
-fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["train", "task.toml", "--device", "cpu", "--out", out][..], more].concat()
-}
-
 fn train(desk: &Desk, out: &str, more: &[&str]) -> Done {
-    desk.bench(&arguments(out, more)).ok()
+    desk.bench(&training(out, more)).ok()
 }
 
 fn rounds(desk: &Desk, out: &str) -> Vec<RoundRecord> {
@@ -65,7 +61,7 @@ fn same(desk: &Desk, a: &str, b: &str) {
 /// Starts the training and kills it as soon as its folder holds a state of that round.
 fn kill_at(desk: &Desk, out: &str, round: usize, more: &[&str]) {
     let mut child = desk
-        .command(&arguments(out, more))
+        .command(&training(out, more))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -137,14 +133,14 @@ fn records_are_made_again_from_the_state() {
 fn another_training_in_the_same_folder_is_refused() {
     let desk = desk();
     train(&desk, "a", &["--rounds", "1"]);
-    let other = desk.bench(&arguments("a", &["--rounds", "1", "--seed", "9"]));
+    let other = desk.bench(&training("a", &["--rounds", "1", "--seed", "9"]));
     assert_eq!(other.code, Some(2), "{other:#?}");
     assert!(
         other.err.contains("another task or settings") && other.err.contains("--out"),
         "{}",
         other.err
     );
-    let threads = desk.bench(&arguments("a", &["--rounds", "1", "--threads", "2"]));
+    let threads = desk.bench(&training("a", &["--rounds", "1", "--threads", "2"]));
     assert!(threads.err.contains("another --threads"), "{}", threads.err);
 }
 
@@ -153,7 +149,7 @@ fn another_training_in_the_same_folder_is_refused() {
 fn a_training_gone_on_with_on_another_processor_says_so() {
     let desk = desk();
     let on = |path: &str| {
-        let mut command = desk.command(&arguments("a", &["--rounds", "1"]));
+        let mut command = desk.command(&training("a", &["--rounds", "1"]));
         Done::from(command.env("MKL_CBWR", path).output().unwrap()).ok()
     };
     assert!(!on("AVX2").err.contains("note:"));
@@ -328,7 +324,7 @@ fn a_training_that_diverges_keeps_its_last_good_model() {
         "--set",
         "federation.local.schedule={kind=\"cosine\",warmup=3}",
     ];
-    let done = desk.bench(&arguments("wild", &wild));
+    let done = desk.bench(&training("wild", &wild));
     assert_eq!(done.code, Some(2), "{done:#?}");
     assert!(
         done.err.contains("round 1, client") && done.err.contains("lower federation.local.lr"),

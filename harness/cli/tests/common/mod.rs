@@ -64,6 +64,11 @@ impl Desk {
     }
 }
 
+/// `bench train` of `task.toml` on the CPU into the folder `out`.
+pub fn training<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["train", "task.toml", "--device", "cpu", "--out", out][..], more].concat()
+}
+
 /// What the binary left behind.
 #[derive(Debug)]
 pub struct Done {
