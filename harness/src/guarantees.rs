@@ -111,11 +111,9 @@ fn uncovered(defense: &dyn Defense, cell: &ResolvedCell, captured: &Captured) ->
 fn released_bare(
     named: &Named,
     adaptive: Option<String>,
-    mut values: BTreeMap<String, f64>,
+    values: BTreeMap<String, f64>,
     budget: Option<Budget>,
 ) -> DefenseNote {
-    // Nor does a part of one, such as the epsilon of a certain step.
-    values.retain(|name, _| !name.starts_with("epsilon"));
     let claim = match budget {
         None => "no guarantee".into(),
         Some(_) => "no guarantee: noise of a single release, which belongs to no federation".into(),
@@ -160,6 +158,7 @@ fn perturbation(
     }
     values.insert("epsilon".into(), budget.epsilon);
     values.insert("delta".into(), budget.delta);
+    values.extend(budget.certain.map(|epsilon| ("epsilon_certain".to_string(), epsilon)));
     let each =
         budget.accountants.iter().map(|(name, epsilon)| (format!("epsilon_{name}"), *epsilon));
     values.extend(each);

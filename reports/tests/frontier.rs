@@ -4,6 +4,7 @@ mod common;
 
 use common::papers::{figure, paper, rows, run, said};
 use record::CellRecord;
+use record::DefenseNote;
 use record::testing::from_spec;
 use reports::write_report;
 use suites::{CellSpec, FederationSpec, Named, Regime};
@@ -61,4 +62,35 @@ fn table_and_figure_have_the_same_marks() {
         assert!(remarks.contains("5 trainings: mixup"), "{remarks}");
         assert_eq!(remarks.contains("leave open whether it is on the frontier"), first == "open");
     }
+}
+
+/// The epsilon that sampling amplifies never stands alone: table, figure and its data say what
+/// whoever is known to take part faces.
+#[test]
+fn a_known_participant_has_an_epsilon_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut private = trainings(Some("dp-sgd"), 15.0, 0.8);
+    for record in &mut private {
+        let values = [("epsilon", 2.0), ("epsilon_certain", 31.25)];
+        record.defenses = vec![DefenseNote {
+            name: "dp-sgd".into(),
+            claim: "(2, 1e-5)-DP".into(),
+            values: values.map(|(name, v)| (name.to_owned(), v)).into(),
+            adaptive: None,
+        }];
+    }
+    run(dir.path(), &[trainings(None, 30.0, 0.9), private].concat());
+    let report = std::fs::read_to_string(write_report(dir.path()).unwrap()).unwrap();
+    let table = &report[report.find("<summary>Privacy against utility<").unwrap()..];
+    let head: Vec<&str> =
+        table.lines().find(|l| l.starts_with("| defense")).unwrap().split('|').collect();
+    let row: Vec<&str> =
+        table.lines().find(|l| l.starts_with("| dp-sgd")).unwrap().split('|').collect();
+    let of = |title: &str| row[head.iter().position(|h| h.trim() == title).unwrap()].trim();
+    assert_eq!((of("ε"), of("ε of a round, known to take part")), ("2", "31.25"));
+    let (_, out) = paper(dir.path(), &figure("front", "kind = \"frontier\""));
+    let data = rows(&out.join("data/front.csv"));
+    let row = data.iter().find(|r| !r["epsilon"].is_empty()).unwrap();
+    assert_eq!((row["epsilon"].as_str(), row["epsilon_certain"].as_str()), ("2", "31.25"));
+    assert!(said(&out, "front").contains("faces epsilon 31.25 in it"), "{}", said(&out, "front"));
 }

@@ -40,6 +40,10 @@ pub struct Budget {
     pub rate: f64,
     /// Epsilon, at the same delta, where a contribution is replaced by another instead, if known.
     pub replaced: Option<f64>,
+    /// Epsilon, at the same delta, of one round for a unit that is known to take part in every
+    /// release of that round, where `epsilon` is amplified by sampling: who was sampled hides
+    /// only from those who do not know it (Balle, Barthe, Gaboardi 2018).
+    pub certain: Option<f64>,
     /// Against whom it holds, in words.
     pub against: String,
 }
@@ -74,11 +78,12 @@ impl fmt::Display for Budget {
             self.against,
             by.join(", ")
         )?;
-        match self.replaced {
-            Some(epsilon) => {
-                write!(f, "; replaced by another: epsilon {epsilon:.4} at the same delta")
-            }
-            None => Ok(()),
+        if let Some(epsilon) = self.replaced {
+            write!(f, "; replaced by another: epsilon {epsilon:.4} at the same delta")?;
         }
+        if let Some(epsilon) = self.certain {
+            write!(f, "; known to take part in a round: epsilon {epsilon:.4} of that round")?;
+        }
+        Ok(())
     }
 }

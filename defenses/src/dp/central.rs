@@ -254,7 +254,9 @@ impl Defense for Central {
 
     fn privacy(&self, deployment: &Deployment) -> Result<Option<Budget>, DefenseError> {
         let (rounds, rate) = (deployment.rounds.max(1) as u64, deployment.client_rate.min(1.0));
-        let answer = accountant::epsilon(self.multiplier(deployment)?, rate, rounds, self.delta)?;
+        let multiplier = self.multiplier(deployment)?;
+        let answer = accountant::epsilon(multiplier, rate, rounds, self.delta)?;
+        let certain = accountant::epsilon(multiplier, 1.0, 1, self.delta)?;
         let (mut accountants, sampled) = (answer.accountants(), rate < 1.0);
         if !sampled {
             // What the noise was calibrated by, without the rounding of the way back.
@@ -268,6 +270,7 @@ impl Defense for Central {
             accountants,
             steps: deployment.rounds,
             rate,
+            certain: sampled.then_some(certain.best),
             replaced: (!sampled).then(|| analytic::replaced(self.epsilon, self.delta)),
             against: if sampled {
                 "whoever sees only the released models and not who was drawn; the server \

@@ -319,6 +319,7 @@ impl Defense for Distributed {
             steps: deployment.rounds,
             rate: 1.0,
             replaced: None,
+            certain: None,
             against: format!(
                 "everyone who sees only the sum, the server included, while at most {} client(s) \
                  drop out or collude (a client that sees the sum knows its own share: it counts)",

@@ -239,6 +239,7 @@ impl Defense for Local {
             rate: 1.0,
             against: "everyone who sees the update, the server included".into(),
             replaced: self.replaced(),
+            certain: None,
         }))
     }
 

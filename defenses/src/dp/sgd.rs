@@ -84,10 +84,6 @@ impl Defense for Sgd {
         let values = BTreeMap::from([
             ("noise_multiplier".to_string(), multiplier),
             ("clip".to_string(), self.clip.bound()),
-            (
-                "epsilon_of_a_certain_step".to_string(),
-                accountant::epsilon(multiplier, 1.0, 1, self.delta)?.best,
-            ),
             // Of one step's mean gradient.
             (
                 "sigma".to_string(),
@@ -128,13 +124,9 @@ impl Defense for Sgd {
         let (rate, steps) = (deployment.example_rate(), deployment.steps().max(1));
         let multiplier = self.multiplier(deployment)?;
         let answer = accountant::epsilon(multiplier, rate, steps as u64, self.delta)?;
-        // Sampling hides only from those who do not know who was sampled.
-        let certain = accountant::epsilon(multiplier, 1.0, 1, self.delta)?;
-        let against = format!(
-            "everyone who sees the client's updates, the server included; whoever knows for \
-             certain that an example was in a step faces {:.4} there",
-            certain.best
-        );
+        let of_round = deployment.local_steps.max(1) as u64;
+        let certain = accountant::epsilon(multiplier, 1.0, of_round, self.delta)?;
+        let against = "everyone who sees the client's updates, the server included".to_string();
         Ok(Some(Budget {
             epsilon: answer.best,
             delta: self.delta,
@@ -145,6 +137,7 @@ impl Defense for Sgd {
             rate,
             against,
             replaced: None,
+            certain: (rate < 1.0).then_some(certain.best),
         }))
     }
 
@@ -176,5 +169,21 @@ mod tests {
         }
         let noise = |d| dp.gradient_rule(d).unwrap().unwrap().noise_multiplier;
         assert!(noise(&sampled) < noise(&full) / 4.0);
+    }
+
+    #[test]
+    fn whoever_is_known_to_take_part_is_not_hidden_by_sampling() {
+        let dp = Sgd { epsilon: 2.0, ..Sgd::default() };
+        let full = Deployment { local_steps: 2, batch_size: 16, examples: 16, ..deployment(10) };
+        let sampled = Deployment { examples: 1600, ..full.clone() };
+        assert_eq!(dp.privacy(&full).unwrap().unwrap().certain, None);
+        let budget = dp.privacy(&sampled).unwrap().unwrap();
+        // Two steps of the Gaussian are one of 1/sqrt(2) of its noise.
+        let noise = dp.gradient_rule(&sampled).unwrap().unwrap().noise_multiplier;
+        let alone = accountant::gaussian::epsilon(noise / 2f64.sqrt(), dp.delta);
+        let certain = budget.certain.unwrap();
+        assert!((certain / alone - 1.0).abs() < 1e-6, "{certain} against {alone}");
+        assert!(certain > 2.0 * budget.epsilon, "{budget}");
+        assert!(budget.to_string().contains(&format!("epsilon {certain:.4} of that round")));
     }
 }

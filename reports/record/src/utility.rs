@@ -68,6 +68,13 @@ pub fn epsilon(record: &CellRecord) -> Option<f64> {
     noted.map(near).or_else(given).filter(|e| e.is_finite() && *e > 0.0)
 }
 
+/// The epsilon of one round for whoever is known to take part in it, where [`epsilon`] is
+/// amplified by sampling: the larger number is what holds against those who know the cohort.
+pub fn certain_epsilon(record: &CellRecord) -> Option<f64> {
+    epsilon(record)?;
+    record.defenses.iter().find_map(|d| d.values.get("epsilon_certain").copied())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

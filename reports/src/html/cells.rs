@@ -208,6 +208,9 @@ fn worth(run: &Run) -> Vec<Column> {
         accuracies.map(|(title, of)| column(run, title, true, |at| share(of(record(at)))));
     let costs = [
         column(run, "ε", true, |at| Cell::number(utility::epsilon(record(at)).map(significant))),
+        column(run, "ε of a round, known to take part", true, |at| {
+            Cell::number(utility::certain_epsilon(record(at)).map(significant))
+        }),
         column(run, "bytes up a client", true, |at| sent(record(at).cost.bytes_up)),
         column(run, "bytes down a client", false, |at| sent(record(at).cost.bytes_down)),
         column(run, "bytes up in all", false, |at| sent(record(at).cost.bytes_up_all)),

@@ -36,6 +36,7 @@ pub(super) fn frontier(run: &Run) -> Option<Section> {
         "accuracy",
         "accuracy lost",
         "ε",
+        "ε of a round, known to take part",
         "bytes up a client",
         "bytes down a client",
         "bytes up in all",
@@ -189,7 +190,7 @@ fn unmeasured(run: &Run, rivals: &[usize]) -> String {
 }
 
 /// Of the first attack whose round was carried out; the round is the same for all.
-fn cost(run: &Run, row: &Row) -> [Cell; 5] {
+fn cost(run: &Run, row: &Row) -> [Cell; 6] {
     let carried = |record: &&CellRecord| record.cost.bytes_up > 0;
     let records = || row.rivals.iter().map(|at| &run.records[*at]);
     let Some(record) = records().find(carried).or_else(|| records().next()) else {
@@ -199,6 +200,7 @@ fn cost(run: &Run, row: &Row) -> [Cell; 5] {
     let seconds = utility::round_seconds(record);
     [
         Cell::number(utility::epsilon(record).map(significant)),
+        Cell::number(utility::certain_epsilon(record).map(significant)),
         some(record.cost.bytes_up),
         some(record.cost.bytes_down),
         some(record.cost.bytes_up_all),

@@ -21,6 +21,19 @@ fn noise_falls_on_the_mean_once() {
 }
 
 #[test]
+fn a_client_that_is_known_to_be_drawn_is_not_hidden_by_the_draw() {
+    let dp = Central { epsilon: 2.0, ..Central::default() };
+    let sampled = Deployment { client_rate: 0.05, ..deployment(10) };
+    let budget = dp.privacy(&sampled).unwrap().unwrap();
+    let alone = accountant::gaussian::epsilon(dp.multiplier(&sampled).unwrap(), dp.delta);
+    let certain = budget.certain.unwrap();
+    assert!((certain / alone - 1.0).abs() < 1e-6, "{certain} against {alone}");
+    assert!(certain > budget.epsilon, "{budget}");
+    let all = Deployment { client_rate: 1.0, ..sampled };
+    assert_eq!(dp.privacy(&all).unwrap().unwrap().certain, None);
+}
+
+#[test]
 fn the_split_costs_what_one_release_would() {
     let dp = Central { adaptive: true, count_noise: Some(5.0), ..Central::default() };
     let (updates, count) = dp.split(1.3, 100).unwrap();

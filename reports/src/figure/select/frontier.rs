@@ -9,6 +9,8 @@ use crate::figure::estimate::Estimate;
 use crate::figure::filter::Picked;
 use crate::figure::measure::Measure;
 use crate::frontier::{Judge, Pareto, Point, Try};
+use record::markdown::significant;
+use record::utility;
 use suites::SpecError;
 
 /// One defense in one series.
@@ -17,6 +19,8 @@ struct Placed {
     defense: String,
     point: Point,
     worth: Estimate,
+    /// Of the whole training, and of one round for whoever is known to take part in it.
+    epsilon: [Option<f64>; 2],
 }
 
 impl Placed {
@@ -25,7 +29,7 @@ impl Placed {
     }
 }
 
-const HEAD: [&str; 14] = [
+const HEAD: [&str; 16] = [
     "plot",
     "series",
     "defense",
@@ -40,6 +44,8 @@ const HEAD: [&str; 14] = [
     "y_high",
     "y_values",
     "optimal",
+    "epsilon",
+    "epsilon_certain",
 ];
 
 pub(super) fn frontier(work: &mut Work) -> Result<(Body, Sheet), SpecError> {
@@ -119,7 +125,24 @@ fn placed(
     } else if worth_of.value.is_none() {
         work.remark(format!("no point for {defense}: {} was not measured", worth.title()));
     }
-    Placed { series, defense, point, worth: worth_of }
+    let epsilon = epsilons(work, &defense, cells);
+    Placed { series, defense, point, worth: worth_of, epsilon }
+}
+
+/// The epsilon of these cells beside that of whoever is known to take part, which is said.
+fn epsilons(work: &mut Work, defense: &str, cells: &[Picked]) -> [Option<f64>; 2] {
+    let records = || cells.iter().map(|c| &work.run.records[c.at]);
+    let amplified = records().find_map(utility::epsilon);
+    let certain = records().find_map(utility::certain_epsilon);
+    if let (Some(amplified), Some(certain)) = (amplified, certain) {
+        work.remark(format!(
+            "{defense}: epsilon {} of the training counts on sampling; whoever is known to take \
+             part in a round faces epsilon {} in it",
+            significant(amplified),
+            significant(certain)
+        ));
+    }
+    [amplified, certain]
 }
 
 /// Says between what the worst case was taken.
@@ -184,6 +207,7 @@ fn row(title: &str, p: &Placed, mark: Option<Pareto>) -> Vec<String> {
         .into_iter()
         .chain(numbers)
         .chain([mark.map_or(String::new(), |m| m.word().into())])
+        .chain(p.epsilon.map(shown))
         .collect()
 }
 
