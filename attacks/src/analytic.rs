@@ -2,7 +2,7 @@
 //!
 //! For one example the layer `z = W f + b` has `dW = g f^T` and `db = g`, where `g = dL/dz`. Every
 //! neuron with `g_j != 0` names the input, `f = dW_j / g_j`; least squares over all of them is `f =
-//! sum_j g_j dW_j / sum_j g_j^2`.
+//! sum_j g_j dW_j / sum_j g_j^2`. A vision transformer's patch embedding gives its input likewise.
 
 use learning::tape::{TapKind, Tape};
 use learning::{Form, Network, Observation, Params, Signal};
@@ -12,13 +12,14 @@ use tch::{Kind, Tensor};
 
 use crate::attack::{Progress, Reconstruction, Run};
 use crate::matching::{labels, signal};
+use crate::patches::{self, Patches};
 use crate::{Attack, AttackError, layers};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
     name: "analytic",
-    summary: "the input of the first fully connected layer from dW and db, in closed form (batch \
-        1)",
+    summary: "the input of the first fully connected layer, or of a transformer's patch embedding, \
+        in closed form (batch 1)",
     reference: "Phong et al.: Privacy-Preserving Deep Learning via Additively Homomorphic \
         Encryption, IEEE TIFS 2018",
     build: |map| Ok(Box::new(suites::params::<Analytic>("analytic", map)?)),
@@ -30,7 +31,7 @@ pub static ENTRY: Entry<dyn Attack> = Entry {
 pub struct Analytic {}
 
 /// Largest share of `dW` that may lie outside its best rank-one fit before the result is doubted.
-const DOUBTFUL: f64 = 0.1;
+pub(crate) const DOUBTFUL: f64 = 0.1;
 
 impl Attack for Analytic {
     fn needs(&self) -> Vec<Fact> {
@@ -39,7 +40,13 @@ impl Attack for Analytic {
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
         let gradient = one_example(seen)?;
-        let layer = first_linear(seen)?;
+        let layer = first_linear(seen);
+        if !matches!(layer, Ok(FirstLinear { sees_image: true, .. }))
+            && let Some(patches) = patches::find(seen)
+        {
+            return of_patches(seen, run, &gradient, patches);
+        }
+        let layer = layer?;
         if !layer.sees_image {
             return Err(AttackError::NotApplicable(
                 "the first fully connected layer of this model is not fed by the image; \
@@ -58,20 +65,55 @@ impl Attack for Analytic {
     }
 }
 
+/// From the projection of patches that a vision transformer begins with.
+fn of_patches(
+    seen: &Observation,
+    run: &Run,
+    gradient: &Params,
+    patches: Patches,
+) -> Result<Reconstruction, AttackError> {
+    let mut found = Vec::new();
+    for n in 0..seen.lanes() {
+        run.check()?;
+        found.push(patches.image(gradient, n, run.device));
+    }
+    let images: Vec<&Tensor> = found.iter().map(|f| &f.image).collect();
+    let pixels = Tensor::stack(&images, 0).unsqueeze(1);
+    let residuals: Vec<f64> = found.iter().map(|f| f.residual).collect();
+    let flags = found.iter().map(|f| f.flags.clone()).collect();
+    Ok(reconstruction(seen, gradient, &pixels, residuals, flags))
+}
+
 fn result(seen: &Observation, gradient: &Params, inputs: &[LayerInput]) -> Reconstruction {
     let rows: Vec<Tensor> = inputs.iter().map(|i| i.features.shallow_clone()).collect();
     let size = [vec![rows.len() as i64, 1], seen.net.input()].concat();
-    let pixels = seen.net.to_pixels(&Tensor::stack(&rows, 0).reshape(size)).clamp(0.0, 1.0);
     let objective: Vec<f64> = inputs.iter().map(|i| i.residual).collect();
+    let flags = inputs.iter().map(LayerInput::flags).collect();
+    reconstruction(seen, gradient, &Tensor::stack(&rows, 0).reshape(size), objective, flags)
+}
+
+/// From normalised inputs `[N, 1, ...]`.
+fn reconstruction(
+    seen: &Observation,
+    gradient: &Params,
+    inputs: &Tensor,
+    objective: Vec<f64>,
+    flags: Vec<Vec<Flag>>,
+) -> Reconstruction {
     Reconstruction {
-        pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu),
+        pixels: seen
+            .net
+            .to_pixels(inputs)
+            .clamp(0.0, 1.0)
+            .to_kind(Kind::Float)
+            .to_device(tch::Device::Cpu),
         labels: Some(labels::infer(gradient, 1)),
         trace: vec![(0, objective.clone())],
         objective,
         evaluations: 0,
         iterations: 0,
         restarts: 1,
-        flags: inputs.iter().map(LayerInput::flags).collect(),
+        flags,
     }
 }
 
@@ -124,7 +166,9 @@ pub(crate) fn first_linear(seen: &Observation) -> Result<FirstLinear, AttackErro
             let sees_image =
                 flat.size() == probe.reshape([-1]).size() && flat.equal(&probe.reshape([-1]));
             let at = |bias| FirstLinear { tap: i, weight: t.weight, bias, sees_image };
-            (t.kind == TapKind::Linear).then_some(t.bias).flatten().map(at)
+            // On several places of an example its gradient is a sum of as many products.
+            let alone = t.kind == TapKind::Linear && t.input.size()[1] == 1;
+            alone.then_some(t.bias).flatten().map(at)
         });
         found.ok_or_else(|| {
             AttackError::NotApplicable("this model has no fully connected layer with a bias".into())

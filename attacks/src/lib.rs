@@ -12,6 +12,7 @@ pub mod inversion;
 mod layers;
 pub mod matching;
 pub mod optim;
+mod patches;
 pub mod presets;
 pub mod strongest;
 pub mod undo;

@@ -16,7 +16,7 @@ pub fn describe(cell: &ResolvedCell) -> String {
         "{} sees {seen}, {}; model `{}` with {}; knows {}.",
         who(spec.vantage),
         defended(cell),
-        spec.model.name,
+        spec.model.title(),
         weights(cell),
         facts(&spec.facts)
     )

@@ -106,7 +106,7 @@ pub fn gradients(
 fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {
     match tap.kind {
         TapKind::Linear | TapKind::Cosine => delta.sum_dim_intlist(1, false, None),
-        TapKind::Conv | TapKind::Scale => per_channel_sum(delta),
+        TapKind::Conv | TapKind::Scale | TapKind::Free => per_channel_sum(delta),
     }
 }
 
@@ -116,8 +116,10 @@ fn per_channel_sum(x: &Tensor) -> Tensor {
 }
 
 fn weight_gradient(tap: &Tap, delta: &Tensor, shape: &[i64], form: Form) -> LayerGrad {
-    let lanes = delta.size()[0];
+    let lanes = tap.output.size()[0];
     match (tap.kind, &tap.fixed) {
+        (TapKind::Free, _) if delta.defined() => LayerGrad::Dense(delta.shallow_clone()),
+        (TapKind::Free, _) => LayerGrad::Dense(tap.output.zeros_like()),
         (TapKind::Scale, fixed) => {
             let product = per_channel_sum(&(delta * &tap.input));
             LayerGrad::Dense(match fixed {

@@ -20,13 +20,14 @@ fn draw(spec: &ParamSpec, init: Init, rng: &mut ChaCha12Rng) -> Tensor {
     if init == Init::DlgUniform && spec.trainable {
         return noise::uniform(rng, &spec.shape, -0.5, 0.5);
     }
-    match spec.init {
+    match &spec.init {
         InitRule::Uniform { bound } => {
-            noise::uniform(rng, &spec.shape, -bound as f32, bound as f32)
+            noise::uniform(rng, &spec.shape, -bound as f32, *bound as f32)
         }
-        InitRule::Normal { std } => noise::normal(rng, &spec.shape) * std,
+        InitRule::Normal { std } => noise::normal(rng, &spec.shape) * *std,
+        InitRule::Stored(values) => values.tensor(&spec.shape),
         InitRule::Constant(value) => {
-            Tensor::full(&spec.shape, value, (Kind::Float, tch::Device::Cpu))
+            Tensor::full(&spec.shape, *value, (Kind::Float, tch::Device::Cpu))
         }
     }
 }

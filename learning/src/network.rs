@@ -57,6 +57,11 @@ impl Network {
         Network::declare(f(self.model), self.mean, self.std, self.budget)
     }
 
+    /// The architecture alone.
+    pub fn into_model(self) -> Box<dyn Model> {
+        self.model
+    }
+
     /// Names and shapes of the parameters.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout

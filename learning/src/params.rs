@@ -23,6 +23,31 @@ pub enum InitRule {
     },
     /// The same value everywhere (normalisation layers).
     Constant(f64),
+    /// The values that a model's own file gives.
+    Stored(Stored),
+}
+
+/// Values of a parameter, f32 in the order of memory; clones share them.
+#[derive(Clone, PartialEq)]
+pub struct Stored(Arc<Vec<f32>>);
+
+impl Stored {
+    /// The values of a tensor.
+    pub fn new(value: &Tensor) -> Stored {
+        let flat = value.to_kind(Kind::Float).to_device(Device::Cpu).reshape([-1]);
+        Stored(Arc::new(Vec::try_from(flat).unwrap_or_default()))
+    }
+
+    /// They in that shape, on the CPU.
+    pub fn tensor(&self, shape: &[i64]) -> Tensor {
+        Tensor::from_slice(&self.0).reshape(shape)
+    }
+}
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stored({} values)", self.0.len())
+    }
 }
 
 /// What one parameter or buffer is.

@@ -41,6 +41,9 @@ pub enum TapKind {
     /// `z = gamma * a + beta`, with `a` the normalised activation, per channel; PReLU: `z = max(x,
     /// 0) + gamma * a` with `a = min(x, 0)`.
     Scale,
+    /// A parameter that operations use as a value: `output` is each lane's own copy of it, and its
+    /// gradient dL/d`output`.
+    Free,
     /// `z = a w^T` with `a` the normalised input times the scale and `w = W / ||W||` by rows.
     Cosine,
 }
@@ -205,6 +208,9 @@ impl<'a> Tape<'a> {
         init: InitRule,
         trainable: bool,
     ) -> (usize, Tensor) {
+        if let Some(known) = self.declared(&name) {
+            return known;
+        }
         self.afford(&name, shape, true);
         match &mut self.source {
             Source::Declare { specs, .. } => {
@@ -220,6 +226,54 @@ impl<'a> Tape<'a> {
                 (i, params.tensors[i].shallow_clone())
             }
         }
+    }
+
+    /// What a declaring pass knows already.
+    fn declared(&self, name: &str) -> Option<(usize, Tensor)> {
+        let Source::Declare { specs, .. } = &self.source else { return None };
+        let at = specs.iter().position(|spec| spec.name == name)?;
+        let size: Vec<i64> = std::iter::once(1).chain(specs[at].shape.iter().copied()).collect();
+        Some((at, Tensor::zeros(size, (Kind::Float, tch::Device::Cpu))))
+    }
+
+    /// Declares parameters in this order, whatever the pass asks for first.
+    pub(crate) fn declare(&mut self, all: &[ParamSpec]) {
+        for spec in all {
+            self.afford(&spec.name, &spec.shape, true);
+            if let Source::Declare { specs, .. } = &mut self.source {
+                specs.push(spec.clone());
+            }
+        }
+    }
+
+    /// Lanes of the parameters.
+    pub(crate) fn lanes(&self) -> i64 {
+        match &self.source {
+            Source::Declare { .. } => 1,
+            Source::Run(params) => params.lanes(),
+        }
+    }
+
+    /// A parameter as a value, `[T or 1, ...shape]`; with a copy of its own for each of `lanes`
+    /// where a gradient is recorded.
+    pub(crate) fn free(&mut self, name: &str, shape: &[i64], lanes: i64) -> Tensor {
+        let (weight, value) = self.param(name.to_string(), shape, InitRule::Constant(0.0), true);
+        if self.record.is_none() || self.on_leaves() {
+            return value;
+        }
+        let own = broadcast_lanes(&value, lanes);
+        let own = if own.requires_grad() { own } else { own.detach().set_requires_grad(true) };
+        self.taps.push(Tap {
+            kind: TapKind::Free,
+            weight,
+            bias: None,
+            input: Tensor::zeros([0], (value.kind(), value.device())),
+            output: own.shallow_clone(),
+            kernels: Vec::new(),
+            fixed: None,
+            conv: None,
+        });
+        own
     }
 
     fn keep(&mut self, tap: Tap) -> Tensor {
@@ -267,13 +321,27 @@ impl<'a> Tape<'a> {
     pub fn linear(&mut self, name: &str, x: &Tensor, out: i64) -> Tensor {
         let init = |fan_in: i64| InitRule::Uniform { bound: 1.0 / (fan_in as f64).sqrt() };
         let x = &self.before_linear(name, x);
-        self.linear_layer(name, x, out, [init(x.size()[2]), init(x.size()[2])])
+        self.linear_layer(name, x, out, [init(x.size()[2]), init(x.size()[2])], true)
+    }
+
+    /// [`Tape::linear`] on the last dimension of `[T, B, ..., in]`, with a bias or without: every
+    /// place of an example is a row of its own.
+    pub(crate) fn linear_rows(&mut self, name: &str, x: &Tensor, out: i64, bias: bool) -> Tensor {
+        let mut size = x.size();
+        let init = InitRule::Constant(0.0);
+        let plain = size.len() == 3;
+        let x = if plain { self.before_linear(name, x) } else { x.flatten(1, -2) };
+        let z = self.linear_layer(name, &x, out, [init.clone(), init], bias);
+        size[0] = z.size()[0];
+        size.pop();
+        size.push(out);
+        z.reshape(size)
     }
 
     /// [`Tape::linear`] with stated initialisations of weight and bias.
     pub fn linear_init(&mut self, name: &str, x: &Tensor, out: i64, init: [InitRule; 2]) -> Tensor {
         let x = self.before_linear(name, x);
-        self.linear_layer(name, &x, out, init)
+        self.linear_layer(name, &x, out, init, true)
     }
 
     fn linear_layer(
@@ -282,24 +350,29 @@ impl<'a> Tape<'a> {
         x: &Tensor,
         out: i64,
         [weight, bias]: [InitRule; 2],
+        biased: bool,
     ) -> Tensor {
         let size = x.size();
         let fan_in = size[2];
         let (wi, w) = self.param(format!("{name}.weight"), &[out, fan_in], weight, true);
-        let (bi, b) = self.param(format!("{name}.bias"), &[out], bias, true);
+        let bias = biased.then(|| self.param(format!("{name}.bias"), &[out], bias, true));
+        let b = bias.as_ref().map(|(_, b)| b);
         self.afford(name, &[size[0], size[1], out], false);
         let z = if w.size()[0] == 1 {
             x.reshape([-1, fan_in])
-                .linear(&w.squeeze_dim(0), Some(&b.squeeze_dim(0)))
+                .linear(&w.squeeze_dim(0), b.map(|b| b.squeeze_dim(0)).as_ref())
                 .reshape([size[0], size[1], out])
         } else {
-            let x = broadcast_lanes(x, w.size()[0]);
-            b.unsqueeze(1).baddbmm(&x, &w.transpose(1, 2), 1.0, 1.0)
+            let (x, w) = (broadcast_lanes(x, w.size()[0]), w.transpose(1, 2));
+            match b {
+                Some(b) => b.unsqueeze(1).baddbmm(&x, &w, 1.0, 1.0),
+                None => x.bmm(&w),
+            }
         };
         self.keep(Tap {
             kind: TapKind::Linear,
             weight: wi,
-            bias: Some(bi),
+            bias: bias.map(|(i, _)| i),
             input: x.shallow_clone(),
             output: z,
             kernels: Vec::new(),

@@ -66,6 +66,8 @@ pub(crate) fn assign(cell: &mut Value, path: &str, value: &Value) -> Result<(), 
         return assign(cell, table, &json!({ key: value }));
     }
     match (path, head(path), value) {
+        ("model", ..) if value.is_string() || value.is_object() => model(cell, value),
+        ("model.file", ..) => model(cell, &json!({ "file": value })),
         (_, Some(key), Value::String(name)) => {
             named(cell, path, key, &Map::from_iter([(key.to_owned(), json!(name))]))
         }
@@ -75,6 +77,15 @@ pub(crate) fn assign(cell: &mut Value, path: &str, value: &Value) -> Result<(), 
         ("facts", _, Value::String(_)) => set(cell, path, json!([value])),
         _ => set(cell, path, value.clone()),
     }
+}
+
+/// A model by its name, its table or its file.
+fn model(cell: &mut Value, value: &Value) -> Result<(), SpecError> {
+    let table = match value {
+        Value::Object(map) => map.clone(),
+        name => Map::from_iter([("name".to_owned(), name.clone())]),
+    };
+    named(cell, "model", "name", &crate::spec::model_of_file(&table))
 }
 
 fn each(cell: &mut Value, path: &str, map: &Map<String, Value>) -> Result<(), SpecError> {

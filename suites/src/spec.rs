@@ -1,7 +1,7 @@
 //! One cell of a benchmark, fully spelled out, and its identity.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -97,6 +97,53 @@ pub struct ModelSpec {
     pub weights: Option<PathBuf>,
     /// Which statistics batch normalisation uses while the captured update is computed.
     pub batch_norm: BatchNorm,
+}
+
+impl ModelSpec {
+    /// A model by its registry name, or by its file where the text ends in `.pt2`; the rest are
+    /// defaults.
+    pub fn named(text: &str) -> ModelSpec {
+        let (name, file) = match is_file(text) {
+            true => (FILE, Some(("file".to_owned(), text.into()))),
+            false => (text, None),
+        };
+        ModelSpec {
+            name: name.into(),
+            params: file.into_iter().collect(),
+            init: Init::Pytorch,
+            weights: None,
+            batch_norm: BatchNorm::Train,
+        }
+    }
+
+    /// What a reader calls it: its name, or that of its file.
+    pub fn title(&self) -> String {
+        let file = self.params.get("file").and_then(Value::as_str).filter(|_| self.name == FILE);
+        let stem = file.and_then(|file| Path::new(file).file_name());
+        stem.map_or_else(|| self.name.clone(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// The registry name of a model that a file gives.
+const FILE: &str = "file";
+
+fn is_file(text: &str) -> bool {
+    text.ends_with(".pt2")
+}
+
+/// `{ file = "net.pt2" }`, and the bare path of such a file, are the model `file` with that
+/// parameter.
+pub(crate) fn model_of_file(table: &Map<String, Value>) -> Map<String, Value> {
+    let mut table = table.clone();
+    let named = table.get("name").and_then(Value::as_str).filter(|name| is_file(name));
+    let named = named.map(Value::from);
+    let Some(file) = table.shift_remove("file").or(named) else { return table };
+    table.insert("name".into(), FILE.into());
+    let params = table.entry("params").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(params) = params {
+        params.insert("file".into(), file);
+    }
+    table
 }
 
 /// Initial distribution of a model's parameters.
@@ -304,13 +351,7 @@ impl CellSpec {
                 size: None,
                 limit: None,
             },
-            model: ModelSpec {
-                name: model.into(),
-                params: Map::new(),
-                init: Init::Pytorch,
-                weights: None,
-                batch_norm: BatchNorm::Train,
-            },
+            model: ModelSpec::named(model),
             federation: FederationSpec::new(Regime::Bare),
             capture: CaptureSpec::default(),
             source: Source::Gradients,

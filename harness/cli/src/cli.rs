@@ -50,6 +50,8 @@ pub enum Verb {
     Score(verbs::score::Args),
     /// List attacks, defenses, data sets, models, metrics and suites
     List(verbs::list::Args),
+    /// Show a network, built in or from a file, layer by layer
+    Model(verbs::model::Args),
     /// List, verify and fetch data sets
     Data(verbs::data::Args),
     /// Make keys for encryption and signatures, and say what key files are

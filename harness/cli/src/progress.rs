@@ -178,7 +178,10 @@ pub fn label(spec: &CellSpec) -> String {
     let defended = if defenses.is_empty() { "none".into() } else { defenses.join("+") };
     format!(
         "{} {} {} {} {defended}",
-        spec.task.dataset, spec.model.name, spec.source, spec.attack.name
+        spec.task.dataset,
+        spec.model.title(),
+        spec.source,
+        spec.attack.name
     )
 }
 

@@ -103,9 +103,10 @@ pub fn weights(
 /// # Errors
 /// A file that cannot be read, values that are not finite, tensors that are not the model's.
 pub fn load(net: &Network, path: &Path) -> Result<Params, FederationError> {
-    let named = checkpoint::load(path)?;
     let wrong =
         |e: &dyn std::fmt::Display| FederationError::Weights(format!("{}: {e}", path.display()));
+    let (named, _) =
+        checkpoint::unwrap(net.layout(), checkpoint::load(path)?).map_err(|e| wrong(&e))?;
     if let Some((name, _)) = named
         .iter()
         .find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)

@@ -12,7 +12,7 @@ mod federation;
 mod folder;
 pub mod init;
 pub mod model_file;
-pub mod panics;
+pub use learning::panics;
 pub mod pilot;
 pub mod privacy;
 mod quality;

@@ -111,7 +111,7 @@ fn model(federation: &Federation) -> String {
     let (model, layout) = (&federation.spec.model, federation.net.layout());
     let params = serde_json::Value::Object(model.params.clone());
     let words = if model.params.is_empty() { String::new() } else { format!(" {params}") };
-    format!("{}{words}, {} parameters", model.name, layout.trainable_len())
+    format!("{}{words}, {} parameters", model.title(), layout.trainable_len())
 }
 
 fn who(federation: &Federation) -> String {

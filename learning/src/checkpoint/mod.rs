@@ -16,6 +16,7 @@
 
 mod archive;
 mod legacy;
+mod names;
 mod numpy;
 mod pickle;
 mod rebuild;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 use suites::foreign::{self, Exceeded, limits};
 use tch::Tensor;
 
+pub use names::{Unwrapped, unwrap};
 pub use numpy::{arrays_from_bytes, load_arrays};
 pub use safe::{description, save_described, save_safetensors};
 

@@ -133,6 +133,10 @@ impl Model for Bottlenecked {
         self.inner.margin()
     }
 
+    fn examples_by_lane(&self) -> bool {
+        self.inner.examples_by_lane()
+    }
+
     fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         let mut params = self.inner.refresh(params, rngs);
         let Some(slot) = params.layout().position(SEED).filter(|_| !rngs.is_empty()) else {

@@ -13,6 +13,7 @@ use crate::tape::Tape;
 mod bottleneck;
 mod convnet;
 mod efficientnet;
+pub mod file;
 mod lenet;
 mod mlp;
 mod mnist_cnn;
@@ -38,6 +39,12 @@ pub trait Model: Send + Sync {
     /// The margin that training puts on the right class' logit.
     fn margin(&self) -> Option<Margin> {
         None
+    }
+
+    /// Whether gradients of single examples are taken with each example in a lane of its own,
+    /// since the tape's layers alone do not give them.
+    fn examples_by_lane(&self) -> bool {
+        false
     }
 
     /// Redraws what is random in every pass, one stream a lane: buffers, or the seeds of dropout;
@@ -83,11 +90,12 @@ pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
     &mobilefacenet::ENTRY,
     &mlp::ENTRY,
     &mlp::LOGISTIC,
+    &file::ENTRY,
 ];
 
 /// One seed a lane for dropout and stochastic depth; without streams the parameters stay as they
 /// are.
-fn redraw(params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
+pub(crate) fn redraw(params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
     if rngs.is_empty() {
         return params;
     }

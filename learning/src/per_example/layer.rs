@@ -49,6 +49,12 @@ impl LayerExamples {
         LayerExamples { weight: tap.weight, bias: tap.bias, form }
     }
 
+    /// Of a parameter whose gradient each example has for itself, `[T, B, ...]`.
+    pub(super) fn formed(parameter: usize, gradient: &Tensor) -> LayerExamples {
+        let weight = gradient.flatten(2, -1);
+        LayerExamples { weight: parameter, bias: None, form: Form::Formed { weight, bias: None } }
+    }
+
     /// Position of the weight in the layout.
     pub(super) fn weight(&self) -> usize {
         self.weight

@@ -16,9 +16,10 @@ mod rule;
 use tch::{Kind, Tensor};
 
 use crate::conv::channels_last;
+use crate::gradients::{Form, gradients};
 use crate::network::Network;
 use crate::params::Params;
-use crate::tape::{Mode, Tape};
+use crate::tape::{Mode, Tape, broadcast_lanes};
 
 use layer::LayerExamples;
 pub use rule::{GradientRule, LARGEST_MULTIPLIER, check_private};
@@ -49,7 +50,10 @@ pub fn clipped_sum(
     clip: f64,
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Clipped {
-    let mut layers = backward(net, params, x, mode, loss);
+    let mut layers = match net.model().examples_by_lane() {
+        true => by_lane(net, params, x, mode, loss),
+        false => backward(net, params, x, mode, loss),
+    };
     tch::no_grad(|| {
         let squares = layers.iter_mut().map(LayerExamples::squares).reduce(|a, b| a + b);
         let squares = squares.expect("a model has parametrised layers");
@@ -91,6 +95,30 @@ fn backward(
     let outputs: Vec<&Tensor> = tape.taps.iter().map(|tap| &tap.output).collect();
     let deltas = Tensor::run_backward(&[loss], &outputs, false, false);
     tape.taps.into_iter().zip(deltas).map(|(tap, delta)| LayerExamples::new(tap, delta)).collect()
+}
+
+/// Each example in a lane of its own, with its own copy of the parameters: slower, for any model.
+fn by_lane(
+    net: &Network,
+    params: &Params,
+    x: &Tensor,
+    mode: Mode,
+    loss: impl FnOnce(&Tensor) -> Tensor,
+) -> Vec<LayerExamples> {
+    let (lanes, batch) = (x.size()[0].max(params.lanes()), x.size()[1]);
+    let apart =
+        |t: &Tensor| broadcast_lanes(t, lanes).repeat_interleave_self_int(batch, 0, lanes * batch);
+    let own = params.map(apart).with_draw(params.draw().map(apart));
+    let examples = broadcast_lanes(x, lanes).flatten(0, 1).unsqueeze(1);
+    let found = gradients(net, &own, &examples, mode, Form::Dense, false, |logits| {
+        apart(&loss(&logits.reshape([lanes, batch, -1])))
+    });
+    let trainable = params.layout().trainable().into_iter();
+    let formed = trainable.zip(&found.layers).map(|(at, gradient)| {
+        let gradient = gradient.to_dense().detach();
+        LayerExamples::formed(at, &gradient.unflatten(0, [lanes, batch]).unsqueeze(-1))
+    });
+    formed.collect()
 }
 
 /// The sum over the examples of each lane of `factors` (`[T, B]`) times their gradients.

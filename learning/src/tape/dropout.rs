@@ -34,6 +34,13 @@ impl Tape<'_> {
         self.drop_where(x, p, &each)
     }
 
+    /// [`Tape::dropout`] of whole channels of `[T, B, C, ...]` (Tompson et al. 2015).
+    pub(crate) fn channel_dropout(&mut self, x: &Tensor, p: f64) -> Tensor {
+        let mut each = vec![1; x.dim() - 1];
+        each[..2].copy_from_slice(&x.size()[1..3]);
+        self.drop_where(x, p, &each)
+    }
+
     /// Multiplies with one factor for each entry of `shape`, which broadcasts to a lane of `x`.
     fn drop_where(&mut self, x: &Tensor, p: f64, shape: &[i64]) -> Tensor {
         let Source::Run(params) = self.source else { return x.shallow_clone() };

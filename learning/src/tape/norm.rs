@@ -12,6 +12,11 @@ const BN_EPS: f64 = 1e-5;
 impl Tape<'_> {
     /// BatchNorm over `[T, B, C, H, W]`, statistics per lane (Ioffe and Szegedy 2015).
     pub fn batch_norm(&mut self, name: &str, x: &Tensor) -> Tensor {
+        self.batch_norm_eps(name, x, BN_EPS)
+    }
+
+    /// [`Tape::batch_norm`] with `eps` added to the variance.
+    pub(crate) fn batch_norm_eps(&mut self, name: &str, x: &Tensor, eps: f64) -> Tensor {
         let c = x.size()[2];
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
@@ -20,17 +25,17 @@ impl Tape<'_> {
         let (_, var) =
             self.param(format!("{name}.running_var"), &[c], InitRule::Constant(1.0), false);
         if self.on_leaves() {
-            return self.fused_batch_norm(x, [&gamma, &beta], [&mean, &var], mi);
+            return self.fused_batch_norm(x, [&gamma, &beta], [&mean, &var], mi, eps);
         }
         let (input, output, fixed) = match self.mode {
             Mode::Train => {
-                let hat = self.normalise(x, mi);
+                let hat = self.normalise(x, mi, eps);
                 let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
                 (hat, output, None)
             }
             Mode::Eval => {
                 // hat = scale * x + shift is needed only in its sums over a channel: never formed.
-                let scale = (var + BN_EPS).rsqrt();
+                let scale = (var + eps).rsqrt();
                 let shift = -mean * &scale;
                 let offset = per_channel(&(&beta + &gamma * &shift));
                 (
@@ -56,15 +61,26 @@ impl Tape<'_> {
     /// in each of `groups` groups of channels, so that no example's gradient depends on another.
     /// `groups` divides `C`.
     pub fn group_norm(&mut self, name: &str, x: &Tensor, groups: i64) -> Tensor {
+        self.group_norm_eps(name, x, groups, BN_EPS)
+    }
+
+    /// [`Tape::group_norm`] with `eps` added to the variance.
+    pub(crate) fn group_norm_eps(
+        &mut self,
+        name: &str,
+        x: &Tensor,
+        groups: i64,
+        eps: f64,
+    ) -> Tensor {
         let c = x.size()[2];
         let (wi, gamma) = self.param(format!("{name}.weight"), &[c], InitRule::Constant(1.0), true);
         let (bi, beta) = self.param(format!("{name}.bias"), &[c], InitRule::Constant(0.0), true);
         if self.on_leaves() {
             return by_lane(x, |t, x| {
-                x.group_norm(groups, Some(gamma.get(t)), Some(beta.get(t)), BN_EPS, false)
+                x.group_norm(groups, Some(gamma.get(t)), Some(beta.get(t)), eps, false)
             });
         }
-        let hat = images(x).group_norm(groups, None::<Tensor>, None, BN_EPS, false);
+        let hat = images(x).group_norm(groups, None::<Tensor>, None, eps, false);
         let hat = unfold_lanes(&hat, x.size()[0]);
         let output = per_channel(&beta).addcmul(&hat, &per_channel(&gamma));
         self.keep(Tap {
@@ -109,6 +125,7 @@ impl Tape<'_> {
         [gamma, beta]: [&Tensor; 2],
         [mean, var]: [&Tensor; 2],
         running_mean: usize,
+        eps: f64,
     ) -> Tensor {
         let train = self.mode == Mode::Train;
         if train {
@@ -126,7 +143,7 @@ impl Tape<'_> {
                 Some(var),
                 train,
                 1.0,
-                BN_EPS,
+                eps,
                 true,
             )
         });
@@ -138,7 +155,7 @@ impl Tape<'_> {
     }
 
     /// Normalises by the batch's own statistics and notes them for the running averages.
-    fn normalise(&mut self, x: &Tensor, running_mean: usize) -> Tensor {
+    fn normalise(&mut self, x: &Tensor, running_mean: usize, eps: f64) -> Tensor {
         let size = x.size();
         let n = size[1] * size[3] * size[4];
         refuse_single_values(n);
@@ -150,7 +167,7 @@ impl Tape<'_> {
             let flat = |t: &Tensor| t.reshape([size[0], size[2]]);
             self.stats.push(BatchStat { running_mean, mean: flat(&mean), var: flat(&unbiased) });
         }
-        centred * (var + BN_EPS).rsqrt()
+        centred * (var + eps).rsqrt()
     }
 }
 

@@ -48,7 +48,10 @@ fn kind(record: &CellRecord) -> String {
     let defenses: Vec<&str> = spec.defenses.iter().map(|d| d.name.as_str()).collect();
     format!(
         "{} {} {:?} {} {defenses:?}",
-        spec.task.dataset, spec.model.name, spec.source, spec.attack.name
+        spec.task.dataset,
+        spec.model.title(),
+        spec.source,
+        spec.attack.name
     )
 }
 

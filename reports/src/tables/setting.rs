@@ -27,7 +27,7 @@ pub(super) fn setting(run: &Run) -> Section {
     };
     say("pictures", &|r| pictures(&r.spec));
     say("attacked", &attacked);
-    say("model", &|r| r.spec.model.name.clone());
+    say("model", &|r| r.spec.model.title());
     say("federation", &|r| federation(&r.spec));
     say("attacked round", &|r| round(&r.spec));
     say("signal", &|r| words::source(r.spec.source).to_owned());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::SpecError;
 use crate::check::{Checked, at_least_one, fail, model, named, present, range, task};
 use crate::federation::{FederationSpec, Regime};
-use crate::spec::{BatchNorm, Init, ModelSpec, Named, Source, Split, TaskSpec};
+use crate::spec::{ModelSpec, Named, Source, Split, TaskSpec};
 
 /// A training, fully spelled out.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -79,13 +79,7 @@ impl TrainSpec {
             name: name.into(),
             description: String::new(),
             task,
-            model: ModelSpec {
-                name: model.into(),
-                params: Default::default(),
-                init: Init::Pytorch,
-                weights: None,
-                batch_norm: BatchNorm::Train,
-            },
+            model: ModelSpec::named(model),
             federation: FederationSpec::new(Regime::Federated),
             source: Source::LocalUpdate,
             defenses: Vec::new(),

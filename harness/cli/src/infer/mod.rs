@@ -22,5 +22,5 @@ pub(crate) fn unfit(path: &Path, problem: impl std::fmt::Display) -> HarnessErro
 /// A model in a few words: the task it was trained for, its architecture, its rounds.
 pub fn describe(saved: &ModelFile) -> String {
     let rounds = if saved.round == 1 { "round" } else { "rounds" };
-    format!("{} ({}, {} {rounds})", saved.spec.name, saved.spec.model.name, saved.round)
+    format!("{} ({}, {} {rounds})", saved.spec.name, saved.spec.model.title(), saved.round)
 }

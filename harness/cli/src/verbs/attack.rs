@@ -13,11 +13,12 @@ use clap::{Args as ClapArgs, ValueEnum};
 use harness::artifacts;
 use indicatif::{ProgressBar, ProgressStyle};
 use learning::client::LocalTraining;
-use learning::models::Shape;
-use learning::{Known, Mode, Network, Observation, Params, Signal, checkpoint};
+use learning::models::{self, Shape};
+use learning::{Known, Mode, Network, Observation, Params, Signal, checkpoint, init};
 use metrics::{Panel, Scored, Scores, Setup, pairing};
 use serde_json::{Map, Value, json};
-use suites::rng::AttackSeed;
+use suites::rng::{self, AttackSeed};
+use suites::{Init, ModelSpec};
 use tch::{Kind, Tensor};
 
 use crate::device;
@@ -37,21 +38,22 @@ pub enum Holds {
 /// Arguments.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
-    /// Model name (see `bench list models`)
-    #[arg(long)]
+    /// Model name (see `bench list models`), or your own network as `torch.export.save` writes it
+    /// (.pt2)
+    #[arg(long, value_name = "NAME|FILE")]
     model: String,
     /// Parameters of the architecture as JSON, such as '{"stem":"cifar"}'
     #[arg(long, value_name = "JSON", default_value = "{}")]
     model_params: String,
-    /// Shape of one example: CxHxW, or F for a table row
+    /// Shape of one example: CxHxW, or F for a table row; a model's own file says it
     #[arg(long, value_name = "SHAPE")]
-    input: String,
-    /// Number of classes
+    input: Option<String>,
+    /// Number of classes; a model's own file says it
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
-    classes: i64,
-    /// Weights before the update: .safetensors, .pt or .pth
+    classes: Option<i64>,
+    /// Weights before the update: .safetensors, .pt or .pth; else those in the model's own file
     #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    weights: Option<PathBuf>,
     /// The captured update, tensors named as the weights are
     #[arg(long, value_name = "FILE")]
     update: PathBuf,
@@ -155,8 +157,9 @@ pub fn parameters(set: &[String]) -> Result<Map<String, Value>> {
 }
 
 fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
-    let input = shape(&args.input)?;
-    let channels = input[0] as usize;
+    let (net_spec, shape) =
+        model_of(&args.model, &args.model_params, args.input.as_deref(), args.classes)?;
+    let channels = shape.input[0] as usize;
     let spread = |v: &[f64], flag: &str| match v.len() {
         1 => Ok(vec![v[0]; channels]),
         n if n == channels => Ok(v.to_vec()),
@@ -165,26 +168,57 @@ fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
     if let Some(std) = args.std.iter().find(|s| s.is_nan() || **s <= 0.0) {
         bail!("--std {std}: must be above 0");
     }
-    let params: Map<String, Value> = serde_json::from_str(&args.model_params)
-        .with_context(|| format!("--model-params {}", args.model_params))?;
     let models = &settings.registries.federation.models;
-    let architecture = (models.find(&args.model)?.build)(&params)?;
-    let model = architecture.build(&Shape { input, classes: args.classes })?;
+    let architecture = (models.find(&net_spec.name)?.build)(&net_spec.params)?;
+    let model = architecture.build(&shape)?;
     let net =
         Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
-    let weights = params_from(&net, &args.weights, None, args.holds)?;
+    let weights = match &args.weights {
+        Some(path) => params_from(&net, path, None, args.holds)?,
+        None if models::file::gives(&net_spec) => {
+            // The file's own values, which nothing draws.
+            init::fresh(net.layout(), Init::Pytorch, &mut rng::stream(0, "bench attack", "file"))
+        }
+        None => bail!("`{}` needs the weights before the update: give --weights", args.model),
+    };
     let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
     let signal = match args.holds {
         Holds::Gradient => Signal::Gradient(update),
         Holds::Delta => Signal::Update(update),
         Holds::Weights => Signal::Update(update.sub(&weights)),
     };
-    let known = known(args)?;
+    let known = known(args, net.classes())?;
     let mode = if args.batch_norm_eval { Mode::Eval } else { Mode::Train };
     Ok(Observation { net, weights, signal, mode, known })
 }
 
-fn known(args: &Args) -> Result<Known> {
+/// The model by name or file, and the shape of its examples.
+///
+/// # Errors
+/// Parameters that are no JSON, a file that holds no network, a shape that is nowhere said.
+pub fn model_of(
+    model: &str,
+    params: &str,
+    input: Option<&str>,
+    classes: Option<i64>,
+) -> Result<(ModelSpec, Shape)> {
+    let mut spec = ModelSpec::named(model);
+    let params: Map<String, Value> =
+        serde_json::from_str(params).with_context(|| format!("--model-params {params}"))?;
+    spec.params.extend(params);
+    let given = input.map(shape).transpose()?;
+    let own = models::file::shape(&spec)?;
+    let shape = match (given, classes, own) {
+        (Some(input), Some(classes), _) => Shape { input, classes },
+        (input, classes, Some(own)) => {
+            Shape { input: input.unwrap_or(own.input), classes: classes.unwrap_or(own.classes) }
+        }
+        _ => bail!("`{model}` needs --input and --classes; a .pt2 file says them itself"),
+    };
+    Ok((spec, shape))
+}
+
+fn known(args: &Args, classes: i64) -> Result<Known> {
     if args.holds != Holds::Gradient && !args.lr.is_some_and(|lr| lr > 0.0 && lr.is_finite()) {
         bail!("--holds {:?} needs the client's learning rate: give --lr above 0", args.holds);
     }
@@ -194,8 +228,8 @@ fn known(args: &Args) -> Result<Known> {
         Some(l) if l.len() as i64 != batch => {
             bail!("--labels gives {} labels for a batch of {batch}", l.len())
         }
-        Some(l) => match l.iter().find(|&&l| l < 0 || l >= args.classes) {
-            Some(l) => bail!("--labels {l}: classes run from 0 to {}", args.classes - 1),
+        Some(l) => match l.iter().find(|&&l| l < 0 || l >= classes) {
+            Some(l) => bail!("--labels {l}: classes run from 0 to {}", classes - 1),
             None => Some(Tensor::from_slice(l).reshape([1, batch])),
         },
     };
@@ -229,7 +263,11 @@ fn shape(text: &str) -> Result<Vec<i64>> {
 /// unchanged).
 fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) -> Result<Params> {
     let place = || format!("{}", path.display());
-    let mut named = checkpoint::load(path)?;
+    let (mut named, prefix) =
+        checkpoint::unwrap(net.layout(), checkpoint::load(path)?).with_context(place)?;
+    if let Some(prefix) = prefix {
+        tell!("note: {}: every name begins with `{prefix}`, which is left out", path.display());
+    }
     if let Some(like) = like {
         let specs = net.layout().specs().iter().zip(&like.tensors);
         for (spec, value) in specs.filter(|(s, _)| !s.trainable) {

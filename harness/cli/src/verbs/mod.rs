@@ -27,6 +27,7 @@ pub mod invert;
 pub mod keys;
 pub mod list;
 pub mod merge;
+pub mod model;
 pub mod paper;
 pub mod predict;
 pub mod report;
@@ -69,6 +70,7 @@ pub fn dispatch(cli: &Cli, registries: Registries) -> Result<ExitCode> {
         Verb::Keys(args) => keys::run(args, &settings),
         Verb::Data(args) => data::run(args, &settings),
         Verb::Dp(args) => dp::run(args, &settings),
+        Verb::Model(args) => model::run(args, &settings),
         Verb::Doctor(args) => doctor::run(args, &settings),
         Verb::Infer(args) => infer::run(args, &settings),
         Verb::Predict(args) => predict::run(args, &settings),

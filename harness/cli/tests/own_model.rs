@@ -1,0 +1,158 @@
+//! A user's own network, exported from PyTorch (`golden/own-model/make.py`), through the binary.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Desk, Done};
+use serde_json::Value;
+
+fn golden(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/own-model");
+    folder.join(name).display().to_string()
+}
+
+fn graph(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../learning/tests/golden/graphs");
+    folder.join(name).canonicalize().unwrap()
+}
+
+fn attack(desk: &Desk, update: &str, more: &[&str]) -> Done {
+    let (vit, update, truth) = (graph("vit.pt2"), golden(update), golden("truth.png"));
+    let model = vit.display().to_string();
+    let fixed = ["attack", "--device", "cpu", "--model", &model, "--update", &update];
+    desk.bench(&[&fixed[..], &["--truth", &truth, "--out", "found"], more].concat())
+}
+
+/// Names as torch.compile and DistributedDataParallel write them, weights from the model's own
+/// file, no shape and no number of classes given.
+#[test]
+fn a_transformer_gives_its_image_to_one_gradient() {
+    let desk = Desk::new();
+    let done = attack(&desk, "gradient.pt", &["--attack", "analytic", "--json"]).ok();
+    assert!(done.err.contains("every name begins with `_orig_mod.module.`"), "{done:#?}");
+    let found: Value = done.json();
+    assert_eq!(found["labels"], serde_json::json!([3]));
+    let psnr = found["scores"][0]["psnr"].as_f64().unwrap();
+    assert!(psnr > 55.0, "{found}");
+    let by_matching = [
+        "--attack",
+        "inverting-gradients",
+        "--batch-norm-eval",
+        "--set",
+        "iterations=50",
+        "--json",
+    ];
+    let matched: Value = attack(&desk, "gradient.pt", &by_matching).ok().json();
+    assert!(matched["objective"][0].as_f64().unwrap().is_finite(), "{matched}");
+}
+
+#[test]
+fn names_with_and_without_a_prefix_are_refused() {
+    let done = attack(&Desk::new(), "mixed-names.pt", &["--attack", "analytic"]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(done.err.contains("has the prefix `_orig_mod.module.`"), "{done:#?}");
+    assert_eq!(done.err.lines().count(), 1, "{done:#?}");
+}
+
+/// A suite, a training and a single cell take the file where they take a name; its contents are
+/// part of the cells' ids.
+#[test]
+fn a_file_works_where_a_name_does() {
+    let desk = Desk::new();
+    std::fs::copy(golden("digits-1.pt2"), desk.path("net.pt2")).unwrap();
+    let suite = "[suite]\nname = \"own\"\nversion = \"1\"\ndescription = \"own\"\n\
+        [defaults]\ntrials = 2\n\
+        attack = { name = \"idlg\", iterations = 3 }\ntask = \"digits\"\n\
+        model = { file = \"net.pt2\", batch_norm = \"eval\" }\n\
+        [matrix]\ndefenses = [\"none\", { name = \"prune\", fraction = 0.5 }]\n";
+    desk.write("own.toml", suite);
+    let run = ["suite", "own.toml", "--device", "cpu", "--out", "run"];
+    let done = desk.bench(&run);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let cells = std::fs::read_to_string(desk.path("run/cells.jsonl")).unwrap();
+    let records: Vec<Value> = cells.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let params = &records[0]["spec"]["model"]["params"];
+    assert_eq!(params["file"], "net.pt2");
+    assert_eq!(params["sha256"].as_str().unwrap().len(), 64);
+    // Another file under the same name is another experiment.
+    std::fs::copy(golden("digits-2.pt2"), desk.path("net.pt2")).unwrap();
+    desk.bench(&["suite", "own.toml", "--device", "cpu", "--out", "other"]).ok();
+    let other = std::fs::read_to_string(desk.path("other/cells.jsonl")).unwrap();
+    let other: Value = serde_json::from_str(other.lines().next().unwrap()).unwrap();
+    assert_ne!(other["id"], records[0]["id"]);
+}
+
+/// A federation trains it, with noise on single examples too: free parameters and layers on many
+/// places of an example give gradients of single examples as well.
+#[test]
+fn a_file_is_trained() {
+    let desk = Desk::new();
+    let task = format!(
+        "name = \"own\"\nmodel = {{ file = \"{}\" }}\n\
+         task = {{ dataset = \"digits\", limit = 40 }}\n\
+         federation = {{ rounds = 1, clients = {{ total = 2 }}, \
+         local = {{ batch_size = 4, lr = 0.01 }} }}\n",
+        golden("digits-1.pt2")
+    );
+    desk.write("task.toml", task);
+    let done = desk.bench(&common::training("plain", &[]));
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let done = desk.bench(&common::training("private", &["--defense", "dp-sgd"]));
+    assert_eq!(done.code, Some(0), "{done:#?}");
+}
+
+#[test]
+fn what_is_no_network_is_refused_in_one_line() {
+    let desk = Desk::new();
+    desk.write("empty.pt2", "");
+    let whole = std::fs::read(graph("mlp.pt2")).unwrap();
+    desk.write("cut.pt2", &whole[..whole.len() / 2]);
+    let (unknown, newer) = (golden("unknown.pt2"), golden("newer.pt2"));
+    let cases = [
+        ("empty.pt2", vec!["empty.pt2"]),
+        ("cut.pt2", vec!["no zip that can be read"]),
+        ("absent.pt2", vec!["absent.pt2"]),
+        (&unknown, vec!["aten.fft_rfft.default (make.py:", "aten.sort.default", "torch.sort("]),
+        (&newer, vec!["schema 9.1", "2.9"]),
+    ];
+    for (file, said) in cases {
+        let done = desk.bench(&["model", "show", file]);
+        assert_eq!(done.code, Some(2), "{done:#?}");
+        assert_eq!(done.err.lines().count(), 1, "{done:#?}");
+        said.iter().for_each(|s| assert!(done.err.contains(s), "{s}: {done:#?}"));
+    }
+    let mlp = graph("mlp.pt2").display().to_string();
+    let wrong = ["run", "--dataset", "digits", "--model", &mlp, "--attack", "idlg"];
+    let done = desk.bench(&wrong);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(done.err.contains("takes examples of [30]"), "{done:#?}");
+}
+
+#[test]
+fn a_network_is_shown() {
+    let vit = graph("vit.pt2").display().to_string();
+    let shown = Desk::new().bench(&["model", "show", &vit]).ok().out;
+    for line in [
+        "vit.pt2: [3x16x16] to 5 classes, 7749 trainable values in 32 tensors, 0 of buffers",
+        "conv_proj",
+        "`analytic` reads one image in closed form",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let shown = Desk::new().bench(&[
+        "model",
+        "show",
+        "lenet-zhu",
+        "--input",
+        "3x32x32",
+        "--classes",
+        "10",
+        "--json",
+    ]);
+    let shown = shown.ok().json();
+    assert_eq!(
+        (&shown["trainable"], shown["layers"].as_array().unwrap().len()),
+        (&15826.into(), 4)
+    );
+}

@@ -1,0 +1,99 @@
+//! Names of tensors as wrappers write them, fitted to those of a model.
+
+use crate::LearningError;
+use crate::params::Layout;
+use tch::Tensor;
+
+/// What wrappers put before a model's own names: DataParallel and DistributedDataParallel, Opacus'
+/// GradSampleModule, torch.compile, Lightning and common attributes; in any combination.
+const WRAPPERS: [&str; 7] =
+    ["module.", "_module.", "_orig_mod.", "model.", "net.", "network.", "backbone."];
+
+/// Tensors by the model's own names, and what was left out before them.
+pub type Unwrapped = (Vec<(String, Tensor)>, Option<String>);
+
+/// Strips a prefix that all names have and the model's names do not.
+///
+/// # Errors
+/// Where some names have it and others have not: one line that names two of them.
+pub fn unwrap(layout: &Layout, named: Vec<(String, Tensor)>) -> Result<Unwrapped, LearningError> {
+    let own = |name: &str| layout.position(name).is_some() || name.ends_with(TRACKED);
+    let foreign = |name: &str| layout.position(name).is_none();
+    let Some((first, _)) = named.iter().find(|(name, _)| foreign(name) && !own(name)) else {
+        return Ok((named, None));
+    };
+    let Some(prefix) = wrapped(first, &|name| layout.position(name).is_some()) else {
+        return Ok((named, None));
+    };
+    let prefix = prefix.to_owned();
+    if let Some((bare, _)) = named.iter().find(|(name, _)| !name.starts_with(&prefix)) {
+        return Err(LearningError::Invalid(format!(
+            "`{first}` has the prefix `{prefix}` and `{bare}` has not; save all tensors of one \
+             model, wrapped or not"
+        )));
+    }
+    let strip = |(name, t): (String, Tensor)| (name[prefix.len()..].to_owned(), t);
+    Ok((named.into_iter().map(strip).collect(), Some(prefix)))
+}
+
+/// BatchNorm's count of batches, which nothing here reads.
+const TRACKED: &str = "num_batches_tracked";
+
+/// The wrappers before a name of the model.
+fn wrapped<'n>(name: &'n str, known: &dyn Fn(&str) -> bool) -> Option<&'n str> {
+    let mut rest = name;
+    while let Some(inner) = WRAPPERS.iter().find_map(|w| rest.strip_prefix(w)) {
+        rest = inner;
+        if known(rest) {
+            return Some(&name[..name.len() - rest.len()]);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{InitRule, ParamSpec};
+
+    fn layout() -> Layout {
+        let spec = |name: &str| ParamSpec {
+            name: name.into(),
+            shape: vec![1],
+            init: InitRule::Constant(0.0),
+            trainable: true,
+        };
+        Layout::new(["model.a.weight", "model.a.bias", "b"].map(spec).into())
+    }
+
+    fn unwrapped(names: &[&str]) -> Result<(Vec<String>, Option<String>), String> {
+        let zero = || Tensor::zeros([1], (tch::Kind::Float, tch::Device::Cpu));
+        let named = names.iter().map(|name| (name.to_string(), zero())).collect();
+        let (named, said) = unwrap(&layout(), named).map_err(|e| e.to_string())?;
+        Ok((named.into_iter().map(|(name, _)| name).collect(), said))
+    }
+
+    #[test]
+    fn a_common_prefix_is_stripped_and_the_models_own_is_not() {
+        let own = ["model.a.weight", "model.a.bias", "b"];
+        assert_eq!(unwrapped(&own).unwrap(), (own.map(String::from).into(), None));
+        for prefix in ["module.", "_orig_mod.module.", "_module.", "net.model."] {
+            let given = own.map(|name| format!("{prefix}{name}"));
+            let given: Vec<&str> = given.iter().map(String::as_str).collect();
+            let (names, said) = unwrapped(&given).unwrap();
+            assert_eq!((names, said.as_deref()), (own.map(String::from).into(), Some(prefix)));
+        }
+        let tracked = ["module.b", "module.bn.num_batches_tracked"];
+        assert_eq!(unwrapped(&tracked).unwrap().1.as_deref(), Some("module."));
+        assert_eq!(unwrapped(&["other.b"]).unwrap(), (vec!["other.b".into()], None));
+    }
+
+    #[test]
+    fn a_mixture_is_refused_with_both_names() {
+        let said = unwrapped(&["module.model.a.weight", "model.a.bias"]).unwrap_err();
+        assert!(
+            said.contains("`module.model.a.weight`") && said.contains("`model.a.bias`"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Operations on each value, and on pairs of values that broadcast.
+
+use tch::{Kind, Scalar, Tensor};
+
+use super::Op;
+use super::Op::One;
+use crate::graph::value::{Call, Number, align};
+
+pub(super) static TABLE: &[(&str, Op)] = &[
+    ("relu", One(|c| c.tensor("self").relu())),
+    ("relu6", One(|c| c.tensor("self").clamp(0.0, 6.0))),
+    ("leaky_relu", One(leaky_relu)),
+    ("elu", One(elu)),
+    ("selu", One(|c| c.tensor("self").selu())),
+    ("celu", One(celu)),
+    ("gelu", One(|c| c.tensor("self").gelu(c.text("approximate").unwrap_or("none")))),
+    ("silu", One(|c| c.tensor("self").silu())),
+    ("mish", One(mish)),
+    ("hardswish", One(|c| c.tensor("self").hardswish())),
+    ("hardsigmoid", One(|c| ((c.tensor("self") + 3.0) / 6.0).clamp(0.0, 1.0))),
+    (
+        "hardtanh",
+        One(|c| c.tensor("self").clamp(c.float("min_val", -1.0), c.float("max_val", 1.0))),
+    ),
+    ("sigmoid", One(|c| c.tensor("self").sigmoid())),
+    ("log_sigmoid", One(|c| c.tensor("self").log_sigmoid())),
+    ("tanh", One(|c| c.tensor("self").tanh())),
+    ("softplus", One(softplus)),
+    ("exp", One(|c| c.tensor("self").exp())),
+    ("expm1", One(|c| c.tensor("self").expm1())),
+    ("log", One(|c| c.tensor("self").log())),
+    ("log1p", One(|c| c.tensor("self").log1p())),
+    ("sqrt", One(|c| c.tensor("self").sqrt())),
+    ("rsqrt", One(|c| c.tensor("self").rsqrt())),
+    ("square", One(|c| c.tensor("self").square())),
+    ("abs", One(|c| c.tensor("self").abs())),
+    ("neg", One(|c| c.tensor("self").neg())),
+    ("sign", One(|c| c.tensor("self").sign())),
+    ("floor", One(|c| c.tensor("self").floor())),
+    ("erf", One(|c| c.tensor("self").erf())),
+    ("sin", One(|c| c.tensor("self").sin())),
+    ("cos", One(|c| c.tensor("self").cos())),
+    ("reciprocal", One(|c| c.tensor("self").reciprocal())),
+    ("logical_not", One(|c| c.tensor("self").logical_not())),
+    ("bitwise_not", One(|c| c.tensor("self").bitwise_not())),
+    ("clamp", One(clamp)),
+    ("clamp_min", One(|c| c.tensor("self").clamp_min(c.float("min", f64::NEG_INFINITY)))),
+    ("clamp_max", One(|c| c.tensor("self").clamp_max(c.float("max", f64::INFINITY)))),
+    ("add", One(add)),
+    ("sub", One(sub)),
+    ("subtract", One(sub)),
+    ("rsub", One(rsub)),
+    ("mul", One(|c| pair(c, |a, b| a * b))),
+    ("multiply", One(|c| pair(c, |a, b| a * b))),
+    ("div", One(div)),
+    ("true_divide", One(|c| pair(c, |a, b| a / b))),
+    ("pow", One(pow)),
+    ("maximum", One(|c| pair(c, Tensor::maximum))),
+    ("minimum", One(|c| pair(c, Tensor::minimum))),
+    ("eq", One(|c| pair(c, Tensor::eq_tensor))),
+    ("ne", One(|c| pair(c, Tensor::ne_tensor))),
+    ("lt", One(|c| pair(c, Tensor::lt_tensor))),
+    ("le", One(|c| pair(c, Tensor::le_tensor))),
+    ("gt", One(|c| pair(c, Tensor::gt_tensor))),
+    ("ge", One(|c| pair(c, Tensor::ge_tensor))),
+    ("logical_and", One(|c| pair(c, Tensor::logical_and))),
+    ("logical_or", One(|c| pair(c, Tensor::logical_or))),
+    ("bitwise_and", One(|c| pair(c, Tensor::logical_and))),
+    ("bitwise_or", One(|c| pair(c, Tensor::logical_or))),
+    ("where", One(choose)),
+    ("masked_fill", One(masked_fill)),
+    ("prelu", One(prelu)),
+    ("clone", One(|c| c.tensor("self"))),
+    ("contiguous", One(|c| c.tensor("self"))),
+    ("alias", One(|c| c.tensor("self"))),
+    ("lift_fresh_copy", One(|c| c.tensor("self"))),
+    ("detach", One(|c| c.tensor("self").detach())),
+    ("to", One(cast)),
+    ("_to_copy", One(cast)),
+    ("type_as", One(|c| c.tensor("self").to_kind(c.tensor("other").kind()))),
+];
+
+fn leaky_relu(c: &Call) -> Tensor {
+    let x = c.tensor("self");
+    x.relu() - (-&x).relu() * c.float("negative_slope", 0.01)
+}
+
+fn prelu(c: &Call) -> Tensor {
+    let (x, slope) = (c.tensor("self"), c.tensor("weight"));
+    // One slope a channel, or one for all.
+    let mut size = vec![1i64; x.dim()];
+    size[0] = slope.size()[0];
+    if x.dim() > 2 {
+        size[2] = slope.size()[1];
+    }
+    x.relu() - (-&x).relu() * slope.reshape(size)
+}
+
+/// `scale * (x, or alpha (exp(rate x) - 1) where x is negative)`.
+fn elu(c: &Call) -> Tensor {
+    let x = c.tensor("self");
+    let (alpha, scale) = (c.float("alpha", 1.0), c.float("scale", 1.0));
+    let below = (x.clamp_max(0.0) * c.float("input_scale", 1.0)).expm1() * alpha;
+    (x.relu() + below) * scale
+}
+
+fn celu(c: &Call) -> Tensor {
+    let (x, alpha) = (c.tensor("self"), c.float("alpha", 1.0));
+    x.relu() + (x.clamp_max(0.0) / alpha).expm1() * alpha
+}
+
+fn mish(c: &Call) -> Tensor {
+    let x = c.tensor("self");
+    &x * x.softplus().tanh()
+}
+
+fn softplus(c: &Call) -> Tensor {
+    let (x, beta) = (c.tensor("self"), c.float("beta", 1.0));
+    let soft = (&x * beta).softplus() / beta;
+    soft.where_self(&(&x * beta).le(c.float("threshold", 20.0)), &x)
+}
+
+fn clamp(c: &Call) -> Tensor {
+    let mut x = c.tensor("self");
+    if let Some(least) = c.number("min") {
+        x = x.clamp_min(least.float());
+    }
+    match c.number("max") {
+        Some(most) => x.clamp_max(most.float()),
+        None => x,
+    }
+}
+
+/// The two operands, `self` and `other`; a number beside a tensor keeps the tensor's element type.
+fn operands(c: &Call) -> (Tensor, Tensor) {
+    let (a, b) = (c.tensor("self"), c.tensor("other"));
+    let (a, b) = match (c.number("self"), c.number("other")) {
+        (None, Some(n)) => (a.shallow_clone(), typed(b, &a, n)),
+        (Some(n), None) => (typed(a, &b, n), b),
+        _ => (a, b),
+    };
+    let mut both = align(&[&a, &b]).into_iter();
+    (both.next().expect("two"), both.next().expect("two"))
+}
+
+fn typed(number: Tensor, like: &Tensor, value: Number) -> Tensor {
+    match (like.kind(), value) {
+        (Kind::Bool, _) => number,
+        (kind, Number::Int(_)) => number.to_kind(kind),
+        (kind, Number::Float(_)) if like.is_floating_point() => number.to_kind(kind),
+        _ => number,
+    }
+}
+
+fn pair(c: &Call, f: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    let (a, b) = operands(c);
+    f(&a, &b)
+}
+
+fn scaled(c: &Call, b: Tensor) -> Tensor {
+    match c.number("alpha") {
+        Some(alpha) if alpha.float() != 1.0 => b * alpha.float(),
+        _ => b,
+    }
+}
+
+fn add(c: &Call) -> Tensor {
+    let (a, b) = operands(c);
+    a + scaled(c, b)
+}
+
+fn sub(c: &Call) -> Tensor {
+    let (a, b) = operands(c);
+    a - scaled(c, b)
+}
+
+fn rsub(c: &Call) -> Tensor {
+    let (a, b) = operands(c);
+    b - scaled(c, a)
+}
+
+fn div(c: &Call) -> Tensor {
+    match c.text("rounding_mode") {
+        Some("floor") => pair(c, |a, b| (a / b).floor()),
+        Some(_) => pair(c, |a, b| (a / b).trunc()),
+        None => pair(c, |a, b| a / b),
+    }
+}
+
+fn pow(c: &Call) -> Tensor {
+    let base = c.tensor("self");
+    match c.number("exponent") {
+        Some(Number::Int(2)) => base.square(),
+        Some(n) => base.pow_tensor_scalar(scalar(n)),
+        None => {
+            let both = align(&[&base, &c.tensor("exponent")]);
+            both[0].pow(&both[1])
+        }
+    }
+}
+
+fn scalar(n: Number) -> Scalar {
+    match n {
+        Number::Int(n) => Scalar::int(n),
+        Number::Float(v) => Scalar::float(v),
+    }
+}
+
+fn choose(c: &Call) -> Tensor {
+    let all = align(&[&c.tensor("condition"), &c.tensor("self"), &c.tensor("other")]);
+    all[1].where_self(&all[0].to_kind(Kind::Bool), &all[2])
+}
+
+fn masked_fill(c: &Call) -> Tensor {
+    let (x, mask, value) = (c.tensor("self"), c.tensor("mask"), c.tensor("value"));
+    let all = align(&[&x, &mask, &value.to_kind(x.kind())]);
+    all[2].where_self(&all[1].to_kind(Kind::Bool), &all[0])
+}
+
+/// To another element type. Among those of reals the pass keeps its own precision.
+fn cast(c: &Call) -> Tensor {
+    let x = c.tensor("self");
+    match super::shape::kind(c) {
+        Some(kind) if kind.is_real() && x.is_floating_point() => x,
+        Some(kind) if kind.is_real() => x.to_kind(c.like.0),
+        Some(kind) => x.to_kind(kind.kind()),
+        None => x,
+    }
+}

@@ -1,0 +1,143 @@
+//! What an exported program takes and gives: parameters, buffers, constants, one input, one output.
+
+use serde_json::Value as Json;
+use tch::Kind;
+
+use super::arguments::name_of;
+use super::lower::{Held, Lowering, WRAP, damaged};
+use super::pt2::Archive;
+use super::schema::{Module, Size};
+use super::{Given, GraphError};
+use crate::params::{InitRule, ParamSpec, Stored};
+
+impl Lowering {
+    /// Puts each module's buffers behind its parameters, as in `state_dict()`: an exported program
+    /// lists all parameters first.
+    pub(super) fn in_state_dict_order(&mut self) {
+        let module = |name: &str| name.rsplit_once('.').map_or("", |(m, _)| m).to_owned();
+        let mut order: Vec<usize> = Vec::new();
+        for (at, spec) in self.specs.iter().enumerate() {
+            let own = module(&spec.name);
+            let behind = order.iter().rposition(|&o| module(&self.specs[o].name) == own);
+            order.insert(behind.map_or(order.len(), |b| b + 1), at);
+        }
+        let mut moved = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| moved[old] = new);
+        self.specs = order.iter().map(|&old| self.specs[old].clone()).collect();
+        self.held.values_mut().for_each(|held| held.spec = moved[held.spec]);
+    }
+
+    /// Reads parameters, buffers and constants; gives the name of the one input.
+    pub(super) fn signature(
+        &mut self,
+        module: &Module,
+        archive: &mut Archive,
+    ) -> Result<String, GraphError> {
+        let mut inputs = Vec::new();
+        for spec in &module.signature.input_specs {
+            let Some((kind, body)) = spec.as_object().and_then(|o| o.iter().next()) else {
+                return Err(damaged("an input without a kind"));
+            };
+            let arg = body.get("arg");
+            let named = |key: &str| body.get(key).and_then(Json::as_str);
+            let own = arg.and_then(|a| a.get("name")).and_then(Json::as_str);
+            match (kind.as_str(), own) {
+                ("user_input", _) => {
+                    inputs.extend(arg.and_then(name_of).map(str::to_owned));
+                }
+                ("parameter", Some(own)) => {
+                    let name = named("parameter_name").unwrap_or(own).to_owned();
+                    let meta = module.graph.tensor_values.get(own);
+                    let frozen = meta.is_some_and(|m| m.requires_grad == Some(false));
+                    self.hold(own, &name, !frozen, archive)?;
+                }
+                ("buffer", Some(own)) => {
+                    let name = named("buffer_name").unwrap_or(own).to_owned();
+                    let stored = body.get("persistent").and_then(Json::as_bool) != Some(false);
+                    self.buffer(own, &name, stored, archive)?;
+                }
+                ("tensor_constant", Some(own)) => {
+                    let name = named("tensor_constant_name").unwrap_or(own).to_owned();
+                    self.constant(own, &name, archive)?;
+                }
+                (other, _) => {
+                    return Err(GraphError::new(format!("an input of kind `{other}`"), WRAP));
+                }
+            }
+        }
+        let [input] = &inputs[..] else {
+            return Err(GraphError::new(format!("the model takes {} inputs", inputs.len()), WRAP));
+        };
+        self.slot(input);
+        Ok(input.clone())
+    }
+
+    /// A parameter, or a buffer that training carries along.
+    pub(super) fn hold(
+        &mut self,
+        own: &str,
+        name: &str,
+        trainable: bool,
+        archive: &mut Archive,
+    ) -> Result<(), GraphError> {
+        let value = archive.tensor(name, false)?.to_kind(Kind::Float);
+        let init = InitRule::Stored(Stored::new(&value));
+        let shape = value.size();
+        let slot = self.slot(own);
+        self.held.insert(slot, Held { spec: self.specs.len(), slot });
+        self.specs.push(ParamSpec { name: name.to_owned(), shape, init, trainable });
+        Ok(())
+    }
+
+    /// Whole numbers (positions, counts of batches) are constants; what is no part of a state dict
+    /// is one, too.
+    pub(super) fn buffer(
+        &mut self,
+        own: &str,
+        name: &str,
+        stored: bool,
+        archive: &mut Archive,
+    ) -> Result<(), GraphError> {
+        if !stored {
+            return self.constant(own, name, archive);
+        }
+        let value = archive.tensor(name, false)?;
+        if value.is_floating_point() {
+            return self.hold(own, name, false, archive);
+        }
+        let slot = self.slot(own);
+        self.given.push((slot, Given::constant(&value)));
+        Ok(())
+    }
+
+    pub(super) fn constant(
+        &mut self,
+        own: &str,
+        name: &str,
+        archive: &mut Archive,
+    ) -> Result<(), GraphError> {
+        let value = archive.tensor(name, true).or_else(|_| archive.tensor(name, false))?;
+        let slot = self.slot(own);
+        self.given.push((slot, Given::constant(&value)));
+        Ok(())
+    }
+
+    /// Name of the one output, and how many values it has.
+    pub(super) fn output(&self, module: &Module) -> Result<(String, i64), GraphError> {
+        let user = |spec: &Json| spec.get("user_output").and_then(|s| s.get("arg")).cloned();
+        let outputs: Vec<Json> = module.signature.output_specs.iter().filter_map(user).collect();
+        let [output] = &outputs[..] else {
+            return Err(GraphError::new(
+                format!("the model gives {} outputs", outputs.len()),
+                WRAP,
+            ));
+        };
+        let name =
+            name_of(output).ok_or_else(|| GraphError::new("an output is no tensor", WRAP))?;
+        let meta = module.graph.tensor_values.get(name);
+        match meta.map(|m| &m.sizes[..]) {
+            Some([_, Size::AsInt(classes)]) if *classes > 0 => Ok((name.to_owned(), *classes)),
+            _ => Err(GraphError::new("the output is not of shape [B, K]", WRAP)),
+        }
+    }
+}
