@@ -156,3 +156,37 @@ fn a_network_is_shown() {
         (&15826.into(), 4)
     );
 }
+
+/// A gradient that cannot be what it is said to be: said before the attack, or refused.
+#[test]
+fn impossible_updates_are_doubted() {
+    let desk = Desk::new();
+    let named = learning::checkpoint::load(Path::new(&golden("gradient.pt"))).unwrap();
+    let saved = |name: &str, f: &dyn Fn(&str, &tch::Tensor) -> tch::Tensor| {
+        let all: Vec<_> = named.iter().map(|(n, t)| (n.clone(), f(n, t).contiguous())).collect();
+        learning::checkpoint::save_safetensors(&desk.path(name), &all).unwrap();
+        desk.path(name).display().to_string()
+    };
+    let vit = graph("vit.pt2").display().to_string();
+    let run = |update: &str| {
+        desk.bench(&[
+            "attack", "--device", "cpu", "--model", &vit, "--attack", "analytic", "--update",
+            update,
+        ])
+    };
+    let zero = run(&saved("zero.safetensors", &|_, t| t.zeros_like()));
+    assert_eq!(zero.code, Some(2), "{zero:#?}");
+    assert!(zero.err.contains("the update is zero"), "{zero:#?}");
+    let frozen = |name: &str, t: &tch::Tensor| match name.ends_with("ln.bias") {
+        true => t.zeros_like(),
+        false => t.shallow_clone(),
+    };
+    let partial = run(&saved("partial.safetensors", &frozen)).ok();
+    assert!(partial.err.contains("zero in `encoder.ln.bias`"), "{partial:#?}");
+    let scaled = run(&saved("scaled.safetensors", &|_, t| t * 65536.0)).ok();
+    assert!(scaled.err.contains("GradScaler.unscale_"), "{scaled:#?}");
+    let reversed = run(&saved("reversed.safetensors", &|_, t| -t)).ok();
+    assert!(reversed.err.contains("sign reversed"), "{reversed:#?}");
+    let honest = run(&golden("gradient.pt")).ok();
+    assert!(!honest.err.contains("doubt"), "{honest:#?}");
+}

@@ -70,6 +70,7 @@ pub(super) fn lower(module: Module, archive: &mut Archive) -> Result<Graph, Grap
         low.ranks.insert(slot, meta.sizes.len());
     }
     let steps = low.steps(&nodes)?;
+    low.head_last(&steps, low.slots.get(&output).copied());
     let output = *low.slots.get(&output).ok_or_else(|| damaged("the output is no node"))?;
     let input = low.slots[&input];
     low.give(&steps);

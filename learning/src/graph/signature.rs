@@ -7,7 +7,7 @@ use super::arguments::name_of;
 use super::lower::{Held, Lowering, WRAP, damaged};
 use super::pt2::Archive;
 use super::schema::{Module, Size};
-use super::{Given, GraphError};
+use super::{Given, GraphError, Step};
 use crate::params::{InitRule, ParamSpec, Stored};
 
 impl Lowering {
@@ -21,6 +21,24 @@ impl Lowering {
             let behind = order.iter().rposition(|&o| module(&self.specs[o].name) == own);
             order.insert(behind.map_or(order.len(), |b| b + 1), at);
         }
+        self.reorder(&order);
+    }
+
+    /// Puts the parameters of the layer that gives the logits behind all others, where attacks
+    /// look for them, in whatever order the model defines its layers.
+    pub(super) fn head_last(&mut self, steps: &[Step], logits: Option<usize>) {
+        let head = steps.iter().find_map(|step| match step {
+            Step::Linear { name, output, .. } if Some(*output) == logits => Some(name),
+            _ => None,
+        });
+        let Some(head) = head else { return };
+        let own = |name: &str| name.strip_prefix(head.as_str()).is_some_and(|n| n.starts_with('.'));
+        let mut order: Vec<usize> = (0..self.specs.len()).collect();
+        order.sort_by_key(|&at| own(&self.specs[at].name));
+        self.reorder(&order);
+    }
+
+    fn reorder(&mut self, order: &[usize]) {
         let mut moved = vec![0; order.len()];
         order.iter().enumerate().for_each(|(new, &old)| moved[old] = new);
         self.specs = order.iter().map(|&old| self.specs[old].clone()).collect();

@@ -22,6 +22,7 @@ use suites::{Init, ModelSpec};
 use tch::{Kind, Tensor};
 
 use crate::device;
+use crate::plausible;
 use crate::settings::Settings;
 
 /// What the update file holds.
@@ -182,11 +183,12 @@ fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
         None => bail!("`{}` needs the weights before the update: give --weights", args.model),
     };
     let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
-    let signal = match args.holds {
-        Holds::Gradient => Signal::Gradient(update),
-        Holds::Delta => Signal::Update(update),
-        Holds::Weights => Signal::Update(update.sub(&weights)),
-    };
+    let gradient = args.holds == Holds::Gradient;
+    let update = if args.holds == Holds::Weights { update.sub(&weights) } else { update };
+    let doubts = plausible::doubts(&net, &weights, &update, gradient)
+        .with_context(|| args.update.display().to_string())?;
+    doubts.iter().for_each(|doubt| tell!("doubt: {}: {doubt}", args.update.display()));
+    let signal = if gradient { Signal::Gradient(update) } else { Signal::Update(update) };
     let known = known(args, net.classes())?;
     let mode = if args.batch_norm_eval { Mode::Eval } else { Mode::Train };
     Ok(Observation { net, weights, signal, mode, known })
