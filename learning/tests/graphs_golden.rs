@@ -161,12 +161,15 @@ fn lanes_do_not_see_each_other() {
             gradients(net, params, x, case.mode(), form, again, loss)
         };
         for (form, again) in [(Form::Auto, true), (Form::Dense, false), (Form::Training, false)] {
-            let together = run(&two, &both, form, again);
-            let apart = [run(&one, &x, form, again), run(&moved, &other, form, again)];
-            for (i, layer) in together.layers.iter().enumerate() {
-                let expected = [0, 1].map(|t| apart[t as usize].layers[i].to_dense());
-                let what = format!("{} {form:?}: layer {i}", case.name);
-                same(&layer.to_dense(), &Tensor::cat(&expected, 0), &together, &what);
+            // With weights of their own, and with the same weights.
+            for (params, second) in [(&two, &moved), (&one, &one)] {
+                let together = run(params, &both, form, again);
+                let apart = [run(&one, &x, form, again), run(second, &other, form, again)];
+                for (i, layer) in together.layers.iter().enumerate() {
+                    let expected = apart.each_ref().map(|g| g.layers[i].to_dense());
+                    let what = format!("{} {form:?}: layer {i}", case.name);
+                    same(&layer.to_dense(), &Tensor::cat(&expected, 0), &together, &what);
+                }
             }
         }
     }
