@@ -76,6 +76,7 @@ fn round(key_bits: u32) {
         number: 0,
         updates,
         weights,
+        binding: Default::default(),
         grid,
         watched: 0,
         colluders: &[],

@@ -26,6 +26,7 @@ fn carry(
         number: 3,
         updates,
         weights,
+        binding: Default::default(),
         grid: None,
         watched: 1,
         colluders,

@@ -27,6 +27,7 @@ fn round<'a>(updates: &'a [Vec<f32>], weights: &'a [u64]) -> Round<'a> {
         number: 0,
         updates,
         weights,
+        binding: Default::default(),
         grid: None,
         watched: 1,
         colluders: &[],

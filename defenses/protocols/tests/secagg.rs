@@ -11,7 +11,7 @@ use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 
 mod secagg_common;
-use secagg_common::{carry, check_pattern, every_pattern, plain_sum};
+use secagg_common::{binding, carry, check_pattern, every_pattern, plain_sum};
 
 #[test]
 fn every_dropout_pattern_of_four_clients() {
@@ -76,6 +76,7 @@ fn exchange(protocol: &dyn Protocol, updates: &[Vec<f32>], colluders: &[usize]) 
         number: 1,
         updates,
         weights: &weights,
+        binding: binding(updates.len()),
         grid: None,
         watched: 2,
         colluders,
@@ -172,6 +173,7 @@ fn noise_on_a_grid_is_summed_without_rounding() {
         number: 1,
         updates: &updates,
         weights: &[1; 5],
+        binding: binding(5),
         grid: Some(grid),
         watched: 0,
         colluders: &[],
@@ -250,6 +252,7 @@ fn a_round_whose_parts_do_not_fit_is_refused() {
             number: 1,
             updates,
             weights,
+            binding: binding(updates.len()),
             grid,
             watched,
             colluders: &[],
@@ -275,22 +278,39 @@ fn a_round_whose_parts_do_not_fit_is_refused() {
     assert_eq!(carry(8, &zeros, &[1; 4], 0, Some(0.5)), Ok(()));
     let claim = build("secagg", serde_json::json!({ "bits": 16 })).claim();
     assert!(claim.contains("steps of 2.4e-4"), "{claim}");
+    for power in ["the same malicious model", "choose who is in the round", "Sybil"] {
+        assert!(claim.contains(power), "{claim}");
+    }
+    let sparse = build("secagg-plus", serde_json::json!({})).claim();
+    assert!(sparse.contains("no two of its clients that are neighbours"), "{sparse}");
+    let unbound = Round { binding: Default::default(), ..round(&whole) };
+    let line = build("secagg", serde_json::json!({}))
+        .exchange(&unbound, &mut |p| stream(1, "fit", p))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(line.contains("4 updates, 0 members and 0 hashes of models"), "{line}");
+}
+
+fn round(updates: &[Vec<f32>]) -> Round<'_> {
+    Round {
+        number: 1,
+        updates,
+        weights: &[1; 4],
+        binding: binding(4),
+        grid: None,
+        watched: 0,
+        colluders: &[],
+        dropped: &[],
+        progress: &|_, _, _| (),
+    }
 }
 
 #[test]
 fn a_value_beyond_the_range_ends_the_round_with_the_remedy() {
     let mut updates = updates(4, 10);
     updates[3][7] = 11.5;
-    let round = Round {
-        number: 1,
-        updates: &updates,
-        weights: &[1; 4],
-        grid: None,
-        watched: 0,
-        colluders: &[],
-        dropped: &[],
-        progress: &|_, _, _| (),
-    };
+    let round = round(&updates);
     let error = |parameters| {
         build("secagg", parameters).exchange(&round, &mut |p| stream(1, "range", p)).map(|_| ())
     };

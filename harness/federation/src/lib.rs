@@ -12,6 +12,7 @@ mod federation;
 mod folder;
 pub mod init;
 pub mod model_file;
+pub mod model_hash;
 pub mod panics;
 pub mod pilot;
 pub mod privacy;

@@ -185,7 +185,6 @@ struct Round<'a> {
 
 /// What the clients of a round sent, in their ascending order.
 struct Gathered {
-    clients: Vec<usize>,
     uploads: Uploads,
     local: State,
 }
@@ -291,8 +290,8 @@ impl Round<'_> {
             )?),
             None => None,
         };
-        let Gathered { clients, uploads, local } = sent;
-        let updates = uploads.updates;
+        let Gathered { uploads, local } = sent;
+        let Uploads { clients, updates, .. } = uploads;
         Ok(PlayedRound {
             outcome,
             clients,
@@ -317,6 +316,7 @@ impl Round<'_> {
         outcome: &mut RoundOutcome,
     ) -> Result<Gathered, FederationError> {
         let (mut sent, mut grid, mut losses) = (Vec::new(), None, Vec::new());
+        let mut models = Vec::new();
         let (number, bare) = (self.plan.number, self.federation.spec.federation.is_bare());
         let mut local = training.local.clone();
         for (clients, worked) in worked {
@@ -342,6 +342,7 @@ impl Round<'_> {
                 let held = clients.iter().map(|&c| self.federation.examples_of(c));
                 losses.extend(part.losses.iter().copied().zip(held));
             }
+            models.extend(clients.iter().copied().zip(part.models));
             sent.extend(clients.into_iter().zip(part.updates));
         }
         sent.sort_by_key(|(client, _)| *client);
@@ -349,8 +350,11 @@ impl Round<'_> {
             finite(&sent, number)?;
         }
         outcome.train_loss = weighted(&losses);
+        models.sort_by_key(|(client, _)| *client);
         let (clients, updates) = sent.into_iter().unzip();
-        Ok(Gathered { clients, uploads: Uploads { updates, grid, ..Uploads::default() }, local })
+        let models = models.into_iter().map(|(_, model)| model).collect();
+        let uploads = Uploads { clients, updates, models, grid, ..Uploads::default() };
+        Ok(Gathered { uploads, local })
     }
 
     /// The uploads to the server, and their weights in the mean.
@@ -365,7 +369,8 @@ impl Round<'_> {
         if !self.federation.is_alone() {
             outcome.bytes = (0, outcome.clients as u64 * model);
         }
-        let clients = &sent.clients;
+        let uploads = &sent.uploads;
+        let clients = &uploads.clients;
         if clients.is_empty() {
             return Ok((Carried::Nobody, Vec::new()));
         }
@@ -377,7 +382,7 @@ impl Round<'_> {
         let colluders: Vec<usize> =
             self.watch.iter().flat_map(|w| w.colluders.iter().filter_map(place)).collect();
         let tell = |done: usize, total: usize| (self.execution.carried)(done, total);
-        let carried = context.carry(&sent.uploads, &shares, watched, &colluders, &dropped, &tell);
+        let carried = context.carry(uploads, &shares, watched, &colluders, &dropped, &tell);
         let transcript = match carried {
             Ok(transcript) => transcript,
             // A round that aborts by the protocol's own rules is a result: nothing is learnt from

@@ -25,7 +25,7 @@ pub use client::Client;
 pub use encode::{Encoding, OutOfRange, modulus};
 pub use error::ClientError;
 pub use graph::{Graph, Rates};
-pub use member::{Directory, Member, Plan};
+pub use member::{Directory, Member, Plan, Session};
 pub use message::{
     Advert, Malformed, Phase, Reveal, Sealed, Set, Shares, decode_bundle, decode_reveals,
     encode_bundle, encode_reveals,
