@@ -55,6 +55,9 @@ pub struct Federation {
     pub values: usize,
     /// Largest weight (number of examples) of a client.
     pub max_weight: u64,
+    /// Largest magnitude of a value, in steps of the grid that a private mechanism puts updates on;
+    /// `None` for any real values.
+    pub grid_steps: Option<f64>,
 }
 
 /// The input of one round.

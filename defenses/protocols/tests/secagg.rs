@@ -194,7 +194,7 @@ fn noise_on_a_grid_is_summed_without_rounding() {
 fn what_cannot_work_is_refused_in_one_line() {
     let refused = |name: &str, parameters: serde_json::Value, clients, max_weight| {
         let entry = PROTOCOLS.iter().find(|e| e.name == name).unwrap();
-        let federation = Federation { clients, values: 10, max_weight };
+        let federation = Federation { clients, values: 10, max_weight, grid_steps: None };
         let built = (entry.build)(parameters.as_object().unwrap());
         let line = match built.and_then(|p| p.check(&federation)) {
             Ok(()) => panic!("{name} accepts {parameters} with {clients} clients"),
@@ -238,6 +238,24 @@ fn what_cannot_work_is_refused_in_one_line() {
     }
     let line = refused("secagg", serde_json::json!({"bits": 40}), 100, 1 << 30);
     assert!(line.contains("overflow"), "{line}");
+}
+
+/// Words that could not hold the values of a private mechanism are refused before the run; words
+/// that hold them are taken, whatever step they would have without the grid.
+#[test]
+fn words_too_short_for_a_grid_are_refused_before_the_run() {
+    let check = |bits: u32, steps: f64| {
+        let size = Federation { clients: 5, values: 10, max_weight: 1, grid_steps: Some(steps) };
+        let protocol = build("secagg", serde_json::json!({ "bits": bits }));
+        protocol.check(&size).map_err(|e| e.to_string())
+    };
+    for (steps, needed) in [(4_194_304.0, 23), (4_194_305.0, 24), (100.0, 8)] {
+        assert_eq!(check(needed, steps), Ok(()));
+        let line = check(needed - 1, steps).unwrap_err();
+        let says = format!("values of up to {steps:.0} steps of its grid");
+        assert!(line.contains(&says) && line.contains("protocol.secagg.bits"), "{line}");
+        assert!(line.contains(&format!("write bits = {needed} or more")), "{line}");
+    }
 }
 
 /// Ragged updates, weights that are too few, a watched client that is not there; and the step,

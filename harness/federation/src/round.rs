@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use learning::client::{LocalTraining, State};
 use learning::server::ServerState;
 use learning::{Mode, Params};
-use protocols::Transcript;
+use protocols::{Exposure, Transcript};
 use suites::Source;
 use tch::{Device, Kind};
 
@@ -418,14 +418,18 @@ impl Round<'_> {
     /// Shares of noise that are missing from the sum would void the guarantee of all rounds.
     fn enough_noise(&self, outcome: &RoundOutcome) -> Result<(), FederationError> {
         let lost = outcome.clients - outcome.survivors;
+        // Who decrypts the sum knows its own share of the noise, and counts as one more that is
+        // missing.
+        let holder = usize::from(self.federation.protocol().server_sees_sum() != Exposure::Clear);
         let bare = self.federation.spec.federation.is_bare();
         let mut defenses = self.federation.defenses().iter();
-        match defenses.find(|d| !bare && d.needs_sum() && lost > d.tolerates()) {
+        match defenses.find(|d| !bare && d.needs_sum() && lost + holder > d.tolerates()) {
             None => Ok(()),
             Some(defense) => Err(FederationError::Training(format!(
-                "round {}: {lost} client(s) took their shares of the noise with them, but the \
+                "round {}: {lost} client(s) took their shares of the noise with them{}, but the \
                  budget tolerates {}; raise `tolerate`, or let nobody drop out",
                 self.plan.number + 1,
+                if holder > 0 { " and whoever decrypts the sum knows its own" } else { "" },
                 defense.tolerates()
             ))),
         }

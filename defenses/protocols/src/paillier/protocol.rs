@@ -175,7 +175,7 @@ impl Protocol for Paillier {
     ) -> Result<Transcript, ProtocolError> {
         let n = round.updates.len();
         // A suite may run unchecked; the packing below is held to the round's own weights.
-        self.check(&Federation { clients: n, values: 0, max_weight: 1 })?;
+        self.check(&Federation { clients: n, values: 0, max_weight: 1, grid_steps: None })?;
         let total_weight = total_weight(round)?;
         let packing = self.round_packing(round, total_weight)?;
         let (mut keys, mut aggregate, mut decrypt) = (0.0, 0.0, 0.0);

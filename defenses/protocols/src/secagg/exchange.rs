@@ -89,6 +89,22 @@ impl CommonParams<'_> {
         ))
     }
 
+    /// Words too short for values of up to `steps` steps of the noise's grid.
+    fn check_grid(&self, steps: f64) -> Result<(), SpecError> {
+        let needed = steps.log2().ceil() as u32 + 1;
+        if self.bits >= needed {
+            return Ok(());
+        }
+        Err(SpecError::value(
+            self.path("bits"),
+            format!(
+                "is {}: the private mechanism sends values of up to {steps:.0} steps of its grid",
+                self.bits
+            ),
+            format!("write bits = {needed} or more"),
+        ))
+    }
+
     /// Refuses parameters that cannot work in this federation.
     pub fn check(
         &self,
@@ -103,7 +119,10 @@ impl CommonParams<'_> {
                 "write at least 2",
             ));
         }
-        self.check_step()?;
+        match federation.grid_steps {
+            Some(steps) => self.check_grid(steps)?,
+            None => self.check_step()?,
+        }
         let topology = topology(n)?;
         let spare = match topology.degree {
             None => n - topology.threshold,
