@@ -9,6 +9,7 @@ use learning::{Mode, Network, Params};
 use protocols::{Binding, FederationId, ModelHash, Protocol, Round, Transcript};
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
 use tch::Tensor;
 
 use crate::FederationError;
@@ -136,9 +137,10 @@ pub struct LocalResult {
 }
 
 impl RoundContext<'_> {
-    fn streams(&self, purpose: &str, clients: &[usize]) -> Vec<ChaCha12Rng> {
+    fn streams(&self, purpose: &str, clients: &[usize]) -> Wiped<Vec<ChaCha12Rng>> {
         let name = |c| format!("{purpose} {} {c}", self.tag);
-        clients.iter().map(|c| self.config.randomness.stream(self.config.key, &name(c))).collect()
+        let stream = |c| self.config.randomness.stream(self.config.key, &name(c));
+        Wiped::new(clients.iter().map(stream).collect())
     }
 
     /// Local work alone, up to the defenses that act on updates; clients of other lots may work at

@@ -6,7 +6,9 @@ use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
+use suites::rng::Wiped;
 use suites::{Entry, SpecError};
+use zeroize::Zeroizing;
 
 use super::exchange::{Exchange, malformed};
 use super::{KEY_BITS, Packing, PackingError, SecretKey, Speed, message};
@@ -51,7 +53,7 @@ pub struct Paillier {
     #[serde(flatten)]
     params: Params,
     #[serde(skip)]
-    key: Mutex<Option<([u8; 32], Arc<SecretKey>)>>,
+    key: Mutex<Option<(Zeroizing<[u8; 32]>, Arc<SecretKey>)>>,
 }
 
 fn param_error(name: &str, problem: String, remedy: &str) -> SpecError {
@@ -108,14 +110,15 @@ impl Paillier {
     }
 
     /// The clients' key: the same for the same stream, so that later rounds do not draw it again.
-    fn key(&self, mut rng: ChaCha12Rng) -> Result<Arc<SecretKey>, ProtocolError> {
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
+    fn key(&self, rng: ChaCha12Rng) -> Result<Arc<SecretKey>, ProtocolError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        Wiped::new(rng).fill_bytes(&mut seed[..]);
         let mut cache = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, key)) = cache.as_ref().filter(|(s, _)| *s == seed) {
             return Ok(key.clone());
         }
-        let key = SecretKey::generate(self.params.key_bits, &mut ChaCha12Rng::from_seed(seed));
+        let mut rng = Wiped::new(ChaCha12Rng::from_seed(*seed));
+        let key = SecretKey::generate(self.params.key_bits, &mut *rng);
         let key = Arc::new(key.map_err(|e| malformed("key", &e))?);
         *cache = Some((seed, key.clone()));
         Ok(key)

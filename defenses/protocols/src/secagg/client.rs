@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::ClientError;
@@ -47,7 +48,7 @@ pub struct Client {
     sealing: KeyPair,
     masking: KeyPair,
     seed: Secret,
-    rng: ChaCha12Rng,
+    rng: Wiped<ChaCha12Rng>,
     /// The step it will take next; `None` once it is done or has refused.
     next: Option<Phase>,
     peers: BTreeMap<u32, Peer>,
@@ -66,7 +67,7 @@ impl Client {
         identity: Arc<Identity>,
         directory: Arc<Directory>,
         neighbours: &[u32],
-        mut rng: ChaCha12Rng,
+        mut rng: Wiped<ChaCha12Rng>,
     ) -> Result<Client, ClientError> {
         let mut secret = || {
             let mut bytes = Zeroizing::new([0; 32]);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
 
 use super::client::{Bound, Client};
 use super::error::ClientError;
@@ -138,7 +139,7 @@ impl Member {
             self.identity.clone(),
             self.directory.clone(),
             session.graph.neighbours(self.index),
-            rng,
+            Wiped::new(rng),
         )
     }
 }
