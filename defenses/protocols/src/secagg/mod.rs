@@ -33,6 +33,7 @@ pub use message::{
 pub use plus::{ENTRY as PLUS, SecAggPlus};
 pub use run::{Delivery, Faults, Outcome, Setup, run};
 pub use server::{Abort, Dropped, Server};
+pub use shamir::{Recovered, Share, recover, split};
 
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};
