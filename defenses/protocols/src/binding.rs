@@ -67,7 +67,9 @@ impl ModelHasher {
 mod tests {
     use super::*;
 
-    fn hash(tensors: &[(&str, &[i64], &[f32])]) -> ModelHash {
+    type Tensor<'a> = (&'a str, &'a [i64], &'a [f32]);
+
+    fn hash(tensors: &[Tensor]) -> ModelHash {
         let mut hasher = ModelHasher::default();
         tensors.iter().for_each(|(name, shape, values)| hasher.tensor(name, shape, values));
         hasher.finish()
@@ -80,7 +82,7 @@ mod tests {
         let long = vec![0.5; 2500];
         let mut other = long.clone();
         other[2400] = f32::from_bits(0.5f32.to_bits() + 1);
-        let models: [&[(&str, &[i64], &[f32])]; 8] = [
+        let models: [&[Tensor]; 8] = [
             &[("w", &[2], &[1.0, 0.0])],
             &[("w", &[2], &[1.0, -0.0])],
             &[("v", &[2], &[1.0, 0.0])],

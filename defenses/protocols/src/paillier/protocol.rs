@@ -47,13 +47,16 @@ impl Default for Params {
     }
 }
 
+/// A key, and the seed that it was drawn from.
+type Drawn = (Zeroizing<[u8; 32]>, Arc<SecretKey>);
+
 /// The protocol, and the key it last used.
 #[derive(Serialize)]
 pub struct Paillier {
     #[serde(flatten)]
     params: Params,
     #[serde(skip)]
-    key: Mutex<Option<(Zeroizing<[u8; 32]>, Arc<SecretKey>)>>,
+    key: Mutex<Option<Drawn>>,
 }
 
 fn param_error(name: &str, problem: String, remedy: &str) -> SpecError {
