@@ -205,6 +205,15 @@ pub trait Defense: Parameters + Send + Sync {
         Ok(Released::unchanged(mean))
     }
 
+    /// The largest magnitude that a value of a client's released update may have, in steps of the
+    /// grid that [`Released::grid`] names; `None` where it names none. A protocol must carry it.
+    ///
+    /// # Errors
+    /// Parameters for which the noise cannot be calibrated.
+    fn grid_steps(&self, _deployment: &Deployment) -> Result<Option<f64>, DefenseError> {
+        Ok(None)
+    }
+
     /// Undoes what anyone can undo with public knowledge alone, such as a rotation by a public
     /// seed: what a curious party does first.
     fn undo(&self, update: Params) -> Params {

@@ -177,8 +177,8 @@ pub fn estimate(cell: &ResolvedCell) -> Option<String> {
     let most = cell.local_examples().unwrap_or(held).max(1) as u64;
     let clients = federation.cohort();
     // Too short for the protocol to say counts as nothing.
-    let estimate =
-        cell.pipeline.protocol.estimate(&Federation { clients, values, max_weight: most });
+    let size = Federation { clients, values, max_weight: most, grid_steps: None };
+    let estimate = cell.pipeline.protocol.estimate(&size);
     let round = estimate.filter(|s| s.is_finite()).unwrap_or(0.0);
     let rounds = spec.trials + if federation.is_bare() { 0 } else { federation.rounds };
     let seconds = rounds as f64 * round;

@@ -17,7 +17,7 @@ fn compare(rule: &InitRule, drawn: &tch::Tensor, seen: &Value, what: &str) {
         (number(&seen["max"]), number(&seen["std"]), number(&seen["mean"]));
     // Six standard errors of a sample standard deviation, for the two draws together.
     let noise = |spread: f64| 6.0 * spread * (2.0 / n).sqrt();
-    let (expected, spread) = match *rule {
+    let (expected, spread) = match rule.clone() {
         InitRule::Uniform { bound } => {
             assert!(
                 their_max <= bound * (1.0 + 1e-6),
@@ -34,6 +34,7 @@ fn compare(rule: &InitRule, drawn: &tch::Tensor, seen: &Value, what: &str) {
             );
             (bound / 3f64.sqrt(), 0.45)
         }
+        InitRule::Stored(_) => panic!("{what}: a built-in model has no file"),
         InitRule::Normal { std } => (std, 0.71),
         InitRule::Constant(value) => {
             assert_eq!(

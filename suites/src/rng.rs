@@ -1,5 +1,8 @@
 //! Where all randomness comes from: one ChaCha stream per (seed, key, purpose).
 
+use std::hint::black_box;
+use std::ops::{Deref, DerefMut};
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
@@ -38,7 +41,74 @@ fn derived(context: &str, seed: &[u8], key: &str, purpose: &str) -> ChaCha12Rng 
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     }
-    ChaCha12Rng::from_seed(*hasher.finalize().as_bytes())
+    let mut key = *hasher.finalize().as_bytes();
+    let rng = ChaCha12Rng::from_seed(key);
+    // The root and the key of the stream stay nowhere else.
+    hasher.reset();
+    black_box(&mut hasher);
+    key.wipe();
+    rng
+}
+
+/// What holds the key of a stream, or keystream that was not read yet.
+pub trait Wipe {
+    /// Overwrites it.
+    fn wipe(&mut self);
+}
+
+impl Wipe for ChaCha12Rng {
+    /// Key, counter and buffer become those of the all-zero seed. `black_box` keeps the compiler
+    /// from leaving the writes out; it cannot reach copies that moves have left on the stack.
+    fn wipe(&mut self) {
+        *self = ChaCha12Rng::from_seed([0; 32]);
+        black_box(self);
+    }
+}
+
+impl Wipe for [u8; 32] {
+    fn wipe(&mut self) {
+        self.fill(0);
+        black_box(self);
+    }
+}
+
+impl Wipe for Vec<ChaCha12Rng> {
+    fn wipe(&mut self) {
+        self.iter_mut().for_each(Wipe::wipe);
+    }
+}
+
+/// A stream of secrets (masks, noise, keys), several, or a seed, overwritten when dropped.
+///
+/// It lies on the heap, so that moving it copies no key.
+#[derive(Debug)]
+pub struct Wiped<T: Wipe>(Box<T>);
+
+impl<T: Wipe> Wiped<T> {
+    /// Takes it over.
+    pub fn new(inner: T) -> Wiped<T> {
+        Wiped(Box::new(inner))
+    }
+}
+
+impl<T: Wipe> Drop for Wiped<T> {
+    fn drop(&mut self) {
+        self.0.wipe();
+    }
+}
+
+impl<T: Wipe> Deref for Wiped<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Wipe> DerefMut for Wiped<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 /// Root of an attack's randomness, made of a cell's root seed by a hash in a domain of its own.
@@ -65,6 +135,44 @@ impl AttackSeed {
 mod tests {
     use super::*;
     use rand::RngCore;
+    use std::cell::Cell;
+
+    struct Noted<'a>(&'a Cell<u32>);
+
+    impl Wipe for Noted<'_> {
+        fn wipe(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    /// Key, counter and unread keystream are gone, in one stream and in several, and a holder wipes
+    /// what it holds exactly once, when it is dropped.
+    #[test]
+    fn a_wiped_stream_holds_nothing() {
+        let used = || {
+            let mut rng = secret_stream(&[9; 32], "cell", "masks");
+            rng.next_u32();
+            rng
+        };
+        let (mut one, mut many) = (used(), vec![used(), stream(3, "cell", "noise")]);
+        let mut seed = [7; 32];
+        seed.wipe();
+        assert_eq!(seed, [0; 32]);
+        assert_ne!(one, ChaCha12Rng::from_seed([0; 32]));
+        one.wipe();
+        many.wipe();
+        many.push(one);
+        for rng in &many {
+            assert_eq!(*rng, ChaCha12Rng::from_seed([0; 32]));
+        }
+        let count = Cell::new(0);
+        let held = Wiped::new(Noted(&count));
+        let moved = held;
+        assert_eq!(count.get(), 0);
+        drop(moved);
+        assert_eq!(count.get(), 1);
+        assert_eq!(Wiped::new(used()).next_u64(), used().next_u64());
+    }
 
     #[test]
     fn same_arguments_same_stream() {

@@ -68,14 +68,16 @@ fn round(key_bits: u32) {
     let (clients, values, weights) = (4, 100_000, [40; 4]);
     let protocol =
         Paillier::new(Params { key_bits, ..Params::default() }).expect("a size on offer");
-    let expected =
-        protocol.estimate(&Federation { clients, values, max_weight: 40 }).unwrap_or(f64::NAN);
+    let expected = protocol
+        .estimate(&Federation { clients, values, max_weight: 40, grid_steps: None })
+        .unwrap_or(f64::NAN);
     let updates = vec![vec![0.25; values]; clients];
     let (updates, weights, grid) = (updates.as_slice(), weights.as_slice(), None);
     let round = Round {
         number: 0,
         updates,
         weights,
+        binding: Default::default(),
         grid,
         watched: 0,
         colluders: &[],

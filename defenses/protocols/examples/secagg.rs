@@ -12,8 +12,8 @@ use std::time::Instant;
 use common::every_pattern;
 use common::forgeries::forgeries;
 use protocols::secagg::{Encoding, OutOfRange};
-use protocols::signatures::Scheme;
-use protocols::{PROTOCOLS, Round, Transcript, Wire};
+use protocols::signatures::{Header, Identity, SERVER, Scheme, open, seal};
+use protocols::{ModelHasher, PROTOCOLS, Round, Transcript, Wire};
 use rand::Rng;
 use rayon::prelude::*;
 use suites::rng::stream;
@@ -47,6 +47,7 @@ fn main() {
             measure(name, n, len, dropouts);
         }
     }
+    binding_cost();
     checks();
 }
 
@@ -65,6 +66,7 @@ fn measure(name: &str, n: usize, len: usize, dropouts: usize) {
         number: 1,
         updates: &updates,
         weights: &weights,
+        binding: common::binding(n),
         grid: None,
         watched: 0,
         colluders: &[],
@@ -109,6 +111,42 @@ fn assert_exact(transcript: &Transcript, updates: &[Vec<f32>], weights: &[u64]) 
     }
     let modulus = u64::MAX >> (64 - bits);
     assert!(words.iter().zip(&sum).all(|(w, s)| *w == s & modulus), "the sum is not the plain sum");
+}
+
+/// What it costs a client that its messages bind session and model: the hash of the model, once a
+/// round, and 64 bytes in every message that it sends, reads or is passed on.
+fn binding_cost() {
+    let ms = |start: Instant, times: u32| 1e3 * start.elapsed().as_secs_f64() / f64::from(times);
+    for values in [100_000i64, 1_000_000, 11_000_000] {
+        let weights = vec![0.25; values as usize];
+        let start = Instant::now();
+        let mut hasher = ModelHasher::default();
+        hasher.tensor("weight", &[values], &weights);
+        let hash = hasher.finish();
+        println!("binding: SHA-256 of {values} values {:.2} ms ({:02x})", ms(start, 1), hash.0[0]);
+    }
+    for scheme in [Scheme::Ed25519, Scheme::RsaPss] {
+        let identity = Identity::generate(scheme).expect("a key");
+        let header = Header {
+            round: 1,
+            phase: 0,
+            sender: 0,
+            recipient: SERVER,
+            session: [1; 32],
+            model: [2; 32],
+        };
+        let start = Instant::now();
+        let sign = || seal(&identity, header, &[0; 64]).expect("signs");
+        let messages: Vec<Vec<u8>> = (0..200).map(|_| sign()).collect();
+        let signed = ms(start, 200);
+        let start = Instant::now();
+        let opened = |message: &Vec<u8>| open(message, header, identity.public()).is_ok();
+        assert!(messages.iter().all(opened));
+        let (verified, bytes) = (ms(start, 200), messages[0].len());
+        println!(
+            "binding: {scheme:?} {signed:.3} ms to sign, {verified:.3} ms to verify {bytes} B"
+        );
+    }
 }
 
 fn checks() {

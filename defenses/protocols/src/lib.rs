@@ -3,6 +3,7 @@
 //! A [`Protocol`] aggregates one round of flat updates and returns a [`Transcript`]. It knows
 //! nothing of models or tensors.
 
+mod binding;
 pub mod ckks;
 pub mod keys;
 pub mod paillier;
@@ -12,6 +13,7 @@ pub mod secagg;
 pub mod signatures;
 mod wire;
 
+pub use binding::{Binding, FederationId, ModelHash, ModelHasher};
 pub use plain::Plain;
 pub use protocol::{Exposure, Failure, Federation, Protocol, ProtocolError, Round, Transcript};
 use suites::Entry;

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use suites::{Parameters, SpecError};
 use thiserror::Error;
 
-use crate::Wire;
+use crate::{Binding, Wire};
 
 /// Why a round failed.
 #[derive(Debug, Error)]
@@ -55,6 +55,9 @@ pub struct Federation {
     pub values: usize,
     /// Largest weight (number of examples) of a client.
     pub max_weight: u64,
+    /// Largest magnitude of a value, in steps of the grid that a private mechanism puts updates on;
+    /// `None` for any real values.
+    pub grid_steps: Option<f64>,
 }
 
 /// The input of one round.
@@ -65,6 +68,8 @@ pub struct Round<'a> {
     pub updates: &'a [Vec<f32>],
     /// Each client's weight in the mean: the examples it trained on, at least 1.
     pub weights: &'a [u64],
+    /// The federation, its members and their models, which protocols with signatures bind.
+    pub binding: Binding<'a>,
     /// The updates are whole multiples of this (distributed noise is drawn on that grid); `None`
     /// for any real values.
     pub grid: Option<f64>,
@@ -165,6 +170,12 @@ pub trait Protocol: Parameters + Send + Sync {
     /// Whether a client may drop out inside the protocol, which is then given [`Round::dropped`].
     /// Otherwise a round is run among the clients that deliver.
     fn survives_dropouts(&self) -> bool {
+        false
+    }
+
+    /// Whether every message of a client binds the model that it received: then a round needs
+    /// [`Binding::members`] and [`Binding::models`].
+    fn binds_model(&self) -> bool {
         false
     }
 

@@ -26,6 +26,7 @@ fn carry(
         number: 3,
         updates,
         weights,
+        binding: Default::default(),
         grid: None,
         watched: 1,
         colluders,
@@ -229,7 +230,7 @@ fn what_cannot_work_is_refused_in_one_line() {
     assert!(said(json!({ "flooding_bits": 3 })).contains("20..48"));
     assert!(said(json!({ "range": 0 })).contains("range"));
     let check = |params: Value, clients| {
-        let federation = Federation { clients, values: 10, max_weight: 1 };
+        let federation = Federation { clients, values: 10, max_weight: 1, grid_steps: None };
         protocol(params).unwrap().check(&federation).map_err(|e| e.to_string())
     };
     assert_eq!(check(json!({}), 2), Ok(()));

@@ -27,6 +27,7 @@ fn round<'a>(updates: &'a [Vec<f32>], weights: &'a [u64]) -> Round<'a> {
         number: 0,
         updates,
         weights,
+        binding: Default::default(),
         grid: None,
         watched: 1,
         colluders: &[],
@@ -176,7 +177,8 @@ fn bad_parameters_are_one_line() {
 
 #[test]
 fn sums_that_could_overflow_are_refused_before_the_run() {
-    let federation = |clients, max_weight| Federation { clients, values: 10, max_weight };
+    let federation =
+        |clients, max_weight| Federation { clients, values: 10, max_weight, grid_steps: None };
     let real = built(json!({})).unwrap();
     assert!(real.check(&federation(10_000, 1_000_000)).is_ok());
     for clients in [0, 1] {
@@ -222,8 +224,11 @@ fn rounds_of_no_shape_are_errors() {
 #[test]
 fn estimates_grow_with_the_work() {
     let protocol = toy();
-    let seconds =
-        |values| protocol.estimate(&Federation { clients: 4, values, max_weight: 8 }).unwrap();
+    let seconds = |values| {
+        protocol
+            .estimate(&Federation { clients: 4, values, max_weight: 8, grid_steps: None })
+            .unwrap()
+    };
     let (small, large) = (seconds(1_000_000), seconds(2_000_000));
     assert!(small > 0.0 && (1.5..2.5).contains(&(large / small)), "{small} and {large}");
 }

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha12Rng;
 use suites::rng::stream;
 
 mod secagg_common;
-use secagg_common::{carry, check_pattern, every_pattern, plain_sum};
+use secagg_common::{binding, carry, check_pattern, every_pattern, plain_sum};
 
 #[test]
 fn every_dropout_pattern_of_four_clients() {
@@ -76,6 +76,7 @@ fn exchange(protocol: &dyn Protocol, updates: &[Vec<f32>], colluders: &[usize]) 
         number: 1,
         updates,
         weights: &weights,
+        binding: binding(updates.len()),
         grid: None,
         watched: 2,
         colluders,
@@ -172,6 +173,7 @@ fn noise_on_a_grid_is_summed_without_rounding() {
         number: 1,
         updates: &updates,
         weights: &[1; 5],
+        binding: binding(5),
         grid: Some(grid),
         watched: 0,
         colluders: &[],
@@ -192,7 +194,7 @@ fn noise_on_a_grid_is_summed_without_rounding() {
 fn what_cannot_work_is_refused_in_one_line() {
     let refused = |name: &str, parameters: serde_json::Value, clients, max_weight| {
         let entry = PROTOCOLS.iter().find(|e| e.name == name).unwrap();
-        let federation = Federation { clients, values: 10, max_weight };
+        let federation = Federation { clients, values: 10, max_weight, grid_steps: None };
         let built = (entry.build)(parameters.as_object().unwrap());
         let line = match built.and_then(|p| p.check(&federation)) {
             Ok(()) => panic!("{name} accepts {parameters} with {clients} clients"),
@@ -238,6 +240,24 @@ fn what_cannot_work_is_refused_in_one_line() {
     assert!(line.contains("overflow"), "{line}");
 }
 
+/// Words that could not hold the values of a private mechanism are refused before the run; words
+/// that hold them are taken, whatever step they would have without the grid.
+#[test]
+fn words_too_short_for_a_grid_are_refused_before_the_run() {
+    let check = |bits: u32, steps: f64| {
+        let size = Federation { clients: 5, values: 10, max_weight: 1, grid_steps: Some(steps) };
+        let protocol = build("secagg", serde_json::json!({ "bits": bits }));
+        protocol.check(&size).map_err(|e| e.to_string())
+    };
+    for (steps, needed) in [(4_194_304.0, 23), (4_194_305.0, 24), (100.0, 8)] {
+        assert_eq!(check(needed, steps), Ok(()));
+        let line = check(needed - 1, steps).unwrap_err();
+        let says = format!("values of up to {steps:.0} steps of its grid");
+        assert!(line.contains(&says) && line.contains("protocol.secagg.bits"), "{line}");
+        assert!(line.contains(&format!("write bits = {needed} or more")), "{line}");
+    }
+}
+
 /// Ragged updates, weights that are too few, a watched client that is not there; and the step,
 /// which a grid replaces.
 #[test]
@@ -250,6 +270,7 @@ fn a_round_whose_parts_do_not_fit_is_refused() {
             number: 1,
             updates,
             weights,
+            binding: binding(updates.len()),
             grid,
             watched,
             colluders: &[],
@@ -275,22 +296,39 @@ fn a_round_whose_parts_do_not_fit_is_refused() {
     assert_eq!(carry(8, &zeros, &[1; 4], 0, Some(0.5)), Ok(()));
     let claim = build("secagg", serde_json::json!({ "bits": 16 })).claim();
     assert!(claim.contains("steps of 2.4e-4"), "{claim}");
+    for power in ["the same malicious model", "choose who is in the round", "Sybil"] {
+        assert!(claim.contains(power), "{claim}");
+    }
+    let sparse = build("secagg-plus", serde_json::json!({})).claim();
+    assert!(sparse.contains("no two of its clients that are neighbours"), "{sparse}");
+    let unbound = Round { binding: Default::default(), ..round(&whole) };
+    let line = build("secagg", serde_json::json!({}))
+        .exchange(&unbound, &mut |p| stream(1, "fit", p))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(line.contains("4 updates, 0 members and 0 hashes of models"), "{line}");
+}
+
+fn round(updates: &[Vec<f32>]) -> Round<'_> {
+    Round {
+        number: 1,
+        updates,
+        weights: &[1; 4],
+        binding: binding(4),
+        grid: None,
+        watched: 0,
+        colluders: &[],
+        dropped: &[],
+        progress: &|_, _, _| (),
+    }
 }
 
 #[test]
 fn a_value_beyond_the_range_ends_the_round_with_the_remedy() {
     let mut updates = updates(4, 10);
     updates[3][7] = 11.5;
-    let round = Round {
-        number: 1,
-        updates: &updates,
-        weights: &[1; 4],
-        grid: None,
-        watched: 0,
-        colluders: &[],
-        dropped: &[],
-        progress: &|_, _, _| (),
-    };
+    let round = round(&updates);
     let error = |parameters| {
         build("secagg", parameters).exchange(&round, &mut |p| stream(1, "range", p)).map(|_| ())
     };

@@ -6,6 +6,9 @@ use protocols::secagg::{
 };
 use protocols::signatures::{Header, Identity, PublicKey, SERVER, Scheme, open, seal};
 
+const HEADER: Header =
+    Header { round: 1, phase: 2, sender: 3, recipient: SERVER, session: [4; 32], model: [5; 32] };
+
 fn parse_all(bytes: &[u8], n: usize) {
     if let Ok(advert) = Advert::decode(bytes) {
         assert_eq!(advert.encode(), bytes);
@@ -23,9 +26,8 @@ fn parse_all(bytes: &[u8], n: usize) {
         assert_eq!(encode_bundle(&bundle), bytes);
     }
     let _ = decode_reveals(bytes);
-    let header = Header { round: 1, phase: 2, sender: 3, recipient: SERVER };
     for scheme in [Scheme::Ed25519, Scheme::RsaPss] {
-        assert!(open(bytes, header, &PublicKey::new(scheme, bytes.to_vec())).is_err());
+        assert!(open(bytes, HEADER, &PublicKey::new(scheme, bytes.to_vec())).is_err());
         let _ = Identity::from_pkcs8(scheme, bytes);
     }
 }
@@ -56,11 +58,10 @@ proptest! {
         flip in 1u8..,
     ) {
         let identity = Identity::generate(Scheme::Ed25519).unwrap();
-        let header = Header { round: 1, phase: 2, sender: 3, recipient: SERVER };
-        let mut message = seal(&identity, header, &body).unwrap();
-        prop_assert_eq!(open(&message, header, identity.public()).unwrap(), &body[..]);
+            let mut message = seal(&identity, HEADER, &body).unwrap();
+        prop_assert_eq!(open(&message, HEADER, identity.public()).unwrap(), &body[..]);
         let at = at.index(message.len());
         message[at] ^= flip;
-        prop_assert!(open(&message, header, identity.public()).is_err());
+        prop_assert!(open(&message, HEADER, identity.public()).is_err());
     }
 }

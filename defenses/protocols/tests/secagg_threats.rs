@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use protocols::ProtocolError;
 use protocols::secagg::{
-    Advert, Client, ClientError, Delivery, Directory, Faults, Graph, Member, Phase, Plan, Reveal,
-    Server, Set, decode_bundle, decode_reveals, encode_bundle, encode_reveals,
+    Advert, Client, ClientError, Delivery, Directory, Faults, Graph, Member, Phase, Reveal, Server,
+    Session, Set, decode_bundle, decode_reveals, encode_bundle, encode_reveals,
 };
 use protocols::signatures::{
     EVERYONE, Header, Identity, Rejected, SERVER, Scheme, client, open, seal, server,
@@ -15,7 +15,7 @@ use suites::rng::stream;
 
 mod secagg_common;
 use secagg_common::forgeries::{forgeries, reseal};
-use secagg_common::{carry, plain_sum};
+use secagg_common::{FEDERATION, MODEL, carry, plain_sum, session};
 
 const ED: Scheme = Scheme::Ed25519;
 
@@ -42,11 +42,11 @@ fn an_altered_public_key_is_detected() {
     let mallory = Identity::generate(ED).unwrap();
     let swap = |mut d: Delivery| {
         if d.phase == Phase::Keys && d.from == SERVER && d.to == 0 {
-            reseal(&mut d, 5, &server(ED).unwrap(), |body| {
+            reseal(&mut d, &server(ED).unwrap(), |body| {
                 let mut adverts: Vec<Vec<u8>> =
                     decode_bundle(body).unwrap().iter().map(|m| m.to_vec()).collect();
-                let header =
-                    Header { round: 5, phase: Phase::Keys.code(), sender: 1, recipient: EVERYONE };
+                let header = Header::claimed(&adverts[0]).unwrap();
+                assert_eq!((header.sender, header.recipient), (1, EVERYONE));
                 let advert = Advert { sealing: [9; 32], masking: [9; 32] };
                 adverts[0] = seal(&mallory, header, &advert.encode()).unwrap();
                 *body = encode_bundle(&adverts.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -65,7 +65,7 @@ fn an_altered_public_key_is_detected() {
 fn a_wrong_share_is_excluded_and_its_sender_named() {
     let lie = |mut d: Delivery| {
         if d.phase == Phase::Unmasking && d.from == 2 {
-            reseal(&mut d, 5, &client(ED, 2).unwrap(), |body| {
+            reseal(&mut d, &client(ED, 2).unwrap(), |body| {
                 let mut reveals = decode_reveals(body).unwrap();
                 for (_, reveal) in &mut reveals {
                     if let Reveal::MaskKey(share) | Reveal::Seed(share) = reveal {
@@ -93,7 +93,7 @@ fn a_wrong_share_is_excluded_and_its_sender_named() {
 fn shares_that_do_not_open_are_named() {
     let spoil = |mut d: Delivery| {
         if d.phase == Phase::Shares && d.from == 1 {
-            reseal(&mut d, 5, &client(ED, 1).unwrap(), |body| *body.last_mut().unwrap() ^= 1);
+            reseal(&mut d, &client(ED, 1).unwrap(), |body| *body.last_mut().unwrap() ^= 1);
         }
     };
     let outcome = tampered(5, 4, BTreeMap::new(), &spoil).unwrap();
@@ -111,7 +111,7 @@ fn a_signed_lie_about_the_survivors_drops_only_the_liar() {
     let lie = |mut d: Delivery| {
         if d.phase == Phase::Consistency && d.from == 2 {
             let other = Set::new(5, 0..4).digest().to_vec();
-            reseal(&mut d, 5, &client(ED, 2).unwrap(), |body| *body = other);
+            reseal(&mut d, &client(ED, 2).unwrap(), |body| *body = other);
         }
     };
     let outcome = tampered(5, 4, BTreeMap::new(), &lie).unwrap();
@@ -136,7 +136,7 @@ fn a_signed_unusable_or_copied_key_drops_only_the_liar() {
         let lie = |mut d: Delivery| {
             if d.phase == Phase::Keys && (d.from == 1 || d.from == 2) {
                 let identity = client(ED, d.from).unwrap();
-                reseal(&mut d, 5, &identity, |body| {
+                reseal(&mut d, &identity, |body| {
                     let mut advert = Advert::decode(body).unwrap();
                     match *other.lock().unwrap() {
                         None => (),
@@ -159,8 +159,7 @@ fn a_signed_unusable_or_copied_key_drops_only_the_liar() {
 #[test]
 fn a_client_refuses_two_with_one_key() {
     let (mut clients, mail) = until(Phase::Keys);
-    let header =
-        |sender, recipient| Header { round: 1, phase: Phase::Keys.code(), sender, recipient };
+    let header = |sender, recipient| header(Phase::Keys, sender, recipient);
     let body = open(&mail[0], header(SERVER, 0), server(ED).unwrap().public()).unwrap();
     let mut adverts: Vec<Vec<u8>> =
         decode_bundle(body).unwrap().iter().map(|m| m.to_vec()).collect();
@@ -189,8 +188,7 @@ fn an_input_of_another_length_is_refused() {
 fn a_split_view_of_the_survivors_reveals_nothing() {
     let (mut clients, mail) = until(Phase::Masked);
     let without = |to| {
-        let header =
-            Header { round: 1, phase: Phase::Masked.code(), sender: SERVER, recipient: to };
+        let header = header(Phase::Masked, SERVER, to);
         seal(&server(ED).unwrap(), header, &Set::new(4, 0..3).encode()).unwrap()
     };
     let signed: Vec<Vec<u8>> = (0..4)
@@ -200,8 +198,7 @@ fn a_split_view_of_the_survivors_reveals_nothing() {
         })
         .collect();
     for (to, liar, others) in [(0, 2, [1, 2]), (2, 0, [0, 1]), (3, 1, [1, 2])] {
-        let header =
-            Header { round: 1, phase: Phase::Consistency.code(), sender: SERVER, recipient: to };
+        let header = header(Phase::Consistency, SERVER, to);
         let bundle = encode_bundle(&others.map(|i: usize| &signed[i][..]));
         let bundle = seal(&server(ED).unwrap(), header, &bundle).unwrap();
         assert_eq!(
@@ -211,24 +208,30 @@ fn a_split_view_of_the_survivors_reveals_nothing() {
     }
 }
 
-fn plan(round: u64) -> Plan {
-    Plan { round, clients: 4, threshold: 3, words: 2, bits: 20 }
+fn terms(round: u64) -> Session {
+    session(round, Graph::complete(4), 3, 2, 20)
+}
+
+/// Of a message in round 1 of [`until`].
+fn header(phase: Phase, sender: u32, recipient: u32) -> Header {
+    let session = terms(1).id(FEDERATION, &directory());
+    Header { round: 1, phase: phase.code(), sender, recipient, session, model: MODEL.0 }
 }
 
 fn directory() -> Arc<Directory> {
     let clients = (0..4).map(|i| client(ED, i).unwrap().public().clone()).collect();
-    Arc::new(Directory { clients, server: server(ED).unwrap().public().clone() })
+    Arc::new(Directory::new(clients, server(ED).unwrap().public().clone()))
 }
 
 /// Four clients after the given phase, with the server's last answers to them.
 fn until(last: Phase) -> (Vec<Client>, Vec<Vec<u8>>) {
-    let graph = Graph::complete(4);
     let join = |i: u32| {
-        let mut member = Member::new(i, client(ED, i).unwrap(), directory());
-        member.join(plan(1), graph.neighbours(i), stream(1, "threat", &i.to_string())).unwrap()
+        let mut member = Member::new(FEDERATION, i, client(ED, i).unwrap(), directory());
+        member.join(&terms(1), MODEL, stream(1, "threat", &i.to_string())).unwrap()
     };
     let mut clients: Vec<Client> = (0..4).map(join).collect();
-    let mut peer = Server::new(plan(1), Arc::new(graph), server(ED).unwrap(), directory(), 0);
+    let (identity, models) = (server(ED).unwrap(), vec![MODEL; 4]);
+    let mut peer = Server::new(FEDERATION, &terms(1), models, identity, directory(), 0);
     let mut mail = vec![Vec::new(); 4];
     for phase in Phase::ALL.into_iter().take_while(|p| *p <= last) {
         for (i, client) in clients.iter_mut().enumerate() {
@@ -252,20 +255,20 @@ fn step(client: &mut Client, phase: Phase, mail: &[u8]) -> Result<Vec<u8>, Clien
 
 /// A set of survivors, as the server would sign it for client 0.
 fn survivors(set: Set) -> Vec<u8> {
-    let header = Header { round: 1, phase: Phase::Masked.code(), sender: SERVER, recipient: 0 };
+    let header = header(Phase::Masked, SERVER, 0);
     seal(&server(ED).unwrap(), header, &set.encode()).unwrap()
 }
 
 #[test]
 fn a_repeated_round_number_is_refused() {
-    let mut member = Member::new(0, client(ED, 0).unwrap(), directory());
+    let mut member = Member::new(FEDERATION, 0, client(ED, 0).unwrap(), directory());
     let rng = || stream(1, "threat", "round");
-    assert!(member.join(plan(7), &[1, 2, 3], rng()).is_ok());
+    assert!(member.join(&terms(7), MODEL, rng()).is_ok());
     for round in [7, 6, 0] {
-        let error = member.join(plan(round), &[1, 2, 3], rng()).err().unwrap();
+        let error = member.join(&terms(round), MODEL, rng()).err().unwrap();
         assert_eq!(error, ClientError::Repeated { round, last: 7 });
     }
-    assert!(member.join(plan(8), &[1, 2, 3], rng()).is_ok());
+    assert!(member.join(&terms(8), MODEL, rng()).is_ok());
 }
 
 #[test]
@@ -293,7 +296,7 @@ fn a_set_that_is_too_small_or_lacks_the_client_is_refused() {
 fn a_set_beyond_the_earlier_one_is_refused() {
     let widen = |mut d: Delivery| {
         if d.phase == Phase::Masked && d.from == SERVER && d.to == 0 {
-            reseal(&mut d, 5, &server(ED).unwrap(), |body| *body = Set::new(5, 0..5).encode());
+            reseal(&mut d, &server(ED).unwrap(), |body| *body = Set::new(5, 0..5).encode());
         }
     };
     let outcome = tampered(5, 3, BTreeMap::from([(4, Phase::Shares)]), &widen).unwrap();

@@ -213,6 +213,10 @@ impl Defense for Central {
         Ok(Released { update: noised, values, grid: None })
     }
 
+    fn grid_steps(&self, deployment: &Deployment) -> Result<Option<f64>, DefenseError> {
+        Ok(Some(grid::sum_steps(self.multiplier(deployment)?)))
+    }
+
     fn stage(&self) -> Stage {
         Stage::Server
     }

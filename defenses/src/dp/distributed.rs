@@ -246,6 +246,13 @@ impl Defense for Distributed {
         Ok(Released { update: released, values, grid: Some(scales.step) })
     }
 
+    /// A whole rounded update in one value, and ten standard deviations of the share's noise, which
+    /// a draw exceeds with probability below `2^-70`.
+    fn grid_steps(&self, deployment: &Deployment) -> Result<Option<f64>, DefenseError> {
+        let Scales { l2, sigma, .. } = self.scales(deployment.values, deployment)?;
+        Ok(Some(l2 + 10.0 * sigma))
+    }
+
     fn aggregate(&self, mean: Params, turn: &mut Turn) -> Result<Released, DefenseError> {
         let dim = mean.layout().len() as usize;
         let scales = self.scales(dim, turn.deployment)?;

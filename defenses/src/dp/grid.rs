@@ -80,6 +80,11 @@ pub fn sum_step(clip: f64, multiplier: f64) -> f64 {
     2.0 * power_of_two(clip / 2f64.powi(22)) * power_of_two(multiplier / 8.0).max(1.0)
 }
 
+/// Below how many steps of [`sum_step`]'s grid the magnitude of a value stays, whatever the norm.
+pub fn sum_steps(multiplier: f64) -> f64 {
+    2f64.powi(22) / power_of_two(multiplier / 8.0).max(1.0)
+}
+
 /// Clips each client's update, hands its values to `release`, and puts back what that returns; the
 /// buffers are zero, for running statistics would leave unprotected.
 ///

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use defenses::{Defense, Deployment, Examples, Stage, Turn};
 use learning::client::{self, LocalTraining, Rules, State};
 use learning::{Mode, Network, Params};
-use protocols::Round;
-use protocols::{Protocol, Transcript};
+use protocols::{Binding, FederationId, ModelHash, Protocol, Round, Transcript};
+use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
 use tch::Tensor;
 
 use crate::FederationError;
+use crate::model_hash::model_hash;
 use crate::randomness::Randomness;
 
 /// What each defense remembers from round to round, in the order of the trial's defenses.
@@ -94,8 +96,12 @@ pub struct RoundContext<'a> {
 /// What clients send.
 #[derive(Default)]
 pub struct Uploads {
+    /// The clients by their numbers.
+    pub clients: Vec<usize>,
     /// Flat updates, one a client.
     pub updates: Vec<Vec<f32>>,
+    /// The model that each client worked on, where the protocol binds it.
+    pub models: Vec<ModelHash>,
     /// They are whole multiples of this.
     pub grid: Option<f64>,
     /// Mean training loss of each client over its last epoch, where it was followed.
@@ -120,6 +126,8 @@ impl LocalResult {
 pub struct LocalResult {
     /// What would be sent, `[C, ...]`.
     update: Params,
+    /// The model that they worked on, where the protocol binds it.
+    model: Option<ModelHash>,
     /// What the clients trained on.
     examples: Examples,
     dropped: Vec<u64>,
@@ -129,9 +137,10 @@ pub struct LocalResult {
 }
 
 impl RoundContext<'_> {
-    fn streams(&self, purpose: &str, clients: &[usize]) -> Vec<ChaCha12Rng> {
+    fn streams(&self, purpose: &str, clients: &[usize]) -> Wiped<Vec<ChaCha12Rng>> {
         let name = |c| format!("{purpose} {} {c}", self.tag);
-        clients.iter().map(|c| self.config.randomness.stream(self.config.key, &name(c))).collect()
+        let stream = |c| self.config.randomness.stream(self.config.key, &name(c));
+        Wiped::new(clients.iter().map(stream).collect())
     }
 
     /// Local work alone, up to the defenses that act on updates; clients of other lots may work at
@@ -173,7 +182,7 @@ impl RoundContext<'_> {
         memory: &mut DefenseState,
         printed: &mut DefenseStats,
     ) -> Result<Uploads, FederationError> {
-        let LocalResult { mut update, examples, dropped, losses, state, steps } = worked;
+        let LocalResult { mut update, model, examples, dropped, losses, state, steps } = worked;
         if let Some(place) = self.config.defenses.iter().position(|d| d.stage() == Stage::Training)
         {
             let dropped = dropped.iter().sum::<u64>() as f64;
@@ -192,7 +201,8 @@ impl RoundContext<'_> {
         }
         let update = tch::no_grad(|| update.map(Tensor::detach));
         let updates = (0..clients.len() as i64).map(|c| update.flat(c)).collect();
-        Ok(Uploads { updates, grid, losses, state })
+        let models = model.map_or_else(Vec::new, |model| vec![model; clients.len()]);
+        Ok(Uploads { clients: clients.to_vec(), updates, models, grid, losses, state })
     }
 
     fn turn<'b>(
@@ -227,13 +237,14 @@ impl RoundContext<'_> {
         let one_step = self.sample.is_some();
         let rules = Rules { soft_labels: examples.soft, private: self.rule(held)?, one_step };
         let (net, weights) = (self.config.net, self.weights);
+        let model = self.config.protocol.binds_model().then(|| model_hash(weights));
         let mut rngs = self.streams("client", clients);
         let (x, y) = (&examples.pixels, &examples.labels);
         let Some(local) = self.local else {
             let (update, dropped) =
                 client::release_gradient(net, weights, x, y, &rules, self.mode, &mut rngs);
             let losses = Vec::new();
-            return Ok(LocalResult { update, examples, dropped, losses, state, steps });
+            return Ok(LocalResult { update, model, examples, dropped, losses, state, steps });
         };
         let trained =
             client::train_on(net, weights, x, y, local, &rules, self.mode, &mut rngs, state);
@@ -241,6 +252,7 @@ impl RoundContext<'_> {
         let losses = trained.loss.and_then(|l| Vec::try_from(l).ok()).unwrap_or_default();
         Ok(LocalResult {
             update,
+            model,
             examples,
             dropped: trained.dropped,
             losses,
@@ -270,7 +282,7 @@ impl RoundContext<'_> {
         Ok(None)
     }
 
-    /// Carries the updates to the server.
+    /// Carries the updates to the server; `watched`, `colluders` and `dropped` are places in them.
     ///
     /// # Errors
     /// Values the protocol cannot encode, or a round that aborts.
@@ -290,6 +302,11 @@ impl RoundContext<'_> {
             number: self.number as u64,
             updates: &sent.updates,
             weights,
+            binding: Binding {
+                federation: self.federation_id(),
+                members: &sent.clients,
+                models: &sent.models,
+            },
             grid: sent.grid,
             watched,
             colluders,
@@ -301,6 +318,14 @@ impl RoundContext<'_> {
             self.config.randomness.stream(self.config.secrets, &purpose)
         };
         Ok(self.config.protocol.exchange(&round, &mut draw)?)
+    }
+
+    /// The name that the federation was given when it was founded: the same in all of its rounds,
+    /// another for another model, line of defenses or root.
+    fn federation_id(&self) -> FederationId {
+        let mut id = FederationId::default();
+        self.config.randomness.stream(self.config.secrets, "federation id").fill_bytes(&mut id.0);
+        id
     }
 
     /// What the server releases of the mean: its own defenses act.

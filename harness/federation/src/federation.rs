@@ -377,7 +377,9 @@ impl Federation {
         let max_weight =
             context::mean_weights(self.defenses(), &sizes).into_iter().max().unwrap_or(1);
         let (clients, values) = (self.deployment.clients, self.deployment.values);
-        self.protocol().check(&protocols::Federation { clients, values, max_weight })?;
+        let grid_steps = self.grid_steps()?;
+        let size = protocols::Federation { clients, values, max_weight, grid_steps };
+        self.protocol().check(&size)?;
         let mode = self.mode();
         for defense in self.defenses() {
             if defense.gradient_rule(&self.deployment)?.is_some() {
@@ -391,6 +393,15 @@ impl Federation {
         self.check_gradients()?;
         self.check_present()?;
         self.check_shares()
+    }
+
+    /// Largest magnitude of a value on the grid that updates have when they travel, in its steps.
+    fn grid_steps(&self) -> Result<Option<f64>, FederationError> {
+        let mut steps = None;
+        for defense in self.defenses() {
+            steps = defense.grid_steps(&self.deployment)?.or(steps);
+        }
+        Ok(steps)
     }
 
     /// What clients that send gradients, and a server that steps by their mean, cannot do.

@@ -13,6 +13,7 @@ mod folder;
 pub mod init;
 pub mod model_file;
 pub use learning::panics;
+pub mod model_hash;
 pub mod pilot;
 pub mod privacy;
 mod quality;

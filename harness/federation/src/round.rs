@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use learning::client::{LocalTraining, State};
 use learning::server::ServerState;
 use learning::{Mode, Params};
-use protocols::Transcript;
+use protocols::{Exposure, Transcript};
 use suites::Source;
 use tch::{Device, Kind};
 
@@ -185,7 +185,6 @@ struct Round<'a> {
 
 /// What the clients of a round sent, in their ascending order.
 struct Gathered {
-    clients: Vec<usize>,
     uploads: Uploads,
     local: State,
 }
@@ -291,8 +290,8 @@ impl Round<'_> {
             )?),
             None => None,
         };
-        let Gathered { clients, uploads, local } = sent;
-        let updates = uploads.updates;
+        let Gathered { uploads, local } = sent;
+        let Uploads { clients, updates, .. } = uploads;
         Ok(PlayedRound {
             outcome,
             clients,
@@ -317,6 +316,7 @@ impl Round<'_> {
         outcome: &mut RoundOutcome,
     ) -> Result<Gathered, FederationError> {
         let (mut sent, mut grid, mut losses) = (Vec::new(), None, Vec::new());
+        let mut models = Vec::new();
         let (number, bare) = (self.plan.number, self.federation.spec.federation.is_bare());
         let mut local = training.local.clone();
         for (clients, worked) in worked {
@@ -342,6 +342,7 @@ impl Round<'_> {
                 let held = clients.iter().map(|&c| self.federation.examples_of(c));
                 losses.extend(part.losses.iter().copied().zip(held));
             }
+            models.extend(clients.iter().copied().zip(part.models));
             sent.extend(clients.into_iter().zip(part.updates));
         }
         sent.sort_by_key(|(client, _)| *client);
@@ -349,8 +350,11 @@ impl Round<'_> {
             finite(&sent, number)?;
         }
         outcome.train_loss = weighted(&losses);
+        models.sort_by_key(|(client, _)| *client);
         let (clients, updates) = sent.into_iter().unzip();
-        Ok(Gathered { clients, uploads: Uploads { updates, grid, ..Uploads::default() }, local })
+        let models = models.into_iter().map(|(_, model)| model).collect();
+        let uploads = Uploads { clients, updates, models, grid, ..Uploads::default() };
+        Ok(Gathered { uploads, local })
     }
 
     /// The uploads to the server, and their weights in the mean.
@@ -365,7 +369,8 @@ impl Round<'_> {
         if !self.federation.is_alone() {
             outcome.bytes = (0, outcome.clients as u64 * model);
         }
-        let clients = &sent.clients;
+        let uploads = &sent.uploads;
+        let clients = &uploads.clients;
         if clients.is_empty() {
             return Ok((Carried::Nobody, Vec::new()));
         }
@@ -377,7 +382,7 @@ impl Round<'_> {
         let colluders: Vec<usize> =
             self.watch.iter().flat_map(|w| w.colluders.iter().filter_map(place)).collect();
         let tell = |done: usize, total: usize| (self.execution.carried)(done, total);
-        let carried = context.carry(&sent.uploads, &shares, watched, &colluders, &dropped, &tell);
+        let carried = context.carry(uploads, &shares, watched, &colluders, &dropped, &tell);
         let transcript = match carried {
             Ok(transcript) => transcript,
             // A round that aborts by the protocol's own rules is a result: nothing is learnt from
@@ -413,14 +418,18 @@ impl Round<'_> {
     /// Shares of noise that are missing from the sum would void the guarantee of all rounds.
     fn enough_noise(&self, outcome: &RoundOutcome) -> Result<(), FederationError> {
         let lost = outcome.clients - outcome.survivors;
+        // Who decrypts the sum knows its own share of the noise, and counts as one more that is
+        // missing.
+        let holder = usize::from(self.federation.protocol().server_sees_sum() != Exposure::Clear);
         let bare = self.federation.spec.federation.is_bare();
         let mut defenses = self.federation.defenses().iter();
-        match defenses.find(|d| !bare && d.needs_sum() && lost > d.tolerates()) {
+        match defenses.find(|d| !bare && d.needs_sum() && lost + holder > d.tolerates()) {
             None => Ok(()),
             Some(defense) => Err(FederationError::Training(format!(
-                "round {}: {lost} client(s) took their shares of the noise with them, but the \
+                "round {}: {lost} client(s) took their shares of the noise with them{}, but the \
                  budget tolerates {}; raise `tolerate`, or let nobody drop out",
                 self.plan.number + 1,
+                if holder > 0 { " and whoever decrypts the sum knows its own" } else { "" },
                 defense.tolerates()
             ))),
         }

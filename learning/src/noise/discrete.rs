@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
+use suites::rng::{Wipe, Wiped};
 
 use super::exp::{ONE, exp_neg, product_below};
 
@@ -247,12 +248,12 @@ impl Sampler {
         back: impl Fn(i64) -> f64 + Sync,
         rng: &mut impl RngCore,
     ) -> Vec<f64> {
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
+        let mut seed = Wiped::new([0; 32]);
+        rng.fill_bytes(&mut seed[..]);
         let mut out = values.to_vec();
         out.par_chunks_mut(CHUNK).enumerate().for_each(|(at, chunk)| {
             let mut streams = [2 * at as u64, 2 * at as u64 + 1].map(|stream| {
-                let mut rng = ChaCha12Rng::from_seed(seed);
+                let mut rng = ChaCha12Rng::from_seed(*seed);
                 rng.set_stream(stream);
                 rng
             });
@@ -261,6 +262,7 @@ impl Sampler {
                 let draw = self.attempt(rng).unwrap_or_else(|| self.draw(again));
                 *value = back(onto(*value).saturating_add(draw));
             }
+            streams.iter_mut().for_each(Wipe::wipe);
         });
         out
     }

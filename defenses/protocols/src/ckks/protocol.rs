@@ -160,6 +160,7 @@ impl Protocol for Ckks {
             clients: round.updates.len(),
             values: round.updates.first().map_or(0, Vec::len),
             max_weight: round.weights.iter().copied().max().unwrap_or(0),
+            grid_steps: None,
         };
         self.check(&federation)?;
         self.check_updates(round.updates)?;

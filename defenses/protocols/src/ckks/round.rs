@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
+use zeroize::Zeroizing;
 
 use super::keys::{KeyShare, Party, PublicKey, SecretKey, generate};
 use super::protocol::{Ckks, Holders};
@@ -21,7 +23,7 @@ enum Keys {
     Shared(SecretKey),
     /// A share at each client, the joint public key, and the clients' group key for masking the
     /// opened sum.
-    Threshold { shares: Vec<SecretKey>, public: PublicKey, group: Seed },
+    Threshold { shares: Vec<SecretKey>, public: PublicKey, group: Zeroizing<Seed> },
 }
 
 /// A round under way.
@@ -33,8 +35,8 @@ pub(crate) struct Exchange<'a> {
     sigma: f64,
     range: f64,
     /// Each client's streams for encryption and for flooding.
-    encryption: Vec<ChaCha12Rng>,
-    flooding: Vec<ChaCha12Rng>,
+    encryption: Wiped<Vec<ChaCha12Rng>>,
+    flooding: Wiped<Vec<ChaCha12Rng>>,
     ledger: RoundLedger,
 }
 
@@ -50,12 +52,16 @@ impl<'a> Exchange<'a> {
         let mut ledger = RoundLedger::new(clients);
         let context = Context::new(&ckks.parameters);
         let keys = match ckks.key {
-            Holders::Shared => share_one_key(&context, clients, &mut draw("keys"), &mut ledger)?,
+            Holders::Shared => {
+                share_one_key(&context, clients, &mut Wiped::new(draw("keys")), &mut ledger)?
+            }
             Holders::Threshold => join_shares(&context, clients, &mut draw, &mut ledger)?,
         };
         let opens = matches!(keys, Keys::Shared(_)) && !round.colluders.is_empty();
         ledger.pooled = opens.then(Vec::new);
-        let mut each = |what: &str| (0..clients).map(|i| draw(&format!("{what} {i}"))).collect();
+        let mut each = |what: &str| {
+            Wiped::new((0..clients).map(|i| draw(&format!("{what} {i}"))).collect::<Vec<_>>())
+        };
         Ok(Exchange {
             round,
             context,
@@ -168,7 +174,7 @@ impl<'a> Exchange<'a> {
         let (context, ledger) = (&self.context, &mut self.ledger);
         let half = timed(&mut ledger.aggregate, || sum.half().to_bytes());
         let mut partials = Vec::with_capacity(shares.len());
-        for (client, (share, rng)) in shares.iter().zip(&mut self.flooding).enumerate() {
+        for (client, (share, rng)) in shares.iter().zip(self.flooding.iter_mut()).enumerate() {
             let bytes = timed(&mut ledger.decrypt, || {
                 let mut partial =
                     share.partial(&Half::from_bytes(context, &half)?, self.sigma, rng)?;
@@ -244,11 +250,11 @@ fn join_shares(
     ledger: &mut RoundLedger,
 ) -> Result<Keys, ProtocolError> {
     let seed = sample::seed(&mut draw("common reference"));
-    let group = sample::seed(&mut draw("group key"));
+    let group = Zeroizing::new(sample::seed(&mut Wiped::new(draw("group key"))));
     let (mut secrets, mut parts) = (Vec::new(), Vec::new());
     for index in 0..clients {
         let party = Party { index: index as u16, parties: clients as u16 };
-        let rng = &mut draw(&format!("key share {index}"));
+        let rng = &mut Wiped::new(draw(&format!("key share {index}")));
         let (secret, bytes) = timed(&mut ledger.keys, || {
             let (secret, part) = SecretKey::share(context, &seed, party, rng);
             (secret, part.to_bytes())

@@ -8,6 +8,7 @@ use libm::{cos, exp, log, sin, sqrt};
 use pulp::{Arch, Simd, WithSimd};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
 use zeroize::Zeroizing;
 
 /// Standard deviation of an encryption error, as the security standard takes it.
@@ -25,16 +26,16 @@ pub(crate) fn seed(rng: &mut impl RngCore) -> Seed {
     seed
 }
 
-/// The `index`-th stream of words of a seed.
-pub(crate) fn expand(seed: &Seed, index: u64) -> ChaCha12Rng {
-    let mut rng = ChaCha12Rng::from_seed(*seed);
+/// The `index`-th stream of words of a seed, which is a secret where it masks something.
+pub(crate) fn expand(seed: &Seed, index: u64) -> Wiped<ChaCha12Rng> {
+    let mut rng = Wiped::new(ChaCha12Rng::from_seed(*seed));
     rng.set_stream(index);
     rng
 }
 
 /// Fills `words` from the stream.
 pub(crate) fn words(rng: &mut impl RngCore, len: usize) -> Vec<u64> {
-    let mut bytes = vec![0u8; 8 * len];
+    let mut bytes = Zeroizing::new(vec![0u8; 8 * len]);
     rng.fill_bytes(&mut bytes);
     let word = |b: &[u8; 8]| u64::from_le_bytes(*b);
     bytes.as_chunks().0.iter().map(word).collect()
@@ -42,7 +43,7 @@ pub(crate) fn words(rng: &mut impl RngCore, len: usize) -> Vec<u64> {
 
 /// Residues below `q`, from 128 bits each: `floor(word q / 2^128)` is within `2^-68` of uniform.
 pub(crate) fn uniform(rng: &mut impl RngCore, q: u64, out: &mut [u64]) {
-    let words = words(rng, 2 * out.len());
+    let words = Zeroizing::new(words(rng, 2 * out.len()));
     let q = u128::from(q);
     for (out, [low, high]) in out.iter_mut().zip(words.as_chunks().0) {
         *out = ((u128::from(*high) * q + ((u128::from(*low) * q) >> 64)) >> 64) as u64;

@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
+use suites::rng::Wiped;
 use zeroize::Zeroizing;
 
 use super::{KeyError, NewFile, signing};
@@ -66,11 +67,11 @@ pub fn generate(request: &KeyRequest) -> Result<Vec<NewFile>, KeyError> {
     }
 }
 
-/// ChaCha12 from 256 bits of the operating system.
-pub(super) fn system_rng() -> Result<ChaCha12Rng, KeyError> {
+/// ChaCha12 from 256 bits of the operating system, wiped when dropped.
+pub(super) fn system_rng() -> Result<Wiped<ChaCha12Rng>, KeyError> {
     let mut seed = Zeroizing::new([0u8; 32]);
     getrandom::fill(seed.as_mut()).map_err(|e| KeyError::Draw(e.to_string()))?;
-    Ok(ChaCha12Rng::from_seed(*seed))
+    Ok(Wiped::new(ChaCha12Rng::from_seed(*seed)))
 }
 
 fn paillier_files(bits: u32) -> Result<Vec<NewFile>, KeyError> {
@@ -78,7 +79,7 @@ fn paillier_files(bits: u32) -> Result<Vec<NewFile>, KeyError> {
         let offered = "2048 or 3072 (512 and 1024 are toys)";
         return Err(KeyError::Bits { bits, scheme: "paillier", offered });
     }
-    let key = paillier::SecretKey::generate(bits, &mut system_rng()?)?;
+    let key = paillier::SecretKey::generate(bits, &mut *system_rng()?)?;
     let public = Zeroizing::new(key.public().to_bytes());
     Ok(vec![
         NewFile { name: "paillier-secret.key".into(), bytes: key.to_bytes(), secret: true },

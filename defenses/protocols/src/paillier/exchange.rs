@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crypto_bigint::BoxedUint;
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
+use suites::rng::Wiped;
 
 use super::{Ciphertext, Packing, PaillierError, PublicKey, SecretKey, Sum, message};
 use crate::protocol::timed;
@@ -99,7 +100,7 @@ impl<'a> Exchange<'a> {
         for client in 0..self.round.updates.len() {
             let purpose =
                 format!("paillier encryption, client {client}, round {}", self.round.number);
-            let rng = &mut stream(&purpose);
+            let rng = &mut Wiped::new(stream(&purpose));
             let bytes = timed(&mut collected.encrypt, || self.encrypt(client, rng))?;
             timed(&mut collected.aggregate, || {
                 let received = message::decode(self.public(), &bytes, self.count())

@@ -6,7 +6,9 @@ use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
+use suites::rng::Wiped;
 use suites::{Entry, SpecError};
+use zeroize::Zeroizing;
 
 use super::exchange::{Exchange, malformed};
 use super::{KEY_BITS, Packing, PackingError, SecretKey, Speed, message};
@@ -45,13 +47,16 @@ impl Default for Params {
     }
 }
 
+/// A key, and the seed that it was drawn from.
+type Drawn = (Zeroizing<[u8; 32]>, Arc<SecretKey>);
+
 /// The protocol, and the key it last used.
 #[derive(Serialize)]
 pub struct Paillier {
     #[serde(flatten)]
     params: Params,
     #[serde(skip)]
-    key: Mutex<Option<([u8; 32], Arc<SecretKey>)>>,
+    key: Mutex<Option<Drawn>>,
 }
 
 fn param_error(name: &str, problem: String, remedy: &str) -> SpecError {
@@ -108,14 +113,15 @@ impl Paillier {
     }
 
     /// The clients' key: the same for the same stream, so that later rounds do not draw it again.
-    fn key(&self, mut rng: ChaCha12Rng) -> Result<Arc<SecretKey>, ProtocolError> {
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
+    fn key(&self, rng: ChaCha12Rng) -> Result<Arc<SecretKey>, ProtocolError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        Wiped::new(rng).fill_bytes(&mut seed[..]);
         let mut cache = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, key)) = cache.as_ref().filter(|(s, _)| *s == seed) {
             return Ok(key.clone());
         }
-        let key = SecretKey::generate(self.params.key_bits, &mut ChaCha12Rng::from_seed(seed));
+        let mut rng = Wiped::new(ChaCha12Rng::from_seed(*seed));
+        let key = SecretKey::generate(self.params.key_bits, &mut *rng);
         let key = Arc::new(key.map_err(|e| malformed("key", &e))?);
         *cache = Some((seed, key.clone()));
         Ok(key)
@@ -175,7 +181,7 @@ impl Protocol for Paillier {
     ) -> Result<Transcript, ProtocolError> {
         let n = round.updates.len();
         // A suite may run unchecked; the packing below is held to the round's own weights.
-        self.check(&Federation { clients: n, values: 0, max_weight: 1 })?;
+        self.check(&Federation { clients: n, values: 0, max_weight: 1, grid_steps: None })?;
         let total_weight = total_weight(round)?;
         let packing = self.round_packing(round, total_weight)?;
         let (mut keys, mut aggregate, mut decrypt) = (0.0, 0.0, 0.0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
+use suites::rng::Wiped;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::ClientError;
@@ -16,7 +17,7 @@ use super::member::{Directory, Plan};
 use super::message::{self, Advert, Malformed, Phase, Reveal, SEALED, Sealed, Set, Shares};
 use super::pack;
 use super::shamir::{self, SHARE, Share};
-use crate::signatures::{EVERYONE, Header, Identity, SERVER, open, seal};
+use crate::signatures::{EVERYONE, Header, Identity, Rejected, SERVER, open, seal};
 
 struct Peer {
     advert: Advert,
@@ -29,9 +30,17 @@ pub(super) struct Pair {
     pub seed: Share,
 }
 
+/// What all of a client's signatures are bound to.
+#[derive(Clone, Copy)]
+pub(super) struct Bound {
+    pub session: [u8; 32],
+    pub model: [u8; 32],
+}
+
 /// A client in one round.
 pub struct Client {
     index: u32,
+    bound: Bound,
     identity: Arc<Identity>,
     directory: Arc<Directory>,
     neighbours: Vec<u32>,
@@ -39,7 +48,7 @@ pub struct Client {
     sealing: KeyPair,
     masking: KeyPair,
     seed: Secret,
-    rng: ChaCha12Rng,
+    rng: Wiped<ChaCha12Rng>,
     /// The step it will take next; `None` once it is done or has refused.
     next: Option<Phase>,
     peers: BTreeMap<u32, Peer>,
@@ -53,11 +62,12 @@ impl Client {
     /// A client with fresh secrets.
     pub(super) fn new(
         plan: Plan,
+        bound: Bound,
         index: u32,
         identity: Arc<Identity>,
         directory: Arc<Directory>,
         neighbours: &[u32],
-        mut rng: ChaCha12Rng,
+        mut rng: Wiped<ChaCha12Rng>,
     ) -> Result<Client, ClientError> {
         let mut secret = || {
             let mut bytes = Zeroizing::new([0; 32]);
@@ -67,6 +77,7 @@ impl Client {
         let key = |secret| KeyPair::new(secret).ok_or(ClientError::Key(index));
         Ok(Client {
             index,
+            bound,
             identity,
             directory,
             neighbours: neighbours.to_vec(),
@@ -100,8 +111,8 @@ impl Client {
     /// its self-mask seed.
     ///
     /// # Errors
-    /// A key that its owner did not sign or that another has too, fewer than the threshold, a
-    /// client twice.
+    /// A key that its owner did not sign or that another has too, a neighbour that was sent another
+    /// model, fewer than the threshold, a client twice.
     pub fn share(&mut self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
         self.step(Phase::Shares)?;
         let body = self.open_from_server(Phase::Keys, message)?;
@@ -207,7 +218,8 @@ impl Client {
     }
 
     fn header(&self, phase: Phase, sender: u32, recipient: u32) -> Header {
-        Header { round: self.plan.round, phase: phase.code(), sender, recipient }
+        let Bound { session, model } = self.bound;
+        Header { round: self.plan.round, phase: phase.code(), sender, recipient, session, model }
     }
 
     fn sign(&self, phase: Phase, recipient: u32, body: &[u8]) -> Result<Vec<u8>, ClientError> {
@@ -219,7 +231,7 @@ impl Client {
         phase: Phase,
         message: &'a [u8],
     ) -> Result<&'a [u8], ClientError> {
-        open(message, self.header(phase, SERVER, self.index), &self.directory.server)
+        open(message, self.header(phase, SERVER, self.index), self.directory.server())
             .map_err(|why| ClientError::Message { from: "the server".into(), why })
     }
 
@@ -230,14 +242,16 @@ impl Client {
         phase: Phase,
         message: &'a [u8],
     ) -> Result<(u32, &'a [u8]), ClientError> {
-        let sender = Header::claimed_sender(message).ok_or(Malformed)?;
+        let sender = Header::claimed(message).ok_or(Malformed)?.sender;
         if self.neighbours.binary_search(&sender).is_err() {
             return Err(ClientError::NotSubset(sender));
         }
-        let key =
-            self.directory.clients.get(sender as usize).ok_or(ClientError::NotSubset(sender))?;
-        let body = open(message, self.header(phase, sender, EVERYONE), key)
-            .map_err(|why| ClientError::Message { from: format!("client {sender}"), why })?;
+        let key = self.directory.client(sender).ok_or(ClientError::NotSubset(sender))?;
+        let body =
+            open(message, self.header(phase, sender, EVERYONE), key).map_err(|why| match why {
+                Rejected::Model => ClientError::Model { own: self.index, other: sender },
+                why => ClientError::Message { from: format!("client {sender}"), why },
+            })?;
         Ok((sender, body))
     }
 
@@ -287,7 +301,8 @@ impl Client {
     }
 
     fn context(&self, owner: u32, holder: u32) -> Vec<u8> {
-        [&self.plan.round.to_le_bytes()[..], &owner.to_le_bytes(), &holder.to_le_bytes()].concat()
+        let round = self.plan.round.to_le_bytes();
+        [&self.bound.session[..], &round, &owner.to_le_bytes(), &holder.to_le_bytes()].concat()
     }
 
     fn receive_shares(&mut self, owner: u32, sealed: &[u8]) -> Result<(), ClientError> {

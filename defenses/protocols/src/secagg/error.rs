@@ -19,6 +19,17 @@ pub enum ClientError {
     /// A signed message without sense.
     #[error("refuses a message: {0}")]
     Nonsense(#[from] Malformed),
+    /// A neighbour signed the hash of another model than the one that this client received
+    /// (Pasquini, Francati and Ateniese 2022).
+    #[error(
+        "refuses: client {other} was sent another model than client {own}: model inconsistency"
+    )]
+    Model {
+        /// The client that refuses.
+        own: u32,
+        /// The other one.
+        other: u32,
+    },
     /// The round's number is not above the last one.
     #[error("refuses round {round}: it took part in round {last} already")]
     Repeated {

@@ -9,7 +9,7 @@ use suites::SpecError;
 use super::client::Client;
 use super::encode::{Encoding, OutOfRange, modulus};
 use super::graph::Graph;
-use super::member::Plan;
+use super::member::{Plan, Session};
 use super::message::Phase;
 use super::run::{Faults, Outcome, Setup, run};
 use crate::signatures::Scheme;
@@ -89,6 +89,22 @@ impl CommonParams<'_> {
         ))
     }
 
+    /// Words too short for values of up to `steps` steps of the noise's grid.
+    fn check_grid(&self, steps: f64) -> Result<(), SpecError> {
+        let needed = steps.log2().ceil() as u32 + 1;
+        if self.bits >= needed {
+            return Ok(());
+        }
+        Err(SpecError::value(
+            self.path("bits"),
+            format!(
+                "is {}: the private mechanism sends values of up to {steps:.0} steps of its grid",
+                self.bits
+            ),
+            format!("write bits = {needed} or more"),
+        ))
+    }
+
     /// Refuses parameters that cannot work in this federation.
     pub fn check(
         &self,
@@ -103,7 +119,10 @@ impl CommonParams<'_> {
                 "write at least 2",
             ));
         }
-        self.check_step()?;
+        match federation.grid_steps {
+            Some(steps) => self.check_grid(steps)?,
+            None => self.check_step()?,
+        }
         let topology = topology(n)?;
         let spare = match topology.degree {
             None => n - topology.threshold,
@@ -143,14 +162,20 @@ impl CommonParams<'_> {
             modulus(self.name, n, max_weight, self.bits)?,
         );
         let setup = Setup {
-            plan: Plan {
-                round: round.number,
-                clients: n,
-                threshold: topology.threshold,
-                words: round.updates.first().map_or(0, Vec::len) + 1,
-                bits: encoding.modulus,
+            federation: round.binding.federation,
+            session: Session {
+                plan: Plan {
+                    round: round.number,
+                    clients: n,
+                    threshold: topology.threshold,
+                    words: round.updates.first().map_or(0, Vec::len) + 1,
+                    bits: encoding.modulus,
+                    scale: encoding.scale,
+                },
+                members: round.binding.members.iter().map(|&m| m as u64).collect(),
+                graph: Arc::new(topology.graph(n, stream)),
             },
-            graph: Arc::new(topology.graph(n, stream)),
+            models: round.binding.models.to_vec(),
             scheme: self.signature,
             watched: round.watched as u32,
             progress: round.progress,
@@ -197,6 +222,10 @@ fn check_round(round: &Round) -> Result<(), ProtocolError> {
     let malformed = |problem| Err(ProtocolError::Malformed { what: "round".into(), problem });
     if round.weights.len() != n {
         return malformed(format!("{n} updates and {} weights", round.weights.len()));
+    }
+    let (members, models) = (round.binding.members.len(), round.binding.models.len());
+    if (members, models) != (n, n) {
+        return malformed(format!("{n} updates, {members} members and {models} hashes of models"));
     }
     if round.watched >= n {
         return malformed(format!("client {} is watched, but there are {n}", round.watched));

@@ -1,16 +1,20 @@
 //! The mask graph: complete, or sparse and random (Bell et al. 2020, section 3).
 
+use aws_lc_rs::digest::{Context, SHA256};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 
 /// Neighbours of each client, ascending, itself not among them.
 #[derive(Clone, Debug)]
-pub struct Graph(Vec<Vec<u32>>);
+pub struct Graph {
+    neighbours: Vec<Vec<u32>>,
+    digest: [u8; 32],
+}
 
 impl Graph {
     /// The complete graph.
     pub fn complete(n: usize) -> Graph {
-        Graph((0..n).map(|i| (0..n as u32).filter(|&j| j != i as u32).collect()).collect())
+        Graph::new((0..n as u32).map(|i| (0..n as u32).filter(|&j| j != i).collect()).collect())
     }
 
     /// Clients in a random order on a circle, each joined to the `k / 2` next on either side (`k`
@@ -30,17 +34,34 @@ impl Graph {
             list.sort_unstable();
             list.dedup();
         });
-        Graph(neighbours)
+        Graph::new(neighbours)
+    }
+
+    fn new(neighbours: Vec<Vec<u32>>) -> Graph {
+        let mut context = Context::new(&SHA256);
+        for list in &neighbours {
+            let words = std::iter::once(list.len() as u32).chain(list.iter().copied());
+            let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+            context.update(&bytes);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Graph { neighbours, digest }
+    }
+
+    /// SHA-256 of all lists of neighbours, each behind its length.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     /// Neighbours of a client, ascending.
     pub fn neighbours(&self, client: u32) -> &[u32] {
-        self.0.get(client as usize).map_or(&[], Vec::as_slice)
+        self.neighbours.get(client as usize).map_or(&[], Vec::as_slice)
     }
 
     /// Clients in all.
     pub fn clients(&self) -> usize {
-        self.0.len()
+        self.neighbours.len()
     }
 
     /// Whether the two are neighbours.

@@ -77,25 +77,42 @@ pub fn derive<const N: usize>(
         &parties[0].to_le_bytes(),
         &parties[1].to_le_bytes(),
     ];
-    let prk = Salt::new(HKDF_SHA256, SALT).extract(&secret[..]);
     // Fails only beyond 255 blocks of 32 bytes; `N` is 16 or 32.
-    let filled = prk.expand(&info, Len(N)).and_then(|okm| okm.fill(&mut key[..]));
-    assert!(filled.is_ok(), "HKDF gives {N} bytes");
+    assert!(expand(&secret[..], SALT, &info, &mut key[..]).is_some(), "HKDF gives {N} bytes");
     key
+}
+
+/// HKDF-SHA256; `None` for more than 255 blocks of 32 bytes.
+fn expand(secret: &[u8], salt: &[u8], info: &[&[u8]], out: &mut [u8]) -> Option<()> {
+    let prk = Salt::new(HKDF_SHA256, salt).extract(secret);
+    prk.expand(info, Len(out.len())).and_then(|okm| okm.fill(out)).ok()
 }
 
 /// Seals `plain` under a key that is used for this one message only, so that the nonce can be zero.
 pub fn seal(key: &Secret, context: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    seal_with(key, nonce(), context, plain)
+}
+
+fn seal_with(key: &Secret, nonce: Nonce, context: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(plain.len() + TAG);
     text.extend_from_slice(plain);
-    aead(key)?.seal_in_place_append_tag(nonce(), Aad::from(context), &mut text).ok()?;
+    aead(key)?.seal_in_place_append_tag(nonce, Aad::from(context), &mut text).ok()?;
     Some(text)
 }
 
 /// Opens what [`seal`] made; `None` for anything else.
 pub fn open(key: &Secret, context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    open_with(key, nonce(), context, sealed)
+}
+
+fn open_with(
+    key: &Secret,
+    nonce: Nonce,
+    context: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(sealed.to_vec());
-    let len = aead(key)?.open_in_place(nonce(), Aad::from(context), &mut text).ok()?.len();
+    let len = aead(key)?.open_in_place(nonce, Aad::from(context), &mut text).ok()?.len();
     text.truncate(len);
     Some(text)
 }
@@ -107,6 +124,9 @@ fn aead(key: &Secret) -> Option<LessSafeKey> {
 fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; 12])
 }
+
+#[cfg(test)]
+mod vectors;
 
 #[cfg(test)]
 mod tests {

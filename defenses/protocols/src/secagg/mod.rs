@@ -25,7 +25,7 @@ pub use client::Client;
 pub use encode::{Encoding, OutOfRange, modulus};
 pub use error::ClientError;
 pub use graph::{Graph, Rates};
-pub use member::{Directory, Member, Plan};
+pub use member::{Directory, Member, Plan, Session};
 pub use message::{
     Advert, Malformed, Phase, Reveal, Sealed, Set, Shares, decode_bundle, decode_reveals,
     encode_bundle, encode_reveals,
@@ -33,6 +33,7 @@ pub use message::{
 pub use plus::{ENTRY as PLUS, SecAggPlus};
 pub use run::{Delivery, Faults, Outcome, Setup, run};
 pub use server::{Abort, Dropped, Server};
+pub use shamir::{Recovered, Share, recover, split};
 
 use serde::{Deserialize, Serialize};
 use suites::{Entry, SpecError};

@@ -188,6 +188,10 @@ impl Variant for SecAggPlus {
         ))
     }
 
+    fn checked(&self) -> &'static str {
+        " that are neighbours"
+    }
+
     fn secrecy(&self) -> String {
         format!(
             "the server, which keeps to the protocol, learns the sum only, even with {}% of the \

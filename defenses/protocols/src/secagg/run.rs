@@ -10,13 +10,12 @@ use rayon::prelude::*;
 
 use super::client::Client;
 use super::error::ClientError;
-use super::graph::Graph;
-use super::member::{Directory, Member, Plan};
+use super::member::{Directory, Member, Session};
 use super::message::Phase;
 use super::server::{Abort, Outbox, Server};
 use crate::protocol::timed;
 use crate::signatures::{self, KeyError, SERVER, Scheme};
-use crate::{Failure, ProtocolError};
+use crate::{Failure, FederationId, ModelHash, ProtocolError};
 
 /// Clients that compute side by side before the server takes their messages, which bounds the
 /// memory of a round.
@@ -48,10 +47,12 @@ pub type Inputs<'a> = &'a (dyn Fn(usize) -> Result<Vec<u64>, ProtocolError> + Sy
 
 /// The setup of a round.
 pub struct Setup<'a> {
-    /// Public parameters.
-    pub plan: Plan,
-    /// The mask graph.
-    pub graph: Arc<Graph>,
+    /// The federation.
+    pub federation: FederationId,
+    /// The round as its members are told of it.
+    pub session: Session,
+    /// The model that each client received.
+    pub models: Vec<ModelHash>,
     /// Signature scheme.
     pub scheme: Scheme,
     /// The client whose masked words are kept.
@@ -92,7 +93,7 @@ pub fn run(
 ) -> Result<Outcome, ProtocolError> {
     let mut round = Round::new(setup, faults)?;
     round.start(rngs)?;
-    let mut inbox: Vec<Option<Vec<u8>>> = vec![Some(Vec::new()); setup.plan.clients];
+    let mut inbox: Vec<Option<Vec<u8>>> = vec![Some(Vec::new()); setup.session.plan.clients];
     for phase in Phase::ALL {
         round.phase(phase, inbox, inputs)?;
         let outbox = round.closed(phase)?;
@@ -123,17 +124,18 @@ enum NoMessage {
 
 impl<'a> Round<'a> {
     fn new(setup: &'a Setup, faults: &'a Faults) -> Result<Round<'a>, ProtocolError> {
-        let n = setup.plan.clients;
+        let n = setup.session.plan.clients;
         let key =
             |i: u32| signatures::client(setup.scheme, i).map(|identity| identity.public().clone());
         let clients: Result<Vec<_>, KeyError> = (0..n as u32).into_par_iter().map(key).collect();
         let identity =
             signatures::server(setup.scheme).map_err(|e| aborted(setup, Phase::Keys, &e))?;
         let clients = clients.map_err(|e| aborted(setup, Phase::Keys, &e))?;
-        let directory = Arc::new(Directory { clients, server: identity.public().clone() });
+        let directory = Arc::new(Directory::new(clients, identity.public().clone()));
         let server = Server::new(
-            setup.plan,
-            setup.graph.clone(),
+            setup.federation,
+            &setup.session,
+            setup.models.clone(),
             identity,
             directory.clone(),
             setup.watched,
@@ -156,9 +158,11 @@ impl<'a> Round<'a> {
         let setup = self.setup;
         let join = |(i, rng): (usize, ChaCha12Rng)| {
             let identity = signatures::client(setup.scheme, i as u32).map_err(ClientError::from)?;
-            let mut member = Member::new(i as u32, identity, self.directory.clone());
+            let directory = self.directory.clone();
+            let mut member = Member::new(setup.federation, i as u32, identity, directory);
             let start = Instant::now();
-            let client = member.join(setup.plan, setup.graph.neighbours(i as u32), rng)?;
+            let model = setup.models.get(i).copied().unwrap_or_default();
+            let client = member.join(&setup.session, model, rng)?;
             Ok((client, start.elapsed().as_secs_f64()))
         };
         let joined: Result<Vec<_>, ClientError> =
@@ -286,7 +290,8 @@ impl<'a> Round<'a> {
             reason +=
                 &format!("; client {} in `{}`: {}", failure.client, failure.phase, failure.what);
         }
-        ProtocolError::Aborted { round: self.setup.plan.round, phase: phase.name().into(), reason }
+        let round = self.setup.session.plan.round;
+        ProtocolError::Aborted { round, phase: phase.name().into(), reason }
     }
 }
 
@@ -313,7 +318,7 @@ fn answer(
 
 fn aborted(setup: &Setup, phase: Phase, why: &dyn std::fmt::Display) -> ProtocolError {
     ProtocolError::Aborted {
-        round: setup.plan.round,
+        round: setup.session.plan.round,
         phase: phase.name().into(),
         reason: why.to_string(),
     }

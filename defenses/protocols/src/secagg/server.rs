@@ -8,10 +8,11 @@ use thiserror::Error;
 
 use super::graph::Graph;
 use super::keys;
-use super::member::{Directory, Plan};
+use super::member::{Directory, Plan, Session};
 use super::message::{self, Advert, Phase, Reveal, SEALED, Set, Shares};
 use super::pack;
 use crate::signatures::{EVERYONE, Header, Identity, KeyError, Rejected, SERVER, open, seal};
+use crate::{FederationId, ModelHash};
 
 /// Why a client's message was not used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -91,6 +92,9 @@ pub struct Server {
     pub(super) graph: Arc<Graph>,
     identity: Arc<Identity>,
     directory: Arc<Directory>,
+    session: [u8; 32],
+    /// The model that each client was sent.
+    models: Vec<ModelHash>,
     /// Signed adverts as they came, and what they say: the first set of clients.
     pub(super) adverts: BTreeMap<u32, (Vec<u8>, Advert)>,
     /// Check value of the seed, of each client of the second set.
@@ -110,20 +114,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server at the start of a round. It keeps the masked words of `watched` for the transcript.
+    /// A server at the start of a round, which sent each client the model with that hash. It keeps
+    /// the masked words of `watched` for the transcript.
     pub fn new(
-        plan: Plan,
-        graph: Arc<Graph>,
+        federation: FederationId,
+        session: &Session,
+        models: Vec<ModelHash>,
         identity: Arc<Identity>,
         directory: Arc<Directory>,
         watched: u32,
     ) -> Server {
+        let Session { plan, graph, .. } = session;
         Server {
+            session: session.id(federation, &directory),
+            models,
             watched,
             upload: None,
             sum: vec![0; plan.words],
-            plan,
-            graph,
+            plan: *plan,
+            graph: graph.clone(),
             identity,
             directory,
             adverts: BTreeMap::new(),
@@ -145,9 +154,8 @@ impl Server {
             Phase::Keys | Phase::Consistency => EVERYONE,
             _ => SERVER,
         };
-        let expected =
-            Header { round: self.plan.round, phase: phase.code(), sender: from, recipient };
-        let key = self.directory.clients.get(from as usize).ok_or(Dropped::Unexpected)?;
+        let expected = self.header(phase, from, recipient, from).ok_or(Dropped::Unexpected)?;
+        let key = self.directory.client(from).ok_or(Dropped::Unexpected)?;
         let body = open(message, expected, key)?;
         if !self.expects(phase, from) {
             return Err(Dropped::Unexpected);
@@ -291,8 +299,21 @@ impl Server {
     }
 
     fn sign(&self, phase: Phase, to: u32, body: &[u8]) -> Result<(u32, Vec<u8>), Abort> {
-        let header =
-            Header { round: self.plan.round, phase: phase.code(), sender: SERVER, recipient: to };
+        let header = self.header(phase, SERVER, to, to).ok_or(KeyError::Sign)?;
         Ok((to, seal(&self.identity, header, body)?))
+    }
+
+    /// The header of a message between the server and a client, bound to the model that this client
+    /// was sent; `None` for a client that is not in the round.
+    fn header(&self, phase: Phase, sender: u32, recipient: u32, client: u32) -> Option<Header> {
+        let (session, model) = (self.session, self.models.get(client as usize)?.0);
+        Some(Header {
+            round: self.plan.round,
+            phase: phase.code(),
+            sender,
+            recipient,
+            session,
+            model,
+        })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -140,7 +141,8 @@ impl Server {
     fn is_right(&self, owner: u32, seed: bool, secret: &Secret) -> bool {
         if seed {
             let check = seed_check(secret, self.plan.round, owner);
-            return self.checks.get(&owner) == Some(&*check);
+            let known = self.checks.get(&owner);
+            return known.is_some_and(|k| verify_slices_are_equal(k, &check[..]).is_ok());
         }
         let pair = KeyPair::new(secret.clone());
         pair.zip(self.adverts.get(&owner))

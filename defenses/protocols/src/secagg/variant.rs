@@ -34,6 +34,11 @@ pub(super) trait Variant: Serialize + Send + Sync {
         Ok(())
     }
 
+    /// In words: which clients are compared, where those are not all of a round.
+    fn checked(&self) -> &'static str {
+        ""
+    }
+
     /// In words: what the server does not learn, and with how many clients on its side.
     fn secrecy(&self) -> String;
 }
@@ -54,6 +59,10 @@ impl<V: Variant> Protocol for V {
     }
 
     fn survives_dropouts(&self) -> bool {
+        true
+    }
+
+    fn binds_model(&self) -> bool {
         true
     }
 
@@ -78,9 +87,12 @@ impl<V: Variant> Protocol for V {
     fn claim(&self) -> String {
         let step = self.common().step();
         format!(
-            "{}; the sum itself is not protected; values are rounded to steps of {step:.1e}, or \
-             lie on the grid of the noise where there is one",
-            self.secrecy()
+            "{}; no two of its clients{} are sent different models, but a server that lies can \
+             send all of them the same malicious model, choose who is in the round, and invent \
+             clients whose updates it knows (Sybil); the sum itself is not protected; values are \
+             rounded to steps of {step:.1e}, or lie on the grid of the noise where there is one",
+            self.secrecy(),
+            self.checked()
         )
     }
 

@@ -1,8 +1,9 @@
 //! The envelope of a signed message.
 //!
 //! Layout, little-endian: version `u8`, scheme `u8`, phase `u8`, round `u64`, sender `u32`,
-//! recipient `u32`, body length `u64`, body, signature. Signed are a domain string, these 27 bytes,
-//! and SHA-256 of the body, so that a long body is hashed once by either scheme.
+//! recipient `u32`, body length `u64`, session and model of 32 bytes each, body, signature. Signed
+//! are a domain string, these 91 bytes, and SHA-256 of the body, so that a long body is hashed once
+//! by either scheme.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use thiserror::Error;
@@ -14,9 +15,9 @@ pub const SERVER: u32 = u32::MAX;
 /// Recipient of a message that the server passes on to others as it is.
 pub const EVERYONE: u32 = u32::MAX - 1;
 
-const VERSION: u8 = 1;
-const HEADER: usize = 27;
-const DOMAIN: &[u8] = b"federated round message v1";
+const VERSION: u8 = 2;
+const HEADER: usize = 91;
+const DOMAIN: &[u8] = b"federated round message v2";
 
 /// What a message says of itself, and its signature binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,18 @@ pub struct Header {
     pub sender: u32,
     /// Who shall read it: a client's index, [`SERVER`] or [`EVERYONE`].
     pub recipient: u32,
+    /// Hash of what all members of the round agree on: federation, plan, members, directory.
+    pub session: [u8; 32],
+    /// Hash of the model: a client signs the one that it received, the server the one that it sent
+    /// to the recipient.
+    pub model: [u8; 32],
 }
 
 impl Header {
-    /// The sender that a message names; nothing is proved before [`open`]. `None` where it is too
+    /// What a message says of itself; nothing is proved before [`open`]. `None` where it is too
     /// short.
-    pub fn claimed_sender(message: &[u8]) -> Option<u32> {
-        message.first_chunk().map(|head| decode(head).0.sender)
+    pub fn claimed(message: &[u8]) -> Option<Header> {
+        message.first_chunk().map(|head| decode(head).0)
     }
 }
 
@@ -54,6 +60,16 @@ pub enum Rejected {
     /// Properly signed, but in another round.
     #[error("replayed message of round {0}")]
     Replayed(u64),
+    /// Properly signed, but in another session: of another federation, or of a round with other
+    /// terms.
+    #[error(
+        "replayed message of another session: another federation, plan, cohort or directory of \
+         keys"
+    )]
+    Session,
+    /// Properly signed, but about another model.
+    #[error("model inconsistency: it is signed over another model")]
+    Model,
     /// It names another sender than the one it came from.
     #[error("swapped message: it names another sender")]
     Sender,
@@ -113,11 +129,17 @@ fn same(found: Header, expected: Header) -> Result<(), Rejected> {
     if found.round != expected.round {
         return Err(Rejected::Replayed(found.round));
     }
+    if found.session != expected.session {
+        return Err(Rejected::Session);
+    }
     if found.phase != expected.phase {
         return Err(Rejected::Phase);
     }
     if found.recipient != expected.recipient {
         return Err(Rejected::Recipient);
+    }
+    if found.model != expected.model {
+        return Err(Rejected::Model);
     }
     Ok(())
 }
@@ -128,14 +150,19 @@ fn encode(header: Header, scheme: u8, len: u64) -> [u8; HEADER] {
     head[3..11].copy_from_slice(&header.round.to_le_bytes());
     head[11..15].copy_from_slice(&header.sender.to_le_bytes());
     head[15..19].copy_from_slice(&header.recipient.to_le_bytes());
-    head[19..].copy_from_slice(&len.to_le_bytes());
+    head[19..27].copy_from_slice(&len.to_le_bytes());
+    head[27..59].copy_from_slice(&header.session);
+    head[59..].copy_from_slice(&header.model);
     head
 }
 
 fn decode(head: &[u8; HEADER]) -> (Header, u64) {
     let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-    (Header { round: long(3), phase: head[2], sender: word(11), recipient: word(15) }, long(19))
+    let hash = |at: usize| std::array::from_fn(|i| head[at + i]);
+    let (session, model) = (hash(27), hash(59));
+    let (sender, recipient) = (word(11), word(15));
+    (Header { round: long(3), phase: head[2], sender, recipient, session, model }, long(19))
 }
 
 fn signed(head: &[u8; HEADER], body: &[u8]) -> Vec<u8> {
@@ -147,7 +174,14 @@ mod tests {
     use super::*;
     use crate::signatures::Scheme;
 
-    const HEAD: Header = Header { round: 7, phase: 2, sender: 4, recipient: SERVER };
+    const HEAD: Header = Header {
+        round: 7,
+        phase: 2,
+        sender: 4,
+        recipient: SERVER,
+        session: [5; 32],
+        model: [6; 32],
+    };
 
     #[test]
     fn every_kind_of_foul_play_has_its_name() {
@@ -166,6 +200,10 @@ mod tests {
             assert_eq!(open(&message, Header { phase: 3, ..HEAD }), Err(Rejected::Phase));
             assert_eq!(open(&message, Header { sender: 5, ..HEAD }), Err(Rejected::Sender));
             assert_eq!(open(&message, Header { recipient: 1, ..HEAD }), Err(Rejected::Recipient));
+            let other = Header { session: [1; 32], ..HEAD };
+            assert_eq!(open(&message, other), Err(Rejected::Session));
+            assert_eq!(open(&message, Header { model: [1; 32], ..HEAD }), Err(Rejected::Model));
+            assert_eq!(Header::claimed(&message), Some(HEAD));
         }
     }
 

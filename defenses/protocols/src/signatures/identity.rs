@@ -36,7 +36,7 @@ impl Scheme {
     }
 
     /// Number of the scheme in a message.
-    pub(super) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Scheme::Ed25519 => 1,
             Scheme::RsaPss => 2,

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use protocols::secagg::{Delivery, Faults, Graph, Phase};
-use protocols::signatures::{
-    EVERYONE, Header, Identity, SERVER, Scheme, client, open, seal, server,
-};
+use protocols::signatures::{Header, Identity, SERVER, Scheme, client, open, seal, server};
 
 use super::{carry_round, plain_sum};
 
@@ -45,25 +43,11 @@ impl Kind {
     }
 }
 
-/// Header of a delivery of the given round.
-pub fn header(d: &Delivery, round: u64) -> Header {
-    let recipient = match d.phase {
-        Phase::Keys | Phase::Consistency if d.from != SERVER => EVERYONE,
-        _ => d.to,
-    };
-    Header { round, phase: d.phase.code(), sender: d.from, recipient }
-}
-
 /// Changes the body of a delivery and signs it again with `identity`.
-pub fn reseal(
-    d: &mut Delivery,
-    round: u64,
-    identity: &Identity,
-    change: impl FnOnce(&mut Vec<u8>),
-) {
+pub fn reseal(d: &mut Delivery, identity: &Identity, change: impl FnOnce(&mut Vec<u8>)) {
     let scheme = identity.public().scheme();
     let signer = if d.from == SERVER { server(scheme) } else { client(scheme, d.from) }.unwrap();
-    let header = header(d, round);
+    let header = Header::claimed(d.bytes).unwrap();
     let mut body = open(d.bytes, header, signer.public()).unwrap().to_vec();
     change(&mut body);
     *d.bytes = seal(identity, header, &body).unwrap();
@@ -127,7 +111,7 @@ fn attempt(
         let earlier =
             |code: u8, party| seen.lock().unwrap()[&(code, ends(party).0, ends(party).1)].clone();
         match kind {
-            Kind::Forged => reseal(&mut d, 6, &client(scheme, 4).unwrap(), |_| ()),
+            Kind::Forged => reseal(&mut d, &client(scheme, 4).unwrap(), |_| ()),
             Kind::Flipped => d.bytes[30] ^= 4,
             Kind::Truncated => d.bytes.truncate(d.bytes.len() - 1),
             Kind::Replayed => *d.bytes = old[&(code, d.from, d.to)].clone(),

@@ -6,12 +6,38 @@ pub mod forgeries;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocols::ProtocolError;
-use protocols::secagg::{Faults, Graph, Outcome, Phase, Plan, Setup, run};
+use protocols::secagg::{Faults, Graph, Outcome, Phase, Plan, Session, Setup, run};
 use protocols::signatures::Scheme;
+use protocols::{Binding, FederationId, ModelHash, ProtocolError};
 use suites::rng::stream;
 
 pub const BITS: u32 = 41;
+
+/// The federation of all rounds, the model that all of its clients received, and their numbers.
+pub const FEDERATION: FederationId = FederationId([3; 32]);
+pub const MODEL: ModelHash = ModelHash([8; 32]);
+static MODELS: [ModelHash; 1000] = [MODEL; 1000];
+static MEMBERS: [usize; 1000] = {
+    let (mut members, mut i) = ([0; 1000], 0);
+    while i < 1000 {
+        (members[i], i) = (7 * i + 5, i + 1);
+    }
+    members
+};
+
+/// A round of so many clients who all received one model.
+pub fn binding(clients: usize) -> Binding<'static> {
+    let (members, models) = (&MEMBERS[..clients], &MODELS[..clients]);
+    Binding { federation: FEDERATION, members, models }
+}
+
+/// A session in which words are whole numbers.
+pub fn session(round: u64, graph: Graph, threshold: usize, words: usize, bits: u32) -> Session {
+    let clients = graph.clients();
+    let plan = Plan { round, clients, threshold, words, bits, scale: 1.0 };
+    let members = (0..clients as u64).map(|i| 7 * i + 5).collect();
+    Session { plan, members, graph: Arc::new(graph) }
+}
 
 /// Any words below the modulus.
 pub fn words(client: usize, len: usize) -> Vec<u64> {
@@ -49,8 +75,14 @@ pub fn carry_round(
     faults: &Faults,
 ) -> Result<Outcome, ProtocolError> {
     let clients = graph.clients();
-    let plan = Plan { round, clients, threshold, words: len, bits: BITS };
-    let setup = Setup { plan, graph: Arc::new(graph), scheme, watched: 0, progress: &|_, _, _| () };
+    let setup = Setup {
+        federation: FEDERATION,
+        session: session(round, graph, threshold, len, BITS),
+        models: vec![MODEL; clients],
+        scheme,
+        watched: 0,
+        progress: &|_, _, _| (),
+    };
     let rngs = (0..clients).map(|i| stream(1, "secagg", &format!("client {i}"))).collect();
     run(&setup, rngs, &|i| Ok(words(i, len)), faults)
 }

@@ -109,6 +109,11 @@ fn secure_aggregation_rounds_nothing_that_was_clipped() {
             number: 0,
             updates,
             weights: &[1, 1, 1],
+            binding: protocols::Binding {
+                members: &[0, 1, 2],
+                models: &[protocols::ModelHash([1; 32]); 3],
+                ..Default::default()
+            },
             grid: sent.grid,
             watched: 0,
             colluders: &[],

@@ -45,6 +45,10 @@ fn defenses_refuse_what_they_could_not_keep() {
         ),
         (&["secagg:range=0"], &["secagg.range", "above 0"]),
         (&["secagg:bits=60"], &["secagg.bits", "is 60", "2 to 52"]),
+        (
+            &["secagg:bits=22", "dp-central"],
+            &["secagg.bits", "is 22", "steps of its grid", "write bits = 23 or more"],
+        ),
         (&["secagg:signature=dsa"], &["secagg.signature", "`dsa`", "ed25519, rsa-pss"]),
         (&["secagg:signature=ed2551"], &["did you mean `ed25519`"]),
         (&["secagg:drop_phase=later"], &["secagg.drop_phase", "`later`", "keys, shares, masked"]),
