@@ -31,6 +31,7 @@ pub mod machine;
 pub mod progress;
 pub mod score_files;
 pub mod settings;
+mod signals;
 pub mod verbs;
 
 /// Does what the process's arguments ask for and says how it ended; `bench --help` lists the codes.
@@ -42,6 +43,7 @@ pub fn run(registries: Registries) -> ExitCode {
         Err(error) => return ExitCode::from(cli::refuse(&error)),
     };
     federation::panics::quiet_panics();
+    signals::refuse_instead_of_dying();
     match verbs::dispatch(&cli, registries) {
         Ok(code) => code,
         Err(error) => {
