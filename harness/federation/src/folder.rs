@@ -131,8 +131,9 @@ impl Folder {
         if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return Err(record::RecordError::Busy(dir.into()).into());
         }
-        sweep(dir)?;
-        sweep(&dir.join("checkpoints"))?;
+        for below in ["", "checkpoints", "report", "report/figures"] {
+            sweep(&dir.join(below))?;
+        }
         let header =
             if path.exists() { begun(&path, &header)?.gone_on_with(header) } else { header };
         let text = serde_json::to_string_pretty(&header)
