@@ -32,8 +32,10 @@ fn kill(desk: &Desk, args: &[&str], whole: Duration, mut after: impl FnMut(bool,
         let ended = child.wait().unwrap().code().is_some();
         kills += u64::from(!ended);
         after(ended, rng.random_bool(0.25));
+        if !ended {
+            println!("{}: {kills} of {most} kills survived", args[0]);
+        }
     }
-    println!("{}: {kills} kills survived", args.join(" "));
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
