@@ -7,6 +7,7 @@ mod chores;
 mod docs;
 mod error;
 mod rules;
+mod sbom;
 mod steps;
 mod tree;
 
@@ -23,6 +24,7 @@ cargo xtask COMMAND
   bless            runs the tests that have snapshots and accepts what they give
   gallery          draws docs/figures and the declarations of docs/figures.md anew
   docs             links of the documents, then the tests that hold the documents to the code
+  sbom             prints what the binary is built of: CycloneDX 1.5, JSON
 
 Exit codes: 0 done; 1 findings, or a command that failed; 2 bad arguments.";
 
@@ -46,6 +48,7 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
         ["bless"] => chores::bless(),
         ["gallery"] => chores::gallery(),
         ["docs"] => docs::check(),
+        ["sbom"] => sbom::print(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

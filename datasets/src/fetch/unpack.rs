@@ -73,8 +73,13 @@ pub(super) fn tar_gz(
 }
 
 fn write(from: &mut impl Read, to: &Path) -> Result<(), DatasetError> {
-    let io = |e| DatasetError::io(to, e);
-    let mut file = File::create(to).map_err(io)?;
-    std::io::copy(from, &mut file).map_err(io)?;
-    file.sync_all().map_err(io)
+    let written = File::create(to).and_then(|mut file| {
+        std::io::copy(from, &mut file)?;
+        file.sync_all()
+    });
+    written.map_err(|e| {
+        // The first error is what the user must hear; the leftover may not even exist.
+        let _ = fs::remove_file(to);
+        DatasetError::io(to, e)
+    })
 }

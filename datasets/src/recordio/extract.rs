@@ -144,8 +144,12 @@ impl<'a> Work<'a> {
         }
         let partial = path.with_extension("part");
         let failed = |e| DatasetError::io(&path, e);
-        std::fs::write(&partial, payload).map_err(failed)?;
-        std::fs::rename(&partial, &path).map_err(failed)?;
+        let written = std::fs::write(&partial, payload);
+        written.and_then(|()| std::fs::rename(&partial, &path)).map_err(|e| {
+            // The first error is what the user must hear; the leftover may not even exist.
+            let _ = std::fs::remove_file(&partial);
+            failed(e)
+        })?;
         self.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
         Ok(())
     }

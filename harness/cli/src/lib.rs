@@ -32,6 +32,7 @@ pub mod plausible;
 mod progress;
 pub mod score_files;
 pub mod settings;
+mod signals;
 pub mod verbs;
 
 /// Does what the process's arguments ask for and says how it ended; `bench --help` lists the codes.
@@ -43,6 +44,7 @@ pub fn run(registries: Registries) -> ExitCode {
         Err(error) => return ExitCode::from(cli::refuse(&error)),
     };
     federation::panics::quiet_panics();
+    signals::refuse_instead_of_dying();
     match verbs::dispatch(&cli, registries) {
         Ok(code) => code,
         Err(error) => {

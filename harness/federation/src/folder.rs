@@ -131,6 +131,9 @@ impl Folder {
         if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return Err(record::RecordError::Busy(dir.into()).into());
         }
+        for below in ["", "checkpoints", "report", "report/figures"] {
+            sweep(&dir.join(below))?;
+        }
         let header =
             if path.exists() { begun(&path, &header)?.gone_on_with(header) } else { header };
         let text = serde_json::to_string_pretty(&header)
@@ -278,6 +281,18 @@ impl Folder {
             federation.card(),
         )
     }
+}
+
+/// Removes what a killed process left half-written directly in `dir`: hidden, temporary by name.
+fn sweep(dir: &Path) -> Result<(), FederationError> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            std::fs::remove_file(&path).map_err(io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> FederationError + 'a {

@@ -125,7 +125,15 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Res
     let mut file = std::fs::File::create(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::rename(temporary, path)
+    std::fs::rename(temporary, path)?;
+    // The rename itself must survive a power cut, too.
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let here = std::path::Path::new(".");
+        let folder = if folder.as_os_str().is_empty() { here } else { folder };
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// What [`save_described`] wrote beside the tensors; `None` in a file without it.

@@ -26,7 +26,7 @@ use crate::tape::{Conv, Tape};
 use ops::Op;
 use value::{Arg, Call, Value};
 
-pub use pt2::{FileModel, read};
+pub use pt2::{FileModel, from_bytes, read};
 
 thread_local! {
     /// The line of Python behind the operation that runs, for the message of one that cannot.

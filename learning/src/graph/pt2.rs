@@ -54,13 +54,16 @@ pub fn read(path: &Path) -> Result<FileModel, GraphError> {
     let bytes = foreign::read(path, &limits::CHECKPOINT).map_err(|e| {
         GraphError::new(format!("{}: {e}", path.display()), "give a file that can be read")
     })?;
-    parse(&bytes).map_err(|e| {
+    from_bytes(&bytes).map_err(|e| {
         GraphError::new(printable(&format!("{}: {}", path.display(), e.problem)), e.remedy)
     })
 }
 
 /// As [`read`], of bytes.
-pub(super) fn parse(bytes: &[u8]) -> Result<FileModel, GraphError> {
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8]) -> Result<FileModel, GraphError> {
     let mut archive = Archive::open(bytes)?;
     let program: Program = archive.json("models/model.json")?;
     let (major, minor) = (program.schema_version.major, program.schema_version.minor);

@@ -89,6 +89,7 @@ impl Call<'_> {
     /// A tensor of one lane.
     pub fn full(&self, shape: &[i64], value: f64) -> Tensor {
         let size: Vec<i64> = std::iter::once(1).chain(shape.iter().copied()).collect();
+        afford(&size);
         Tensor::full(size, value, self.like)
     }
 
@@ -216,6 +217,15 @@ impl Call<'_> {
             dims => dims.iter().map(|&d| place(d, x)).collect(),
         }
     }
+}
+
+/// Values of the largest tensor that an operation may make of nothing or of less.
+const MOST: i64 = 1 << 28;
+
+/// Refuses a size that a file asks for without having anything like it.
+pub(super) fn afford(size: &[i64]) {
+    let count = size.iter().try_fold(1i64, |n, &s| n.checked_mul(s.max(0)));
+    assert!(count.is_some_and(|n| n <= MOST), "a tensor of {size:?}, more than {MOST} values");
 }
 
 /// Where dimension `d` of the graph lies in `[L, ...]`; from the end where it is negative.

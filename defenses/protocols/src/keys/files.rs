@@ -35,8 +35,11 @@ pub fn write_all(folder: &Path, files: &[NewFile], force: bool) -> Result<Vec<Pa
         return Err(KeyError::Exists(there.clone()));
     }
     make_private(folder).map_err(|e| KeyError::io("create", folder, e))?;
-    for (file, path) in files.iter().zip(&paths) {
-        write(file, path, force)?;
+    // All are whole before the first has its name: what a full disk refuses changes nothing.
+    let new = files.iter().zip(&paths).map(|(file, path)| Unnamed::write(file, path));
+    let new = new.collect::<Result<Vec<Unnamed>, KeyError>>()?;
+    for (new, path) in new.iter().zip(&paths) {
+        new.publish(path, force)?;
     }
     if force {
         remove_others(folder, files)?;
@@ -76,27 +79,38 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-fn write(file: &NewFile, path: &Path, force: bool) -> Result<(), KeyError> {
-    let temporary = path.with_file_name(format!(".{}.{}.new", file.name, std::process::id()));
-    // Where this fails, the file is another's: it stays.
-    let opened = create(&temporary, if file.secret { 0o600 } else { 0o644 });
-    let opened = opened.map_err(|e| KeyError::io("create", &temporary, e))?;
-    let written = fill(opened, file).and_then(|()| {
-        if force {
-            std::fs::rename(&temporary, path)
+/// A whole file under a temporary name, which ends with this.
+struct Unnamed(PathBuf);
+
+impl Unnamed {
+    fn write(file: &NewFile, path: &Path) -> Result<Unnamed, KeyError> {
+        let temporary = path.with_file_name(format!(".{}.{}.new", file.name, std::process::id()));
+        // Where this fails, the file is another's: it stays.
+        let opened = create(&temporary, if file.secret { 0o600 } else { 0o644 });
+        let opened = opened.map_err(|e| KeyError::io("create", &temporary, e))?;
+        let new = Unnamed(temporary);
+        fill(opened, file).map_err(|e| KeyError::io("write", path, e))?;
+        Ok(new)
+    }
+
+    fn publish(&self, path: &Path, force: bool) -> Result<(), KeyError> {
+        let named = if force {
+            std::fs::rename(&self.0, path)
         } else {
-            std::fs::hard_link(&temporary, path)
-                .and_then(|()| std::fs::remove_file(&temporary))
-                .or_else(|e| claim(e, &temporary, path))
-        }
-    });
-    written.map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        match e.kind() {
+            std::fs::hard_link(&self.0, path).or_else(|e| claim(e, &self.0, path))
+        };
+        named.map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => KeyError::Exists(path.into()),
             _ => KeyError::io("write", path, e),
-        }
-    })
+        })
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        // It is gone where it was renamed.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// The name for a file where the file system has no links: unlike a rename alone, both fail where
@@ -279,7 +293,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
         let unfinished = home.path().join(format!(".k.{}.new", std::process::id()));
         std::fs::write(&unfinished, b"other").unwrap();
-        assert!(write(&file("k", true, b"mine"), &home.path().join("k"), false).is_err());
+        assert!(write_all(home.path(), &[file("k", true, b"mine")], false).is_err());
         assert_eq!(std::fs::read(&unfinished).unwrap(), b"other");
     }
 
@@ -288,7 +302,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("s");
         std::fs::write(&path, b"other").unwrap();
-        assert!(matches!(write(&file("s", true, b"mine"), &path, false), Err(KeyError::Exists(_))));
+        let late = Unnamed::write(&file("s", true, b"mine"), &path).unwrap();
+        assert!(matches!(late.publish(&path, false), Err(KeyError::Exists(_))));
+        drop(late);
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
         assert!(matches!(write_all(&path, &[], false), Err(KeyError::NotAFolder(_))));
     }

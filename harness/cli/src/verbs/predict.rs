@@ -207,26 +207,30 @@ fn report(saved: &ModelFile, examples: Examples) -> Report {
 
 /// Writes `example, truth, prediction, p(class) ...`; the file has its name only once it is whole.
 fn write(path: &Path, report: &Report) -> Result<(), HarnessError> {
-    let refused =
-        |source| HarnessError::Io { what: "write", path: path.display().to_string(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(refused)?;
-    let mut csv = csv::Writer::from_writer(&mut file);
+    record::write_whole(
+        path,
+        &table(report).map_err(|e| HarnessError::Io {
+            what: "write",
+            path: path.display().to_string(),
+            source: std::io::Error::other(e.to_string()),
+        })?,
+    )?;
+    Ok(())
+}
+
+fn table(report: &Report) -> Result<Vec<u8>, csv::Error> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
     let probabilities = report.classes.iter().map(|class| format!("p({class})"));
     let head =
         ["example", "truth", "prediction"].map(String::from).into_iter().chain(probabilities);
-    let broken = |e: csv::Error| refused(std::io::Error::other(e.to_string()));
-    csv.write_record(head).map_err(broken)?;
+    csv.write_record(head)?;
     for row in &report.predictions {
         let front =
             [row.example.clone(), row.truth.clone().unwrap_or_default(), row.prediction.clone()]
                 .map(|text| printable(&text).into_owned());
-        csv.write_record(front.into_iter().chain(row.probabilities.iter().map(f64::to_string)))
-            .map_err(broken)?;
+        csv.write_record(front.into_iter().chain(row.probabilities.iter().map(f64::to_string)))?;
     }
-    csv.flush().map_err(refused)?;
-    drop(csv);
-    file.persist(path).map(drop).map_err(|e| refused(e.error))
+    csv.into_inner().map_err(|e| e.into_error().into())
 }
 
 fn text(report: &Report, out: Option<&Path>) -> String {

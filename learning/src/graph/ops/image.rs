@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::Op;
 use super::Op::One;
-use crate::graph::value::{Arg, Call};
+use crate::graph::value::{Arg, Call, afford};
 use crate::tape::{images, unfold_lanes};
 
 pub(super) static TABLE: &[(&str, Op)] = &[
@@ -63,6 +63,10 @@ fn adaptive(c: &Call, f: impl Fn(&Tensor, Vec<i64>) -> Tensor) -> Tensor {
 
 fn pad(c: &Call) -> Tensor {
     let (x, by) = (c.tensor("self"), c.ints("pad"));
+    let sides = by.chunks(2).map(|p| p.iter().sum::<i64>());
+    let large: Vec<i64> =
+        x.size().iter().rev().zip(sides.chain(std::iter::repeat(0))).map(|(n, p)| n + p).collect();
+    afford(&large);
     match c.text("mode") {
         None | Some("constant") => x.pad(by, "constant", c.float("value", 0.0)),
         Some(mode) => flat(c, |x| x.pad(by, mode, None)),
@@ -72,6 +76,12 @@ fn pad(c: &Call) -> Tensor {
 /// Height and width after a change of size.
 fn target(c: &Call, x: &Tensor) -> [i64; 2] {
     let size = x.size();
+    let target = sides(c, &size);
+    afford(&[size[0], size[1], target[0], target[1]]);
+    target
+}
+
+fn sides(c: &Call, size: &[i64]) -> [i64; 2] {
     match (&c.ints("output_size")[..], c.arg("scale_factors")) {
         ([h, w], _) => [*h, *w],
         (_, Some(Arg::Floats(f))) if f.len() == 2 => {

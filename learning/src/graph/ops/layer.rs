@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 use super::Op;
 use super::Op::{One, Random};
 use super::shape::matmul;
+use crate::graph::layers::SIDE;
 use crate::graph::value::{Call, align};
 use crate::tape::{Tape, broadcast_lanes, images, unfold_lanes};
 
@@ -75,6 +76,7 @@ fn convolution(c: &Call, n: usize) -> Tensor {
         Some(_) => vec![0; n],
         None => c.each("padding", n, 0),
     };
+    assert!(padding.iter().all(|p| (0..=SIDE).contains(p)), "a padding of {padding:?}");
     let groups = c.int("groups", 1);
     let run = |x: &Tensor, w: &Tensor, groups: i64| {
         let none = None::<Tensor>;

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::Op;
 use super::Op::{Many, One};
-use crate::graph::value::{Arg, Call, align, place};
+use crate::graph::value::{Arg, Call, afford, align, place};
 use crate::tape::broadcast_lanes;
 
 pub(super) static TABLE: &[(&str, Op)] = &[
@@ -135,6 +135,9 @@ fn repeat(c: &Call) -> Tensor {
     let (x, times) = (c.tensor("self"), c.ints("repeats"));
     let mut size = x.size();
     size.splice(1..1, std::iter::repeat_n(1, (times.len() + 1).saturating_sub(size.len())));
+    let large: Vec<i64> =
+        size.iter().skip(1).zip(&times).map(|(n, t)| n.saturating_mul(*t)).collect();
+    afford(&large);
     x.reshape(size).repeat(behind(1, &times))
 }
 
@@ -256,7 +259,9 @@ fn arange(c: &Call) -> Tensor {
         Some(kind) if kind.is_real() => c.like.0,
         _ => Kind::Int64,
     };
-    let all = Tensor::arange_start_step(from, to, c.float("step", 1.0), (kind, c.like.1));
+    let step = c.float("step", 1.0);
+    afford(&[((to - from) / step).abs() as i64]);
+    let all = Tensor::arange_start_step(from, to, step, (kind, c.like.1));
     all.unsqueeze(0)
 }
 

@@ -3,6 +3,7 @@
 use super::{CELLS, RunInfo, files, jsonl, read_records};
 use crate::{CellRecord, Outcome, RecordError};
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// Merges run folders of one suite into the new folder `into`; returns the number of cells there.
@@ -18,10 +19,7 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<usize, RecordError> {
     if into.join(super::RUN).exists() {
         return Err(RecordError::Exists(into.into()));
     }
-    std::fs::create_dir_all(into).map_err(RecordError::io("create folder", into))?;
-    if !files::empty_but_for_temporaries(into)? {
-        return Err(RecordError::NotEmpty(into.into()));
-    }
+    let _lock = claim(into)?;
     let winners = winners(dirs)?;
     let mut text = Vec::new();
     for (record, dir) in &winners {
@@ -31,7 +29,33 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<usize, RecordError> {
     files::write_whole(&into.join(CELLS), &text)?;
     // Last, so that a merge cut short leaves no folder that looks whole.
     info.write(into)?;
+    let marker = into.join(MERGING);
+    std::fs::remove_file(&marker).map_err(RecordError::io("remove", &marker))?;
     Ok(winners.len())
+}
+
+/// Marks a folder without a description as that of a merge, which begins anew if it was killed.
+const MERGING: &str = ".merging";
+
+/// Takes the folder for this merge alone: an empty one, or what a merge that was killed left.
+fn claim(into: &Path) -> Result<File, RecordError> {
+    std::fs::create_dir_all(into).map_err(RecordError::io("create folder", into))?;
+    let marker = into.join(MERGING);
+    if !marker.exists() && !files::empty_but_for_temporaries(into)? {
+        return Err(RecordError::NotEmpty(into.into()));
+    }
+    let lock = File::create(&marker).map_err(RecordError::io("create", &marker))?;
+    if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Err(RecordError::Busy(into.into()));
+    }
+    files::sweep(into)?;
+    let half = into.join("artifacts");
+    match std::fs::remove_dir_all(&half) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(RecordError::io("remove", &half)(e))
+        }
+        _ => Ok(lock),
+    }
 }
 
 fn merged_info(dirs: &[PathBuf]) -> Result<RunInfo, RecordError> {

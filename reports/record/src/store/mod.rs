@@ -43,16 +43,22 @@ impl RunStore {
     /// # Errors
     /// [`RecordError::Exists`], [`RecordError::NotEmpty`], or what the system refuses.
     pub fn create(dir: &Path, info: RunInfo) -> Result<Self, RecordError> {
-        if dir.join(RUN).exists() {
-            return Err(RecordError::Exists(dir.into()));
-        }
+        let free = || {
+            if dir.join(RUN).exists() {
+                Err(RecordError::Exists(dir.into()))
+            } else if dir.exists() && !files::empty_but_for_temporaries(dir)? {
+                Err(RecordError::NotEmpty(dir.into()))
+            } else {
+                Ok(())
+            }
+        };
+        free()?;
         std::fs::create_dir_all(dir).map_err(RecordError::io("create folder", dir))?;
-        if !files::empty_but_for_temporaries(dir)? {
-            return Err(RecordError::NotEmpty(dir.into()));
-        }
-        files::write_whole(&dir.join(CELLS), b"")?;
+        // Of two that begin at once the second finds the folder locked, or the run of the first.
+        let cells = locked(dir)?;
+        free()?;
         info.write(dir)?;
-        Self::open(dir)
+        Self::of(dir, info, cells)
     }
 
     /// Opens a run to go on with it: locks it, sweeps temporary files away and drops a torn last
@@ -63,20 +69,12 @@ impl RunStore {
     /// [`RecordError::Malformed`].
     pub fn open(dir: &Path) -> Result<Self, RecordError> {
         let info = RunInfo::read(dir)?;
+        let cells = locked(dir)?;
+        Self::of(dir, info, cells)
+    }
+
+    fn of(dir: &Path, info: RunInfo, mut cells: File) -> Result<Self, RecordError> {
         let path = dir.join(CELLS);
-        let mut cells = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(RecordError::io("open", &path))?;
-        match cells.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(RecordError::Busy(dir.into())),
-            // Some network file systems know no locks; one writer is then the user's care.
-            Err(TryLockError::Error(_)) => {}
-        }
         files::sweep(dir)?;
         let read = jsonl::read(&path)?;
         cells.set_len(read.length).map_err(RecordError::io("truncate", &path))?;
@@ -96,7 +94,11 @@ impl RunStore {
     /// of overrides; else as [`RunStore::create`] and [`RunStore::open`].
     pub fn resume(dir: &Path, info: RunInfo) -> Result<Self, RecordError> {
         if !dir.join(RUN).exists() {
-            return Self::create(dir, info);
+            match Self::create(dir, info.clone()) {
+                // Another process was faster.
+                Err(RecordError::Exists(_)) => {}
+                made => return made,
+            }
         }
         RunInfo::read(dir)?.same_experiment(&info, dir)?;
         let mut store = Self::open(dir)?;
@@ -160,6 +162,18 @@ impl RunStore {
         std::fs::create_dir_all(&dir).map_err(RecordError::io("create folder", &dir))?;
         files::sweep(&dir)?;
         Ok(dir)
+    }
+}
+
+/// The file of records, made if absent, and locked for this process.
+fn locked(dir: &Path) -> Result<File, RecordError> {
+    let path = dir.join(CELLS);
+    let cells = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let cells = cells.map_err(RecordError::io("open", &path))?;
+    match cells.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RecordError::Busy(dir.into())),
+        // Some network file systems know no locks; one writer is then the user's care.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(cells),
     }
 }
 

@@ -14,6 +14,7 @@ use record::markdown::counted;
 use std::collections::BTreeSet;
 use std::path::Path;
 use suites::SpecError;
+use suites::foreign::{self, limits};
 
 /// Corners of a ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1), and
 /// the area under it.
@@ -213,7 +214,8 @@ fn verification(work: &mut Work, sheet: &mut Sheet) -> Result<Facet<Lines>, Spec
 
 /// The corners of a `roc.csv`, from (0, 0) to (1, 1).
 fn read(path: &Path) -> Result<Vec<(f64, f64)>, String> {
-    let mut reader = csv::Reader::from_path(path).map_err(|e| format!("cannot be read: {e}"))?;
+    let bytes = foreign::read(path, &limits::TABLE).map_err(|e| format!("cannot be read: {e}"))?;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let head = reader.headers().map_err(|e| format!("is no CSV: {e}"))?.clone();
     let column =
         |name: &str| head.iter().position(|h| h == name).ok_or(format!("has no column `{name}`"));

@@ -1,10 +1,47 @@
-//! What must hold of every parser on any bytes: it returns, and what it returns is consistent.
-//! One function per fuzz target; `tests/hostile_bytes.rs` runs the same ones on damaged files.
+//! Data sets: what must hold of every reader of their formats on any bytes.
 
 use std::io::Cursor;
 
 use datasets::formats::{celeba_lists, cifar_bin, idx, image_file, npz, recordio, uci};
+use datasets::recordio::{Catalog, Sources};
+use suites::foreign::limits;
 
+use crate::{Target, on_disk, samples};
+
+/// Targets of this room.
+pub(super) static TARGETS: &[Target] = &[
+    Target { name: "idx", limit: &limits::ARRAYS, check: idx, samples: samples::idx },
+    Target { name: "cifar_bin", limit: &limits::ARRAYS, check: cifar_bin, samples: samples::cifar },
+    Target { name: "npz", limit: &limits::ARRAYS, check: npz, samples: samples::npz },
+    Target {
+        name: "celeba_lists",
+        limit: &limits::TABLE,
+        check: celeba_lists,
+        samples: samples::celeba_lists,
+    },
+    Target { name: "uci", limit: &limits::TABLE, check: uci, samples: samples::uci },
+    Target {
+        name: "image_file",
+        limit: &limits::PICTURE,
+        check: image_file,
+        samples: samples::pictures,
+    },
+    Target { name: "recordio", limit: &limits::RECORD, check: recordio, samples: samples::rec },
+    Target {
+        name: "recordio_text",
+        limit: &limits::TABLE,
+        check: recordio_text,
+        samples: samples::rec_lists,
+    },
+    Target {
+        name: "recordio_catalog",
+        limit: &limits::RECORD,
+        check: recordio_catalog,
+        samples: samples::rec,
+    },
+];
+
+/// IDX, plain and gzipped.
 pub fn idx(bytes: &[u8]) {
     for rank in [1, 3] {
         if let Ok(file) = idx::parse(bytes, rank) {
@@ -15,6 +52,7 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
+/// CIFAR's binary files.
 pub fn cifar_bin(bytes: &[u8]) {
     if let Ok(records) = cifar_bin::parse(bytes) {
         assert_eq!(records.len() * cifar_bin::RECORD, bytes.len());
@@ -24,6 +62,7 @@ pub fn cifar_bin(bytes: &[u8]) {
     }
 }
 
+/// Archives of NumPy arrays.
 pub fn npz(bytes: &[u8]) {
     let Ok(mut file) = npz::Npz::open(Cursor::new(bytes)) else { return };
     for name in file.names() {
@@ -38,6 +77,7 @@ pub fn npz(bytes: &[u8]) {
     let _ = npz::parse_header(&mut &*bytes);
 }
 
+/// CelebA's lists: attributes, partition, identities.
 pub fn celeba_lists(bytes: &[u8]) {
     if let Ok(names) = celeba_lists::attributes(bytes) {
         for name in names {
@@ -61,6 +101,7 @@ pub fn celeba_lists(bytes: &[u8]) {
     }
 }
 
+/// The WDBC table as UCI ships it.
 pub fn uci(bytes: &[u8]) {
     if let Ok(table) = uci::parse(bytes) {
         assert_eq!(table.features.len(), uci::FEATURES * table.labels.len());
@@ -70,6 +111,7 @@ pub fn uci(bytes: &[u8]) {
     }
 }
 
+/// PNG, JPEG, BMP and PNM.
 pub fn image_file(bytes: &[u8]) {
     if let Ok(pixels) = image_file::decode(bytes) {
         assert_eq!(pixels.data.len(), pixels.height * pixels.width * 3);
@@ -78,13 +120,20 @@ pub fn image_file(bytes: &[u8]) {
     }
 }
 
+/// Records of MXNet.
 pub fn recordio(bytes: &[u8]) {
     let Ok(records) = recordio::Records::new(bytes.to_vec()) else { return };
     let mut at = 0;
     while at < records.size() {
         let next = match (records.read(at), records.glance(at)) {
             (Ok(record), Ok(glance)) => {
-                assert_eq!((&record.header, record.end), (&glance.header, glance.end));
+                // As bits: a label may be no number.
+                let bits = |header: &recordio::Header| {
+                    let labels: Vec<u32> = header.labels.iter().map(|l| l.to_bits()).collect();
+                    (header.flag, labels, header.id, header.id2)
+                };
+                assert_eq!(bits(&record.header), bits(&glance.header));
+                assert_eq!(record.end, glance.end);
                 assert!(
                     record.payload.len() as u64 == glance.length
                         && record.payload.starts_with(&glance.start)
@@ -101,6 +150,7 @@ pub fn recordio(bytes: &[u8]) {
     }
 }
 
+/// `.idx`, `.lst` and `property`.
 pub fn recordio_text(bytes: &[u8]) {
     if let Ok(rows) = recordio::parse_index(bytes) {
         assert!(!rows.is_empty());
@@ -111,4 +161,18 @@ pub fn recordio_text(bytes: &[u8]) {
     if let Ok(property) = recordio::parse_property(bytes) {
         assert!(property.height > 0 && property.width > 0);
     }
+}
+
+/// A whole `.rec` file: its catalogue, and every image that is in it.
+pub fn recordio_catalog(bytes: &[u8]) {
+    on_disk("faces.rec", bytes, |rec| {
+        let sources = Sources { rec: rec.into(), idx: None, lst: None, property: None };
+        let Ok(catalog) = Catalog::open(&sources) else { return };
+        for entry in &catalog.entries {
+            assert!(entry.label.is_finite());
+            if let Ok(record) = catalog.read(entry) {
+                assert_eq!(record.payload.len() as u64, entry.length);
+            }
+        }
+    });
 }

@@ -2,60 +2,20 @@
 //! can account for. One test function alone counts allocations, so that nothing else runs beside
 //! it.
 
-#![allow(unsafe_code)] // a counting allocator cannot be written without
-
-#[path = "../fuzz/checks.rs"]
-mod checks;
 #[allow(dead_code)]
-#[path = "common/files.rs"]
+#[path = "../../../datasets/tests/common/files.rs"]
 mod files;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use datasets::formats::celeba_lists;
 use datasets::recordio::{Catalog, Sources};
-use flate2::{Compression, write::GzEncoder};
+use fuzz::memory::peak_of;
+use fuzz::samples::gz;
+use fuzz::targets::data as checks;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use suites::foreign::limits;
 
-/// Counts what is held, and the most that was.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most memory that was held during `work`, beyond what was held before.
-fn peak_of(work: impl FnOnce()) -> usize {
-    let before = HELD.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    work();
-    PEAK.load(Relaxed) - before
-}
-
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut out = GzEncoder::new(Vec::new(), Compression::default());
-    out.write_all(bytes).unwrap();
-    out.finish().unwrap()
-}
+const PHOTO: &[u8] = include_bytes!("../../../datasets/tests/golden/resize/photo444_48.in.jpg");
 
 type Check = fn(&[u8]);
 
@@ -76,12 +36,12 @@ fn samples() -> Vec<(&'static str, Check, Vec<u8>)> {
         ("attributes.txt", checks::celeba_lists, original.into()),
         ("partition", checks::celeba_lists, "1.jpg 0\n2.jpg 2\n".into()),
         ("uci", checks::uci, row.repeat(3).into()),
-        ("rec", checks::recordio, include_bytes!("golden/recordio/faces.rec")[..2900].to_vec()),
+        ("rec", checks::recordio, fuzz::samples::rec().concat()),
         ("idx of rec", checks::recordio_text, "7\t16\n0\t0\n".into()),
         ("lst", checks::recordio_text, "4\t1.5\tb/x.jpg\n0\t2\t0\ta y.jpg\n".into()),
         ("property", checks::recordio_text, "10572,112,112\n".into()),
         ("png", checks::image_file, files::png(33, 20, [1, 200, 3])),
-        ("jpg", checks::image_file, include_bytes!("golden/resize/photo444_48.in.jpg").to_vec()),
+        ("jpg", checks::image_file, PHOTO.to_vec()),
     ]
 }
 
