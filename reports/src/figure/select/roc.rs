@@ -255,6 +255,17 @@ mod tests {
         value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
     }
 
+    /// Not opened: a pipe would wait for somebody who writes.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_no_file_of_corners() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("roc.csv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let said = read(&pipe).unwrap_err();
+        assert!(said.contains("cannot be read") && said.contains("no regular file"), "{said}");
+    }
+
     #[test]
     fn agrees_with_scikit_learn() {
         let golden: Value =
