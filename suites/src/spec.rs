@@ -103,9 +103,10 @@ impl ModelSpec {
     /// A model by its registry name, or by its file where the text ends in `.pt2`; the rest are
     /// defaults.
     pub fn named(text: &str) -> ModelSpec {
-        let (name, file) = match is_file(text) {
-            true => (FILE, Some(("file".to_owned(), text.into()))),
-            false => (text, None),
+        let (name, file) = if is_file(text) {
+            (FILE, Some(("file".to_owned(), text.into())))
+        } else {
+            (text, None)
         };
         ModelSpec {
             name: name.into(),

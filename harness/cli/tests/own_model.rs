@@ -177,9 +177,8 @@ fn impossible_updates_are_doubted() {
     let zero = run(&saved("zero.safetensors", &|_, t| t.zeros_like()));
     assert_eq!(zero.code, Some(2), "{zero:#?}");
     assert!(zero.err.contains("the update is zero"), "{zero:#?}");
-    let frozen = |name: &str, t: &tch::Tensor| match name.ends_with("ln.bias") {
-        true => t.zeros_like(),
-        false => t.shallow_clone(),
+    let frozen = |name: &str, t: &tch::Tensor| {
+        if name.ends_with("ln.bias") { t.zeros_like() } else { t.shallow_clone() }
     };
     let partial = run(&saved("partial.safetensors", &frozen)).ok();
     assert!(partial.err.contains("zero in `encoder.ln.bias`"), "{partial:#?}");

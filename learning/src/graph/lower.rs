@@ -229,10 +229,8 @@ impl Lowering {
         for held in self.held.values() {
             let spec = &mut self.specs[held.spec];
             if used.contains(&held.slot) {
-                let given = match spec.trainable {
-                    true => Given::Free(held.spec),
-                    false => Given::Buffer(held.spec),
-                };
+                let given =
+                    if spec.trainable { Given::Free(held.spec) } else { Given::Buffer(held.spec) };
                 self.given.push((held.slot, given));
             }
             spec.trainable &= self.uses.contains_key(&held.slot);

@@ -159,10 +159,8 @@ impl<'b> Archive<'b> {
     /// The values of a parameter or buffer, or of a constant, on the CPU.
     pub fn tensor(&mut self, name: &str, constant: bool) -> Result<Tensor, GraphError> {
         let wrong = |what: String| GraphError::new(format!("tensor `{name}` {what}"), EXPORT);
-        let (table, folder) = match constant {
-            true => (&self.constants, "constants"),
-            false => (&self.weights, "weights"),
-        };
+        let (table, folder) =
+            if constant { (&self.constants, "constants") } else { (&self.weights, "weights") };
         let payload = table.get(name).ok_or_else(|| wrong("has no values in the file".into()))?;
         let meta = payload.tensor_meta.clone();
         if payload.use_pickle {
@@ -214,20 +212,15 @@ fn build(bytes: &[u8], meta: &Meta) -> Result<Tensor, String> {
     }
     let reach = |at: i64, (n, s): (&i64, &i64)| at.checked_add((n - 1).checked_mul(*s)?);
     let last = sizes.iter().zip(&strides).try_fold(offset, reach);
-    if bytes.len() % width != 0 || last.is_none_or(|at| at >= stored as i64) {
+    if !bytes.len().is_multiple_of(width) || last.is_none_or(|at| at >= stored as i64) {
         return Err(format!("has {} bytes, too few for {sizes:?}", bytes.len()));
     }
     let flat = Tensor::from_data_size(bytes, &[stored as i64], kind);
     let t = flat.as_strided(sizes, strides, offset).contiguous();
-    Ok(if kind.is_real() || kind == Kind::Bool { t } else { t.to_kind(Kind::Int64) })
+    Ok(if real(kind) || kind == Kind::Bool { t } else { t.to_kind(Kind::Int64) })
 }
 
-trait Real {
-    fn is_real(self) -> bool;
-}
-
-impl Real for Kind {
-    fn is_real(self) -> bool {
-        matches!(self, Kind::Half | Kind::Float | Kind::Double | Kind::BFloat16)
-    }
+/// Whether a kind is of real numbers.
+fn real(kind: Kind) -> bool {
+    matches!(kind, Kind::Half | Kind::Float | Kind::Double | Kind::BFloat16)
 }

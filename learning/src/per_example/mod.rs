@@ -50,9 +50,10 @@ pub fn clipped_sum(
     clip: f64,
     loss: impl FnOnce(&Tensor) -> Tensor,
 ) -> Clipped {
-    let mut layers = match net.model().examples_by_lane() {
-        true => by_lane(net, params, x, mode, loss),
-        false => backward(net, params, x, mode, loss),
+    let mut layers = if net.model().examples_by_lane() {
+        by_lane(net, params, x, mode, loss)
+    } else {
+        backward(net, params, x, mode, loss)
     };
     tch::no_grad(|| {
         let squares = layers.iter_mut().map(LayerExamples::squares).reduce(|a, b| a + b);

@@ -162,13 +162,14 @@ fn uses(net: &Network, layers: &[Layer]) -> Vec<String> {
         let places: i64 = l.output[2..].iter().product();
         let free = layers.iter().any(|p| p.kind == "free" && p.weight.ends_with(&[l.weight[0]]));
         let exact = free && places <= l.weight[0];
-        lines.push(match exact {
-            true => format!(
+        lines.push(if exact {
+            format!(
                 "`{}` cuts the image into {places} patches, as many as its {} features or fewer, \
                  and a position embedding follows: `analytic` reads one image in closed form",
                 l.name, l.weight[0]
-            ),
-            false => format!("`{}` cuts the image into {places} patches", l.name),
+            )
+        } else {
+            format!("`{}` cuts the image into {places} patches", l.name)
         });
     }
     let norms: Vec<&Layer> = layers.iter().filter(|l| l.kind == "batch norm").collect();

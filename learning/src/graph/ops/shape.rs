@@ -236,7 +236,7 @@ fn embedding(c: &Call) -> Tensor {
         let mut first = vec![1i64; tokens.dim()];
         first[0] = lanes;
         let offset = Tensor::arange(lanes, (Kind::Int64, tokens.device())) * rows;
-        tokens = tokens + offset.reshape(first);
+        tokens = offset.reshape(first) + tokens;
     }
     let mut size = tokens.size();
     size.push(width);
