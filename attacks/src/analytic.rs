@@ -107,7 +107,7 @@ fn reconstruction(
             .clamp(0.0, 1.0)
             .to_kind(Kind::Float)
             .to_device(tch::Device::Cpu),
-        labels: Some(labels::infer(gradient, 1)),
+        labels: labels::read_off(gradient, seen.net.classes(), 1).ok(),
         trace: vec![(0, objective.clone())],
         objective,
         evaluations: 0,

@@ -154,7 +154,8 @@ impl Params {
     }
 
     /// Fits named tensors (no lane dimension) from a checkpoint to a layout; names not in the
-    /// layout are refused, except BatchNorm's `num_batches_tracked`, which nothing here reads.
+    /// layout are refused, except those of whole numbers (BatchNorm's `num_batches_tracked`,
+    /// positions), which nothing here reads.
     ///
     /// # Errors
     /// Names the missing, unknown or misshapen tensor.
@@ -173,6 +174,8 @@ impl Params {
                     slots[i] = Some(tensor.unsqueeze(0));
                 }
                 Some(i) => slots[i] = Some(tensor.to_kind(Kind::Float).unsqueeze(0)),
+                // Positions and counts are no parameters: a network from a file has them itself.
+                None if !tensor.is_floating_point() => {}
                 None => return Err(LearningError::UnknownParameter { name }),
             }
         }

@@ -326,12 +326,18 @@ impl<'a> Tape<'a> {
 
     /// [`Tape::linear`] on the last dimension of `[T, B, ..., in]`, with a bias or without: every
     /// place of an example is a row of its own.
-    pub(crate) fn linear_rows(&mut self, name: &str, x: &Tensor, out: i64, bias: bool) -> Tensor {
+    pub(crate) fn linear_rows(
+        &mut self,
+        name: &str,
+        x: &Tensor,
+        out: i64,
+        bias: bool,
+        init: [InitRule; 2],
+    ) -> Tensor {
         let mut size = x.size();
-        let init = InitRule::Constant(0.0);
         let plain = size.len() == 3;
         let x = if plain { self.before_linear(name, x) } else { x.flatten(1, -2) };
-        let z = self.linear_layer(name, &x, out, [init.clone(), init], bias);
+        let z = self.linear_layer(name, &x, out, init, bias);
         size[0] = z.size()[0];
         size.pop();
         size.push(out);

@@ -229,7 +229,7 @@ impl FeatureInversion {
         let of = |f: &dyn Fn(&Candidate) -> f64| refined.iter().map(f).collect::<Vec<f64>>();
         Reconstruction {
             pixels: pixels.to_device(Device::Cpu).detach(),
-            labels: Some(labels::infer(&prepared.gradient, 1)),
+            labels: labels::read_off(&prepared.gradient, prepared.seen.net.classes(), 1).ok(),
             objective: of(&|r| r.objective),
             trace: vec![
                 (self.feature_iterations as u64, of(&|r| r.first)),

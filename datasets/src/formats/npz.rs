@@ -122,6 +122,28 @@ impl<R: Read + Seek> Npz<R> {
         Ok((header, values))
     }
 
+    /// A whole array of reals (of 32 or 64 bits) or integers as reals, with its header.
+    ///
+    /// # Errors
+    /// No such array, values of another type, or damaged data.
+    pub fn reals(&mut self, name: &str) -> Result<(Header, Vec<f32>), FormatError> {
+        let (header, declared) = self.declared(name)?;
+        if header.dtype.get(1..2) != Some("f") {
+            let (header, values) = self.integers(name)?;
+            return Ok((header, values.into_iter().map(|v| v as f32).collect()));
+        }
+        self.pay(name, declared)?;
+        let mut entry = self.entry(name)?;
+        read_header(&mut entry, name)?;
+        let place = format!("array {name}");
+        let data = read_declared(&mut entry, declared, &place)?;
+        expect_end(&mut entry, &place)?;
+        let width = item_size(&header.dtype).unwrap_or(1) as usize;
+        let big = header.dtype.starts_with('>');
+        let values = data.chunks_exact(width).map(|item| real(item, big)).collect();
+        Ok((header, values))
+    }
+
     /// Type, shape and bytes of an array that is not read yet.
     fn declared(&mut self, name: &str) -> Result<(Header, u64), FormatError> {
         let mut entry = self.entry(name)?;
@@ -254,6 +276,13 @@ fn widen(dtype: &str, data: &[u8]) -> Option<Vec<i64>> {
         },
     );
     data.chunks_exact(width).map(|item| integer(item, big, signed)).collect()
+}
+
+/// A real of 32 or 64 bits.
+fn real(item: &[u8], big: bool) -> f32 {
+    let join = |n: u64, b: &u8| n << 8 | u64::from(*b);
+    let raw = if big { item.iter().fold(0, join) } else { item.iter().rev().fold(0, join) };
+    if item.len() == 4 { f32::from_bits(raw as u32) } else { f64::from_bits(raw) as f32 }
 }
 
 fn integer(item: &[u8], big: bool, signed: bool) -> Option<i64> {

@@ -33,6 +33,7 @@ mod progress;
 pub mod score_files;
 pub mod settings;
 mod signals;
+mod tensors;
 pub mod verbs;
 
 /// Does what the process's arguments ask for and says how it ended; `bench --help` lists the codes.

@@ -189,3 +189,26 @@ fn impossible_updates_are_doubted() {
     let honest = run(&golden("gradient.pt")).ok();
     assert!(!honest.err.contains("doubt"), "{honest:#?}");
 }
+
+/// `numpy.savez` of a state dict's values, as Flower keeps a round, in the model's own order.
+#[test]
+fn arrays_without_names_are_taken_in_order() {
+    let desk = Desk::new();
+    let (model, before, after) =
+        (golden("digits-1.pt2"), golden("round-0.npz"), golden("round-1.npz"));
+    let run = |update: &str| {
+        let fixed = ["attack", "--device", "cpu", "--model", &model, "--weights", &before];
+        let how = ["--update", update, "--holds", "weights", "--lr", "0.1", "--json"];
+        desk.bench(&[&fixed[..], &how, &["--attack", "idlg", "--set", "iterations=5"]].concat())
+    };
+    let done = run(&after).ok();
+    assert_eq!(done.json()["labels"], serde_json::json!([7]));
+    assert!(
+        done.err.contains("8 arrays without names are taken in the model's order"),
+        "{done:#?}"
+    );
+    let short = run(&golden("short.npz"));
+    assert_eq!(short.code, Some(2), "{short:#?}");
+    let said = "7 tensors without names are given, but state_dict() has 8 and parameters() 8";
+    assert!(short.err.contains(said), "{short:#?}");
+}

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use suites::foreign::{self, Exceeded, limits};
 use tch::Tensor;
 
-pub use names::{Unwrapped, unwrap};
+pub use names::{Unwrapped, by_position, unwrap};
 pub use numpy::{arrays_from_bytes, load_arrays};
 pub use safe::{description, save_described, save_safetensors};
 

@@ -1,6 +1,7 @@
 //! Names of tensors as wrappers write them, fitted to those of a model.
 
 use crate::LearningError;
+use crate::network::Network;
 use crate::params::Layout;
 use tch::Tensor;
 
@@ -34,6 +35,45 @@ pub fn unwrap(layout: &Layout, named: Vec<(String, Tensor)>) -> Result<Unwrapped
     }
     let strip = |(name, t): (String, Tensor)| (name[prefix.len()..].to_owned(), t);
     Ok((named.into_iter().map(strip).collect(), Some(prefix)))
+}
+
+/// Tensors without names by the model's, in the order of `state_dict()` or, where there are as many
+/// as that, of `parameters()`.
+///
+/// # Errors
+/// Another number of tensors, or the first whose shape is not the one at its place.
+pub fn by_position(
+    net: &Network,
+    given: Vec<Tensor>,
+) -> Result<Vec<(String, Tensor)>, LearningError> {
+    let specs = net.layout().specs();
+    let order = net.model().state_dict_order().unwrap_or_else(|| (0..specs.len()).collect());
+    let trainable: Vec<usize> = order.iter().copied().filter(|&i| specs[i].trainable).collect();
+    let places = if given.len() == order.len() { &order } else { &trainable };
+    let fits = |(place, t): (&usize, &Tensor)| t.size() == specs[*place].shape;
+    let wrong = places.iter().zip(&given).position(|pair| !fits(pair));
+    if let Some(at) = wrong {
+        let spec = &specs[places[at]];
+        return Err(LearningError::Invalid(format!(
+            "tensor {at} without a name is {:?} where `{}` needs {:?}; {} tensors are given, \
+             state_dict() has {} and parameters() {}",
+            given[at].size(),
+            spec.name,
+            spec.shape,
+            given.len(),
+            order.len(),
+            trainable.len()
+        )));
+    }
+    if given.len() != places.len() {
+        return Err(LearningError::Invalid(format!(
+            "{} tensors without names are given, but state_dict() has {} and parameters() {}",
+            given.len(),
+            order.len(),
+            trainable.len()
+        )));
+    }
+    Ok(places.iter().map(|&i| specs[i].name.clone()).zip(given).collect())
 }
 
 /// BatchNorm's count of batches, which nothing here reads.
@@ -86,6 +126,35 @@ mod tests {
         let tracked = ["module.b", "module.bn.num_batches_tracked"];
         assert_eq!(unwrapped(&tracked).unwrap().1.as_deref(), Some("module."));
         assert_eq!(unwrapped(&["other.b"]).unwrap(), (vec!["other.b".into()], None));
+    }
+
+    #[test]
+    fn tensors_without_names_have_the_shapes_of_their_places() {
+        use crate::tape::Tape;
+        struct Two;
+        impl crate::models::Model for Two {
+            fn input(&self) -> Vec<i64> {
+                vec![3]
+            }
+            fn classes(&self) -> i64 {
+                2
+            }
+            fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
+                tape.linear("head", x, 2)
+            }
+            fn state_dict_order(&self) -> Option<Vec<usize>> {
+                Some(vec![1, 0])
+            }
+        }
+        let net = Network::new(Box::new(Two), vec![0.0; 3], vec![1.0; 3]);
+        let make = |shape: &[i64]| Tensor::zeros(shape, (tch::Kind::Float, tch::Device::Cpu));
+        let found = by_position(&net, vec![make(&[2]), make(&[2, 3])]).unwrap();
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["head.bias", "head.weight"]);
+        let said = by_position(&net, vec![make(&[2, 3]), make(&[2])]).unwrap_err().to_string();
+        assert!(said.contains("tensor 0") && said.contains("`head.bias`"), "{said}");
+        let said = by_position(&net, vec![make(&[2])]).unwrap_err().to_string();
+        assert!(said.contains("1 tensors"), "{said}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::lower::{Lowering, line_of};
 use super::schema::Node;
 use super::value::{Arg, Number, Whole};
 use super::{GraphError, Step};
-use crate::params::ParamSpec;
+use crate::params::{InitRule, ParamSpec};
 use crate::tape::Conv;
 
 impl Lowering {
@@ -32,7 +32,11 @@ impl Lowering {
         let rows = self.ranks.get(&input) != Some(&2);
         let (name, bias) = self.layer(args)?;
         let out = *self.own(args, "weight")?.shape.first()?;
-        Some(Step::Linear { name, input, out, bias, rows, output: *outputs.first()? })
+        let zeros = InitRule::Constant(0.0);
+        let shift = self.own(args, "bias").map_or(zeros, |spec| spec.init.clone());
+        let init = [self.own(args, "weight")?.init.clone(), shift];
+        let output = *outputs.first()?;
+        Some(Step::Linear { name, input, out, bias, rows, init, output })
     }
 
     pub(super) fn conv(&self, args: &[(String, Arg)], outputs: &[usize]) -> Option<Step> {

@@ -70,13 +70,26 @@ pub(super) fn lower(module: Module, archive: &mut Archive) -> Result<Graph, Grap
         low.ranks.insert(slot, meta.sizes.len());
     }
     let steps = low.steps(&nodes)?;
-    low.head_last(&steps, low.slots.get(&output).copied());
+    let (order, body) = low.head_last(&steps, low.slots.get(&output).copied());
     let output = *low.slots.get(&output).ok_or_else(|| damaged("the output is no node"))?;
     let input = low.slots[&input];
     low.give(&steps);
     let slots = low.slots.len();
     let Lowering { specs, given, .. } = low;
-    Ok(Graph { specs, given, steps, slots, input, output, batch, tokens, shape, classes })
+    Ok(Graph {
+        specs,
+        given,
+        steps,
+        slots,
+        input,
+        output,
+        batch,
+        tokens,
+        shape,
+        classes,
+        body,
+        order,
+    })
 }
 
 pub(super) fn damaged(what: &str) -> GraphError {

@@ -21,7 +21,7 @@ use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
 use crate::models::{Model, redraw};
-use crate::params::{ParamSpec, Params, Stored};
+use crate::params::{InitRule, ParamSpec, Params, Stored};
 use crate::tape::{Conv, Tape};
 use ops::Op;
 use value::{Arg, Call, Value};
@@ -60,7 +60,15 @@ enum Step {
     /// An operation on values.
     Call { op: Op, args: Vec<(String, Arg)>, outputs: Vec<usize>, place: String },
     /// A fully connected layer on the last dimension; `rows`: on several places of an example.
-    Linear { name: String, input: usize, out: i64, bias: bool, rows: bool, output: usize },
+    Linear {
+        name: String,
+        input: usize,
+        out: i64,
+        bias: bool,
+        rows: bool,
+        init: [InitRule; 2],
+        output: usize,
+    },
     /// A convolution of images with a square kernel.
     Conv { name: String, input: usize, conv: Conv, output: usize },
     /// Normalisation by the batch's or the running statistics.
@@ -95,6 +103,11 @@ pub(crate) struct Graph {
     tokens: bool,
     shape: Vec<i64>,
     classes: i64,
+    /// Specs before the head, which declares its own where the pass reaches it: behind a layer that
+    /// a defense puts before it.
+    body: usize,
+    /// Places of the specs in the order of `state_dict()`.
+    order: Vec<usize>,
 }
 
 impl Given {
@@ -119,7 +132,7 @@ impl Model for Graph {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
-        tape.declare(&self.specs);
+        tape.declare(&self.specs[..self.body]);
         let lanes = x.size()[0].max(tape.lanes());
         let mut values: Vec<Option<Value>> = (0..self.slots).map(|_| None).collect();
         for (slot, given) in &self.given {
@@ -145,6 +158,10 @@ impl Model for Graph {
             _ => false,
         };
         if self.steps.iter().any(random) { redraw(params, rngs) } else { params }
+    }
+
+    fn state_dict_order(&self) -> Option<Vec<usize>> {
+        Some(self.order.clone())
     }
 
     fn examples_by_lane(&self) -> bool {
@@ -187,8 +204,9 @@ impl Graph {
                 }
                 return;
             }
-            Step::Linear { name, input, out, bias, output, .. } => {
-                (output, tape.linear_rows(name, &tensor(values, *input), *out, *bias))
+            Step::Linear { name, input, out, bias, init, output, .. } => {
+                let x = tensor(values, *input);
+                (output, tape.linear_rows(name, &x, *out, *bias, init.clone()))
             }
             Step::Conv { name, input, conv, output } => {
                 (output, tape.conv(name, &tensor(values, *input), *conv))

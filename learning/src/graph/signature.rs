@@ -26,23 +26,32 @@ impl Lowering {
 
     /// Puts the parameters of the layer that gives the logits behind all others, where attacks
     /// look for them, in whatever order the model defines its layers.
-    pub(super) fn head_last(&mut self, steps: &[Step], logits: Option<usize>) {
+    /// Gives where each went, and how many stand before the head.
+    pub(super) fn head_last(
+        &mut self,
+        steps: &[Step],
+        logits: Option<usize>,
+    ) -> (Vec<usize>, usize) {
         let head = steps.iter().find_map(|step| match step {
             Step::Linear { name, output, .. } if Some(*output) == logits => Some(name),
             _ => None,
         });
-        let Some(head) = head else { return };
+        let all = self.specs.len();
+        let Some(head) = head else { return ((0..all).collect(), all) };
         let own = |name: &str| name.strip_prefix(head.as_str()).is_some_and(|n| n.starts_with('.'));
         let mut order: Vec<usize> = (0..self.specs.len()).collect();
         order.sort_by_key(|&at| own(&self.specs[at].name));
-        self.reorder(&order);
+        let body = order.iter().filter(|&&at| !own(&self.specs[at].name)).count();
+        (self.reorder(&order), body)
     }
 
-    fn reorder(&mut self, order: &[usize]) {
+    /// Where each spec went.
+    fn reorder(&mut self, order: &[usize]) -> Vec<usize> {
         let mut moved = vec![0; order.len()];
         order.iter().enumerate().for_each(|(new, &old)| moved[old] = new);
         self.specs = order.iter().map(|&old| self.specs[old].clone()).collect();
         self.held.values_mut().for_each(|held| held.spec = moved[held.spec]);
+        moved
     }
 
     /// Reads parameters, buffers and constants; gives the name of the one input.

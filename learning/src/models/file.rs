@@ -1,6 +1,9 @@
 //! A network from a file of the user's, by the name `file`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,16 +50,32 @@ struct FileParams {
     sha256: Option<String>,
 }
 
+/// Path, length and time of the last change.
+type State = (PathBuf, u64, Option<SystemTime>);
+
+/// Hashes of files as they were.
+static KNOWN: LazyLock<Mutex<HashMap<State, String>>> = LazyLock::new(Mutex::default);
+
 impl FileParams {
+    /// SHA-256 of the file, read once for every cell that names it as long as it stays as it is.
     fn hash(&self) -> Result<String, SpecError> {
-        let bytes = foreign::read(&self.file, &limits::CHECKPOINT).map_err(|e| {
+        let wrong = |e: std::io::Error| {
             SpecError::value(
                 "model.file",
                 format!("{}: {e}", self.file.display()),
                 "give a .pt2 file that torch.export.save wrote",
             )
-        })?;
-        Ok(Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect())
+        };
+        let about = std::fs::metadata(&self.file).map_err(wrong)?;
+        let state = (self.file.clone(), about.len(), about.modified().ok());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = known.get(&state) {
+            return Ok(hash.clone());
+        }
+        let bytes = foreign::read(&self.file, &limits::CHECKPOINT).map_err(wrong)?;
+        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        known.insert(state, hash.clone());
+        Ok(hash)
     }
 
     fn wrong(&self, problem: &str, remedy: &str) -> SpecError {

@@ -41,6 +41,12 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Places of the parameters in the order of PyTorch's `state_dict()`, where the layout's is
+    /// another.
+    fn state_dict_order(&self) -> Option<Vec<usize>> {
+        None
+    }
+
     /// Whether gradients of single examples are taken with each example in a lane of its own,
     /// since the tape's layers alone do not give them.
     fn examples_by_lane(&self) -> bool {

@@ -24,6 +24,7 @@ use tch::{Kind, Tensor};
 use crate::device;
 use crate::plausible;
 use crate::settings::Settings;
+use crate::tensors;
 
 /// What the update file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -265,11 +266,7 @@ fn shape(text: &str) -> Result<Vec<i64>> {
 /// unchanged).
 fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) -> Result<Params> {
     let place = || format!("{}", path.display());
-    let (mut named, prefix) =
-        checkpoint::unwrap(net.layout(), checkpoint::load(path)?).with_context(place)?;
-    if let Some(prefix) = prefix {
-        tell!("note: {}: every name begins with `{prefix}`, which is left out", path.display());
-    }
+    let mut named = tensors::load(net, path)?;
     if let Some(like) = like {
         let specs = net.layout().specs().iter().zip(&like.tensors);
         for (spec, value) in specs.filter(|(s, _)| !s.trainable) {

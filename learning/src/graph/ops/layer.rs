@@ -24,7 +24,6 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("group_norm", One(group_norm)),
     ("instance_norm", One(instance_norm)),
     ("dropout", Random(|c, tape| tape.dropout(&dropped(c), c.float("p", 0.5)))),
-    ("native_dropout", Random(|c, tape| tape.dropout(&dropped(c), c.float("p", 0.5)))),
     ("feature_dropout", Random(|c, tape| tape.channel_dropout(&dropped(c), c.float("p", 0.5)))),
     ("scaled_dot_product_attention", Random(attention)),
 ];

@@ -53,6 +53,18 @@ class Small(nn.Module):
         return self.head(nn.functional.gelu(x).flatten(1))
 
 
+def flower():
+    """Weights before and after a step as Flower keeps them: arrays in order, without names."""
+    net = Small()
+    arrays = lambda: [value.numpy().copy() for value in net.state_dict().values()]
+    np.savez(HERE / "round-0.npz", *arrays())
+    np.savez(HERE / "short.npz", *arrays()[:-1])
+    x, optimiser = torch.randn(1, 1, 8, 8), torch.optim.SGD(net.parameters(), lr=0.1)
+    nn.functional.cross_entropy(net(x), torch.tensor([7])).backward()
+    optimiser.step()
+    np.savez(HERE / "round-1.npz", *arrays())
+
+
 class Sorted(nn.Module):
     def __init__(self):
         super().__init__()
@@ -78,5 +90,6 @@ def refused():
 for seed in (1, 2):
     torch.manual_seed(seed)
     graphs.export(Small(), torch.randn(2, 1, 8, 8), HERE / f"digits-{seed}.pt2")
+flower()
 gradient()
 refused()
