@@ -17,11 +17,12 @@ use crate::analytic::{DOUBTFUL, double_device, is_finite, probe};
 const TOKENS: i64 = 2;
 
 /// A projection of patches with the embedding of their positions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Patches {
     weight: usize,
     bias: Option<usize>,
-    position: usize,
+    /// Embeddings that may be that of the positions.
+    positions: Vec<usize>,
     conv: Conv,
     /// Rows and columns of patches.
     grid: [i64; 2],
@@ -32,7 +33,7 @@ pub(crate) struct Patches {
 pub(crate) struct Found {
     /// The normalised image `[C, H, W]`, f64.
     pub image: Tensor,
-    /// Share of dW outside the fit.
+    /// Share of dW outside the fit, or of db outside the sum of the rows, whichever is larger.
     pub residual: f64,
     pub flags: Vec<Flag>,
 }
@@ -65,13 +66,13 @@ pub(crate) fn find(seen: &Observation) -> Option<Patches> {
             let tokens = (count..=count + TOKENS).contains(&rows) && shape.len() > 1;
             t.kind == TapKind::Free && shape.last() == Some(&conv.output) && tokens
         };
-        let position = tape.taps.iter().find(fits)?.weight;
-        let solvable = apart && whole && count <= conv.output;
+        let positions: Vec<usize> = tape.taps.iter().filter(fits).map(|t| t.weight).collect();
+        let solvable = apart && whole && count <= conv.output && !positions.is_empty();
         let image = [height, width];
         solvable.then_some(Patches {
             weight: tap.weight,
             bias: tap.bias,
-            position,
+            positions,
             conv,
             grid,
             image,
@@ -86,20 +87,23 @@ impl Patches {
         let get = |i: usize| gradient.tensors[i].get(n).to_device(device).to_kind(Kind::Double);
         tch::no_grad(|| {
             let weight = get(self.weight).flatten(1, -1);
-            let rows = get(self.position).reshape([-1, self.conv.output]);
-            let count = self.grid[0] * self.grid[1];
-            let begins = 0..=rows.size()[0] - count;
-            let fits = begins.map(|from| rows.narrow(0, from, count)).map(|delta| {
+            let fits = self.positions.iter().flat_map(|&at| self.rows(&get(at)));
+            let fits = fits.map(|delta| {
                 let apart = self.bias.map_or(0.0, |bias| off(&delta, &get(bias)));
                 let (patches, residual) = solve(&delta, &weight);
-                (apart + residual, patches, residual)
+                // As many patches as features fit anything: the bias is what can be wrong then.
+                (apart.max(residual), patches)
             });
             let best = fits.min_by(|a, b| a.0.total_cmp(&b.0));
-            best.map_or_else(
-                || self.nothing(device),
-                |(_, patches, residual)| self.found(&patches, residual),
-            )
+            best.map_or_else(|| self.nothing(device), |(off, patches)| self.found(&patches, off))
         })
+    }
+
+    /// The rows that may be those of the patches: tokens stand before or behind them.
+    fn rows(&self, embedding: &Tensor) -> Vec<Tensor> {
+        let rows = embedding.reshape([-1, self.conv.output]);
+        let count = self.grid[0] * self.grid[1];
+        (0..=rows.size()[0] - count).map(|from| rows.narrow(0, from, count)).collect()
     }
 
     fn found(&self, patches: &Tensor, residual: f64) -> Found {

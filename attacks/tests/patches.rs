@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use attacks::AttackError;
 use common::{attack, build, capture, counted_labels, pixels, values, weights};
-use learning::{Network, graph};
+use learning::{Network, Signal, graph};
 use serde_json::json;
-use suites::Init;
+use suites::{FlagKind, Init};
 
 fn vit() -> Arc<Network> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../learning/tests/golden/graphs");
@@ -37,4 +37,18 @@ fn several_images_are_refused() {
     let seen = capture(&net, &start, &truth, &labels, false);
     let said = attack(&*build("analytic", json!({})), &seen, 0).unwrap_err();
     assert!(matches!(said, AttackError::NotApplicable(_)), "{said}");
+}
+
+/// Rows whose sum is not the bias' gradient are not the patches', however well they fit.
+#[test]
+fn a_fit_that_the_bias_denies_is_doubted() {
+    let (net, truth) = (vit(), pixels(&[1, 1, 3, 16, 16], 5));
+    let (start, labels) = (weights(&net, Init::Pytorch, 0), counted_labels(&[1, 1], 5));
+    let mut seen = capture(&net, &start, &truth, &labels, false);
+    let at = net.layout().position("conv_proj.bias").unwrap();
+    let Signal::Gradient(gradient) = &mut seen.signal else { panic!("a gradient") };
+    gradient.tensors[at] = -&gradient.tensors[at];
+    let found = attack(&*build("analytic", json!({})), &seen, 0).unwrap();
+    assert_eq!(found.flags[0][0].kind, FlagKind::NotRankOne, "{:?}", found.flags);
+    assert!(found.objective[0] > 1.0, "{:?}", found.objective);
 }

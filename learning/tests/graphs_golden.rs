@@ -128,7 +128,7 @@ impl Case {
 fn networks_from_files_agree_with_pytorch() {
     tch::set_num_threads(1);
     let all = cases(&folder());
-    assert!(all.len() >= 17, "{} cases", all.len());
+    assert!(all.len() >= 18, "{} cases", all.len());
     if let Some(more) = std::env::var_os("BENCH_GRAPHS") {
         for case in cases(Path::new(&more)) {
             case.check(Kind::Double, Form::Auto, 1e-9);

@@ -73,7 +73,14 @@ impl Defense for Precode {
             )
         })?;
         let bottleneck = Bottleneck { before, width: self.width, beta: self.beta };
-        Ok(net.map_model(|model| Box::new(Bottlenecked::new(model, bottleneck))))
+        let net = net.map_model(|model| Box::new(Bottlenecked::new(model, bottleneck)));
+        // A layer by that name that works on many places, or as a value, does not take it.
+        if has_bottleneck(net.layout()) {
+            return Ok(net);
+        }
+        Err(DefenseError::Unfit(
+            "`precode` needs a model that ends in a fully connected layer of its own".into(),
+        ))
     }
 
     fn effects(&self, _deployment: &Deployment) -> Result<Vec<Effect>, DefenseError> {

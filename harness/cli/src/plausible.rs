@@ -9,7 +9,8 @@ const SLACK: f64 = 1e-2;
 /// Tensors that a note names.
 const NAMED: usize = 4;
 
-/// What must be said of an update before the attack; `gradient` where it is a gradient.
+/// What must be said of an update of `batch` examples before the attack; `gradient` where it is a
+/// gradient.
 ///
 /// # Errors
 /// An update that says nothing: zero everywhere, or the weights themselves.
@@ -18,6 +19,7 @@ pub fn doubts(
     weights: &Params,
     update: &Params,
     gradient: bool,
+    batch: u32,
 ) -> Result<Vec<String>> {
     let layout = net.layout();
     let names = layout.trainable().into_iter().map(|i| layout.specs()[i].name.as_str());
@@ -42,14 +44,14 @@ pub fn doubts(
     if let Some((name, bias)) = held.last().filter(|_| gradient)
         && bias.size()[1..] == [net.classes()]
     {
-        doubts.extend(softmax(name, bias));
+        doubts.extend(softmax(name, bias, batch));
     }
     Ok(doubts)
 }
 
 /// The bias gradient of a softmax is `mean(p - y)`: within `[-1, 1]`, of sum zero, and negative
 /// where a class is present. That of independent outputs does not sum to zero, but stays within.
-fn softmax(name: &str, bias: &Tensor) -> Option<String> {
+fn softmax(name: &str, bias: &Tensor, batch: u32) -> Option<String> {
     let values = bias.to_kind(Kind::Double).reshape([-1]);
     let largest = values.abs().max().double_value(&[]);
     if largest > 1.0 + SLACK {
@@ -62,7 +64,8 @@ fn softmax(name: &str, bias: &Tensor) -> Option<String> {
     let sum = values.sum(Kind::Double).double_value(&[]).abs();
     let below = values.lt(0.0).sum(Kind::Int64).int64_value(&[]);
     let above = values.gt(0.0).sum(Kind::Int64).int64_value(&[]);
-    let reversed = sum < 1e-3 * largest && above == 1 && below > 1;
+    // Of several examples either sign may be the rarer one.
+    let reversed = batch == 1 && sum < 1e-3 * largest && above == 1 && below > 1;
     reversed.then(|| {
         format!(
             "the gradient of `{name}` has one positive entry, where one example gives one negative \

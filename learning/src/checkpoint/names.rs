@@ -18,15 +18,11 @@ pub type Unwrapped = (Vec<(String, Tensor)>, Option<String>);
 /// # Errors
 /// Where some names have it and others have not: one line that names two of them.
 pub fn unwrap(layout: &Layout, named: Vec<(String, Tensor)>) -> Result<Unwrapped, LearningError> {
-    let own = |name: &str| layout.position(name).is_some() || name.ends_with(TRACKED);
-    let foreign = |name: &str| layout.position(name).is_none();
-    let Some((first, _)) = named.iter().find(|(name, _)| foreign(name) && !own(name)) else {
-        return Ok((named, None));
-    };
-    let Some(prefix) = wrapped(first, &|name| layout.position(name).is_some()) else {
-        return Ok((named, None));
-    };
-    let prefix = prefix.to_owned();
+    let known = |name: &str| layout.position(name).is_some();
+    let foreign = named.iter().filter(|(name, _)| !known(name));
+    let mut prefixes = foreign.filter_map(|(name, _)| Some((name, wrapped(name, &known)?)));
+    let Some((first, prefix)) = prefixes.next() else { return Ok((named, None)) };
+    let (first, prefix) = (first.clone(), prefix.to_owned());
     if let Some((bare, _)) = named.iter().find(|(name, _)| !name.starts_with(&prefix)) {
         return Err(LearningError::Invalid(format!(
             "`{first}` has the prefix `{prefix}` and `{bare}` has not; save all tensors of one \
@@ -75,9 +71,6 @@ pub fn by_position(
     }
     Ok(places.iter().map(|&i| specs[i].name.clone()).zip(given).collect())
 }
-
-/// BatchNorm's count of batches, which nothing here reads.
-const TRACKED: &str = "num_batches_tracked";
 
 /// The wrappers before a name of the model.
 fn wrapped<'n>(name: &'n str, known: &dyn Fn(&str) -> bool) -> Option<&'n str> {

@@ -72,6 +72,8 @@ impl Lowering {
             for part in ["running_mean", "running_var"] {
                 (self.own(args, part)?.name == format!("{name}.{part}")).then_some(())?;
             }
+            // Clients move running statistics by a tenth of what a batch shows.
+            (float(args, "momentum").unwrap_or(0.1) == 0.1).then_some(())?;
             let eps = float(args, "eps").unwrap_or(1e-5);
             let (input, output) = (slot(args, "input")?, *outputs.first()?);
             Some(Step::BatchNorm { name, input, eps, output })
@@ -79,7 +81,8 @@ impl Lowering {
         whole().ok_or_else(|| {
             GraphError::new(
                 format!(
-                    "a BatchNorm without scale, shift or running statistics ({})",
+                    "a BatchNorm without scale, shift or running statistics, or of a momentum \
+                     other than 0.1 ({})",
                     line_of(node)
                 ),
                 "use affine=True and track_running_stats=True, or another normalisation",

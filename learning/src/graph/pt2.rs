@@ -74,7 +74,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<FileModel, GraphError> {
                  is read",
                 program.torch_version
             ),
-            "export it with a PyTorch from 2.9 to 2.15",
+            "export it with a PyTorch that writes schema 8, such as 2.11 or 2.15",
         ));
     }
     let torch_version = program.torch_version.clone();

@@ -39,6 +39,10 @@ impl Lowering {
         let all = self.specs.len();
         let Some(head) = head else { return ((0..all).collect(), all) };
         let own = |name: &str| name.strip_prefix(head.as_str()).is_some_and(|n| n.starts_with('.'));
+        if self.specs.iter().any(|spec| own(&spec.name) && !spec.trainable) {
+            // A frozen head is declared with the rest, which says so.
+            return ((0..all).collect(), all);
+        }
         let mut order: Vec<usize> = (0..self.specs.len()).collect();
         order.sort_by_key(|&at| own(&self.specs[at].name));
         let body = order.iter().filter(|&&at| !own(&self.specs[at].name)).count();

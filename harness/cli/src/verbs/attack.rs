@@ -186,7 +186,7 @@ fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
     let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
     let gradient = args.holds == Holds::Gradient;
     let update = if args.holds == Holds::Weights { update.sub(&weights) } else { update };
-    let doubts = plausible::doubts(&net, &weights, &update, gradient)
+    let doubts = plausible::doubts(&net, &weights, &update, gradient, args.batch_size)
         .with_context(|| args.update.display().to_string())?;
     doubts.iter().for_each(|doubt| tell!("doubt: {}: {doubt}", args.update.display()));
     let signal = if gradient { Signal::Gradient(update) } else { Signal::Update(update) };

@@ -8,7 +8,7 @@ use crate::graph::value::{Call, Number, align};
 
 pub(super) static TABLE: &[(&str, Op)] = &[
     ("relu", One(|c| c.tensor("self").relu())),
-    ("relu6", One(|c| c.tensor("self").clamp(0.0, 6.0))),
+    ("relu6", One(|c| between(&c.tensor("self"), 0.0, 6.0))),
     ("leaky_relu", One(leaky_relu)),
     ("elu", One(elu)),
     ("selu", One(|c| c.tensor("self").selu())),
@@ -18,10 +18,7 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("mish", One(mish)),
     ("hardswish", One(|c| c.tensor("self").hardswish())),
     ("hardsigmoid", One(|c| ((c.tensor("self") + 3.0) / 6.0).clamp(0.0, 1.0))),
-    (
-        "hardtanh",
-        One(|c| c.tensor("self").clamp(c.float("min_val", -1.0), c.float("max_val", 1.0))),
-    ),
+    ("hardtanh", One(hardtanh)),
     ("sigmoid", One(|c| c.tensor("self").sigmoid())),
     ("log_sigmoid", One(|c| c.tensor("self").log_sigmoid())),
     ("tanh", One(|c| c.tensor("self").tanh())),
@@ -44,8 +41,8 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("logical_not", One(|c| c.tensor("self").logical_not())),
     ("bitwise_not", One(|c| c.tensor("self").bitwise_not())),
     ("clamp", One(clamp)),
-    ("clamp_min", One(|c| c.tensor("self").clamp_min(c.float("min", f64::NEG_INFINITY)))),
-    ("clamp_max", One(|c| c.tensor("self").clamp_max(c.float("max", f64::INFINITY)))),
+    ("clamp_min", One(clamp)),
+    ("clamp_max", One(clamp)),
     ("add", One(add)),
     ("sub", One(sub)),
     ("subtract", One(sub)),
@@ -65,8 +62,8 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("ge", One(|c| pair(c, Tensor::ge_tensor))),
     ("logical_and", One(|c| pair(c, Tensor::logical_and))),
     ("logical_or", One(|c| pair(c, Tensor::logical_or))),
-    ("bitwise_and", One(|c| pair(c, Tensor::logical_and))),
-    ("bitwise_or", One(|c| pair(c, Tensor::logical_or))),
+    ("bitwise_and", One(|c| pair(c, Tensor::bitwise_and_tensor))),
+    ("bitwise_or", One(|c| pair(c, Tensor::bitwise_or_tensor))),
     ("where", One(choose)),
     ("masked_fill", One(masked_fill)),
     ("prelu", One(prelu)),
@@ -82,7 +79,18 @@ pub(super) static TABLE: &[(&str, Op)] = &[
 
 fn leaky_relu(c: &Call) -> Tensor {
     let x = c.tensor("self");
-    x.relu() - (-&x).relu() * c.float("negative_slope", 0.01)
+    // At zero the slope is the negative side's, as torch has it.
+    x.where_self(&x.gt(0.0), &(&x * c.float("negative_slope", 0.01)))
+}
+
+fn hardtanh(c: &Call) -> Tensor {
+    between(&c.tensor("self"), c.float("min_val", -1.0), c.float("max_val", 1.0))
+}
+
+/// `clamp`, whose slope at both ends is 0, as that of `hardtanh` is and `clamp`'s is not.
+fn between(x: &Tensor, low: f64, high: f64) -> Tensor {
+    let inside = x.gt(low).logical_and(&x.lt(high));
+    x.where_self(&inside, &x.detach().clamp(low, high))
 }
 
 fn prelu(c: &Call) -> Tensor {
@@ -93,20 +101,25 @@ fn prelu(c: &Call) -> Tensor {
     if x.dim() > 2 {
         size[2] = slope.size()[1];
     }
-    x.relu() - (-&x).relu() * slope.reshape(size)
+    x.where_self(&x.gt(0.0), &(&x * slope.reshape(size)))
 }
 
 /// `scale * (x, or alpha (exp(rate x) - 1) where x is negative)`.
 fn elu(c: &Call) -> Tensor {
-    let x = c.tensor("self");
-    let (alpha, scale) = (c.float("alpha", 1.0), c.float("scale", 1.0));
-    let below = (x.clamp_max(0.0) * c.float("input_scale", 1.0)).expm1() * alpha;
-    (x.relu() + below) * scale
+    let (alpha, rate) = (c.float("alpha", 1.0), c.float("input_scale", 1.0));
+    exponential(&c.tensor("self"), alpha, rate) * c.float("scale", 1.0)
 }
 
 fn celu(c: &Call) -> Tensor {
-    let (x, alpha) = (c.tensor("self"), c.float("alpha", 1.0));
-    x.relu() + (x.clamp_max(0.0) / alpha).expm1() * alpha
+    let alpha = c.float("alpha", 1.0);
+    exponential(&c.tensor("self"), alpha, 1.0 / alpha)
+}
+
+/// At zero the slope is the negative side's and the curvature none, as torch has them.
+fn exponential(x: &Tensor, alpha: f64, rate: f64) -> Tensor {
+    let below = (x.clamp_max(0.0) * rate).expm1() * alpha;
+    let at_zero = below.where_self(&x.lt(0.0), &(x * (alpha * rate)));
+    x.where_self(&x.gt(0.0), &at_zero)
 }
 
 fn mish(c: &Call) -> Tensor {
@@ -120,14 +133,22 @@ fn softplus(c: &Call) -> Tensor {
     soft.where_self(&(&x * beta).le(c.float("threshold", 20.0)), &x)
 }
 
+/// Bounds are numbers or tensors.
 fn clamp(c: &Call) -> Tensor {
     let mut x = c.tensor("self");
     if let Some(least) = c.number("min") {
         x = x.clamp_min(least.float());
+    } else if let Some(least) = c.maybe("min") {
+        let both = align(&[&x, &least]);
+        x = both[0].maximum(&both[1]);
     }
-    match c.number("max") {
-        Some(most) => x.clamp_max(most.float()),
-        None => x,
+    match (c.number("max"), c.maybe("max")) {
+        (Some(most), _) => x.clamp_max(most.float()),
+        (None, Some(most)) => {
+            let both = align(&[&x, &most]);
+            both[0].minimum(&both[1])
+        }
+        (None, None) => x,
     }
 }
 

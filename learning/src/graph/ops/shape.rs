@@ -45,9 +45,9 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("new_zeros", One(|c| made(c, "size", 0.0))),
     ("new_ones", One(|c| made(c, "size", 1.0))),
     ("new_full", One(|c| made(c, "size", c.float("fill_value", 0.0)))),
-    ("zeros_like", One(|c| c.tensor("self").zeros_like())),
-    ("ones_like", One(|c| c.tensor("self").ones_like())),
-    ("full_like", One(|c| c.tensor("self").full_like(c.float("fill_value", 0.0)))),
+    ("zeros_like", One(|c| typed(c, c.tensor("self").zeros_like()))),
+    ("ones_like", One(|c| typed(c, c.tensor("self").ones_like()))),
+    ("full_like", One(|c| typed(c, c.tensor("self").full_like(c.float("fill_value", 0.0))))),
     ("scalar_tensor", One(|c| c.full(&[], c.float("s", 0.0)))),
 ];
 
@@ -228,6 +228,7 @@ fn index(c: &Call) -> Tensor {
 /// Rows of a table for each token.
 fn embedding(c: &Call) -> Tensor {
     let (table, tokens) = (c.tensor("weight"), c.tensor("indices").to_kind(Kind::Int64));
+    assert!(!c.flag("scale_grad_by_freq", false), "embedding with scale_grad_by_freq");
     let (rows, width) = (table.size()[1], table.size()[2]);
     let lanes = table.size()[0].max(tokens.size()[0]);
     let mut tokens = broadcast_lanes(&tokens, lanes);
@@ -240,7 +241,15 @@ fn embedding(c: &Call) -> Tensor {
     }
     let mut size = tokens.size();
     size.push(width);
-    table.reshape([-1, width]).index_select(0, &tokens.reshape([-1])).reshape(size)
+    let found = table.reshape([-1, width]).index_select(0, &tokens.reshape([-1])).reshape(size);
+    match c.int("padding_idx", -1) {
+        padding if padding >= 0 => {
+            // The row of padding has no gradient.
+            let padded = tokens.remainder(rows).eq(padding).unsqueeze(-1);
+            found.detach().where_self(&padded, &found)
+        }
+        _ => found,
+    }
 }
 
 fn flip(c: &Call) -> Tensor {
@@ -266,10 +275,15 @@ fn arange(c: &Call) -> Tensor {
 }
 
 fn made(c: &Call, name: &str, value: f64) -> Tensor {
-    let t = c.full(&c.shape(name), value);
+    typed(c, c.full(&c.shape(name), value))
+}
+
+/// In the element type that is asked for; reals keep the precision of the pass.
+fn typed(c: &Call, t: Tensor) -> Tensor {
     match kind(c) {
         Some(kind) if !kind.is_real() => t.to_kind(kind.kind()),
-        _ => t,
+        Some(_) => t.to_kind(c.like.0),
+        None => t,
     }
 }
 
