@@ -38,6 +38,10 @@ impl Attack for Analytic {
         vec![Fact::BatchSize]
     }
 
+    fn reads_directions(&self) -> bool {
+        true
+    }
+
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
         let gradient = one_example(seen)?;
         let layer = first_linear(seen);
@@ -120,7 +124,7 @@ fn reconstruction(
 /// The gradient of the one example behind each signal, `[N, ...]`.
 ///
 /// # Errors
-/// `NotApplicable` where several examples are mixed, and what [`signal::gradient`] says.
+/// `NotApplicable` where several examples are mixed, and what [`signal::direction`] says.
 pub(crate) fn one_example(seen: &Observation) -> Result<Params, AttackError> {
     let known = &seen.known;
     let batch =
@@ -137,7 +141,7 @@ pub(crate) fn one_example(seen: &Observation) -> Result<Params, AttackError> {
              {examples} are mixed in this signal"
         )));
     }
-    signal::gradient(seen)
+    signal::direction(seen)
 }
 
 /// Where a network's first fully connected layer is.
@@ -170,9 +174,17 @@ pub(crate) fn first_linear(seen: &Observation) -> Result<FirstLinear, AttackErro
             let alone = t.kind == TapKind::Linear && t.input.size()[1] == 1;
             alone.then_some(t.bias).flatten().map(at)
         });
-        found.ok_or_else(|| {
+        let found = found.ok_or_else(|| {
             AttackError::NotApplicable("this model has no fully connected layer with a bias".into())
-        })
+        })?;
+        let specs = seen.net.layout().specs();
+        match [found.weight, found.bias].iter().find(|&&at| !specs[at].trainable) {
+            None => Ok(found),
+            Some(&at) => Err(AttackError::NotApplicable(format!(
+                "the update does not hold `{}`, of the first fully connected layer",
+                specs[at].name
+            ))),
+        }
     })
 }
 

@@ -28,6 +28,16 @@ pub trait Attack: Parameters + Send + Sync {
         false
     }
 
+    /// Whether it adapts to the effects that defenses publish; without any it adapts to nothing.
+    fn adapts(&self) -> bool {
+        false
+    }
+
+    /// Whether it reads an update as a direction, so that it does without the learning rate.
+    fn reads_directions(&self) -> bool {
+        false
+    }
+
     /// Recovers the batch behind each of the observation's `N` signals.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ pub(crate) fn find(seen: &Observation) -> Option<Patches> {
         let mut tape = Tape::per_example(&seen.weights, Mode::Eval);
         let _ = seen.net.forward_normalised(&mut tape, &probe);
         let flat = |t: &Tensor| t.reshape([-1]);
+        let specs = seen.net.layout().specs();
         let fed = |t: &&Tap| {
             t.kind == TapKind::Conv
                 && t.input.numel() == probe.numel()
@@ -64,14 +65,16 @@ pub(crate) fn find(seen: &Observation) -> Option<Patches> {
             let shape = &t.output.size()[1..];
             let rows: i64 = shape[..shape.len().saturating_sub(1)].iter().product();
             let tokens = (count..=count + TOKENS).contains(&rows) && shape.len() > 1;
-            t.kind == TapKind::Free && shape.last() == Some(&conv.output) && tokens
+            let sent = specs[t.weight].trainable;
+            t.kind == TapKind::Free && shape.last() == Some(&conv.output) && tokens && sent
         };
         let positions: Vec<usize> = tape.taps.iter().filter(fits).map(|t| t.weight).collect();
-        let solvable = apart && whole && count <= conv.output && !positions.is_empty();
+        let sent = specs[tap.weight].trainable && !positions.is_empty();
+        let solvable = apart && whole && count <= conv.output && sent;
         let image = [height, width];
         solvable.then_some(Patches {
             weight: tap.weight,
-            bias: tap.bias,
+            bias: tap.bias.filter(|&at| specs[at].trainable),
             positions,
             conv,
             grid,

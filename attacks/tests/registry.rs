@@ -168,7 +168,7 @@ fn what_an_attack_needs_is_refused_in_its_absence() {
                     Fact::Labels => seen.known.labels = None,
                     Fact::BatchSize => seen.known.batch_size = None,
                     Fact::LearningRate => seen.known.lr = None,
-                    Fact::LocalSteps => seen.known.local = None,
+                    Fact::LocalSteps | Fact::StepCount => seen.known.local = None,
                 }
                 let found = run(attack.as_ref(), &seen, 1);
                 let refused =

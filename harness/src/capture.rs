@@ -235,16 +235,24 @@ fn observe(
     signal: Params,
 ) -> Result<Observation, HarnessError> {
     let granted = |fact| cell.spec.facts.contains(&fact);
-    let steps = granted(Fact::LocalSteps) && cell.spec.source != Source::Gradients;
+    let update = cell.spec.source != Source::Gradients;
     let behind = truth.pixels.size()[1] as usize;
     let local = scenario.federation.local(cell.spec.capture.round);
+    let lr = local.lr;
+    let own = behind / contributors.max(1);
+    let local = match (granted(Fact::LocalSteps), granted(Fact::StepCount)) {
+        (true, _) => Some(local),
+        (false, true) => Some(local.counted(own)),
+        (false, false) => None,
+    };
     let known = Known {
         labels: granted(Fact::Labels).then(|| truth.labels.copy()),
         batch_size: granted(Fact::BatchSize).then_some(behind as i64),
-        lr: granted(Fact::LearningRate).then_some(local.lr),
-        local: steps.then_some(local),
-        local_examples: granted(Fact::BatchSize).then_some(behind / contributors.max(1)),
+        lr: granted(Fact::LearningRate).then_some(lr),
+        local: local.filter(|_| update),
+        local_examples: granted(Fact::BatchSize).then_some(own),
         contributors: contributors as i64,
+        shares: Vec::new(),
         defenses: effects(cell, scenario, view, contributors)?,
     };
     Ok(Observation {

@@ -85,7 +85,9 @@ impl ResolvedCell {
     /// Why this cell cannot be run as specified, where it cannot: the attack needs what the threat
     /// withholds.
     pub fn not_applicable(&self) -> Option<String> {
-        let granted = |fact: &Fact| self.spec.facts.contains(fact);
+        let facts = &self.spec.facts;
+        let counted = |fact: &Fact| *fact == Fact::LocalSteps && facts.contains(&Fact::StepCount);
+        let granted = |fact: &Fact| facts.contains(fact) || counted(fact);
         let missing: Vec<String> =
             self.attack.needs().iter().filter(|f| !granted(f)).map(Fact::to_string).collect();
         if !missing.is_empty() {
@@ -95,10 +97,11 @@ impl ResolvedCell {
                 missing.join(", ")
             ));
         }
-        if self.spec.source != Source::Gradients && !granted(&Fact::LearningRate) {
+        let scaled = self.spec.source == Source::Gradients || granted(&Fact::LearningRate);
+        if !scaled && !self.attack.reads_directions() {
             return Some(
-                "an update can only be read as a gradient by an adversary who knows the learning \
-                 rate"
+                "without the learning rate an update is a direction, and this attack compares \
+                 sizes; use one that compares cosines, such as `inverting-gradients`"
                     .into(),
             );
         }
@@ -140,12 +143,21 @@ impl ResolvedCell {
     /// Local rules that no attack here reads an update under.
     fn unread_rule(&self) -> Option<String> {
         let local = &self.spec.federation.local;
+        if self.attack.needs().contains(&Fact::LocalSteps) {
+            return None; // It follows the steps as they are.
+        }
         if self.spec.source != Source::Gradients && local.optimizer == Optimizer::Adam {
-            return Some("an update by Adam cannot be read as a gradient; use SGD".into());
+            return Some(
+                "an update by Adam cannot be read as a gradient; use SGD, or an attack with \
+                 unroll = true"
+                    .into(),
+            );
         }
         let epochs = !self.spec.source.is_single_step();
         (epochs && local.prox > 0.0).then(|| {
-            "no attack here follows local steps that FedProx pulls back; use prox = 0".into()
+            "FedProx pulls local steps back, which only an attack with unroll = true follows; use \
+             prox = 0"
+                .into()
         })
     }
 

@@ -18,7 +18,7 @@ use crate::per_example;
 use crate::tape::{BatchStat, Mode};
 
 pub use crate::per_example::{GradientRule, check_private};
-pub use step::{State, StepRule};
+pub use step::{ADAM_EPS, State, StepRule};
 
 /// Local training's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,9 @@ pub struct LocalTraining {
     pub batch_size: usize,
     /// Step size.
     pub lr: f64,
+    /// Step size of each step in order, where it changes; `lr` after its end, and throughout where
+    /// it is empty.
+    pub lr_schedule: Vec<f64>,
     /// Heavy-ball momentum as `torch.optim.SGD`'s.
     pub momentum: f64,
     /// L2 penalty added to the gradient.
@@ -49,6 +52,7 @@ impl Default for LocalTraining {
             epochs: 1,
             batch_size: 1,
             lr: 0.01,
+            lr_schedule: Vec::new(),
             momentum: 0.0,
             weight_decay: 0.0,
             augment: false,
@@ -62,6 +66,24 @@ impl LocalTraining {
     /// Steps taken over `examples` examples.
     pub fn steps(&self, examples: usize) -> usize {
         self.epochs * examples.div_ceil(self.batch_size.max(1))
+    }
+
+    /// What is left of it for whoever knows only how many steps a client takes over its `examples`,
+    /// and their mean step size: each over all examples, without momentum or decay.
+    pub fn counted(&self, examples: usize) -> LocalTraining {
+        let epochs = self.steps(examples).max(1);
+        let rates = (0..epochs).map(|step| self.rate(step));
+        LocalTraining {
+            epochs,
+            batch_size: examples.max(1),
+            lr: rates.sum::<f64>() / epochs as f64,
+            ..LocalTraining::default()
+        }
+    }
+
+    /// Step size of a step, counted from 0.
+    pub fn rate(&self, step: usize) -> f64 {
+        self.lr_schedule.get(step).copied().unwrap_or(self.lr)
     }
 }
 

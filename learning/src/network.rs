@@ -57,6 +57,12 @@ impl Network {
         Network::declare(f(self.model), self.mean, self.std, self.budget)
     }
 
+    /// The same with the parameters at these positions held fixed, as a client holds them that
+    /// trains a part of the model alone.
+    pub fn freezing(self, positions: &[usize]) -> Network {
+        Network { layout: Arc::new(self.layout.freezing(positions)), ..self }
+    }
+
     /// The architecture alone.
     pub fn into_model(self) -> Box<dyn Model> {
         self.model

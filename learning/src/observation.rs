@@ -44,6 +44,8 @@ pub struct Known {
     pub local_examples: Option<usize>,
     /// Clients whose updates the signal averages (0 counts as 1).
     pub contributors: i64,
+    /// Examples of each of them, where they weigh by these; empty where all have as many.
+    pub shares: Vec<i64>,
     /// What the defenses did to the signal, in order, as their designers publish it.
     pub defenses: Vec<Published>,
 }
@@ -54,6 +56,7 @@ impl Clone for Known {
             labels: self.labels.as_ref().map(Tensor::shallow_clone),
             local: self.local.clone(),
             defenses: self.defenses.clone(),
+            shares: self.shares.clone(),
             ..*self
         }
     }
@@ -85,7 +88,7 @@ impl Observation {
         match fact {
             Fact::Labels => self.known.labels.is_some(),
             Fact::BatchSize => self.known.batch_size.is_some(),
-            Fact::LocalSteps => self.known.local.is_some(),
+            Fact::LocalSteps | Fact::StepCount => self.known.local.is_some(),
             Fact::LearningRate => self.known.lr.is_some(),
         }
     }

@@ -92,6 +92,21 @@ impl Layout {
         (0..self.specs.len()).filter(|&i| self.specs[i].trainable).collect()
     }
 
+    /// The same with these parameters held fixed as well: no gradient is taken of them, and none is
+    /// expected.
+    pub fn freezing(&self, positions: &[usize]) -> Layout {
+        let mut specs = self.specs.clone();
+        positions.iter().for_each(|&i| specs[i].trainable = false);
+        Layout::new(specs)
+    }
+
+    /// Whether a frozen weight or bias stands behind the last trainable one, so that the latter is
+    /// not the end of the model.
+    pub fn ends_frozen(&self) -> bool {
+        let behind = self.specs.iter().rev().take_while(|s| !s.trainable);
+        behind.into_iter().any(|s| s.name.ends_with(".weight") || s.name.ends_with(".bias"))
+    }
+
     /// Number of scalars, buffers included.
     pub fn len(&self) -> i64 {
         self.specs.iter().map(|s| s.shape.iter().product::<i64>()).sum()

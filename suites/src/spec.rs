@@ -128,21 +128,26 @@ impl ModelSpec {
 /// The registry name of a model that a file gives.
 const FILE: &str = "file";
 
+/// The registry name of a model that is written down layer by layer, and the key of its layers.
+const LAYERS: &str = "layers";
+
 fn is_file(text: &str) -> bool {
     text.ends_with(".pt2")
 }
 
 /// `{ file = "net.pt2" }`, and the bare path of such a file, are the model `file` with that
-/// parameter.
+/// parameter; `[[model.layers]]` is the model `layers` with them.
 pub(crate) fn model_of_file(table: &Map<String, Value>) -> Map<String, Value> {
     let mut table = table.clone();
     let named = table.get("name").and_then(Value::as_str).filter(|name| is_file(name));
     let named = named.map(Value::from);
-    let Some(file) = table.shift_remove("file").or(named) else { return table };
-    table.insert("name".into(), FILE.into());
+    let file = table.shift_remove("file").or(named).map(|file| ("file", file));
+    let given = file.or_else(|| Some((LAYERS, table.shift_remove(LAYERS)?)));
+    let Some((key, value)) = given else { return table };
+    table.insert("name".into(), key.into());
     let params = table.entry("params").or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(params) = params {
-        params.insert("file".into(), file);
+        params.insert(key.into(), value);
     }
     table
 }
@@ -295,8 +300,10 @@ pub enum Fact {
     Labels,
     /// `"batch-size"`: how many examples a step used.
     BatchSize,
-    /// `"local-steps"`: how many steps a client took.
+    /// `"local-steps"`: a client's local training in full: epochs, batches, momentum, decay.
     LocalSteps,
+    /// `"step-count"`: how many steps a client took, and nothing else of them.
+    StepCount,
     /// `"learning-rate"`: the clients' learning rate.
     LearningRate,
 }
@@ -306,6 +313,7 @@ string_enum!(
     Labels = "labels",
     BatchSize = "batch-size",
     LocalSteps = "local-steps",
+    StepCount = "step-count",
     LearningRate = "learning-rate",
 );
 

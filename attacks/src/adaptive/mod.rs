@@ -41,6 +41,10 @@ impl Attack for AdaptiveMatching {
         Matching { config: self.config.clone() }.infers_labels(granted)
     }
 
+    fn adapts(&self) -> bool {
+        true
+    }
+
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
         let planned = plan(seen, &self.adapting)?;
         if let Some(found) = self.before_bottleneck(seen, &planned, run)? {

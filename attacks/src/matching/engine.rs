@@ -50,6 +50,10 @@ impl Attack for Matching {
         needs
     }
 
+    fn reads_directions(&self) -> bool {
+        self.config.objective.sees_directions_only() && !self.config.unroll
+    }
+
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
         // Signs are those of several labels an example.
         matches!(self.config.labels, Labels::Idlg | Labels::Joint)
@@ -88,7 +92,7 @@ impl Matching {
         initial: Option<&Tensor>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
-        let gradient = signal::gradient(seen)?;
+        let gradient = signal::read(seen, self.reads_directions())?;
         let mut problem = self.problem(seen, &gradient, defense_model, run)?;
         let mut x = match initial {
             None => self.start(seen, &problem, run),
@@ -157,7 +161,7 @@ impl Matching {
         found: &Reconstruction,
         run: &Run,
     ) -> Result<(Problem<'a>, Tensor), AttackError> {
-        let gradient = signal::gradient(seen)?;
+        let gradient = signal::read(seen, self.reads_directions())?;
         let mut problem = self.problem(seen, &gradient, defense_model, run)?;
         if let (Some(labels), Labels::Idlg) = (&found.labels, self.config.labels) {
             let labels = labels.repeat_interleave_self_int(self.config.restarts as i64, 0, None);
@@ -275,7 +279,7 @@ impl Matching {
                 let labels = self.hypotheses(&plausible);
                 return Ok(DummyLabels::Fixed(labels.to_device(run.device)));
             }
-            (Labels::Idlg, _) => labels::read_off(gradient, seen.net.classes(), batch)?,
+            (Labels::Idlg, _) => labels::read_batch(seen, gradient, batch)?,
             (Labels::Known, _) => labels::granted(seen, batch)?,
             (Labels::Signs, _) => {
                 labels::read_signs(seen, gradient, batch, &mut run.stream("label-evidence"))?
@@ -325,7 +329,7 @@ impl Matching {
             return Ok(None);
         }
         let clients = seen.known.contributors.max(1);
-        if batch % clients != 0 {
+        if seen.known.shares.is_empty() && batch % clients != 0 {
             let problem = format!(
                 "is a mean over {clients} clients, among whom {batch} examples cannot be dealt \
                  evenly"

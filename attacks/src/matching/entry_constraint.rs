@@ -1,6 +1,5 @@
 //! What each parameter's entries go through: left out, rounded, bounded, or weighed.
 
-use learning::client::LocalTraining;
 use learning::layer_grad::sum_lanes;
 use learning::models::head;
 use learning::{Layout, Observation, Signal};
@@ -8,6 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::defense_model::{DefenseModel, Masked, Values};
 use super::objective::Target;
+use super::signal;
 
 /// Weight of a difference inside a cell of [`Values::Cells`].
 const PULL: f64 = 0.2;
@@ -34,7 +34,7 @@ pub fn constraints(
 ) -> Vec<EntryConstraint> {
     let layout = seen.weights.layout();
     let decay = match (&seen.signal, &seen.known.local) {
-        (Signal::Update(_), Some(LocalTraining { weight_decay, .. })) => *weight_decay,
+        (Signal::Update(_), Some(local)) => signal::decay(local),
         _ => 0.0,
     };
     let trainable = layout.trainable();

@@ -46,7 +46,8 @@ impl Evidence {
         let [.., weight, bias] = &gradient.trainable().collect::<Vec<_>>()[..] else {
             return None;
         };
-        if bias.size()[1..] != [classes] || weight.dim() != 3 || weight.size()[1] != classes {
+        let fits = weight.dim() == 3 && weight.size()[1] == classes;
+        if gradient.layout().ends_frozen() || bias.size()[1..] != [classes] || !fits {
             return None;
         }
         let features = features(seen, rng)?;

@@ -60,12 +60,32 @@ pub fn infer(gradients: &Params, batch: i64) -> Tensor {
 /// # Errors
 /// `NotApplicable` where it does not.
 pub fn read_off(gradients: &Params, classes: i64, batch: i64) -> Result<Tensor, AttackError> {
-    if last(gradients).is_none_or(|t| t.size()[1..] != [classes]) {
-        let why = "labels are read off the last layer's bias gradient, and this model has none; \
-            use labels = \"known\" or \"joint\"";
-        return Err(AttackError::NotApplicable(why.into()));
+    let ends = !gradients.layout().ends_frozen();
+    if !ends || last(gradients).is_none_or(|t| t.size()[1..] != [classes]) {
+        let has = if ends { "this model has none" } else { "the update does not hold it" };
+        return Err(AttackError::NotApplicable(format!(
+            "labels are read off the last layer's bias gradient, and {has}; use labels = \
+             \"known\" or \"joint\""
+        )));
     }
     Ok(infer(gradients, batch))
+}
+
+/// [`read_off`], of several examples only where the gradient's size is known.
+///
+/// # Errors
+/// As [`read_off`].
+pub fn read_batch(
+    seen: &Observation,
+    gradients: &Params,
+    batch: i64,
+) -> Result<Tensor, AttackError> {
+    if batch > 1 && !signal::has_scale(seen) {
+        let why = "labels of several examples are read off the size of a gradient, which an \
+            update without its learning rate does not tell; use labels = \"known\" or \"joint\"";
+        return Err(AttackError::NotApplicable(why.into()));
+    }
+    read_off(gradients, seen.net.classes(), batch)
 }
 
 /// Share of a signal's likelihood that makes a class worth a restart.

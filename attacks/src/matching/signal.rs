@@ -1,6 +1,6 @@
 //! From the captured signal to the gradient it stands for.
 
-use learning::client::LocalTraining;
+use learning::client::{LocalTraining, StepRule};
 use learning::{Observation, Params, Signal};
 use suites::Fact;
 use tch::Tensor;
@@ -20,15 +20,45 @@ pub fn gradient(seen: &Observation) -> Result<Params, AttackError> {
         Signal::Gradient(g) => g.clone(),
         Signal::Update(delta) => undecayed(seen, &delta.scale(-1.0 / step_scale(seen)?)),
     };
+    finite(gradient)
+}
+
+fn finite(gradient: Params) -> Result<Params, AttackError> {
     if gradient.trainable().any(|t| !is_finite(t)) {
         return Err(AttackError::BadSignal("holds NaN or infinite values".into()));
     }
     Ok(gradient)
 }
 
+/// [`direction`], where that is enough; else [`gradient`].
+///
+/// # Errors
+/// As these.
+pub fn read(seen: &Observation, a_direction: bool) -> Result<Params, AttackError> {
+    if a_direction { direction(seen) } else { gradient(seen) }
+}
+
+/// As [`gradient`], up to a positive factor where the learning rate is not known.
+///
+/// # Errors
+/// Values that are not finite.
+pub fn direction(seen: &Observation) -> Result<Params, AttackError> {
+    match &seen.signal {
+        Signal::Update(delta) if !has_scale(seen) => finite(delta.scale(-1.0)),
+        _ => gradient(seen),
+    }
+}
+
+/// Whether the signal's size says something: it is a gradient, or the learning rate is known.
+pub fn has_scale(seen: &Observation) -> bool {
+    let known = &seen.known;
+    matches!(seen.signal, Signal::Gradient(_)) || known.lr.is_some() || known.local.is_some()
+}
+
 /// What an update is divided by: `lr * steps`, and with momentum `m` what `s` equal gradients add
-/// up to, `lr * sum over i = 1..s of (1 - m^i) / (1 - m)`. Local training that is not known is
-/// taken as one step.
+/// up to, `lr * sum over i = 1..s of (1 - m^i) / (1 - m)`; each step at its own rate where they
+/// differ. Adam's steps leave of equal gradients their signs, each times `lr`. Local training that
+/// is not known is taken as one step.
 ///
 /// # Errors
 /// Where the learning rate is not known.
@@ -36,10 +66,30 @@ pub fn step_scale(seen: &Observation) -> Result<f64, AttackError> {
     let known = &seen.known;
     let lr = known.lr.or(known.local.as_ref().map(|l| l.lr));
     let lr = lr.ok_or_else(|| AttackError::Missing(Fact::LearningRate.to_string()))?;
-    let (steps, momentum) =
-        known.local.as_ref().map_or((1, 0.0), |l| (local_steps(seen, l), l.momentum));
+    let Some(local) = &known.local else { return Ok(lr) };
+    let momentum = if local.rule == StepRule::Sgd { local.momentum } else { 0.0 };
     let velocities = std::iter::successors(Some(1.0), |v| Some(1.0 + momentum * v));
-    Ok(lr * velocities.take(steps).sum::<f64>())
+    let steps = velocities.take(local_steps(seen, local));
+    if local.lr_schedule.is_empty() {
+        return Ok(lr * steps.sum::<f64>());
+    }
+    Ok(steps.enumerate().map(|(step, v)| local.rate(step) * v).sum())
+}
+
+/// Examples of each contributing client, `batch` together: its share of the mean, or as many as
+/// the others have.
+pub fn shares(seen: &Observation, batch: i64) -> Vec<i64> {
+    let clients = seen.known.contributors.max(1);
+    if seen.known.shares.is_empty() {
+        return vec![batch / clients; clients as usize];
+    }
+    seen.known.shares.clone()
+}
+
+/// Weight decay as it stands in an update that is read as a gradient; Adam's is lost in its
+/// normalisation.
+pub fn decay(local: &LocalTraining) -> f64 {
+    if local.rule == StepRule::Sgd { local.weight_decay } else { 0.0 }
 }
 
 /// SGD steps that a client took, at least 1. A client's share of the batch stands for its examples
@@ -53,8 +103,8 @@ pub fn local_steps(seen: &Observation, local: &LocalTraining) -> usize {
 /// off an update.
 pub fn undecayed(seen: &Observation, gradient: &Params) -> Params {
     match &seen.known.local {
-        Some(local) if local.weight_decay != 0.0 => {
-            gradient.zip(&seen.weights, |g, w| g - w.to_device(g.device()) * local.weight_decay)
+        Some(local) if decay(local) != 0.0 => {
+            gradient.zip(&seen.weights, |g, w| g - w.to_device(g.device()) * decay(local))
         }
         _ => gradient.clone(),
     }
@@ -74,7 +124,8 @@ pub fn features(gradient: &Params, batch: i64) -> Result<Tensor, AttackError> {
     let [.., weight, bias] = &gradient.trainable().collect::<Vec<_>>()[..] else {
         return Err(refuse());
     };
-    if batch != 1 || weight.dim() != 3 || weight.size()[..2] != bias.size()[..] {
+    let fits = weight.dim() == 3 && weight.size()[..2] == bias.size()[..];
+    if batch != 1 || !fits || gradient.layout().ends_frozen() {
         return Err(refuse());
     }
     // The label's entry is the largest in magnitude.

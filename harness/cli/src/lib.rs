@@ -22,6 +22,7 @@ macro_rules! show_all {
     ($($words:tt)*) => { print!("{}", suites::foreign::printable_lines(&format!($($words)*))) };
 }
 
+pub mod capture;
 pub mod cli;
 mod clock;
 pub mod device;

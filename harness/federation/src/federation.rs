@@ -253,6 +253,7 @@ pub fn local_training(spec: &FederationSpec, number: usize) -> LocalTraining {
             Optimizer::Adam => StepRule::Adam { beta1: l.beta1, beta2: l.beta2 },
         },
         prox: l.prox,
+        ..LocalTraining::default()
     }
 }
 

@@ -21,7 +21,7 @@ pub enum StepRule {
 }
 
 /// Adam's epsilon, as PyTorch's default.
-const ADAM_EPS: f64 = 1e-8;
+pub const ADAM_EPS: f64 = 1e-8;
 
 /// What an optimiser remembers from step to step: nothing before the first.
 #[derive(Clone, Debug, Default)]
@@ -51,15 +51,20 @@ impl State {
             let pull = trainable(&params, start, |w, s| (w - s) * setting.prox);
             gradient = trainable(&gradient, &pull, |g, p| g + p);
         }
+        let lr = setting.rate(self.steps as usize - 1);
         match setting.rule {
-            StepRule::Sgd => self.sgd(setting, &params, gradient),
-            StepRule::Adam { beta1, beta2 } => {
-                self.adam(setting.lr, beta1, beta2, &params, &gradient)
-            }
+            StepRule::Sgd => self.sgd(setting, lr, &params, gradient),
+            StepRule::Adam { beta1, beta2 } => self.adam(lr, beta1, beta2, &params, &gradient),
         }
     }
 
-    fn sgd(&mut self, setting: &LocalTraining, params: &Params, mut gradient: Params) -> Params {
+    fn sgd(
+        &mut self,
+        setting: &LocalTraining,
+        lr: f64,
+        params: &Params,
+        mut gradient: Params,
+    ) -> Params {
         if setting.momentum != 0.0 {
             let v = match self.first.take() {
                 Some(v) => v.zip(&gradient, |v, g| v * setting.momentum + g),
@@ -68,7 +73,7 @@ impl State {
             gradient = v.clone();
             self.first = Some(v);
         }
-        params.zip(&gradient, |w, g| w - g * setting.lr)
+        params.zip(&gradient, |w, g| w - g * lr)
     }
 
     /// `w - lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps)`.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use learning::client::{LocalTraining, Rules, batch_gradient, train};
+use learning::client::{LocalTraining, Rules, StepRule, batch_gradient, train};
 use learning::{Form, Known, Mode, Network, Observation, Params, Signal, init, noise};
 use suites::{Init, rng};
 use tch::{Device, Kind, Tensor};
@@ -126,12 +126,62 @@ fn one_step_is_the_approximation() {
 #[test]
 fn several_steps_match_only_when_they_are_simulated() {
     let momentum = LocalTraining { momentum: 0.9, weight_decay: 0.05, ..local(3) };
-    for (config, clients) in [(local(3), 1), (local(3), 2), (momentum.clone(), 1), (momentum, 2)] {
+    let falling = LocalTraining { lr_schedule: vec![0.5, 0.3, 0.05], ..momentum.clone() };
+    let pulled = LocalTraining { prox: 0.7, ..local(3) };
+    let adam = LocalTraining {
+        rule: StepRule::Adam { beta1: 0.8, beta2: 0.95 },
+        weight_decay: 0.01,
+        lr: 0.02,
+        ..local(3)
+    };
+    let mut cases = vec![(local(3), 1), (local(3), 2), (momentum.clone(), 1), (momentum, 2)];
+    cases.extend([(falling, 1), (pulled, 1), (adam, 2)]);
+    for (config, clients) in cases {
         let c = capture(config.clone(), clients);
         let (unrolled, read) = (c.relative(&c.truth, true), c.relative(&c.truth, false));
         assert!(largest(&unrolled) < 1e-20, "{config:?}, {clients}: {unrolled:?}");
         assert!(read.min().double_value(&[]) > 1e-6, "{config:?}, {clients}: {read:?}");
     }
+}
+
+/// Clients of one and two examples, weighed by these.
+#[test]
+fn clients_of_several_sizes_weigh_by_their_examples() {
+    let mut c = capture(local(2), 1);
+    let (weights, config) = (&c.seen.weights, local(2));
+    let sent = |from: i64, share: i64| {
+        let (x, y) = (c.truth.narrow(1, from, share), c.labels.narrow(1, from, share));
+        let mut rngs = [rng::stream(1, "unroll", "a"), rng::stream(1, "unroll", "b")];
+        let (rules, mode) = (Rules::default(), Mode::Train);
+        let after = train(&c.seen.net, weights, &x, &y, &config, &rules, mode, &mut rngs);
+        after.sub(weights)
+    };
+    let mean = sent(0, 1).zip(&sent(1, 2), |a, b| (a + b * 2.0) / 3.0);
+    c.seen.signal = Signal::Update(mean);
+    (c.seen.known.contributors, c.seen.known.shares) = (2, vec![1, 2]);
+    assert!(largest(&c.relative(&c.truth, true)) < 1e-20, "{:?}", c.relative(&c.truth, true));
+    c.seen.known.shares = vec![2, 1];
+    assert!(c.relative(&c.truth, true).min().double_value(&[]) > 1e-6);
+}
+
+/// Rates 0.5, 0.3, 0.05 and velocities 1, 1.9, 2.71.
+#[test]
+fn a_schedule_divides_an_update_step_by_step() {
+    let rates = vec![0.5, 0.3, 0.05];
+    let config = LocalTraining { momentum: 0.9, lr_schedule: rates, ..local(3) };
+    let scale = signal::step_scale(&capture(config, 1).seen).unwrap();
+    assert!((scale - 1.2055).abs() < 1e-12, "{scale}");
+}
+
+#[test]
+fn without_the_rate_an_update_is_a_direction() {
+    let mut c = capture(local(1), 1);
+    let gradient = signal::gradient(&c.seen).unwrap();
+    (c.seen.known.lr, c.seen.known.local) = (None, None);
+    assert!(signal::gradient(&c.seen).is_err());
+    let direction = signal::direction(&c.seen).unwrap();
+    let error = direction.sub(&gradient.scale(0.3)).norm() / gradient.norm();
+    assert!(largest(&error) < 1e-12, "{error:?}");
 }
 
 #[test]

@@ -4,85 +4,36 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use attacks::{Progress, Reconstruction, Run};
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use harness::artifacts;
 use indicatif::{ProgressBar, ProgressStyle};
-use learning::client::LocalTraining;
-use learning::models::{self, Shape};
-use learning::{Known, Mode, Network, Observation, Params, Signal, checkpoint, init};
+use learning::{Observation, checkpoint};
 use metrics::{Panel, Scored, Scores, Setup, pairing};
 use serde_json::{Map, Value, json};
-use suites::rng::{self, AttackSeed};
-use suites::{Init, ModelSpec};
+use suites::Fact;
+use suites::rng::AttackSeed;
 use tch::{Kind, Tensor};
 
+use crate::capture::explain::Explained;
+use crate::capture::{self, Description, Knowledge};
 use crate::device;
-use crate::plausible;
 use crate::settings::Settings;
-use crate::tensors;
-
-/// What the update file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Holds {
-    /// The loss gradient of one batch
-    Gradient,
-    /// Weights after minus weights before
-    Delta,
-    /// The weights after local training; --weights holds those before
-    Weights,
-}
 
 /// Arguments.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
-    /// Model name (see `bench list models`), or your own network as `torch.export.save` writes it
-    /// (.pt2)
-    #[arg(long, value_name = "NAME|FILE")]
-    model: String,
-    /// Parameters of the architecture as JSON, such as '{"stem":"cifar"}'
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    model_params: String,
-    /// Shape of one example: CxHxW, or F for a table row; a model's own file says it
-    #[arg(long, value_name = "SHAPE")]
-    input: Option<String>,
-    /// Number of classes; a model's own file says it
-    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
-    classes: Option<i64>,
-    /// Weights before the update: .safetensors, .pt or .pth; else those in the model's own file
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-    /// The captured update, tensors named as the weights are
-    #[arg(long, value_name = "FILE")]
-    update: PathBuf,
-    /// What the update file holds
-    #[arg(long, value_enum, default_value = "gradient")]
-    holds: Holds,
-    /// The client's learning rate (needed for delta and weights)
-    #[arg(long)]
-    lr: Option<f64>,
-    /// SGD steps between the weights before and after
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    steps: u32,
-    /// Examples in the batch
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: u32,
-    /// True labels, where they are known: comma-separated class indices
-    #[arg(long, value_delimiter = ',')]
-    labels: Option<Vec<i64>>,
-    /// Mean subtracted from each channel of [0,1] pixels
-    #[arg(long, value_delimiter = ',', default_value = "0.5")]
-    mean: Vec<f64>,
-    /// Standard deviation each channel is divided by
-    #[arg(long, value_delimiter = ',', default_value = "0.5")]
-    std: Vec<f64>,
-    /// BatchNorm used running statistics on the client
-    #[arg(long)]
-    batch_norm_eval: bool,
+    /// Folder with a `capture.json` that says what the flags would (docs/capture.md)
+    #[arg(value_name = "CAPTURE")]
+    capture: Option<PathBuf>,
+    #[command(flatten)]
+    said: Description,
+    /// How much of the client's training the adversary knows
+    #[arg(long, value_enum, default_value = "exact")]
+    knowledge: Knowledge,
     /// Attack name (see `bench list attacks`)
     #[arg(long, default_value = "fl-attack")]
     attack: String,
@@ -110,16 +61,14 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let device = device::resolve(&settings.device)?;
     tch::set_num_threads(i32::from(args.threads));
-    let observation = observe(args, settings)?;
+    let said = args.said.clone();
+    let said = match &args.capture {
+        Some(folder) => said.with_folder(folder)?,
+        None => said,
+    };
+    let (observation, training) = capture::observe(&said, args.knowledge, settings)?;
     let truth = truth(args, &observation)?;
-    let entry = settings.registries.attacks.find(&args.attack)?;
-    let attack = (entry.build)(&parameters(&args.set)?)?;
-    if let Some(fact) = attack.needs().into_iter().find(|f| !observation.has(*f)) {
-        bail!(
-            "attack `{}` needs {fact}; give --labels, --lr or --steps, or choose another attack",
-            args.attack
-        );
-    }
+    let attack = chosen(args, settings, &observation)?;
     writable(&args.out)?;
     let bar = bar(settings);
     let report = |p: Progress| show(bar.as_ref(), p);
@@ -135,13 +84,55 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         Some(truth) => in_order(found, truth)?,
         None => found,
     };
+    let explained = Explained::by(&observation, &training, &found);
+    let doubt = explained.and_then(|e| e.doubt(&observation));
     let files = write(args, &found)?;
     let scores = match truth {
         Some(truth) => Some(score(&truth, &found, settings, device)?),
         None => None,
     };
-    print(settings, &found, &files, scores)?;
+    print(settings, &found, &files, scores, (explained, doubt))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The attack of that name with its parameters; labels that are given are used where it can.
+fn chosen(
+    args: &Args,
+    settings: &Settings,
+    seen: &Observation,
+) -> Result<Box<dyn attacks::Attack>> {
+    let entry = settings.registries.attacks.find(&args.attack)?;
+    let mut given = parameters(&args.set)?;
+    let told = seen.has(Fact::Labels);
+    if told && (entry.build)(&given)?.spelled_out().contains_key("labels") {
+        given.entry("labels").or_insert(json!("known"));
+    }
+    let attack = (entry.build)(&given)?;
+    if let Some(fact) = attack.needs().into_iter().find(|f| !seen.has(*f)) {
+        bail!(
+            "attack `{}` needs {fact}; give --labels, --lr or --steps, or choose another attack",
+            args.attack
+        );
+    }
+    let guesses = |facts: &[Fact]| attack.infers_labels(facts);
+    let used =
+        attack.needs().contains(&Fact::Labels) || (guesses(&[]) && !guesses(&[Fact::Labels]));
+    if told && !used {
+        tell!("note: attack `{}` makes no use of --labels", args.attack);
+    }
+    if steps_taken(seen) > 1 && attack.spelled_out().get("unroll") == Some(&json!(false)) {
+        tell!("note: --set unroll=true follows the client's steps one by one");
+    }
+    if attack.adapts() && seen.known.defenses.is_empty() {
+        tell!("note: attack `{}` adapts to nothing: no --defense is given", args.attack);
+    }
+    Ok(attack)
+}
+
+/// Steps of local training, as far as they are known.
+fn steps_taken(seen: &Observation) -> usize {
+    let local = seen.known.local.as_ref();
+    local.map_or(0, |local| local.steps(seen.known.local_examples.unwrap_or(1)))
 }
 
 /// `NAME=VALUE` pairs as a table; a bare word is a string.
@@ -158,143 +149,13 @@ pub fn parameters(set: &[String]) -> Result<Map<String, Value>> {
         .collect()
 }
 
-fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
-    let (net_spec, shape) =
-        model_of(&args.model, &args.model_params, args.input.as_deref(), args.classes)?;
-    let channels = shape.input[0] as usize;
-    let spread = |v: &[f64], flag: &str| match v.len() {
-        1 => Ok(vec![v[0]; channels]),
-        n if n == channels => Ok(v.to_vec()),
-        n => bail!("{flag} gives {n} values for {channels} channels; give one, or one a channel"),
-    };
-    if let Some(std) = args.std.iter().find(|s| s.is_nan() || **s <= 0.0) {
-        bail!("--std {std}: must be above 0");
-    }
-    let models = &settings.registries.federation.models;
-    let architecture = (models.find(&net_spec.name)?.build)(&net_spec.params)?;
-    let model = architecture.build(&shape)?;
-    let net =
-        Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
-    let weights = match &args.weights {
-        Some(path) => params_from(&net, path, None, args.holds)?,
-        None if models::file::gives(&net_spec) => {
-            // The file's own values, which nothing draws.
-            init::fresh(net.layout(), Init::Pytorch, &mut rng::stream(0, "bench attack", "file"))
-        }
-        None => bail!("`{}` needs the weights before the update: give --weights", args.model),
-    };
-    let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
-    let gradient = args.holds == Holds::Gradient;
-    let update = if args.holds == Holds::Weights { update.sub(&weights) } else { update };
-    let doubts = plausible::doubts(&net, &weights, &update, gradient, args.batch_size)
-        .with_context(|| args.update.display().to_string())?;
-    doubts.iter().for_each(|doubt| tell!("doubt: {}: {doubt}", args.update.display()));
-    let signal = if gradient { Signal::Gradient(update) } else { Signal::Update(update) };
-    let known = known(args, net.classes())?;
-    let mode = if args.batch_norm_eval { Mode::Eval } else { Mode::Train };
-    Ok(Observation { net, weights, signal, mode, known })
-}
-
-/// The model by name or file, and the shape of its examples.
-///
-/// # Errors
-/// Parameters that are no JSON, a file that holds no network, a shape that is nowhere said.
-pub fn model_of(
-    model: &str,
-    params: &str,
-    input: Option<&str>,
-    classes: Option<i64>,
-) -> Result<(ModelSpec, Shape)> {
-    let mut spec = ModelSpec::named(model);
-    let params: Map<String, Value> =
-        serde_json::from_str(params).with_context(|| format!("--model-params {params}"))?;
-    spec.params.extend(params);
-    let given = input.map(shape).transpose()?;
-    let own = models::file::shape(&spec)?;
-    let shape = match (given, classes, own) {
-        (Some(input), Some(classes), _) => Shape { input, classes },
-        (input, classes, Some(own)) => {
-            Shape { input: input.unwrap_or(own.input), classes: classes.unwrap_or(own.classes) }
-        }
-        _ => bail!("`{model}` needs --input and --classes; a .pt2 file says them itself"),
-    };
-    Ok((spec, shape))
-}
-
-fn known(args: &Args, classes: i64) -> Result<Known> {
-    if args.holds != Holds::Gradient && !args.lr.is_some_and(|lr| lr > 0.0 && lr.is_finite()) {
-        bail!("--holds {:?} needs the client's learning rate: give --lr above 0", args.holds);
-    }
-    let batch = i64::from(args.batch_size);
-    let labels = match &args.labels {
-        None => None,
-        Some(l) if l.len() as i64 != batch => {
-            bail!("--labels gives {} labels for a batch of {batch}", l.len())
-        }
-        Some(l) => match l.iter().find(|&&l| l < 0 || l >= classes) {
-            Some(l) => bail!("--labels {l}: classes run from 0 to {}", classes - 1),
-            None => Some(Tensor::from_slice(l).reshape([1, batch])),
-        },
-    };
-    let local = (args.holds != Holds::Gradient).then(|| LocalTraining {
-        epochs: args.steps as usize,
-        batch_size: batch as usize,
-        lr: args.lr.unwrap_or(1.0),
-        ..LocalTraining::default()
-    });
-    Ok(Known {
-        labels,
-        batch_size: Some(batch),
-        local,
-        lr: args.lr,
-        local_examples: Some(batch as usize),
-        contributors: 1,
-        defenses: Vec::new(),
-    })
-}
-
-fn shape(text: &str) -> Result<Vec<i64>> {
-    let parts: Option<Vec<i64>> =
-        text.split('x').map(|p| p.parse().ok().filter(|&n| n > 0)).collect();
-    match parts {
-        Some(parts) if parts.len() == 1 || parts.len() == 3 => Ok(parts),
-        _ => bail!("--input {text}: write CxHxW such as 3x64x64, or F such as 30"),
-    }
-}
-
-/// Named tensors of a file as parameters; an update may leave buffers out (they are taken as
-/// unchanged).
-fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) -> Result<Params> {
-    let place = || format!("{}", path.display());
-    let mut named = tensors::load(net, path)?;
-    if let Some(like) = like {
-        let specs = net.layout().specs().iter().zip(&like.tensors);
-        for (spec, value) in specs.filter(|(s, _)| !s.trainable) {
-            if !named.iter().any(|(name, _)| name == &spec.name) {
-                let unchanged =
-                    if holds == Holds::Weights { value.get(0) } else { value.get(0).zeros_like() };
-                named.push((spec.name.clone(), unchanged));
-            }
-        }
-    }
-    if let Some((name, _)) = named
-        .iter()
-        .find(|(_, t)| t.is_floating_point() && t.isfinite().all().int64_value(&[]) == 0)
-    {
-        bail!(
-            "{}: tensor `{name}` holds NaN or infinite values; nothing can be recovered from it",
-            path.display()
-        );
-    }
-    Params::from_named(net.layout().clone(), named).with_context(place)
-}
-
 fn truth(args: &Args, observation: &Observation) -> Result<Option<Tensor>> {
     if args.truth.is_empty() {
         return Ok(None);
     }
-    if args.truth.len() != args.batch_size as usize {
-        bail!("--truth gives {} images for a batch of {}", args.truth.len(), args.batch_size);
+    let batch = observation.known.batch_size.unwrap_or(1);
+    if args.truth.len() as i64 != batch {
+        bail!("--truth gives {} images for a batch of {batch}", args.truth.len());
     }
     let input = observation.net.input();
     let images = args
@@ -381,6 +242,7 @@ fn print(
     found: &Reconstruction,
     files: &[PathBuf],
     scored: Option<Scored>,
+    (explained, doubt): (Option<Explained>, Option<String>),
 ) -> Result<()> {
     let labels: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(0)).ok());
     if settings.json {
@@ -389,6 +251,7 @@ fn print(
             "files": files, "labels": labels, "objective": found.objective,
             "flags": found.flags.first(), "gradient_evaluations": found.evaluations,
             "scores": table, "notes": scored.as_ref().map(|s| &s.notes),
+            "explained": explained, "doubt": doubt,
         });
         show!("{out}");
         return Ok(());
@@ -401,7 +264,13 @@ fn print(
         found.objective.first().copied().unwrap_or(f64::NAN),
         found.evaluations
     );
+    if let Some(Explained { cosine, size_ratio }) = explained {
+        show!(
+            "the found examples explain the update: cosine {cosine:.4}, size ratio {size_ratio:.3}"
+        );
+    }
     found.flags.first().into_iter().flatten().for_each(|f| show!("doubt: {f}"));
+    doubt.iter().for_each(|d| show!("doubt: {d}"));
     if let Some(scored) = scored {
         scored
             .images

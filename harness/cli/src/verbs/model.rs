@@ -12,7 +12,7 @@ use suites::rng::stream;
 use suites::{Init, ModelSpec};
 use tch::{Device, Kind, Tensor};
 
-use super::attack;
+use crate::capture;
 use crate::settings::Settings;
 
 /// Arguments.
@@ -54,7 +54,7 @@ struct Show {
 pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let What::Show(args) = &args.what;
     let (spec, shape) =
-        attack::model_of(&args.model, &args.model_params, args.input.as_deref(), args.classes)?;
+        capture::model_of(&args.model, &args.model_params, args.input.as_deref(), args.classes)?;
     let entry = settings.registries.federation.models.find(&spec.name)?;
     let model = (entry.build)(&spec.params)?.build(&shape)?;
     let channels = shape.input[0] as usize;

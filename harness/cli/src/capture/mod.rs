@@ -1,0 +1,12 @@
+//! An update that somebody else's federated-learning stack captured, as its owner describes it: by
+//! flags, by a `capture.json` beside the tensors, or by both.
+
+mod description;
+pub mod explain;
+mod file;
+mod observe;
+mod training;
+
+pub use description::{Description, Holds, Knowledge};
+pub use observe::{model_of, observe};
+pub use training::Training;
