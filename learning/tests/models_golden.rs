@@ -145,6 +145,15 @@ fn mnist_cnn() {
     assert_eq!(net.layout().trainable_len(), 241_546, "as Keras counts");
 }
 
+/// Every kind of layer that a suite can write down, residual blocks among them.
+#[test]
+fn layers() {
+    for name in ["layers-train", "layers-eval", "layers-pooled"] {
+        both(name);
+        check(name, Kind::Double, Form::Factored, &EXACT);
+    }
+}
+
 #[test]
 fn mobilefacenet() {
     both("mobilefacenet");

@@ -212,3 +212,58 @@ fn arrays_without_names_are_taken_in_order() {
     let said = "7 tensors without names are given, but state_dict() has 8 and parameters() 8";
     assert!(short.err.contains(said), "{short:#?}");
 }
+
+const LAYERS: &str = "[[model.layers]]\ntype = \"conv\"\nout = 6\nkernel = 3\nstride = 2\n\
+    [[model.layers]]\ntype = \"sigmoid\"\n\
+    [[model.layers]]\ntype = \"residual\"\nlayers = [{ type = \"conv\", out = 6, kernel = 1 }]\n\
+    [[model.layers]]\ntype = \"flatten\"\n[[model.layers]]\ntype = \"linear\"\n";
+
+/// A network that a suite writes down is built, attacked and part of the cell's id; the same layers
+/// in a file of their own are shown.
+#[test]
+fn a_network_is_written_down_layer_by_layer() {
+    let desk = Desk::new();
+    let suite = |layers: &str| {
+        let layers = layers.replace("[[model", "[[defaults.model");
+        format!(
+            "[suite]\nname = \"own\"\nversion = \"1\"\ndescription = \"own\"\n\
+             [defaults]\ntrials = 1\ntask = \"digits\"\n\
+             attack = \"analytic\"\n{layers}"
+        )
+    };
+    let rows = "[[model.layers]]\ntype = \"flatten\"\n[[model.layers]]\ntype = \"linear\"\n\
+        out = 16\n[[model.layers]]\ntype = \"tanh\"\n[[model.layers]]\ntype = \"linear\"\n";
+    desk.write("own.toml", suite(rows));
+    desk.bench(&["suite", "own.toml", "--device", "cpu", "--out", "run"]).ok();
+    let record = |run: &str| -> Value {
+        let cells = std::fs::read_to_string(desk.path(&format!("{run}/cells.jsonl"))).unwrap();
+        serde_json::from_str(cells.lines().next().unwrap()).unwrap()
+    };
+    let found = record("run");
+    assert_eq!(found["spec"]["model"]["name"], "layers", "{found}");
+    assert_eq!(found["spec"]["model"]["params"]["layers"][1]["out"], 16);
+    assert!(found["images"][0]["scores"]["mse"].as_f64().unwrap() < 1e-8, "{found}");
+    desk.write("own.toml", suite(&rows.replace("16", "15")));
+    desk.bench(&["suite", "own.toml", "--device", "cpu", "--out", "other"]).ok();
+    assert_ne!(record("other")["id"], found["id"]);
+    desk.write("net.toml", LAYERS.replace("model.", ""));
+    let shape = ["--input", "1x8x8", "--classes", "10"];
+    let shown = desk.bench(&[&["model", "show", "net.toml"], &shape[..]].concat()).ok().out;
+    assert!(shown.contains("2.layers.0"), "{shown}");
+    let cases = [
+        ("out = 6\n", "out = 0\n", "model.layers.0: takes 1 channels to 0"),
+        ("stride = 2", "stride = 0", "model.layers.0"),
+        ("kernel = 1", "kernel = 2", "model.layers.2: adds [6, 2, 2] to [6, 3, 3]"),
+        ("\"flatten\"", "\"relu\"", "model.layers.4: needs rows"),
+        ("\"sigmoid\"", "\"sigmod\"", "sigmod"),
+        ("out = 6\n", "out = 1099511627776\n", "more than"),
+        ("type = \"linear\"", "type = \"linear\"\nout = 7", "end in [7]"),
+    ];
+    for (good, bad, said) in cases {
+        assert!(LAYERS.contains(good), "{good}");
+        desk.write("bad.toml", LAYERS.replacen(good, bad, 1).replace("model.", ""));
+        let done = desk.bench(&[&["model", "show", "bad.toml"], &shape[..]].concat());
+        assert_eq!(done.code, Some(2), "{bad}: {done:#?}");
+        assert!(done.err.contains(said) && done.err.lines().count() == 1, "{said}: {done:#?}");
+    }
+}

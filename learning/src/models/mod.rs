@@ -14,6 +14,7 @@ mod bottleneck;
 mod convnet;
 mod efficientnet;
 pub mod file;
+mod layers;
 mod lenet;
 mod mlp;
 mod mnist_cnn;
@@ -97,6 +98,7 @@ pub static ENTRIES: &[&Entry<dyn Architecture>] = &[
     &mlp::ENTRY,
     &mlp::LOGISTIC,
     &file::ENTRY,
+    &layers::ENTRY,
 ];
 
 /// One seed a lane for dropout and stochastic depth; without streams the parameters stay as they

@@ -206,9 +206,60 @@ def efficientnet(classes):
     return torchvision.models.efficientnet_b2(num_classes=classes, dropout=0.0, stochastic_depth_prob=0.0)
 
 
+class Residual(nn.Module):
+    def __init__(self, layers, shortcut=()):
+        super().__init__()
+        self.layers, self.shortcut = nn.Sequential(*layers), nn.Sequential(*shortcut)
+
+    def forward(self, x):
+        return self.layers(x) + self.shortcut(x)
+
+
+def layered():
+    """One of every kind that `[[model.layers]]` knows, but dropout, which draws."""
+    block = [nn.Conv2d(8, 8, 3, padding=1, groups=2), nn.GELU(), nn.Conv2d(8, 12, 3, 2, 1, bias=False), nn.BatchNorm2d(12)]
+    inner = [nn.Conv2d(12, 12, 1), nn.Softplus()]
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 5, 2, 2), nn.GroupNorm(2, 8), nn.SiLU(),
+        Residual(block, [nn.Conv2d(8, 12, 1, 2)]), nn.ELU(), Residual(inner), nn.MaxPool2d(3, 1, 1), nn.LeakyReLU(),
+        nn.AvgPool2d(2), nn.Tanh(), nn.Flatten(), nn.Linear(48, 16, bias=False), nn.ReLU6(), nn.ReLU(), nn.Linear(16, 9), nn.Sigmoid(),
+        nn.Linear(9, 4),
+    )  # fmt: skip
+
+
+LAYERED = [
+    {"type": "conv", "out": 8, "kernel": 5, "stride": 2, "padding": 2},
+    {"type": "group_norm", "groups": 2},
+    {"type": "silu"},
+    {
+        "type": "residual",
+        "layers": [
+            {"type": "conv", "out": 8, "kernel": 3, "padding": 1, "groups": 2},
+            {"type": "gelu"},
+            {"type": "conv", "out": 12, "kernel": 3, "stride": 2, "padding": 1, "bias": False},
+            {"type": "batch_norm"},
+        ],
+        "shortcut": [{"type": "conv", "out": 12, "kernel": 1, "stride": 2}],
+    },
+    {"type": "elu"},
+    {"type": "residual", "layers": [{"type": "conv", "out": 12, "kernel": 1}, {"type": "softplus"}]},
+    {"type": "max_pool", "kernel": 3, "stride": 1, "padding": 1},
+    {"type": "leaky_relu"},
+    {"type": "avg_pool", "kernel": 2},
+    {"type": "tanh"},
+    {"type": "flatten"},
+    {"type": "linear", "out": 16, "bias": False},
+    {"type": "relu6"},
+    {"type": "relu"},
+    {"type": "linear", "out": 9},
+    {"type": "sigmoid"},
+    {"type": "linear"},
+]
+
+
 def spread(name, tensor, module):
     """Centre and half width of the hashed values of one parameter or buffer."""
-    if isinstance(module, nn.BatchNorm2d):
+    if isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
         return {"weight": (1.0, 0.2), "bias": (0.0, 0.1), "running_mean": (0.0, 0.1), "running_var": (1.0, 0.3)}[name]
     if isinstance(module, nn.PReLU):
         return 0.25, 0.1
@@ -335,6 +386,11 @@ def main():
     case("mlp", Mlp(30, [16, 12], 2), {"name": "mlp", "hidden": [16, 12]}, (30,), 2, 3, "eval")
     case("mlp-image", Mlp(192, [128], 10), {"name": "mlp"}, (3, 8, 8), 10, 1, "eval")
     case("logistic", Mlp(64, [], 10), {"name": "logistic"}, (1, 8, 8), 10, 2, "eval")
+    pooled = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
+    small = [{"type": "conv", "out": 6, "kernel": 3}, {"type": "relu"}, {"type": "global_avg_pool"}, {"type": "flatten"}, {"type": "linear"}]
+    case("layers-pooled", pooled, {"name": "layers", "layers": small}, (3, 9, 9), 4, 2, "eval")
+    for mode in ("train", "eval"):
+        case(f"layers-{mode}", layered(), {"name": "layers", "layers": LAYERED}, (3, 16, 16), 4, 3, mode)
     for mode in ("train", "eval"):
         case(f"convnet64-{mode}", ConvNet(), {"name": "convnet64"}, cifar, 10, 2, mode)
         case(f"resnet18-imagenet-{mode}", resnet("imagenet"), {"name": "resnet18"}, face, 10, 2, mode)

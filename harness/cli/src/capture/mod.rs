@@ -8,5 +8,5 @@ mod observe;
 mod training;
 
 pub use description::{Description, Holds, Knowledge};
-pub use observe::{model_of, observe};
+pub use observe::{model_of, observe, spec_named};
 pub use training::Training;

@@ -10,6 +10,7 @@ use learning::effect::{Effect, Published};
 use learning::models::{self, Shape};
 use learning::{Known, Layout, Mode, Network, Observation, Params, Signal, init};
 use serde_json::{Map, Value};
+use suites::foreign::{self, limits};
 use suites::{Init, ModelSpec, Named, rng};
 use tch::Tensor;
 
@@ -62,7 +63,7 @@ pub fn model_of(
     input: Option<&str>,
     classes: Option<i64>,
 ) -> Result<(ModelSpec, Shape)> {
-    let mut spec = ModelSpec::named(model);
+    let mut spec = spec_named(model)?;
     let params: Map<String, Value> =
         serde_json::from_str(params).with_context(|| format!("--model-params {params}"))?;
     spec.params.extend(params);
@@ -76,6 +77,26 @@ pub fn model_of(
         _ => bail!("`{model}` needs --input and --classes; a .pt2 file says them itself"),
     };
     Ok((spec, shape))
+}
+
+/// A model by its registry name, its exported program (`.pt2`), or a `.toml` file that lists
+/// `[[layers]]`.
+///
+/// # Errors
+/// A TOML file that cannot be read or holds something else.
+pub fn spec_named(model: &str) -> Result<ModelSpec> {
+    if !model.ends_with(".toml") {
+        return Ok(ModelSpec::named(model));
+    }
+    let path = Path::new(model);
+    let text = foreign::read_text(path, &limits::SUITE).with_context(|| place(path))?;
+    let table: Map<String, Value> = toml::from_str(&text).with_context(|| place(path))?;
+    if let Some(key) = table.keys().find(|key| *key != "layers") {
+        bail!("{}: unknown key `{key}`; it holds [[layers]] and nothing else", place(path));
+    }
+    let mut spec = ModelSpec::named("layers");
+    spec.params = table;
+    Ok(spec)
 }
 
 fn shape(text: &str) -> Result<Vec<i64>> {

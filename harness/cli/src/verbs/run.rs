@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use suites::{CellSpec, Fact, FederationSpec, Named, Regime, Suite};
 
 use super::suite::{self, Execution};
+use crate::capture;
 use crate::settings::Settings;
 
 /// Arguments.
@@ -130,6 +131,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 
 fn spec(args: &Args) -> Result<CellSpec> {
     let mut spec = CellSpec::new(&args.dataset, &args.model, &args.attack);
+    spec.model = capture::spec_named(&args.model)?;
     spec.task.label = args.label.clone();
     spec.task.size = args.size;
     spec.task.limit = args.limit;
