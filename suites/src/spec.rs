@@ -132,7 +132,7 @@ const FILE: &str = "file";
 const LAYERS: &str = "layers";
 
 fn is_file(text: &str) -> bool {
-    text.ends_with(".pt2")
+    text.ends_with(".pt2") || text.ends_with(".onnx")
 }
 
 /// `{ file = "net.pt2" }`, and the bare path of such a file, are the model `file` with that

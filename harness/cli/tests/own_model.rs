@@ -267,3 +267,39 @@ fn a_network_is_written_down_layer_by_layer() {
         assert!(done.err.contains(said) && done.err.lines().count() == 1, "{said}: {done:#?}");
     }
 }
+
+/// An ONNX file goes where a `.pt2` goes, with the update of the same network.
+#[test]
+fn an_onnx_file_is_attacked() {
+    let desk = Desk::new();
+    let file = |name: &str| graph(name).display().to_string();
+    let net = learning::graph::read(&graph("mlp.pt2")).unwrap();
+    let net = learning::Network::new(net.into_model(), vec![0.0; 30], vec![1.0; 30]);
+    let mut rng = suites::rng::stream(0, "test", "weights");
+    let weights = learning::init::fresh(net.layout(), suites::Init::Pytorch, &mut rng);
+    let x = learning::noise::uniform(&mut rng, &[1, 1, 30], 0.0, 1.0);
+    let y = tch::Tensor::from_slice(&[1i64]).reshape([1, 1]);
+    let rules = learning::client::Rules::default();
+    let mode = learning::Mode::Train;
+    let gradient = learning::client::batch_gradient(&net, &weights, &x, &y, &rules, mode, &mut []);
+    let saved = desk.path("gradient.safetensors");
+    learning::checkpoint::save_safetensors(&saved, &gradient.named(0)).unwrap();
+    let run = |model: &str, more: &[&str]| {
+        let fixed = ["attack", "--device", "cpu", "--model", model, "--mean", "0", "--std", "1"];
+        let update = ["--update", "gradient.safetensors", "--attack", "analytic", "--json"];
+        desk.bench(&[&fixed[..], &update, more].concat())
+    };
+    for model in ["mlp.pt2", "onnx/mlp-script.onnx", "onnx/mlp-dynamo.onnx"] {
+        let answer: Value = run(&file(model), &[]).ok().json();
+        assert_eq!(answer["labels"], serde_json::json!([1]), "{model}: {answer}");
+        let found = learning::checkpoint::load(&desk.path("attack-out/reconstruction.safetensors"));
+        let off = (&found.unwrap()[0].1 - x.get(0)).abs().max().double_value(&[]);
+        assert!(off < 1e-4, "{model}: {off}");
+    }
+    let onnx = file("onnx/mlp-script.onnx");
+    let wrong = run(&onnx, &["--trainable", "nobody"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:#?}");
+    assert!(wrong.err.contains("no parameter `nobody`"), "{wrong:#?}");
+    let shown = desk.bench(&["model", "show", &onnx]).ok().out;
+    assert!(shown.contains("body.0"), "{shown}");
+}

@@ -1,7 +1,6 @@
 //! Nodes that become layers of the tape: their parameters are a layer's, and belong to it alone.
 
-use super::lower::{Lowering, line_of};
-use super::schema::Node;
+use super::lower::Lowering;
 use super::value::{Arg, Number, Whole};
 use super::{GraphError, Step};
 use crate::params::{InitRule, ParamSpec};
@@ -63,7 +62,7 @@ impl Lowering {
 
     pub(super) fn batch_norm(
         &self,
-        node: &Node,
+        place: &str,
         args: &[(String, Arg)],
         outputs: &[usize],
     ) -> Result<Step, GraphError> {
@@ -82,8 +81,7 @@ impl Lowering {
             GraphError::new(
                 format!(
                     "a BatchNorm without scale, shift or running statistics, or of a momentum \
-                     other than 0.1 ({})",
-                    line_of(node)
+                     other than 0.1 ({place})"
                 ),
                 "use affine=True and track_running_stats=True, or another normalisation",
             )

@@ -209,22 +209,32 @@ impl Lowering {
         args: Vec<(String, Arg)>,
         outputs: &[usize],
     ) -> Result<Option<Step>, GraphError> {
-        let name = operation(&node.target);
-        let layer = match name {
+        self.made(&node.target, args, outputs, &line_of(node))
+    }
+
+    /// The step of an operation by its name; `place` is where the model calls it.
+    pub(super) fn made(
+        &self,
+        target: &str,
+        args: Vec<(String, Arg)>,
+        outputs: &[usize],
+        place: &str,
+    ) -> Result<Option<Step>, GraphError> {
+        let layer = match operation(target) {
             "linear" => self.linear(&args, outputs),
             "conv2d" => self.conv(&args, outputs),
-            "batch_norm" => Some(self.batch_norm(node, &args, outputs)?),
+            "batch_norm" => Some(self.batch_norm(place, &args, outputs)?),
             "group_norm" => self.group_norm(&args, outputs),
             _ => None,
         };
         if layer.is_some() {
             return Ok(layer);
         }
-        let op = known(&node.target).ok_or_else(|| damaged("an operation of no known kind"))?;
+        let op = known(target).ok_or_else(|| damaged("an operation of no known kind"))?;
         if matches!(op, Op::Nothing) {
             return Ok(None);
         }
-        Ok(Some(Step::Call { op, args, outputs: outputs.to_vec(), place: line_of(node) }))
+        Ok(Some(Step::Call { op, args, outputs: outputs.to_vec(), place: place.to_owned() }))
     }
 
     /// What the steps need beside the layers' parameters. A parameter that nothing uses has no

@@ -9,6 +9,7 @@ mod alias;
 mod arguments;
 mod layers;
 mod lower;
+mod onnx;
 mod ops;
 mod pt2;
 mod schema;
@@ -26,7 +27,7 @@ use crate::tape::{Conv, Tape};
 use ops::Op;
 use value::{Arg, Call, Value};
 
-pub use pt2::{FileModel, from_bytes, read};
+pub use pt2::{FileModel, from_bytes, onnx_from_bytes, read};
 
 thread_local! {
     /// The line of Python behind the operation that runs, for the message of one that cannot.
@@ -75,6 +76,19 @@ enum Step {
     BatchNorm { name: String, input: usize, eps: f64, output: usize },
     /// Normalisation in groups of channels.
     GroupNorm { name: String, input: usize, groups: i64, eps: f64, output: usize },
+}
+
+impl Step {
+    /// Whether this step's result is in that slot.
+    fn gives(&self, slot: usize) -> bool {
+        match self {
+            Step::Call { outputs, .. } => outputs.contains(&slot),
+            Step::Linear { output, .. }
+            | Step::Conv { output, .. }
+            | Step::BatchNorm { output, .. }
+            | Step::GroupNorm { output, .. } => *output == slot,
+        }
+    }
 }
 
 /// What a slot holds before the first step.
@@ -171,6 +185,24 @@ impl Model for Graph {
 }
 
 impl Graph {
+    /// Holds every parameter fixed but these.
+    fn train_only(&mut self, names: &[String]) {
+        for spec in &mut self.specs {
+            spec.trainable = names.contains(&spec.name);
+        }
+        for (_, given) in &mut self.given {
+            if let Given::Free(at) | Given::Buffer(at) = given {
+                let at = *at;
+                let trains = self.specs[at].trainable;
+                *given = if trains { Given::Free(at) } else { Given::Buffer(at) };
+            }
+        }
+        // A frozen head is declared with the rest.
+        if self.specs[self.body..].iter().any(|spec| !spec.trainable) {
+            self.body = self.specs.len();
+        }
+    }
+
     fn given(&self, given: &Given, tape: &mut Tape, x: &Tensor, lanes: i64) -> Tensor {
         let spec = |at: usize| (&self.specs[at].name, &self.specs[at].shape);
         match given {

@@ -11,9 +11,9 @@ use suites::foreign::{self, Budget, limits, printable};
 use tch::{Kind, Tensor};
 use zip::ZipArchive;
 
-use super::lower;
 use super::schema::{Meta, Payloads, Program, numbers};
 use super::{Graph, GraphError};
+use super::{lower, onnx};
 use crate::models::Model;
 
 /// The major version of the schema that is read.
@@ -23,7 +23,7 @@ const EXPORT: &str = "export it again with torch.export.save of PyTorch 2.9 or l
 /// A network from a file.
 pub struct FileModel {
     graph: Graph,
-    /// What wrote it, such as `2.11.0`.
+    /// What wrote it, such as `2.11.0`; empty for ONNX.
     pub torch_version: String,
 }
 
@@ -31,6 +31,19 @@ impl FileModel {
     /// The network.
     pub fn into_model(self) -> Box<dyn Model> {
         Box::new(self.graph)
+    }
+
+    /// Holds every parameter fixed but these.
+    ///
+    /// # Errors
+    /// A name that no parameter has.
+    pub fn train_only(&mut self, names: &[String]) -> Result<(), String> {
+        let has = |name: &&String| self.graph.specs.iter().any(|spec| spec.name == **name);
+        if let Some(name) = names.iter().find(|name| !has(name)) {
+            return Err(name.clone());
+        }
+        self.graph.train_only(names);
+        Ok(())
     }
 
     /// Shape of one example, `[C, H, W]` or `[F]`.
@@ -54,7 +67,9 @@ pub fn read(path: &Path) -> Result<FileModel, GraphError> {
     let bytes = foreign::read(path, &limits::CHECKPOINT).map_err(|e| {
         GraphError::new(format!("{}: {e}", path.display()), "give a file that can be read")
     })?;
-    from_bytes(&bytes).map_err(|e| {
+    let onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    let found = if onnx { onnx_of(&bytes, path.parent()) } else { from_bytes(&bytes) };
+    found.map_err(|e| {
         GraphError::new(printable(&format!("{}: {}", path.display(), e.problem)), e.remedy)
     })
 }
@@ -80,6 +95,19 @@ pub fn from_bytes(bytes: &[u8]) -> Result<FileModel, GraphError> {
     let torch_version = program.torch_version.clone();
     let graph = lower::lower(program.graph_module, &mut archive)?;
     Ok(FileModel { graph, torch_version })
+}
+
+/// A network from an ONNX file, of bytes; tensors in files beside it are refused.
+///
+/// # Errors
+/// As [`read`].
+pub fn onnx_from_bytes(bytes: &[u8]) -> Result<FileModel, GraphError> {
+    onnx_of(bytes, None)
+}
+
+fn onnx_of(bytes: &[u8], folder: Option<&Path>) -> Result<FileModel, GraphError> {
+    let graph = onnx::from_bytes(bytes, folder)?;
+    Ok(FileModel { graph, torch_version: String::new() })
 }
 
 /// The zip, with what reading it may cost.

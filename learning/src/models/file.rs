@@ -45,6 +45,9 @@ struct FileParams {
     /// The exported program.
     #[serde(default)]
     file: PathBuf,
+    /// Names of the trainable parameters, where the file does not tell them from constants (ONNX).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trainable: Option<Vec<String>>,
     /// Its SHA-256 in hexadecimal digits; spelled out by itself, so that ids name the contents.
     #[serde(default)]
     sha256: Option<String>,
@@ -90,7 +93,12 @@ impl Architecture for FileParams {
             let remedy = "write model = { file = \"net.pt2\" }";
             return Err(SpecError::value("model.file", "is missing", remedy));
         }
-        let found = open(&self.file)?;
+        let mut found = open(&self.file)?;
+        if let Some(names) = &self.trainable {
+            found.train_only(names).map_err(|name| {
+                self.wrong(&format!("has no parameter `{name}`"), "see `bench model show`")
+            })?;
+        }
         if found.input() != shape.input || found.classes() != shape.classes {
             let problem = format!(
                 "takes examples of {:?} and gives {} outputs, but the task has {:?} and {} classes",

@@ -47,12 +47,16 @@ pub enum Knowledge {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Description {
     /// Model name (see `bench list models`), or your own network as `torch.export.save` writes it
-    /// (.pt2)
+    /// (.pt2), as ONNX (.onnx), or layer by layer (.toml)
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
     /// Parameters of the architecture as JSON, such as '{"stem":"cifar"}'
     #[arg(long, value_name = "JSON")]
     pub model_params: Option<String>,
+    /// Parameters that are trained, where the file does not tell them from constants (.onnx); those
+    /// that the update leaves out are frozen anyway
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub trainable: Option<Vec<String>>,
     /// Shape of one example: CxHxW, or F for a table row; a model's own file says it
     #[arg(long, value_name = "SHAPE")]
     pub input: Option<String>,
@@ -151,6 +155,7 @@ impl Description {
         Ok(Description {
             model: one("--model", self.model, said.model)?,
             model_params: one("--model-params", self.model_params, said.model_params)?,
+            trainable: one("--trainable", self.trainable, said.trainable)?,
             input: one("--input", self.input, said.input)?,
             classes: one("--classes", self.classes, said.classes)?,
             weights: one("--weights", self.weights, said.weights)?,

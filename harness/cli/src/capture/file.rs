@@ -110,6 +110,7 @@ fn described(file: CaptureFile, folder: &Path) -> Result<Description> {
     Ok(Description {
         model: Some(model),
         model_params: file.model.params.map(|params| Value::Object(params).to_string()),
+        trainable: None,
         input,
         classes: file.model.classes,
         weights: file.weights.map(within).transpose()?,

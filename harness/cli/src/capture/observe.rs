@@ -111,7 +111,11 @@ fn shape(text: &str) -> Result<Vec<i64>> {
 fn spec_of(said: &Description) -> Result<(ModelSpec, Shape)> {
     let Some(model) = &said.model else { bail!("give the model: --model NAME or FILE.pt2") };
     let params = said.model_params.as_deref().unwrap_or("{}");
-    model_of(model, params, said.input.as_deref(), said.classes)
+    let (mut spec, shape) = model_of(model, params, said.input.as_deref(), said.classes)?;
+    if let Some(names) = &said.trainable {
+        spec.params.insert("trainable".into(), names.clone().into());
+    }
+    Ok((spec, shape))
 }
 
 /// The network as the client had it: with what a defense adds to the architecture.

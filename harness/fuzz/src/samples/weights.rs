@@ -21,6 +21,17 @@ pub fn programs() -> Vec<Vec<u8>> {
     files.map(<[u8]>::to_vec).into()
 }
 
+/// The same as ONNX, by both exporters of PyTorch and by tf2onnx.
+pub fn onnx_programs() -> Vec<Vec<u8>> {
+    let files: [&[u8]; 4] = [
+        include_bytes!("../../../../learning/tests/golden/graphs/onnx/mlp-script.onnx"),
+        include_bytes!("../../../../learning/tests/golden/graphs/onnx/mixed-script.onnx"),
+        include_bytes!("../../../../learning/tests/golden/graphs/onnx/signal-dynamo.onnx"),
+        include_bytes!("../../../../learning/tests/golden/graphs/keras.onnx"),
+    ];
+    files.map(<[u8]>::to_vec).into()
+}
+
 /// Golden checkpoints of every form, the small ones.
 pub fn checkpoints() -> Vec<Vec<u8>> {
     let files: [&[u8]; 7] = [

@@ -18,6 +18,12 @@ pub(super) static TARGETS: &[Target] = &[
         samples: samples::programs,
     },
     Target {
+        name: "onnx_program",
+        limit: &limits::CHECKPOINT,
+        check: read_onnx,
+        samples: samples::onnx_programs,
+    },
+    Target {
         name: "checkpoint",
         limit: &limits::CHECKPOINT,
         check: read_checkpoint,
@@ -43,13 +49,18 @@ pub(super) static TARGETS: &[Target] = &[
     },
 ];
 
-/// safetensors, and what `torch.save` writes: zip and legacy pickles. Captured updates are such.
 /// A network from any bytes has an input and an output.
 fn read_program(bytes: &[u8]) {
     let Ok(found) = learning::graph::from_bytes(bytes) else { return };
     assert!(found.classes() > 0 && found.input().iter().all(|&n| n > 0));
 }
 
+fn read_onnx(bytes: &[u8]) {
+    let Ok(found) = learning::graph::onnx_from_bytes(bytes) else { return };
+    assert!(found.classes() > 0 && found.input().iter().all(|&n| n > 0));
+}
+
+/// safetensors, and what `torch.save` writes: zip and legacy pickles. Captured updates are such.
 fn read_checkpoint(bytes: &[u8]) {
     let Ok(tensors) = checkpoint::from_bytes(bytes, Path::new("input")) else { return };
     for (name, tensor) in tensors {

@@ -1,9 +1,10 @@
 """Exported programs (.pt2) and golden values of them, from PyTorch and torchvision in float64.
 
-Run: [SUFFIX=-2.15] python make.py [--large FOLDER] [CASE ...]
+Run: [SUFFIX=-2.15] python make.py [--onnx | --large FOLDER] [CASE ...]
 
 Writes one .pt2 and, for each mode, one JSON file a case beside this script; with --large those of torchvision's networks at
 full width into FOLDER, which is not part of the repository: `BENCH_GRAPHS=FOLDER cargo test --test graphs_golden` reads it.
+--onnx writes the same networks as ONNX, by both exporters of PyTorch (pip install onnx onnxscript), into onnx/.
 The .pt2 files are packed again with compression, which readers of zips do not notice.
 """
 
@@ -209,6 +210,31 @@ def export(model, x, path):
             z.writestr(name, content)
 
 
+def export_onnx(model, x, name):
+    """By both exporters, with every parameter by its name; without what tells of the machine."""
+    import onnx
+
+    keep = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    old = {"dynamo": False, "opset_version": 17, "input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}, **keep}
+    new = {"dynamo": True, "optimize": False, "external_data": False, "verbose": False}
+    new["dynamic_shapes"] = ({0: torch.export.Dim("batch")},)
+    for kind, how in (("script", old), ("dynamo", new)):
+        path = HERE / "onnx" / f"{name}-{kind}.onnx"
+        path.parent.mkdir(exist_ok=True)
+        try:
+            torch.onnx.export(model, (x,), path, **how)
+        except Exception as e:
+            print(f"{name} ({kind}): not exported: {str(e).splitlines()[-1][:100]}")
+            continue
+        program = onnx.load(path)
+        for part in (program, program.graph, *program.graph.node, *program.graph.value_info, *program.graph.input, *program.graph.output):
+            for field in ("doc_string", "metadata_props"):
+                if field in part.DESCRIPTOR.fields_by_name:
+                    part.ClearField(field)
+        onnx.save(program, path)
+        print(f"{path.name}: {path.stat().st_size} bytes")
+
+
 def anonymous(tree):
     """Without the folders of the machine that wrote it."""
     if isinstance(tree, dict):
@@ -237,6 +263,11 @@ def case(folder, name, model, shape, classes, modes=("eval",), tokens=None, batc
     settle(model, 7)
     make = lambda b, kind: (base.hashed([b, *shape], 1).to(kind) if tokens is None else ((base.hashed([b, *shape], 1) + 1) / 2 * tokens).floor().long())
     torch.set_default_dtype(torch.float32)
+    if "--onnx" in sys.argv:
+        model.load_state_dict(torch.export.load(HERE / f"{name}.pt2").state_dict)
+        export_onnx(model.eval(), make(2, torch.float32), name)
+        torch.set_default_dtype(torch.float64)
+        return
     export(model.train(modes == ("train",)), make(2, torch.float32), folder / f"{name}.pt2")
     torch.set_default_dtype(torch.float64)
     known, nn.functional.hardsigmoid = nn.functional.hardsigmoid, hardsigmoid
