@@ -325,3 +325,15 @@ def test_training_goes_on_after_the_block(tmp_path, sigmoid_net):
     train(sigmoid_net, optimizer, EPOCH)
     for own, other in zip(sigmoid_net.parameters(), twin.parameters(), strict=True):
         assert torch.equal(own, other)
+
+
+def test_labels_are_those_of_all_examples(tmp_path, sigmoid_net):
+    optimizer = sgd(sigmoid_net)
+    with flbench.Recorder(sigmoid_net, optimizer, to=tmp_path / "c", labels=Y) as recorder:
+        train(sigmoid_net, optimizer, EPOCH)
+    assert described(recorder.path)["labels"] == Y.tolist()
+    with (
+        pytest.raises(flbench.CaptureError, match="2 labels for 6 examples"),
+        flbench.Recorder(sigmoid_net, sgd(sigmoid_net), to=tmp_path / "d", labels=[1, 2]) as again,
+    ):
+        train(sigmoid_net, again.optimizer, EPOCH)

@@ -34,7 +34,8 @@ class Recorder:
         minibatch: examples a step; else the largest that was seen.
         normalization: mean and standard deviation, a number or one a channel, that `[0, 1]` pixels
             were normalised with before the model; None where it is fed such pixels.
-        labels: of all examples, where the adversary may know them.
+        labels: of all examples in the order of the first epoch, where the adversary may know
+            them.
         defenses: what was done to the update elsewhere, as `bench list defenses` spells it.
         strict: whether settings that a capture cannot hold are an error. Else they are notes, and
             `training` is left out where the rule of the optimizer is not known.
@@ -165,6 +166,9 @@ def write_training(
     example = seen.example if example is None else example
     if example is None:
         raise CaptureError("no batch was seen to trace the model with; give `example`")
+    labels = said.get("labels")
+    if labels is not None and found.examples != len(labels):
+        raise CaptureError(f"{len(labels)} labels for {found.examples} examples; give one each")
     for doubt in seen.doubts:
         warnings.warn(doubt, stacklevel=3)
     exported = export(net, example, before, trainable)

@@ -88,5 +88,5 @@ class Client:
         if self.training is not None:
             return _steps.Account(self.examples, dict(self.training))
         found = _steps.account(seen, self.examples or counted, self.minibatch)
-        found.problems += _watch.problems(seen)
+        found.problems += seen.problems
         return found

@@ -84,7 +84,7 @@ def account(seen: Observed, examples: int | None, minibatch: int | None) -> Acco
         found.problems.append("settings of the optimizer other than the rate change between steps")
     if any(len(step.sizes) > 1 for step in seen.steps):
         found.notes.append("several forward passes a step are read as one batch of their examples")
-    sizes = [sum(step.sizes) for step in seen.steps]
+    sizes = [sum(step.sizes) if step.sizes else None for step in seen.steps]
     private = any(s.private for s in settings)
     dealt = _dealt(sizes, len(seen.seen), examples, minibatch, private)
     found.examples, epochs, found_minibatch, note = dealt
@@ -106,7 +106,7 @@ def _once(lines: Any) -> list[str]:
 
 
 def _dealt(
-    sizes: list[int],
+    sizes: list[int | None],
     distinct: int,
     examples: int | None,
     minibatch: int | None,
@@ -114,7 +114,7 @@ def _dealt(
 ) -> tuple[int, int, int, list[str]]:
     """Gives examples, epochs, minibatch, and notes: every epoch deals all examples once."""
     steps = len(sizes)
-    if not all(sizes):
+    if None in sizes:
         if examples is None or minibatch is None:
             raise CaptureError(
                 f"{steps} steps were taken, but no forward pass of the model was seen before each; "

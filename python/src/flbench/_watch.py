@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from . import _optimizer, _pixels, _steps
 
@@ -18,32 +21,42 @@ class Watched(_steps.Observed):
     def __init__(self, template: nn.Module, normalization: _pixels.Normalization) -> None:
         """Watches modules of the template's class and with its names."""
         super().__init__(normalization)
-        self.kind, self.names = type(template), list(template.state_dict())
+        self.kind, self.names = type(template).__qualname__, list(template.state_dict())
         self.optimizers: dict[int, Any] = {}
         self.trainable: set[str] | None = None
         self.nets: dict[int, nn.Module] = {}
+        self.problems: list[str] = []
 
     def called(self, module: nn.Module, args: tuple) -> None:
         """Notes a pass of a module that is the template's like."""
-        if type(module) is self.kind and list(module.state_dict()) == self.names:
+        # Names are compared last: this is called for every layer, too.
+        if type(module).__qualname__ == self.kind and list(module.state_dict()) == self.names:
             self.nets[id(module)] = module
             self.forward(module, args, {})
 
+    def about_to_step(self, optimizer: Any) -> None:
+        """Notes what an optimizer of the module remembers before its first step."""
+        own = self._own(optimizer)
+        if not own or id(optimizer) in self.optimizers:
+            return
+        self.trainable = (self.trainable or set()) | own
+        self.optimizers[id(optimizer)] = optimizer
+        self.problems += _optimizer.carried(optimizer)
+        if len(self.optimizers) == 2:
+            self.problems.append("several optimizers step the model")
+
     def stepped(self, optimizer: Any) -> None:
         """Notes a step of an optimizer that holds parameters of the module that was called."""
-        if _optimizer.inner(optimizer) is not optimizer or not self.nets:
-            return
-        held = _optimizer.parameters(optimizer)
-        own = {
-            name
-            for net in self.nets.values()
-            for name, p in net.named_parameters()
-            if p.requires_grad and id(p) in held
-        }
-        if own:
-            self.trainable = (self.trainable or set()) | own
-            self.optimizers[id(optimizer)] = optimizer
+        if self._own(optimizer):
             self.step(optimizer)
+
+    def _own(self, optimizer: Any) -> set[str]:
+        """Names of the module's parameters that the optimizer steps; none for wrappers."""
+        if _optimizer.inner(optimizer) is not optimizer:
+            return set()
+        held = _optimizer.parameters(optimizer)
+        named = (pair for net in self.nets.values() for pair in net.named_parameters())
+        return {name for name, p in named if p.requires_grad and id(p) in held}
 
 
 @contextmanager
@@ -52,6 +65,7 @@ def watch(template: nn.Module, normalization: _pixels.Normalization) -> Iterator
     seen = Watched(template, normalization)
     hooks = [
         register_module_forward_pre_hook(seen.called),
+        register_optimizer_step_pre_hook(lambda optimizer, *_: seen.about_to_step(optimizer)),
         register_optimizer_step_post_hook(lambda optimizer, *_: seen.stepped(optimizer)),
     ]
     try:
@@ -59,13 +73,6 @@ def watch(template: nn.Module, normalization: _pixels.Normalization) -> Iterator
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def problems(seen: Watched) -> list[str]:
-    """Says what of the training a capture cannot hold."""
-    if len(seen.optimizers) > 1:
-        return [f"{len(seen.optimizers)} optimizers step the model"]
-    return []
 
 
 def named(

@@ -1,7 +1,7 @@
 """Captures what clients of NVIDIA FLARE send."""
 
+import importlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,9 @@ class CaptureFilter(DXOFilter):
 
     def __init__(
         self,
-        model: Model,
-        to: str | Path,
-        example: torch.Tensor,
+        model: str | Model,
+        to: str,
+        input_shape: Sequence[int],
         examples: int,
         training: Mapping[str, Any],
         normalization: _pixels.Normalization = None,
@@ -40,9 +40,10 @@ class CaptureFilter(DXOFilter):
         """Makes a filter.
 
         Args:
-            model: the network, or a function without arguments that makes one.
+            model: "package.module:name" of a class or function that makes the network without
+                arguments, which a job's configuration can hold; or that function itself.
             to: the folder that takes the folders.
-            example: a batch `[B, ...]` to trace the model with; its values do not matter.
+            input_shape: of one example, `[C, H, W]` or `[F]`.
             examples: of each client.
             training: the table `training` of docs/capture.md.
             normalization: as of `flbench.Recorder`.
@@ -53,23 +54,18 @@ class CaptureFilter(DXOFilter):
         super().__init__(supported_data_kinds=kinds, data_kinds_to_filter=kinds)
         if batch_norm not in ("train", "eval"):
             raise CaptureError(f'batch_norm={batch_norm!r}: write "train" or "eval"')
-        self.batch_norm = batch_norm
-        self.client = Client(
-            model,
-            to,
-            example=example,
-            examples=examples,
-            training=training,
-            normalization=normalization,
-            defenses=defenses,
-        )
+        # A job's configuration is made of the attributes that are named as arguments are.
+        self.model, self.to, self.input_shape = model, to, list(input_shape)
+        self.examples, self.training, self.normalization = examples, training, normalization
+        self.batch_norm, self.defenses = batch_norm, list(defenses)
 
     def process_dxo(self, dxo: DXO, shareable: Any, fl_ctx: Any) -> DXO | None:
         """Keeps the weights of a task, or writes the capture of a result; changes neither.
 
         Raises CaptureError for a result without a task before it, and for arrays of another model.
         """
-        net = self.client.template()
+        client = self._client("delta" if dxo.data_kind == DataKind.WEIGHT_DIFF else "weights")
+        net = client.template()
         arrays = [torch.from_numpy(np.array(value)) for value in dxo.data.values()]
         try:
             found = _watch.named(net, arrays, list(dxo.data))
@@ -81,22 +77,30 @@ class CaptureFilter(DXOFilter):
         before = fl_ctx.get_prop(BEFORE)
         if before is None:
             raise CaptureError("no weights before: add a CaptureFilter to the task data, too")
-        self.client.holds = "delta" if dxo.data_kind == DataKind.WEIGHT_DIFF else "weights"
-        self._write(net, before, found, shareable, fl_ctx)
-        return None
-
-    def _write(
-        self,
-        net: torch.nn.Module,
-        before: Mapping[str, torch.Tensor],
-        update: Mapping[str, torch.Tensor],
-        shareable: Any,
-        fl_ctx: Any,
-    ) -> None:
         number = shareable.get_header(AppConstants.CURRENT_ROUND)
         if number is None:
             number = fl_ctx.get_prop(AppConstants.CURRENT_ROUND, 0)
-        seen = _watch.Watched(net, self.client.normalization)
+        seen = _watch.Watched(net, self.normalization)
         seen.modes.add(self.batch_norm)
         folder = f"round-{number}-{fl_ctx.get_identity_name()}"
-        self.client.write(folder, net, before, update, seen)
+        client.write(folder, net, before, found, seen)
+        return None
+
+    def _client(self, holds: str) -> Client:
+        return Client(
+            _found(self.model) if isinstance(self.model, str) else self.model,
+            self.to,
+            holds=holds,
+            example=torch.zeros(2, *self.input_shape),
+            examples=self.examples,
+            training=self.training,
+            normalization=self.normalization,
+            defenses=self.defenses,
+        )
+
+
+def _found(path: str) -> Model:
+    module, _, name = path.partition(":")
+    if not name:
+        raise CaptureError(f'model={path!r}: write "package.module:name"')
+    return getattr(importlib.import_module(module), name)
