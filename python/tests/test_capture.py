@@ -266,3 +266,29 @@ def test_a_model_that_cannot_be_exported_is_refused(tmp_path):
     with pytest.raises(flbench.CaptureError, match=r"torch\.export cannot follow the model"):
         flbench.capture(net, batch(), to=tmp_path / "c")
     assert net.training
+
+
+def test_a_model_is_exported_in_eval_mode(tmp_path, norm_net):
+    norm_net.train()
+    folder = flbench.capture(norm_net, batch(1, 4, 3, 3), to=tmp_path / "c")
+    x = torch.rand(5, 1, 4, 4)
+    found = torch.export.load(folder / "model.pt2").module()(x)
+    torch.testing.assert_close(found, norm_net.eval()(x))
+
+
+def test_batch_norm_that_is_frozen_in_a_model_in_train_mode(tmp_path, norm_net):
+    norm_net.train()
+    norm_net.norm.eval()
+    norm_net.norm2.eval()
+    folder = flbench.capture(norm_net, batch(1, 4, 3, 3), to=tmp_path / "c")
+    assert described(folder)["batch_norm"] == "eval"
+
+
+def test_a_folder_of_others_is_refused_before_computing(tmp_path, sigmoid_net):
+    (tmp_path / "thesis.tex").write_text("mine")
+
+    def never(logits, labels):
+        raise AssertionError("the loss was computed")
+
+    with pytest.raises(flbench.CaptureError, match=r"thesis\.tex"):
+        flbench.capture(sigmoid_net, batch(), never, to=tmp_path)

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import flbench
+from flbench import _optimizer, _steps
 
 X, Y = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 5
 
@@ -242,6 +243,12 @@ def test_steps_without_a_pass_are_counted_by_the_caller(tmp_path, sigmoid_net):
         functional.cross_entropy(unseen(sigmoid_net, X), Y).backward()
         optimizer.step()
     given = {"examples": 6, "minibatch": 4, "example": X}
+    with (
+        pytest.raises(flbench.CaptureError, match="1 steps are no whole epochs"),
+        flbench.Recorder(sigmoid_net, optimizer, to=tmp_path / "c", **given),
+    ):
+        functional.cross_entropy(unseen(sigmoid_net, X), Y).backward()
+        optimizer.step()
     with flbench.Recorder(sigmoid_net, optimizer, to=tmp_path / "c", **given) as recorder:
         for _ in range(4):
             functional.cross_entropy(unseen(sigmoid_net, X[:4]), Y[:4]).backward()
@@ -337,3 +344,12 @@ def test_labels_are_those_of_all_examples(tmp_path, sigmoid_net):
         flbench.Recorder(sigmoid_net, sgd(sigmoid_net), to=tmp_path / "d", labels=[1, 2]) as again,
     ):
         train(sigmoid_net, again.optimizer, EPOCH)
+
+
+def test_an_empty_batch_of_dp_sgd_is_a_step():
+    settings = _optimizer.Settings(0.1, {"optimizer": "sgd"}, notes=["DP-SGD"])
+    seen = _steps.Observed(steps=[_steps.Step(settings, [n]) for n in (0, 3, 2)])
+    seen.seen = {bytes([n]) for n in range(5)}
+    found = _steps.account(seen, None, None)
+    assert found.examples == 5 and found.training["epochs"] == 3
+    assert found.notes[1].startswith("batches of 0 to 3 examples were sampled")

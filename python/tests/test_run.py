@@ -62,11 +62,14 @@ def test_numbers_without_a_value(folder, bench, tmp_path):
     record = json.loads((copy / "cells.jsonl").read_text())
     record["images"][0]["scores"]["psnr"] = "inf"
     record["images"][1]["scores"]["psnr"] = "nan"
+    record["notes"] = ["NA"]
     (copy / "cells.jsonl").write_text(json.dumps(record) + "\n")
     table = flbench.load(copy, bench).table
     psnr = table[(table.metric == "psnr") & (table.by == "attack")].sort_values("trial")
     assert psnr.value.iloc[0] == math.inf and math.isnan(psnr.value.iloc[1])
     assert psnr.status.tolist() == ["measured", "measured"]
+    # Text is never taken for a missing value.
+    assert set(table.notes) == {"NA"}
 
 
 def test_a_torn_line_and_an_earlier_record_are_passed_over(folder, bench, tmp_path):

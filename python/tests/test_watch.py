@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import SigmoidNet, described, update_of
+from conftest import SigmoidNet, described, update_of, weights_of
 from torch.nn import functional
 
 import flbench
@@ -53,12 +53,21 @@ def test_only_the_models_training_is_watched(sigmoid_net):
     theirs = torch.optim.SGD(other.parameters(), lr=9.0)
     own = torch.optim.SGD(sigmoid_net.parameters(), lr=0.1)
     with _watch.watch(sigmoid_net, None) as seen:
+        step(sigmoid_net, own)
         other(torch.ones(3, 2)).sum().backward()
         theirs.step()
-        step(sigmoid_net, own)
     step(sigmoid_net, own)
     assert [(s.settings.lr, s.sizes) for s in seen.steps] == [(0.1, [4])]
     assert seen.trainable == set(sigmoid_net.state_dict()) and seen.problems == []
+
+
+def test_a_model_of_the_class_with_other_names_is_another(sigmoid_net):
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 5))
+    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Sigmoid(), torch.nn.Linear(192, 5))
+    with _watch.watch(net, None) as seen:
+        teacher(X)
+        step(net, torch.optim.SGD(net.parameters(), lr=0.1))
+    assert [s.sizes for s in seen.steps] == [[4]]
 
 
 def test_what_a_watched_training_cannot_say(sigmoid_net):
@@ -94,8 +103,9 @@ def arrays_of(net):
 
 def client(net, **reply):
     def call_next(msg, ctxt):
-        # As Flower's older clients do.
-        msg.content.array_records.clear()
+        # As Flower's older clients do; and a tensor may share memory with an array.
+        for array in msg.content.array_records.pop("arrays").values():
+            array.numpy()[...] = 9
         step(net, torch.optim.SGD(net.parameters(), lr=0.25))
         return Message(arrays_of(net), **reply)
 
@@ -116,6 +126,7 @@ CONTEXT = SimpleNamespace(node_id=17, node_config={})
 def test_a_mod_names_rounds(tmp_path, sigmoid_net, message, folder):
     mod = recording_mod(SigmoidNet, to=tmp_path)
     sent = Message(arrays_of(sigmoid_net), **message)
+    before = {name: t.clone() for name, t in sigmoid_net.state_dict().items()}
     reply = mod(sent, CONTEXT, client(sigmoid_net, metrics={"num-examples": 4}))
     assert isinstance(reply, Message)
     said = described(tmp_path / folder)
@@ -123,6 +134,7 @@ def test_a_mod_names_rounds(tmp_path, sigmoid_net, message, folder):
     after = sigmoid_net.state_dict()
     for name, found in update_of(tmp_path / folder).items():
         assert torch.equal(found, after[name])
+        assert torch.equal(weights_of(tmp_path / folder)[name], before[name])
 
 
 def test_a_mod_lets_other_messages_pass(tmp_path, sigmoid_net):
@@ -145,6 +157,19 @@ def test_a_mod_refuses_what_it_cannot_name(tmp_path, sigmoid_net):
     given = Message(arrays_of(sigmoid_net))
     with pytest.raises(flbench.CaptureError, match="steps saw 4 examples, which are not 3"):
         mod(given, CONTEXT, client(sigmoid_net, metrics={"num-examples": 3}))
+
+
+def test_a_mod_refuses_momentum_of_an_earlier_round(tmp_path, sigmoid_net):
+    optimizer = torch.optim.SGD(sigmoid_net.parameters(), lr=0.1, momentum=0.5)
+
+    def call_next(msg, ctxt):
+        step(sigmoid_net, optimizer)
+        return Message(arrays_of(sigmoid_net))
+
+    mod = recording_mod(SigmoidNet, to=tmp_path)
+    mod(Message(arrays_of(sigmoid_net)), CONTEXT, call_next)
+    with pytest.raises(flbench.CaptureError, match="carries momentum"):
+        mod(Message(arrays_of(sigmoid_net)), CONTEXT, call_next)
 
 
 def test_a_training_out_of_sight_is_described(tmp_path, sigmoid_net):

@@ -73,7 +73,9 @@ def attack(
         folder = Path(out) if out is not None else Path(scratch, "out")
         arguments = ["attack", str(capture), "--attack", attack, "--out", str(folder), "--json"]
         arguments += [f"--threads={threads}", f"--seed={seed}"]
-        arguments += [f"--set={key}={_value(value)}" for key, value in (set or {}).items()]
+        arguments += [
+            f"--set={key}={json.dumps(value, default=_plain)}" for key, value in (set or {}).items()
+        ]
         if truth is not None:
             arguments += ["--truth", *_pictures(truth, Path(scratch))]
         stdout, lines = _bench.call(arguments, bench)
@@ -102,8 +104,9 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _plain(value: Any) -> Any:
+    """A number of numpy or torch as Python's."""
+    return value.item()
 
 
 def _pictures(truth: np.ndarray | Sequence[str | Path], scratch: Path) -> list[str]:
