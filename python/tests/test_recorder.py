@@ -353,3 +353,42 @@ def test_an_empty_batch_of_dp_sgd_is_a_step():
     found = _steps.account(seen, None, None)
     assert found.examples == 5 and found.training["epochs"] == 3
     assert found.notes[1].startswith("batches of 0 to 3 examples were sampled")
+
+
+def test_a_compiled_model_is_recorded(tmp_path, sigmoid_net):
+    model = torch.compile(sigmoid_net, backend="eager")
+    optimizer = sgd(model)
+    with flbench.Recorder(model, optimizer, to=tmp_path / "c") as recorder:
+        train(model, optimizer, EPOCH * 2)
+    said = described(recorder.path)
+    assert (said["examples"], said["training"]["epochs"]) == (6, 2)
+    assert update_of(recorder.path).keys() == sigmoid_net.state_dict().keys()
+
+
+def test_distributed_training(tmp_path, sigmoid_net, monkeypatch):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1
+    )
+    try:
+        model = nn.parallel.DistributedDataParallel(sigmoid_net)
+        optimizer = sgd(model)
+        with flbench.Recorder(model, optimizer, to=tmp_path / "c") as recorder:
+            train(model, optimizer, EPOCH)
+        assert described(recorder.path)["examples"] == 6
+        assert update_of(recorder.path).keys() == sigmoid_net.state_dict().keys()
+        # Of several processes the batches of one are seen.
+        monkeypatch.setattr(torch.distributed, "get_world_size", lambda group=None: 4)
+        with pytest.raises(flbench.CaptureError, match="averaged over 4 processes"):
+            flbench.Recorder(model, optimizer, to=tmp_path / "d").__enter__()
+    finally:
+        monkeypatch.undo()
+        torch.distributed.destroy_process_group()
+
+
+def test_dropout_is_noted(tmp_path):
+    net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 5))
+    optimizer = sgd(net)
+    with flbench.Recorder(net, optimizer, to=tmp_path / "c") as recorder:
+        train(net, optimizer, EPOCH)
+    said = described(recorder.path)
+    assert said["notes"] == ["dropout drew in 1; its draws are not in the capture"]

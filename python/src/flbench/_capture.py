@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from . import _batch_norm, _folder, _pixels
+from ._dropout import draws
 from ._errors import CaptureError
 from ._export import export
 from ._undisturbed import undisturbed
@@ -64,7 +65,7 @@ def capture(
         if batch_norm is not None:
             _batch_norm.put(net, batch_norm)
         mode = batch_norm or _batch_norm.mode(net)
-        notes += _random(net)
+        notes += draws(net)
         gradient = _gradient(net, (loss or functional.cross_entropy)(net(x), y))
     said = {
         "holds": "gradient",
@@ -108,9 +109,3 @@ def _mean_cross_entropy(loss: Loss) -> bool:
         and loss.weight is None
         and loss.label_smoothing == 0
     )
-
-
-def _random(net: nn.Module) -> list[str]:
-    kinds = nn.modules.dropout._DropoutNd
-    drops = [n for n, m in net.named_modules() if isinstance(m, kinds) and m.training and m.p > 0]
-    return [f"dropout drew in {name}; its draws are not in the capture" for name in drops]

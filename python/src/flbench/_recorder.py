@@ -12,7 +12,7 @@ from torch import nn
 from . import _batch_norm, _folder, _optimizer, _pixels, _steps
 from ._errors import CaptureError
 from ._export import export
-from ._unwrap import unwrap
+from ._unwrap import averaged, unwrap
 
 
 class Recorder:
@@ -78,7 +78,7 @@ class Recorder:
         """Copies the weights and begins to watch."""
         _folder.check(self.path)
         self.net = unwrap(self.model)
-        self.start = _optimizer.carried(self.optimizer)
+        self.start = _optimizer.carried(self.optimizer) + averaged(self.model)
         refuse(_optimizer.read(self.optimizer).problems + self.start, self.strict)
         self.before = snapshot(self.net)
         stepped = _optimizer.parameters(self.optimizer)

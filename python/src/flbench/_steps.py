@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from . import _batch_norm, _optimizer, _pixels
+from ._dropout import draws
 from ._errors import CaptureError
 
 
@@ -28,6 +29,7 @@ class Observed:
     pending: list[int] = field(default_factory=list)
     seen: set[bytes] = field(default_factory=set)
     modes: set[str] = field(default_factory=set)
+    drawn: dict[str, None] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     example: torch.Tensor | None = None
 
@@ -39,6 +41,7 @@ class Observed:
         x = tensors[0].detach()
         self.pending.append(x.shape[0])
         self.modes.add(_batch_norm.mode(net))
+        self.drawn |= dict.fromkeys(draws(net))
         self.seen.update(_digests(x))
         if self.example is None and x.shape[0] > 0:
             self.example = x[:2].cpu().clone()
@@ -79,7 +82,7 @@ def account(seen: Observed, examples: int | None, minibatch: int | None) -> Acco
     found = Account()
     settings = [step.settings for step in seen.steps]
     found.problems += _once(p for s in settings for p in s.problems)
-    found.notes += _once(n for s in settings for n in s.notes)
+    found.notes += [*_once(n for s in settings for n in s.notes), *seen.drawn]
     if any(s.rule != settings[0].rule for s in settings):
         found.problems.append("settings of the optimizer other than the rate change between steps")
     if any(len(step.sizes) > 1 for step in seen.steps):

@@ -1,5 +1,6 @@
 """The network inside wrappers."""
 
+import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -14,6 +15,17 @@ def unwrap(model: nn.Module) -> nn.Module:
     while (inner := _inner(model)) is not None:
         model = inner
     return model
+
+
+def averaged(model: nn.Module) -> list[str]:
+    """Says whether steps follow gradients of other processes, whose batches are not seen."""
+    while (inner := _inner(model)) is not None:
+        if isinstance(model, DistributedDataParallel):
+            count = torch.distributed.get_world_size(model.process_group)
+            if count > 1:
+                return [f"gradients are averaged over {count} processes, of which one is seen"]
+        model = inner
+    return []
 
 
 def _inner(model: nn.Module) -> nn.Module | None:
