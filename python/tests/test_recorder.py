@@ -392,3 +392,18 @@ def test_dropout_is_noted(tmp_path):
         train(net, optimizer, EPOCH)
     said = described(recorder.path)
     assert said["notes"] == ["dropout drew in 1; its draws are not in the capture"]
+
+
+def test_a_rate_of_zero_is_refused(tmp_path, sigmoid_net):
+    """As a warm-up from 0 has it at its first step."""
+
+    def warm_up(**more):
+        optimizer = sgd(sigmoid_net)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: n / 3)
+        with flbench.Recorder(sigmoid_net, optimizer, to=tmp_path / "c", **more) as recorder:
+            train(sigmoid_net, optimizer, EPOCH, scheduler)
+        return described(recorder.path)
+
+    with pytest.raises(flbench.CaptureError, match="learning rate of 0"):
+        warm_up()
+    assert "training" not in warm_up(strict=False)

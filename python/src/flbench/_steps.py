@@ -85,6 +85,8 @@ def account(seen: Observed, examples: int | None, minibatch: int | None) -> Acco
     found.notes += [*_once(n for s in settings for n in s.notes), *seen.drawn]
     if any(s.rule != settings[0].rule for s in settings):
         found.problems.append("settings of the optimizer other than the rate change between steps")
+    if any(s.lr is not None and s.lr <= 0 for s in settings):
+        found.problems.append("a step was taken at a learning rate of 0")
     if any(len(step.sizes) > 1 for step in seen.steps):
         found.notes.append("several forward passes a step are read as one batch of their examples")
     sizes = [sum(step.sizes) if step.sizes else None for step in seen.steps]
@@ -93,7 +95,7 @@ def account(seen: Observed, examples: int | None, minibatch: int | None) -> Acco
     found.examples, epochs, found_minibatch, note = dealt
     found.notes += note
     rates = [s.lr for s in settings]
-    if settings[0].rule and None not in rates:
+    if settings[0].rule and all(rates):
         found.training = settings[0].rule | {
             "lr": rates[0],
             "epochs": epochs,
