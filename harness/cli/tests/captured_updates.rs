@@ -316,3 +316,40 @@ fn a_capture_folder_needs_no_flags() {
     }
     refused(&desk.bench(&["attack", "nowhere"]), &["capture.json"]);
 }
+
+/// Weights without BatchNorm's running statistics are enough where the client trained in train
+/// mode.
+#[test]
+fn running_statistics_may_be_left_out() {
+    let desk = Desk::new();
+    let net = {
+        let architecture = suites::find("model", learning::models::ENTRIES, "resnet18").unwrap();
+        let params = json!({ "stem": "cifar" });
+        let built = (architecture.build)(params.as_object().unwrap()).unwrap();
+        let model = built.build(&Shape { input: vec![3, 16, 16], classes: 10 }).unwrap();
+        Network::new(model, vec![0.5; 3], vec![0.5; 3])
+    };
+    let mut rng = suites::rng::stream(0, "test", "weights");
+    let weights = learning::init::fresh(net.layout(), suites::Init::Pytorch, &mut rng);
+    let (x, y) = examples(&desk, 2);
+    let rules = Rules::default();
+    let gradient = client::batch_gradient(&net, &weights, &x, &y, &rules, Mode::Train, &mut []);
+    let keep = |name: &str| !name.contains("running_");
+    let save = |file: &str, params: &Params| {
+        let named: Vec<_> = params.named(0).into_iter().filter(|(name, _)| keep(name)).collect();
+        checkpoint::save_safetensors(&desk.path(file), &named).unwrap();
+    };
+    save("before.safetensors", &weights);
+    save("gradient.safetensors", &gradient);
+    let run = |more: &[&str]| {
+        let model = ["attack", "--model", "resnet18", "--model-params", "{\"stem\":\"cifar\"}"];
+        let shape = ["--input", "3x16x16", "--classes", "10", "--examples", "2", "--labels", "7,2"];
+        let files = ["--weights", "before.safetensors", "--update", "gradient.safetensors"];
+        let attack = ["--attack", "inverting-gradients", "--set", "iterations=2", "--json"];
+        let fixed = ["--set", "restarts=1", "--device", "cpu"];
+        desk.bench(&[&model[..], &shape, &files, &attack, &fixed, more].concat())
+    };
+    let done = run(&[]).ok();
+    assert!(done.err.contains("running statistics are not there"), "{done:#?}");
+    refused(&run(&["--batch-norm-eval"]), &["running_mean", "missing"]);
+}

@@ -8,11 +8,12 @@ use defenses::{CapturedRound, DefensePipeline, Deployment, pipeline};
 use learning::client::StepRule;
 use learning::effect::{Effect, Published};
 use learning::models::{self, Shape};
+use learning::params::ParamSpec;
 use learning::{Known, Layout, Mode, Network, Observation, Params, Signal, init};
 use serde_json::{Map, Value};
 use suites::foreign::{self, limits};
 use suites::{Init, ModelSpec, Named, rng};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::description::{Description, Holds, Knowledge};
 use super::training::Training;
@@ -37,12 +38,14 @@ pub fn observe(
     let training = Training::described(said)?;
     let pipeline = defended(said, settings)?;
     let net = network(said, settings, &pipeline)?;
-    let weights = weights(said, &net)?;
+    let (weights, unread) = weights(said, &net)?;
     let Some(path) = &said.update else { bail!("give the update: --update FILE") };
     let holds = said.holds();
     let (net, weights, update) = partial(net, weights, path, holds)?;
     let gradient = holds == Holds::Gradient;
-    let update = if holds == Holds::Weights { update.sub(&weights) } else { update };
+    let mut update = if holds == Holds::Weights { update.sub(&weights) } else { update };
+    // What running statistics moved by is not known without those before.
+    unread.iter().for_each(|&i| update.tensors[i] = update.tensors[i].zeros_like());
     let doubts = plausible::doubts(&net, &weights, &update, gradient, training.examples as u32)
         .with_context(|| path.display().to_string())?;
     doubts.iter().for_each(|doubt| tell!("doubt: {}: {doubt}", path.display()));
@@ -142,19 +145,53 @@ fn network(said: &Description, settings: &Settings, pipeline: &DefensePipeline) 
     Ok(net)
 }
 
-fn weights(said: &Description, net: &Network) -> Result<Params> {
+/// The weights before the update, and the places of running statistics that they do not hold.
+fn weights(said: &Description, net: &Network) -> Result<(Params, Vec<usize>)> {
     match &said.weights {
         Some(path) => {
-            let named = sound(net, path)?;
-            Params::from_named(net.layout().clone(), named).with_context(|| place(path))
+            let mut named = sound(net, path)?;
+            let mut unread = Vec::new();
+            if said.batch_norm_eval != Some(true) {
+                let filled = unread_statistics(net.layout(), &named, path);
+                unread.extend(filled.iter().filter_map(|(name, _)| net.layout().position(name)));
+                named.extend(filled);
+            }
+            let params = Params::from_named(net.layout().clone(), named);
+            Ok((params.with_context(|| place(path))?, unread))
         }
         None if models::file::gives(&spec_of(said)?.0) => {
             // The file's own values, which nothing draws.
             let mut rng = rng::stream(0, "bench attack", "file");
-            Ok(init::fresh(net.layout(), Init::Pytorch, &mut rng))
+            Ok((init::fresh(net.layout(), Init::Pytorch, &mut rng), Vec::new()))
         }
         None => bail!("the weights before the update are needed: give --weights"),
     }
+}
+
+/// BatchNorm's running statistics that a file leaves out: in train mode no pass reads them.
+fn unread_statistics(
+    layout: &Layout,
+    named: &[(String, Tensor)],
+    path: &Path,
+) -> Vec<(String, Tensor)> {
+    let absent = |name: &str| named.iter().all(|(own, _)| own != name);
+    let fresh = |spec: &ParamSpec| {
+        let one = spec.name.ends_with(".running_var");
+        let held = one || spec.name.ends_with(".running_mean");
+        let value =
+            Tensor::full(&spec.shape[..], f64::from(u8::from(one)), (Kind::Float, Device::Cpu));
+        (held && absent(&spec.name)).then(|| (spec.name.clone(), value))
+    };
+    let found: Vec<(String, Tensor)> = layout.specs().iter().filter_map(fresh).collect();
+    if let Some((first, _)) = found.first() {
+        tell!(
+            "note: {}: `{first}` and {} more running statistics are not there, nor read in train \
+             mode",
+            place(path),
+            found.len() - 1
+        );
+    }
+    found
 }
 
 /// The tensors of a file.
