@@ -144,11 +144,24 @@ fn layer(
 /// What attacks can use, a line each.
 fn uses(net: &Network, layers: &[Layer]) -> Vec<String> {
     let mut lines = Vec::new();
-    match layers.iter().find(|l| l.kind == "linear") {
-        Some(l) if l.first => lines.push(format!(
-            "`{}` is fed by the example itself: `analytic` reads one example in closed form",
-            l.name
-        )),
+    let layout = net.layout();
+    let trains = |l: &&Layer| {
+        let weight = layout.position(&format!("{}.weight", l.name));
+        weight.is_none_or(|at| layout.specs()[at].trainable)
+    };
+    match layers.iter().filter(trains).find(|l| l.kind == "linear") {
+        Some(l) if l.first => {
+            lines.push(format!(
+                "`{}` is fed by the example itself: `analytic` reads one example in closed form",
+                l.name
+            ));
+            let least = l.weight.iter().copied().min().unwrap_or(1);
+            lines.push(format!(
+                "the rank of its gradient is the number of examples behind it, below {least}: \
+                 with a ReLU behind it such batches are in reach of exact attacks (Dimitrov et \
+                 al.: SPEAR, NeurIPS 2024; none is built in)"
+            ));
+        }
         Some(l) => lines.push(format!(
             "`{}` is the first fully connected layer, [{}]: `feature-inversion` reads its input of \
              one example in closed form and inverts what feeds it",
