@@ -62,6 +62,9 @@ pub struct Args {
     /// What the update file holds
     #[arg(long, value_enum, default_value = "gradient")]
     holds: Holds,
+    /// Match the tensors of both files to the model's by position and shape, not by name
+    #[arg(long)]
+    by_position: bool,
     /// The client's learning rate (needed for delta and weights)
     #[arg(long)]
     lr: Option<f64>,
@@ -175,15 +178,16 @@ fn observe(args: &Args, settings: &Settings) -> Result<Observation> {
     let model = architecture.build(&shape)?;
     let net =
         Arc::new(Network::new(model, spread(&args.mean, "--mean")?, spread(&args.std, "--std")?));
+    let order = tensors::Order::new(args.by_position);
     let weights = match &args.weights {
-        Some(path) => params_from(&net, path, None, args.holds)?,
+        Some(path) => params_from(&net, path, None, args.holds, &order)?,
         None if models::file::gives(&net_spec) => {
             // The file's own values, which nothing draws.
             init::fresh(net.layout(), Init::Pytorch, &mut rng::stream(0, "bench attack", "file"))
         }
         None => bail!("`{}` needs the weights before the update: give --weights", args.model),
     };
-    let update = params_from(&net, &args.update, Some(&weights), args.holds)?;
+    let update = params_from(&net, &args.update, Some(&weights), args.holds, &order)?;
     let gradient = args.holds == Holds::Gradient;
     let update = if args.holds == Holds::Weights { update.sub(&weights) } else { update };
     let doubts = plausible::doubts(&net, &weights, &update, gradient, args.batch_size)
@@ -264,9 +268,15 @@ fn shape(text: &str) -> Result<Vec<i64>> {
 
 /// Named tensors of a file as parameters; an update may leave buffers out (they are taken as
 /// unchanged).
-fn params_from(net: &Network, path: &Path, like: Option<&Params>, holds: Holds) -> Result<Params> {
+fn params_from(
+    net: &Network,
+    path: &Path,
+    like: Option<&Params>,
+    holds: Holds,
+    order: &tensors::Order,
+) -> Result<Params> {
     let place = || format!("{}", path.display());
-    let mut named = tensors::load(net, path)?;
+    let mut named = tensors::load(net, path, order)?;
     if let Some(like) = like {
         let specs = net.layout().specs().iter().zip(&like.tensors);
         for (spec, value) in specs.filter(|(s, _)| !s.trainable) {
