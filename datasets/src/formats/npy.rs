@@ -142,7 +142,7 @@ pub(super) fn dictionary(text: &str) -> Result<Header, FormatError> {
 }
 
 /// Bytes of an element; `None` for types that are not read.
-pub(super) fn item_size(dtype: &str) -> Option<u64> {
+pub fn item_size(dtype: &str) -> Option<u64> {
     match dtype.get(1..)? {
         "u1" | "i1" | "b1" => Some(1),
         "u2" | "i2" | "f2" => Some(2),

@@ -54,6 +54,24 @@ impl<R: Read + Seek> Npz<R> {
         names.map(|n| n.trim_end_matches(".npy").to_string()).collect()
     }
 
+    /// Whether any entry is an array by its name.
+    pub fn holds_arrays(&self) -> bool {
+        self.archive.file_names().flatten().any(|name| name.ends_with(".npy"))
+    }
+
+    /// The type of one array, which may be one that is not read.
+    ///
+    /// # Errors
+    /// No such array, or a damaged header.
+    pub fn dtype(&mut self, name: &str) -> Result<String, FormatError> {
+        let mut entry = self.entry(name)?;
+        let (header, _) = parse_header(&mut entry).map_err(|mut e| {
+            e.place = format!("array {name}, {}", e.place);
+            e
+        })?;
+        Ok(header.dtype)
+    }
+
     /// Type and shape of one array; its data stays unread.
     ///
     /// # Errors

@@ -93,6 +93,12 @@ fn tensors_without_names_are_taken_in_order() {
     refused(&short, &["13 tensors without names", "`fc1.bias` of [5] is missing"]);
     let objects = attack(&desk, "weights.pt", "objects.npz", &[]);
     refused(&objects, &["pickled objects, which are never unpickled", "numpy.savez"]);
+    let said = recovered(attack(&desk, "weights.pt", "words.npz", &[]), 60.0);
+    assert!(said.contains("words.npz: `client` (NumPy's <U5)"), "{said}");
+    // What is inside counts, and not the name.
+    std::fs::copy(golden("words.npz"), desk.path("npz.pt")).unwrap();
+    std::fs::copy(golden("weights.pt"), desk.path("pt.npz")).unwrap();
+    recovered(attack(&desk, "pt.npz", "npz.pt", &[]), 60.0);
     desk.write("pointer.npz", "version https://git-lfs.github.com/spec/v1\n");
     refused(&attack(&desk, "weights.pt", "pointer.npz", &[]), &["a Git LFS pointer"]);
     std::fs::create_dir(desk.path("empty")).unwrap();

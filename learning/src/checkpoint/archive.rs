@@ -50,11 +50,10 @@ fn no_directory(error: &ZipError) -> Problem {
 /// The folder in which `torch.save` puts everything.
 fn root(zip: &ZipArchive<Cursor<&[u8]>>) -> Result<String, Problem> {
     let names = || zip.file_names().flatten();
-    let found = names().find_map(|name| {
-        let root = name.strip_suffix("/data.pkl").filter(|root| !root.contains('/'));
-        root.map(str::to_owned)
-    });
-    found.ok_or_else(|| {
+    let mut roots: Vec<String> = names().filter_map(|name| root_of(&name)).collect();
+    // The first of the outermost.
+    roots.sort_by_key(|root| root.matches('/').count());
+    roots.into_iter().next().ok_or_else(|| {
         let what = if names().any(|name| name.ends_with(".npy")) {
             "arrays of numpy.savez; give the file the ending .npz".into()
         } else if names().any(|name| name.ends_with("models/model.json")) {
@@ -71,9 +70,16 @@ fn root(zip: &ZipArchive<Cursor<&[u8]>>) -> Result<String, Problem> {
     })
 }
 
+/// What stands before `data.pkl`: a folder as `torch.save` makes it, or what zipping the parts of a
+/// file again leaves.
+fn root_of(name: &str) -> Option<String> {
+    let root = name.strip_suffix("data.pkl")?;
+    (root.is_empty() || root.ends_with('/')).then(|| root.to_owned())
+}
+
 impl<'b> Entries<'b> {
     fn is_big_endian(&mut self) -> Result<bool, Problem> {
-        let name = format!("{}/byteorder", self.root);
+        let name = self.full("byteorder");
         if self.zip.index_for_name(&name).is_none() {
             return Ok(false);
         }
@@ -88,15 +94,17 @@ impl<'b> Entries<'b> {
 
     fn open(&mut self, name: &str) -> Result<ZipFile<'_, Cursor<&'b [u8]>>, Problem> {
         let name = self.full(name);
+        let unread = |what: &dyn std::fmt::Display| {
+            let name = printable(&name);
+            Problem::Refused(format!("entry `{name}`: {what}; save it again with torch.save"))
+        };
         let entry = self.zip.by_name(&name).map_err(|e| match e {
-            ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-                Problem::Refused(format!(
-                    "entry `{}`: {e}; save it again with torch.save",
-                    printable(&name)
-                ))
-            }
+            ZipError::UnsupportedArchive(_) => unread(&e),
             e => damaged(&name, &e),
         })?;
+        if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(unread(&format!("compressed by {}, not deflate", entry.compression())));
+        }
         // Stored entries may lie over each other, and no longer than the file.
         if entry.compression() == CompressionMethod::Stored
             && entry.size() != entry.compressed_size()
@@ -107,7 +115,7 @@ impl<'b> Entries<'b> {
     }
 
     fn full(&self, name: &str) -> String {
-        format!("{}/{name}", self.root)
+        format!("{}{name}", self.root)
     }
 
     /// Bytes that an entry says it has.

@@ -115,9 +115,11 @@ fn one_of_two_sets_is_taken_only_where_one_fits() {
 
 #[test]
 fn a_list_of_tensors_has_no_names() {
-    let list = read("container_list.pt", &[]).unwrap();
-    assert!(!list.named);
-    assert_eq!(values(&list.tensors[1].1), [0.5, -0.5]);
+    for file in ["container_list.pt", "container_numbers.pt"] {
+        let list = read(file, &[]).unwrap();
+        assert!(!list.named && passed_over(&list).is_empty());
+        assert_eq!(values(&list.tensors[1].1), [0.5, -0.5], "{file}");
+    }
     let said = load(&golden("container_list.pt")).unwrap_err().to_string();
     assert!(said.contains("a list of tensors without names"), "{said}");
 }
@@ -131,9 +133,11 @@ fn an_array_among_the_tensors_is_said_to_stand_there() {
 
 #[test]
 fn zips_of_any_kind_are_read_and_checked() {
-    for file in ["container_plain.pt", "container_deflated.pt", "container_no_crc.pt"] {
-        is_state_dict(&read(file, &[]).unwrap());
+    for kind in ["plain", "deflated", "no_crc", "rootless"] {
+        is_state_dict(&read(&format!("container_{kind}.pt"), &[]).unwrap());
     }
+    let said = read("container_bzip2.pt", &[]).unwrap_err();
+    assert!(said.contains("compressed by Bzip2, not deflate"), "{said}");
     let said = read("container_flipped.pt", &[]).unwrap_err();
     assert!(said.contains("entry `container_plain/data/0`: its CRC-32"), "{said}");
     assert!(said.ends_with("fetch or save it again"), "{said}");

@@ -47,7 +47,8 @@ pub struct Beside {
 }
 
 impl PassedOver {
-    pub(super) fn add(&mut self, name: String, what: String, among: bool) {
+    /// Adds one; what is beyond a thousand is only counted.
+    pub fn add(&mut self, name: String, what: String, among: bool) {
         if self.values.len() < MOST {
             self.values.push(Beside { name, what, among });
         } else {

@@ -48,15 +48,15 @@ impl<'m, 'a> Found<'m, 'a> {
             && self.list.iter().zip(&other.list).all(|(a, b)| a == b)
     }
 
-    /// The lower, the likelier: customary keys, the top itself, any other key.
-    fn rank(&self, wanted: &Wanted) -> (bool, usize) {
+    /// The lower, the likelier: what fits, customary keys, the top itself, any other key, names.
+    fn rank(&self, wanted: &Wanted) -> (bool, usize, bool) {
         let customary = self.path.last().is_some_and(|key| CUSTOMARY.contains(key));
         let class = match (self.path.len(), customary) {
             (depth, true) => depth - 1,
             (depth, false) => depth + 2,
         };
         let shapes: Vec<_> = self.list.iter().map(|(name, t)| (*name, &t.size[..])).collect();
-        (!(wanted.fits)(&shapes), class)
+        (!(wanted.fits)(&shapes), class, !self.named)
     }
 }
 
@@ -128,17 +128,35 @@ fn candidate<'m, 'a>(
     budget: &mut Budget,
 ) -> Result<Option<Found<'m, 'a>>, Problem> {
     let (named, list) = match &machine.objects[index] {
-        Object::Dict(pairs) => (true, named_tensors(machine, pairs, budget)?),
+        Object::Dict(pairs) => match numbered(machine, pairs) {
+            Some(list) => (false, list),
+            None => (true, named_tensors(machine, pairs, budget)?),
+        },
         Object::List(items) | Object::Tuple(items) => {
             let tensors = items.iter().map_while(|&item| tensor(machine, item));
             let list: Vec<_> = tensors.map(|t| (None, t)).collect();
-            budget.hold_many(list.len(), CANDIDATE)?;
             (false, if list.len() == items.len() { list } else { Vec::new() })
         }
         _ => return Ok(None),
     };
+    budget.hold_many(list.len(), CANDIDATE)?;
     let some = !list.is_empty();
     Ok(some.then(|| Found { path: path.to_vec(), named, list, index }))
+}
+
+/// The tensors of a dict whose keys are nothing but numbers, in the order of these.
+fn numbered<'m, 'a>(
+    machine: &'m Machine<'a>,
+    pairs: &[(Value<'a>, Value<'a>)],
+) -> Option<Named<'m, 'a>> {
+    let mut list = Vec::new();
+    for (key, value) in pairs {
+        let Value::Int(number) = key else { return None };
+        list.push((*number, tensor(machine, *value)?));
+    }
+    list.sort_by_key(|(number, _)| *number);
+    let twice = list.windows(2).any(|pair| pair[0].0 == pair[1].0);
+    (!twice && !list.is_empty()).then(|| list.into_iter().map(|(_, t)| (None, t)).collect())
 }
 
 fn tensor<'m, 'a>(machine: &'m Machine<'a>, value: Value<'a>) -> Option<&'m TensorRef<'a>> {
@@ -159,7 +177,7 @@ fn named_tensors<'m, 'a>(
     let mut found = Vec::new();
     for (key, value) in pairs {
         if let (Value::Text(name), Some(tensor)) = (key, tensor(machine, *value)) {
-            budget.hold_many(1, CANDIDATE)?;
+            budget.hold_many(1, CANDIDATE / 2)?;
             if !seen.insert(*name) {
                 return Err(Problem::malformed(0, format!("`{}` appears twice", shown(name))));
             }
@@ -181,12 +199,17 @@ pub(super) fn passed_over(machine: &Machine, top: Value, found: &Found) -> Passe
         for (key, value) in pairs {
             if next.is_some_and(|next| *key == Value::Text(next)) {
                 at = *value;
-            } else if !last || tensor(machine, *value).is_none() || !matches!(key, Value::Text(_)) {
+            } else if !last || !takes(machine, found.named, key, *value) {
                 over.add(named(before, key), described(machine, *value), last);
             }
         }
     }
     over
+}
+
+/// Whether a pair is one of the tensors that were found in its dict.
+fn takes(machine: &Machine, named: bool, key: &Value, value: Value) -> bool {
+    matches!(key, Value::Text(_)) == named && tensor(machine, value).is_some()
 }
 
 fn named(path: &[&str], key: &Value) -> String {

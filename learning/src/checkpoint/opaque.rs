@@ -43,8 +43,17 @@ const MODULES: [&str; 26] = [
 const WHOLE: [&str; 8] =
     ["os", "subprocess", "asyncio", "ctypes", "importlib", "multiprocessing", "pip", "sys"];
 
-/// Types that are made of code.
-const CODE: [&str; 3] = ["FunctionType", "LambdaType", "CodeType"];
+/// What else runs code, makes it or opens files.
+const OTHERS: [(&str, &str); 8] = [
+    ("types", "FunctionType"),
+    ("types", "LambdaType"),
+    ("types", "CodeType"),
+    ("io", "open"),
+    ("_io", "open"),
+    ("_io", "FileIO"),
+    ("io", "FileIO"),
+    ("io", "open_code"),
+];
 
 /// What runs or finds code among the builtins.
 const BUILTINS: [&str; 17] = [
@@ -103,7 +112,7 @@ fn runs_code(module: &str, name: &str) -> bool {
         || WHOLE.contains(&module.split('.').next().unwrap_or(module))
         || parts.any(|part| MODULES.contains(&part))
         || builtin && BUILTINS.contains(&last)
-        || module == "types" && CODE.contains(&last)
+        || OTHERS.contains(&(module, last))
         || name.split('.').any(hidden)
 }
 
@@ -204,6 +213,7 @@ mod tests {
             ("torch", "load.__globals__"),
             ("importlib.util", "find_spec"),
             ("types", "FunctionType"),
+            ("io", "open"),
         ] {
             assert!(runs_code(module, name), "{module}.{name}");
         }

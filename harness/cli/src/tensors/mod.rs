@@ -52,7 +52,7 @@ fn contents(net: &Network, path: &Path) -> Result<Contents> {
     let place = || path.display().to_string();
     if path.is_dir() {
         numpy::folder(path).with_context(place)
-    } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+    } else if numpy::is_archive(path) {
         numpy::archive(path).with_context(place)
     } else {
         Ok(checkpoint::load_for(net, path)?)

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use datasets::formats::FormatError;
 use datasets::formats::npy;
 use datasets::formats::npz::{Header, Npz};
-use learning::checkpoint::{self, Contents};
+use learning::checkpoint::{self, Contents, PassedOver};
 use suites::foreign::{self, Budget, limits, printable};
 use tch::{Kind, Tensor};
 
@@ -16,6 +16,21 @@ const MOST_FILES: usize = 1 << 14;
 
 /// Bytes by which another kind of file is told.
 const HEAD: u64 = 4096;
+
+/// Whether a file is such an archive, whatever its name says.
+pub(super) fn is_archive(path: &Path) -> bool {
+    let by_name = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+    let npz = foreign::open(path, &limits::ARRAYS).ok().and_then(|(mut file, _)| {
+        let mut head = [0; 2];
+        file.read_exact(&mut head).ok().filter(|()| head == *b"PK")?;
+        Npz::open(file).ok()
+    });
+    match npz {
+        Some(npz) if npz.names().iter().any(|name| name.ends_with("data.pkl")) => false,
+        Some(npz) => by_name || npz.holds_arrays(),
+        None => by_name,
+    }
+}
 
 /// Arrays of `numpy.savez`: by their names, or where these only count (`arr_0`, `arr_1`, ...) in
 /// that order, as Flower keeps the weights of a round.
@@ -30,13 +45,24 @@ pub(super) fn archive(path: &Path) -> Result<Contents> {
         bail!("not an .npz file: {}", checkpoint::appearance(&head));
     }
     let mut npz = Npz::open(file).map_err(said)?;
-    let mut found = Vec::new();
-    for name in npz.names() {
-        let (header, values) = npz.reals(&name).map_err(said)?;
-        let tensor = tensor(&name, &header, &values)?;
-        found.push((name, tensor));
+    let (mut found, mut over, mut unread) = (Vec::new(), PassedOver::default(), None);
+    let names = npz.names();
+    for name in &names {
+        let dtype = npz.dtype(name).map_err(said)?;
+        if npy::item_size(&dtype).is_none() {
+            over.add(name.clone(), format!("NumPy's {}", printable(&dtype)), true);
+            unread = unread.or(npz.reals(name).err());
+            continue;
+        }
+        let (header, values) = npz.reals(name).map_err(said)?;
+        let tensor = tensor(name, &header, &values)?;
+        found.push((name.clone(), tensor));
     }
-    in_order(found, "holds no array")
+    // Where only places tell the arrays apart, none may be passed over.
+    if let Some(e) = unread.filter(|_| found.is_empty() || counted(names.iter())) {
+        return Err(said(e));
+    }
+    Ok(Contents { passed_over: over, ..in_order(found, "holds no array")? })
 }
 
 /// The `.npy` files of a folder, as those of an archive.
@@ -83,8 +109,7 @@ fn in_order(mut found: Vec<(String, Tensor)>, empty: &str) -> Result<Contents> {
     if found.is_empty() {
         bail!("{empty}");
     }
-    let numbers: Option<Vec<(&str, u64)>> = found.iter().map(|(name, _)| numbered(name)).collect();
-    let counts = numbers.is_some_and(|all| all.iter().all(|(word, _)| *word == all[0].0));
+    let counts = counted(found.iter().map(|(name, _)| name));
     if counts {
         found.sort_by_key(|(name, _)| numbered(name).map(|(_, n)| n));
     }
@@ -95,6 +120,12 @@ fn in_order(mut found: Vec<(String, Tensor)>, empty: &str) -> Result<Contents> {
         ordered: true,
         passed_over: Default::default(),
     })
+}
+
+/// Whether names are one word and a number each.
+fn counted<'n>(names: impl Iterator<Item = &'n String>) -> bool {
+    let numbers: Option<Vec<(&str, u64)>> = names.map(|name| numbered(name)).collect();
+    numbers.is_some_and(|all| all.iter().all(|(word, _)| *word == all[0].0))
 }
 
 /// The word before the number that ends a name.

@@ -114,6 +114,7 @@ save({"model": sd, "net": other}, "container_two.pt")
 save({"model": sd, "net": copy.deepcopy(sd)}, "container_twice.pt")
 save({"student": sd, "teacher": {"head.weight": torch.zeros(4)}}, "container_others.pt")
 save(list(sd.values()), "container_list.pt")
+save({1: sd["fc.bias"], 0: sd["fc.weight"]}, "container_numbers.pt")
 tagged = collections.OrderedDict((n, torch.nn.Parameter(v.clone())) for n, v in sd.items())
 tagged["fc.weight"].decay = False
 tagged["fc.bias"] = tagged["fc.bias"].data
@@ -127,6 +128,12 @@ with zipfile.ZipFile("container_plain.pt") as plain:
 with zipfile.ZipFile("container_deflated.pt", "w", zipfile.ZIP_DEFLATED) as out:
     for info, data in entries:
         out.writestr(info.filename, data)
+with zipfile.ZipFile("container_bzip2.pt", "w", zipfile.ZIP_BZIP2) as out:
+    for info, data in entries:
+        out.writestr(info.filename, data)
+with zipfile.ZipFile("container_rootless.pt", "w") as out:
+    for info, data in entries:
+        out.writestr(info.filename.split("/", 1)[1], data)
 whole = bytearray(open("container_plain.pt", "rb").read())
 whole[whole.find(sd["fc.weight"].numpy().tobytes()) + 5] ^= 0x10
 open("container_flipped.pt", "wb").write(whole)

@@ -68,6 +68,7 @@ save_file({**gradient, "extra": byte, "steps": torch.tensor([1])}, "cut.safetens
 os.truncate("cut.safetensors", os.path.getsize("cut.safetensors") - 10)
 np.savez("short.npz", *[g.numpy() for i, g in enumerate(gradients) if i != 1])
 np.savez("half.npz", *[g.numpy().astype("f2") for g in gradients])
+np.savez("words.npz", **{name: g.numpy() for name, g in gradient.items()}, client="seven")
 np.savez("objects.npz", np.array([g.numpy() for g in gradients], dtype=object))
 Path("arrays").mkdir(exist_ok=True)
 for i, g in enumerate(gradients):
