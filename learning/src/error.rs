@@ -2,14 +2,16 @@
 
 use thiserror::Error;
 
+use crate::shapes::remedy;
+
 /// Errors of models, parameters and rounds; each message is one line that says what, where and how
 /// to mend it.
 #[derive(Debug, Error)]
 pub enum LearningError {
     /// A tensor does not have the shape that the model's layout asks for.
     #[error(
-        "parameter `{name}` has shape {found:?} where the model needs {expected:?}; the weights \
-         belong to another model or class count"
+        "parameter `{name}` has shape {found:?} where the model needs {expected:?}: {}",
+        remedy(expected, found)
     )]
     Shape {
         /// Parameter name.

@@ -22,6 +22,7 @@ pub mod panics;
 pub mod params;
 pub mod per_example;
 pub mod server;
+mod shapes;
 pub mod tape;
 pub mod transform;
 

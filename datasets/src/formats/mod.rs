@@ -12,6 +12,7 @@ pub mod celeba_lists;
 pub mod cifar_bin;
 pub mod idx;
 pub mod image_file;
+pub mod npy;
 pub mod npz;
 pub mod recordio;
 pub mod resize;

@@ -1,4 +1,5 @@
-//! NumPy's `.npz`: a zip of `.npy` arrays, stored or deflated. Integers and bytes only.
+//! NumPy's `.npz`: a zip of `.npy` arrays, stored or deflated. Whole numbers
+//! and reals; never objects.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -6,16 +7,9 @@ use suites::foreign::{Budget, Exceeded, check_zip, limits};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
+use super::npy::{self, item_size, widen};
+pub use super::npy::{Header, parse_header};
 use super::{AGAIN, FormatError, MAX_INFLATION, expect_end, one_line, read_declared};
-
-/// The header of a `.npy` array.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// NumPy's type code, for instance `|u1` or `<i8`.
-    pub dtype: String,
-    /// The dimensions, outermost first.
-    pub shape: Vec<usize>,
-}
 
 /// An open `.npz`; arrays are inflated when they are asked for.
 pub struct Npz<R> {
@@ -56,7 +50,26 @@ impl<R: Read + Seek> Npz<R> {
 
     /// Names of the arrays, without `.npy`.
     pub fn names(&self) -> Vec<String> {
-        self.archive.file_names().map(|n| n.trim_end_matches(".npy").to_string()).collect()
+        let names = self.archive.file_names().flatten();
+        names.map(|n| n.trim_end_matches(".npy").to_string()).collect()
+    }
+
+    /// Whether any entry is an array by its name.
+    pub fn holds_arrays(&self) -> bool {
+        self.archive.file_names().flatten().any(|name| name.ends_with(".npy"))
+    }
+
+    /// The type of one array, which may be one that is not read.
+    ///
+    /// # Errors
+    /// No such array, or a damaged header.
+    pub fn dtype(&mut self, name: &str) -> Result<String, FormatError> {
+        let mut entry = self.entry(name)?;
+        let (header, _) = parse_header(&mut entry).map_err(|mut e| {
+            e.place = format!("array {name}, {}", e.place);
+            e
+        })?;
+        Ok(header.dtype)
     }
 
     /// Type and shape of one array; its data stays unread.
@@ -122,7 +135,7 @@ impl<R: Read + Seek> Npz<R> {
         Ok((header, values))
     }
 
-    /// A whole array of reals (of 32 or 64 bits) or integers as reals, with its header.
+    /// A whole array of reals (of 16, 32 or 64 bits) or integers as reals, with its header.
     ///
     /// # Errors
     /// No such array, values of another type, or damaged data.
@@ -138,9 +151,7 @@ impl<R: Read + Seek> Npz<R> {
         let place = format!("array {name}");
         let data = read_declared(&mut entry, declared, &place)?;
         expect_end(&mut entry, &place)?;
-        let width = item_size(&header.dtype).unwrap_or(1) as usize;
-        let big = header.dtype.starts_with('>');
-        let values = data.chunks_exact(width).map(|item| real(item, big)).collect();
+        let values = npy::reals_of(&header.dtype, &data);
         Ok((header, values))
     }
 
@@ -171,129 +182,8 @@ fn read_header<R: Read>(
     entry: &mut ZipFile<'_, R>,
     name: &str,
 ) -> Result<(Header, u64), FormatError> {
-    let place = format!("array {name}, header");
     let (size, stored) = (entry.size(), entry.compressed_size());
-    let (header, used) = parse_header(entry).map_err(|mut e| {
-        e.place = format!("array {name}, {}", e.place);
-        e
-    })?;
-    let width = item_size(&header.dtype).ok_or_else(|| {
-        FormatError::new(
-            &place,
-            format!("type {}", one_line(&header.dtype)),
-            "only integers and bytes are read",
-        )
-    })?;
-    let declared = header.shape.iter().try_fold(width, |n, &d| n.checked_mul(d as u64));
-    match declared {
-        Some(declared)
-            if declared.checked_add(used) == Some(size)
-                && size <= stored.saturating_mul(MAX_INFLATION) =>
-        {
-            Ok((header, declared))
-        }
-        _ => {
-            let problem =
-                format!("shape {:?} does not fit the {size} bytes of the array", header.shape);
-            Err(FormatError::new(place, problem, AGAIN))
-        }
-    }
-}
-
-/// Parses the start of a `.npy` stream; also returns how many bytes it took.
-///
-/// # Errors
-/// Wrong magic or version, a header above 64 KiB, or a dictionary without type, order and shape.
-pub fn parse_header(source: &mut impl Read) -> Result<(Header, u64), FormatError> {
-    let start = read_declared(source, 8, "header")?;
-    if start[..6] != *b"\x93NUMPY" || !(1..=3).contains(&start[6]) {
-        return Err(FormatError::new("header", "not a .npy array of version 1 to 3", AGAIN));
-    }
-    let width = if start[6] == 1 { 2 } else { 4 };
-    let raw = read_declared(source, width, "header")?;
-    let length = raw.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b));
-    if length > 1 << 16 {
-        return Err(FormatError::new("header", format!("a header of {length} bytes"), AGAIN));
-    }
-    let text = read_declared(source, length, "header")?;
-    let header = dictionary(&String::from_utf8_lossy(&text))?;
-    Ok((header, 8 + width + length))
-}
-
-/// Reads `{'descr': '|u1', 'fortran_order': False, 'shape': (3, 28, 28), }`.
-fn dictionary(text: &str) -> Result<Header, FormatError> {
-    let after =
-        |key: &str| text.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
-    let dtype = after("descr")
-        .and_then(|r| r.strip_prefix('\''))
-        .and_then(|r| r.split_once('\''))
-        .map(|(d, _)| d);
-    let shape = after("shape")
-        .and_then(|r| r.strip_prefix('('))
-        .and_then(|r| r.split_once(')'))
-        .map(|(s, _)| s);
-    let (Some(dtype), Some(shape), Some(order)) = (dtype, shape, after("fortran_order")) else {
-        return Err(FormatError::new(
-            "header",
-            format!("`{}`", one_line(text)),
-            "save plain arrays with numpy.savez",
-        ));
-    };
-    let parts = shape.split(',').map(str::trim).filter(|d| !d.is_empty());
-    let shape: Vec<usize> = parts
-        .map(str::parse)
-        .collect::<Result<_, _>>()
-        .map_err(|_| FormatError::new("header", format!("shape ({})", one_line(shape)), AGAIN))?;
-    if order.starts_with("True") && shape.len() > 1 {
-        return Err(FormatError::new(
-            "header",
-            "column-major order",
-            "save numpy.ascontiguousarray(array)",
-        ));
-    }
-    Ok(Header { dtype: dtype.to_string(), shape })
-}
-
-fn item_size(dtype: &str) -> Option<u64> {
-    match dtype.get(1..)? {
-        "u1" | "i1" | "b1" => Some(1),
-        "u2" | "i2" => Some(2),
-        "u4" | "i4" | "f4" => Some(4),
-        "u8" | "i8" | "f8" => Some(8),
-        _ => None,
-    }
-}
-
-/// Integers of any width and byte order as `i64`; `None` for other types, or beyond the range.
-fn widen(dtype: &str, data: &[u8]) -> Option<Vec<i64>> {
-    let width = item_size(dtype)? as usize;
-    let (big, signed) = (
-        dtype.starts_with('>'),
-        match dtype.as_bytes().get(1)? {
-            b'i' => true,
-            b'u' | b'b' => false,
-            _ => return None,
-        },
-    );
-    data.chunks_exact(width).map(|item| integer(item, big, signed)).collect()
-}
-
-/// A real of 32 or 64 bits.
-fn real(item: &[u8], big: bool) -> f32 {
-    let join = |n: u64, b: &u8| n << 8 | u64::from(*b);
-    let raw = if big { item.iter().fold(0, join) } else { item.iter().rev().fold(0, join) };
-    if item.len() == 4 { f32::from_bits(raw as u32) } else { f64::from_bits(raw) as f32 }
-}
-
-fn integer(item: &[u8], big: bool, signed: bool) -> Option<i64> {
-    let join = |n: u64, b: &u8| n << 8 | u64::from(*b);
-    let raw = if big { item.iter().fold(0, join) } else { item.iter().rev().fold(0, join) };
-    if signed {
-        let shift = 64 - 8 * item.len() as u32;
-        Some((raw << shift) as i64 >> shift)
-    } else {
-        i64::try_from(raw).ok()
-    }
+    npy::declared(entry, size, stored.saturating_mul(MAX_INFLATION), &format!("array {name}"))
 }
 
 #[cfg(test)]
@@ -362,7 +252,7 @@ mod tests {
         );
         assert!(file("<f4", "(1,)", &[0; 4]).bytes("x", None).unwrap_err().problem.contains("<f4"));
         assert!(file("<f4", "(1,)", &[0; 4]).integers("x").is_err());
-        assert!(file("|O", "(1,)", &[0; 4]).integers("x").is_err());
+        assert!(file("|O", "(1,)", &[0; 4]).integers("x").unwrap_err().problem.contains("objects"));
         assert!(file("|u1", "(99999999999999999999,)", &[]).bytes("x", None).is_err());
         assert!(file("<u8", "(4294967296, 4294967296)", &[]).integers("x").is_err());
         assert!(Npz::open(Cursor::new(b"no zip".to_vec())).is_err());
@@ -395,7 +285,7 @@ mod tests {
             let mut whole = npz(CompressionMethod::Deflated, &members);
             if let Some(byte) = whole.get_mut(at) { *byte = to; }
             read_all(whole);
-            let _ = dictionary(&header);
+            let _ = npy::dictionary(&header);
         }
 
         #[test]

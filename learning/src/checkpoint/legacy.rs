@@ -1,13 +1,13 @@
 //! The container of `torch.save` before 1.6: five pickles in a row (magic number, version, machine,
 //! the object, the storages' keys), then each storage as a 64-bit element count and its raw values.
 
+use super::contents::{Contents, contents};
 use super::pickle::Machine;
-use super::storage::{Source, build, byte_len};
+use super::storage::{Source, byte_len};
 use super::value::{Object, StorageRef, Value};
-use super::{Keep, Problem, rebuild};
+use super::{Problem, Wanted};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use tch::Tensor;
 
 /// 0x1950a86a20f9469cfc6c, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -16,7 +16,7 @@ const VERSION: i64 = 1001;
 struct Blocks<'a>(HashMap<&'a str, &'a [u8]>);
 
 /// Reads the state dict of a legacy file.
-pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
+pub(super) fn read(bytes: &[u8], wanted: &Wanted) -> Result<Contents, Problem> {
     let at = preamble(bytes)?;
     let mut machine = Machine::new(bytes, at);
     let (top, at) = machine.run()?;
@@ -24,8 +24,7 @@ pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Pr
     let (list, at) = keys.run()?;
     let list = keys.items(list).ok_or_else(|| Problem::malformed(at, "no list of storage keys"))?;
     let mut blocks = blocks(bytes, at, list, &machine.storages)?;
-    let named = rebuild::state_dict(&machine, top)?;
-    build(named, &mut blocks, keep, keys.budget.clone())
+    contents(&machine, top, &mut blocks, wanted, keys.budget.clone())
 }
 
 /// Checks magic, version and byte order; returns the offset behind them.

@@ -1,12 +1,14 @@
 //! A pickle interpreter that can build state dicts and nothing else.
 //!
 //! The opcodes are those of protocols 2 to 5 as `pickle` and `torch.save` emit them for plain
-//! containers (Python's `pickletools` documents each). Anything that would import or call outside
-//! [`Callable`](super::value::Callable) is refused.
+//! containers (Python's `pickletools` documents each). What would be imported or called outside
+//! [`Callable`](super::value::Callable) becomes an [`opaque`] value, of which the name alone is
+//! kept.
 
 use super::Problem;
-use super::value::{Callable, Object, StorageRef, Value};
-use super::{numpy, rebuild};
+use super::rebuild::{self, Stored};
+use super::value::{Callable, Object, Opaque, StorageRef, Value};
+use super::{numpy, opaque};
 use std::collections::HashMap;
 use suites::foreign::{Budget, limits};
 
@@ -66,7 +68,11 @@ impl<'a> Machine<'a> {
             if opcode == b'.' {
                 return Ok((self.pop()?, self.at));
             }
-            if !(self.scalar(opcode)? || self.container(opcode)? || self.machinery(opcode)?) {
+            let known = self.scalar(opcode)?
+                || self.container(opcode)?
+                || self.machinery(opcode)?
+                || self.calls(opcode)?;
+            if !known {
                 return Err(Problem::Refused(format!(
                     "pickle opcode 0x{opcode:02x} at byte {}, which a state dict of pickle \
                      protocol 2 to 5 does not use",
@@ -84,14 +90,15 @@ impl<'a> Machine<'a> {
             b'K' => Value::Int(self.uint(1)? as i64),
             b'M' => Value::Int(self.uint(2)? as i64),
             b'J' => Value::Int(i64::from(self.uint(4)? as u32 as i32)),
-            0x8a => self.long()?,
+            0x8a => self.long(1)?,
+            0x8b => self.long(4)?,
             b'G' => Value::Float(f64::from_be_bytes(self.array()?)),
             b'U' | 0x8c => self.text(1)?,
             b'T' | b'X' => self.text(4)?,
             0x8d => self.text(8)?,
             b'C' => self.bytes(1)?,
             b'B' => self.bytes(4)?,
-            0x8e => self.bytes(8)?,
+            0x8e | 0x96 => self.bytes(8)?,
             _ => return Ok(false),
         };
         self.push(value)?;
@@ -129,6 +136,18 @@ impl<'a> Machine<'a> {
                 let items = self.pop_to_mark()?;
                 self.extend_dict(items)?;
             }
+            0x8f => self.object(Object::Opaque(set("set")))?,
+            0x90 => {
+                let items = self.pop_to_mark()?;
+                self.keep(items.len())?;
+                if !matches!(self.top_object()?, Object::Opaque(_)) {
+                    return Err(self.wrong("items for something that is not a set"));
+                }
+            }
+            0x91 => {
+                self.pop_to_mark()?;
+                self.object(Object::Opaque(set("frozenset")))?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -143,6 +162,7 @@ impl<'a> Machine<'a> {
                 self.marks.push(self.stack.len());
             }
             b'0' => drop(self.pop()?),
+            b'1' => drop(self.pop_to_mark()?),
             b'q' => {
                 let slot = self.uint(1)?;
                 self.remember(slot as usize)?;
@@ -160,6 +180,14 @@ impl<'a> Machine<'a> {
                 let slot = self.uint(4)?;
                 self.recall(slot as usize)?;
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Imports and calls, of which none is run.
+    fn calls(&mut self, opcode: u8) -> Step<bool> {
+        match opcode {
             b'c' => {
                 let module = self.line()?;
                 let name = self.line()?;
@@ -175,20 +203,39 @@ impl<'a> Machine<'a> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                let storage = rebuild::storage(self, id)?;
-                self.budget.hold_many(1, size_of::<StorageRef>() + ENTRY)?;
-                self.storages.insert(storage.key, storage);
-                self.object(Object::Storage(storage))?;
+                let object = match rebuild::storage(self, id)? {
+                    Stored::Known(storage) => {
+                        self.budget.hold_many(1, size_of::<StorageRef>() + ENTRY)?;
+                        self.storages.insert(storage.key, storage);
+                        Object::Storage(storage)
+                    }
+                    Stored::Opaque(class) => Object::Opaque(Opaque { made: true, ..class }),
+                };
+                self.object(object)?;
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let result = rebuild::call(self, function, arguments)?;
                 self.push(result)?;
             }
+            0x81 => {
+                let (arguments, class) = (self.pop()?, self.pop()?);
+                self.make(class, arguments)?;
+            }
+            0x92 => {
+                let (_, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
+                self.make(class, arguments)?;
+            }
             b'b' => self.build()?,
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// NEWOBJ: an object of a class, which is as a call of it.
+    fn make(&mut self, class: Value<'a>, arguments: Value<'a>) -> Step {
+        let result = rebuild::call(self, class, arguments)?;
+        self.push(result)
     }
 
     /// BUILD sets attributes: those of an array are all there is of it. Of a state dict these are
@@ -205,24 +252,27 @@ impl<'a> Machine<'a> {
             return self.push(target);
         }
         match self.get(target) {
-            Some(Object::Dict(_) | Object::Tensor(_)) => self.push(target),
+            Some(Object::Dict(_) | Object::Tensor(_) | Object::Opaque(_)) => self.push(target),
             _ => Err(Problem::Refused(
                 "attributes set on something other than a dict or a tensor".into(),
             )),
         }
     }
 
-    fn import(&mut self, module: &str, name: &str) -> Step {
+    fn import(&mut self, module: &'a str, name: &'a str) -> Step {
         let array = if self.arrays { numpy::find(module, name) } else { None };
-        let found = array.or_else(|| Callable::find(module, name)).ok_or_else(|| {
-            let (module, name) = (shown(module), shown(name));
-            Problem::Refused(format!(
-                "it refers to `{module}.{name}`, which a state dict of float, double, half, \
-                 bfloat16, long, int or bool tensors \
-                 does not need; save it with torch.save(model.state_dict(), path)"
-            ))
-        })?;
-        self.object(Object::Callable(found))
+        match array.or_else(|| Callable::find(module, name)) {
+            Some(found) => self.object(Object::Callable(found)),
+            None if self.arrays => Err(Problem::Refused(format!(
+                "it refers to `{}.{}`, which dicts of f32 arrays do not need",
+                shown(module),
+                shown(name)
+            ))),
+            None => {
+                let import = opaque::import(module, name)?;
+                self.object(import)
+            }
+        }
     }
 
     /// The object that `value` refers to.
@@ -316,6 +366,7 @@ impl<'a> Machine<'a> {
                 list.extend(items);
                 Ok(())
             }
+            Object::Opaque(opaque) if opaque.made => Ok(()),
             _ => Err(Problem::malformed(at, "items for something that is not a list")),
         }
     }
@@ -323,7 +374,12 @@ impl<'a> Machine<'a> {
     fn extend_dict(&mut self, items: Vec<Value<'a>>) -> Step {
         let at = self.at;
         self.keep(items.len())?;
-        match self.top_object()? {
+        let top = self.top_object()?;
+        // A dict of a class that is not known is a dict.
+        if matches!(top, Object::Opaque(opaque) if opaque.made) {
+            *top = Object::Dict(Vec::new());
+        }
+        match top {
             Object::Dict(pairs) if items.len().is_multiple_of(2) => {
                 pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
                 Ok(())
@@ -367,8 +423,8 @@ impl<'a> Machine<'a> {
         Ok(bytes.iter().rev().fold(0, |n, &b| (n << 8) | u64::from(b)))
     }
 
-    fn long(&mut self) -> Step<Value<'a>> {
-        let width = self.uint(1)? as usize;
+    fn long(&mut self, length: usize) -> Step<Value<'a>> {
+        let width = self.uint(length)? as usize;
         let bytes = self.take(width)?;
         if width > 8 {
             return Ok(Value::Long(bytes));
@@ -408,6 +464,11 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(&line[..end])
             .map_err(|_| self.wrong("an import whose name is not UTF-8"))
     }
+}
+
+/// What an opcode of its own makes.
+fn set(name: &'static str) -> Opaque<'static> {
+    Opaque { module: "builtins", name, made: true }
 }
 
 /// A name from the file, fit for a one-line message.

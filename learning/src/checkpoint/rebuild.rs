@@ -1,14 +1,9 @@
-//! What a pickle's calls may do, and finding the state dict in what it leaves.
+//! What a pickle's calls may do.
 
-use super::Problem;
-use super::numpy;
 use super::pickle::Machine;
 use super::storage::MAX_DIMS;
-use super::value::{Callable, Object, StorageRef, TensorRef, Value};
-use std::collections::HashSet;
-
-/// Keys under which training scripts commonly nest the state dict.
-const NESTED: [&str; 3] = ["state_dict", "model", "model_state_dict"];
+use super::value::{Callable, Object, Opaque, StorageRef, TensorRef, Value, storage_name};
+use super::{Problem, numpy, opaque};
 
 /// Performs a REDUCE: `function(*arguments)`.
 pub(super) fn call<'a>(
@@ -16,41 +11,78 @@ pub(super) fn call<'a>(
     function: Value<'a>,
     arguments: Value<'a>,
 ) -> Result<Value<'a>, Problem> {
-    let Some(&Object::Callable(callable)) = machine.get(function) else {
-        return Err(machine.wrong("a call of something that cannot be called"));
-    };
     // A call that takes the same long list again and again costs its length every time.
     machine.keep(machine.items(arguments).map_or(0, <[_]>::len))?;
     let Some(Object::Tuple(arguments)) = machine.get(arguments) else {
         return Err(machine.wrong("a call without a tuple of arguments"));
     };
     let arguments = arguments.clone();
+    match machine.get(function) {
+        Some(&Object::Callable(callable)) => known(machine, callable, &arguments),
+        Some(&Object::Opaque(function)) => opaque::call(machine, function, &arguments),
+        _ => Err(machine.wrong("a call of something that cannot be called")),
+    }
+}
+
+fn known<'a>(
+    machine: &mut Machine<'a>,
+    callable: Callable,
+    arguments: &[Value<'a>],
+) -> Result<Value<'a>, Problem> {
     match callable {
-        Callable::OrderedDict => ordered_dict(machine, &arguments),
-        Callable::RebuildTensor => {
-            let tensor = tensor(machine, &arguments).ok_or_else(|| {
-                machine.wrong(
-                    "a tensor without storage, offset, size and stride (of 16 dimensions at most)",
-                )
-            })?;
-            machine.add(Object::Tensor(tensor))
-        }
+        Callable::OrderedDict => ordered_dict(machine, arguments),
+        Callable::DefaultDict => machine.add(Object::Dict(Vec::new())),
+        Callable::RebuildTensor => rebuilt(machine, arguments),
         Callable::RebuildParameter => match arguments.first() {
-            Some(&data) if matches!(machine.get(data), Some(Object::Tensor(_))) => Ok(data),
+            Some(&data) if is_tensor(machine, data) => Ok(data),
             _ => Err(machine.wrong("a parameter without its tensor")),
         },
+        Callable::RebuildWithState => with_state(machine, arguments),
         Callable::Reconstruct => {
-            let array = numpy::blank(machine, &arguments)?;
+            let array = numpy::blank(machine, arguments)?;
             machine.add(array)
         }
         Callable::Dtype => {
-            let dtype = numpy::dtype(machine, &arguments)?;
+            let dtype = numpy::dtype(machine, arguments)?;
             machine.add(dtype)
         }
         Callable::NdArray => Err(machine.wrong("an array built in place")),
         Callable::StorageType(kind) => Err(Problem::Refused(format!(
-            "a storage of {kind:?} built in place, which torch.save does not write"
+            "a {} built in place, which torch.save does not write",
+            storage_name(kind)
         ))),
+    }
+}
+
+/// A tensor, or what stands for one of a kind that is not known.
+fn is_tensor<'a>(machine: &Machine<'a>, value: Value<'a>) -> bool {
+    matches!(machine.get(value), Some(Object::Tensor(_) | Object::Opaque(_)))
+}
+
+fn rebuilt<'a>(machine: &mut Machine<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Problem> {
+    let storage = arguments.first().and_then(|&storage| machine.get(storage));
+    if let Some(&Object::Opaque(storage)) = storage {
+        return opaque::made(machine, storage);
+    }
+    let tensor = tensor(machine, arguments).ok_or_else(|| {
+        machine
+            .wrong("a tensor without storage, offset, size and stride (of 16 dimensions at most)")
+    })?;
+    machine.add(Object::Tensor(tensor))
+}
+
+/// `(function, class, its arguments, state)`: the state holds attributes, and no values.
+fn with_state<'a>(
+    machine: &mut Machine<'a>,
+    arguments: &[Value<'a>],
+) -> Result<Value<'a>, Problem> {
+    let wrong = |machine: &Machine| machine.wrong("a tensor with attributes, without its values");
+    let &[function, _, inner, ..] = arguments else { return Err(wrong(machine)) };
+    match machine.get(function) {
+        // One level: a tensor within is made by one of the plain functions.
+        Some(Object::Callable(Callable::RebuildTensor | Callable::RebuildParameter))
+        | Some(Object::Opaque(_)) => call(machine, function, inner),
+        _ => Err(wrong(machine)),
     }
 }
 
@@ -102,8 +134,8 @@ fn integers(values: &[Value]) -> Option<Vec<i64>> {
 }
 
 /// A persistent id: `("storage", type, key, location, elements)` and, in legacy files, view
-/// metadata.
-pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<StorageRef<'a>, Problem> {
+/// metadata. A storage of a type that is not known is known by that alone.
+pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<Stored<'a>, Problem> {
     let wrong = || machine.wrong("a persistent id that is not a storage");
     let parts = machine.items(id).ok_or_else(wrong)?;
     let &[
@@ -117,8 +149,10 @@ pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<Storag
     else {
         return Err(wrong());
     };
-    let Some(&Object::Callable(Callable::StorageType(kind))) = machine.get(kind) else {
-        return Err(wrong());
+    let kind = match machine.get(kind) {
+        Some(&Object::Callable(Callable::StorageType(kind))) => kind,
+        Some(&Object::Opaque(class)) => return Ok(Stored::Opaque(class)),
+        _ => return Err(wrong()),
     };
     if !matches!(view, [] | [Value::None]) {
         return Err(Problem::Refused(
@@ -133,55 +167,12 @@ pub(super) fn storage<'a>(machine: &Machine<'a>, id: Value<'a>) -> Result<Storag
         Some(other) if *other != storage => {
             Err(machine.wrong("one storage under two types or lengths"))
         }
-        _ => Ok(storage),
+        _ => Ok(Stored::Known(storage)),
     }
 }
 
-/// The named tensors of the state dict in `top`: itself, or what lies under one of the customary
-/// keys.
-pub(super) fn state_dict<'m, 'a>(
-    machine: &'m Machine<'a>,
-    top: Value<'a>,
-) -> Result<Vec<(&'a str, &'m TensorRef<'a>)>, Problem> {
-    let Some(Object::Dict(pairs)) = machine.get(top) else {
-        let what = top.describe();
-        return Err(Problem::Refused(format!(
-            "it holds {what}, not a dict of named tensors; save it with \
-             torch.save(model.state_dict(), path)"
-        )));
-    };
-    let direct = named_tensors(machine, pairs)?;
-    if !direct.is_empty() {
-        return Ok(direct);
-    }
-    for key in NESTED {
-        let inner = pairs.iter().find(|(k, _)| *k == Value::Text(key));
-        if let Some(Object::Dict(inner)) = inner.and_then(|(_, v)| machine.get(*v)) {
-            let found = named_tensors(machine, inner)?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
-        }
-    }
-    Err(Problem::Refused(format!(
-        "no named tensors, neither at the top nor under `{}`",
-        NESTED.join("`, `")
-    )))
-}
-
-fn named_tensors<'m, 'a>(
-    machine: &'m Machine<'a>,
-    pairs: &[(Value<'a>, Value<'a>)],
-) -> Result<Vec<(&'a str, &'m TensorRef<'a>)>, Problem> {
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    for (key, value) in pairs {
-        if let (Value::Text(name), Some(Object::Tensor(tensor))) = (key, machine.get(*value)) {
-            if !seen.insert(*name) {
-                return Err(Problem::malformed(0, format!("`{name}` appears twice")));
-            }
-            found.push((*name, tensor));
-        }
-    }
-    Ok(found)
+/// A storage, or the class of one that is not known.
+pub(super) enum Stored<'a> {
+    Known(StorageRef<'a>),
+    Opaque(Opaque<'a>),
 }

@@ -1,6 +1,8 @@
 //! safetensors, both ways.
 
-use super::{CheckpointError, Keep, Problem};
+use super::contents::{Contents, PassedOver};
+use super::pickle::shown;
+use super::{CheckpointError, Problem, Wanted, header};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::io::Write;
 use std::path::Path;
@@ -29,24 +31,30 @@ pub(super) fn looks_whole(bytes: &[u8]) -> bool {
     rest.first() == Some(&b'{') && u64::from_le_bytes(*length) <= rest.len() as u64
 }
 
-/// Reads the tensors that `keep` accepts, in the order of their data.
-pub(super) fn read(bytes: &[u8], keep: Keep) -> Result<Vec<(String, Tensor)>, Problem> {
+/// Reads the tensors that are wanted, in the order of their data. Those of other kinds are passed
+/// over.
+pub(super) fn read(bytes: &[u8], wanted: &Wanted) -> Result<Contents, Problem> {
     let damaged = |e: safetensors::SafeTensorError| Problem::malformed(0, e.to_string());
     let mut budget = Budget::new(&limits::CHECKPOINT, bytes.len() as u64);
     budget.hold_many(header_length(bytes), HEADER)?;
+    header::check(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let names = header.offset_keys();
-    names
-        .into_iter()
-        .filter(|name| keep(name))
-        .map(|name| {
-            let view = file.tensor(&name).map_err(damaged)?;
+    let mut passed_over = PassedOver::default();
+    let mut tensors = Vec::new();
+    for name in header.offset_keys() {
+        let view = file.tensor(&name).map_err(damaged)?;
+        let Some((_, kind)) = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype()) else {
+            passed_over.add(shown(&name), format!("{:?}", view.dtype()), true);
+            continue;
+        };
+        if (wanted.keep)(&name) {
             budget.build(1, view.data().len())?;
-            let tensor = tensor(&view, &name)?;
-            Ok((name, tensor))
-        })
-        .collect()
+            let tensor = tensor(&view, &name, *kind)?;
+            tensors.push((name, tensor));
+        }
+    }
+    Ok(Contents { tensors, named: true, place: None, ordered: false, passed_over })
 }
 
 /// Length of the header as the file states it, at most what there is.
@@ -55,25 +63,18 @@ fn header_length(bytes: &[u8]) -> usize {
     usize::try_from(stated).unwrap_or(usize::MAX).min(bytes.len())
 }
 
-fn tensor(view: &TensorView, name: &str) -> Result<Tensor, Problem> {
-    let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
-    let (_, kind) = kind.ok_or_else(|| {
-        Problem::Refused(format!(
-            "tensor `{name}` is {:?}; float, double, half, bfloat16, long, int and bool are read",
-            view.dtype()
-        ))
-    })?;
+fn tensor(view: &TensorView, name: &str, kind: Kind) -> Result<Tensor, Problem> {
     let size: Option<Vec<i64>> = view.shape().iter().map(|&n| i64::try_from(n).ok()).collect();
     let size = size.ok_or_else(|| Problem::malformed(0, format!("tensor `{name}`: its size")))?;
     // A bool may be stored as any byte; libtorch needs 0 or 1.
     let normal: Vec<u8>;
-    let data = if *kind == Kind::Bool {
+    let data = if kind == Kind::Bool {
         normal = view.data().iter().map(|&b| u8::from(b != 0)).collect();
         &normal
     } else {
         view.data()
     };
-    Tensor::f_from_data_size(data, &size, *kind)
+    Tensor::f_from_data_size(data, &size, kind)
         .map_err(|e| Problem::malformed(0, format!("tensor `{name}`: {e}")))
 }
 

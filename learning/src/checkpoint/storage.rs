@@ -1,5 +1,6 @@
 //! From the bytes of a storage to the tensors that view it.
 
+use super::pickle::shown;
 use super::value::{StorageRef, TensorRef};
 use super::{Keep, Problem};
 use std::borrow::Cow;
@@ -19,15 +20,16 @@ pub(super) trait Source<'a> {
 /// Builds the tensors that `keep` accepts. Storages and the copies that strided views need are paid
 /// for before they are made.
 pub(super) fn build<'a>(
-    named: Vec<(&'a str, &TensorRef<'a>)>,
+    named: Vec<(Cow<'a, str>, &TensorRef<'a>)>,
     source: &mut dyn Source<'a>,
     keep: Keep,
-    mut budget: Budget,
+    budget: &mut Budget,
 ) -> Result<Vec<(String, Tensor)>, Problem> {
     let mut storages: HashMap<&str, Tensor> = HashMap::new();
     let mut out = Vec::new();
     for (name, tensor) in named.into_iter().filter(|(name, _)| keep(name)) {
-        let wrong = |what: &str| Problem::malformed(0, format!("tensor `{name}`: {what}"));
+        let wrong =
+            |what: &str| Problem::malformed(0, format!("tensor `{}`: {what}", shown(&name)));
         check(tensor).map_err(wrong)?;
         let key = tensor.storage.key;
         if !storages.contains_key(key) {
@@ -44,7 +46,7 @@ pub(super) fn build<'a>(
             view.contiguous()
         };
         budget.hold_many(1, name.len())?;
-        out.push((name.to_string(), view));
+        out.push((name.into_owned(), view));
     }
     Ok(out)
 }

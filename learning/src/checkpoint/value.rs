@@ -48,6 +48,17 @@ pub(super) enum Object<'a> {
     Array(Option<Array<'a>>),
     /// NumPy's dtype of f32.
     Float32,
+    /// What is not known: only its name stays, and nothing of it is run.
+    Opaque(Opaque<'a>),
+}
+
+/// Something that the file imports by name, or what it asks to have made by that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Opaque<'a> {
+    pub module: &'a str,
+    pub name: &'a str,
+    /// Made by a call, not the import itself.
+    pub made: bool,
 }
 
 /// An f32 array of NumPy in C order, little-endian; four bytes an element.
@@ -60,11 +71,17 @@ pub(super) struct Array<'a> {
 /// The names that a pickle may import.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Callable {
+    /// `collections.OrderedDict`.
     OrderedDict,
+    /// `collections.defaultdict`; what makes its values is not kept.
+    DefaultDict,
     /// `torch._utils._rebuild_tensor` (PyTorch before 0.4) and `_rebuild_tensor_v2`.
     RebuildTensor,
-    /// `torch._utils._rebuild_parameter` and, in the oldest files, `torch.nn.parameter.Parameter`.
+    /// `torch._utils._rebuild_parameter` and, in the oldest files, `torch.nn.parameter.Parameter`;
+    /// others that take a tensor first.
     RebuildParameter,
+    /// `torch._tensor._rebuild_from_type_v2`: a tensor with attributes, by what makes it.
+    RebuildWithState,
     StorageType(Kind),
     /// `numpy.core.multiarray._reconstruct`.
     Reconstruct,
@@ -75,33 +92,62 @@ pub(super) enum Callable {
 }
 
 impl Callable {
-    /// Looks up an import; `None` refuses it.
+    /// Looks up an import; what is `None` stays opaque or is refused.
     pub(super) fn find(module: &str, name: &str) -> Option<Callable> {
-        match (module, name) {
-            ("collections", "OrderedDict") => Some(Callable::OrderedDict),
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {
-                Some(Callable::RebuildTensor)
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Callable::OrderedDict,
+            ("collections", "defaultdict") => Callable::DefaultDict,
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Callable::RebuildTensor,
+            (
+                "torch._utils",
+                "_rebuild_parameter"
+                | "_rebuild_parameter_with_state"
+                | "_rebuild_device_tensor_from_cpu_tensor",
+            )
+            | ("torch.nn.parameter", "Parameter") => Callable::RebuildParameter,
+            ("torch._tensor", "_rebuild_from_type_v2") => Callable::RebuildWithState,
+            ("torch" | "torch.cuda" | "torch.storage", storage) => {
+                Callable::StorageType(storage_kind(storage)?)
             }
-            ("torch._utils", "_rebuild_parameter") | ("torch.nn.parameter", "Parameter") => {
-                Some(Callable::RebuildParameter)
-            }
-            ("torch" | "torch.cuda", storage) => storage_kind(storage).map(Callable::StorageType),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 }
 
+/// The storages of PyTorch. Those that are no parameters are known by their width alone: a file
+/// without a directory is cut by it.
+const STORAGES: [(&str, Kind); 16] = [
+    ("FloatStorage", Kind::Float),
+    ("DoubleStorage", Kind::Double),
+    ("HalfStorage", Kind::Half),
+    ("BFloat16Storage", Kind::BFloat16),
+    ("LongStorage", Kind::Int64),
+    ("IntStorage", Kind::Int),
+    ("BoolStorage", Kind::Bool),
+    ("ByteStorage", Kind::Uint8),
+    ("CharStorage", Kind::Int8),
+    ("ShortStorage", Kind::Int16),
+    ("ComplexFloatStorage", Kind::ComplexFloat),
+    ("ComplexDoubleStorage", Kind::ComplexDouble),
+    ("QInt8Storage", Kind::QInt8),
+    ("QUInt8Storage", Kind::QUInt8),
+    ("QInt32Storage", Kind::QInt32),
+    // Its length is in bytes.
+    ("UntypedStorage", Kind::Float8e5m2),
+];
+
 fn storage_kind(name: &str) -> Option<Kind> {
-    Some(match name {
-        "FloatStorage" => Kind::Float,
-        "DoubleStorage" => Kind::Double,
-        "HalfStorage" => Kind::Half,
-        "BFloat16Storage" => Kind::BFloat16,
-        "LongStorage" => Kind::Int64,
-        "IntStorage" => Kind::Int,
-        "BoolStorage" => Kind::Bool,
-        _ => return None,
-    })
+    STORAGES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+}
+
+/// Whether tensors of that kind are read.
+pub(super) fn is_read(kind: Kind) -> bool {
+    STORAGES[..7].iter().any(|(_, read)| *read == kind)
+}
+
+/// What PyTorch calls a storage of that kind.
+pub(super) fn storage_name(kind: Kind) -> &'static str {
+    STORAGES.iter().find(|(_, known)| *known == kind).map_or("a storage", |(name, _)| name)
 }
 
 /// A storage named by a persistent id: its bytes lie elsewhere in the file.
@@ -114,7 +160,7 @@ pub(super) struct StorageRef<'a> {
 }
 
 /// A strided view of a storage; sizes, strides and offset are in elements.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct TensorRef<'a> {
     pub storage: StorageRef<'a>,
     pub offset: usize,

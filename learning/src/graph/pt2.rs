@@ -127,8 +127,8 @@ impl<'b> Archive<'b> {
         let mut source = Cursor::new(bytes);
         foreign::check_zip(&mut source).map_err(|e| damaged(&e))?;
         let zip = ZipArchive::new(source).map_err(|e| damaged(&e))?;
-        let root = zip.file_names().find_map(|n| n.strip_suffix("models/model.json"));
-        let Some(root) = root.map(str::to_owned) else {
+        let root = |name: &str| name.strip_suffix("models/model.json").map(str::to_owned);
+        let Some(root) = zip.file_names().flatten().find_map(|name| root(&name)) else {
             return Err(GraphError::new(
                 "a zip without models/model.json, so not one of torch.export.save",
                 EXPORT,

@@ -71,6 +71,9 @@ pub struct Description {
     /// taken as frozen
     #[arg(long, value_name = "FILE")]
     pub update: Option<PathBuf>,
+    /// Match the tensors of both files to the model's by position and shape, not by name
+    #[arg(long)]
+    pub by_position: bool,
     /// What the update file holds [default: gradient]
     #[arg(long, value_enum)]
     pub holds: Option<Holds>,
@@ -160,6 +163,7 @@ impl Description {
             classes: one("--classes", self.classes, said.classes)?,
             weights: one("--weights", self.weights, said.weights)?,
             update: one("--update", self.update, said.update)?,
+            by_position: self.by_position || said.by_position,
             holds: one("--holds", self.holds, said.holds)?,
             examples: one("--examples", self.examples, said.examples)?,
             lr: one("--lr", self.lr, said.lr)?,

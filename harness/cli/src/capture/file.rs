@@ -111,6 +111,7 @@ fn described(file: CaptureFile, folder: &Path) -> Result<Description> {
         model: Some(model),
         model_params: file.model.params.map(|params| Value::Object(params).to_string()),
         trainable: None,
+        by_position: false,
         input,
         classes: file.model.classes,
         weights: file.weights.map(within).transpose()?,

@@ -38,10 +38,11 @@ pub fn observe(
     let training = Training::described(said)?;
     let pipeline = defended(said, settings)?;
     let net = network(said, settings, &pipeline)?;
-    let (weights, unread) = weights(said, &net)?;
+    let order = tensors::Order::new(said.by_position);
+    let (weights, unread) = weights(said, &net, &order)?;
     let Some(path) = &said.update else { bail!("give the update: --update FILE") };
     let holds = said.holds();
-    let (net, weights, update) = partial(net, weights, path, holds)?;
+    let (net, weights, update) = partial(net, weights, (path, holds), &order)?;
     let gradient = holds == Holds::Gradient;
     let mut update = if holds == Holds::Weights { update.sub(&weights) } else { update };
     // What running statistics moved by is not known without those before.
@@ -146,10 +147,14 @@ fn network(said: &Description, settings: &Settings, pipeline: &DefensePipeline) 
 }
 
 /// The weights before the update, and the places of running statistics that they do not hold.
-fn weights(said: &Description, net: &Network) -> Result<(Params, Vec<usize>)> {
+fn weights(
+    said: &Description,
+    net: &Network,
+    order: &tensors::Order,
+) -> Result<(Params, Vec<usize>)> {
     match &said.weights {
         Some(path) => {
-            let mut named = sound(net, path)?;
+            let mut named = sound(net, path, order)?;
             let mut unread = Vec::new();
             if said.batch_norm_eval != Some(true) {
                 let filled = unread_statistics(net.layout(), &named, path);
@@ -198,8 +203,8 @@ fn unread_statistics(
 ///
 /// # Errors
 /// NaN and infinite values, beside what reading says.
-fn sound(net: &Network, path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let named = tensors::load(net, path)?;
+fn sound(net: &Network, path: &Path, order: &tensors::Order) -> Result<Vec<(String, Tensor)>> {
+    let named = tensors::load(net, path, order)?;
     let finite = |t: &Tensor| !t.is_floating_point() || t.isfinite().all().int64_value(&[]) != 0;
     match named.iter().find(|(_, t)| !finite(t)) {
         None => Ok(named),
@@ -214,10 +219,10 @@ fn sound(net: &Network, path: &Path) -> Result<Vec<(String, Tensor)>> {
 fn partial(
     net: Network,
     weights: Params,
-    path: &Path,
-    holds: Holds,
+    (path, holds): (&Path, Holds),
+    order: &tensors::Order,
 ) -> Result<(Network, Params, Params)> {
-    let mut named = sound(&net, path)?;
+    let mut named = sound(&net, path, order)?;
     let layout = net.layout().clone();
     let absent = |i: &usize| !named.iter().any(|(name, _)| *name == layout.specs()[*i].name);
     let missing: Vec<usize> = (0..layout.specs().len()).filter(absent).collect();

@@ -147,7 +147,8 @@ fn uses(net: &Network, layers: &[Layer]) -> Vec<String> {
     let layout = net.layout();
     let trains = |l: &&Layer| {
         let weight = layout.position(&format!("{}.weight", l.name));
-        weight.is_none_or(|at| layout.specs()[at].trainable)
+        let biased = layout.position(&format!("{}.bias", l.name)).is_some();
+        biased && weight.is_none_or(|at| layout.specs()[at].trainable)
     };
     match layers.iter().filter(trains).find(|l| l.kind == "linear") {
         Some(l) if l.first => {

@@ -34,7 +34,7 @@ pub fn onnx_programs() -> Vec<Vec<u8>> {
 
 /// Golden checkpoints of every form, the small ones.
 pub fn checkpoints() -> Vec<Vec<u8>> {
-    let files: [&[u8]; 7] = [
+    let files: [&[u8]; 9] = [
         include_bytes!("../../../../learning/tests/golden/checkpoint/expected.safetensors"),
         include_bytes!("../../../../learning/tests/golden/checkpoint/parameters_legacy.pt"),
         include_bytes!("../../../../learning/tests/golden/checkpoint/parameters_zip.pt"),
@@ -42,6 +42,8 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
         include_bytes!("../../../../learning/tests/golden/checkpoint/protocol4_legacy.pt"),
         include_bytes!("../../../../learning/tests/golden/checkpoint/refused_expanded_legacy.pt"),
         include_bytes!("../../../../learning/tests/golden/checkpoint/refused_uint8_zip.pt"),
+        include_bytes!("../../../../learning/tests/golden/checkpoint/container_deflated.pt"),
+        include_bytes!("../../../../learning/tests/golden/checkpoint/foreign_legacy.pt"),
     ];
     files.map(<[u8]>::to_vec).into()
 }

@@ -2,9 +2,9 @@
 
 use std::io::Cursor;
 
-use datasets::formats::{celeba_lists, cifar_bin, idx, image_file, npz, recordio, uci};
+use datasets::formats::{celeba_lists, cifar_bin, idx, image_file, npy, npz, recordio, uci};
 use datasets::recordio::{Catalog, Sources};
-use suites::foreign::limits;
+use suites::foreign::{Budget, limits};
 
 use crate::{Target, on_disk, samples};
 
@@ -75,6 +75,11 @@ pub fn npz(bytes: &[u8]) {
         let _ = file.bytes(&name, Some(1));
     }
     let _ = npz::parse_header(&mut &*bytes);
+    let mut budget = Budget::new(&limits::ARRAYS, bytes.len() as u64);
+    if let Ok((header, values)) = npy::reals(&mut &*bytes, bytes.len() as u64, "input", &mut budget)
+    {
+        assert_eq!(header.shape.iter().product::<usize>(), values.len());
+    }
 }
 
 /// CelebA's lists: attributes, partition, identities.
