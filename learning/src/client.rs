@@ -38,6 +38,8 @@ pub struct LocalTraining {
     pub weight_decay: f64,
     /// Random horizontal flips and shifts by up to an eighth of the side.
     pub augment: bool,
+    /// Each epoch in an order drawn anew; else in that of the examples.
+    pub shuffled: bool,
     /// What a step makes of the gradient.
     pub rule: StepRule,
     /// FedProx's `mu` (Li et al. 2020): the gradient of `mu/2 ||w - w_global||^2` is added; 0 for
@@ -56,6 +58,7 @@ impl Default for LocalTraining {
             momentum: 0.0,
             weight_decay: 0.0,
             augment: false,
+            shuffled: true,
             rule: StepRule::Sgd,
             prox: 0.0,
         }
@@ -289,7 +292,13 @@ impl Client<'_> {
     ) -> Params {
         let examples = x.size()[1] as usize;
         let batch = self.setting.batch_size.max(1);
-        let order = shuffled(rngs, examples);
+        let order = match (self.setting.shuffled, rngs.len() as i64) {
+            (true, _) => shuffled(rngs, examples),
+            (false, clients) => {
+                let all = Tensor::arange(examples as i64, (Kind::Int64, x.device()));
+                all.unsqueeze(0).expand([clients, -1], true)
+            }
+        };
         let mut total = Tensor::zeros([rngs.len() as i64], (Kind::Double, x.device()));
         for from in (0..examples).step_by(batch) {
             let rows =

@@ -100,11 +100,12 @@ impl Layout {
         Layout::new(specs)
     }
 
-    /// Whether a frozen weight or bias stands behind the last trainable one, so that the latter is
+    /// Whether a frozen parameter stands behind the last trainable one, so that the latter is
     /// not the end of the model.
     pub fn ends_frozen(&self) -> bool {
-        let behind = self.specs.iter().rev().take_while(|s| !s.trainable);
-        behind.into_iter().any(|s| s.name.ends_with(".weight") || s.name.ends_with(".bias"))
+        let mut behind = self.specs.iter().rev().take_while(|s| !s.trainable);
+        let moves = [".running_mean", ".running_var"];
+        behind.any(|s| !moves.iter().any(|buffer| s.name.ends_with(buffer)))
     }
 
     /// Number of scalars, buffers included.

@@ -209,6 +209,12 @@ impl<'a> Tape<'a> {
         trainable: bool,
     ) -> (usize, Tensor) {
         if let Some(known) = self.declared(&name) {
+            let (own, size) = (known.1.size(), shape);
+            assert!(
+                own[1..] == *size,
+                "`{name}` is {:?}, and its input asks for {size:?}",
+                &own[1..]
+            );
             return known;
         }
         self.afford(&name, shape, true);

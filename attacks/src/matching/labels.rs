@@ -1,6 +1,7 @@
 //! Labels from the last layer's gradient.
 
-use learning::{Observation, Params};
+use learning::client::{LocalTraining, StepRule};
+use learning::{Observation, Params, Signal};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use suites::Fact;
@@ -80,6 +81,15 @@ pub fn read_batch(
     gradients: &Params,
     batch: i64,
 ) -> Result<Tensor, AttackError> {
+    let adam = |local: &LocalTraining| local.rule != StepRule::Sgd;
+    if batch > 1
+        && matches!(seen.signal, Signal::Update(_))
+        && seen.known.local.as_ref().is_some_and(adam)
+    {
+        let why = "labels of several examples are read off the size of a gradient, and Adam's \
+            steps keep signs; use labels = \"known\" or \"joint\"";
+        return Err(AttackError::NotApplicable(why.into()));
+    }
     if batch > 1 && !signal::has_scale(seen) {
         let why = "labels of several examples are read off the size of a gradient, which an \
             update without its learning rate does not tell; use labels = \"known\" or \"joint\"";

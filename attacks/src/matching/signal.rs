@@ -67,13 +67,25 @@ pub fn step_scale(seen: &Observation) -> Result<f64, AttackError> {
     let lr = known.lr.or(known.local.as_ref().map(|l| l.lr));
     let lr = lr.ok_or_else(|| AttackError::Missing(Fact::LearningRate.to_string()))?;
     let Some(local) = &known.local else { return Ok(lr) };
-    let momentum = if local.rule == StepRule::Sgd { local.momentum } else { 0.0 };
-    let velocities = std::iter::successors(Some(1.0), |v| Some(1.0 + momentum * v));
-    let steps = velocities.take(local_steps(seen, local));
-    if local.lr_schedule.is_empty() {
-        return Ok(lr * steps.sum::<f64>());
+    if known.shares.is_empty() {
+        return Ok(scale_of(local, lr, local_steps(seen, local)));
     }
-    Ok(steps.enumerate().map(|(step, v)| local.rate(step) * v).sum())
+    // Clients of several sizes take several numbers of steps, and weigh by their examples.
+    let total = known.shares.iter().sum::<i64>().max(1) as f64;
+    let one = |&share: &i64| {
+        scale_of(local, lr, local.steps(share as usize).max(1)) * share as f64 / total
+    };
+    Ok(known.shares.iter().map(one).sum())
+}
+
+/// What so many equal gradients add up to.
+fn scale_of(local: &LocalTraining, lr: f64, steps: usize) -> f64 {
+    let momentum = if local.rule == StepRule::Sgd { local.momentum } else { 0.0 };
+    let velocities = std::iter::successors(Some(1.0), |v| Some(1.0 + momentum * v)).take(steps);
+    if local.lr_schedule.is_empty() {
+        return lr * velocities.sum::<f64>();
+    }
+    velocities.enumerate().map(|(step, v)| local.rate(step) * v).sum()
 }
 
 /// Examples of each contributing client, `batch` together: its share of the mean, or as many as

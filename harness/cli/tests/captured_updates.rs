@@ -119,6 +119,29 @@ fn local_training_is_followed_as_it_was_declared() {
     refused(&attack(&desk, &[&none[..], &["idlg"]].concat()), &["learning-rate"]);
 }
 
+/// Batches are followed, and the result explained, in the order of the found examples; that of a
+/// truth comes after.
+#[test]
+fn minibatches_are_explained_in_their_order() {
+    let desk = Desk::new();
+    let local = LocalTraining {
+        epochs: 2,
+        batch_size: 1,
+        lr: 0.3,
+        momentum: 0.5,
+        shuffled: false,
+        ..LocalTraining::default()
+    };
+    train(&desk, 2, &local);
+    let held = ["--update", "after.safetensors", "--holds", "weights", "--lr", "0.3"];
+    let trained = ["--epochs", "2", "--minibatch", "1", "--momentum", "0.5", "--examples", "2"];
+    let truth = ["--truth", "truth-1.png", "truth-0.png", "--labels", "7,2"];
+    let all = [&held[..], &trained, &truth, &IDLG, &["--set", "unroll=true"]].concat();
+    let answer = attack(&desk, &all).ok().json();
+    assert!(psnr(&answer) > 30.0, "{answer}");
+    assert!(answer["explained"]["cosine"].as_f64().unwrap() > 0.9999, "{answer}");
+}
+
 #[test]
 fn one_step_of_adam_leaves_signs() {
     let desk = Desk::new();
@@ -130,6 +153,9 @@ fn one_step_of_adam_leaves_signs() {
     let answer = done.json();
     assert!(answer["flags"].to_string().contains("adam"), "{answer}");
     assert!(answer["explained"]["cosine"].as_f64().unwrap() > 0.9, "{answer}");
+    let several = ["--examples", "2", "--optimizer", "adam", "--attack", "idlg"];
+    let line = attack(&desk, &[&held[..], &several].concat());
+    refused(&line, &["Adam's steps keep signs"]);
     let momentum = [&held[..], &adam, &["--momentum", "0.9"]].concat();
     refused(&attack(&desk, &momentum), &["--betas"]);
 }

@@ -83,7 +83,7 @@ impl Lowering {
                     "a BatchNorm without scale, shift or running statistics, or of a momentum \
                      other than 0.1 ({place})"
                 ),
-                "use affine=True and track_running_stats=True, or another normalisation",
+                "use affine=True, track_running_stats=True and momentum=0.1, or another layer",
             )
         })
     }

@@ -159,7 +159,11 @@ impl Model for Graph {
         }
         PLACE.with_borrow_mut(String::clear);
         match values[self.output].take() {
-            Some(Value::Tensor(logits)) => logits,
+            Some(Value::Tensor(logits)) => {
+                let width = logits.size().last().copied();
+                assert!(width == Some(self.classes), "the output is not as wide as the file says");
+                logits
+            }
             _ => panic!("the graph's output is no tensor"),
         }
     }

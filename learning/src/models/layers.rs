@@ -266,6 +266,11 @@ fn is_random(layers: &[Layer]) -> bool {
 
 impl Architecture for LayersParams {
     fn build(&self, shape: &Shape) -> Result<Box<dyn Model>, SpecError> {
+        let values = shape.input.iter().try_fold(1i64, |n, &s| n.checked_mul(s));
+        if values.is_none_or(|n| n > MOST) {
+            let problem = format!("takes examples of {:?}", shape.input);
+            return Err(SpecError::value("model.layers", problem, "take smaller examples"));
+        }
         let mut walk = Walk { classes: shape.classes, parameters: 0 };
         let behind = walk.through("model.layers", &self.layers, shape.input.clone())?;
         if behind != [shape.classes] {

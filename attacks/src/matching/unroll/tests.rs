@@ -173,6 +173,15 @@ fn a_schedule_divides_an_update_step_by_step() {
     assert!((scale - 1.2055).abs() < 1e-12, "{scale}");
 }
 
+/// Clients of 4 and 12 examples in batches of 4 take one step and three.
+#[test]
+fn clients_of_several_sizes_take_several_numbers_of_steps() {
+    let mut c = capture(LocalTraining { batch_size: 4, ..local(1) }, 1);
+    (c.seen.known.contributors, c.seen.known.shares) = (2, vec![4, 12]);
+    let scale = signal::step_scale(&c.seen).unwrap();
+    assert!((scale - 0.3 * (0.25 + 0.75 * 3.0)).abs() < 1e-12, "{scale}");
+}
+
 #[test]
 fn without_the_rate_an_update_is_a_direction() {
     let mut c = capture(local(1), 1);

@@ -2,7 +2,7 @@
 //! beside what was captured. It needs no truth.
 
 use attacks::Reconstruction;
-use learning::client::{self, Rules};
+use learning::client::{self, LocalTraining, Rules};
 use learning::{Observation, Params, Signal};
 use serde::Serialize;
 use suites::rng;
@@ -12,6 +12,9 @@ use super::training::Training;
 
 /// Sizes of the captured and the explained update differ by more: doubted.
 const DOUBTFUL: f64 = 2.0;
+
+/// Steps of local training that are run again at most.
+const MOST_STEPS: usize = 10_000;
 
 /// The update that the found examples give, beside the captured one.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -32,7 +35,11 @@ impl Explained {
     ) -> Option<Explained> {
         let labels = seen.known.labels.as_ref().or(found.labels.as_ref())?;
         let labels = labels.narrow(0, 0, 1);
-        if !training.shares.is_empty() || labels.lt(0).any().int64_value(&[]) != 0 {
+        let steps = training.local.steps(training.own());
+        if steps > MOST_STEPS
+            || !training.shares.is_empty()
+            || labels.lt(0).any().int64_value(&[]) != 0
+        {
             return None;
         }
         let deal = |t: &Tensor| {
@@ -50,7 +57,7 @@ impl Explained {
         let (ours, theirs) = (sum(&|_, b| b * b).sqrt(), sum(&|a, _| a * a).sqrt());
         let sound = ours > 0.0 && theirs > 0.0 && ours.is_finite();
         sound.then(|| Explained {
-            cosine: sum(&|a, b| a * b) / (ours * theirs),
+            cosine: (sum(&|a, b| a * b) / (ours * theirs)).clamp(-1.0, 1.0),
             size_ratio: theirs / ours,
         })
     }
@@ -81,7 +88,8 @@ fn sent(seen: &Observation, training: &Training, pixels: &Tensor, labels: &Tenso
             client::batch_gradient(net, weights, pixels, labels, &rules, mode, &mut rngs)
         }
         Signal::Update(_) => {
-            let local = &training.local;
+            // In the order of the found examples, as the steps are followed.
+            let local = &LocalTraining { shuffled: false, ..training.local.clone() };
             client::train(net, weights, pixels, labels, local, &rules, mode, &mut rngs).sub(weights)
         }
     };

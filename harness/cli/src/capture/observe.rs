@@ -134,8 +134,11 @@ fn network(said: &Description, settings: &Settings, pipeline: &DefensePipeline) 
             all.len()
         ),
     };
-    if let Some(std) = said.std.iter().flatten().find(|s| s.is_nan() || **s <= 0.0) {
-        bail!("--std {std}: must be above 0");
+    if let Some(std) = said.std.iter().flatten().find(|s| !s.is_finite() || **s <= 0.0) {
+        bail!("--std {std}: must be above 0 and finite");
+    }
+    if let Some(mean) = said.mean.iter().flatten().find(|m| !m.is_finite()) {
+        bail!("--mean {mean}: must be finite");
     }
     let models = &settings.registries.federation.models;
     let model = (models.find(&spec.name)?.build)(&spec.params)?.build(&shape)?;
@@ -302,7 +305,8 @@ fn known(
 /// Adam's first step, from moments of zero: of every entry its sign is left.
 fn normalized(said: &Description, training: &Training, steps: usize) -> Option<Published> {
     let adam = matches!(training.local.rule, StepRule::Adam { .. });
-    let signs = said.holds() != Holds::Gradient && adam && steps == 1 && training.contributors == 1;
+    let plain = training.local.weight_decay == 0.0 && training.contributors == 1;
+    let signs = said.holds() != Holds::Gradient && adam && steps == 1 && plain;
     signs.then(|| Published { by: "adam".into(), effect: Effect::Signs { scaled: false } })
 }
 

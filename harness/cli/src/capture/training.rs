@@ -5,6 +5,9 @@ use learning::client::{LocalTraining, StepRule};
 
 use super::description::{Description, Holds, Knowledge, Optimizer};
 
+/// Bound of counts.
+const MOST: i64 = 1 << 31;
+
 /// The client's training and the examples behind the update.
 #[derive(Clone, Debug)]
 pub struct Training {
@@ -25,9 +28,8 @@ impl Training {
     /// Numbers out of range, and such that contradict each other.
     pub fn described(said: &Description) -> Result<Training> {
         let (contributors, shares, examples) = clients(said)?;
-        let own = examples / contributors;
-        let minibatch = said.minibatch.unwrap_or(own);
-        let most = shares.iter().copied().max().unwrap_or(own);
+        let most = shares.iter().copied().max().unwrap_or(examples / contributors);
+        let minibatch = said.minibatch.unwrap_or(most);
         if minibatch > most {
             bail!("--minibatch {minibatch}: the client has {most} examples");
         }
@@ -35,6 +37,7 @@ impl Training {
         let trained = [
             ("--lr-schedule", said.lr_schedule.is_some()),
             ("--epochs", said.epochs.is_some()),
+            ("--steps", said.steps.is_some_and(|steps| steps != 1)),
             ("--minibatch", said.minibatch.is_some()),
             ("--optimizer", said.optimizer.is_some()),
             ("--momentum", said.momentum.is_some()),
@@ -55,7 +58,7 @@ impl Training {
             lr_schedule,
             ..LocalTraining::default()
         };
-        let a_pass = local.steps(own.max(1) as usize).max(1);
+        let a_pass = local.steps(most.max(1) as usize).max(1);
         let local = LocalTraining { epochs: epochs(said, a_pass)?, ..local };
         let steps = local.epochs * a_pass;
         match local.lr_schedule.len() {
@@ -87,9 +90,19 @@ impl Training {
 
 /// Clients, the examples of each where that is said, and all together.
 fn clients(said: &Description) -> Result<(i64, Vec<i64>, i64)> {
+    let counts = [
+        ("--examples", said.examples),
+        ("--minibatch", said.minibatch),
+        ("--contributors", said.contributors),
+        ("--epochs", said.epochs.map(i64::from)),
+    ];
+    if let Some((flag, n)) = counts.iter().find(|(_, n)| n.is_some_and(|n| !(1..MOST).contains(&n)))
+    {
+        bail!("{flag} {}: must be at least 1 and below {MOST}", n.unwrap_or_default());
+    }
     let shares = said.weights_of.clone().unwrap_or_default();
-    if let Some(n) = shares.iter().find(|&&n| n < 1) {
-        bail!("--weights-of {n}: a client has at least one example");
+    if let Some(n) = shares.iter().find(|n| !(1..MOST).contains(*n)) {
+        bail!("--weights-of {n}: a client has at least one example, and fewer than {MOST}");
     }
     let (count, sum) = (shares.len() as i64, shares.iter().sum::<i64>());
     let contributors = said.contributors.unwrap_or(count.max(1));
@@ -166,5 +179,42 @@ fn epochs(said: &Description, a_pass: usize) -> Result<usize> {
             bail!("--epochs {epochs} and --steps contradict each other: {counted} epochs")
         }
         (epochs, counted) => Ok(epochs.or(counted).unwrap_or(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said() -> Description {
+        Description { holds: Some(Holds::Weights), lr: Some(0.1), ..Description::default() }
+    }
+
+    /// A step takes all examples of the largest client unless a size is given.
+    #[test]
+    fn clients_of_several_sizes_take_whole_steps() {
+        let unequal = Description { weights_of: Some(vec![1, 3]), ..said() };
+        let found = Training::described(&unequal).unwrap();
+        assert_eq!((found.local.batch_size, found.local.epochs, found.examples), (3, 1, 4));
+        let rates = Some(vec![0.3, 0.2, 0.1]);
+        let schedule = Description { minibatch: Some(1), lr_schedule: rates, ..unequal };
+        assert_eq!(Training::described(&schedule).unwrap().local.steps(3), 3);
+    }
+
+    /// What a file gives has the ranges of the flags.
+    #[test]
+    fn counts_have_their_ranges() {
+        let wrong = [
+            Description { examples: Some(0), ..said() },
+            Description { minibatch: Some(-1), ..said() },
+            Description { epochs: Some(0), ..said() },
+            Description { contributors: Some(0), weights_of: Some(Vec::new()), ..said() },
+            Description { weights_of: Some(vec![i64::MAX, 2]), ..said() },
+        ];
+        for said in wrong {
+            assert!(Training::described(&said).is_err(), "{said:?}");
+        }
+        let gradient = Description { steps: Some(5), ..Description::default() };
+        assert!(Training::described(&gradient).unwrap_err().to_string().contains("--steps"));
     }
 }

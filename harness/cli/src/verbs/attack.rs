@@ -80,12 +80,12 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         progress: &report,
     };
     let found = attack.reconstruct(&observation, &run)?;
+    let explained = Explained::by(&observation, &training, &found);
+    let doubt = explained.and_then(|e| e.doubt(&observation));
     let found = match &truth {
         Some(truth) => in_order(found, truth)?,
         None => found,
     };
-    let explained = Explained::by(&observation, &training, &found);
-    let doubt = explained.and_then(|e| e.doubt(&observation));
     let files = write(args, &found)?;
     let scores = match truth {
         Some(truth) => Some(score(&truth, &found, settings, device)?),

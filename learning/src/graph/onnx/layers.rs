@@ -22,7 +22,9 @@ impl Reader {
             let spec = names.get(*at).filter(|n| !n.is_empty()).and_then(|n| own(&self.low, n));
             let name = format!("{base}.{part}");
             let free = self.low.specs.iter().all(|s| s.name != name);
-            if let Some(spec) = spec.filter(|_| free) {
+            let slot = names.get(*at).and_then(|name| self.low.slots.get(name));
+            let once = slot.is_some_and(|slot| self.low.uses.get(slot) == Some(&1));
+            if let Some(spec) = spec.filter(|_| free && once) {
                 self.low.specs[spec].name = name;
             }
         }
@@ -94,7 +96,16 @@ impl Reader {
         if int(node, "transA").unwrap_or(0) != 0 {
             return Err(unread("a product whose first factor is transposed"));
         }
-        if plain && int(node, "transB").unwrap_or(0) == 1 {
+        let size = |at: usize| {
+            let name = node.input.get(at).filter(|n| !n.is_empty())?;
+            self.tensors.get(self.named(name)).ok().map(|t| t.size())
+        };
+        let layer = match (size(1), size(2)) {
+            (Some(weight), Some(bias)) => bias == weight[..1],
+            (_, None) => !Self::has_input(node, 2),
+            (None, _) => false,
+        };
+        if plain && layer && int(node, "transB").unwrap_or(0) == 1 {
             self.as_layer(node, &[(1, "weight"), (2, "bias")]);
             let input = self.named(&node.input[0]).to_owned();
             let slot = self.low.slot(&input);
@@ -154,6 +165,16 @@ impl Reader {
     pub fn normalisation(&mut self, node: &NodeProto, op: &str) -> Result<(), GraphError> {
         let shape = self.tensors.get(self.named(node.input.get(1).map_or("", String::as_str)));
         let shape = shape.map(|t| t.size()).unwrap_or_default();
+        let rank = self.rank(&node.input[0]);
+        let axis = int(node, "axis").unwrap_or(-1);
+        let from = if axis < 0 {
+            shape.len() as i64 == -axis
+        } else {
+            rank.is_some_and(|rank| rank as i64 - axis == shape.len() as i64)
+        };
+        if matches!(op, "LayerNormalization" | "RMSNormalization") && !from {
+            return Err(unread(format!("a scale of {shape:?} from dimension {axis} on")));
+        }
         let mut args = vec![
             ("input", self.input(node, 0)?),
             ("weight", self.input(node, 1)?),
@@ -188,6 +209,13 @@ impl Reader {
         let pads = ints(node, "pads");
         if op == "AveragePool" && !counted && pads.len() == 2 * n && pads[..n] != pads[n..] {
             return Err(unread("an average pool of uneven padding that is not counted"));
+        }
+        let ceil = int(node, "ceil_mode").unwrap_or(0) == 1;
+        if ceil && pads.len() == 2 * n && pads[..n] != pads[n..] {
+            return Err(unread("a pool of uneven padding with ceil_mode"));
+        }
+        if op == "AveragePool" && ints(node, "dilations").iter().any(|d| *d != 1) {
+            return Err(unread("an average pool with dilation"));
         }
         if text(node, "auto_pad").is_some_and(|pad| !matches!(pad, "NOTSET" | "VALID")) {
             return Err(unread("a pool with auto_pad"));

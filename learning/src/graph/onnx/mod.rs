@@ -29,6 +29,8 @@ use tensors::Tensors;
 
 /// The oldest set of operations that is read.
 const OPSET: i64 = 13;
+/// Most values of an example.
+const MOST: i64 = 1 << 26;
 pub(super) const EXPORT: &str = "export it with opset 13 or above, in training mode";
 
 /// A network from an ONNX file; tensors that are kept beside it lie in `folder`.
@@ -125,6 +127,7 @@ impl Reader {
         }
         self.parameters(&graph)?;
         self.multiplied = nodes::only_factors(&graph.node);
+        self.count_turned(&graph.node);
         for node in graph.node.iter().filter(|n| n.op_type.as_deref() == Some("SequenceAt")) {
             let of = node.input.first().cloned().unwrap_or_default();
             *self.taken.entry(of).or_default() += 1;
@@ -174,7 +177,11 @@ impl Reader {
         let dims = dims(input).unwrap_or_default();
         let fixed = |d: &Option<i64>| d.filter(|n| *n > 0);
         let shape: Option<Vec<i64>> = dims.iter().skip(1).map(fixed).collect();
-        let shape = shape.filter(|s| matches!(s.len(), 1 | 3)).ok_or_else(|| {
+        let few = |s: &Vec<i64>| {
+            let all = s.iter().try_fold(1i64, |n, &s| n.checked_mul(s));
+            matches!(s.len(), 1 | 3) && all.is_some_and(|n| n <= MOST)
+        };
+        let shape = shape.filter(few).ok_or_else(|| {
             GraphError::new("the input's size is not fixed but for the batch [B, ...]", WRAP)
         })?;
         let last = |node: &NodeProto| {
@@ -207,6 +214,7 @@ impl Reader {
             .iter()
             .filter(shared)
             .filter_map(|node| Some((node.output.first()?.clone(), node.input.first()?.clone())))
+            .filter(|(copy, _)| copy.contains('.') && !copy.starts_with('/'))
             .collect();
         for (copy, of) in copies {
             self.tensors.copy(&copy, &of);
@@ -218,8 +226,15 @@ impl Reader {
             .flat_map(|node| node.input.iter().skip(3))
             .map(String::as_str)
             .collect();
-        let used: BTreeSet<&str> =
-            graph.node.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+        let used: BTreeSet<&str> = graph
+            .node
+            .iter()
+            .flat_map(|node| {
+                let sizes = node.op_type.as_deref() == Some("Resize");
+                node.input.iter().take(if sizes { 1 } else { usize::MAX })
+            })
+            .map(String::as_str)
+            .collect();
         for name in self.tensors.names() {
             if !used.contains(name.as_str()) {
                 continue;
@@ -246,6 +261,19 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// A weight that is transposed once and used by several products is used as often.
+    fn count_turned(&mut self, nodes: &[NodeProto]) {
+        for node in nodes.iter().filter(|n| n.op_type.as_deref() == Some("Transpose")) {
+            let (Some(weight), Some(turned)) = (node.input.first(), node.output.first()) else {
+                continue;
+            };
+            let uses = |name: &str| self.low.uses.get(self.low.slots.get(name)?).copied();
+            let more = uses(turned).unwrap_or(1).saturating_sub(1);
+            let slot = self.low.slot(weight);
+            *self.low.uses.entry(slot).or_default() += more;
+        }
     }
 
     fn hold(&mut self, name: &str, value: &Tensor, trainable: bool) {

@@ -17,6 +17,10 @@ impl Reader {
     ) -> Result<(), GraphError> {
         let found = UNARY.iter().find(|(own, _)| *own == op).map_or("mean", |(_, name)| name);
         if axes.is_empty() && int(node, "noop_with_empty_axes").unwrap_or(0) == 1 {
+            if op == "ReduceL2" {
+                let x = self.input(node, 0)?;
+                return self.one(node, "abs", vec![("self", x)]);
+            }
             self.alias(&node.output[0], &node.input[0]);
             return Ok(());
         }
@@ -44,6 +48,9 @@ impl Reader {
             }
             "Transpose" => {
                 let order = ints(node, "perm");
+                if order.is_empty() {
+                    return Err(unread("a reversal of all dimensions"));
+                }
                 let slot = self.slot(&node.input[0])?;
                 let held = self.low.held.contains_key(&slot);
                 if held && order == [1, 0] {
@@ -62,6 +69,15 @@ impl Reader {
             }
             "Unsqueeze" => {
                 let mut axes = self.axes(node, 1)?;
+                if axes.len() > 8 {
+                    return Err(unread(format!("{} new dimensions", axes.len())));
+                }
+                if axes.len() > 1 && axes.iter().any(|axis| *axis < 0) {
+                    let rank = self.rank(&node.input[0]);
+                    let rank = rank.ok_or_else(|| unread("new dimensions counted from the end"))?;
+                    let all = (rank + axes.len()) as i64;
+                    axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += all);
+                }
                 axes.sort_unstable();
                 let mut from = node.input[0].clone();
                 for (i, axis) in axes.iter().enumerate() {
@@ -242,6 +258,12 @@ impl Reader {
     }
 
     fn resize(&mut self, node: &NodeProto) -> Result<(), GraphError> {
+        let other = int(node, "antialias").unwrap_or(0) != 0
+            || !ints(node, "axes").is_empty()
+            || text(node, "keep_aspect_ratio_policy").is_some_and(|how| how != "stretch");
+        if other {
+            return Err(unread("a change of size with antialias, axes or a kept aspect ratio"));
+        }
         let places = text(node, "coordinate_transformation_mode").unwrap_or("half_pixel");
         let nearest = text(node, "nearest_mode").unwrap_or("round_prefer_floor");
         let (name, corners) = match (text(node, "mode").unwrap_or("nearest"), places) {
@@ -259,7 +281,11 @@ impl Reader {
             ));
         } else {
             let name = self.named(node.input.get(2).map_or("", String::as_str)).to_owned();
-            let scales = Vec::<f64>::try_from(self.tensors.get(&name)?).unwrap_or_default();
+            let scales = self.tensors.get(&name)?.to_kind(tch::Kind::Double);
+            let scales = Vec::<f64>::try_from(scales).unwrap_or_default();
+            if scales.len() != 4 || scales[..2] != [1.0, 1.0] {
+                return Err(unread("a change of size of what is no batch of images"));
+            }
             args.push((
                 "scale_factors",
                 Arg::Floats(scales[scales.len().saturating_sub(2)..].to_vec()),

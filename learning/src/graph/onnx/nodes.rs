@@ -46,7 +46,7 @@ pub const BINARY: [(&str, &str); 12] = [
     ("Add", "add"),
     ("Sub", "sub"),
     ("Mul", "mul"),
-    ("Div", "div"),
+    ("Div", "onnx.div"),
     ("Equal", "eq"),
     ("Less", "lt"),
     ("LessOrEqual", "le"),
@@ -216,6 +216,17 @@ impl Reader {
         if op == "Constant" {
             return self.constant_node(node);
         }
+        let least = match op {
+            _ if BINARY.iter().any(|(own, _)| *own == op) => 2,
+            "Conv" | "Gemm" | "Gather" | "Reshape" | "Expand" | "Tile" | "Pow" | "PRelu" => 2,
+            "SequenceAt" | "SplitToSequence" | "CastLike" | "Pad" | "CumSum" => 2,
+            "Where" | "Slice" | "Range" => 3,
+            "BatchNormalization" => 5,
+            _ => 1,
+        };
+        if node.input.len() < least || node.output.is_empty() {
+            return Err(GraphError::new("it takes or gives too little", EXPORT));
+        }
         let copied = node.output.first().is_some_and(|name| self.tensors.has(name));
         if op == "Identity" && (copied || !self.is_sizes(&node.input[0])) {
             if !copied {
@@ -225,9 +236,6 @@ impl Reader {
         }
         if self.on_sizes(node)? {
             return Ok(());
-        }
-        if node.input.is_empty() || node.output.is_empty() {
-            return Err(GraphError::new("it takes or gives nothing", EXPORT));
         }
         match op {
             "Conv" => self.conv(node),
@@ -288,6 +296,9 @@ impl Reader {
     /// A number that stands in the file.
     pub fn scalar(&self, node: &NodeProto, at: usize) -> Option<f64> {
         let name = self.named(node.input.get(at).filter(|n| !n.is_empty())?);
+        if self.low.slots.get(name).is_some_and(|slot| self.low.held.contains_key(slot)) {
+            return None;
+        }
         let value = self.tensors.get(name).ok().filter(|v| v.numel() == 1)?;
         if value.is_floating_point() {
             let v = value.reshape([-1]).double_value(&[0]) as f32;

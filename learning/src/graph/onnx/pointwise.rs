@@ -17,6 +17,7 @@ impl Reader {
             let second = self.input(node, 1)?;
             return self.one(node, name, vec![("self", x), ("other", second)]);
         }
+        self.plain(node, op)?;
         if let Some((_, name)) = UNARY.iter().find(|(own, _)| *own == op) {
             return self.one(node, name, vec![("self", x)]);
         }
@@ -48,7 +49,14 @@ impl Reader {
                 None => ("pow", vec![("exponent", self.input(node, 1)?)]),
             },
             "Cast" => ("to", vec![("dtype", Arg::Type(kind(int(node, "to").unwrap_or(1))))]),
-            "Dropout" => ("dropout", vec![("p", number(self.scalar(node, 1).unwrap_or(0.5)))]),
+            "Dropout" => {
+                // In ONNX nothing is dropped but where the node says so.
+                if self.scalar(node, 2).is_none_or(|training| training == 0.0) {
+                    self.alias(&node.output[0], &node.input[0]);
+                    return Ok(());
+                }
+                ("dropout", vec![("p", number(self.scalar(node, 1).unwrap_or(0.5)))])
+            }
             "Trilu" => {
                 let k = self.scalar(node, 1).unwrap_or(0.0) as i64;
                 let upper = int(node, "upper").unwrap_or(1) == 1;
@@ -82,6 +90,19 @@ impl Reader {
         self.one(node, name, [vec![("self", x)], args].concat())
     }
 
+    /// Refuses attributes that change what an operation does and are not read.
+    fn plain(&self, node: &NodeProto, op: &str) -> Result<(), GraphError> {
+        let near = |name: &str, value: f64| (float(node, name, value) - value).abs() < 1e-5;
+        let flag = |name: &str| int(node, name).unwrap_or(0) != 0;
+        let known = match op {
+            "Selu" => near("alpha", 1.673_263_2) && near("gamma", 1.050_701),
+            "Swish" => near("alpha", 1.0),
+            "CumSum" => !flag("exclusive") && !flag("reverse"),
+            _ => true,
+        };
+        if known { Ok(()) } else { Err(unread("with attributes that are not read")) }
+    }
+
     fn clip(&mut self, node: &NodeProto) -> Result<Operation, GraphError> {
         let (least, most) = (self.scalar(node, 1), self.scalar(node, 2));
         if let (Some(least), Some(most)) = (least, most) {
@@ -98,8 +119,16 @@ impl Reader {
         Ok(("clamp", args))
     }
 
-    /// PReLU's slopes `[C, 1, 1]` as `[C]`.
+    /// PReLU's slopes `[1]` or `[C, 1, 1]` as `[C]`.
     fn slopes(&mut self, node: &NodeProto) -> Result<Arg, GraphError> {
+        let name = self.named(&node.input[1]).to_owned();
+        let size = self.tensors.get(&name).map(|t| t.size()).unwrap_or_default();
+        let rank = self.rank(&node.input[0]);
+        let behind = size.iter().skip(1).all(|n| *n == 1);
+        let channels = rank.is_some_and(|rank| rank > 2 && size.len() == rank - 1) && behind;
+        if !channels && size.iter().product::<i64>() != 1 && rank != Some(2) {
+            return Err(unread(format!("slopes of {size:?}")));
+        }
         let (of, own) = (self.input(node, 1)?, self.between());
         self.push("flatten", vec![("self", of), ("start_dim", whole(0))], &[&own], &place(node))?;
         self.arg(&own)

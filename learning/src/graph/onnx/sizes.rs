@@ -13,6 +13,9 @@ use super::{EXPORT, Reader};
 /// Longest range that is a list of sizes.
 const SHORT: usize = 64;
 
+/// Longest list of sizes.
+const LONG: usize = 4096;
+
 impl Reader {
     /// Whether a value is a list of whole numbers.
     pub fn is_sizes(&self, name: &str) -> bool {
@@ -73,6 +76,16 @@ impl Reader {
         if op == "Reshape" && self.given(node, 1).is_ok_and(|shape| shape.len() > 1) {
             return Ok(false);
         }
+        // So is a column or a row of them.
+        let first = node.input.first().map(|name| self.named(name).to_owned()).unwrap_or_default();
+        let table = match op {
+            "Unsqueeze" => !self.scalars.contains(&first),
+            "Expand" => self.given(node, 1).is_ok_and(|shape| shape.len() > 1),
+            _ => false,
+        };
+        if table {
+            return Ok(false);
+        }
         let known = node.input.iter().filter(|n| !n.is_empty()).all(|name| self.is_sizes(name));
         if node.input.is_empty() || !known {
             return Ok(false);
@@ -99,13 +112,16 @@ impl Reader {
                 None => return Ok(false),
             },
             "Expand" => match (&self.list(node, 0)?[..], &self.given(node, 1)?[..]) {
-                ([one], [count]) => Some(vec![*one; usize::try_from(*count).unwrap_or(0)]),
+                ([one], [count]) => Some(vec![*one; few(*count)?]),
                 (all, _) => Some(all.to_vec()),
             },
             "ReduceProd" => Some(vec![self.product_of(node)?]),
             _ => return Ok(false),
         };
         let all = all.ok_or_else(|| GraphError::new("an index out of its list", EXPORT))?;
+        if all.len() > LONG {
+            return Err(GraphError::new(format!("a list of {} sizes", all.len()), EXPORT));
+        }
         if self.gives_a_number(node, op, all.len()) {
             self.scalars.insert(output.clone());
         }
@@ -151,11 +167,9 @@ impl Reader {
     /// A list of so many equal whole numbers.
     fn repeated(&self, node: &NodeProto) -> Option<Vec<Whole>> {
         let [count] = self.given(node, 0).ok()?[..] else { return None };
-        let value = constant_of(node)?;
-        (!value.is_floating_point()).then(|| {
-            let one = Whole::Given(value.reshape([-1]).int64_value(&[0]));
-            vec![one; usize::try_from(count).unwrap_or(0)]
-        })
+        let value = constant_of(node).filter(|value| !value.is_floating_point())?;
+        let one = Whole::Given(value.reshape([-1]).int64_value(&[0]));
+        Some(vec![one; few(count).ok()?])
     }
 
     /// A short range that stands in the file.
@@ -273,12 +287,14 @@ impl Reader {
                 "Add" => a.checked_add(b),
                 "Sub" => a.checked_sub(b),
                 "Mul" => a.checked_mul(b),
-                "Mod" => a.checked_rem_euclid(b),
-                _ => a.checked_div(b),
+                // The sign of the divisor, or with `fmod` that of the dividend.
+                "Mod" if b > 0 && a >= 0 => a.checked_rem(b),
+                "Div" if b != 0 => a.checked_div(b),
+                _ => None,
             };
             return found
                 .map(Whole::Given)
-                .ok_or_else(|| GraphError::new("a size beyond 64 bits", EXPORT));
+                .ok_or_else(|| GraphError::new("a size below zero or beyond 64 bits", EXPORT));
         }
         let name = match op {
             "Add" => "operator.add",
@@ -315,6 +331,12 @@ impl Reader {
         let own = ints(node, "axes");
         if own.is_empty() { self.given(node, at) } else { Ok(own) }
     }
+}
+
+/// A length of a list.
+fn few(count: i64) -> Result<usize, GraphError> {
+    let count = usize::try_from(count).ok().filter(|count| *count <= LONG);
+    count.ok_or_else(|| GraphError::new("a list of sizes that is too long", EXPORT))
 }
 
 /// A size as an argument.

@@ -50,6 +50,7 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("mul", One(|c| pair(c, |a, b| a * b))),
     ("multiply", One(|c| pair(c, |a, b| a * b))),
     ("div", One(div)),
+    ("onnx.div", One(|c| pair(c, quotient))),
     ("true_divide", One(|c| pair(c, |a, b| a / b))),
     ("pow", One(pow)),
     ("maximum", One(|c| pair(c, Tensor::maximum))),
@@ -206,6 +207,12 @@ fn div(c: &Call) -> Tensor {
         Some(_) => pair(c, |a, b| (a / b).trunc()),
         None => pair(c, |a, b| a / b),
     }
+}
+
+/// Of whole numbers a whole number, as ONNX divides.
+fn quotient(a: &Tensor, b: &Tensor) -> Tensor {
+    let whole = !a.is_floating_point() && !b.is_floating_point();
+    if whole { (a / b).trunc().to_kind(Kind::Int64) } else { a / b }
 }
 
 fn pow(c: &Call) -> Tensor {

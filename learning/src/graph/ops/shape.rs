@@ -149,6 +149,7 @@ fn same_lanes(parts: Vec<Tensor>) -> Vec<Tensor> {
 fn join(c: &Call, f: impl Fn(&[Tensor], i64) -> Tensor, default: i64) -> Tensor {
     let parts = same_lanes(c.tensors("tensors"));
     let dim = c.dim("dim", default, &parts[0]);
+    afford(&[parts.iter().map(|t| t.numel() as i64).sum()]);
     f(&parts, dim)
 }
 
