@@ -101,7 +101,8 @@ pub fn write_png(path: &Path, image: &Tensor) -> Result<(), HarnessError> {
     Ok(())
 }
 
-/// Reads a picture as `[channels, H, W]` in `[0, 1]`, f32; 1 channel is grey, anything else RGB.
+/// Reads a picture as `[channels, H, W]` in `[0, 1]`, f32; 1 channel is grey (of
+/// a colour picture its luma by ITU-R BT.601), anything else RGB.
 ///
 /// # Errors
 /// A file that cannot be read or is no picture.
@@ -119,11 +120,39 @@ pub fn read_picture(path: &Path, channels: i64) -> Result<Tensor, HarnessError> 
     let picture = image_file::picture(&bytes, format)
         .map_err(|e| no_picture(format!("{}; {}", e.problem, e.remedy)))?;
     let (height, width) = (i64::from(picture.height()), i64::from(picture.width()));
-    let (data, channels) = if channels == 1 {
+    let (data, channels) = if channels == 1 && picture.color().has_color() {
+        (picture.to_rgb8().pixels().map(|p| luma(p.0)).collect(), 1)
+    } else if channels == 1 {
         (picture.to_luma8().into_raw(), 1)
     } else {
         (picture.to_rgb8().into_raw(), 3)
     };
     let rows = Tensor::from_slice(&data).reshape([height, width, channels]);
     Ok(rows.permute([2, 0, 1]).to_kind(Kind::Float) / 255.0)
+}
+
+/// Luma of ITU-R BT.601 in 16 bits of fraction, as Pillow and torchvision make a picture grey.
+fn luma([r, g, b]: [u8; 3]) -> u8 {
+    let sum = u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471;
+    ((sum + 0x8000) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Pillow's `convert("L")` gives them.
+    #[test]
+    fn colours_become_grey_as_pillow_has_them() {
+        let pixels = [[200, 30, 90], [0, 255, 0], [1, 2, 3], [255, 255, 254]];
+        assert_eq!(pixels.map(luma), [88, 150, 2, 255]);
+        let mut picture = image::RgbImage::new(4, 1);
+        picture.pixels_mut().zip(pixels).for_each(|(own, pixel)| own.0 = pixel);
+        let file = std::env::temp_dir().join(format!("bench-grey-{}.png", std::process::id()));
+        picture.save(&file).unwrap();
+        let read = read_picture(&file, 1);
+        std::fs::remove_file(&file).unwrap();
+        let levels = (read.unwrap() * 255.0).round().to_kind(Kind::Int64).reshape([-1]);
+        assert_eq!(Vec::<i64>::try_from(levels).unwrap(), [88, 150, 2, 255]);
+    }
 }

@@ -358,7 +358,8 @@ impl Client<'_> {
 
     /// A step against the gradient.
     fn step(&mut self, params: Params, gradient: Params, stats: &[BatchStat]) -> Params {
-        tch::no_grad(|| track(self.state.step(self.setting, self.start, params, gradient), stats))
+        let moved = || self.state.step(self.setting, self.start, params, gradient);
+        tch::no_grad(|| track(self.net, moved(), stats))
     }
 }
 
@@ -371,13 +372,13 @@ fn zeros(like: &Params, clients: usize) -> Params {
     })
 }
 
-/// Moves BatchNorm's running statistics towards what the batch showed (momentum 0.1, as PyTorch's
-/// default).
-fn track(mut params: Params, stats: &[BatchStat]) -> Params {
+/// Moves BatchNorm's running statistics towards what the batch showed, by each layer's momentum.
+fn track(net: &Network, mut params: Params, stats: &[BatchStat]) -> Params {
     for stat in stats {
+        let momentum = net.running_momentum(stat.running_mean);
         for (offset, seen) in [&stat.mean, &stat.var].into_iter().enumerate() {
             let slot = &mut params.tensors[stat.running_mean + offset];
-            *slot = &*slot * 0.9 + seen * 0.1;
+            *slot = &*slot * (1.0 - momentum) + seen * momentum;
         }
     }
     params

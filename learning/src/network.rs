@@ -103,6 +103,12 @@ impl Network {
         })
     }
 
+    /// Share by which running statistics move towards a batch's, by the place of their mean in the
+    /// layout.
+    pub fn running_momentum(&self, running_mean: usize) -> f64 {
+        self.model.running_momentum(&self.layout.specs()[running_mean].name)
+    }
+
     /// The architecture.
     pub fn model(&self) -> &dyn Model {
         self.model.as_ref()

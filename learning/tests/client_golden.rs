@@ -286,3 +286,40 @@ fn fedadam_by_hand() {
         assert!(worst < 1e-12, "{}: {worst}", spec.name);
     }
 }
+
+/// A layer whose running statistics take three tenths of a batch's.
+struct Quick;
+
+impl learning::models::Model for Quick {
+    fn input(&self) -> Vec<i64> {
+        vec![2, 3, 3]
+    }
+
+    fn classes(&self) -> i64 {
+        2
+    }
+
+    fn forward(&self, tape: &mut learning::tape::Tape, x: &Tensor) -> Tensor {
+        let x = tape.batch_norm("norm", x);
+        tape.linear("head", &x.flatten(2, -1), 2)
+    }
+
+    fn running_momentum(&self, running_mean: &str) -> f64 {
+        assert_eq!(running_mean, "norm.running_mean");
+        0.3
+    }
+}
+
+#[test]
+fn running_statistics_move_by_the_layers_momentum() {
+    let net = Network::new(Box::new(Quick), vec![0.0; 2], vec![1.0; 2]);
+    let mut rngs = [suites::rng::stream(0, "client", "momentum")];
+    let start = learning::init::fresh(net.layout(), suites::Init::Pytorch, &mut rngs[0]);
+    let x = learning::noise::uniform(&mut rngs[0], &[1, 4, 2, 3, 3], 0.0, 1.0);
+    let y = Tensor::zeros([1, 4], (Kind::Int64, tch::Device::Cpu));
+    let one = LocalTraining { batch_size: 4, ..LocalTraining::default() };
+    let after = train(&net, &start, &x, &y, &one, &Rules::default(), Mode::Train, &mut rngs);
+    let seen = x.mean_dim(&[1i64, 3, 4][..], false, None::<Kind>) * 0.3;
+    let off = (after.get("norm.running_mean").unwrap() - seen).abs().max().double_value(&[]);
+    assert!(off < 1e-6, "{off}");
+}

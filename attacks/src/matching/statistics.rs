@@ -12,9 +12,6 @@ use super::objective::Target;
 use super::signal;
 use crate::AttackError;
 
-/// Share of the old running statistics that a step keeps (PyTorch's momentum of 0.1).
-const KEPT: f64 = 0.9;
-
 /// What keeps a relative difference of variances finite, as BatchNorm's epsilon.
 const EPS: f64 = 1e-5;
 
@@ -74,11 +71,14 @@ impl Statistics {
     pub fn sent(seen: &Observation, device: Device, kind: Kind) -> Option<Statistics> {
         let Signal::Update(moved) = &seen.signal else { return None };
         let steps = seen.known.local.as_ref().map_or(1, |local| signal::local_steps(seen, local));
-        let share = 1.0 - KEPT.powi(steps.min(1000) as i32);
-        let of = |i: usize| {
+        let share = |mean: usize| {
+            let kept = 1.0 - seen.net.running_momentum(mean);
+            1.0 - kept.powi(steps.min(1000) as i32)
+        };
+        let of = |i: usize, mean: usize| {
             let own = seen.weights.tensors[i].to_device(Device::Cpu).to_kind(Kind::Double);
             let moved = moved.tensors[i].to_device(Device::Cpu).to_kind(Kind::Double);
-            (own + moved / share).to_device(device).to_kind(kind)
+            (own + moved / share(mean)).to_device(device).to_kind(kind)
         };
         let names = seen.net.layout().specs().iter().enumerate();
         let means = names.filter(|(_, spec)| spec.name.ends_with(".running_mean"));
@@ -91,7 +91,7 @@ impl Statistics {
         if places.iter().all(still) {
             return None;
         }
-        let layer = |i: usize| (i, [of(i), of(i + 1).clamp_min(0.0)]);
+        let layer = |i: usize| (i, [of(i, i), of(i + 1, i).clamp_min(0.0)]);
         Some(Statistics { layers: places.into_iter().map(layer).collect() })
     }
 

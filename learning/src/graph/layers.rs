@@ -71,19 +71,20 @@ impl Lowering {
             for part in ["running_mean", "running_var"] {
                 (self.own(args, part)?.name == format!("{name}.{part}")).then_some(())?;
             }
-            // Clients move running statistics by a tenth of what a batch shows.
-            (float(args, "momentum").unwrap_or(0.1) == 0.1).then_some(())?;
+            let momentum = float(args, "momentum").unwrap_or(0.1);
+            // A mean over all batches (`momentum=None`) is written as 0.
+            (momentum > 0.0 && momentum <= 1.0).then_some(())?;
             let eps = float(args, "eps").unwrap_or(1e-5);
             let (input, output) = (slot(args, "input")?, *outputs.first()?);
-            Some(Step::BatchNorm { name, input, eps, output })
+            Some(Step::BatchNorm { name, input, eps, momentum, output })
         };
         whole().ok_or_else(|| {
             GraphError::new(
                 format!(
-                    "a BatchNorm without scale, shift or running statistics, or of a momentum \
-                     other than 0.1 ({place})"
+                    "a BatchNorm without scale, shift or running statistics, or whose momentum is \
+                     None ({place})"
                 ),
-                "use affine=True, track_running_stats=True and momentum=0.1, or another layer",
+                "use affine=True, track_running_stats=True and a momentum, or another layer",
             )
         })
     }

@@ -73,7 +73,7 @@ enum Step {
     /// A convolution of images with a square kernel.
     Conv { name: String, input: usize, conv: Conv, output: usize },
     /// Normalisation by the batch's or the running statistics.
-    BatchNorm { name: String, input: usize, eps: f64, output: usize },
+    BatchNorm { name: String, input: usize, eps: f64, momentum: f64, output: usize },
     /// Normalisation in groups of channels.
     GroupNorm { name: String, input: usize, groups: i64, eps: f64, output: usize },
 }
@@ -182,6 +182,16 @@ impl Model for Graph {
         Some(self.order.clone())
     }
 
+    fn running_momentum(&self, running_mean: &str) -> f64 {
+        let own = |step: &Step| match step {
+            Step::BatchNorm { name, momentum, .. } => {
+                (running_mean.strip_suffix(".running_mean") == Some(name)).then_some(*momentum)
+            }
+            _ => None,
+        };
+        self.steps.iter().find_map(own).unwrap_or(0.1)
+    }
+
     fn examples_by_lane(&self) -> bool {
         let free = self.given.iter().any(|(_, given)| matches!(given, Given::Free(_)));
         free || self.steps.iter().any(|step| matches!(step, Step::Linear { rows: true, .. }))
@@ -247,7 +257,7 @@ impl Graph {
             Step::Conv { name, input, conv, output } => {
                 (output, tape.conv(name, &tensor(values, *input), *conv))
             }
-            Step::BatchNorm { name, input, eps, output } => {
+            Step::BatchNorm { name, input, eps, output, .. } => {
                 let x = tensor(values, *input);
                 (output, as_images(&x, |x| tape.batch_norm_eps(name, x, *eps)))
             }

@@ -133,6 +133,10 @@ impl Model for Bottlenecked {
         self.inner.margin()
     }
 
+    fn running_momentum(&self, running_mean: &str) -> f64 {
+        self.inner.running_momentum(running_mean)
+    }
+
     fn examples_by_lane(&self) -> bool {
         self.inner.examples_by_lane()
     }

@@ -48,6 +48,12 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Share by which a BatchNorm layer's running statistics move towards a batch's, by the name of
+    /// its `running_mean`; PyTorch's default where the model does not say it.
+    fn running_momentum(&self, _running_mean: &str) -> f64 {
+        0.1
+    }
+
     /// Whether gradients of single examples are taken with each example in a lane of its own,
     /// since the tape's layers alone do not give them.
     fn examples_by_lane(&self) -> bool {

@@ -124,7 +124,7 @@ pub struct Description {
     #[arg(long, value_delimiter = ',')]
     pub std: Option<Vec<f64>>,
     /// BatchNorm used running statistics on the client
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub batch_norm_eval: Option<bool>,
     /// A defense that the update went through, with its parameters, in order: prune:fraction=0.9
     #[arg(long = "defense", value_name = "NAME[:KEY=VALUE,..]")]

@@ -78,7 +78,7 @@ pub fn model_of(
         (input, classes, Some(own)) => {
             Shape { input: input.unwrap_or(own.input), classes: classes.unwrap_or(own.classes) }
         }
-        _ => bail!("`{model}` needs --input and --classes; a .pt2 file says them itself"),
+        _ => bail!("`{model}` needs --input and --classes; a .pt2 or .onnx file says them itself"),
     };
     Ok((spec, shape))
 }

@@ -322,14 +322,6 @@ def small(folder):
     case(folder, "encoder", Encoder(), (6,), 2)
 
 
-def usual_momentum(model):
-    """BatchNorm at PyTorch's own momentum: another one is refused."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1
-    return model
-
-
 def large(folder):
     vision = torchvision.models
     quiet = {"dropout": 0.0, "stochastic_depth_prob": 0.0}
@@ -338,7 +330,7 @@ def large(folder):
         "resnet18": (vision.resnet18(num_classes=10), 64, both),
         "resnet50": (vision.resnet50(num_classes=10), 64, both),
         "vgg11_bn": (vision.vgg11_bn(num_classes=10, dropout=0.0), 32, both),
-        "mobilenet_v3_small": (usual_momentum(vision.mobilenet_v3_small(num_classes=10, dropout=0.0)), 64, both),
+        "mobilenet_v3_small": (vision.mobilenet_v3_small(num_classes=10, dropout=0.0), 64, both),
         "densenet121": (vision.densenet121(num_classes=10), 64, both),
         "efficientnet_b0": (vision.efficientnet_b0(num_classes=10, **quiet), 64, both),
         "convnext_tiny": (vision.convnext_tiny(num_classes=10, stochastic_depth_prob=0.0), 64, ("eval",)),
