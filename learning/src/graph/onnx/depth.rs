@@ -1,4 +1,5 @@
-//! How deep the messages of a protocol buffer lie in each other: the parser goes down by calls.
+//! The messages of a protocol buffer before the parser sees them: it goes down by calls, and takes
+//! the length of a text at its word.
 
 /// Graphs within attributes of nodes, each of which counts three levels.
 const MOST: usize = 64;
@@ -9,43 +10,69 @@ enum Field<'b> {
     Other,
 }
 
-/// Refuses a file whose graphs and types lie deeper in each other than any model's.
+/// The messages of the format that hold others, or texts.
+#[derive(Clone, Copy)]
+enum Message {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    ValueInfo,
+    Type,
+    TensorType,
+    SequenceType,
+    Shape,
+    /// Of texts and numbers alone.
+    Leaf,
+}
+
+impl Message {
+    /// The message in a field of this one.
+    fn field(self, number: u64) -> Option<Message> {
+        Some(match (self, number) {
+            (Message::Model, 7) => Message::Graph,
+            (Message::Model, 8 | 14) => Message::Leaf,
+            (Message::Graph, 1) => Message::Node,
+            (Message::Graph, 5) => Message::Tensor,
+            (Message::Graph, 11..=13) => Message::ValueInfo,
+            (Message::Graph | Message::Node | Message::Tensor, 14 | 16) => Message::Leaf,
+            (Message::Node, 5) => Message::Attribute,
+            (Message::Attribute, 5 | 10) => Message::Tensor,
+            (Message::Attribute, 6 | 11) => Message::Graph,
+            (Message::Attribute, 14 | 15) => Message::Type,
+            (Message::Tensor, 3 | 13) => Message::Leaf,
+            (Message::ValueInfo, 2) => Message::Type,
+            (Message::Type, 1 | 8) => Message::TensorType,
+            (Message::Type, 4 | 9) => Message::SequenceType,
+            (Message::TensorType, 2) => Message::Shape,
+            (Message::SequenceType, 1) => Message::Type,
+            (Message::Shape, 1) => Message::Leaf,
+            _ => return None,
+        })
+    }
+}
+
+/// Refuses a file whose messages lie deeper in each other than any model's, or of which one is no
+/// message: the parser takes the length of a text at its word.
 ///
 /// # Errors
 /// In words.
 pub fn check(bytes: &[u8]) -> Result<(), &'static str> {
-    // ModelProto.graph (7); GraphProto.node (1), input, output, value_info (11, 12, 13);
-    // NodeProto.attribute (5); AttributeProto.g (6); types by their own fields.
-    let mut open: Vec<(&[u8], usize)> = vec![(bytes, 0)];
-    while let Some((mut rest, depth)) = open.pop() {
+    let mut open: Vec<(&[u8], Message, usize)> = vec![(bytes, Message::Model, 0)];
+    while let Some((mut rest, message, depth)) = open.pop() {
         if depth > MOST {
             return Err("its messages lie too deep in each other");
         }
         while !rest.is_empty() {
-            match field(&mut rest).ok_or("it is cut off or no protocol buffer")? {
-                Field::Bytes(number, inner) if holds_messages(number) && whole(inner) => {
-                    open.push((inner, depth + 1));
-                }
-                _ => {}
+            let found = field(&mut rest).ok_or("it is cut off or no protocol buffer")?;
+            let Field::Bytes(number, inner) = found else { continue };
+            if let Some(inside) = message.field(number) {
+                open.push((inner, inside, depth + 1));
             }
         }
     }
     Ok(())
-}
-
-/// Numbers of fields that may hold messages which hold messages; whatever else has them is small.
-fn holds_messages(number: u64) -> bool {
-    matches!(number, 1..=7 | 10..=15 | 20)
-}
-
-/// Whether bytes may be a message.
-fn whole(mut bytes: &[u8]) -> bool {
-    while !bytes.is_empty() {
-        if field(&mut bytes).is_none() {
-            return false;
-        }
-    }
-    true
 }
 
 fn field<'b>(rest: &mut &'b [u8]) -> Option<Field<'b>> {
@@ -106,5 +133,7 @@ mod tests {
         assert!(check(&nested(10)).is_ok());
         assert!(check(&nested(100)).is_err());
         assert!(check(&[0x3a, 0x7f, 1]).is_err());
+        // A text in a node that claims to be longer than the node.
+        assert!(check(&wrapped(&wrapped(&[0x1a, 0x7f, 1], 1), 7)).is_err());
     }
 }
