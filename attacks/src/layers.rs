@@ -7,6 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use tch::{Device, Kind, Tensor};
 
 use crate::AttackError;
+use crate::matching::signal;
 
 /// Pictures of noise that a network is asked about.
 const PICTURES: i64 = 4;
@@ -47,7 +48,8 @@ pub fn refuse_single_values(seen: &Observation, batch: i64) -> Result<(), Attack
 fn least_batch(seen: &Observation, batch: i64) -> i64 {
     match (&seen.signal, &seen.known.local) {
         (Signal::Update(_), Some(local)) => {
-            let examples = (batch / seen.known.contributors.max(1)).max(1);
+            let smallest = signal::shares(seen, batch).into_iter().min();
+            let examples = smallest.unwrap_or(1).max(1);
             let size = (local.batch_size.max(1) as i64).min(examples);
             let rest = examples % size;
             if rest == 0 { size } else { rest }

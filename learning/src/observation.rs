@@ -36,9 +36,9 @@ pub struct Known {
     pub labels: Option<Tensor>,
     /// Examples behind the signal.
     pub batch_size: Option<i64>,
-    /// The client's local training (steps, and step size with it).
+    /// The client's local training. Its step sizes count only where `lr` is granted too.
     pub local: Option<LocalTraining>,
-    /// Step size alone.
+    /// Step size.
     pub lr: Option<f64>,
     /// Examples each client trains on.
     pub local_examples: Option<usize>,

@@ -148,6 +148,11 @@ impl DefenseModel {
         DefenseModel { undo: Vec::new(), ..self }
     }
 
+    /// What of it concerns the examples and not their gradient.
+    pub fn of_examples(self) -> DefenseModel {
+        DefenseModel { mixed: self.mixed, undo: self.undo, ..DefenseModel::default() }
+    }
+
     /// The same for an attack of that objective: where nothing but a clip is known, one that
     /// compares directions alone has nothing to allow for.
     pub fn for_objective(mut self, own: Objective) -> DefenseModel {

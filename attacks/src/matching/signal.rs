@@ -49,10 +49,9 @@ pub fn direction(seen: &Observation) -> Result<Params, AttackError> {
     }
 }
 
-/// Whether the signal's size says something: it is a gradient, or the learning rate is known.
+/// Whether the signal's size says something: it is a gradient, or the learning rate is granted.
 pub fn has_scale(seen: &Observation) -> bool {
-    let known = &seen.known;
-    matches!(seen.signal, Signal::Gradient(_)) || known.lr.is_some() || known.local.is_some()
+    matches!(seen.signal, Signal::Gradient(_)) || seen.known.lr.is_some()
 }
 
 /// What an update is divided by: `lr * steps`, and with momentum `m` what `s` equal gradients add
@@ -61,11 +60,10 @@ pub fn has_scale(seen: &Observation) -> bool {
 /// is not known is taken as one step.
 ///
 /// # Errors
-/// Where the learning rate is not known.
+/// Where the learning rate is not granted: local training alone does not tell it.
 pub fn step_scale(seen: &Observation) -> Result<f64, AttackError> {
     let known = &seen.known;
-    let lr = known.lr.or(known.local.as_ref().map(|l| l.lr));
-    let lr = lr.ok_or_else(|| AttackError::Missing(Fact::LearningRate.to_string()))?;
+    let lr = known.lr.ok_or_else(|| AttackError::Missing(Fact::LearningRate.to_string()))?;
     let Some(local) = &known.local else { return Ok(lr) };
     if known.shares.is_empty() {
         return Ok(scale_of(local, lr, local_steps(seen, local)));

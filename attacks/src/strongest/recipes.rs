@@ -39,9 +39,10 @@ pub enum Member {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distance {
-    /// One minus the cosine, whatever was defended.
+    /// One minus the cosine, whatever was done to the gradient; what was done to the examples is
+    /// undone.
     Cosine,
-    /// Squared distance over the captured gradient's, whatever was defended.
+    /// Squared distance over the captured gradient's, likewise.
     L2,
     /// The same led through the known defenses, weighed by what they leave: the likelihood.
     Likelihood,
@@ -199,7 +200,10 @@ impl Recipe {
             Distance::Likelihood => {
                 Ok(plan(seen, &Adapting::default())?.for_objective(Objective::Relative))
             }
-            Distance::Cosine | Distance::L2 => Ok(DefenseModel::default()),
+            // What was matched is of the altered examples, by whatever distance.
+            Distance::Cosine | Distance::L2 => Ok(plan(seen, &Adapting::default())
+                .map(DefenseModel::of_examples)
+                .unwrap_or_default()),
         }
     }
 

@@ -19,6 +19,7 @@ pub(super) struct Held {
 }
 
 /// What is known while steps are made.
+#[derive(Default)]
 pub(super) struct Lowering {
     pub slots: HashMap<String, usize>,
     pub specs: Vec<ParamSpec>,
@@ -34,14 +35,7 @@ pub(super) const WRAP: &str =
     "wrap the model so that it maps one batch of examples to logits [B, K]";
 
 pub(super) fn lower(module: Module, archive: &mut Archive) -> Result<Graph, GraphError> {
-    let mut low = Lowering {
-        slots: HashMap::new(),
-        specs: Vec::new(),
-        held: BTreeMap::new(),
-        uses: HashMap::new(),
-        given: Vec::new(),
-        ranks: HashMap::new(),
-    };
+    let mut low = Lowering::default();
     let input = low.signature(&module, archive)?;
     low.in_state_dict_order();
     let meta = module.graph.tensor_values.get(&input);

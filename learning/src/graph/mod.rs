@@ -7,6 +7,7 @@
 
 mod alias;
 mod arguments;
+mod file;
 mod layers;
 mod lower;
 mod onnx;
@@ -27,7 +28,7 @@ use crate::tape::{Conv, Tape};
 use ops::Op;
 use value::{Arg, Call, Value};
 
-pub use pt2::{FileModel, from_bytes, onnx_from_bytes, read};
+pub use file::{FileModel, from_bytes, onnx_from_bytes, read};
 
 thread_local! {
     /// The line of Python behind the operation that runs, for the message of one that cannot.

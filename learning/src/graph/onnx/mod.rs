@@ -14,7 +14,7 @@ mod ranks;
 mod sizes;
 mod tensors;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use rten_onnx::onnx::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
@@ -86,20 +86,12 @@ pub(super) struct Reader {
 
 impl Reader {
     fn new(tensors: Tensors) -> Reader {
-        let low = Lowering {
-            slots: HashMap::new(),
-            specs: Vec::new(),
-            held: BTreeMap::new(),
-            uses: HashMap::new(),
-            given: Vec::new(),
-            ranks: HashMap::new(),
-        };
         let (sizes, aliases, turned) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (steps, multiplied) = (Vec::new(), HashSet::new());
         let (parts, taken) = (HashMap::new(), HashMap::new());
         let (scalars, values, zeros) = (HashSet::new(), HashSet::new(), HashSet::new());
         Reader {
-            low,
+            low: Lowering::default(),
             steps,
             sizes,
             scalars,

@@ -6,6 +6,7 @@ Run: python make_keras.py   (pip install tensorflow-cpu tf2onnx onnx)
 import json
 import os
 import pathlib
+import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
@@ -14,17 +15,10 @@ import tensorflow as tf
 import tf2onnx
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from units import unit  # noqa: E402
+
 BATCH, CLASSES = 3, 5
-
-
-def unit(n, key):
-    """As `unit` of make_models.py."""
-    mask = np.uint64(0xFFFFFFFF)
-    h = (np.arange(n, dtype=np.uint64) * np.uint64(0x9E3779B1) + np.uint64(key) * np.uint64(0x85EBCA77) + np.uint64(0x165667B1)) & mask
-    for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
-        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & mask
-    h ^= h >> np.uint64(15)
-    return h.astype(np.float64) / 2.0**31 - 1.0
 
 
 def main():
