@@ -29,12 +29,11 @@ pub mod device;
 pub mod infer;
 pub mod invert;
 pub mod machine;
-pub mod plausible;
+mod named;
 mod progress;
 pub mod score_files;
 pub mod settings;
 mod signals;
-mod tensors;
 pub mod verbs;
 
 /// Does what the process's arguments ask for and says how it ended; `bench --help` lists the codes.

@@ -153,9 +153,18 @@ fn one_step_of_adam_leaves_signs() {
     let answer = done.json();
     assert!(answer["flags"].to_string().contains("adam"), "{answer}");
     assert!(answer["explained"]["cosine"].as_f64().unwrap() > 0.9, "{answer}");
+    // No other attack takes signs for a gradient, nor reads several labels off them.
+    for name in ["idlg", "analytic", "feature-inversion", "strongest"] {
+        let read = ["--optimizer", "adam", "--attack", name];
+        let line = attack(&desk, &[&held[..], &read].concat());
+        refused(&line, &["cannot be read as a gradient", "unroll=true"]);
+    }
     let several = ["--examples", "2", "--optimizer", "adam", "--attack", "idlg"];
-    let line = attack(&desk, &[&held[..], &several].concat());
+    let line = attack(&desk, &[&held[..], &several, &["--set", "unroll=true"]].concat());
     refused(&line, &["Adam's steps keep signs"]);
+    let counted = [&held[..], &adam, &["--knowledge", "steps"]].concat();
+    let counted = attack(&desk, &counted).ok().json();
+    assert!(!counted["flags"].to_string().contains("adam"), "{counted}");
     let momentum = [&held[..], &adam, &["--momentum", "0.9"]].concat();
     refused(&attack(&desk, &momentum), &["--betas"]);
 }

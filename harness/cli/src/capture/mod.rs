@@ -5,6 +5,8 @@ mod description;
 pub mod explain;
 mod file;
 mod observe;
+mod plausible;
+mod tensors;
 mod training;
 
 pub use description::{Description, Holds, Knowledge};

@@ -17,10 +17,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::description::{Description, Holds, Knowledge};
 use super::training::Training;
-use crate::plausible;
+use super::{plausible, tensors};
+use crate::named::defense;
 use crate::settings::Settings;
-use crate::tensors;
-use crate::verbs::run::defense;
 
 /// Parameters that a note names.
 const NAMED: usize = 4;
@@ -50,7 +49,10 @@ pub fn observe(
     let doubts = plausible::doubts(&net, &weights, &update, gradient, training.examples as u32)
         .with_context(|| path.display().to_string())?;
     doubts.iter().for_each(|doubt| tell!("doubt: {}: {doubt}", path.display()));
-    let known = known(said, &training, knowledge, effects(said, &training, &pipeline, &net)?)?;
+    let mut published = effects(said, &training, &pipeline, &net)?;
+    let signs = normalized(said, &training).filter(|_| knowledge == Knowledge::Exact);
+    published.splice(0..0, signs);
+    let known = known(said, &training, knowledge, published)?;
     let known = Known { labels: labels(said, &training, net.classes())?, ..known };
     let mode = if said.batch_norm_eval == Some(true) { Mode::Eval } else { Mode::Train };
     let signal = if gradient { Signal::Gradient(update) } else { Signal::Update(update) };
@@ -303,7 +305,8 @@ fn known(
 }
 
 /// Adam's first step, from moments of zero: of every entry its sign is left.
-fn normalized(said: &Description, training: &Training, steps: usize) -> Option<Published> {
+fn normalized(said: &Description, training: &Training) -> Option<Published> {
+    let steps = training.local.steps(training.own().max(1));
     let adam = matches!(training.local.rule, StepRule::Adam { .. });
     let plain = training.local.weight_decay == 0.0 && training.contributors == 1;
     let signs = said.holds() != Holds::Gradient && adam && steps == 1 && plain;
@@ -337,7 +340,7 @@ fn effects(
         values: net.layout().len() as usize,
         summed: clients > 1,
     };
-    let mut all: Vec<Published> = normalized(said, training, steps).into_iter().collect();
+    let mut all = Vec::new();
     for (index, defense) in pipeline.defenses.iter().enumerate() {
         let by = said.defenses[pipeline.place(index)].split(':').next().unwrap_or_default();
         if defense.private() {

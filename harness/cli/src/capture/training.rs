@@ -74,12 +74,17 @@ impl Training {
         (self.examples / self.contributors) as usize
     }
 
+    /// Examples of the largest client.
+    fn largest(&self) -> usize {
+        self.shares.iter().max().map_or(self.own(), |&most| most as usize)
+    }
+
     /// What the adversary knows of it: the local training and its learning rate.
     pub fn known(&self, knowledge: Knowledge) -> (Option<LocalTraining>, Option<f64>) {
         match knowledge {
             Knowledge::Exact => (Some(self.local.clone()), Some(self.local.lr)),
             Knowledge::Steps => {
-                let counted = self.local.counted(self.own());
+                let counted = self.local.counted(self.largest());
                 let lr = counted.lr;
                 (Some(counted), Some(lr))
             }

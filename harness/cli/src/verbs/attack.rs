@@ -11,9 +11,11 @@ use attacks::{Progress, Reconstruction, Run};
 use clap::Args as ClapArgs;
 use harness::artifacts;
 use indicatif::{ProgressBar, ProgressStyle};
-use learning::{Observation, checkpoint};
+use learning::client::{LocalTraining, StepRule};
+use learning::effect::{Effect, Published};
+use learning::{Observation, Signal, checkpoint};
 use metrics::{Panel, Scored, Scores, Setup, pairing};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use suites::Fact;
 use suites::rng::AttackSeed;
 use tch::{Kind, Tensor};
@@ -21,6 +23,7 @@ use tch::{Kind, Tensor};
 use crate::capture::explain::Explained;
 use crate::capture::{self, Description, Knowledge};
 use crate::device;
+use crate::named::parameters;
 use crate::settings::Settings;
 
 /// Arguments.
@@ -114,6 +117,9 @@ fn chosen(
             args.attack
         );
     }
+    if let Some(why) = unread(attack.as_ref(), seen) {
+        bail!("attack `{}`: {why}", args.attack);
+    }
     let guesses = |facts: &[Fact]| attack.infers_labels(facts);
     let used =
         attack.needs().contains(&Fact::Labels) || (guesses(&[]) && !guesses(&[Fact::Labels]));
@@ -129,24 +135,28 @@ fn chosen(
     Ok(attack)
 }
 
+/// Why an update by Adam is none that the attack reads: its entries are no multiples of a
+/// gradient's. Its steps are followed, or one step's signs adapted to.
+fn unread(attack: &dyn attacks::Attack, seen: &Observation) -> Option<String> {
+    let adam = |local: &LocalTraining| local.rule != StepRule::Sgd;
+    let update = matches!(seen.signal, Signal::Update(_));
+    if !update || !seen.known.local.as_ref().is_some_and(adam) {
+        return None;
+    }
+    let signs = |d: &Published| d.effect == Effect::Signs { scaled: false };
+    let adapts = attack.adapts() && seen.known.defenses.iter().any(signs);
+    let read = attack.needs().contains(&Fact::LocalSteps) || adapts;
+    (!read).then(|| {
+        "an update by Adam cannot be read as a gradient; follow its steps with --set unroll=true \
+         (`inverting-gradients` with --set signed=true), or take `adaptive-matching` for one step"
+            .into()
+    })
+}
+
 /// Steps of local training, as far as they are known.
 fn steps_taken(seen: &Observation) -> usize {
     let local = seen.known.local.as_ref();
     local.map_or(0, |local| local.steps(seen.known.local_examples.unwrap_or(1)))
-}
-
-/// `NAME=VALUE` pairs as a table; a bare word is a string.
-pub fn parameters(set: &[String]) -> Result<Map<String, Value>> {
-    set.iter()
-        .map(|pair| {
-            let (name, value) =
-                pair.split_once('=').with_context(|| format!("--set {pair}: write NAME=VALUE"))?;
-            Ok((
-                name.trim().to_string(),
-                serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
-            ))
-        })
-        .collect()
 }
 
 fn truth(args: &Args, observation: &Observation) -> Result<Option<Tensor>> {

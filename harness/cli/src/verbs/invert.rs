@@ -13,9 +13,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use suites::rng::AttackSeed;
 
-use super::attack::parameters;
 use crate::device;
 use crate::invert::{self, ATTACK, Question};
+use crate::named::parameters;
 use crate::settings::Settings;
 
 /// Arguments.

@@ -8,10 +8,11 @@ use anyhow::{Result, anyhow};
 use clap::Args as ClapArgs;
 use harness::{resolve, scenario};
 use serde_json::{Value, json};
-use suites::{CellSpec, Fact, FederationSpec, Named, Regime, Suite};
+use suites::{CellSpec, Fact, FederationSpec, Regime, Suite};
 
 use super::suite::{self, Execution};
 use crate::capture;
+use crate::named::{defense, parameters};
 use crate::settings::Settings;
 
 /// Arguments.
@@ -144,7 +145,7 @@ fn spec(args: &Args) -> Result<CellSpec> {
     spec.facts = facts(&args.facts)?;
     spec.federation = federation(args)?;
     spec.capture.round = args.capture_round;
-    spec.attack.params = super::attack::parameters(&args.set)?;
+    spec.attack.params = parameters(&args.set)?;
     spec.defenses = args.defense.iter().map(|d| defense(d)).collect::<Result<_>>()?;
     (spec.trials, spec.seed) = (args.trials, args.seed);
     spec.check()?;
@@ -178,23 +179,4 @@ fn facts(words: &[String]) -> Result<Vec<Fact>> {
 fn word<T: serde::de::DeserializeOwned>(flag: &str, text: &str) -> Result<T> {
     let value: Value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
     serde_json::from_value(value).map_err(|e| anyhow!("{flag} {text}: {e}"))
-}
-
-/// `NAME` or `NAME:key=value,key=value`.
-///
-/// # Errors
-/// A pair without `=`.
-pub fn defense(text: &str) -> Result<Named> {
-    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
-    let mut pairs: Vec<String> = Vec::new();
-    for part in rest.split(',').filter(|p| !p.is_empty()) {
-        match pairs.last_mut() {
-            // A comma inside a value, such as that of a list of moduli.
-            Some(last) if !part.contains('=') => *last = format!("{last},{part}"),
-            _ => pairs.push(part.into()),
-        }
-    }
-    let mut named = Named::new(name);
-    named.params = super::attack::parameters(&pairs)?;
-    Ok(named)
 }

@@ -15,7 +15,7 @@ use suites::train;
 
 use super::suite::{on_interrupt, quote};
 use crate::settings::Settings;
-use crate::{clock, device, machine};
+use crate::{clock, device, machine, named};
 
 /// Arguments.
 #[derive(ClapArgs, Debug)]
@@ -131,7 +131,7 @@ fn overrides(args: &Args) -> Result<Vec<(String, Value)>> {
     args.rounds.iter().for_each(|v| put("federation.rounds", json!(v)));
     args.seed.iter().for_each(|v| put("seed", json!(v)));
     if !args.defense.is_empty() {
-        let named = args.defense.iter().filter(|d| *d != "none").map(|d| super::run::defense(d));
+        let named = args.defense.iter().filter(|d| *d != "none").map(|d| named::defense(d));
         put("defenses", serde_json::to_value(named.collect::<Result<Vec<_>>>()?)?);
     }
     for set in &args.set {
