@@ -43,6 +43,7 @@ impl Attack for Analytic {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        layers::refuse_tokens(seen)?;
         let gradient = one_example(seen)?;
         let layer = first_linear(seen);
         if !matches!(layer, Ok(FirstLinear { sees_image: true, .. }))

@@ -24,6 +24,23 @@ pub fn is_smooth(seen: &Observation, rng: &mut ChaCha12Rng) -> bool {
     })
 }
 
+/// Refuses a network of texts: its examples are places in a vocabulary, which no attack here
+/// recovers.
+///
+/// # Errors
+/// `NotApplicable`, with what gives them away.
+pub fn refuse_tokens(seen: &Observation) -> Result<(), AttackError> {
+    if !seen.net.model().reads_tokens() {
+        return Ok(());
+    }
+    Err(AttackError::NotApplicable(
+        "this model reads tokens, and the attacks here recover images and rows of numbers; which \
+         tokens a batch holds stands in the update itself: rows of the embedding's gradient that \
+         are not zero"
+            .into(),
+    ))
+}
+
 /// Refuses a batch of which some BatchNorm layer in train mode sees one value a channel, which
 /// would be its own mean: nothing behind that layer depends on the picture.
 ///

@@ -293,3 +293,23 @@ fn another_seed_gives_another_start() {
     let with = |seed| common::attack(attack.as_ref(), &world.seen, seed).unwrap().pixels;
     assert!(with(1).equal(&with(1)) && !with(1).equal(&with(2)));
 }
+
+/// A model of texts: whatever the attack, it says before anything runs that it does not apply.
+#[test]
+fn networks_of_tokens_are_refused_by_every_attack() {
+    let file = "../learning/tests/golden/graphs/decoder.pt2";
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let model = learning::graph::read(&file).unwrap().into_model();
+    let net = Arc::new(Network::new(model, vec![0.0], vec![1.0]));
+    let words = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0, 5.0, 19.0]).reshape([1, 1, 6]);
+    let labels = Tensor::from_slice(&[1i64]).reshape([1, 1]);
+    let seen = capture(&net, &weights(&net, Init::Pytorch, 4), &words, &labels, true);
+    for entry in ENTRIES {
+        match run(cheap(entry.name, true).as_ref(), &seen, 1) {
+            Err(AttackError::NotApplicable(why)) => {
+                assert!(why.contains("tokens"), "{}: {why}", entry.name);
+            }
+            _ => panic!("{} attacks a model of tokens", entry.name),
+        }
+    }
+}

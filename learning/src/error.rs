@@ -29,6 +29,17 @@ pub enum LearningError {
         /// Number found.
         found: usize,
     },
+    /// Two names of one parameter come with different values.
+    #[error(
+        "`{name}` and `{own}` are one parameter of this model (tied weights), and hold different \
+         values; is the checkpoint of another model?"
+    )]
+    Tied {
+        /// The other name.
+        name: String,
+        /// The parameter's own.
+        own: String,
+    },
     /// A checkpoint names a parameter the model lacks.
     #[error("parameter `{name}` is not part of this model; is the checkpoint of another model?")]
     UnknownParameter {

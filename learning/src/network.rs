@@ -47,7 +47,7 @@ impl Network {
         let size: Vec<i64> = [1, 1].into_iter().chain(model.input()).collect();
         let x = Tensor::zeros(size, (Kind::Float, Device::Cpu));
         let _ = tch::no_grad(|| model.forward(&mut tape, &x));
-        let layout = Arc::new(Layout::new(tape.into_specs()));
+        let layout = Arc::new(Layout::new(tape.into_specs()).tied(&model.tied()));
         Network { model, layout, mean, std, budget }
     }
 

@@ -77,12 +77,22 @@ impl Layout {
         Layout { specs, index }
     }
 
+    /// The same with other names for some of its parameters: `(other, name)`.
+    pub fn tied(mut self, ties: &[(String, String)]) -> Layout {
+        for (other, name) in ties {
+            if let Some(&at) = self.index.get(name) {
+                self.index.entry(other.clone()).or_insert(at);
+            }
+        }
+        self
+    }
+
     /// All specs in the model's order.
     pub fn specs(&self) -> &[ParamSpec] {
         &self.specs
     }
 
-    /// Position of a named parameter.
+    /// Position of a named parameter, by any of its names.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
     }
@@ -97,7 +107,7 @@ impl Layout {
     pub fn freezing(&self, positions: &[usize]) -> Layout {
         let mut specs = self.specs.clone();
         positions.iter().for_each(|&i| specs[i].trainable = false);
-        Layout::new(specs)
+        Layout { specs, index: self.index.clone() }
     }
 
     /// Whether a frozen parameter stands behind the last trainable one, so that the latter is
@@ -171,10 +181,12 @@ impl Params {
 
     /// Fits named tensors (no lane dimension) from a checkpoint to a layout; names not in the
     /// layout are refused, except those of whole numbers (BatchNorm's `num_batches_tracked`,
-    /// positions), which nothing here reads.
+    /// positions), which nothing here reads. A parameter of several names may come under each of
+    /// them with the same values.
     ///
     /// # Errors
-    /// Names the missing, unknown or misshapen tensor.
+    /// Names the missing, unknown or misshapen tensor, or two names of one parameter whose values
+    /// differ.
     pub fn from_named(
         layout: Arc<Layout>,
         named: Vec<(String, Tensor)>,
@@ -189,7 +201,14 @@ impl Params {
                 Some(i) if tensor.size() != layout.specs()[i].shape => {
                     slots[i] = Some(tensor.unsqueeze(0));
                 }
-                Some(i) => slots[i] = Some(tensor.to_kind(Kind::Float).unsqueeze(0)),
+                Some(i) => {
+                    let value = tensor.to_kind(Kind::Float).unsqueeze(0);
+                    if slots[i].as_ref().is_some_and(|other| *other != value) {
+                        let own = layout.specs()[i].name.clone();
+                        return Err(LearningError::Tied { name, own });
+                    }
+                    slots[i] = Some(value);
+                }
                 // Positions and counts are no parameters: a network from a file has them itself.
                 None if !tensor.is_floating_point() => {}
                 None => return Err(LearningError::UnknownParameter { name }),

@@ -295,3 +295,34 @@ fn a_keras_network_agrees_with_tensorflow() {
         assert!(best < 1e-9 * size, "{shape:?}: off by {best:.2e} of {size:.2e}");
     }
 }
+
+/// Two names of one parameter: a state dict gives both, `parameters()` and safetensors one.
+#[test]
+fn tied_weights_are_one_parameter() {
+    let net = network(&folder().join("tied.pt2"));
+    let layout = net.layout();
+    let names: Vec<&str> = layout.specs().iter().map(|spec| spec.name.as_str()).collect();
+    assert_eq!(names, ["a.weight", "a.bias", "b.bias", "head.weight", "head.bias"]);
+    let held = weights(&net, Kind::Float);
+    let given = |other: Option<f64>, own: bool| {
+        let mut named: Vec<(String, Tensor)> = Vec::new();
+        for (name, t) in names.iter().zip(&held.tensors) {
+            if own || *name != "a.weight" {
+                named.push((name.to_string(), t.get(0)));
+            }
+        }
+        named.extend(other.map(|by| ("b.weight".into(), held.tensors[0].get(0) * by)));
+        Params::from_named(layout.clone(), named)
+    };
+    for (other, own) in [(Some(1.0), true), (None, true), (Some(1.0), false)] {
+        assert_eq!(given(other, own).unwrap().tensors, held.tensors);
+    }
+    let said = given(Some(2.0), true).unwrap_err().to_string();
+    assert!(said.contains("`b.weight` and `a.weight` are one parameter"), "{said}");
+    assert!(given(None, false).is_err());
+    // In the order of `state_dict()` the weight stands at both its places.
+    let at = |i: usize| held.tensors[i].get(0);
+    let listed = learning::checkpoint::by_position(&net, [0, 1, 0, 2, 3, 4].map(at).into());
+    let places: Vec<String> = listed.unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(places, ["a.weight", "a.bias", "a.weight", "b.bias", "head.weight", "head.bias"]);
+}

@@ -16,7 +16,7 @@ use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
 use crate::matching::{DefenseModel, Matching};
-use crate::{Attack, AttackError};
+use crate::{Attack, AttackError, layers};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
@@ -46,6 +46,7 @@ impl Attack for AdaptiveMatching {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        layers::refuse_tokens(seen)?;
         let planned = plan(seen, &self.adapting)?;
         if let Some(found) = self.before_bottleneck(seen, &planned, run)? {
             return Ok(found);

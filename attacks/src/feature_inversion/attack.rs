@@ -15,7 +15,7 @@ use crate::matching::init::{Start, draw};
 use crate::matching::labels::Labels;
 use crate::matching::objective::Objective;
 use crate::matching::{Matching, MatchingConfig, labels, signal};
-use crate::{Attack, AttackError};
+use crate::{Attack, AttackError, layers};
 
 /// Lanes inverted side by side: bounds memory.
 const CHUNK: i64 = 16;
@@ -48,6 +48,7 @@ impl Attack for FeatureInversion {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        layers::refuse_tokens(seen)?;
         let prepared = Prepared::new(seen, run)?;
         let chain = Chain::detect(seen, &prepared.weights, &prepared.first);
         let n = seen.lanes();

@@ -12,7 +12,7 @@ use crate::analytic::probe;
 use crate::attack::{Progress, Reconstruction, Run};
 use crate::matching::init;
 use crate::optim::{Objective as _, Stepper};
-use crate::{Attack, AttackError};
+use crate::{Attack, AttackError, layers};
 
 /// Pixels optimised side by side, at most: bounds memory.
 const PIXELS: i64 = 1 << 22;
@@ -33,6 +33,7 @@ impl Attack for ModelInversion {
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
+        layers::refuse_tokens(seen)?;
         let prepared = Prepared::new(self, seen, run)?;
         let width = prepared.width(self.restarts as i64);
         let mut parts = Vec::new();

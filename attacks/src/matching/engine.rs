@@ -92,6 +92,7 @@ impl Matching {
         initial: Option<&Tensor>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
+        layers::refuse_tokens(seen)?;
         let gradient = signal::read(seen, self.reads_directions())?;
         let mut problem = self.problem(seen, &gradient, defense_model, run)?;
         let mut x = match initial {

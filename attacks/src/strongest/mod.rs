@@ -23,7 +23,7 @@ pub use params::Strongest;
 pub use recipes::{Distance, Member, Method, Recipe};
 
 use crate::attack::{Calibration, Choice, Reconstruction, Run};
-use crate::{Attack, AttackError};
+use crate::{Attack, AttackError, layers};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Attack> = Entry {
@@ -67,6 +67,7 @@ impl Attack for Strongest {
         choice: Option<&Choice>,
         run: &Run,
     ) -> Result<Reconstruction, AttackError> {
+        layers::refuse_tokens(seen)?;
         let chosen: Option<Chosen> = choice
             .map(|c| serde_json::from_value(c.decision.clone()))
             .transpose()

@@ -144,3 +144,20 @@ fn what_does_not_fit_is_said_with_its_remedy() {
     let cut = attack(&desk, "weights.pt", "cut.safetensors", &[]);
     refused(&cut, &["the file ends 10 bytes early"]);
 }
+
+/// A loss saved in the state dict itself is no parameter; a tensor of a module's name is one.
+#[test]
+fn a_number_among_the_parameters_is_passed_over() {
+    let desk = Desk::new();
+    let read = learning::checkpoint::load(Path::new(&golden("gradient.pt"))).unwrap();
+    let with = |name: &str| {
+        let number = (name.to_owned(), tch::Tensor::from_slice(&[0.7f32]));
+        let named: Vec<(String, tch::Tensor)> =
+            read.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).chain([number]).collect();
+        learning::checkpoint::save_safetensors(&desk.path("more.safetensors"), &named).unwrap();
+        attack(&desk, "weights.pt", "more.safetensors", &[])
+    };
+    let said = recovered(with("loss"), 60.0);
+    assert!(said.contains("`loss` (a tensor of [1])"), "{said}");
+    refused(&with("other.scale"), &["`other.scale` is not part of this model"]);
+}

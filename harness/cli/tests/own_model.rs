@@ -140,6 +140,14 @@ fn a_network_is_shown() {
     ] {
         assert!(shown.contains(line), "{line}\n{shown}");
     }
+    for (file, line) in [
+        ("tied.pt2", "`b.weight` is `a.weight`: one parameter, with one gradient"),
+        ("decoder.pt2", "it reads tokens: no attack here recovers them"),
+    ] {
+        let file = graph(file).display().to_string();
+        let shown = Desk::new().bench(&["model", "show", &file]).ok().out;
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
     let shown = Desk::new().bench(&[
         "model",
         "show",

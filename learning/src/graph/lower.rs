@@ -27,6 +27,8 @@ pub(super) struct Lowering {
     /// How often each slot is an argument.
     pub uses: HashMap<usize, usize>,
     pub given: Vec<(usize, Given)>,
+    /// Other names of parameters, by their place in the specs, with the parameter's own name.
+    pub ties: BTreeMap<usize, String>,
     /// Dimensions of each tensor.
     pub ranks: HashMap<usize, usize>,
 }
@@ -64,7 +66,8 @@ pub(super) fn lower(module: Module, archive: &mut Archive) -> Result<Graph, Grap
         low.ranks.insert(slot, meta.sizes.len());
     }
     let steps = low.steps(&nodes)?;
-    let (order, body) = low.head_last(&steps, low.slots.get(&output).copied());
+    let (mut order, mut body) = low.head_last(&steps, low.slots.get(&output).copied());
+    let ties = low.merge_ties(&mut order, &mut body);
     let output = *low.slots.get(&output).ok_or_else(|| damaged("the output is no node"))?;
     let input = low.slots[&input];
     low.give(&steps);
@@ -83,6 +86,7 @@ pub(super) fn lower(module: Module, archive: &mut Archive) -> Result<Graph, Grap
         classes,
         body,
         order,
+        ties,
     })
 }
 

@@ -121,8 +121,11 @@ pub(crate) struct Graph {
     /// Specs before the head, which declares its own where the pass reaches it: behind a layer that
     /// a defense puts before it.
     body: usize,
-    /// Places of the specs in the order of `state_dict()`.
+    /// Places of the specs in the order of `state_dict()`; that of a parameter of several names
+    /// stands there as often.
     order: Vec<usize>,
+    /// Other names of parameters, each with the parameter's own.
+    ties: Vec<(String, String)>,
 }
 
 impl Given {
@@ -181,6 +184,14 @@ impl Model for Graph {
 
     fn state_dict_order(&self) -> Option<Vec<usize>> {
         Some(self.order.clone())
+    }
+
+    fn tied(&self) -> Vec<(String, String)> {
+        self.ties.clone()
+    }
+
+    fn reads_tokens(&self) -> bool {
+        self.tokens
     }
 
     fn running_momentum(&self, running_mean: &str) -> f64 {

@@ -48,7 +48,12 @@ pub(super) struct Archive<'b> {
     budget: Budget,
     weights: BTreeMap<String, super::schema::Payload>,
     constants: BTreeMap<String, super::schema::Payload>,
+    /// Who was read first at each place of the file: entry, sizes, strides and offset.
+    first: BTreeMap<(String, Place), String>,
 }
+
+/// Sizes, strides and offset.
+type Place = (Vec<i64>, Vec<i64>, Vec<i64>);
 
 impl<'b> Archive<'b> {
     fn open(bytes: &'b [u8]) -> Result<Archive<'b>, GraphError> {
@@ -67,7 +72,8 @@ impl<'b> Archive<'b> {
         };
         let budget = Budget::new(&limits::CHECKPOINT, bytes.len() as u64);
         let none = BTreeMap::new;
-        let mut archive = Archive { zip, root, budget, weights: none(), constants: none() };
+        let (weights, constants, first) = (none(), none(), BTreeMap::new());
+        let mut archive = Archive { zip, root, budget, weights, constants, first };
         archive.check_byte_order()?;
         archive.weights = archive.table("weights", "model_weights_config.json")?;
         archive.constants = archive.table("constants", "model_constants_config.json")?;
@@ -113,6 +119,19 @@ impl<'b> Archive<'b> {
         // The zip's own check of the bytes runs at the end of the entry.
         entry.take(size + 1).read_to_end(&mut out).map_err(|e| damaged(&e))?;
         if out.len() as u64 == size { Ok(out) } else { Err(damaged(&"of another length")) }
+    }
+
+    /// The name under which the values of a parameter or buffer were read before, where the file
+    /// holds them once for several names: the exporter keeps a tensor that modules share once.
+    pub fn shared_with(&mut self, name: &str) -> Option<String> {
+        let payload = self.weights.get(name)?;
+        let place = |meta: &Meta| {
+            let offset = meta.storage_offset.iter().cloned().collect::<Vec<_>>();
+            Some((meta.fixed()?, numbers(&meta.strides)?, numbers(&offset)?))
+        };
+        let key = (payload.path_name.clone(), place(payload.tensor_meta.as_ref()?)?);
+        let first = self.first.entry(key).or_insert_with(|| name.to_owned());
+        (*first != name).then(|| first.clone())
     }
 
     /// The values of a parameter or buffer, or of a constant, on the CPU.

@@ -49,10 +49,37 @@ impl Lowering {
         (self.reorder(&order), body)
     }
 
+    /// Takes the other names of parameters out of the specs: gives them with the parameters' own.
+    pub(super) fn merge_ties(
+        &mut self,
+        order: &mut [usize],
+        body: &mut usize,
+    ) -> Vec<(String, String)> {
+        let ties = std::mem::take(&mut self.ties);
+        let place = |specs: &[ParamSpec], name: &str| specs.iter().position(|s| s.name == name);
+        let own: Vec<usize> = (0..self.specs.len())
+            .map(|at| ties.get(&at).and_then(|name| place(&self.specs, name)).unwrap_or(at))
+            .collect();
+        let shift = |at: usize| at - ties.range(..at).count();
+        order.iter_mut().for_each(|at| *at = shift(own[*at]));
+        self.held.values_mut().for_each(|held| held.spec = shift(held.spec));
+        *body = shift(*body);
+        let others = ties.iter().map(|(&at, name)| (self.specs[at].name.clone(), name.clone()));
+        let others = others.collect();
+        let mut at = 0;
+        self.specs.retain(|_| {
+            at += 1;
+            !ties.contains_key(&(at - 1))
+        });
+        others
+    }
+
     /// Where each spec went.
     fn reorder(&mut self, order: &[usize]) -> Vec<usize> {
         let mut moved = vec![0; order.len()];
         order.iter().enumerate().for_each(|(new, &old)| moved[old] = new);
+        self.ties =
+            std::mem::take(&mut self.ties).into_iter().map(|(i, n)| (moved[i], n)).collect();
         self.specs = order.iter().map(|&old| self.specs[old].clone()).collect();
         self.held.values_mut().for_each(|held| held.spec = moved[held.spec]);
         moved
@@ -114,9 +141,19 @@ impl Lowering {
         let value = archive.tensor(name, false)?.to_kind(Kind::Float);
         let init = InitRule::Stored(Stored::new(&value));
         let shape = value.size();
-        let slot = self.slot(own);
-        self.held.insert(slot, Held { spec: self.specs.len(), slot });
+        let spec = self.specs.len();
         self.specs.push(ParamSpec { name: name.to_owned(), shape, init, trainable });
+        if let Some(first) = archive.shared_with(name) {
+            // A parameter that an earlier module holds already: `own` stands for the same value.
+            let same = |held: &&Held| self.specs[held.spec].name == first;
+            if let Some(slot) = self.held.values().find(same).map(|held| held.slot) {
+                self.slots.insert(own.to_owned(), slot);
+                self.ties.insert(spec, first);
+                return Ok(());
+            }
+        }
+        let slot = self.slot(own);
+        self.held.insert(slot, Held { spec, slot });
         Ok(())
     }
 

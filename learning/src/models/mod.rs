@@ -48,6 +48,16 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Other names of parameters that two modules share, each with the parameter's own.
+    fn tied(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Whether the input is of whole numbers (places in a vocabulary), not of pixels or values.
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
     /// Share by which a BatchNorm layer's running statistics move towards a batch's, by the name of
     /// its `running_mean`; PyTorch's default where the model does not say it.
     fn running_momentum(&self, _running_mean: &str) -> f64 {

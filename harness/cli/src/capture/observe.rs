@@ -229,7 +229,7 @@ fn partial(
 ) -> Result<(Network, Params, Params)> {
     let mut named = sound(&net, path, order)?;
     let layout = net.layout().clone();
-    let absent = |i: &usize| !named.iter().any(|(name, _)| *name == layout.specs()[*i].name);
+    let absent = |i: &usize| !named.iter().any(|(name, _)| layout.position(name) == Some(*i));
     let missing: Vec<usize> = (0..layout.specs().len()).filter(absent).collect();
     let frozen: Vec<usize> =
         missing.iter().copied().filter(|&i| layout.specs()[i].trainable).collect();

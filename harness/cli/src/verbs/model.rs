@@ -145,6 +145,17 @@ fn layer(
 fn uses(net: &Network, layers: &[Layer]) -> Vec<String> {
     let mut lines = Vec::new();
     let layout = net.layout();
+    for (other, name) in net.model().tied() {
+        lines.push(format!("`{other}` is `{name}`: one parameter, with one gradient"));
+    }
+    if net.model().reads_tokens() {
+        lines.push(
+            "it reads tokens: no attack here recovers them; rows of an embedding's gradient that \
+             are not zero name those of a batch"
+                .into(),
+        );
+        return lines;
+    }
     let trains = |l: &&Layer| {
         let weight = layout.position(&format!("{}.weight", l.name));
         let biased = layout.position(&format!("{}.bias", l.name)).is_some();

@@ -151,6 +151,7 @@ impl Reader {
             classes,
             body,
             order,
+            ties: Vec::new(),
         })
     }
 

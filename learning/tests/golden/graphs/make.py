@@ -115,6 +115,20 @@ class Edges(nn.Module):
         return self.head(x.sub(0.5, alpha=2) / (x.var(-1, keepdim=True) + 1))
 
 
+class Tied(nn.Module):
+    """Two layers with one weight, which `state_dict()` lists twice and `parameters()` once."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(12, 12)
+        self.b = nn.Linear(12, 12)
+        self.b.weight = self.a.weight
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.b(torch.tanh(self.a(x)))))
+
+
 class Conv1D(nn.Module):
     """A linear layer with its weight the other way round, as GPT-2 has it."""
 
@@ -312,6 +326,7 @@ def small(folder):
     case(folder, "signal", Signal(), (30,), 3, both)
     case(folder, "mlp", Mlp(), (30,), 2)
     case(folder, "edges", Edges(), (6,), 3)
+    case(folder, "tied", Tied(), (12,), 3)
     vit = vision.vision_transformer.VisionTransformer(16, 8, 2, 2, 16, 32, num_classes=5)
     case(folder, "vit", vit, (3, 16, 16), 5)
     stages = [vision.convnext.CNBlockConfig(8, 16, 1), vision.convnext.CNBlockConfig(16, None, 1)]

@@ -32,6 +32,7 @@ pub fn load(net: &Network, path: &Path, order: &Order) -> Result<Vec<(String, Te
     let mut contents = contents(net, path)?;
     let tensors = std::mem::take(&mut contents.tensors);
     contents.tensors = checkpoint::adapted(net.layout(), tensors).with_context(place)?;
+    pass_over_values(net.layout(), &mut contents);
     tell_about(net.layout(), &contents, path).with_context(place)?;
     if !contents.named {
         return unnamed(net, contents, path).with_context(place);
@@ -48,6 +49,24 @@ pub fn load(net: &Network, path: &Path, order: &Order) -> Result<Vec<(String, Te
         tell!("note: {}: every name begins with `{prefix}`, which is left out", place());
     }
     Ok(named)
+}
+
+/// A single number whose name has no module's before it, such as a loss, is no parameter where the
+/// model has none of that name.
+fn pass_over_values(layout: &Layout, contents: &mut Contents) {
+    if !contents.named {
+        return;
+    }
+    let foreign = |name: &str, t: &Tensor| {
+        t.numel() == 1 && !name.contains('.') && checkpoint::bare(layout, name).is_none()
+    };
+    let all = std::mem::take(&mut contents.tensors);
+    let (over, kept) = all.into_iter().partition(|(name, t)| foreign(name, t));
+    contents.tensors = kept;
+    let over: Vec<(String, Tensor)> = over;
+    over.into_iter().for_each(|(name, t)| {
+        contents.passed_over.add(name, format!("a tensor of {:?}", t.size()), false);
+    });
 }
 
 fn contents(net: &Network, path: &Path) -> Result<Contents> {
