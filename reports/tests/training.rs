@@ -49,6 +49,49 @@ fn the_report_of_a_training() {
     );
 }
 
+/// Scores share an axis with each other and with what needs no model, and never with a count: the
+/// ticks of the drawn figure end at 1.
+#[test]
+fn scores_share_no_axis_with_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let report =
+        write_training_report(dir.path(), &trainings::about(), &trainings::rounds(0.95, false));
+    let drawn = read(&report.unwrap().with_file_name("figures/rounds-scores.svg"));
+    let words: Vec<&str> = drawn
+        .split("<text")
+        .skip(1)
+        .filter_map(|t| t.split_once('>')?.1.split('<').next())
+        .map(str::trim)
+        .collect();
+    let ticks: Vec<f64> = words.iter().filter_map(|w| w.parse().ok()).collect();
+    // Of the horizontal axis, the twelve rounds.
+    assert!(ticks.len() > 4 && ticks.iter().all(|v| *v <= 12.0), "{words:?}");
+    assert!(words.contains(&"most frequent answer") && !words.contains(&"examples"), "{words:?}");
+}
+
+/// The page holds the same tables and every figure, and asks nothing of any network.
+#[test]
+fn a_training_has_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let report =
+        write_training_report(dir.path(), &trainings::about(), &trainings::rounds(0.95, true));
+    let page = read(&report.unwrap().with_extension("html"));
+    let data = page.split_once("id=\"data\">").unwrap().1.split_once("</script>").unwrap().0;
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let titles = |part: &str| -> Vec<String> {
+        let all = data[part].as_array().unwrap().iter();
+        all.map(|s| s["title"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(titles("main"), ["Reached", "Robustness"]);
+    assert_eq!(titles("sections"), ["Training", "Rounds", "Failures", "Notes"]);
+    assert!(
+        data["verdict"][0].as_str().unwrap().starts_with("After 12 rounds the accuracy on 1000")
+    );
+    let figures = data["figures"].as_array().unwrap();
+    assert!(figures.len() == 5 && figures.iter().all(|f| f[4].is_string()), "{}", figures.len());
+    assert!(!page.contains("http://") || page.contains("http://www.w3.org"), "a foreign address");
+}
+
 #[test]
 fn a_later_report_leaves_nothing_stale() {
     let dir = tempfile::tempdir().unwrap();

@@ -118,11 +118,20 @@ function images() {
 
 function files() {
   const link = (href, what) => el("li", {}, el("a", { href }, href), `: ${what}`);
-  section("Files", el("ul", {}, link("report.md", "the same tables as Markdown"), link("records.csv", "one row per image and metric"), link("cells.csv", "one row per cell"), link("summary.json", "all of this for programs"), link("../artifacts/", "pictures and tensors of every cell")));
+  section("Files", el("ul", {}, D.files.map(([href, what]) => link(href, what))));
 }
 
 function keys() {
   section("Keys", pairs([["/", "to the filter of the cells"], ["Tab, Enter", "through links, column titles and cells; Enter sorts or opens"], ["← →", "move a focused slider"], ["n, p", "next and previous cell while one is open"], ["Escape", "closes a cell; clears a filter"]].map(([k, v]) => [k, v])));
+}
+
+/** A training has no cells: its tables, one after the other. */
+function training() {
+  for (const s of D.sections) {
+    if (!s.head.every((h) => h === "") || !s.rows.length) report(s.title);
+    else section(s.title, pairs(s.rows.map(([k, v]) => [k, /^`.*`$/.test(v) ? copyable(v.slice(1, -1), k) : v])));
+  }
+  files();
 }
 
 function build() {
@@ -132,6 +141,7 @@ function build() {
   figures();
   place = el("div", { id: "details" }, el("h2", {}, "Details"));
   main.append(place);
+  if (D.table === null) return training();
   undefended();
   report("Worst case over attacks");
   report("Privacy against utility");

@@ -27,6 +27,35 @@ pub(crate) fn page(run: &Run, report: &Report, dir: &Path) -> String {
     document::document(&run.info.suite.title(), &data(run, report, dir))
 }
 
+/// The page of a training with this report, whose figures lie in `dir/figures/`.
+pub(crate) fn training_page(report: &Report, dir: &Path) -> String {
+    let main = ["Reached", "Robustness"];
+    let placed = |s: &&Section| !["Figures", ""].contains(&s.title.as_str());
+    let sections = |first: bool| {
+        let own = report.sections.iter().filter(placed);
+        own.filter(|s| main.contains(&s.title.as_str()) == first).map(section).collect::<Vec<_>>()
+    };
+    let data = json!({
+        "title": report.title,
+        "verdict": verdict(report),
+        "main": sections(true),
+        "sections": sections(false),
+        "figures": figures(report, dir),
+        "linked": linked(report),
+        "table": null,
+        "cells": [],
+        "traces": [],
+        "images": { "head": [], "rows": [], "pictures": [], "thumbnails": [] },
+        "files": [
+            ["report.md", "the same tables as Markdown"],
+            ["report.tex", "this report as LaTeX"],
+            ["../records.csv", "one row a round"],
+            ["../training.json", "the task as it ran, for programs"],
+        ],
+    });
+    document::document(&report.title, &data)
+}
+
 fn data(run: &Run, report: &Report, dir: &Path) -> Value {
     let mut texts = Texts::default();
     let placed = |s: &&Section| !["Figures", "Files", ""].contains(&s.title.as_str());
@@ -50,6 +79,13 @@ fn data(run: &Run, report: &Report, dir: &Path) -> Value {
         "traces": trace::traces(run),
         "images": images::images(run),
         "texts": texts.list,
+        "files": [
+            ["report.md", "the same tables as Markdown"],
+            ["records.csv", "one row per image and metric"],
+            ["cells.csv", "one row per cell"],
+            ["summary.json", "all of this for programs"],
+            ["../artifacts/", "pictures and tensors of every cell"],
+        ],
     })
 }
 

@@ -77,7 +77,7 @@ fn federation(spec: &CellSpec) -> String {
     let rounds = if spec.federation.is_bare() {
         "a single release".into()
     } else {
-        format!("{} rounds", spec.federation.rounds)
+        counted(spec.federation.rounds, "round")
     };
     format!("{clients}, batch {batch}, {rounds}")
 }

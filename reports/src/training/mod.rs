@@ -36,11 +36,26 @@ pub(crate) fn title(name: &str) -> String {
     }
 }
 
-/// The metrics of any round, the usual ones first.
+/// What a round notes of the examples that it is scored on, which is no score of the model: how
+/// many there are, and the accuracy of always naming the most frequent class.
+pub(crate) const ABOUT_DATA: [&str; 2] = ["examples", "majority"];
+
+/// The last round's value of something that is the same in every round.
+pub(crate) fn constant(rounds: &[RoundRecord], name: &str) -> Option<f64> {
+    rounds.iter().rev().find_map(|r| r.metrics.get(name).copied()).filter(|v| v.is_finite())
+}
+
+/// Whether less of a score is better.
+pub(crate) fn is_error(name: &str) -> bool {
+    higher_is_better(name) == Some(false)
+}
+
+/// The metrics of any round, the usual ones first; nothing of [`ABOUT_DATA`].
 pub(crate) fn metric_names<'a>(rounds: impl IntoIterator<Item = &'a RoundRecord>) -> Vec<String> {
     const FIRST: [&str; 4] = ["accuracy", "macro_f1", "auc", "loss"];
     let mut names: Vec<String> =
         rounds.into_iter().flat_map(|r| r.metrics.keys().cloned()).collect();
+    names.retain(|name| !ABOUT_DATA.contains(&name.as_str()));
     let place = |name: &str| FIRST.iter().position(|f| *f == name).unwrap_or(FIRST.len());
     names.sort_by(|a, b| place(a).cmp(&place(b)).then(a.cmp(b)));
     names.dedup();

@@ -1,8 +1,9 @@
 //! `report/` of a training: its facts, what it reached, its curves and its rounds.
 
-use super::{Totals, last_and_best, metric_names, title};
+use super::{Totals, constant, last_and_best, metric_names, title};
 use crate::ReportError;
 use crate::figure::{catalogue, files};
+use crate::html;
 use crate::report::model::{Cell, Report, Section, Span, Table, Text, row};
 use crate::report::{latex, markdown};
 use record::markdown::{bytes, ranges, significant};
@@ -16,8 +17,8 @@ const ROWS: usize = 30;
 /// Rows of the table of failures.
 const FAILURES: usize = 50;
 
-/// Writes `dir/report/report.md`, the same as LaTeX, and its figures (PNG and SVG); returns the
-/// path of the first.
+/// Writes `dir/report/report.md`, the same as one page of HTML and as LaTeX, and its figures (PNG
+/// and SVG); returns the path of the first.
 ///
 /// Works on a training under way, too: the report is of the rounds given.
 ///
@@ -32,6 +33,7 @@ pub fn write_training_report(
     let charts = catalogue::of_training(rounds, &about.robustness);
     files::write(&folder, &charts)?;
     let sections = [
+        verdict(rounds),
         Some(overview(about, rounds)),
         Some(reached(rounds)),
         robustness(about),
@@ -45,7 +47,31 @@ pub fn write_training_report(
     let path = folder.join("report.md");
     write_whole(&path, markdown::render(&report).as_bytes())?;
     write_whole(&folder.join("report.tex"), latex::render(&report).as_bytes())?;
+    let page = html::training_page(&report, &folder);
+    write_whole(&folder.join("report.html"), page.as_bytes())?;
     Ok(path)
+}
+
+/// What was reached, in one sentence, beside what needs no model.
+fn verdict(rounds: &[RoundRecord]) -> Option<Section> {
+    let last = rounds.iter().rev().find(|r| r.metrics.contains_key("accuracy"))?;
+    let done = match last.round {
+        0 => "Before any training".into(),
+        1 => "After one round".into(),
+        n => format!("After {n} rounds"),
+    };
+    let examples = constant(rounds, "examples").map_or(String::new(), |n| format!(" {n}"));
+    let accuracy = significant(*last.metrics.get("accuracy")?);
+    let trivial = constant(rounds, "majority").map_or(String::new(), |share| {
+        format!("; always giving the most frequent answer is right for {}", significant(share))
+    });
+    let spent = last.epsilon.map_or(String::new(), |_| {
+        spent(last).map_or(String::new(), |words| format!(" Privacy spent: {words}."))
+    });
+    let sentence = format!(
+        "{done} the accuracy on{examples} held-out examples is {accuracy}{trivial}.{spent}"
+    );
+    Some(Section::default().paragraph(sentence))
 }
 
 fn overview(about: &TrainingInfo, rounds: &[RoundRecord]) -> Section {
@@ -63,7 +89,7 @@ fn overview(about: &TrainingInfo, rounds: &[RoundRecord]) -> Section {
     if let Some(spent) = rounds.iter().rev().find_map(spent) {
         table.push(row!["privacy spent", spent]);
     }
-    Section::default().table(table, "")
+    Section::new("Training").table(table, "")
 }
 
 fn spent(round: &RoundRecord) -> Option<String> {

@@ -14,6 +14,8 @@ pub fn rounds(ceiling: f64, private: bool) -> Vec<RoundRecord> {
             ("macro_f1", accuracy - 0.02 * (1.0 - gone)),
             ("auc", 0.5 + 0.5 * gone * ceiling),
             ("loss", 2.3 * (1.0 - 0.9 * gone) / ceiling),
+            ("examples", 1000.0),
+            ("majority", 0.1135),
         ];
         let dropped = private && at % 5 == 3;
         RoundRecord {

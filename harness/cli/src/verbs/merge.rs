@@ -32,7 +32,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", json!({ "cells": cells, "report": report }))
     } else {
-        show!("{cells} cells merged\nreport: {}", report.display())
+        show!("{cells} cells merged\nreport: {}", super::page(&report).display())
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -44,6 +44,13 @@ fn model(settings: &Settings, path: &Path) -> Result<ModelFile> {
     Ok(model)
 }
 
+/// The page beside a report's Markdown, which is what a person opens; the Markdown where there is
+/// none.
+fn page(report: &Path) -> std::path::PathBuf {
+    let page = report.with_extension("html");
+    if page.is_file() { page } else { report.to_path_buf() }
+}
+
 /// Tells the user where the run in a folder is of an older schema.
 fn say_old(dir: &Path) {
     let old = record::RunInfo::read(dir).ok().and_then(|info| info.old());

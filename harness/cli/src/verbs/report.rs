@@ -37,7 +37,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     if settings.json {
         println!("{}", json!({ "report": path }))
     } else {
-        show!("report: {}", path.display())
+        show!("report: {}", super::page(&path).display())
     }
     Ok(ExitCode::SUCCESS)
 }

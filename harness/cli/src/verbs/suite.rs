@@ -172,7 +172,7 @@ fn conclude(settings: &Settings, tally: &Tally, report: &std::path::Path) {
     let failed =
         if tally.failed > 0 { format!(", {} failed", tally.failed) } else { String::new() };
     show!("{} cells done{failed}, {} done before", tally.done, tally.skipped);
-    show!("report: {}", report.display());
+    show!("report: {}", super::page(report).display());
 }
 
 fn schedule<'a>(args: &Execution, settings: &'a Settings, device: Device) -> Schedule<'a> {

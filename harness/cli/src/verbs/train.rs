@@ -169,9 +169,13 @@ fn conclude(settings: &Settings, told: &federation::TrainingResult, draws: Draws
         return;
     }
     let words: Vec<String> = last.map(words).unwrap_or_default();
-    show!("{} rounds: {}", last.map_or(0, |r| r.round), words.join(", "));
+    let done = match last.map_or(0, |r| r.round) {
+        1 => "1 round".into(),
+        n => format!("{n} rounds"),
+    };
+    show!("{done}: {}", words.join(", "));
     show!("model:  {}", told.model.display());
-    show!("report: {}", told.report.display());
+    show!("report: {}", super::page(&told.report).display());
     caution.iter().for_each(|caution| show!("{caution}"));
 }
 

@@ -3,10 +3,10 @@
 
 use super::{curves, slug};
 use crate::figure::chart::{
-    BarSeries, Bars, Body, Chart, Facet, Height, Lines, Mark, Scale, Series, Width,
+    BarSeries, Bars, Body, Chart, Facet, Height, Lines, Mark, Rule, Scale, Series, Width,
 };
 use crate::figure::select::spans;
-use crate::training::{metric_names, title};
+use crate::training::{constant, is_error, metric_names, title};
 use record::RoundRecord;
 use record::markdown::significant;
 use record::utility::higher_is_better;
@@ -24,6 +24,8 @@ struct Plot {
     caption: String,
     ends: Ends,
     curves: Vec<Series>,
+    /// A level to read the curves against, with its name.
+    level: Option<(&'static str, f64)>,
 }
 
 /// How the value axis is chosen.
@@ -43,13 +45,11 @@ pub(crate) fn of_training(
     robustness: &[(String, f64, f64, f64)],
 ) -> Vec<Chart> {
     let names = metric_names(rounds);
-    let curves = |lower: bool| {
-        let own = names.iter().filter(move |n| is_error(n) == lower);
-        own.filter_map(move |name| {
-            let label = if lower { format!("test {}", title(name)) } else { title(name) };
-            curve(&label, rounds, |r| r.metrics.get(name).copied())
-        })
-    };
+    let of = |name: &String, label: &str| curve(label, rounds, |r| r.metrics.get(name).copied());
+    let scores = names.iter().filter(|n| higher_is_better(n) == Some(true));
+    let scores: Vec<Series> = scores.filter_map(|name| of(name, &title(name))).collect();
+    let errors = names.iter().filter(|n| is_error(n));
+    let errors = errors.filter_map(|name| of(name, &format!("test {}", title(name))));
     let train = curve("training loss", rounds, |r| r.train_loss);
     let mut plots = vec![
         Plot {
@@ -57,7 +57,8 @@ pub(crate) fn of_training(
             axis: "score".into(),
             caption: "Scores on held-out examples after each round.".into(),
             ends: Ends::Values,
-            curves: curves(false).collect(),
+            curves: scores,
+            level: constant(rounds, "majority").map(|share| ("most frequent answer", share)),
         },
         Plot {
             slug: "loss".into(),
@@ -66,9 +67,16 @@ pub(crate) fn of_training(
                 held-out examples."
                 .into(),
             ends: Ends::MaybeLog,
-            curves: train.into_iter().chain(curves(true)).collect(),
+            curves: train.into_iter().chain(errors).collect(),
+            level: None,
         },
     ];
+    // What is neither has an axis of its own.
+    let others = names.iter().filter(|n| higher_is_better(n).is_none());
+    plots.extend(others.map(|name| {
+        let curves = of(name, &title(name)).into_iter().collect();
+        overlaid(&format!("metric-{name}"), &title(name), Ends::Values, curves)
+    }));
     let (size, unit) = unit(&[("", rounds)]);
     let up = running("sent by clients", rounds, size, |r| r.bytes_up);
     let down = running("received by clients", rounds, size, |r| r.bytes_down);
@@ -77,12 +85,8 @@ pub(crate) fn of_training(
         ..bytes(unit, up.into_iter().chain(down).collect())
     });
     plots.extend(epsilon(&[("epsilon so far", rounds)]));
-    plots.into_iter().flat_map(pages).chain(robust(robustness)).collect()
-}
-
-/// Whether less of a score is better.
-fn is_error(name: &str) -> bool {
-    higher_is_better(name) == Some(false)
+    let clean = constant(rounds, "accuracy");
+    plots.into_iter().flat_map(pages).chain(robust(robustness, clean)).collect()
 }
 
 /// The figures that overlay several trainings, one for each score.
@@ -121,12 +125,12 @@ fn overlaid(slug: &str, what: &str, ends: Ends, curves: Vec<Series>) -> Plot {
     let heading: String =
         letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect();
     let caption = format!("{heading} after each round.");
-    Plot { slug: slug.into(), axis: what.into(), caption, ends, curves }
+    Plot { slug: slug.into(), axis: what.into(), caption, ends, curves, level: None }
 }
 
 fn bytes(unit: &str, curves: Vec<Series>) -> Plot {
     let (slug, axis) = ("bytes".into(), format!("{unit}, all clients"));
-    Plot { slug, axis, caption: String::new(), ends: Ends::Zero, curves }
+    Plot { slug, axis, caption: String::new(), ends: Ends::Zero, curves, level: None }
 }
 
 /// The rounds that have a finite value, thinned; `None` where no round has.
@@ -182,6 +186,7 @@ fn epsilon(runs: &[Named]) -> Option<Plot> {
         caption: "Epsilon composed over the rounds so far; less is more private.".into(),
         ends: Ends::Zero,
         curves,
+        level: None,
     })
 }
 
@@ -196,34 +201,38 @@ fn pages(plot: Plot) -> Vec<Chart> {
             range: (plot.ends == Ends::Zero && high > 0.0).then_some((0.0, high)),
             ..Scale::default()
         };
-        Lines { x: Scale { title: "round".into(), ..Scale::default() }, y, ..Lines::default() }
+        let x = Scale { title: "round".into(), ..Scale::default() };
+        let rule =
+            |(name, at): (&str, f64)| Rule { name: name.into(), at: vec![at], upright: false };
+        Lines { x, y, rules: plot.level.map(rule).into_iter().collect(), ..Lines::default() }
     };
     curves(&format!("rounds-{}", slug(&plot.slug)), &plot.caption, &plot.curves, scales)
 }
 
-/// One bar for each corruption and strength.
-fn robust(rows: &[(String, f64, f64, f64)]) -> Option<Chart> {
-    let height = |(_, _, accuracy, _): &(String, f64, f64, f64)| {
-        accuracy.is_finite().then_some(Height {
-            value: *accuracy,
-            interval: None,
-            values: Vec::new(),
-        })
+/// One bar for clean examples, and one for each corruption and strength.
+fn robust(rows: &[(String, f64, f64, f64)], clean: Option<f64>) -> Option<Chart> {
+    let height = |accuracy: f64| {
+        let bar = Height { value: accuracy, interval: None, values: Vec::new() };
+        accuracy.is_finite().then_some(bar)
     };
     let name = |(corruption, strength, ..): &(String, f64, f64, f64)| {
         format!("{corruption} {}", significant(*strength))
     };
     let plot = Bars {
         value: Scale { title: "test accuracy".into(), range: Some((0.0, 1.0)), ..Scale::default() },
-        categories: rows.iter().map(name).collect(),
-        series: vec![BarSeries { name: String::new(), values: rows.iter().map(height).collect() }],
+        categories: clean.iter().map(|_| "clean".into()).chain(rows.iter().map(name)).collect(),
+        series: vec![BarSeries {
+            name: String::new(),
+            values: clean.into_iter().chain(rows.iter().map(|row| row.2)).map(height).collect(),
+        }],
         references: Vec::new(),
     };
     (!rows.is_empty()).then(|| Chart {
         name: "robustness".into(),
-        caption: "Accuracy on spoilt test examples; the table has it relative to that on clean \
-            ones."
-            .into(),
+        caption:
+            "Accuracy on clean and on spoilt test examples; the table has the latter relative \
+            to the former."
+                .into(),
         width: Width::Column,
         body: Body::Bars(vec![Facet { title: String::new(), plot }]),
         remarks: Vec::new(),
