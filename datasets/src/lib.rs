@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod formats;
 pub mod loaders;
 pub mod partition;
+pub mod pictures;
 pub mod recordio;
 
 pub use card::{Card, Column, Kind, LabelKind};

@@ -81,7 +81,10 @@ fn mnist_files() {
     put(dir.path(), "mnist/train-labels-idx1-ubyte", idx(&[19], &[1; 19]));
     says(&fault("mnist", &dir), &["19 labels for the 20 images"]);
     put(dir.path(), "mnist/t10k-labels-idx1-ubyte", "<html>404</html>");
-    says(&fault("mnist", &dir), &["19 labels", "t10k-labels", "wrong magic", " | "]);
+    says(&fault("mnist", &dir), &["19 labels", "t10k-labels", "a web page", " | "]);
+    put(dir.path(), "mnist/t10k-labels-idx1-ubyte", "RIFF, no index");
+    says(&fault("mnist", &dir), &["t10k-labels", "wrong magic"]);
+    put(dir.path(), "mnist/t10k-labels-idx1-ubyte", "<html>404</html>");
     assert_eq!(verify("mnist", &req(&dir)).unwrap().problems.len(), 2);
     std::fs::remove_file(dir.path().join("mnist/t10k-labels-idx1-ubyte")).unwrap();
     says(
@@ -259,4 +262,55 @@ fn wdbc_rows() {
     assert_eq!([Split::Train, Split::Val, Split::Test].map(|s| data.len(s)), [14, 2, 4]);
     put(dir.path(), "wdbc.data", format!("{}\n1,M,x", rows.join("\n")));
     says(&fault("wdbc-file", &dir), &["wdbc.data", "line 21", "3 fields where 32"]);
+}
+
+/// Hidden folders are no classes, pictures in folders of a class are its own, and what is not read
+/// is counted by reason: no label moves without a word.
+#[test]
+fn nothing_is_dropped_from_class_folders_in_silence() {
+    let dir = tempdir().unwrap();
+    for name in [".ipynb_checkpoints/x", "__MACOSX/._y", "cats/1", "cats/deep/2", "dogs/1"] {
+        put(dir.path(), &format!("folder/{name}.png"), png(4, 4, [1, 2, 3]));
+    }
+    put(dir.path(), "folder/dogs/2.webp", "RIFF");
+    let data = opened("folder", &dir);
+    assert_eq!(data.card().class_names, ["cats", "dogs"]);
+    let labels: Vec<i64> = (0..3).map(|id| data.label(Split::Train, id).unwrap()).collect();
+    assert_eq!((data.len(Split::Train), labels.iter().sum::<i64>()), (3, 1));
+    let notes = data.card().notes.join("\n");
+    assert!(notes.contains("1 file of kinds that are not read: webp 1"), "{notes}");
+    // A class of which nothing is read would shift the numbers of those behind it.
+    put(dir.path(), "folder/birds/1.webp", "RIFF");
+    says(&fault("folder", &dir), &["birds", "no picture that is read: webp 1", "PNG or JPEG"]);
+}
+
+#[test]
+fn names_of_splits_may_differ_in_case() {
+    let dir = tempdir().unwrap();
+    for (split, count) in [("Train", 2), ("TEST", 3), ("extra", 1)] {
+        for i in 0..count {
+            put(dir.path(), &format!("folder/{split}/a/{i}.png"), png(4, 4, [1, 2, 3]));
+        }
+    }
+    let data = opened("folder", &dir);
+    assert_eq!([Split::Train, Split::Val, Split::Test].map(|s| data.len(s)), [2, 0, 3]);
+    let notes = data.card().notes.join("\n");
+    assert!(notes.contains("folders beside those of the splits are not read: extra"), "{notes}");
+}
+
+#[test]
+fn other_files_in_place_of_data_are_called_what_they_are() {
+    let dir = tempdir().unwrap();
+    let page = "<!DOCTYPE html><html><title>Quota exceeded</title></html>";
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    for (file, set) in [
+        ("wdbc/wdbc.data", "wdbc-file"),
+        ("cifar10/data_batch_1.bin", "cifar10"),
+        ("medmnist/chestmnist.npz", "chestmnist"),
+    ] {
+        for (text, what) in [(page, "a web page"), (pointer, "a Git LFS pointer")] {
+            put(dir.path(), file, text);
+            says(&fault(set, &dir), &[what]);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use suites::foreign::{Exceeded, printable};
+use suites::foreign::{Exceeded, accident_in, printable};
 
 use crate::DatasetError;
 
@@ -45,8 +45,17 @@ impl FormatError {
         Self::new(place, exceeded.to_string(), remedy)
     }
 
-    /// Names the file.
+    /// Names the file. One that is something else altogether, such as a web page in place of a
+    /// download, is called that: what a parser made of it says nothing.
     pub fn at(self, file: &Path) -> DatasetError {
+        if let Some((what, remedy)) = accident_in(file) {
+            return DatasetError::Bad {
+                file: file.to_path_buf(),
+                place: "the whole file".into(),
+                problem: what.into(),
+                remedy: remedy.into(),
+            };
+        }
         DatasetError::Bad {
             file: file.to_path_buf(),
             place: self.place,

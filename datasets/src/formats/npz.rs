@@ -4,8 +4,8 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use suites::foreign::{Budget, Exceeded, check_zip, limits};
-use zip::ZipArchive;
 use zip::read::ZipFile;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::npy::{self, item_size, widen};
 pub use super::npy::{Header, parse_header};
@@ -163,8 +163,9 @@ impl<R: Read + Seek> Npz<R> {
 
     fn entry(&mut self, name: &str) -> Result<ZipFile<'_, R>, FormatError> {
         let names = self.names().join(", ");
-        self.archive.by_name(&format!("{name}.npy")).map_err(|e| {
-            let place = format!("array {name}");
+        let place = format!("array {name}");
+        let entry = self.archive.by_name(&format!("{name}.npy")).map_err(|e| {
+            let place = place.clone();
             match e {
                 zip::result::ZipError::FileNotFound => FormatError::new(
                     place,
@@ -173,7 +174,15 @@ impl<R: Read + Seek> Npz<R> {
                 ),
                 other => FormatError::new(place, one_line(&other.to_string()), AGAIN),
             }
-        })
+        })?;
+        match entry.compression() {
+            CompressionMethod::Stored | CompressionMethod::Deflated => Ok(entry),
+            other => Err(FormatError::new(
+                place,
+                format!("compressed by a method that is not read ({other})"),
+                "save it with numpy.savez or numpy.savez_compressed",
+            )),
+        }
     }
 }
 
@@ -191,7 +200,7 @@ mod tests {
     use std::io::{Cursor, Write};
 
     use proptest::prelude::*;
-    use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+    use zip::{ZipWriter, write::SimpleFileOptions};
 
     use super::*;
 

@@ -61,9 +61,11 @@ fn find(root: Option<&Path>) -> Result<Files, DatasetError> {
     let find =
         |what, names: &[&str]| places::find(format!("CelebA's {what}"), &dirs, names, REMEDY);
     Ok(Files {
-        images: find(
-            "img_align_celeba/",
+        images: places::find_folder(
+            "CelebA's img_align_celeba/",
+            &dirs,
             &["img_align_celeba/img_align_celeba", "img_align_celeba"],
+            REMEDY,
         )?,
         attributes: find(
             "list_attr_celeba.csv (or .txt)",
@@ -140,7 +142,7 @@ fn by_person(
         _ => format!("images of CelebA's train part alone; {CLOSED_NOTE} (CelebA's test part)"),
     });
     *card = card.clone().with_classes(dealt.persons.iter().map(ToString::to_string));
-    let take = |&(i, class): &(usize, u32)| Item { label: class as u16, ..items[i].clone() };
+    let take = |&(i, class): &(usize, u32)| Item { label: class, ..items[i].clone() };
     Ok(dealt.splits.map(|part| part.iter().map(take).collect()))
 }
 
@@ -165,7 +167,7 @@ fn read_lists(files: &Files, label: &str, card: &mut Card) -> Result<[Vec<Item>;
             Some(_) if !present.contains(image) => absent += 1,
             Some(&part) => splits[part as usize].push(Item {
                 file: image.into(),
-                label: (value & 1) as u16,
+                label: (value & 1) as u32,
                 marks: value as u64,
                 identity: persons.get(image).map(|&p| p as u64),
             }),

@@ -1,10 +1,12 @@
 //! Class folders of images, with or without `train/`, `val/` and `test/` above them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::image_files::{ImageFiles, Item};
 use super::{held_out, places};
 use crate::card::{IMAGENET_MEAN, IMAGENET_STD};
+use crate::pictures::{self, PassedOver};
 use crate::{Card, Dataset, DatasetEntry, DatasetError, Request};
 
 const NAME: &str = "folder";
@@ -14,7 +16,9 @@ const REMEDY: &str = "put one folder of images per class in folder/ below the da
 const SIDE: usize = 64;
 /// Names of the three splits' folders.
 const SPLITS: [&[&str]; 3] = [&["train"], &["val", "valid", "validation"], &["test"]];
-const ENDINGS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "bmp", "ppm", "pgm", "pbm", "pnm"];
+/// Endings of pictures that other tools read.
+const PICTURES: [&str; 10] =
+    ["webp", "tif", "tiff", "gif", "heic", "heif", "avif", "jp2", "jxl", "svg"];
 
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: NAME,
@@ -28,9 +32,17 @@ pub(super) static ENTRY: DatasetEntry = DatasetEntry {
 
 fn find(root: Option<&Path>) -> Result<PathBuf, DatasetError> {
     let dirs = places::folders("class folders of images", root, &["folder"], REMEDY)?;
-    let holds_images = |dir: &&PathBuf| classes_of(&first_split(dir)).is_ok_and(|c| !c.is_empty());
     let missing = || DatasetError::missing("class folders of images", &dirs[0], REMEDY);
-    dirs.iter().find(holds_images).cloned().ok_or_else(missing)
+    // `folder/` is meant for nothing else, and says itself what is wrong with it.
+    let holds_images = |dir: &&PathBuf| {
+        let of = |place: &Path| classes_of(place, &mut PassedOver::default());
+        let place = split_place(dir, SPLITS[0]).ok().flatten();
+        of(place.as_deref().unwrap_or(dir)).is_ok_and(|classes| !classes.is_empty())
+    };
+    dirs.iter()
+        .find(|dir| (dirs.len() > 1 && **dir == dirs[0]) || holds_images(dir))
+        .cloned()
+        .ok_or_else(missing)
 }
 
 /// Opens `folder:PATH`; a relative path starts from the data root.
@@ -58,30 +70,31 @@ fn open_in(dir: PathBuf, name: &str, req: &Request) -> Result<Box<dyn Dataset>, 
 }
 
 /// Lists the images below `dir`; classes are its folders in alphabetical order, or `known` ones in
-/// theirs.
+/// theirs. What is passed over is counted in the card's notes.
 ///
 /// # Errors
-/// No images, a class folder in val or test that train lacks, or an unreadable folder.
+/// No images, a class folder without any that is read, one in val or test that train lacks, or an
+/// unreadable folder.
 pub(super) fn read(
     dir: &Path,
     mut card: Card,
     size: usize,
     known: Option<&[&str]>,
 ) -> Result<Box<dyn Dataset>, DatasetError> {
-    let train = first_split(dir);
-    let classes = match known {
+    let mut passed = PassedOver::default();
+    let [train, val, test] =
+        [split_place(dir, SPLITS[0])?, split_place(dir, SPLITS[1])?, split_place(dir, SPLITS[2])?];
+    let above = train.is_some();
+    let train = train.unwrap_or_else(|| dir.to_path_buf());
+    let classes: Vec<String> = match known {
         Some(known) => known.iter().map(ToString::to_string).collect(),
-        None => classes_of(&train)?,
+        None => classes_of(&train, &mut PassedOver::default())?,
     };
     let mut splits: [Vec<Item>; 3] = Default::default();
-    for (split, names) in SPLITS.iter().enumerate() {
-        let place = if split == 0 {
-            Some(train.clone())
-        } else {
-            places::first(&[dir.to_path_buf()], names)
-        };
-        if let Some(place) = place.filter(|p| split == 0 || (p.is_dir() && train != dir)) {
-            splits[split] = items(dir, &place, &classes)?;
+    splits[0] = items(dir, &train, &classes, &mut passed)?;
+    for (split, place) in [(1, &val), (2, &test)] {
+        if let (true, Some(place)) = (above, place) {
+            splits[split] = items(dir, place, &classes, &mut passed)?;
         }
     }
     if splits[0].is_empty() {
@@ -89,13 +102,32 @@ pub(super) fn read(
         return Err(DatasetError::missing(what, &train, REMEDY));
     }
     hold_out(&mut splits, &mut card.notes);
+    if above {
+        let used = [Some(train), val, test].map(|place| place.unwrap_or_default());
+        card.notes.extend(beside(dir, &used)?);
+    }
+    card.notes.extend(passed.notes());
     let card = card.square(size).with_classes(classes);
     Ok(Box::new(ImageFiles { card, dir: dir.to_path_buf(), splits }))
 }
 
-/// `dir/train` where it exists, else `dir`.
-fn first_split(dir: &Path) -> PathBuf {
-    Some(dir.join("train")).filter(|d| d.is_dir()).unwrap_or_else(|| dir.to_path_buf())
+/// The folder of a split: by one of these names, else by one that differs in case alone.
+fn split_place(dir: &Path, names: &[&str]) -> Result<Option<PathBuf>, DatasetError> {
+    if let Some(exact) = names.iter().map(|name| dir.join(name)).find(|place| place.is_dir()) {
+        return Ok(Some(exact));
+    }
+    let all = places::listing(dir)?.into_iter().filter(|n| names.contains(&&*n.to_lowercase()));
+    Ok(all.map(|name| dir.join(name)).find(|place| place.is_dir()))
+}
+
+/// What lies beside the folders of the splits, for a note.
+fn beside(dir: &Path, used: &[PathBuf]) -> Result<Option<String>, DatasetError> {
+    let listed = pictures::listing(dir, &mut PassedOver::default());
+    let all = listed.map_err(|e| DatasetError::io(dir, e))?.into_iter();
+    let others: Vec<String> =
+        all.filter(|name| dir.join(name).is_dir() && !used.contains(&dir.join(name))).collect();
+    Ok((!others.is_empty())
+        .then(|| format!("folders beside those of the splits are not read: {}", others.join(", "))))
 }
 
 /// Fills an absent test and val split from the end of train.
@@ -113,29 +145,53 @@ fn hold_out(splits: &mut [Vec<Item>; 3], notes: &mut Vec<String>) {
     }
 }
 
-/// Sub-folders that hold at least one image, sorted.
-fn classes_of(dir: &Path) -> Result<Vec<String>, DatasetError> {
+/// Sub-folders that hold at least one image, in them or below, sorted.
+///
+/// # Errors
+/// A folder of pictures none of which is read: without its class, those behind it would have
+/// another number.
+fn classes_of(dir: &Path, passed: &mut PassedOver) -> Result<Vec<String>, DatasetError> {
+    let io = |at: &Path, e| DatasetError::io(at, e);
     let mut classes = Vec::new();
-    for name in places::listing(dir)? {
+    for name in pictures::listing(dir, passed).map_err(|e| io(dir, e))? {
         let path = dir.join(&name);
-        if path.is_dir() && places::listing(&path)?.iter().any(|n| is_image(n)) {
+        if !path.is_dir() {
+            continue;
+        }
+        let mut inside = PassedOver::default();
+        let found = pictures::walk(&path, &mut inside).map_err(|e| io(&path, e))?;
+        let unread: usize = PICTURES.iter().filter_map(|kind| inside.kinds.get(*kind)).sum();
+        if !found.is_empty() {
             classes.push(name);
+        } else if unread + inside.unnamed > 0 {
+            let unnamed = match inside.unnamed {
+                0 => String::new(),
+                n => format!("{}{n} whose names are not UTF-8", if unread > 0 { ", " } else { "" }),
+            };
+            return Err(DatasetError::Bad {
+                file: path,
+                place: "folder".into(),
+                problem: format!("no picture that is read: {}{unnamed}", inside.named_kinds()),
+                remedy: "save them as PNG or JPEG under plain names, or move the folder away"
+                    .into(),
+            });
         }
     }
     Ok(classes)
 }
 
-fn is_image(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map(|(_, e)| e.to_lowercase());
-    !name.starts_with('.') && ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
-}
-
 /// The images of one split, classes mixed in proportion, so that any run of them has about every
 /// class's share.
-fn items(dir: &Path, split: &Path, classes: &[String]) -> Result<Vec<Item>, DatasetError> {
+fn items(
+    dir: &Path,
+    split: &Path,
+    classes: &[String],
+    passed: &mut PassedOver,
+) -> Result<Vec<Item>, DatasetError> {
+    let place: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut placed: Vec<(u64, Item)> = Vec::new();
-    for class in classes_of(split)? {
-        let Some(label) = classes.iter().position(|c| *c == class) else {
+    for class in classes_of(split, passed)? {
+        let Some(&label) = place.get(class.as_str()) else {
             return Err(DatasetError::Bad {
                 file: split.join(&class),
                 place: "folder".into(),
@@ -145,12 +201,12 @@ fn items(dir: &Path, split: &Path, classes: &[String]) -> Result<Vec<Item>, Data
         };
         let folder = split.join(&class);
         let below = folder.strip_prefix(dir).unwrap_or(&folder).display().to_string();
-        let names: Vec<String> =
-            places::listing(&folder)?.into_iter().filter(|n| is_image(n)).collect();
+        let walked = pictures::walk(&folder, passed);
+        let names = walked.map_err(|e| DatasetError::io(&folder, e))?;
         let n = names.len() as u64;
         placed.extend(names.into_iter().enumerate().map(|(i, name)| {
             let file = format!("{below}/{name}").into_boxed_str();
-            let item = Item { file, label: label as u16, marks: 0, identity: None };
+            let item = Item { file, label, marks: 0, identity: None };
             // The i-th of n sits at (2i + 1) / 2n of the whole.
             (((2 * i as u64 + 1) << 32) / (2 * n), item)
         }));
@@ -165,16 +221,5 @@ fn card(name: &str, dir: &Path) -> Card {
         mean: IMAGENET_MEAN.to_vec(),
         std: IMAGENET_STD.to_vec(),
         ..Card::new(name, format!("images in {dir}"), ENTRY.licence, dir)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_images_count() {
-        assert!(is_image("a.PNG") && is_image("b.c.jpeg"));
-        assert!(!is_image(".a.png") && !is_image("png") && !is_image("Thumbs.db"));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Item {
     /// Path below the data set's folder.
     pub file: Box<str>,
     /// Class number.
-    pub label: u16,
+    pub label: u32,
     /// In a multi-label set: bit k is set where label k holds.
     pub marks: u64,
     /// Who is in the picture, where that is known.

@@ -302,9 +302,12 @@ fn ranged(
         Some(at) => Err(FormatError::new(
             format!("array {array}, example {}", at / width),
             format!("label {}", values[at]),
-            format!(
-                "labels are 0 to {most}: get the file again, or rename it if it is another set"
-            ),
+            match set {
+                None => format!("labels are 0 to {most}: number the classes from 0"),
+                Some(_) => format!(
+                    "labels are 0 to {most}: get the file again, or rename it if it is another set"
+                ),
+            },
         )),
     }
 }
@@ -339,6 +342,25 @@ fn join(
     Ok(())
 }
 
+/// Where an example may have several labels: how many have none, or that each has one.
+fn counts_of_labels(contents: &Contents) -> Option<String> {
+    let width = contents.width;
+    if width < 2 {
+        return None;
+    }
+    let rows = || contents.labels.iter().flatten().flat_map(|labels| labels.chunks_exact(width));
+    let labels = |row: &[u8]| row.iter().map(|&l| usize::from(l)).sum::<usize>();
+    let (all, none) = (rows().count(), rows().filter(|row| labels(row) == 0).count());
+    Some(if rows().all(|row| labels(row) == 1) {
+        format!(
+            "{width} labels, and every example has one of them: as class numbers [n, 1] they would \
+             be read as classes"
+        )
+    } else {
+        format!("{width} labels; {none} of {all} examples have none of them")
+    })
+}
+
 fn card(name: &str, set: Option<&Set>, contents: &Contents) -> Card {
     let several = contents.width > 1;
     let (title, licence, source) =
@@ -352,6 +374,7 @@ fn card(name: &str, set: Option<&Set>, contents: &Contents) -> Card {
             .filter(|s| s.ordinal)
             .map(|_| "classes are ordered grades".into())
             .into_iter()
+            .chain(counts_of_labels(contents))
             .collect(),
         ..Card::new(name, title, licence, source)
     };

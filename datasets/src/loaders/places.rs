@@ -37,9 +37,14 @@ pub(crate) fn folders(
     Ok(below.chain([root.to_path_buf()]).collect())
 }
 
-/// The first of `dirs` x `names` that exists, folders before names.
+/// The first of `dirs` x `names` that is a file, folders before names; one that lies in a folder of
+/// its own name, as some archives unpack, counts as well.
 pub(crate) fn first(dirs: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
-    dirs.iter().flat_map(|d| names.iter().map(move |n| d.join(n))).find(|p| p.exists())
+    let of = |dir: &PathBuf, name: &str| {
+        let plain = dir.join(name);
+        [plain.join(name), plain].into_iter().rev().find(|path| path.is_file())
+    };
+    dirs.iter().find_map(|dir| names.iter().find_map(|name| of(dir, name)))
 }
 
 /// As [`first`], for files that a data set cannot do without; errors call them `what`.
@@ -53,6 +58,21 @@ pub(crate) fn find(
     remedy: &str,
 ) -> Result<PathBuf, DatasetError> {
     first(dirs, names).ok_or_else(|| DatasetError::missing(what, &dirs[0], remedy))
+}
+
+/// As [`find`], for a folder.
+///
+/// # Errors
+/// [`DatasetError::Missing`] when there is none.
+pub(crate) fn find_folder(
+    what: impl Into<String>,
+    dirs: &[PathBuf],
+    names: &[&str],
+    remedy: &str,
+) -> Result<PathBuf, DatasetError> {
+    let all = dirs.iter().flat_map(|dir| names.iter().map(move |name| dir.join(name)));
+    let found = all.into_iter().find(|path| path.is_dir());
+    found.ok_or_else(|| DatasetError::missing(what, &dirs[0], remedy))
 }
 
 /// Names (UTF-8 ones) of what lies in a folder, sorted.

@@ -1,6 +1,7 @@
 //! All metrics for picture files: what `bench score` prints.
 
 use datasets::formats::image_file;
+use datasets::pictures;
 use image::DynamicImage;
 use metrics::{CAP_DB, MetricEntry, MetricError, Panel, Scores, Setup, pairing};
 use serde::Serialize;
@@ -9,9 +10,6 @@ use std::path::{Path, PathBuf};
 use suites::foreign::{self, limits, printable};
 use suites::{Flag, Registry, flag::in_full};
 use tch::{Device, Kind, Tensor};
-
-/// Endings of the files that are taken from a folder.
-const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "bmp", "ppm", "pgm", "pbm", "pnm", "pam"];
 
 type Result<T> = std::result::Result<T, MetricError>;
 
@@ -158,10 +156,9 @@ fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
     for entry in entries {
         let path = entry.map_err(|e| problem(folder, e.to_string()))?.path();
-        let extension =
-            path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        if !EXTENSIONS.contains(&extension.as_str()) || !path.is_file() {
+        if !pictures::is_picture(&name) || !path.is_file() {
             continue;
         }
         if let Some(other) = files.insert(stem, path.clone()) {
@@ -172,7 +169,7 @@ fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(problem(folder, format!("holds no images ({})", EXTENSIONS.join(", "))));
+        return Err(problem(folder, format!("holds no images ({})", pictures::ENDINGS.join(", "))));
     }
     Ok(files)
 }

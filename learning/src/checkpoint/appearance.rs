@@ -1,16 +1,12 @@
 //! What a file is that is no checkpoint; the common accidents have words of their own.
 
-use suites::foreign::printable;
+use suites::foreign::{accident, printable};
 
 /// Characters of a text that a message shows.
 const SHOWN: usize = 60;
 
 /// Files that begin with what no checkpoint does, and what to do about them.
-const MAGIC: [(&[u8], &str); 12] = [
-    (
-        b"version https://git-lfs",
-        "a Git LFS pointer; run `git lfs pull` to get the weights themselves",
-    ),
+const MAGIC: [(&[u8], &str); 11] = [
     (b"\x1f\x8b", "compressed by gzip; unpack it with gunzip, and give what is inside"),
     (b"BZh", "compressed by bzip2; unpack it with bunzip2, and give what is inside"),
     (b"\xfd7zXZ", "compressed by xz; unpack it with unxz, and give what is inside"),
@@ -26,8 +22,8 @@ const MAGIC: [(&[u8], &str); 12] = [
 
 /// Says in one line what a file that cannot be read seems to be, by its first bytes.
 pub fn appearance(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "the file is empty; fetch or save it again".into();
+    if let Some((what, remedy)) = accident(bytes) {
+        return format!("{what}; {remedy}");
     }
     if let Some((_, words)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return (*words).into();

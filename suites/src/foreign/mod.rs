@@ -5,12 +5,14 @@
 //! honest for its kind ([`limits`]). A reader takes one [`Budget`] a file and charges it before it
 //! allocates, builds or decodes.
 
+mod accident;
 mod budget;
 pub mod limits;
 mod open;
 mod text;
 mod zip;
 
+pub use accident::{accident, accident_in};
 pub use budget::{Budget, Exceeded};
 pub use limits::{LIMITS, Limit};
 pub use open::{open, read, read_text};

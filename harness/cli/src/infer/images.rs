@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use datasets::formats::image_file;
-use datasets::{Card, Kind as Sort};
+use datasets::{Card, Kind as Sort, pictures};
 use federation::model_file::ModelFile;
 use harness::HarnessError;
 use learning::{Mode, Network, Params};
@@ -13,8 +13,6 @@ use tch::{Device, Kind, Tensor};
 
 use super::unfit;
 
-/// Endings of the files that are taken.
-const ENDINGS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "bmp", "ppm", "pgm", "pbm", "pnm"];
 /// Pictures of one forward pass.
 const BATCH: usize = 32;
 
@@ -79,7 +77,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, HarnessError> {
     for entry in std::fs::read_dir(folder).map_err(refused)? {
         let entry = entry.map_err(refused)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') {
+        if !pictures::is_hidden(&name) {
             all.push((name, entry.path()));
         }
     }
@@ -88,9 +86,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, HarnessError> {
 }
 
 fn is_picture(name: &str, path: &Path) -> bool {
-    let ending =
-        Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    ENDINGS.contains(&ending.as_str()) && path.is_file()
+    pictures::is_picture(name) && path.is_file()
 }
 
 /// Refuses models that are not for pictures.
