@@ -237,3 +237,16 @@ fn files_that_are_absent_or_something_else_are_named() {
     let text = fails(&Sources { idx, ..alone(&golden("faces.rec")) });
     assert!(text.contains("record 1 at byte 4") && text.contains(".idx that belongs"), "{text}");
 }
+
+/// A writer that gives every record one key loses none: they are numbered by their places.
+#[test]
+fn records_of_one_key_are_numbered_by_their_places() {
+    let (dir, out) = (tempdir().unwrap(), tempdir().unwrap());
+    let records: Vec<_> = (0u8..6).map(|i| (1, f32::from(i % 2), png(8, 8, [i, 9, 9]))).collect();
+    put(dir.path(), "a.rec", recordio(&records).0);
+    let report = run(&alone(&dir.path().join("a.rec")), out.path(), OnError::Stop).unwrap();
+    assert_eq!((report.records, report.skipped.len()), (6, 0), "{report:?}");
+    assert!(report.notes[0].contains("6 records share 1 keys"), "{report:?}");
+    let names: Vec<String> = images(out.path()).into_keys().collect();
+    assert_eq!(names, ["0/0.png", "0/2.png", "0/4.png", "1/1.png", "1/3.png", "1/5.png"]);
+}

@@ -1,6 +1,6 @@
 //! The catalog of a RecordIO file: keys, offsets and labels, no pixels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,20 @@ pub struct Catalog {
     records: Records<File>,
 }
 
+/// Numbers images by their place in the file where most of their keys are another's: some writers
+/// give every record the same one.
+fn number_by_place(entries: &mut [Entry]) -> Option<String> {
+    let keys: HashSet<u64> = entries.iter().map(|e| e.key).collect();
+    (2 * keys.len() < entries.len()).then(|| {
+        entries.iter_mut().zip(0..).for_each(|(entry, place)| entry.key = place);
+        format!(
+            "{} records share {} keys, and are numbered by their places from 0",
+            entries.len(),
+            keys.len()
+        )
+    })
+}
+
 impl Catalog {
     /// Reads the index and the list whole and of every record the first and last bytes; all of it
     /// where these leave open whether it is cut short.
@@ -64,7 +78,10 @@ impl Catalog {
             Some(index) => scan::indexed(&records, index),
             None => scan::sequential(&records),
         };
-        let (entries, faults, notes) = sorted(seen);
+        let (mut entries, faults, mut notes) = sorted(seen);
+        if list.is_none() {
+            notes.extend(number_by_place(&mut entries));
+        }
         let path = sources.rec.clone();
         let mut catalog =
             Self { path, entries, faults, property, names: HashMap::new(), notes, records };

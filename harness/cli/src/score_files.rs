@@ -17,13 +17,20 @@ type Result<T> = std::result::Result<T, MetricError>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScoreRow {
     /// The original.
+    #[serde(serialize_with = "lossy")]
     pub truth: PathBuf,
     /// The reconstruction.
+    #[serde(serialize_with = "lossy")]
     pub guess: PathBuf,
     /// By metric; `None` means not measured, see [`ScoreTable::notes`].
     pub scores: Scores,
     /// Doubts, as in records.
     pub flags: Vec<Flag>,
+}
+
+/// A path as text: what is not UTF-8 in it stands as U+FFFD.
+fn lossy<S: serde::Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
 }
 
 /// What `bench score` prints.

@@ -181,7 +181,12 @@ fn files_that_are_no_keys_are_one_line() {
     desk.write("later/k", &bytes);
     desk.write("pem/k", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     desk.write("text/k", "hello");
+    desk.write("elsewhere/k", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n");
+    // A sound sequence that is no RSA or Ed25519 key is not corrupted.
+    desk.write("curve/k", "-----BEGIN PRIVATE KEY-----\nMAMCAQA=\n-----END PRIVATE KEY-----\n");
     let cases: &[(&str, &[&str])] = &[
+        ("elsewhere/k", &["elsewhere/k", "PKCS#1", "openssl pkcs8"]),
+        ("curve/k", &["curve/k", "not read here: no Ed25519 key"]),
         ("short/k", &["short/k", "bytes"]),
         ("altered", &["altered/k", "checksum"]),
         ("later/k", &["later/k", "version 9"]),

@@ -185,6 +185,18 @@ fn score_is_a_table_or_json() {
     assert!(same["mean"]["lpips-squeeze"].is_null(), "no weights are set");
     assert!(!same["notes"].as_array().unwrap().is_empty(), "and why is said");
 
+    // A name that is not UTF-8 costs no row.
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = desk.path("t").join(std::ffi::OsStr::from_bytes(b"caf\xe9.png"));
+        std::fs::create_dir(desk.path("t")).unwrap();
+        std::fs::copy(&truth, odd).unwrap();
+        let folder = desk.path("t").display().to_string();
+        let scored = desk.bench(&["score", &folder, &folder, "--json"]).ok().json();
+        assert!(scored["rows"][0]["truth"].as_str().unwrap().ends_with("caf\u{fffd}.png"));
+    }
+
     let words = desk.bench(&["score", &truth, &golden(blurred)]).ok().out;
     let json = desk.bench(&["score", &truth, &golden(blurred), "--json"]).ok().json();
     let psnr = json["rows"][0]["scores"]["psnr"].as_f64().unwrap();

@@ -53,6 +53,9 @@ pub enum KeyError {
          Ed25519 PRIVATE KEY or PUBLIC KEY)"
     )]
     Unknown,
+    /// A sound key or ciphertext of another tool or kind.
+    #[error("not read here: {0}")]
+    Elsewhere(&'static str),
     /// A PEM file whose content is no key.
     #[error("corrupted PEM: {0}")]
     Pem(&'static str),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use suites::foreign::{self, limits};
 
 use super::signing::Signature;
-use super::{Container, KeyError, Kind, Scheme, files, pem, signing};
+use super::{Container, KeyError, Kind, Scheme, elsewhere, files, pem, signing};
 use crate::paillier;
 
 /// What is known of a key or ciphertext.
@@ -45,7 +45,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, KeyError> {
             Scheme::Paillier => paillier(bytes, &container),
         };
     }
-    super::ckks::inspect(bytes).unwrap_or(Err(KeyError::Unknown))
+    super::ckks::inspect(bytes).unwrap_or_else(|| {
+        Err(elsewhere::describe(bytes).map_or(KeyError::Unknown, KeyError::Elsewhere))
+    })
 }
 
 /// Reads a file, and looks at its mode too.
@@ -169,7 +171,10 @@ mod tests {
     #[test]
     fn pem_of_something_else_is_no_bad_key() {
         let certificate = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
-        assert!(matches!(inspect(certificate), Err(KeyError::Unknown)));
+        assert!(matches!(
+            inspect(certificate),
+            Err(KeyError::Elsewhere(what)) if what.contains("openssl x509")
+        ));
         let cut = b"-----BEGIN PRIVATE KEY-----\nMIIB\n";
         assert!(matches!(inspect(cut), Err(KeyError::Pem(_))));
     }

@@ -6,6 +6,7 @@
 
 mod ckks;
 pub mod container;
+mod elsewhere;
 mod error;
 mod files;
 mod generate;

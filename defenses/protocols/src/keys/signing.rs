@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RsaKeyPair};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{KeyError, pem};
+use super::{KeyError, elsewhere, pem};
 
 const SECRET: &str = "PRIVATE KEY";
 const PUBLIC: &str = "PUBLIC KEY";
@@ -69,7 +69,7 @@ fn secret_part(der: &[u8]) -> Result<(Signature, Vec<u8>), KeyError> {
         return Ok((Signature::Ed25519, public(pair.public_key())?));
     }
     let pair = RsaKeyPair::from_pkcs8(der)
-        .map_err(|_| KeyError::Pem("no Ed25519 key, nor an RSA key of 2048 to 8192 bits"))?;
+        .map_err(|_| other(der, "no Ed25519 key, nor an RSA key of 2048 to 8192 bits"))?;
     let bits = pair.public_modulus_len() as u32 * 8;
     Ok((Signature::Rsa(bits), public(pair.public_key())?))
 }
@@ -79,8 +79,13 @@ fn public_part(der: &[u8]) -> Result<Signature, KeyError> {
         return Ok(Signature::Ed25519);
     }
     let key = PublicEncryptingKey::from_der(der)
-        .map_err(|_| KeyError::Pem("no public key of RSA or Ed25519"))?;
+        .map_err(|_| other(der, "no public key of RSA or Ed25519"))?;
     Ok(Signature::Rsa(key.key_size_bits() as u32))
+}
+
+/// What is whole but another kind of key is not corrupted.
+fn other(der: &[u8], what: &'static str) -> KeyError {
+    if elsewhere::is_der(der) { KeyError::Elsewhere(what) } else { KeyError::Pem(what) }
 }
 
 fn public(key: &impl AsDer<PublicKeyX509Der<'static>>) -> Result<Vec<u8>, KeyError> {

@@ -2,8 +2,10 @@
 //! under encryption.
 
 pub mod columns;
+pub mod dialect;
 pub mod images;
 pub mod linear;
+mod range;
 pub mod recognise;
 pub mod scoring;
 pub mod seen;

@@ -9,6 +9,8 @@ use suites::foreign::{self, Budget, limits};
 use tch::Tensor;
 
 use super::columns::Columns;
+use super::dialect::Dialect;
+use super::range::{ROUNDING, Range};
 
 /// Bytes of a row beside its features: their list, its line and its class.
 const ROW: usize = 96;
@@ -16,6 +18,9 @@ const ROW: usize = 96;
 const LABELS: [&str; 5] = ["diagnosis", "label", "class", "target", "y"];
 /// Headings of what names a row.
 const IDS: [&str; 4] = ["id", "id number", "row", "index"];
+
+/// Cells at least of a line that counts them.
+const COUNTED: usize = 8;
 
 /// A file's rows.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub struct Table {
     pub lines: Vec<usize>,
     /// Headings that are not used.
     pub unused: Vec<String>,
+    /// What was assumed of the file, and what is odd about its values.
+    pub notes: Vec<String>,
 }
 
 /// Where a row's parts stand.
@@ -60,7 +67,8 @@ enum Numbers {
 ///
 /// # Errors
 /// A file that cannot be read or is empty, missing columns (named), a cell that is no number (line,
-/// column, value), a class that the model does not know.
+/// column, value), a class that the model does not know, more than a quarter of values outside what
+/// the model was trained on.
 pub fn read(path: &Path, columns: &Columns, classes: &[String]) -> Result<Table, HarnessError> {
     let bytes = foreign::read(path, &limits::TABLE).map_err(|source| HarnessError::Io {
         what: "read",
@@ -83,31 +91,39 @@ fn parse(
         remedy: remedy.into(),
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let dialect = Dialect::of(bytes, columns.count());
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
+        .delimiter(dialect.delimiter)
         .trim(csv::Trim::All)
         .from_reader(bytes);
-    let mut layout = None;
-    let mut table =
-        Table { features: Vec::new(), labels: None, lines: Vec::new(), unused: Vec::new() };
+    let mut layout: Option<Layout> = None;
+    let mut range = Range::new();
+    let mut table = Table {
+        features: Vec::new(),
+        labels: None,
+        lines: Vec::new(),
+        unused: Vec::new(),
+        notes: dialect.note().into_iter().collect(),
+    };
     let mut labels = Vec::new();
     let mut budget = Budget::new(&limits::TABLE, bytes.len() as u64);
-    for record in reader.records() {
+    for record in reader.records().skip(dialect.before) {
         let record = record.map_err(|e| {
             let line = e.position().map_or(1, csv::Position::line);
             bad(&format!("line {line}"), "not text in UTF-8".into(), "save it as CSV in UTF-8")
         })?;
         let line = record.position().map_or(1, |p| p.line() as usize);
-        let cells: Vec<&str> = record.iter().collect();
+        let at_line =
+            |(problem, remedy): (String, String)| bad(&format!("line {line}"), problem, &remedy);
+        let mut cells: Vec<&str> = record.iter().collect();
         let layout = match &mut layout {
             Some(layout) => layout,
             none => {
-                let header = cells.iter().all(|cell| cell.parse::<f64>().is_err());
-                let found =
-                    if header { named(&cells, columns) } else { by_position(&cells, columns) };
-                let found = found
-                    .map_err(|(problem, remedy)| bad(&format!("line {line}"), problem, &remedy))?;
+                let (found, header, note) =
+                    first_line(&mut cells, dialect, columns).map_err(at_line)?;
+                table.notes.extend(note);
                 let layout = none.insert(found);
                 if header {
                     continue;
@@ -115,25 +131,23 @@ fn parse(
                 layout
             }
         };
-        let place = |at: usize| format!("line {line}, column {} ({})", at + 1, layout.titles[at]);
-        if cells.len() != layout.width {
-            let problem = format!("{} cells where {} are expected", cells.len(), layout.width);
-            return Err(bad(
-                &format!("line {line}"),
-                problem,
-                "a row has as many cells as the first line",
-            ));
-        }
+        layout.fit(&mut cells).map_err(at_line)?;
         budget
             .build(1, ROW + layout.features.len() * size_of::<f32>())
-            .map_err(|e| bad(&format!("line {line}"), e.to_string(), "split the file"))?;
+            .map_err(|e| at_line((e.to_string(), "split the file".into())))?;
+        let place = |at: usize| format!("line {line}, column {} ({})", at + 1, layout.titles[at]);
         let cell = |(feature, &at): (usize, &usize)| {
-            number(cells[at], feature, columns)
-                .map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))
+            let value = number(cells[at], dialect, columns.scaled)
+                .map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))?;
+            let column = &columns.columns[feature];
+            if columns.scaled {
+                return Ok(value.clamp(0.0, 1.0) as f32);
+            }
+            range.add(column, value, line, feature);
+            Ok(column.scale(value))
         };
-        table
-            .features
-            .push(layout.features.iter().enumerate().map(cell).collect::<Result<_, _>>()?);
+        let row: Result<_, DatasetError> = layout.features.iter().enumerate().map(cell).collect();
+        table.features.push(row?);
         if let Some(at) = layout.label {
             let class = label(cells[at], layout.numbers, classes);
             labels.push(class.map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))?);
@@ -141,13 +155,11 @@ fn parse(
         table.lines.push(line);
     }
     if table.features.is_empty() {
-        let remedy = "give at least one row";
-        return Err(bad(
-            "line 1",
-            if layout.is_some() { "no rows below the header" } else { "the file is empty" }.into(),
-            remedy,
-        ));
+        let what = if layout.is_some() { "no rows below the header" } else { "the file is empty" };
+        return Err(bad("line 1", what.into(), "give at least one row"));
     }
+    let odd = range.judge(columns);
+    table.notes.extend(odd.map_err(|(problem, remedy)| bad("the table", problem, &remedy))?);
     if let Some(layout) = layout {
         table.labels = layout.label.map(|_| labels);
         table.unused = layout.unused;
@@ -155,25 +167,44 @@ fn parse(
     Ok(table)
 }
 
+/// Where a row's parts stand, by the first line; whether that is a heading, and what was assumed.
+fn first_line(
+    cells: &mut Vec<&str>,
+    dialect: Dialect,
+    columns: &Columns,
+) -> Found<(Layout, bool, Option<String>)> {
+    // A comma too many at the end of a line stands for nothing.
+    while cells.last().is_some_and(|cell| cell.is_empty()) {
+        cells.pop();
+    }
+    let counted = counts(cells);
+    let words = !cells.is_empty() && cells.iter().all(|cell| dialect.number(cell).is_none());
+    let layout = if words { named(cells, columns)? } else { by_position(cells, columns)? };
+    let note = counted.then(|| "the first line counts the columns, and is no row".into());
+    Ok((layout, words || counted, note))
+}
+
 type Found<T> = Result<T, (String, String)>;
 
-/// A cell's value, scaled.
-fn number(cell: &str, feature: usize, columns: &Columns) -> Found<f32> {
-    let value = cell.parse::<f64>().ok().filter(|v| v.is_finite());
-    let Some(value) = value else {
+/// A cell's value; in [0, 1], but for rounding, where rows come scaled.
+fn number(cell: &str, dialect: Dialect, scaled: bool) -> Found<f64> {
+    let Some(value) = dialect.number(cell) else {
         return Err((
             format!("`{}` is no finite number", short(cell)),
             "write a number such as 17.99".into(),
         ));
     };
-    match columns.scaled {
-        false => Ok(columns.columns[feature].scale(value)),
-        true if (0.0..=1.0).contains(&value) => Ok(value as f32),
-        true => Err((
-            format!("{value} is outside [0, 1]"),
-            "scale the columns, or leave --scaled out".into(),
-        )),
+    if !scaled || (-ROUNDING..=1.0 + ROUNDING).contains(&value) {
+        return Ok(value);
     }
+    Err((format!("{value} is outside [0, 1]"), "scale the columns, or leave --scaled out".into()))
+}
+
+/// Whether cells count themselves, from 0 or from 1, as tools write a table without headings; a few
+/// may be values.
+fn counts(cells: &[&str]) -> bool {
+    let from = |first: usize| cells.iter().zip(first..).all(|(cell, n)| *cell == n.to_string());
+    cells.len() >= COUNTED && (from(0) || from(1))
 }
 
 /// A row's class.
@@ -287,6 +318,20 @@ fn by_position(cells: &[&str], columns: &Columns) -> Found<Layout> {
 }
 
 impl Layout {
+    /// Leaves out empty cells at the end of a row that has too many.
+    fn fit(&self, cells: &mut Vec<&str>) -> Found<()> {
+        while cells.len() > self.width && cells.last().is_some_and(|cell| cell.is_empty()) {
+            cells.pop();
+        }
+        if cells.len() == self.width {
+            return Ok(());
+        }
+        Err((
+            format!("{} cells where {} are expected", cells.len(), self.width),
+            "a row has as many cells as the first line".into(),
+        ))
+    }
+
     fn new(titles: &[&str], features: Vec<usize>, label: Option<usize>) -> Layout {
         let spare = |at: &usize| {
             !features.contains(at)

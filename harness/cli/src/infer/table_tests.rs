@@ -36,7 +36,7 @@ fn headers_in_any_order_and_spelling() {
 #[test]
 fn files_without_header_go_by_their_width() {
     assert_eq!(read("842302,M,1,2,3\r\n\r\n842517,B,4,5,6").unwrap().labels, Some(vec![1, 0]));
-    assert_eq!(read("B,1,2,30\n").unwrap().features, [[0.1, 0.2, 1.0]]);
+    assert_eq!(read("B,1,2,3\nM,1,2,30\n").unwrap().features[1], [0.1, 0.2, 1.0]);
     let plain = read("1,2,3\n-4,5,6\n").unwrap();
     assert_eq!((plain.labels, plain.features[1][0]), (None, 0.0));
 }
@@ -150,4 +150,41 @@ fn classes_by_name_number_and_unmistakable_letter() {
         (class("3", &three), class("-1", &three), class("", &three), class("1.5", &three)),
         (None, None, None, None)
     );
+}
+
+#[test]
+fn tables_of_other_tools_are_read_and_said() {
+    let heading = "mean radius;concave points_se;worst fractal dimension";
+    let excel = read(&format!("sep=;\n{heading}\n1,5;2;3\n")).unwrap();
+    assert_eq!((excel.features, excel.lines), (vec![vec![0.15, 0.2, 0.3]], vec![3]));
+    assert!(excel.notes[0].contains("semicolons"), "{:?}", excel.notes);
+    let tabs = read(&format!("{}\n1.5\t2\t3\n", heading.replace(';', "\t"))).unwrap();
+    assert_eq!(tabs.features, [[0.15, 0.2, 0.3]]);
+    // A comma too many at the end of the headings, of the rows, or of both.
+    let plain = heading.replace(';', ",");
+    for text in [format!("{plain},\n1,2,3\n"), format!("{plain}\n1,2,3,\n4,5,6,\n")] {
+        assert_eq!(read(&text).unwrap().features[0], [0.1, 0.2, 0.3], "{text}");
+    }
+    // A heading that only counts is no row.
+    let eight = Columns { columns: vec![columns().columns[0].clone(); 8], scaled: false };
+    for (first, rows) in [(0, 1), (1, 1), (2, 2)] {
+        let line: Vec<String> = (first..first + 8).map(|n| n.to_string()).collect();
+        let text = format!("{}\n3,1,4,1,5,9,2,6\n", line.join(","));
+        let table = parse(Path::new("t.csv"), text.as_bytes(), &eight, &classes()).unwrap();
+        assert_eq!((table.features.len(), table.notes.len()), (rows, 2 - rows), "{text}");
+    }
+}
+
+#[test]
+fn values_beyond_the_training_are_counted_and_refused_where_they_are_many() {
+    let few = read("1,2,4\n3,4,5\n30,5,6\n").unwrap();
+    assert!(few.notes[0].contains("1 of 9 values lie outside"), "{:?}", few.notes);
+    let many = read("-1,2,4\n3,-4,5\n30,5,6\n").unwrap_err();
+    assert!(many.contains("3 of 9 values lie outside") && many.contains("--scaled"), "{many}");
+    let unit = read("0.1,0.2,0.4\n0.3,0.4,0.5\n").unwrap();
+    assert!(unit.notes[0].contains("every value lies in [0, 1]"), "{:?}", unit.notes);
+    let scaled = Columns { scaled: true, ..columns() };
+    let parsed = |text: &str| parse(Path::new("t.csv"), text.as_bytes(), &scaled, &classes());
+    assert_eq!(parsed("0.5,1.0000000000000002,0\n").unwrap().features, [[0.5, 1.0, 0.0]]);
+    assert!(parsed("0.5,1.1,0\n").unwrap_err().to_string().contains("outside [0, 1]"));
 }

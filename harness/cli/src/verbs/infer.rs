@@ -116,6 +116,7 @@ fn row(
     let columns = Columns::from_model(&args.model, saved, args.scaled)?;
     let linear = Linear::from_model(&args.model, saved)?;
     let table = table::read(csv, &columns, &saved.classes())?;
+    table.notes.iter().for_each(|note| tell!("note: {note}"));
     let at = args.row.unwrap_or(1) as usize - 1;
     let Some(features) = table.features.get(at) else {
         let rows = table.features.len();

@@ -104,6 +104,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
 fn rows(args: &Args, settings: &Settings, saved: &ModelFile, csv: &Path) -> Result<Examples> {
     let columns = Columns::from_model(&args.model, saved, args.scaled)?;
     let table = table::read(csv, &columns, &saved.classes())?;
+    table.notes.iter().for_each(|note| tell!("note: {note}"));
     if !table.unused.is_empty() {
         tell!("note: columns that the model does not use: {}", table.unused.join(", "));
     }
