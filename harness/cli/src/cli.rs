@@ -1,8 +1,9 @@
 //! The command line: one variant a verb, one file a verb.
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use crate::elsewhere::counterpart;
 use crate::settings::Flags;
 use crate::verbs;
 
@@ -84,9 +85,30 @@ pub fn refuse(error: &clap::Error) -> u8 {
     if help {
         let _ = error.print();
     } else {
-        eprintln!("bench: {}", one_line(&error.render().to_string()));
+        let line = one_line(&error.render().to_string());
+        match elsewhere(error) {
+            // Another system's word: its counterpart, not the word that looks most like it.
+            Some(here) => {
+                let what = line.split("; ").next().unwrap_or(&line);
+                eprintln!("bench: {what}; here: {here}");
+            }
+            None => eprintln!("bench: {line}"),
+        }
     }
     if error.use_stderr() { 2 } else { 0 }
+}
+
+/// The counterpart of an unknown flag or verb that another system has.
+fn elsewhere(error: &clap::Error) -> Option<&'static str> {
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => return None,
+    };
+    match error.get(kind)? {
+        ContextValue::String(word) => counterpart(word),
+        _ => None,
+    }
 }
 
 /// clap's several lines as one: what is wrong and its tips, without the usage.

@@ -26,6 +26,7 @@ pub mod capture;
 pub mod cli;
 mod clock;
 pub mod device;
+mod elsewhere;
 pub mod infer;
 pub mod invert;
 pub mod machine;

@@ -29,6 +29,7 @@ pub fn private_statistics(
         "model.params.norm",
         "is BatchNorm, whose running statistics a private mechanism cannot release: the model \
          would be judged by those it began with",
-        "write norm = \"group\", or batch_norm = \"eval\"",
+        "write norm = \"group\" (--set model.params.norm=group), or batch_norm = \"eval\" (--set \
+         model.batch_norm=eval)",
     ))
 }

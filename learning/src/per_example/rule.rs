@@ -131,7 +131,8 @@ pub fn check_private(net: &Network, mode: Mode) -> Result<(), LearningError> {
     if batch_norm && mode == Mode::Train {
         return Err(LearningError::Invalid(
             "per-example clipping cannot run through BatchNorm: batch statistics mix examples; \
-             use a model with GroupNorm (norm = \"group\"), or batch_norm = \"eval\""
+             use GroupNorm (norm = \"group\"; --set model.params.norm=group), or \
+             batch_norm = \"eval\" (--set model.batch_norm=eval)"
                 .into(),
         ));
     }

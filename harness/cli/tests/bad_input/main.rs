@@ -58,6 +58,8 @@ fn unknown_names_are_answered_with_the_nearest() {
     let suite = desk.write("small.toml", SUITE);
     let suite = suite.to_str().unwrap();
     let cases: &[(&[&str], &[&str])] = &[
+        (&["run", "--dp_epsilon", "8"], &["'--dp_epsilon'", "here: --defense dp-local"]),
+        (&["extract", "x.rec"], &["'extract'", "here: bench data extract"]),
         (&["suite", "smoek"], &["suite `smoek`", meant, "`smoke`"]),
         (&["check", "showcas"], &["`showcas`", meant, "`showcase`"]),
         (&["suite", "showcase", "--profile", "ful"], &["profile `ful`", meant, "`full`"]),
