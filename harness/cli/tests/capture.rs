@@ -69,6 +69,10 @@ fn attacked(desk: &Desk, more: &[&str]) -> Value {
 fn recovered(desk: &Desk, answer: &Value) {
     let psnr = answer["scores"][0]["psnr"].as_f64().unwrap();
     assert!(psnr >= 30.0, "{answer}");
+    let verdict = answer["verdicts"][0].as_str().unwrap();
+    assert!(verdict.contains("dB better than a plain grey picture"), "{answer}");
+    let files = answer["files"].as_array().unwrap();
+    assert!(files.last().unwrap().as_str().unwrap().ends_with("truth-beside-reconstruction.png"));
     for file in answer["files"].as_array().unwrap() {
         assert!(desk.path(file.as_str().unwrap()).is_file(), "{file}");
     }
@@ -81,6 +85,20 @@ fn a_gradient_gives_the_image_away() {
     let answer = attacked(&desk, &["--update", update, "--attack", "idlg"]);
     assert_eq!(answer["labels"], json!([7]), "{answer}");
     recovered(&desk, &answer);
+    // Truth to the left, reconstruction to the right, two white columns between.
+    let both = image::open(desk.path("attack-out/truth-beside-reconstruction.png")).unwrap();
+    let (both, truth) = (both.into_rgb8(), image::open(golden("truth.png")).unwrap().into_rgb8());
+    assert_eq!(both.dimensions(), (2 * 16 + 2, 16));
+    for (x, y, pixel) in truth.enumerate_pixels() {
+        assert_eq!((both.get_pixel(x, y), both.get_pixel(x + 18, y)), (pixel, pixel));
+    }
+    // An attack that did nothing is called so.
+    let failed = attacked(
+        &desk,
+        &["--update", update, "--attack", "inverting-gradients", "--set", "iterations=1"],
+    );
+    let verdict = failed["verdicts"][0].as_str().unwrap();
+    assert!(verdict.contains("nothing of it was recovered"), "{failed}");
     // Labels that are given are not guessed.
     let known = attacked(
         &desk,

@@ -26,6 +26,9 @@ use crate::device;
 use crate::named::parameters;
 use crate::settings::Settings;
 
+/// The value of a plain grey picture's pixels.
+const GREY: f64 = 0.5;
+
 /// Arguments.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
@@ -89,12 +92,17 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
         Some(truth) => in_order(found, truth)?,
         None => found,
     };
-    let files = write(args, &found)?;
-    let scores = match truth {
-        Some(truth) => Some(score(&truth, &found, settings, device)?),
+    let mut files = write(args, &found)?;
+    files.extend(beside(args, &found, truth.as_ref())?);
+    let scores = match &truth {
+        Some(truth) => Some(score(truth, &found, settings, device)?),
         None => None,
     };
-    print(settings, &found, &files, scores, (explained, doubt))?;
+    let verdicts = match (&truth, &scores) {
+        (Some(truth), Some(scores)) if truth.dim() == 4 => verdicts(truth, scores),
+        _ => Vec::new(),
+    };
+    print(settings, &found, &files, (scores, verdicts), (explained, doubt))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -222,6 +230,48 @@ fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Truth and reconstruction side by side, a row an image, with a white line between them.
+fn beside(args: &Args, found: &Reconstruction, truth: Option<&Tensor>) -> Result<Option<PathBuf>> {
+    const LINE: i64 = 2;
+    let batch = found.pixels.get(0).to_kind(Kind::Float).to_device(tch::Device::Cpu);
+    let Some(truth) = truth.filter(|t| t.dim() == 4 && matches!(t.size()[1], 1 | 3)) else {
+        return Ok(None);
+    };
+    let [channels, height, width] = [1, 2, 3].map(|at| batch.size()[at]);
+    let white = |height: i64, width: i64| {
+        Tensor::ones([channels, height, width], (Kind::Float, tch::Device::Cpu))
+    };
+    let mut rows = Vec::new();
+    for b in 0..batch.size()[0] {
+        let pair = [truth.get(b).to_kind(Kind::Float), white(height, LINE), batch.get(b)];
+        rows.extend([Tensor::cat(&pair, 2), white(LINE, 2 * width + LINE)]);
+    }
+    rows.pop();
+    let path = args.out.join("truth-beside-reconstruction.png");
+    artifacts::write_png(&path, &Tensor::cat(&rows, 1))?;
+    Ok(Some(path))
+}
+
+/// How each reconstruction stands against a plain grey picture, which needs no update.
+fn verdicts(truth: &Tensor, scored: &Scored) -> Vec<String> {
+    let one = |(b, image): (usize, &metrics::ImageScores)| {
+        let psnr = image.scores.get("psnr").copied().flatten()?;
+        let grey = truth.get(b as i64).to_kind(Kind::Double) - GREY;
+        let grey = -10.0 * grey.square().mean(Kind::Double).double_value(&[]).log10();
+        let gain = psnr - grey;
+        Some(if gain > 0.0 {
+            format!("image {b}: {gain:.1} dB better than a plain grey picture ({grey:.1} dB)")
+        } else {
+            format!(
+                "image {b}: nothing of it was recovered: {:.1} dB below a plain grey picture \
+                 ({grey:.1} dB)",
+                -gain
+            )
+        })
+    };
+    scored.images.iter().enumerate().filter_map(one).collect()
+}
+
 /// Puts the examples of a reconstruction in the order of the truth, so that the n-th file and label
 /// are those of the n-th score.
 fn in_order(mut found: Reconstruction, truth: &Tensor) -> Result<Reconstruction> {
@@ -251,7 +301,7 @@ fn print(
     settings: &Settings,
     found: &Reconstruction,
     files: &[PathBuf],
-    scored: Option<Scored>,
+    (scored, verdicts): (Option<Scored>, Vec<String>),
     (explained, doubt): (Option<Explained>, Option<String>),
 ) -> Result<()> {
     let labels: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(0)).ok());
@@ -261,7 +311,7 @@ fn print(
             "files": files, "labels": labels, "objective": found.objective,
             "flags": found.flags.first(), "gradient_evaluations": found.evaluations,
             "scores": table, "notes": scored.as_ref().map(|s| &s.notes),
-            "explained": explained, "doubt": doubt,
+            "explained": explained, "doubt": doubt, "verdicts": verdicts,
         });
         show!("{out}");
         return Ok(());
@@ -287,6 +337,7 @@ fn print(
             .iter()
             .enumerate()
             .for_each(|(b, image)| show!("image {b}: {}", words(&image.scores)));
+        verdicts.iter().for_each(|verdict| show!("{verdict}"));
         scored.notes.iter().for_each(|note| show!("note: {note}"));
     }
     files.iter().for_each(|f| show!("wrote {}", f.display()));
