@@ -7,7 +7,10 @@ use attacks::Reconstruction;
 use federation::init::public_split;
 use metrics::baselines::{self, Pool};
 use metrics::identification::{self, CANDIDATES, Crowd};
+use metrics::label_batch::{self, Counts};
+use metrics::label_match::DRAWS;
 use metrics::{MetricError, Panel, label_match, pairing};
+use rand::seq::IndexedRandom;
 use record::Scores;
 use suites::rng::stream;
 use tch::{Device, Kind, Tensor};
@@ -25,6 +28,8 @@ pub struct Public {
     pool: Pool,
     /// Classes of the pool's images; empty where an image has several.
     labels: Vec<i64>,
+    /// Labels `[P, K]` of the pool's images where one has several.
+    several: Option<Tensor>,
     /// Images in which an original must be told from others.
     others: Tensor,
     key: String,
@@ -42,7 +47,8 @@ impl Public {
             let shape: Vec<i64> = std::iter::once(0).chain(cell.net.input()).collect();
             let none = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
             let pool = Pool::new(&none, Vec::new())?;
-            return Ok(Public { pool, labels: Vec::new(), others: none, key: String::new() });
+            let labels = Vec::new();
+            return Ok(Public { pool, labels, several: None, others: none, key: String::new() });
         };
         let ids = spread(data.len(split), POOL);
         let batch = data.batch(split, &ids)?;
@@ -52,7 +58,8 @@ impl Public {
             spread(ids.len(), CANDIDATES - 1).into_iter().map(|i| i as i64).collect();
         let others = batch.x.index_select(0, &Tensor::from_slice(&others));
         let key = format!("{:?} {split} {:?}", cell.spec.task, others.size());
-        Ok(Public { pool: Pool::new(&batch.x, ids)?, labels, others, key })
+        let several = (!single).then(|| batch.y.shallow_clone());
+        Ok(Public { pool: Pool::new(&batch.x, ids)?, labels, several, others, key })
     }
 
     /// Whether there is no public image at all.
@@ -115,6 +122,66 @@ impl Public {
             }
         }
         Ok(scored)
+    }
+
+    /// What labels alone score without the update, one entry an image: `public`, the mean over
+    /// batches of labels drawn from the public split, and `majority`, its most frequent class (of
+    /// several labels an example each one's more frequent answer).
+    pub fn label_nulls(
+        &self,
+        cell: &ResolvedCell,
+        truth: &GroundTruth,
+    ) -> BTreeMap<String, Vec<Scores>> {
+        let mut rng = stream(cell.spec.seed, &cell.spec.world_key(), "null-labels");
+        let batch = truth.labels.size()[1] as usize;
+        let (mut drawn, mut most): (Vec<Scores>, Vec<Scores>) = (Vec::new(), Vec::new());
+        let places: Vec<usize> = (0..self.pool_size()).collect();
+        if places.is_empty() {
+            return BTreeMap::new();
+        }
+        let majority = self.majority(batch);
+        for n in 0..truth.labels.size()[0] {
+            let own = Counts::of(&truth.labels.get(n));
+            let mut draw = || -> Counts {
+                let of = |_| places.choose(&mut rng).copied().unwrap_or(0);
+                self.counts(&(0..batch).map(of).collect::<Vec<_>>())
+            };
+            let draws: Vec<Counts> = (0..DRAWS).map(|_| draw()).collect();
+            drawn.extend(vec![label_batch::mean(&draws, &own); batch]);
+            most.extend(vec![label_batch::mean([&majority], &own); batch]);
+        }
+        BTreeMap::from([("public".to_string(), drawn), ("majority".to_string(), most)])
+    }
+
+    fn pool_size(&self) -> usize {
+        self.several.as_ref().map_or(self.labels.len(), |s| s.size()[0] as usize)
+    }
+
+    /// The labels at these places of the pool.
+    fn counts(&self, places: &[usize]) -> Counts {
+        match &self.several {
+            None => {
+                Counts::of_classes(&places.iter().map(|&at| self.labels[at]).collect::<Vec<_>>())
+            }
+            Some(rows) => {
+                let at: Vec<i64> = places.iter().map(|&at| at as i64).collect();
+                Counts::of(&rows.index_select(0, &Tensor::from_slice(&at)))
+            }
+        }
+    }
+
+    fn majority(&self, batch: usize) -> Counts {
+        match &self.several {
+            None => {
+                let times = |l: &i64| self.labels.iter().filter(|o| *o == l).count();
+                let most = self.labels.iter().copied().max_by_key(|l| (times(l), -l)).unwrap_or(-1);
+                Counts::of_classes(&vec![most; batch])
+            }
+            Some(rows) => {
+                let answer = rows.mean_dim(&[0i64][..], true, None::<Kind>).gt(0.5);
+                Counts::of(&answer.to_kind(Kind::Float).repeat([batch as i64, 1]))
+            }
+        }
     }
 
     /// Whether guesses `[N, ...]` identify their originals, those of one baseline after those of

@@ -44,7 +44,8 @@ impl Attack for Matching {
         if self.config.labels == Labels::Known {
             needs.push(Fact::Labels);
         }
-        if self.config.unroll {
+        let followed = self.config.labels == Labels::Dimitrov;
+        if self.config.unroll || followed {
             needs.push(Fact::LocalSteps);
         }
         needs
@@ -56,7 +57,7 @@ impl Attack for Matching {
 
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
         // Signs are those of several labels an example.
-        matches!(self.config.labels, Labels::Idlg | Labels::Joint)
+        !matches!(self.config.labels, Labels::Known | Labels::Signs)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
@@ -163,7 +164,8 @@ impl Matching {
     ) -> Result<(Problem<'a>, Tensor), AttackError> {
         let gradient = signal::read(seen, self.reads_directions())?;
         let mut problem = self.problem(seen, &gradient, defense_model, run)?;
-        if let (Some(labels), Labels::Idlg) = (&found.labels, self.config.labels) {
+        let read = !matches!(self.config.labels, Labels::Known | Labels::Joint | Labels::Signs);
+        if let Some(labels) = found.labels.as_ref().filter(|_| read) {
             let labels = labels.repeat_interleave_self_int(self.config.restarts as i64, 0, None);
             problem.labels = DummyLabels::Fixed(labels.to_device(run.device));
         }
@@ -272,18 +274,20 @@ impl Matching {
         run: &Run,
     ) -> Result<DummyLabels, AttackError> {
         let restarts = self.config.restarts as i64;
-        let labels = match (self.config.labels, defense_model.noise) {
-            (Labels::Joint, _) => return Ok(DummyLabels::Joint),
-            (Labels::Idlg, Some(noise)) if batch == 1 => {
+        let own = self.config.labels;
+        let labels = match (own, own.method(), defense_model.noise) {
+            (Labels::Joint, ..) => return Ok(DummyLabels::Joint),
+            (_, Some(method), _) => labels::by_method(method, seen, run)?,
+            (Labels::Idlg, _, Some(noise)) if batch == 1 => {
                 let plausible = labels::left_open(seen, gradient, noise, run)?;
                 let labels = self.hypotheses(&plausible);
                 return Ok(DummyLabels::Fixed(labels.to_device(run.device)));
             }
-            (Labels::Idlg, _) => labels::read_batch(seen, gradient, batch)?,
-            (Labels::Known, _) => labels::granted(seen, batch)?,
-            (Labels::Signs, _) => {
+            (Labels::Known, ..) => labels::granted(seen, batch)?,
+            (Labels::Signs, ..) => {
                 labels::read_signs(seen, gradient, batch, &mut run.stream("label-evidence"))?
             }
+            _ => labels::read_batch(seen, gradient, batch)?,
         };
         let labels = labels.repeat_interleave_self_int(restarts, 0, None);
         Ok(DummyLabels::Fixed(labels.to_device(run.device)))
@@ -438,6 +442,7 @@ impl Matching {
         let found = Reconstruction {
             pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
             labels: self.guessed(problem, soft, &winners),
+            certainty: None,
             flags: flags(&diverged, restarts, &objective, withheld),
             // The last evaluation of every restart is beside the optimiser's count.
             evaluations: (per_signal(&evaluations, objective.len()) + restarts as u64)
