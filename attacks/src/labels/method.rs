@@ -199,7 +199,8 @@ fn applies(method: Method, seen: &Observation) -> Result<(), AttackError> {
 
 /// Counts by the last layer of the broadcast model itself.
 fn restored(seen: &Observation, layer: &LastLayer, batch: usize) -> Result<Vec<f64>, AttackError> {
-    (layer.rows()?, layer.bias()?);
+    layer.rows()?;
+    layer.bias()?;
     let own: Vec<&Tensor> = seen.weights.trainable().collect();
     let [.., weight, bias] = &own[..] else {
         return Err(AttackError::NotApplicable(several::ONLY.into()));
