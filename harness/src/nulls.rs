@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use attacks::Reconstruction;
+use attacks::labels::rounded;
 use federation::init::public_split;
 use metrics::baselines::{self, Pool};
 use metrics::identification::{self, CANDIDATES, Crowd};
@@ -125,8 +126,9 @@ impl Public {
     }
 
     /// What labels alone score without the update, one entry an image: `public`, the mean over
-    /// batches of labels drawn from the public split, and `majority`, its most frequent class (of
-    /// several labels an example each one's more frequent answer).
+    /// batches of labels drawn from the public split, `prior`, the counts nearest to its shares, and
+    /// `majority`, its most frequent class (of several labels an example each one's more frequent
+    /// answer).
     pub fn label_nulls(
         &self,
         cell: &ResolvedCell,
@@ -139,7 +141,8 @@ impl Public {
         if places.is_empty() {
             return BTreeMap::new();
         }
-        let majority = self.majority(batch);
+        let (majority, shares) = (self.majority(batch), self.shared(batch));
+        let mut prior: Vec<Scores> = Vec::new();
         for n in 0..truth.labels.size()[0] {
             let own = Counts::of(&truth.labels.get(n));
             let mut draw = || -> Counts {
@@ -149,8 +152,10 @@ impl Public {
             let draws: Vec<Counts> = (0..DRAWS).map(|_| draw()).collect();
             drawn.extend(vec![label_batch::mean(&draws, &own); batch]);
             most.extend(vec![label_batch::mean([&majority], &own); batch]);
+            prior.extend(vec![label_batch::mean([&shares], &own); batch]);
         }
-        BTreeMap::from([("public".to_string(), drawn), ("majority".to_string(), most)])
+        let named = [("public", drawn), ("prior", prior), ("majority", most)];
+        named.into_iter().map(|(name, rows)| (name.to_string(), rows)).collect()
     }
 
     fn pool_size(&self) -> usize {
@@ -166,6 +171,26 @@ impl Public {
             Some(rows) => {
                 let at: Vec<i64> = places.iter().map(|&at| at as i64).collect();
                 Counts::of(&rows.index_select(0, &Tensor::from_slice(&at)))
+            }
+        }
+    }
+
+    /// As many examples of each class, or with each of several labels, as the pool's shares say.
+    fn shared(&self, batch: usize) -> Counts {
+        let whole = batch as f64;
+        match &self.several {
+            None => {
+                let most = self.labels.iter().copied().max().unwrap_or(-1).max(-1);
+                let of = |k: i64| self.labels.iter().filter(|l| **l == k).count() as f64;
+                let shares = (0..=most).map(|k| whole * of(k) / self.labels.len().max(1) as f64);
+                let counts = rounded(&shares.collect::<Vec<_>>(), batch);
+                let each = |(k, n): (usize, &usize)| std::iter::repeat_n(k as i64, *n);
+                Counts::of_classes(&counts.iter().enumerate().flat_map(each).collect::<Vec<_>>())
+            }
+            Some(rows) => {
+                let counts = (rows.mean_dim(&[0i64][..], true, Kind::Double) * whole).round();
+                let places = Tensor::arange(batch as i64, (Kind::Double, Device::Cpu));
+                Counts::of(&places.unsqueeze(1).lt_tensor(&counts).to_kind(Kind::Float))
             }
         }
     }

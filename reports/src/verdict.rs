@@ -112,8 +112,8 @@ fn labels_told(run: &Run) -> Option<String> {
     let sure: Vec<f64> =
         told.iter().filter(|(at, _)| run.validity[*at].measurable()).map(|(_, m)| *m).collect();
     let first = format!(
-        "No attack drew a picture. {} of {} surely tell more of a batch's labels than chance and \
-         the most frequent class do",
+        "No attack drew a picture. {} of {} surely tell more of a batch's labels than what \
+         is known without the update",
         sure.len(),
         counted(told.len(), "undefended cell"),
     );

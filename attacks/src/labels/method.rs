@@ -243,8 +243,9 @@ fn moved(seen: &Observation, delta: &Params) -> Params {
 /// Shares of the classes in public data.
 fn prior(seen: &Observation) -> Result<Vec<f64>, AttackError> {
     seen.known.class_shares.clone().ok_or_else(|| {
-        let why = "the prior is that of the classes in public data, and there are none, or they \
-            have several labels an example; `public` among the null baselines needs them too";
+        let why = "the prior is that of the classes in public data, of which none are at hand \
+            here, or whose examples have several labels each; a suite on a data set with a public \
+            split has them";
         AttackError::NotApplicable(why.into())
     })
 }

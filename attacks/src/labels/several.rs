@@ -33,6 +33,9 @@ pub fn told(
     let missing = || AttackError::Missing(Fact::BatchSize.to_string());
     let batch = seen.known.batch_size.filter(|b| *b > 0).ok_or_else(missing)?;
     let gradient = signal::direction(seen)?;
+    for layer in LastLayer::of(seen, &gradient)? {
+        refuse_softmax(layer.bias()?)?;
+    }
     if batch == 1 {
         let mut rng = run.stream("label-evidence");
         return Ok((labels::read_signs(seen, &gradient, 1, &mut rng)?, None));
@@ -49,7 +52,6 @@ pub fn told(
     for layer in LastLayer::of(seen, &gradient)? {
         run.check()?;
         let bias = layer.bias()?;
-        refuse_softmax(bias)?;
         let counts = presences(bias, &expected, batch as f64);
         let whole: Vec<f64> = counts.iter().map(|c| c.round().clamp(0.0, batch as f64)).collect();
         let off = counts.iter().zip(&whole).map(|(c, w)| (1.0 - 2.0 * (c - w).abs()).max(0.0));

@@ -23,18 +23,18 @@ pub const MORE: [&str; 4] =
 
 /// What reports know of them.
 pub fn infos() -> Vec<MetricInfo> {
-    let info = |at: usize, title: &str, reference: &str, higher: Option<bool>| MetricInfo {
+    let info = |at: usize, title: &str, reference: &str| MetricInfo {
         range: [Some(0.0), Some(1.0)],
         decimals: 2,
         reference: reference.into(),
-        higher_is_better: higher,
+        higher_is_better: Some(MORE[at] != "label_count_error"),
         ..MetricInfo::higher(MORE[at], title)
     };
     vec![
-        info(0, "classes present (precision)", "share of guessed classes in the batch", Some(true)),
-        info(1, "classes present (recall)", "share of the batch's classes guessed", Some(true)),
-        info(2, "label count error", "L1 distance of class counts over 2 B", Some(false)),
-        info(3, "certainty of a label", "what the attack itself says", None),
+        info(0, "classes present (precision)", "share of guessed classes in the batch"),
+        info(1, "classes present (recall)", "share of the batch's classes guessed"),
+        info(2, "label count error", "L1 distance of class counts over 2 B"),
+        info(3, "certainty of a label", "what the attack itself says"),
     ]
 }
 

@@ -132,7 +132,7 @@ fn labels_without_pictures_are_told() {
     own.images.iter_mut().for_each(|image| image.scores = score(0.75));
     own.baselines = [("public".to_string(), vec![score(0.5), score(0.5)])].into();
     let wanted = "No attack drew a picture. 1 of 1 undefended cell surely tell more of a batch's \
-        labels than chance and the most frequent class do: 75 % of them at most.";
+        labels than what is known without the update: 75 % of them at most.";
     assert!(said(own.clone()).starts_with(wanted), "{}", said(own));
     let mut chance = cell(None, &[30.0, 31.0]);
     chance.images.iter_mut().for_each(|image| image.scores = score(0.5));

@@ -85,6 +85,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let found = attack.reconstruct(&observation, &run)?;
     let explained = Explained::by(&observation, &training, &found);
     let doubt = explained.and_then(|e| e.doubt(&observation));
+    if truth.is_some() && !found.has_pictures() {
+        tell!("note: attack `{}` draws no picture: --truth is not scored", args.attack);
+    }
     let truth = truth.filter(|_| found.has_pictures());
     let found = match &truth {
         Some(truth) => in_order(found, truth)?,
