@@ -113,6 +113,7 @@ fn reconstruction(
             .to_kind(Kind::Float)
             .to_device(tch::Device::Cpu),
         labels: labels::read_off(gradient, seen.net.classes(), 1).ok(),
+        certainty: None,
         trace: vec![(0, objective.clone())],
         objective,
         evaluations: 0,

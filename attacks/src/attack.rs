@@ -22,6 +22,11 @@ pub trait Attack: Parameters + Send + Sync {
         true
     }
 
+    /// Whether it asks for the shares of the classes in public data.
+    fn reads_class_shares(&self) -> bool {
+        false
+    }
+
     /// Whether it reads labels off the signal, or optimises them along, as those of a task with one
     /// class an example, while these facts are granted.
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
@@ -145,12 +150,18 @@ impl Run<'_> {
 /// What an attack made of `N` signals.
 #[derive(Debug)]
 pub struct Reconstruction {
-    /// Pixels in `[0, 1]`, `[N, B, C, H, W]` (tables `[N, B, F]`), f32.
+    /// Pixels in `[0, 1]`, `[N, B, C, H, W]` (tables `[N, B, F]`), f32; `[N, B, 0]` of an attack
+    /// that tells labels alone.
     pub pixels: Tensor,
     /// Guessed class indices `[N, B]` (i64), where the attack guesses them; `-1` where it could
-    /// not.
+    /// not. Of an attack that tells labels alone, and several an example, `[N, B, K]` zeros and
+    /// ones (f32).
     pub labels: Option<Tensor>,
-    /// Final objective of the chosen restart, one a capture (not comparable between attacks).
+    /// How sure the attack is of each guessed label, `[N, B]` (of several an example `[N, K]`, of
+    /// each count) in `[0, 1]`, f32; none where it does not say.
+    pub certainty: Option<Tensor>,
+    /// Final objective of the chosen restart, one a capture (not comparable between attacks); 0 of
+    /// an attack without one.
     pub objective: Vec<f64>,
     /// `(iteration, best objective so far of each capture)`, thinned.
     pub trace: Vec<(u64, Vec<f64>)>,
@@ -163,4 +174,11 @@ pub struct Reconstruction {
     pub restarts: usize,
     /// Doubts about single captures, e.g. that no objective was finite.
     pub flags: Vec<Vec<Flag>>,
+}
+
+impl Reconstruction {
+    /// Whether there are pictures (or rows of tables) in it, and not labels alone.
+    pub fn has_pictures(&self) -> bool {
+        self.pixels.numel() > 0
+    }
 }

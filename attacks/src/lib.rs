@@ -9,6 +9,7 @@ mod attack;
 mod error;
 pub mod feature_inversion;
 pub mod inversion;
+pub mod labels;
 mod layers;
 pub mod matching;
 pub mod optim;
@@ -39,4 +40,5 @@ pub static ENTRIES: &[&Entry<dyn Attack>] = &[
     &analytic::ENTRY,
     &feature_inversion::ENTRY,
     &inversion::ENTRY,
+    &labels::ENTRY,
 ];

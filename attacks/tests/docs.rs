@@ -58,6 +58,7 @@ fn every_parameter_and_default_is_documented() {
         "parameter of adapting",
         "parameter of choosing",
         "parameter of inversion",
+        "parameter of label recovery",
     ] {
         documented(more, 2)
             .into_iter()

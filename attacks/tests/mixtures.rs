@@ -78,6 +78,7 @@ fn result(pixels: &Tensor) -> Reconstruction {
     Reconstruction {
         pixels: pixels.clamp(0.0, 1.0),
         labels: Some(Tensor::zeros(&pixels.size()[..2], (Kind::Int64, tch::Device::Cpu))),
+        certainty: None,
         objective: vec![0.0; n],
         trace: Vec::new(),
         evaluations: 1,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use attacks::{AttackError, Progress};
-use datasets::Batch;
+use datasets::{Batch, LabelKind};
 use defenses::{CapturedRound, Deployment};
 use federation::comm_cost::CommCost;
+use federation::init::public_split;
 use federation::{Examples, Execution, Federation, PlayedRound, RoundPlan};
 use learning::{Known, Observation, Params, Published, Signal};
 use suites::{Fact, Flag, FlagKind, Source};
@@ -253,6 +254,7 @@ fn observe(
         local_examples: granted(Fact::BatchSize).then_some(own),
         contributors: contributors as i64,
         shares: Vec::new(),
+        class_shares: class_shares(cell)?,
         defenses: effects(cell, scenario, view, contributors)?,
     };
     Ok(Observation {
@@ -265,6 +267,26 @@ fn observe(
         mode: scenario.federation.mode(),
         known,
     })
+}
+
+/// Shares of the classes in the public split, for an attack that asks for them; `None` where there
+/// is no such split, or examples have several labels.
+///
+/// # Errors
+/// Labels that cannot be read.
+fn class_shares(cell: &ResolvedCell) -> Result<Option<Vec<f64>>, HarnessError> {
+    let (data, several) = (cell.data.as_ref(), LabelKind::MultiLabel);
+    let split = public_split(data, cell.spec.task.split);
+    let asked = cell.attack.reads_class_shares() && data.card().labels != several;
+    let Some(split) = split.filter(|_| asked) else { return Ok(None) };
+    let (mut counts, total) = (vec![0.0; cell.net.classes() as usize], data.len(split));
+    for id in 0..total {
+        let class = usize::try_from(data.label(split, id)?).ok();
+        if let Some(count) = class.and_then(|k| counts.get_mut(k)) {
+            *count += 1.0 / total as f64;
+        }
+    }
+    Ok(Some(counts))
 }
 
 /// What Kerckhoffs' adversary knows of the defenses.

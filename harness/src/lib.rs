@@ -13,6 +13,7 @@ pub mod resolve;
 pub mod runner;
 pub mod scenario;
 pub mod score;
+mod score_labels;
 pub mod threat;
 pub mod vantage;
 

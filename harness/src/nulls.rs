@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 
 use attacks::Reconstruction;
+use attacks::labels::rounded;
 use federation::init::public_split;
 use metrics::baselines::{self, Pool};
 use metrics::identification::{self, CANDIDATES, Crowd};
+use metrics::label_batch::{self, Counts};
+use metrics::label_match::DRAWS;
 use metrics::{MetricError, Panel, label_match, pairing};
+use rand::seq::IndexedRandom;
 use record::Scores;
 use suites::rng::stream;
 use tch::{Device, Kind, Tensor};
@@ -25,6 +29,8 @@ pub struct Public {
     pool: Pool,
     /// Classes of the pool's images; empty where an image has several.
     labels: Vec<i64>,
+    /// Labels `[P, K]` of the pool's images where one has several.
+    several: Option<Tensor>,
     /// Images in which an original must be told from others.
     others: Tensor,
     key: String,
@@ -42,7 +48,8 @@ impl Public {
             let shape: Vec<i64> = std::iter::once(0).chain(cell.net.input()).collect();
             let none = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
             let pool = Pool::new(&none, Vec::new())?;
-            return Ok(Public { pool, labels: Vec::new(), others: none, key: String::new() });
+            let labels = Vec::new();
+            return Ok(Public { pool, labels, several: None, others: none, key: String::new() });
         };
         let ids = spread(data.len(split), POOL);
         let batch = data.batch(split, &ids)?;
@@ -52,7 +59,8 @@ impl Public {
             spread(ids.len(), CANDIDATES - 1).into_iter().map(|i| i as i64).collect();
         let others = batch.x.index_select(0, &Tensor::from_slice(&others));
         let key = format!("{:?} {split} {:?}", cell.spec.task, others.size());
-        Ok(Public { pool: Pool::new(&batch.x, ids)?, labels, others, key })
+        let several = (!single).then(|| batch.y.shallow_clone());
+        Ok(Public { pool: Pool::new(&batch.x, ids)?, labels, several, others, key })
     }
 
     /// Whether there is no public image at all.
@@ -115,6 +123,90 @@ impl Public {
             }
         }
         Ok(scored)
+    }
+
+    /// What labels alone score without the update, one entry an image: `public`, the mean over
+    /// batches of labels drawn from the public split, `prior`, the counts nearest to its shares,
+    /// and `majority`, its most frequent class (of several labels an example each one's more
+    /// frequent answer).
+    pub fn label_nulls(
+        &self,
+        cell: &ResolvedCell,
+        truth: &GroundTruth,
+    ) -> BTreeMap<String, Vec<Scores>> {
+        let mut rng = stream(cell.spec.seed, &cell.spec.world_key(), "null-labels");
+        let batch = truth.labels.size()[1] as usize;
+        let (mut drawn, mut most): (Vec<Scores>, Vec<Scores>) = (Vec::new(), Vec::new());
+        let places: Vec<usize> = (0..self.pool_size()).collect();
+        if places.is_empty() {
+            return BTreeMap::new();
+        }
+        let (majority, shares) = (self.majority(batch), self.shared(batch));
+        let mut prior: Vec<Scores> = Vec::new();
+        for n in 0..truth.labels.size()[0] {
+            let own = Counts::of(&truth.labels.get(n));
+            let mut draw = || -> Counts {
+                let of = |_| places.choose(&mut rng).copied().unwrap_or(0);
+                self.counts(&(0..batch).map(of).collect::<Vec<_>>())
+            };
+            let draws: Vec<Counts> = (0..DRAWS).map(|_| draw()).collect();
+            drawn.extend(vec![label_batch::mean(&draws, &own); batch]);
+            most.extend(vec![label_batch::mean([&majority], &own); batch]);
+            prior.extend(vec![label_batch::mean([&shares], &own); batch]);
+        }
+        let named = [("public", drawn), ("prior", prior), ("majority", most)];
+        named.into_iter().map(|(name, rows)| (name.to_string(), rows)).collect()
+    }
+
+    fn pool_size(&self) -> usize {
+        self.several.as_ref().map_or(self.labels.len(), |s| s.size()[0] as usize)
+    }
+
+    /// The labels at these places of the pool.
+    fn counts(&self, places: &[usize]) -> Counts {
+        match &self.several {
+            None => {
+                Counts::of_classes(&places.iter().map(|&at| self.labels[at]).collect::<Vec<_>>())
+            }
+            Some(rows) => {
+                let at: Vec<i64> = places.iter().map(|&at| at as i64).collect();
+                Counts::of(&rows.index_select(0, &Tensor::from_slice(&at)))
+            }
+        }
+    }
+
+    /// As many examples of each class, or with each of several labels, as the pool's shares say.
+    fn shared(&self, batch: usize) -> Counts {
+        let whole = batch as f64;
+        match &self.several {
+            None => {
+                let most = self.labels.iter().copied().max().unwrap_or(-1).max(-1);
+                let of = |k: i64| self.labels.iter().filter(|l| **l == k).count() as f64;
+                let shares = (0..=most).map(|k| whole * of(k) / self.labels.len().max(1) as f64);
+                let counts = rounded(&shares.collect::<Vec<_>>(), batch);
+                let each = |(k, n): (usize, &usize)| std::iter::repeat_n(k as i64, *n);
+                Counts::of_classes(&counts.iter().enumerate().flat_map(each).collect::<Vec<_>>())
+            }
+            Some(rows) => {
+                let counts = (rows.mean_dim(&[0i64][..], true, Kind::Double) * whole).round();
+                let places = Tensor::arange(batch as i64, (Kind::Double, Device::Cpu));
+                Counts::of(&places.unsqueeze(1).lt_tensor(&counts).to_kind(Kind::Float))
+            }
+        }
+    }
+
+    fn majority(&self, batch: usize) -> Counts {
+        match &self.several {
+            None => {
+                let times = |l: &i64| self.labels.iter().filter(|o| *o == l).count();
+                let most = self.labels.iter().copied().max_by_key(|l| (times(l), -l)).unwrap_or(-1);
+                Counts::of_classes(&vec![most; batch])
+            }
+            Some(rows) => {
+                let answer = rows.mean_dim(&[0i64][..], true, None::<Kind>).gt(0.5);
+                Counts::of(&answer.to_kind(Kind::Float).repeat([batch as i64, 1]))
+            }
+        }
     }
 
     /// Whether guesses `[N, ...]` identify their originals, those of one baseline after those of

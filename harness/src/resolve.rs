@@ -166,7 +166,8 @@ impl ResolvedCell {
         let multi = self.data.card().labels == LabelKind::MultiLabel;
         (multi && self.attack.infers_labels(&self.spec.facts)).then(|| {
             "label inference is defined for one class an image; on multi-label tasks grant the \
-             fact `labels` (and set labels = \"known\" where the attack has it)"
+             fact `labels` (and set labels = \"known\" where the attack has it); attack `labels` \
+                 reads them with method = \"signs\""
                 .into()
         })
     }

@@ -15,6 +15,7 @@ use crate::artifacts;
 use crate::nulls::Public;
 use crate::resolve::ResolvedCell;
 use crate::scenario::GroundTruth;
+use crate::score_labels;
 
 /// All scores of a cell.
 pub struct CellScores {
@@ -40,6 +41,9 @@ pub fn score(
     panel: &Panel,
     run_dir: Option<&Path>,
 ) -> Result<CellScores, HarnessError> {
+    if !found.has_pictures() {
+        return score_labels::score(cell, truth, found, panel);
+    }
     let public = Public::open(cell)?;
     let mut out = CellScores {
         images: Vec::new(),

@@ -46,6 +46,8 @@ pub struct Known {
     pub contributors: i64,
     /// Examples of each of them, where they weigh by these; empty where all have as many.
     pub shares: Vec<i64>,
+    /// Shares of the `K` classes in public data, where the attack asks for them; sum 1.
+    pub class_shares: Option<Vec<f64>>,
     /// What the defenses did to the signal, in order, as their designers publish it.
     pub defenses: Vec<Published>,
 }
@@ -57,6 +59,7 @@ impl Clone for Known {
             local: self.local.clone(),
             defenses: self.defenses.clone(),
             shares: self.shares.clone(),
+            class_shares: self.class_shares.clone(),
             ..*self
         }
     }

@@ -36,7 +36,7 @@ fn judged(run: &Run, stands: &[Stand]) -> Vec<String> {
         stands.iter().partition(|s| run.defended(s.at()));
     let best = free.iter().copied().filter(|s| scored(s)).reduce(stronger);
     let Some(best) = best else {
-        return vec![nothing_free(&defended).into()];
+        return vec![labels_told(run).unwrap_or_else(|| nothing_free(&defended).into())];
     };
     let all = |s: &Stand, wanted: fn(&Validity) -> bool| -> bool {
         s.cells.iter().all(|c| wanted(&run.validity[c.at]))
@@ -102,6 +102,24 @@ fn nothing_free(defended: &[&Stand]) -> &'static str {
     } else {
         "No attack was scored."
     }
+}
+
+/// Of a run whose attacks tell labels and draw no picture, what they tell undefended.
+fn labels_told(run: &Run) -> Option<String> {
+    let free = (0..run.cells.len()).filter(|at| !run.defended(*at));
+    let told: Vec<(usize, f64)> =
+        free.filter_map(|at| Some((at, run.cells[at].mean("label_multiset")?))).collect();
+    let sure: Vec<f64> =
+        told.iter().filter(|(at, _)| run.validity[*at].measurable()).map(|(_, m)| *m).collect();
+    let first = format!(
+        "No attack drew a picture. {} of {} surely tell more of a batch's labels than what \
+         is known without the update",
+        sure.len(),
+        counted(told.len(), "undefended cell"),
+    );
+    let most = sure.iter().copied().reduce(f64::max);
+    let most = most.map_or(String::new(), |m| format!(": {:.0} % of them at most", 100.0 * m));
+    (!told.is_empty()).then(|| format!("{first}{most}."))
 }
 
 /// A sentence for each amount that defenses leave to the strongest attack, the most first.

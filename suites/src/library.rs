@@ -35,6 +35,7 @@ static SUITES: &[&SuiteEntry] = &[
     &SuiteEntry { name: "utility", text: include_str!("../utility.toml") },
     &SuiteEntry { name: "cifar10", text: include_str!("../cifar10.toml") },
     &SuiteEntry { name: "trained", text: include_str!("../trained.toml") },
+    &SuiteEntry { name: "labels", text: include_str!("../labels.toml") },
     &SuiteEntry { name: "figures", text: include_str!("../figures.toml") },
     &SuiteEntry { name: "nightly", text: include_str!("../nightly.toml") },
 ];

@@ -186,3 +186,14 @@ fn a_night_meets_every_source_and_defense() {
         assert!(met(defense) > 0, "{defense}");
     }
 }
+
+/// Every method of label recovery meets every batch size, fresh and trained.
+#[test]
+fn labels_are_read_by_every_method() {
+    let suite = Suite::load("labels", None, &[]).unwrap();
+    let methods: BTreeSet<_> =
+        suite.cells.iter().map(|c| c.attack.params["method"].to_string()).collect();
+    assert_eq!(methods.len(), 13, "{methods:?}");
+    let sizes: BTreeSet<_> = suite.cells.iter().map(|c| c.federation.local.batch_size).collect();
+    assert_eq!(sizes.into_iter().collect::<Vec<_>>(), [1, 8, 32, 128]);
+}

@@ -231,6 +231,7 @@ impl FeatureInversion {
         Reconstruction {
             pixels: pixels.to_device(Device::Cpu).detach(),
             labels: labels::read_off(&prepared.gradient, prepared.seen.net.classes(), 1).ok(),
+            certainty: None,
             objective: of(&|r| r.objective),
             trace: vec![
                 (self.feature_iterations as u64, of(&|r| r.first)),

@@ -241,6 +241,7 @@ impl ModelInversion {
         Reconstruction {
             pixels: pixels.to_kind(Kind::Float).to_device(Device::Cpu).reshape(size).detach(),
             labels: None,
+            certainty: None,
             trace: (0..points).map(at).collect(),
             flags: lost
                 .chunks(each)

@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 use super::config::MatchingConfig;
 use super::defense_channel::{self, DefenseChannel};
 use super::defense_model::DefenseModel;
-use super::labels::{self, Labels};
+use super::labels::Labels;
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
 use super::statistics::Statistics;
@@ -44,7 +44,8 @@ impl Attack for Matching {
         if self.config.labels == Labels::Known {
             needs.push(Fact::Labels);
         }
-        if self.config.unroll {
+        let followed = self.config.labels == Labels::Dimitrov;
+        if self.config.unroll || followed {
             needs.push(Fact::LocalSteps);
         }
         needs
@@ -56,7 +57,7 @@ impl Attack for Matching {
 
     fn infers_labels(&self, _granted: &[Fact]) -> bool {
         // Signs are those of several labels an example.
-        matches!(self.config.labels, Labels::Idlg | Labels::Joint)
+        !matches!(self.config.labels, Labels::Known | Labels::Signs)
     }
 
     fn reconstruct(&self, seen: &Observation, run: &Run) -> Result<Reconstruction, AttackError> {
@@ -164,7 +165,8 @@ impl Matching {
     ) -> Result<(Problem<'a>, Tensor), AttackError> {
         let gradient = signal::read(seen, self.reads_directions())?;
         let mut problem = self.problem(seen, &gradient, defense_model, run)?;
-        if let (Some(labels), Labels::Idlg) = (&found.labels, self.config.labels) {
+        let read = !matches!(self.config.labels, Labels::Known | Labels::Joint | Labels::Signs);
+        if let Some(labels) = found.labels.as_ref().filter(|_| read) {
             let labels = labels.repeat_interleave_self_int(self.config.restarts as i64, 0, None);
             problem.labels = DummyLabels::Fixed(labels.to_device(run.device));
         }
@@ -263,42 +265,6 @@ impl Matching {
         let names = (0..signals)
             .flat_map(|n| (0..self.config.restarts).map(move |r| format!("draws-{n}-{r}")));
         names.map(|name| run.stream(&name)).collect()
-    }
-
-    fn labels(
-        &self,
-        seen: &Observation,
-        gradient: &Params,
-        (batch, defense_model): (i64, &DefenseModel),
-        run: &Run,
-    ) -> Result<DummyLabels, AttackError> {
-        let restarts = self.config.restarts as i64;
-        let labels = match (self.config.labels, defense_model.noise) {
-            (Labels::Joint, _) => return Ok(DummyLabels::Joint),
-            (Labels::Idlg, Some(noise)) if batch == 1 => {
-                let plausible = labels::left_open(seen, gradient, noise, run)?;
-                let labels = self.hypotheses(&plausible);
-                return Ok(DummyLabels::Fixed(labels.to_device(run.device)));
-            }
-            (Labels::Idlg, _) => labels::read_batch(seen, gradient, batch)?,
-            (Labels::Known, _) => labels::granted(seen, batch)?,
-            (Labels::Signs, _) => {
-                labels::read_signs(seen, gradient, batch, &mut run.stream("label-evidence"))?
-            }
-        };
-        let labels = labels.repeat_interleave_self_int(restarts, 0, None);
-        Ok(DummyLabels::Fixed(labels.to_device(run.device)))
-    }
-
-    /// `[T, 1]`: the restarts of a signal take turns among its plausible labels.
-    fn hypotheses(&self, plausible: &[Vec<i64>]) -> Tensor {
-        let restarts = self.config.restarts;
-        let turns = |labels: &Vec<i64>| {
-            let tried = labels.len().min(self.config.label_hypotheses);
-            (0..restarts).map(|r| labels[r % tried]).collect::<Vec<_>>()
-        };
-        let labels: Vec<i64> = plausible.iter().flat_map(turns).collect();
-        Tensor::from_slice(&labels).unsqueeze(1)
     }
 
     /// `[T, V]`: restart `r` of signal `n` is lane `n * R + r` and draws from its own stream.
@@ -439,6 +405,7 @@ impl Matching {
         let found = Reconstruction {
             pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
             labels: self.guessed(problem, soft, &winners),
+            certainty: None,
             flags: flags(&diverged, restarts, &objective, withheld),
             // The last evaluation of every restart is beside the optimiser's count.
             evaluations: (per_signal(&evaluations, objective.len()) + restarts as u64)

@@ -13,6 +13,7 @@ use super::label_evidence::{Evidence, Ranked};
 use super::signal;
 use crate::AttackError;
 use crate::attack::Run;
+use crate::labels::{Method, PICTURES, filled, recover};
 
 /// Where the labels come from.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -28,6 +29,54 @@ pub enum Labels {
     Joint,
     /// Read off the signs of the last layer, for one example with several labels.
     Signs,
+    /// Every class with a negative entry of the bias; the rest is drawn from these.
+    Analytic,
+    /// LLG (Wainakh et al. 2022).
+    Llg,
+    /// LLG* (Wainakh et al. 2022).
+    LlgStar,
+    /// breaching's correction of the bias.
+    BiasCorrected,
+    /// The least entry of each row (Yin et al. 2021); the rest is drawn from these.
+    Yin,
+    /// breaching's `wainakh-simple`.
+    WainakhSimple,
+    /// breaching's `wainakh-whitebox`.
+    WainakhWhitebox,
+    /// Counted by batch embeddings (Geng et al. 2021).
+    Geng,
+    /// Counted by instance-wise restoration (Ma et al. 2023).
+    Ilrg,
+    /// Counted along local training (Dimitrov et al. 2022).
+    Dimitrov,
+}
+
+impl Labels {
+    /// The method of [`crate::labels`] that reads them; none of the ways that are matching's own.
+    pub fn method(self) -> Option<Method> {
+        Some(match self {
+            Labels::Known | Labels::Idlg | Labels::Joint | Labels::Signs => return None,
+            Labels::Analytic => Method::Analytic,
+            Labels::Llg => Method::Llg,
+            Labels::LlgStar => Method::LlgStar,
+            Labels::BiasCorrected => Method::BiasCorrected,
+            Labels::Yin => Method::Yin,
+            Labels::WainakhSimple => Method::WainakhSimple,
+            Labels::WainakhWhitebox => Method::WainakhWhitebox,
+            Labels::Geng => Method::Geng,
+            Labels::Ilrg => Method::Ilrg,
+            Labels::Dimitrov => Method::Dimitrov,
+        })
+    }
+}
+
+/// What the method tells of every signal, `[N, B]`; labels that it does not tell are drawn.
+///
+/// # Errors
+/// As [`recover`].
+pub fn by_method(method: Method, seen: &Observation, run: &Run) -> Result<Tensor, AttackError> {
+    let told = recover(method, seen, PICTURES, run)?;
+    Ok(filled(&told, seen.net.classes(), &mut run.stream("labels-drawn")))
 }
 
 /// Class indices `[N, B]` inferred from gradients `[N, ...]` of a softmax classifier.

@@ -3,6 +3,7 @@
 pub mod config;
 mod defense_channel;
 pub mod defense_model;
+mod dummy_labels;
 pub mod engine;
 mod entry_constraint;
 pub mod init;

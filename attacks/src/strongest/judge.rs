@@ -74,6 +74,7 @@ fn merged(
     Reconstruction {
         pixels: pixels.expect("every result has pixels"),
         labels: pick(&|found| found.labels.as_ref().map(Tensor::shallow_clone)),
+        certainty: None,
         trace: vec![(0, objective.clone())],
         objective,
         evaluations: results.iter().map(|found| found.evaluations + 1).sum(),

@@ -58,7 +58,7 @@ fn every_suite_and_profile_builds() {
 
 /// Whether a profile's description says that it needs files.
 fn needs_data(description: &str) -> bool {
-    ["CelebA", "CIFAR-10"].iter().any(|set| description.contains(set))
+    ["CelebA", "CIFAR-10", "ChestMNIST"].iter().any(|set| description.contains(set))
         && description.contains("in place")
 }
 

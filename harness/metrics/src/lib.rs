@@ -10,6 +10,7 @@ mod error;
 pub mod fl_attack;
 pub mod identification;
 pub mod images;
+pub mod label_batch;
 pub mod label_match;
 pub mod lpips;
 mod mse;

@@ -79,6 +79,12 @@ impl Panel {
         self.absent.iter().map(|(_, why)| why.clone()).collect()
     }
 
+    /// Names of the metrics, absent ones among them.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let absent = self.absent.iter().map(|(name, _)| *name);
+        self.metrics.iter().map(|(name, _)| *name).chain(absent)
+    }
+
     /// Scores images `[N, C, H, W]` or table rows `[N, F]` in `[0, 1]`, guess `i` belonging to
     /// truth `i`. A metric that cannot compare these images (too small, wrong channels) scores
     /// `None` with a note.

@@ -1,7 +1,8 @@
 //! Every metric by name.
 
 use crate::{
-    Metric, MetricError, fl_attack, identification, label_match, lpips, mse, psnr, registered, ssim,
+    Metric, MetricError, fl_attack, identification, label_batch, label_match, lpips, mse, psnr,
+    registered, ssim,
 };
 use record::MetricInfo;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ pub static ENTRIES: &[&MetricEntry] = &[
 pub fn infos(entries: impl IntoIterator<Item = &'static MetricEntry>) -> Vec<MetricInfo> {
     let own = entries.into_iter().map(|e| (e.info)());
     let every = identification::infos().into_iter().chain(registered::infos());
-    own.chain(every).chain(label_match::infos()).collect()
+    own.chain(every).chain(label_match::infos()).chain(label_batch::infos()).collect()
 }
 
 /// The metric called `name`.

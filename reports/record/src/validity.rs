@@ -17,6 +17,9 @@ mod verdict;
 
 pub use verdict::{Verdict, verdict};
 
+/// What attacks without pictures are judged by: the share of a batch's labels that was told.
+const LABELS: &str = "label_multiset";
+
 /// Null baselines whose author knows the truth: reference lines, and nothing that an attack must
 /// beat. Every other null baseline needs no truth.
 pub const ORACLES: [&str; 1] = ["nearest"];
@@ -121,7 +124,7 @@ impl Validity {
 /// undefended twin, of an undefended one its own. Cells that differ in the seed alone are
 /// repetitions, and judged together.
 pub fn judge(records: &[CellRecord], metrics: &Metrics) -> Vec<Validity> {
-    let psnr = metrics.get("psnr");
+    let (psnr, labels) = (metrics.get("psnr"), metrics.get(LABELS));
     let keys: Vec<Key> = records.iter().map(Key::new).collect();
     let mut plain: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, key) in keys.iter().enumerate().filter(|(_, k)| !k.defended && k.attacked) {
@@ -139,7 +142,8 @@ pub fn judge(records: &[CellRecord], metrics: &Metrics) -> Vec<Validity> {
             return Validity::Untrained { why };
         }
         let names = format!("{} {twins:?}", keys[at].defended);
-        let judged = || strongest(&psnr, &by_attack(records, &twins), keys[at].defended);
+        let metric = if keys[at].labels_alone { &labels } else { &psnr };
+        let judged = || strongest(metric, &by_attack(records, &twins), keys[at].defended);
         known.entry(names).or_insert_with(judged).clone()
     };
     (0..records.len()).map(&mut one).collect()
@@ -174,6 +178,8 @@ struct Key {
     vantage: Vantage,
     defended: bool,
     attacked: bool,
+    /// It told labels and drew no picture: such cells are held against each other alone.
+    labels_alone: bool,
 }
 
 impl Key {
@@ -187,12 +193,15 @@ impl Key {
             vantage: spec.vantage,
             defended: acting(spec).next().is_some(),
             attacked: !matches!(record.outcome, Outcome::NotApplicable { .. }),
+            labels_alone: labels_alone(record),
         }
     }
 
     /// The undefended cells among `plain` that the cell is held against: those at its vantage, else
     /// those at one that sees the same.
     fn twins(&self, keys: &[Key], plain: &[usize]) -> Vec<usize> {
+        let alike = |at: &usize| keys[*at].labels_alone == self.labels_alone;
+        let plain: Vec<usize> = plain.iter().copied().filter(alike).collect();
         let own = |at: &&usize| self.defended || keys[**at].attack == self.attack;
         let here = |at: &&usize| keys[**at].vantage == self.vantage;
         let same: Vec<usize> = plain.iter().filter(own).filter(here).copied().collect();
@@ -202,6 +211,13 @@ impl Key {
         let alike = |at: &&usize| see_alike(keys[**at].vantage, self.vantage);
         plain.iter().filter(own).filter(alike).copied().collect()
     }
+}
+
+/// Whether the attack told labels and drew no picture.
+fn labels_alone(record: &CellRecord) -> bool {
+    let has =
+        |name: &str| record.images.iter().any(|i| i.scores.get(name).is_some_and(Option::is_some));
+    has(LABELS) && !has("psnr")
 }
 
 /// Cells by attack, seeds together, in the order of the records.
@@ -221,7 +237,7 @@ fn strongest(psnr: &MetricInfo, attacks: &[Vec<&CellRecord>], defended: bool) ->
         return Validity::NoTwin;
     }
     if psnr.higher_is_better != Some(true) {
-        let why = "the run does not say that more PSNR is a better attack".into();
+        let why = format!("the run does not say that more {} is a better attack", psnr.title);
         return Validity::NotMeasurable { why, n: 0 };
     }
     let found = attacks.iter().filter_map(|cells| Duel::new(psnr, cells));

@@ -4,7 +4,7 @@ use super::*;
 use crate::figure::filter::Picked;
 use crate::standing::stands;
 use record::testing::{from_spec, info, record};
-use record::{CellRecord, Outcome};
+use record::{CellRecord, MetricInfo, Outcome};
 use suites::{Named, Source};
 
 fn cell(defense: Option<Named>, psnrs: &[f64]) -> CellRecord {
@@ -115,6 +115,29 @@ fn a_run_without_a_verdict_says_why() {
     let wanted = "No attack was scored. This run is not finished: 1 cell of 2 not run yet. 1 cell \
         of 2 failed.";
     assert_eq!(said(vec![broken], true), wanted);
+}
+
+#[test]
+fn labels_without_pictures_are_told() {
+    let psnr = MetricInfo { thresholds: vec![25.0], ..MetricInfo::higher("psnr", "PSNR") };
+    let listed = vec![psnr, MetricInfo::higher("label_multiset", "labels of the batch")];
+    let said = |own: CellRecord| {
+        let info = record::RunInfo { metrics: listed.clone(), ..info("a") };
+        let run = Run::new("".into(), info, vec![own]);
+        let all = [Picked::whole(&run, 0)];
+        verdict(&run, &stands(&run, &all).0).join(" ").replace('\u{a0}', " ")
+    };
+    let score = |told: f64| record::Scores::from([("label_multiset".to_string(), Some(told))]);
+    let mut own = cell(None, &[30.0, 31.0]);
+    own.images.iter_mut().for_each(|image| image.scores = score(0.75));
+    own.baselines = [("public".to_string(), vec![score(0.5), score(0.5)])].into();
+    let wanted = "No attack drew a picture. 1 of 1 undefended cell surely tell more of a batch's \
+        labels than what is known without the update: 75 % of them at most.";
+    assert!(said(own.clone()).starts_with(wanted), "{}", said(own));
+    let mut chance = cell(None, &[30.0, 31.0]);
+    chance.images.iter_mut().for_each(|image| image.scores = score(0.5));
+    chance.baselines = [("public".to_string(), vec![score(0.5), score(0.5)])].into();
+    assert!(said(chance).contains(" 0 of 1 undefended cell surely"));
 }
 
 #[test]

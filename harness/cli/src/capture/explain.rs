@@ -33,6 +33,9 @@ impl Explained {
         training: &Training,
         found: &Reconstruction,
     ) -> Option<Explained> {
+        if !found.has_pictures() {
+            return None;
+        }
         let labels = seen.known.labels.as_ref().or(found.labels.as_ref())?;
         let labels = labels.narrow(0, 0, 1);
         let steps = training.local.steps(training.own());

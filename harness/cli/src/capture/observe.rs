@@ -300,6 +300,7 @@ fn known(
         local_examples: Some(training.own()),
         contributors: training.contributors,
         shares: training.shares.clone(),
+        class_shares: None,
         defenses,
     })
 }

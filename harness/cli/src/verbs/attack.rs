@@ -88,6 +88,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<ExitCode> {
     let found = attack.reconstruct(&observation, &run)?;
     let explained = Explained::by(&observation, &training, &found);
     let doubt = explained.and_then(|e| e.doubt(&observation));
+    if truth.is_some() && !found.has_pictures() {
+        tell!("note: attack `{}` draws no picture: --truth is not scored", args.attack);
+    }
+    let truth = truth.filter(|_| found.has_pictures());
     let found = match &truth {
         Some(truth) => in_order(found, truth)?,
         None => found,
@@ -215,7 +219,11 @@ fn writable(out: &Path) -> Result<()> {
     })
 }
 
+/// Labels alone leave no file.
 fn write(args: &Args, found: &Reconstruction) -> Result<Vec<PathBuf>> {
+    if !found.has_pictures() {
+        return Ok(Vec::new());
+    }
     let batch = found.pixels.get(0);
     let tensors = args.out.join("reconstruction.safetensors");
     checkpoint::save_safetensors(&tensors, &[("reconstruction".to_string(), batch.contiguous())])?;
@@ -305,10 +313,12 @@ fn print(
     (explained, doubt): (Option<Explained>, Option<String>),
 ) -> Result<()> {
     let labels: Option<Vec<i64>> = found.labels.as_ref().and_then(|l| Vec::try_from(l.get(0)).ok());
+    let certainty = found.certainty.as_ref().and_then(|c| Vec::<f32>::try_from(c.get(0)).ok());
     if settings.json {
         let table = scored.as_ref().map(|s| s.images.iter().map(|i| &i.scores).collect::<Vec<_>>());
         let out = json!({
-            "files": files, "labels": labels, "objective": found.objective,
+            "files": files, "labels": labels, "label_counts": counts(found),
+            "label_certainty": certainty, "objective": found.objective,
             "flags": found.flags.first(), "gradient_evaluations": found.evaluations,
             "scores": table, "notes": scored.as_ref().map(|s| &s.notes),
             "explained": explained, "doubt": doubt, "verdicts": verdicts,
@@ -319,11 +329,15 @@ fn print(
     if let Some(labels) = labels {
         show!("labels: {labels:?}");
     }
-    show!(
-        "objective: {:.6e} after {} gradient evaluations",
-        found.objective.first().copied().unwrap_or(f64::NAN),
-        found.evaluations
-    );
+    counts(found).iter().for_each(|c| show!("examples with each label: {c:?}"));
+    certainty.iter().for_each(|c| show!("certainty: {c:.2?}"));
+    if found.has_pictures() {
+        show!(
+            "objective: {:.6e} after {} gradient evaluations",
+            found.objective.first().copied().unwrap_or(f64::NAN),
+            found.evaluations
+        );
+    }
     if let Some(Explained { cosine, size_ratio }) = explained {
         show!(
             "the found examples explain the update: cosine {cosine:.4}, size ratio {size_ratio:.3}"
@@ -342,6 +356,13 @@ fn print(
     }
     files.iter().for_each(|f| show!("wrote {}", f.display()));
     Ok(())
+}
+
+/// Examples with each of several labels, `[K]`; none where an example has one class.
+fn counts(found: &Reconstruction) -> Option<Vec<i64>> {
+    let several = found.labels.as_ref().filter(|l| l.dim() == 3)?;
+    let sums = several.get(0).sum_dim_intlist(0, false, Kind::Double).to_kind(Kind::Int64);
+    Vec::try_from(sums).ok()
 }
 
 /// The scores that were measured, small ones in scientific notation.
