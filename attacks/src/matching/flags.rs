@@ -9,8 +9,8 @@ pub(super) fn per_signal(evaluations: &[i64], signals: usize) -> u64 {
     evaluations.iter().sum::<i64>() as u64 / signals.max(1) as u64
 }
 
-/// Doubts about each signal's result: restarts that `diverged` `[T]`, statistics that were withheld,
-/// and what is said of the derivative.
+/// Doubts about each signal's result: restarts that `diverged` `[T]`, statistics that were
+/// withheld, and what is said of the derivative.
 pub(super) fn flags(
     diverged: &[bool],
     restarts: usize,

@@ -61,8 +61,8 @@ pub trait Model: Send + Sync {
     }
 
     /// A piecewise operation whose branches a second pass cannot repeat (see [`Tape::relu`]), by
-    /// name: a model with one is not matched by differences of first derivatives. `None` where there
-    /// is no such operation: all others are smooth or the tape's own.
+    /// name: a model with one is not matched by differences of first derivatives. `None` where
+    /// there is no such operation: all others are smooth or the tape's own.
     fn unfrozen(&self) -> Option<String> {
         Some("the model's own code, which does not say that a second pass may repeat it".into())
     }
