@@ -2,10 +2,10 @@
 //!
 //! `speed CASE TRIALS REPEATS [loop] [difference]` prints three numbers: the fastest of so many
 //! repeats by the clock, their mean processor time, which other programs on a busy machine disturb
-//! less, and the peak memory in MB (Linux; else NaN). An iteration is the
-//! forward pass, the parameter gradients with their graph, the objective against a fixed target, and its gradient with respect to the images; with `loop` also
-//! what an attack does with it: total variation, signed Adam and the box constraint; with
-//! `difference` by first derivatives alone.
+//! less, and the peak memory in MB (Linux; else NaN). An iteration is the forward pass, the
+//! parameter gradients with their graph, the objective against a fixed target, and its gradient
+//! with respect to the images; with `loop` also what an attack does with it: total variation,
+//! signed Adam and the box constraint; with `difference` by first derivatives alone.
 //! `benches/compare.py` runs it beside PyTorch's own loops.
 
 #[path = "../benches/workload/mod.rs"]
