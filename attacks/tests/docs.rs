@@ -79,6 +79,11 @@ fn every_parameter_and_default_is_documented() {
         }
         // What is 0 by default and came later is not spelled out there, so that ids stay.
         for (name, found) in table.iter().filter(|(k, _)| !defaults.contains_key(**k)) {
+            if *name == "derivative" {
+                let spelled = build(entry.name, json!({ "derivative": "auto" })).spelled_out();
+                assert_eq!((*found, &spelled["derivative"]), ("exact", &json!("auto")));
+                continue;
+            }
             let with = |value: f64| build(entry.name, json!({ *name: value })).spelled_out();
             assert!(*found == "0" && !with(0.0).contains_key(*name), "{}: `{name}`", entry.name);
             assert_eq!(with(1.0)[*name], 1.0, "{}: `{name}` is unknown", entry.name);
@@ -106,7 +111,16 @@ fn every_attack_is_introduced_with_what_it_needs() {
 #[test]
 fn every_choice_is_documented() {
     let rows = table("parameter");
-    for name in ["optimizer", "schedule", "objective", "tv", "init", "labels", "layer_weights"] {
+    for name in [
+        "optimizer",
+        "schedule",
+        "objective",
+        "tv",
+        "init",
+        "labels",
+        "layer_weights",
+        "derivative",
+    ] {
         let meaning = rows.iter().find(|r| unquoted(r[0]) == name).unwrap()[1];
         let mut documented: Vec<String> =
             meaning.split('`').skip(1).step_by(2).map(String::from).collect();

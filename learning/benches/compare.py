@@ -2,6 +2,7 @@
 
 Run: cargo build --release -p learning --example speed
      python learning/benches/compare.py [--rounds 5] [CASE ...]
+     python learning/benches/compare.py --derivatives [CASE ...]      ours alone, without torch and breaching
 
 Needs torch 2.11, torchvision and breaching (pip). For each case it alternates our program and theirs and prints a Markdown
 table of milliseconds per trial-iteration: by the clock (fastest iteration of all rounds) and in processor time (fastest
@@ -10,6 +11,9 @@ round's mean), which holds still on a machine that has other work.
 bare  forward, parameter gradients with their graph, objective against a fixed target, gradient by the images alone
 loop  an attack's whole iteration: for LeNet and ConvNet breaching's `invertinggradients` as it is; for the others the loop
       that most attack code has: `autograd.grad(..., create_graph=True)`, objective, `backward()`, a step of Adam
+
+Every row is measured twice for us: by second-order autograd (`exact`) and as a difference of first derivatives (`difference`).
+`--derivatives` prints the ratio of the two alone, and the peak memory of each.
 """
 
 import argparse
@@ -22,15 +26,18 @@ import warnings
 
 os.environ["OMP_NUM_THREADS"] = "1"
 warnings.filterwarnings("ignore")
-import breaching  # noqa: E402
-import torch  # noqa: E402
-import torchvision  # noqa: E402
-from breaching.attacks.auxiliaries.objectives import CosineSimilarity, Euclidean  # noqa: E402
-from breaching.cases.models.model_preparation import ConvNet, LeNetZhu  # noqa: E402
-from torch import nn  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-torch.set_num_threads(1)
+PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/speed"
+if "--derivatives" not in sys.argv:
+    import breaching
+    import torch
+    import torchvision
+    from breaching.attacks.auxiliaries.objectives import CosineSimilarity, Euclidean
+    from breaching.cases.models.model_preparation import ConvNet, LeNetZhu
+    from torch import nn
+
+    torch.set_num_threads(1)
 
 
 def simple_cnn():
@@ -44,10 +51,10 @@ def simple_cnn():
 
 # name -> (model, side, objective, our trials, iterations a round)
 CASES = {
-    "lenet-zhu": (LeNetZhu, 32, CosineSimilarity, (1, 16), 60),
-    "convnet64": (lambda: ConvNet(width=64), 32, CosineSimilarity, (1, 4), 3),
-    "resnet18": (lambda: torchvision.models.resnet18(num_classes=10), 64, CosineSimilarity, (1, 4), 4),
-    "simple-cnn": (simple_cnn, 64, Euclidean, (1, 4), 5),
+    "lenet-zhu": (lambda: LeNetZhu(), 32, lambda: CosineSimilarity(), (1, 16), 60),
+    "convnet64": (lambda: ConvNet(width=64), 32, lambda: CosineSimilarity(), (1, 4), 3),
+    "resnet18": (lambda: torchvision.models.resnet18(num_classes=10), 64, lambda: CosineSimilarity(), (1, 4), 4),
+    "simple-cnn": (simple_cnn, 64, lambda: Euclidean(), (1, 4), 5),
 }
 
 
@@ -111,26 +118,45 @@ def theirs(case, kind):
     return iterate(case, iterations, True)
 
 
-def ours(case, trials, kind):
-    program = ROOT / "target/release/examples/speed"
+def ours(case, trials, kind, derivative="exact"):
     repeats = max(2, CASES[case][4] // trials)
-    extra = ["loop"] if kind == "loop" else []
-    printed = subprocess.run([program, case, str(trials), str(repeats), *extra], check=True, capture_output=True, text=True)
+    extra = [word for word in (kind, derivative) if word in ("loop", "difference")]
+    printed = subprocess.run([PROGRAM, case, str(trials), str(repeats), *extra], check=True, capture_output=True, text=True)
     return tuple(float(number) for number in printed.stdout.split())
+
+
+WAYS = ("exact", "difference")
+NEVER = (float("inf"),) * 3
+
+
+def fastest(old, new):
+    return tuple(min(pair) for pair in zip(old, new))
 
 
 def measure(case, kind, rounds):
     trials = CASES[case][3]
-    fastest = lambda old, new: tuple(min(pair) for pair in zip(old, new))
-    never = (float("inf"), float("inf"))
-    reference, found = never, {t: never for t in trials}
+    reference, found = NEVER[:2], {(t, way): NEVER for t in trials for way in WAYS}
     for _ in range(rounds):
         reference = fastest(reference, theirs(case, kind))
-        for t in trials:
-            found[t] = fastest(found[t], ours(case, t, kind))
-    for t in trials:
-        cells = [f"{theirs:.2f} | {ours:.2f} | {theirs / ours:.2f}" for theirs, ours in zip(reference, found[t])]
-        print(f"| {case} | {kind} | {t} | {cells[0]} | {cells[1]} |", flush=True)
+        for t, way in found:
+            found[t, way] = fastest(found[t, way], ours(case, t, kind, way))
+    for (t, way), own in found.items():
+        cells = [f"{theirs:.2f} | {ours:.2f} | {theirs / ours:.2f}" for theirs, ours in zip(reference, own)]
+        print(f"| {case} | {kind} | {t} | {way} | {cells[0]} | {cells[1]} |", flush=True)
+
+
+def derivatives(cases, rounds):
+    """Ours alone: how many times faster differences are, and their peak memory."""
+    print("| network | our trials | exact: processor ms | difference | ratio | exact: peak MB | difference |")
+    print("|---|---|---|---|---|---|---|")
+    for case in cases:
+        for t in CASES[case][3]:
+            found = dict.fromkeys(WAYS, NEVER)
+            for _ in range(rounds):
+                found = {way: fastest(own, ours(case, t, "loop", way)) for way, own in found.items()}
+            (_, exact, before), (_, difference, after) = found["exact"], found["difference"]
+            cells = f"{exact:.2f} | {difference:.2f} | {exact / difference:.2f} | {before:.0f} | {after:.0f}"
+            print(f"| {case} | {t} | {cells} |", flush=True)
 
 
 def main():
@@ -138,9 +164,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kind", choices=["bare", "loop", "both"], default="both")
     parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--derivatives", action="store_true")
     args = parser.parse_args()
-    print("| network | iteration | our trials | clock: PyTorch ms | ours | ratio | processor: PyTorch ms | ours | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    if args.derivatives:
+        return derivatives(args.cases, args.rounds)
+    print("| network | iteration | our trials | derivative | clock: PyTorch ms | ours | ratio | processor: PyTorch ms | ours | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for case in args.cases:
         for kind in ("bare", "loop") if args.kind == "both" else (args.kind,):
             measure(case, kind, args.rounds)

@@ -28,6 +28,10 @@ fn matching(c: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new(case, lanes), &work, |b, work| {
             b.iter(|| work.iterate(false))
         });
+        let name = format!("{case}/difference");
+        group.bench_with_input(BenchmarkId::new(name, lanes), &work, |b, work| {
+            b.iter(|| work.differ(false))
+        });
     }
     group.finish();
 }

@@ -1,10 +1,11 @@
 //! Milliseconds of one gradient-matching iteration for each lane, on one thread.
 //!
-//! `speed CASE TRIALS REPEATS [loop]` prints two numbers: the fastest of so many repeats by the
-//! clock, and their mean processor time (Linux; else NaN), which other programs on a busy machine
-//! disturb less. An iteration is the forward pass, the parameter gradients with their graph, the
-//! objective against a fixed target, and its gradient with respect to the images; with `loop` also
-//! what an attack does with it: total variation, signed Adam and the box constraint.
+//! `speed CASE TRIALS REPEATS [loop] [difference]` prints three numbers: the fastest of so many
+//! repeats by the clock, their mean processor time, which other programs on a busy machine disturb
+//! less, and the peak memory in MB (Linux; else NaN). An iteration is the forward pass, the
+//! parameter gradients with their graph, the objective against a fixed target, and its gradient
+//! with respect to the images; with `loop` also what an attack does with it: total variation,
+//! signed Adam and the box constraint; with `difference` by first derivatives alone.
 //! `benches/compare.py` runs it beside PyTorch's own loops.
 
 #[path = "../benches/workload/mod.rs"]
@@ -42,11 +43,12 @@ fn main() {
             (Some(Ok(lanes)), Some(Ok(repeats))) => (lanes, repeats),
             _ => {
                 return eprintln!(
-                    "usage: speed lenet-zhu|convnet64|simple-cnn|resnet18 TRIALS REPEATS [loop]"
+                    "usage: speed lenet-zhu|convnet64|simple-cnn|resnet18 TRIALS REPEATS [loop] \
+                     [difference]"
                 );
             }
         };
-    let whole = args.get(3).is_some_and(|a| a == "loop");
+    let [whole, differ] = ["loop", "difference"].map(|word| args[3..].iter().any(|a| a == word));
     tch::set_num_threads(1);
     let Some(mut work) = Work::new(&args[0], lanes) else {
         return eprintln!("no case `{}`", args[0]);
@@ -60,14 +62,23 @@ fn main() {
             first = processor_ms();
         }
         let start = Instant::now();
-        let gradient = work.iterate(whole);
+        let gradient = if differ { work.differ(whole) } else { work.iterate(whole) };
         if whole {
             work.images = adam.descend(&work.images, &gradient);
         }
         best = best.min(start.elapsed().as_secs_f64());
     }
     let processor = (processor_ms() - first) / f64::from(repeats);
-    println!("{:.4} {:.4}", best * 1e3 / lanes as f64, processor / lanes as f64);
+    let peak = peak_mb();
+    println!("{:.4} {:.4} {peak:.1}", best * 1e3 / lanes as f64, processor / lanes as f64);
+}
+
+/// The most memory that the process has held, in MB, as Linux counts it.
+fn peak_mb() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kb = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kb.map_or(f64::NAN, |kb| kb / 1024.0)
 }
 
 /// Milliseconds that this thread has run, as the Linux scheduler counts them.

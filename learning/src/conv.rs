@@ -180,6 +180,20 @@ pub(crate) fn apart(x: &Tensor, kernels: &[Tensor], bias: Option<&Tensor>, conv:
     stack(&outputs)
 }
 
+/// All lanes at once where they share the kernel, else one convolution a lane: no gradient is taken
+/// of the kernels.
+pub(crate) fn one_by_one(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+    match (w.size()[0], bias) {
+        (1, None) => grouped(x, w, None, conv),
+        (1, Some(b)) if b.size()[0] == 1 => grouped(x, w, bias, conv),
+        (1, Some(b)) => {
+            let size = b.size();
+            grouped(x, w, None, conv) + b.reshape([size[0], 1, size[1], 1, 1])
+        }
+        _ => apart(x, &unbind(w), bias, conv),
+    }
+}
+
 /// The lanes one by one.
 fn unbind(x: &Tensor) -> Vec<Tensor> {
     if x.size()[0] == 1 { vec![x.squeeze_dim(0)] } else { x.unbind(0) }
@@ -229,10 +243,14 @@ pub(crate) fn product(
         // Few positions and a large kernel: read it once for all lanes.
         let all = columns.transpose(0, 1).flatten(1, 2);
         let z = match bias {
-            Some(b) => b.reshape([out, 1]).addmm(&kernel.squeeze_dim(0), &all),
-            None => kernel.squeeze_dim(0).mm(&all),
+            Some(b) if b.size()[0] == 1 => b.reshape([out, 1]).addmm(&kernel.squeeze_dim(0), &all),
+            _ => kernel.squeeze_dim(0).mm(&all),
         };
-        z.reshape([out, lanes, positions]).transpose(0, 1)
+        let z = z.reshape([out, lanes, positions]).transpose(0, 1);
+        match bias {
+            Some(b) if b.size()[0] > 1 => z + b.unsqueeze(2),
+            _ => z,
+        }
     } else {
         let kernel = broadcast_lanes(&kernel, lanes);
         match bias {

@@ -1,6 +1,7 @@
 //! Parameter gradients from taps: one backward pass to the layer outputs, then one small product a
 //! layer. Large convolutions leave the product to autograd.
 
+mod difference;
 mod training;
 
 use tch::Tensor;
@@ -10,6 +11,8 @@ use crate::layer_grad::LayerGrad;
 use crate::network::Network;
 use crate::params::Params;
 use crate::tape::{BatchStat, Mode, Tap, TapKind, Tape, broadcast_lanes};
+
+pub use difference::{FirstPass, Pass, Slopes, Step};
 
 /// How weight gradients are represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +86,22 @@ pub fn gradients(
     let wanted: Vec<&Tensor> = outputs.chain(tape.taps.iter().flat_map(|t| &t.kernels)).collect();
     let mut deltas =
         Tensor::run_backward(&[loss.sum(loss.kind())], &wanted, create_graph, create_graph);
-    let mut kernels = deltas.split_off(tape.taps.len()).into_iter();
+    let kernels = deltas.split_off(tape.taps.len());
+    let layers = layers(params, &tape.taps, deltas, kernels, form);
+    Gradients { loss, layers, stats: tape.stats }
+}
+
+/// The gradients of the trainable parameters from those at the taps and of the taps' own kernels.
+fn layers(
+    params: &Params,
+    taps: &[Tap],
+    deltas: Vec<Tensor>,
+    kernels: Vec<Tensor>,
+    form: Form,
+) -> Vec<LayerGrad> {
+    let mut kernels = kernels.into_iter();
     let mut slots: Vec<Option<LayerGrad>> = params.tensors.iter().map(|_| None).collect();
-    for (tap, delta) in tape.taps.iter().zip(deltas) {
+    for (tap, delta) in taps.iter().zip(deltas) {
         let weight_shape = &params.layout().specs()[tap.weight].shape;
         slots[tap.weight] = Some(match tap.kernels.len() {
             0 => weight_gradient(tap, &delta, weight_shape, form),
@@ -96,11 +112,10 @@ pub fn gradients(
         }
     }
     let trainable = params.layout().trainable();
-    let layers = trainable
+    trainable
         .into_iter()
         .map(|i| slots[i].take().expect("every trainable parameter has a tap"))
-        .collect();
-    Gradients { loss, layers, stats: tape.stats }
+        .collect()
 }
 
 fn bias_gradient(tap: &Tap, delta: &Tensor) -> Tensor {

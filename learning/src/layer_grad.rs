@@ -24,6 +24,18 @@ pub enum LayerGrad {
 }
 
 impl LayerGrad {
+    /// The same tensors.
+    pub fn shallow_clone(&self) -> LayerGrad {
+        match self {
+            LayerGrad::Dense(g) => LayerGrad::Dense(g.shallow_clone()),
+            LayerGrad::Factored { delta, input, shape } => LayerGrad::Factored {
+                delta: delta.shallow_clone(),
+                input: input.shallow_clone(),
+                shape: shape.clone(),
+            },
+        }
+    }
+
     /// Squared L2 norm of each lane, `[T]`.
     pub fn norm2(&self) -> Tensor {
         match self {

@@ -18,9 +18,16 @@ use crate::params::{InitRule, ParamSpec, Params};
 
 mod cosine;
 mod dropout;
+pub(crate) mod kinks;
+mod lanes;
 mod norm;
+mod shift;
 
 pub use crate::conv::Conv;
+use kinks::Kinks;
+pub(crate) use lanes::broadcast_lanes;
+pub use lanes::{avg_pool, global_avg_pool, images, max_pool, unfold_lanes};
+pub(crate) use shift::{Shift, Shifts};
 
 /// How BatchNorm, dropout and stochastic depth behave in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +127,10 @@ pub struct Tape<'a> {
     inserted: Option<Arc<Bottleneck>>,
     /// Random layers that the pass has met.
     random: i64,
+    /// Branches of piecewise operations, where another pass repeats them.
+    kinks: Kinks,
+    /// What a second pass adds at the taps.
+    shifts: Option<Shifts>,
 }
 
 impl<'a> Tape<'a> {
@@ -136,6 +147,8 @@ impl<'a> Tape<'a> {
             embedding: None,
             inserted: None,
             random: 0,
+            kinks: Kinks::default(),
+            shifts: None,
         }
     }
 
@@ -152,6 +165,8 @@ impl<'a> Tape<'a> {
             embedding: None,
             inserted: None,
             random: 0,
+            kinks: Kinks::default(),
+            shifts: None,
         }
     }
 
@@ -171,6 +186,32 @@ impl<'a> Tape<'a> {
     /// kernels, lane by lane.
     pub(crate) fn training(params: &'a Params, mode: Mode) -> Tape<'a> {
         Tape { record: Some(Record::Leaves), ..Tape::new(params, mode) }
+    }
+
+    /// A recording pass whose piecewise operations are recorded, too.
+    pub(crate) fn first(params: &'a Params, mode: Mode, form: Form) -> Tape<'a> {
+        Tape { kinks: Kinks::recording(), ..Tape::recording(params, mode, form) }
+    }
+
+    /// A pass that repeats the branches of a first one, shifted at its taps.
+    pub(crate) fn second(
+        params: &'a Params,
+        mode: Mode,
+        form: Form,
+        branches: &[Tensor],
+        shifts: Shifts,
+    ) -> Tape<'a> {
+        let (kinks, shifts) = (Kinks::repeating(branches), Some(shifts));
+        Tape { kinks, shifts, ..Tape::recording(params, mode, form) }
+    }
+
+    /// What the pass adds to the loss, `[T]`: the model's penalty and that of the shifts.
+    pub(crate) fn added(&mut self) -> Option<Tensor> {
+        let shifted = self.shifts.as_mut().and_then(|s| s.loss.take());
+        match (self.penalty.take(), shifted) {
+            (Some(a), Some(b)) => Some(a + b),
+            (one, other) => one.or(other),
+        }
     }
 
     fn on_leaves(&self) -> bool {
@@ -268,6 +309,9 @@ impl<'a> Tape<'a> {
             return value;
         }
         let own = broadcast_lanes(&value, lanes);
+        if let Some(shifts) = &mut self.shifts {
+            return shifts.pass(&own, own.shallow_clone());
+        }
         let own = if own.requires_grad() { own } else { own.detach().set_requires_grad(true) };
         self.taps.push(Tap {
             kind: TapKind::Free,
@@ -285,6 +329,9 @@ impl<'a> Tape<'a> {
     fn keep(&mut self, tap: Tap) -> Tensor {
         if self.record.is_none() || self.on_leaves() {
             return tap.output;
+        }
+        if let Some(shifts) = &mut self.shifts {
+            return shifts.pass(&tap.input, tap.output);
         }
         // The first layer's output depends on nothing that is differentiated when only parameters
         // are: make it a leaf.
@@ -370,10 +417,15 @@ impl<'a> Tape<'a> {
         let bias = biased.then(|| self.param(format!("{name}.bias"), &[out], bias, true));
         let b = bias.as_ref().map(|(_, b)| b);
         self.afford(name, &[size[0], size[1], out], false);
-        let z = if w.size()[0] == 1 {
+        let shared = b.is_none_or(|b| b.size()[0] == 1);
+        let z = if w.size()[0] == 1 && shared {
             x.reshape([-1, fan_in])
                 .linear(&w.squeeze_dim(0), b.map(|b| b.squeeze_dim(0)).as_ref())
                 .reshape([size[0], size[1], out])
+        } else if w.size()[0] == 1 {
+            let z = x.reshape([-1, fan_in]).linear(&w.squeeze_dim(0), None::<&Tensor>);
+            let z = z.reshape([size[0], size[1], out]);
+            b.map_or_else(|| z.shallow_clone(), |b| &z + b.unsqueeze(1))
         } else {
             let (x, w) = (broadcast_lanes(x, w.size()[0]), w.transpose(1, 2));
             match b {
@@ -419,6 +471,7 @@ impl<'a> Tape<'a> {
             Some(Record::Leaves) => conv::side_by_side(x, &w, value, conv),
             Some(Record::Examples) => conv::channels_last_out(x, &w, value, conv),
             Some(Record::Batch(form)) => match conv.way(x, form) {
+                Way::Autograd if self.shifts.is_some() => conv::one_by_one(x, &w, value, conv),
                 Way::Autograd => {
                     kernels = conv::own_kernels(&w, x.size()[0].max(w.size()[0]));
                     conv::apart(x, &kernels, value, conv)
@@ -440,44 +493,4 @@ impl<'a> Tape<'a> {
             conv: Some(conv),
         })
     }
-}
-
-/// A value shared by all lanes (leading 1) gets their dimension, as a view.
-pub(crate) fn broadcast_lanes(x: &Tensor, lanes: i64) -> Tensor {
-    let mut size = x.size();
-    if size[0] == lanes {
-        return x.shallow_clone();
-    }
-    size[0] = lanes;
-    x.expand(size, true)
-}
-
-/// `[T, B, C, H, W]` to `[T*B, C, H, W]`, for layers without parameters.
-pub fn images(x: &Tensor) -> Tensor {
-    x.flatten(0, 1)
-}
-
-/// `[T*B, ...]` back to `[T, B, ...]`.
-pub fn unfold_lanes(x: &Tensor, lanes: i64) -> Tensor {
-    let mut size = x.size();
-    let batch = size[0] / lanes;
-    size.splice(0..1, [lanes, batch]);
-    x.reshape(size)
-}
-
-/// Average pooling without padding, kernel = stride.
-pub fn avg_pool(x: &Tensor, kernel: i64) -> Tensor {
-    let pooled = images(x).avg_pool2d([kernel; 2], [kernel; 2], [0, 0], false, true, None);
-    unfold_lanes(&pooled, x.size()[0])
-}
-
-/// Max pooling.
-pub fn max_pool(x: &Tensor, kernel: i64, stride: i64, padding: i64) -> Tensor {
-    let pooled = images(x).max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false);
-    unfold_lanes(&pooled, x.size()[0])
-}
-
-/// Mean over height and width: `[T, B, C, H, W]` to `[T, B, C]`.
-pub fn global_avg_pool(x: &Tensor) -> Tensor {
-    x.mean_dim(&[3i64, 4][..], false, None)
 }

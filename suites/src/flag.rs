@@ -45,6 +45,8 @@ pub enum FlagKind {
     FeaturesOnly,
     /// What the attack did about the defenses it was told of.
     Adapted,
+    /// How the objective of matching was differentiated, where not by second-order autograd alone.
+    Derivative,
     /// A guarantee that does not cover this cell's adversary.
     NotCovered,
 }
@@ -63,6 +65,7 @@ string_enum!(
     NoFiniteObjective = "no-finite-objective",
     FeaturesOnly = "features-only",
     Adapted = "adapted",
+    Derivative = "derivative",
     NotCovered = "not-covered",
 );
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use suites::{Parameters, SpecError};
 use tch::{Device, Kind};
 
+use super::derivative::Derivative;
 use super::init::Start;
 use super::labels::Labels;
 use super::objective::Objective;
@@ -98,6 +99,10 @@ pub struct MatchingConfig {
     /// For `local_update`: differentiate through the simulated local steps instead of dividing by
     /// `lr * steps`.
     pub unroll: bool,
+    /// How the distance is differentiated by the pictures. Not spelled out where it is exact, so
+    /// that cells from before it keep their ids and starts.
+    #[serde(default, skip_serializing_if = "Derivative::is_exact")]
+    pub derivative: Derivative,
 }
 
 fn is_zero(weight: &f64) -> bool {
@@ -136,6 +141,7 @@ impl Default for MatchingConfig {
             tolerance_change: 1e-18,
             label_hypotheses: 1,
             unroll: false,
+            derivative: Derivative::Exact,
         }
     }
 }
@@ -170,6 +176,7 @@ impl MatchingConfig {
     pub fn parameters(&self) -> Map<String, Value> {
         let mut all = self.spelled_out();
         all.entry("bn_weight").or_insert(json!(self.bn_weight));
+        all.entry("derivative").or_insert(json!(self.derivative));
         all
     }
 

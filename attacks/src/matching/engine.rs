@@ -5,12 +5,14 @@ use learning::client::LocalTraining;
 use learning::{Form, Observation, Params, Signal, noise};
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
-use suites::{Fact, Flag, FlagKind};
+use suites::Fact;
 use tch::{Kind, Tensor};
 
 use super::config::MatchingConfig;
 use super::defense_channel::{self, DefenseChannel};
 use super::defense_model::DefenseModel;
+use super::derivative::Way;
+use super::flags::{flags, per_signal};
 use super::labels::Labels;
 use super::objective::Target;
 use super::problem::{DummyLabels, Problem};
@@ -226,12 +228,15 @@ impl Matching {
         let factorable = channel.as_ref().map_or(objective, |c| c.objective).is_factorable();
         let form =
             if factorable && !defense_model.needs_entries() { Form::Auto } else { Form::Dense };
+        let unroll = self.unroll(seen, batch)?;
+        let apart = [unroll.is_some(), defense_model.draws > 0];
         Ok(Problem {
             seen,
             config: &self.config,
             weights: seen.weights.to(run.device, kind),
             labels: self.labels(seen, gradient, (batch, defense_model), run)?,
-            unroll: self.unroll(seen, batch)?,
+            unroll,
+            way: Way::of(&self.config, seen, kind, apart)?,
             features: self.features(gradient, batch, run)?,
             statistics: Statistics::wanted(&self.config, seen, run.device)?,
             bounds: self.config.boxed.then(|| self.bounds(seen, &shape, run)),
@@ -406,7 +411,7 @@ impl Matching {
             pixels: pixels.to_kind(Kind::Float).to_device(tch::Device::Cpu).detach(),
             labels: self.guessed(problem, soft, &winners),
             certainty: None,
-            flags: flags(&diverged, restarts, &objective, withheld),
+            flags: flags(&diverged, restarts, &objective, withheld, &problem.way),
             // The last evaluation of every restart is beside the optimiser's count.
             evaluations: (per_signal(&evaluations, objective.len()) + restarts as u64)
                 * problem.draws.1.max(1) as u64,
@@ -436,30 +441,4 @@ impl Matching {
 
 fn trainable(gradient: &Params) -> Vec<Tensor> {
     gradient.trainable().map(Tensor::shallow_clone).collect()
-}
-
-/// Evaluations spent on one signal: the mean over signals, restarts included.
-fn per_signal(evaluations: &[i64], signals: usize) -> u64 {
-    evaluations.iter().sum::<i64>() as u64 / signals.max(1) as u64
-}
-
-fn flags(diverged: &[bool], restarts: usize, objective: &[f64], withheld: bool) -> Vec<Vec<Flag>> {
-    let lost = diverged.chunks(restarts).map(|row| row.iter().filter(|&&d| d).count());
-    lost.zip(objective)
-        .map(|(lost, objective)| {
-            let mut flags = Vec::new();
-            if lost > 0 {
-                let words = format!("{lost} of {restarts}");
-                flags.push(Flag::with(FlagKind::NonFiniteRestarts, words));
-            }
-            if !objective.is_finite() {
-                flags.push(FlagKind::NoFiniteObjective.into());
-            }
-            if withheld {
-                let words = "no BatchNorm statistics were sent, and none were matched";
-                flags.push(Flag::with(FlagKind::Adapted, words));
-            }
-            flags
-        })
-        .collect()
 }

@@ -3,9 +3,11 @@
 pub mod config;
 mod defense_channel;
 pub mod defense_model;
+pub mod derivative;
 mod dummy_labels;
 pub mod engine;
 mod entry_constraint;
+mod flags;
 pub mod init;
 mod label_evidence;
 pub mod labels;

@@ -3,13 +3,14 @@
 
 use learning::client::LocalTraining;
 use learning::loss::{soft_cross_entropy, task_loss};
-use learning::tape::Tape;
-use learning::{Form, Observation, Params, gradients};
+use learning::tape::{BatchStat, Tape};
+use learning::{Form, LayerGrad, Observation, Params, gradients};
 use rand_chacha::ChaCha12Rng;
 use tch::{Kind, Tensor};
 
 use super::config::{MatchingConfig, Tv};
 use super::defense_channel::DefenseChannel;
+use super::derivative::Way;
 use super::objective::Target;
 use super::prior;
 use super::statistics::Statistics;
@@ -49,6 +50,8 @@ pub struct Problem<'a> {
     pub statistics: Option<Statistics>,
     /// Least and greatest value of every variable, `[1, V]`.
     pub bounds: Option<(Tensor, Tensor)>,
+    /// How the distance is differentiated.
+    pub way: Way,
 }
 
 impl Problem<'_> {
@@ -90,16 +93,7 @@ impl Problem<'_> {
         soft: Option<&Tensor>,
         form: Form,
     ) -> Tensor {
-        let loss = |logits: &Tensor, from: i64| {
-            let part = |t: &Tensor| t.narrow(1, from, logits.size()[1]);
-            match (&self.labels, soft) {
-                (DummyLabels::Fixed(labels), _) => task_loss(logits, &part(labels)),
-                (DummyLabels::Joint, Some(p)) => soft_cross_entropy(logits, &part(p)),
-                (DummyLabels::Joint, None) => {
-                    unreachable!("joint labels are unpacked with the images")
-                }
-            }
-        };
+        let loss = |logits: &Tensor, from: i64| self.loss(logits, from, soft);
         let (net, mode) = (&self.seen.net, self.seen.mode);
         let (layers, stats) = match self.unroll {
             Some(local) => (unroll::simulate(self.seen, weights, images, local, loss), Vec::new()),
@@ -108,13 +102,30 @@ impl Problem<'_> {
                 (own.layers, own.stats)
             }
         };
+        self.compare(layers, &stats)
+    }
+
+    /// The loss `[T]` of the examples `from..from + logits.len()`.
+    pub(super) fn loss(&self, logits: &Tensor, from: i64, soft: Option<&Tensor>) -> Tensor {
+        let part = |t: &Tensor| t.narrow(1, from, logits.size()[1]);
+        match (&self.labels, soft) {
+            (DummyLabels::Fixed(labels), _) => task_loss(logits, &part(labels)),
+            (DummyLabels::Joint, Some(p)) => soft_cross_entropy(logits, &part(p)),
+            (DummyLabels::Joint, None) => {
+                unreachable!("joint labels are unpacked with the images")
+            }
+        }
+    }
+
+    /// Distance `[T]` of a dummy batch's gradients and statistics from the captured ones.
+    pub(super) fn compare(&self, layers: Vec<LayerGrad>, stats: &[BatchStat]) -> Tensor {
         let distance = match &self.channel {
             Some(channel) => channel.distance(&self.target, self.config.both_weight, layers),
             None => self.target.distance(self.config.objective, self.config.both_weight, &layers),
         };
         match &self.statistics {
             Some(sent) => {
-                let off = sent.distance(&stats, &self.target, &distance);
+                let off = sent.distance(stats, &self.target, &distance);
                 distance + off * self.config.bn_weight
             }
             None => distance,
@@ -126,7 +137,7 @@ impl Problem<'_> {
         self.bounds.as_ref().map(|(least, greatest)| x.maximum(least).minimum(greatest))
     }
 
-    fn penalty(&self, images: &Tensor) -> Option<Tensor> {
+    pub(super) fn penalty(&self, images: &Tensor) -> Option<Tensor> {
         let mut parts = Vec::new();
         let like = images.flatten(1, -1).select(1, 0);
         let prior = self.channel.as_ref().and_then(|c| c.prior(&self.target, &like));
@@ -163,13 +174,26 @@ impl Problem<'_> {
 
 impl optim::Objective for Problem<'_> {
     fn evaluate(&mut self, x: &Tensor) -> (Tensor, Tensor) {
+        self.differentiate(x)
+    }
+}
+
+impl Problem<'_> {
+    /// Distances as the optimisers are given them. Sums stay in f64 where the device has it:
+    /// rounded, two close points look alike.
+    pub(super) fn summed(&self, distance: Tensor) -> Tensor {
+        if distance.device() == tch::Device::Mps {
+            return distance;
+        }
+        distance.to_kind(Kind::Double)
+    }
+
+    /// Objective `[T]` and gradient `[T, V]` at `x` `[T, V]` by second-order autograd.
+    pub(super) fn by_autograd(&mut self, x: &Tensor) -> (Tensor, Tensor) {
         let x = x.detach().set_requires_grad(true);
         let (images, soft) = self.unpack(&x);
-        let mut objective = self.distance(&images, soft.as_ref(), self.form);
-        // Sums stay in f64 where the device has it: rounded, two close points look alike.
-        if x.device() != tch::Device::Mps {
-            objective = objective.to_kind(Kind::Double);
-        }
+        let distance = self.distance(&images, soft.as_ref(), self.form);
+        let mut objective = self.summed(distance);
         if let Some(penalty) = self.penalty(&images) {
             objective += penalty;
         }

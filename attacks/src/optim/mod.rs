@@ -16,7 +16,7 @@ mod gradient;
 mod lanes;
 mod lbfgs;
 mod patience;
-mod rows;
+pub(crate) mod rows;
 mod schedule;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The work that `speed` and the criterion bench measure: one gradient-matching iteration.
 
+use learning::gradients::{FirstPass, Pass, Step};
 use learning::init::fresh;
 use learning::loss::cross_entropy;
 use learning::models::{ENTRIES, Shape};
@@ -57,6 +58,28 @@ impl Work {
             cosine,
             images,
         })
+    }
+
+    /// [`Work::iterate`] by a difference of first derivatives.
+    pub fn differ(&self, prior: bool) -> Tensor {
+        let size = self.images.size();
+        let x = self.images.flatten(1, -1).detach().set_requires_grad(true);
+        let (net, params, mode, form) = (&self.net, &self.params, Mode::Eval, Form::Auto);
+        let pass = Pass { net, params, mode, form };
+        let pictures = || x.reshape(&size[..]);
+        let loss = |z: &Tensor| cross_entropy(z, &self.labels);
+        let first = FirstPass::new(pass, &x, &pictures(), loss);
+        let layers = &first.gradients.layers;
+        let value = if self.cosine { self.cosine(layers) } else { self.l2(layers) };
+        let slopes = first.slopes(&value);
+        let step = Step { size: Tensor::from_slice(&[1e-4f32]), central: false };
+        let again = || (pictures(), loss);
+        let (mut gradient, _) = first.derivative(pass, &slopes, &step, &x, again);
+        if prior {
+            let value = total_variation(&pictures()).sum(Kind::Float) * 0.1;
+            gradient += Tensor::run_backward(&[value], &[&x], false, false).remove(0);
+        }
+        gradient.reshape(size)
     }
 
     /// The gradient of the objective with respect to the images.

@@ -232,7 +232,13 @@ impl Lowering {
         if matches!(op, Op::Nothing) {
             return Ok(None);
         }
-        Ok(Some(Step::Call { op, args, outputs: outputs.to_vec(), place: place.to_owned() }))
+        Ok(Some(Step::Call {
+            op,
+            name: operation(target).to_owned(),
+            args,
+            outputs: outputs.to_vec(),
+            place: place.to_owned(),
+        }))
     }
 
     /// What the steps need beside the layers' parameters. A parameter that nothing uses has no

@@ -60,7 +60,7 @@ impl GraphError {
 /// One step of a pass.
 enum Step {
     /// An operation on values.
-    Call { op: Op, args: Vec<(String, Arg)>, outputs: Vec<usize>, place: String },
+    Call { op: Op, name: String, args: Vec<(String, Arg)>, outputs: Vec<usize>, place: String },
     /// A fully connected layer on the last dimension; `rows`: on several places of an example.
     Linear {
         name: String,
@@ -172,6 +172,15 @@ impl Model for Graph {
         }
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Call { name, args, place, .. } if ops::has_corners(name, args) => {
+                Some(format!("`{name}` ({place})"))
+            }
+            _ => None,
+        })
+    }
+
     fn refresh(&self, params: Params, rngs: &mut [ChaCha12Rng]) -> Params {
         let random = |step: &Step| match step {
             Step::Call { op: Op::Random(_), args, .. } => args.iter().any(|(name, arg)| {
@@ -251,11 +260,15 @@ impl Graph {
             _ => panic!("a layer's input is no tensor"),
         };
         let (output, value) = match step {
-            Step::Call { op, args, outputs, place } => {
+            Step::Call { op, args, outputs, place, .. } => {
                 PLACE.with_borrow_mut(|now| now.clone_from(place));
                 let like = (x.kind(), x.device());
                 let batch = (self.batch, x.size()[1]);
-                let found = call(*op, &Call { args, values, like, batch }, tape);
+                let found = call(
+                    *op,
+                    &Call { args, values, like, batch, kinks: tape.kinks().clone() },
+                    tape,
+                );
                 assert!(found.len() >= outputs.len(), "fewer results than are used ({place})");
                 for (slot, value) in outputs.iter().zip(found) {
                     values[*slot] = Some(value);

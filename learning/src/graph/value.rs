@@ -6,6 +6,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::tape::kinks::Kinks;
+
 /// What an operation of a graph gives.
 #[derive(Debug)]
 pub(super) enum Value {
@@ -67,6 +69,8 @@ pub(super) struct Call<'a> {
     pub like: (Kind, tch::Device),
     /// The batch that the file was exported with, where it is fixed there, and the pass's own.
     pub batch: (Option<i64>, i64),
+    /// The branches of the pass.
+    pub kinks: Kinks,
 }
 
 impl Call<'_> {

@@ -133,6 +133,10 @@ impl Model for Bottlenecked {
         self.inner.margin()
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        self.inner.unfrozen()
+    }
+
     fn running_momentum(&self, running_mean: &str) -> f64 {
         self.inner.running_momentum(running_mean)
     }

@@ -6,7 +6,7 @@ use suites::{Entry, SpecError};
 use tch::Tensor;
 
 use super::{Architecture, Model, Norm, Shape, image_shape};
-use crate::tape::{Conv, Tape, max_pool};
+use crate::tape::{Conv, Tape};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
@@ -68,6 +68,10 @@ impl Model for Convnet {
         self.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let mut x = x.shallow_clone();
         let mut input = self.input[0];
@@ -76,9 +80,10 @@ impl Model for Convnet {
             let conv =
                 Conv { input, output, kernel: 3, stride: 1, padding: 1, bias: true, groups: 1 };
             let z = tape.conv(&format!("model.conv{i}"), &x, conv);
-            x = self.norm.layer(tape, &format!("model.bn{i}"), &z).relu();
+            let z = self.norm.layer(tape, &format!("model.bn{i}"), &z);
+            x = tape.relu(&z);
             if i == 5 || i == 7 {
-                x = max_pool(&x, 3, 3, 0);
+                x = tape.max_pool(&x, 3, 3, 0);
             }
             input = output;
         }

@@ -147,6 +147,10 @@ impl Model for EfficientNet {
         self.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let stem = Conv {
             input: self.input[0],

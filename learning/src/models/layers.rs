@@ -293,6 +293,10 @@ impl Model for Layers {
         self.shape.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         self.run(tape, "", &self.layers, x)
     }
@@ -326,17 +330,19 @@ impl Layers {
             }
             Layer::BatchNorm {} => tape.batch_norm(name, x),
             Layer::GroupNorm { groups } => tape.group_norm(name, x, groups),
-            Layer::Relu {} => x.relu(),
-            Layer::Relu6 {} => x.clamp(0.0, 6.0),
-            Layer::LeakyRelu {} => x.leaky_relu(),
-            Layer::Elu {} => x.elu(),
+            Layer::Relu {} => tape.relu(x),
+            Layer::Relu6 {} => {
+                tape.kinks().between(x, || x.ge(0.0).logical_and(&x.le(6.0)), || x.clamp(0.0, 6.0))
+            }
+            Layer::LeakyRelu {} => tape.kinks().bent(x, || x.leaky_relu(), |x| x * 0.01),
+            Layer::Elu {} => tape.kinks().bent(x, || x.elu(), |x| x.clamp_max(1.0).expm1()),
             Layer::Gelu {} => x.gelu("none"),
             Layer::Silu {} => x.silu(),
             Layer::Sigmoid {} => x.sigmoid(),
             Layer::Tanh {} => x.tanh(),
             Layer::Softplus {} => x.softplus(),
             Layer::MaxPool { kernel, stride, padding } => {
-                tape::max_pool(x, kernel, stride.unwrap_or(kernel), padding)
+                tape.max_pool(x, kernel, stride.unwrap_or(kernel), padding)
             }
             Layer::AvgPool { kernel } => tape::avg_pool(x, kernel),
             Layer::GlobalAvgPool {} => tape::global_avg_pool(x),

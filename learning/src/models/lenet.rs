@@ -43,6 +43,10 @@ impl Model for Lenet {
         self.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let conv = |input, stride| Conv {
             input,

@@ -77,10 +77,15 @@ impl Model for Mlp {
         self.shape.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let mut x = x.flatten(2, -1);
         for (i, &width) in self.hidden.iter().enumerate() {
-            x = tape.linear(&format!("fc{}", i + 1), &x, width).relu();
+            let z = tape.linear(&format!("fc{}", i + 1), &x, width);
+            x = tape.relu(&z);
         }
         tape.linear(&format!("fc{}", self.hidden.len() + 1), &x, self.shape.classes)
     }

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::{Architecture, Model, Shape, check_rate, image_shape, redraw};
 use crate::params::Params;
-use crate::tape::{Conv, Tape, max_pool};
+use crate::tape::{Conv, Tape};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
@@ -80,6 +80,10 @@ impl Model for MnistCnn {
         self.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let padding = self.params.padding;
         let conv = |input, output| Conv {
@@ -92,11 +96,17 @@ impl Model for MnistCnn {
             groups: 1,
         };
         // ReLU behind the pool is the same, with a quarter of the work.
-        let x = max_pool(&tape.conv("conv1", x, conv(self.input[0], 32)), 2, 2, 0).relu();
-        let x = max_pool(&tape.conv("conv2", &x, conv(32, 64)), 2, 2, 0).relu();
-        let x = tape.conv("conv3", &x, conv(64, 128)).relu();
+        let mut block = |name: &str, x: &Tensor, conv: Conv| {
+            let z = tape.conv(name, x, conv);
+            tape.relu(&tape.max_pool(&z, 2, 2, 0))
+        };
+        let x = block("conv1", x, conv(self.input[0], 32));
+        let x = block("conv2", &x, conv(32, 64));
+        let x = tape.conv("conv3", &x, conv(64, 128));
+        let x = tape.relu(&x);
         let x = tape.dropout(&x.flatten(2, -1), self.params.dropout);
-        let x = tape.linear("fc1", &x, 128).relu();
+        let x = tape.linear("fc1", &x, 128);
+        let x = tape.relu(&x);
         tape.linear("fc2", &x, self.classes)
     }
 

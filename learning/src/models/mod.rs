@@ -70,6 +70,13 @@ pub trait Model: Send + Sync {
         false
     }
 
+    /// A piecewise operation whose branches a second pass cannot repeat (see [`Tape::relu`]), by
+    /// name: a model with one is not matched by differences of first derivatives. `None` where
+    /// there is no such operation: all others are smooth or the tape's own.
+    fn unfrozen(&self) -> Option<String> {
+        Some("the model's own code, which does not say that a second pass may repeat it".into())
+    }
+
     /// Redraws what is random in every pass, one stream a lane: buffers, or the seeds of dropout;
     /// most models have none. Called before each gradient, which alone sees what was drawn.
     fn refresh(&self, params: Params, _rngs: &mut [ChaCha12Rng]) -> Params {

@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::{Architecture, Model, Norm, Shape, image_shape};
 use crate::params::InitRule;
-use crate::tape::{Conv, Tape, global_avg_pool, max_pool};
+use crate::tape::{Conv, Tape, global_avg_pool};
 
 /// Registry entry.
 pub static ENTRY: Entry<dyn Architecture> = Entry {
@@ -78,15 +78,17 @@ fn basic_block(
         groups: 1,
     };
     let y = conv(tape, &format!("{name}.conv1"), x, three(input, stride));
-    let y = norm.layer(tape, &format!("{name}.bn1"), &y).relu();
+    let y = norm.layer(tape, &format!("{name}.bn1"), &y);
+    let y = tape.relu(&y);
     let y = conv(tape, &format!("{name}.conv2"), &y, three(output, 1));
     let y = norm.layer(tape, &format!("{name}.bn2"), &y);
     if stride == 1 && input == output {
-        return (y + x).relu();
+        return tape.relu(&(y + x));
     }
     let one = Conv { input, output, kernel: 1, stride, padding: 0, bias: false, groups: 1 };
     let short = conv(tape, &format!("{name}.downsample.0"), x, one);
-    (y + norm.layer(tape, &format!("{name}.downsample.1"), &short)).relu()
+    let short = norm.layer(tape, &format!("{name}.downsample.1"), &short);
+    tape.relu(&(y + short))
 }
 
 impl Model for Resnet {
@@ -96,6 +98,10 @@ impl Model for Resnet {
 
     fn classes(&self) -> i64 {
         self.classes
+    }
+
+    fn unfrozen(&self) -> Option<String> {
+        None
     }
 
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
@@ -110,9 +116,10 @@ impl Model for Resnet {
             groups: 1,
         };
         let x = conv(tape, "conv1", x, stem);
-        let mut x = self.norm.layer(tape, "bn1", &x).relu();
+        let x = self.norm.layer(tape, "bn1", &x);
+        let mut x = tape.relu(&x);
         if self.stem == Stem::Imagenet {
-            x = max_pool(&x, 3, 2, 1);
+            x = tape.max_pool(&x, 3, 2, 1);
         }
         for (stage, channels) in [64, 128, 256, 512].into_iter().enumerate() {
             let stride = if stage == 0 { 1 } else { 2 };

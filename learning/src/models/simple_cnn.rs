@@ -44,6 +44,10 @@ impl Model for SimpleCnn {
         self.classes
     }
 
+    fn unfrozen(&self) -> Option<String> {
+        None
+    }
+
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Tensor {
         let conv = |input, output| Conv {
             input,
@@ -54,10 +58,15 @@ impl Model for SimpleCnn {
             bias: true,
             groups: 1,
         };
-        let x = avg_pool(&tape.conv("conv1", x, conv(self.input[0], 64)).relu(), 2);
-        let x = avg_pool(&tape.conv("conv2", &x, conv(64, 128)).relu(), 2);
-        let x = avg_pool(&tape.conv("conv3", &x, conv(128, 256)).relu(), 2);
-        let x = tape.linear("fc1", &x.flatten(2, -1), 512).relu();
+        let mut block = |name: &str, x: &Tensor, conv: Conv| {
+            let z = tape.conv(name, x, conv);
+            avg_pool(&tape.relu(&z), 2)
+        };
+        let x = block("conv1", x, conv(self.input[0], 64));
+        let x = block("conv2", &x, conv(64, 128));
+        let x = block("conv3", &x, conv(128, 256));
+        let x = tape.linear("fc1", &x.flatten(2, -1), 512);
+        let x = tape.relu(&x);
         tape.linear("fc2", &x, self.classes)
     }
 }

@@ -104,8 +104,12 @@ impl Tape<'_> {
         if (self.record.is_none() || self.on_leaves()) && slope.size()[0] == 1 {
             return unfold_lanes(&images(x).prelu(&slope.squeeze_dim(0)), x.size()[0]);
         }
-        let negative = x.clamp_max(0.0);
-        let output = x.relu().addcmul(&negative, &per_channel(&slope));
+        let negative = self.kinks.either(
+            || x.le(0.0).to_kind(x.kind()),
+            || x.clamp_max(0.0),
+            |below| x * below,
+        );
+        let output = self.kinks.relu(x).addcmul(&negative, &per_channel(&slope));
         self.keep(Tap {
             kind: TapKind::Scale,
             weight: wi,

@@ -91,6 +91,7 @@ impl Capture {
             features: None,
             statistics: None,
             bounds: None,
+            way: super::super::derivative::Way::Exact,
         };
         let norm = gradient.norm().square().repeat_interleave_self_int(each, 0, None);
         problem.distance(&self.seen.net.normalise(images), None, Form::Auto) / norm

@@ -8,6 +8,7 @@ use super::super::value::{Arg, Call, Value, Whole};
 use super::super::{Given, Step};
 use super::Reader;
 use crate::panics;
+use crate::tape::kinks::Kinks;
 
 /// Most values of a constant that is computed.
 const MOST: usize = 1 << 16;
@@ -68,7 +69,8 @@ impl Reader {
             if !all {
                 return None;
             }
-            let value = f(&Call { args, values: &values, like, batch: (None, 1) });
+            let (batch, kinks) = ((None, 1), Kinks::default());
+            let value = f(&Call { args, values: &values, like, batch, kinks });
             values[*outputs.first()?] = Some(Value::Tensor(value));
         }
         match values[*self.low.slots.get(output)?].take()? {

@@ -14,7 +14,7 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("avg_pool1d", One(avg_pool1d)),
     ("adaptive_avg_pool2d", One(|c| adaptive(c, |x, n| x.adaptive_avg_pool2d(n)))),
     ("adaptive_avg_pool1d", One(|c| adaptive(c, |x, n| x.adaptive_avg_pool1d(n)))),
-    ("adaptive_max_pool2d", One(|c| adaptive(c, |x, n| x.adaptive_max_pool2d(n).0))),
+    ("adaptive_max_pool2d", One(adaptive_max_pool2d)),
     ("pad", One(pad)),
     ("constant_pad_nd", One(pad)),
     ("upsample_nearest2d", One(nearest)),
@@ -34,9 +34,26 @@ fn max_pool(c: &Call, n: usize) -> Tensor {
     let stride = if c.ints("stride").is_empty() { kernel.clone() } else { c.each("stride", n, 1) };
     let (padding, dilation) = (c.each("padding", n, 0), c.each("dilation", n, 1));
     let ceil = c.flag("ceil_mode", false);
+    let (k, s, p, d) = (&kernel[..], &stride[..], &padding[..], &dilation[..]);
     flat(c, |x| match n {
-        1 => x.max_pool1d(&kernel[..], &stride[..], &padding[..], &dilation[..], ceil),
-        _ => x.max_pool2d(&kernel[..], &stride[..], &padding[..], &dilation[..], ceil),
+        1 => c.kinks.pick(
+            x,
+            || x.max_pool1d(k, s, p, d, ceil),
+            || x.max_pool1d_with_indices(k, s, p, d, ceil),
+        ),
+        _ => c.kinks.pick(
+            x,
+            || x.max_pool2d(k, s, p, d, ceil),
+            || x.max_pool2d_with_indices(k, s, p, d, ceil),
+        ),
+    })
+}
+
+fn adaptive_max_pool2d(c: &Call) -> Tensor {
+    let size = c.ints("output_size");
+    flat(c, |x| {
+        let pool = || x.adaptive_max_pool2d(&size[..]);
+        c.kinks.pick(x, || pool().0, pool)
     })
 }
 

@@ -7,17 +7,17 @@ use super::Op::One;
 use crate::graph::value::{Call, Number, align};
 
 pub(super) static TABLE: &[(&str, Op)] = &[
-    ("relu", One(|c| c.tensor("self").relu())),
-    ("relu6", One(|c| between(&c.tensor("self"), 0.0, 6.0))),
+    ("relu", One(|c| c.kinks.relu(&c.tensor("self")))),
+    ("relu6", One(|c| between(c, 0.0, 6.0))),
     ("leaky_relu", One(leaky_relu)),
     ("elu", One(elu)),
-    ("selu", One(|c| c.tensor("self").selu())),
+    ("selu", One(selu)),
     ("celu", One(celu)),
     ("gelu", One(|c| c.tensor("self").gelu(c.text("approximate").unwrap_or("none")))),
     ("silu", One(|c| c.tensor("self").silu())),
     ("mish", One(mish)),
-    ("hardswish", One(|c| c.tensor("self").hardswish())),
-    ("hardsigmoid", One(|c| ((c.tensor("self") + 3.0) / 6.0).clamp(0.0, 1.0))),
+    ("hardswish", One(hardswish)),
+    ("hardsigmoid", One(hardsigmoid)),
     ("hardtanh", One(hardtanh)),
     ("sigmoid", One(|c| c.tensor("self").sigmoid())),
     ("log_sigmoid", One(|c| c.tensor("self").log_sigmoid())),
@@ -30,10 +30,10 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("sqrt", One(|c| c.tensor("self").sqrt())),
     ("rsqrt", One(|c| c.tensor("self").rsqrt())),
     ("square", One(|c| c.tensor("self").square())),
-    ("abs", One(|c| c.tensor("self").abs())),
+    ("abs", One(abs)),
     ("neg", One(|c| c.tensor("self").neg())),
-    ("sign", One(|c| c.tensor("self").sign())),
-    ("floor", One(|c| c.tensor("self").floor())),
+    ("sign", One(|c| c.kinks.fixed(|| c.tensor("self").sign()))),
+    ("floor", One(|c| c.kinks.fixed(|| c.tensor("self").floor()))),
     ("erf", One(|c| c.tensor("self").erf())),
     ("sin", One(|c| c.tensor("self").sin())),
     ("cos", One(|c| c.tensor("self").cos())),
@@ -53,14 +53,14 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("onnx.div", One(|c| pair(c, quotient))),
     ("true_divide", One(|c| pair(c, |a, b| a / b))),
     ("pow", One(pow)),
-    ("maximum", One(|c| pair(c, Tensor::maximum))),
-    ("minimum", One(|c| pair(c, Tensor::minimum))),
-    ("eq", One(|c| pair(c, Tensor::eq_tensor))),
-    ("ne", One(|c| pair(c, Tensor::ne_tensor))),
-    ("lt", One(|c| pair(c, Tensor::lt_tensor))),
-    ("le", One(|c| pair(c, Tensor::le_tensor))),
-    ("gt", One(|c| pair(c, Tensor::gt_tensor))),
-    ("ge", One(|c| pair(c, Tensor::ge_tensor))),
+    ("maximum", One(|c| pair(c, |a, b| extreme(c, a, b, Tensor::maximum)))),
+    ("minimum", One(|c| pair(c, |a, b| extreme(c, a, b, Tensor::minimum)))),
+    ("eq", One(|c| compared(c, Tensor::eq_tensor))),
+    ("ne", One(|c| compared(c, Tensor::ne_tensor))),
+    ("lt", One(|c| compared(c, Tensor::lt_tensor))),
+    ("le", One(|c| compared(c, Tensor::le_tensor))),
+    ("gt", One(|c| compared(c, Tensor::gt_tensor))),
+    ("ge", One(|c| compared(c, Tensor::ge_tensor))),
     ("logical_and", One(|c| pair(c, Tensor::logical_and))),
     ("logical_or", One(|c| pair(c, Tensor::logical_or))),
     ("bitwise_and", One(|c| pair(c, Tensor::bitwise_and_tensor))),
@@ -72,7 +72,7 @@ pub(super) static TABLE: &[(&str, Op)] = &[
     ("contiguous", One(|c| c.tensor("self"))),
     ("alias", One(|c| c.tensor("self"))),
     ("lift_fresh_copy", One(|c| c.tensor("self"))),
-    ("detach", One(|c| c.tensor("self").detach())),
+    ("detach", One(|c| c.kinks.fixed(|| c.tensor("self").detach()))),
     ("to", One(cast)),
     ("_to_copy", One(cast)),
     ("type_as", One(|c| c.tensor("self").to_kind(c.tensor("other").kind()))),
@@ -81,17 +81,67 @@ pub(super) static TABLE: &[(&str, Op)] = &[
 fn leaky_relu(c: &Call) -> Tensor {
     let x = c.tensor("self");
     // At zero the slope is the negative side's, as torch has it.
-    x.where_self(&x.gt(0.0), &(&x * c.float("negative_slope", 0.01)))
+    let above = c.kinks.fixed(|| x.gt(0.0));
+    x.where_self(&above, &(&x * c.float("negative_slope", 0.01)))
 }
 
 fn hardtanh(c: &Call) -> Tensor {
-    between(&c.tensor("self"), c.float("min_val", -1.0), c.float("max_val", 1.0))
+    between(c, c.float("min_val", -1.0), c.float("max_val", 1.0))
 }
 
 /// `clamp`, whose slope at both ends is 0, as that of `hardtanh` is and `clamp`'s is not.
-fn between(x: &Tensor, low: f64, high: f64) -> Tensor {
-    let inside = x.gt(low).logical_and(&x.lt(high));
-    x.where_self(&inside, &x.detach().clamp(low, high))
+fn between(c: &Call, low: f64, high: f64) -> Tensor {
+    let x = c.tensor("self");
+    let inside = || x.gt(low).logical_and(&x.lt(high));
+    c.kinks.between(&x, inside, || x.where_self(&inside(), &x.detach().clamp(low, high)))
+}
+
+fn hardsigmoid(c: &Call) -> Tensor {
+    let x = (c.tensor("self") + 3.0) / 6.0;
+    c.kinks.between(&x, || within(&x, Some(0.0), Some(1.0)), || x.clamp(0.0, 1.0))
+}
+
+/// Where `clamp` has a slope.
+fn within(x: &Tensor, least: Option<f64>, most: Option<f64>) -> Tensor {
+    x.ge(least.unwrap_or(f64::NEG_INFINITY)).logical_and(&x.le(most.unwrap_or(f64::INFINITY)))
+}
+
+/// `x * relu6(x + 3) / 6`.
+fn hardswish(c: &Call) -> Tensor {
+    let x = c.tensor("self");
+    // 1 above the bend, -1 below it, 0 inside.
+    let side = || x.gt(3.0).to_kind(x.kind()) - x.lt(-3.0).to_kind(x.kind());
+    c.kinks.either(
+        side,
+        || x.hardswish(),
+        |side| {
+            let bend = &x * (&x + 3.0) / 6.0;
+            let low = bend.where_self(&side.ge(-0.5), &x.zeros_like());
+            x.where_self(&side.gt(0.5), &low)
+        },
+    )
+}
+
+fn abs(c: &Call) -> Tensor {
+    let x = c.tensor("self");
+    c.kinks.either(|| x.sign(), || x.abs(), |sign| &x * sign)
+}
+
+/// The larger or smaller of two values; of equal ones half of each.
+fn extreme(c: &Call, a: &Tensor, b: &Tensor, f: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    let share = || {
+        let (top, kind) = (f(a, b), a.kind());
+        let own = a.eq_tensor(&top).to_kind(kind);
+        &own / (&own + b.eq_tensor(&top).to_kind(kind))
+    };
+    if !a.is_floating_point() {
+        return f(a, b);
+    }
+    c.kinks.either(share, || f(a, b), |share| a * share + b * (share.neg() + 1.0))
+}
+
+fn compared(c: &Call, f: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    c.kinks.fixed(|| pair(c, f))
 }
 
 fn prelu(c: &Call) -> Tensor {
@@ -102,25 +152,53 @@ fn prelu(c: &Call) -> Tensor {
     if x.dim() > 2 {
         size[2] = slope.size()[1];
     }
-    x.where_self(&x.gt(0.0), &(&x * slope.reshape(size)))
+    let above = c.kinks.fixed(|| x.gt(0.0));
+    x.where_self(&above, &(&x * slope.reshape(size)))
 }
 
 /// `scale * (x, or alpha (exp(rate x) - 1) where x is negative)`.
 fn elu(c: &Call) -> Tensor {
     let (alpha, rate) = (c.float("alpha", 1.0), c.float("input_scale", 1.0));
-    exponential(&c.tensor("self"), alpha, rate) * c.float("scale", 1.0)
+    exponential(c, alpha, rate) * c.float("scale", 1.0)
 }
 
 fn celu(c: &Call) -> Tensor {
     let alpha = c.float("alpha", 1.0);
-    exponential(&c.tensor("self"), alpha, 1.0 / alpha)
+    exponential(c, alpha, 1.0 / alpha)
 }
 
 /// At zero the slope is the negative side's and the curvature none, as torch has them.
-fn exponential(x: &Tensor, alpha: f64, rate: f64) -> Tensor {
-    let below = (x.clamp_max(0.0) * rate).expm1() * alpha;
-    let at_zero = below.where_self(&x.lt(0.0), &(x * (alpha * rate)));
-    x.where_self(&x.gt(0.0), &at_zero)
+fn exponential(c: &Call, alpha: f64, rate: f64) -> Tensor {
+    let x = &c.tensor("self");
+    let curved = |x: Tensor| (x * rate).expm1() * alpha;
+    let joined = |above: &Tensor, below: &Tensor, curved: Tensor| {
+        x.where_self(above, &curved.where_self(below, &(x * (alpha * rate))))
+    };
+    let plain = || joined(&x.gt(0.0), &x.lt(0.0), curved(x.clamp_max(0.0)));
+    c.kinks.either(
+        || x.sign(),
+        plain,
+        |sign| {
+            // The bound keeps what is not taken finite.
+            joined(&sign.gt(0.0), &sign.lt(0.0), curved(x.clamp_max(1.0)))
+        },
+    )
+}
+
+/// torch's `selu`.
+fn selu(c: &Call) -> Tensor {
+    const SCALE: f64 = 1.050_700_987_355_480_5;
+    const ALPHA: f64 = 1.673_263_242_354_377_2;
+    let x = c.tensor("self");
+    c.kinks.either(
+        || x.gt(0.0),
+        || x.selu(),
+        |above| {
+            // The bound keeps the branch that is not taken finite.
+            let below = x.clamp_max(1.0).expm1() * ALPHA;
+            x.where_self(above, &below) * SCALE
+        },
+    )
 }
 
 fn mish(c: &Call) -> Tensor {
@@ -131,23 +209,28 @@ fn mish(c: &Call) -> Tensor {
 fn softplus(c: &Call) -> Tensor {
     let (x, beta) = (c.tensor("self"), c.float("beta", 1.0));
     let soft = (&x * beta).softplus() / beta;
-    soft.where_self(&(&x * beta).le(c.float("threshold", 20.0)), &x)
+    let curved = c.kinks.fixed(|| (&x * beta).le(c.float("threshold", 20.0)));
+    soft.where_self(&curved, &x)
 }
 
 /// Bounds are numbers or tensors.
 fn clamp(c: &Call) -> Tensor {
     let mut x = c.tensor("self");
     if let Some(least) = c.number("min") {
-        x = x.clamp_min(least.float());
+        let least = least.float();
+        x = c.kinks.between(&x, || within(&x, Some(least), None), || x.clamp_min(least));
     } else if let Some(least) = c.maybe("min") {
         let both = align(&[&x, &least]);
-        x = both[0].maximum(&both[1]);
+        x = extreme(c, &both[0], &both[1], Tensor::maximum);
     }
     match (c.number("max"), c.maybe("max")) {
-        (Some(most), _) => x.clamp_max(most.float()),
+        (Some(most), _) => {
+            let most = most.float();
+            c.kinks.between(&x, || within(&x, None, Some(most)), || x.clamp_max(most))
+        }
         (None, Some(most)) => {
             let both = align(&[&x, &most]);
-            both[0].minimum(&both[1])
+            extreme(c, &both[0], &both[1], Tensor::minimum)
         }
         (None, None) => x,
     }
@@ -203,8 +286,8 @@ fn rsub(c: &Call) -> Tensor {
 
 fn div(c: &Call) -> Tensor {
     match c.text("rounding_mode") {
-        Some("floor") => pair(c, |a, b| (a / b).floor()),
-        Some(_) => pair(c, |a, b| (a / b).trunc()),
+        Some("floor") => c.kinks.fixed(|| pair(c, |a, b| (a / b).floor())),
+        Some(_) => c.kinks.fixed(|| pair(c, |a, b| (a / b).trunc())),
         None => pair(c, |a, b| a / b),
     }
 }
@@ -251,7 +334,7 @@ fn cast(c: &Call) -> Tensor {
     match super::shape::kind(c) {
         Some(kind) if kind.is_real() && x.is_floating_point() => x,
         Some(kind) if kind.is_real() => x.to_kind(c.like.0),
-        Some(kind) => x.to_kind(kind.kind()),
+        Some(kind) => c.kinks.fixed(|| x.to_kind(kind.kind())),
         None => x,
     }
 }

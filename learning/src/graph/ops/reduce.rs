@@ -37,8 +37,18 @@ fn sum(c: &Call) -> Tensor {
 }
 
 fn extreme(c: &Call, f: impl Fn(&Tensor, &[i64], bool) -> Tensor) -> Tensor {
-    let x = c.tensor("self");
-    f(&x, &c.dims("dim", &x), c.flag("keepdim", false))
+    let (x, keep) = (c.tensor("self"), c.flag("keepdim", false));
+    let dims = c.dims("dim", &x);
+    // Equal values share the slope, as torch has it.
+    let share = || {
+        let own = x.eq_tensor(&f(&x, &dims, true)).to_kind(x.kind());
+        &own / own.sum_dim_intlist(&dims[..], true, None)
+    };
+    c.kinks.either(
+        share,
+        || f(&x, &dims, keep),
+        |share| (&x * share).sum_dim_intlist(&dims[..], keep, None),
+    )
 }
 
 fn cumsum(c: &Call) -> Tensor {
