@@ -356,6 +356,7 @@ fn what_is_planned_follows_from_order_clients_and_steps() {
     seen.signal = Signal::Update(seen.signal.params().scale(-1.0));
     seen.known = Known {
         local: Some(local),
+        lr: Some(0.5),
         local_examples: Some(1),
         batch_size: Some(1),
         ..Known::default()
@@ -369,6 +370,21 @@ fn what_is_planned_follows_from_order_clients_and_steps() {
         planned(&seen).kept && planned(&seen).values == Values::Exact,
         "no scale over two steps"
     );
+}
+
+/// Without the learning rate nothing is planned that needs the gradient's size; what was done to
+/// the examples is known all the same.
+#[test]
+fn examples_are_undone_without_the_rate() {
+    let (mut seen, _) = world(&mlp(), Init::Pytorch);
+    seen.signal = Signal::Update(seen.signal.params().scale(-1.0));
+    let mixed = Effect::Mixed { parts: 2, coefficients: Coefficients::Beta { alpha: 1.0 } };
+    let bounded = clip(Norm::L2, 1.0, ClipUnit::Update);
+    seen.known.defenses = [published("mixup", &[mixed]), published("dp", &[bounded])].concat();
+    let missing = plan(&seen, &Adapting::default());
+    assert!(matches!(missing, Err(AttackError::Missing(_))));
+    let found = attacks::adaptive::plan_of_examples(&seen, &Adapting::default());
+    assert!(found.mixed && found.clip.is_none() && found.noise.is_none());
 }
 
 /// What no gradient can be led through is refused in one line that names the effect and whose it

@@ -9,7 +9,7 @@ use learning::Observation;
 use suites::{Entry, Fact, Flag, FlagKind};
 
 pub use params::{Adapting, AdaptiveMatching, Recipe, rough};
-pub use plan::plan;
+pub use plan::{plan, plan_of_examples};
 pub use recipe::smooth;
 
 use crate::analytic::Analytic;

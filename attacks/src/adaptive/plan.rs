@@ -24,6 +24,15 @@ pub fn plan(seen: &Observation, adapting: &Adapting) -> Result<DefenseModel, Att
     Ok(plan.finish())
 }
 
+/// What was done to the examples, whatever else was done to their gradient, and whether or not the
+/// signal's size can be read.
+pub fn plan_of_examples(seen: &Observation, adapting: &Adapting) -> DefenseModel {
+    let mut plan = Plan::of_size(seen, adapting, (1.0, 1));
+    // An effect on the gradient that has no answer changes nothing of the examples.
+    seen.known.defenses.iter().for_each(|published| drop(plan.add(published)));
+    plan.finish().of_examples()
+}
+
 struct Plan<'a> {
     seen: &'a Observation,
     adapting: &'a Adapting,
@@ -55,9 +64,17 @@ impl<'a> Plan<'a> {
                 (1.0 / signal::step_scale(seen)?, steps)
             }
         };
+        Ok(Plan::of_size(seen, adapting, (unit, steps)))
+    }
+
+    fn of_size(
+        seen: &'a Observation,
+        adapting: &'a Adapting,
+        (unit, steps): (f64, usize),
+    ) -> Plan<'a> {
         let all = DefenseModel::default();
         let (variance, laplace, zeroed, hidden) = (0.0, false, None, false);
-        Ok(Plan { seen, adapting, unit, steps, all, variance, laplace, zeroed, hidden })
+        Plan { seen, adapting, unit, steps, all, variance, laplace, zeroed, hidden }
     }
 
     fn add(&mut self, published: &'a Published) -> Result<(), AttackError> {

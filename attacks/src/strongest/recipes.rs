@@ -7,7 +7,7 @@ use learning::Observation;
 use serde::{Deserialize, Serialize};
 
 use super::Strongest;
-use crate::adaptive::{Adapting, AdaptiveMatching, plan, rough};
+use crate::adaptive::{Adapting, AdaptiveMatching, plan, plan_of_examples, rough};
 use crate::analytic::Analytic;
 use crate::attack::{Reconstruction, Run};
 use crate::feature_inversion::FeatureInversion;
@@ -201,9 +201,12 @@ impl Recipe {
                 Ok(plan(seen, &Adapting::default())?.for_objective(Objective::Relative))
             }
             // What was matched is of the altered examples, by whatever distance.
-            Distance::Cosine | Distance::L2 => Ok(plan(seen, &Adapting::default())
-                .map(DefenseModel::of_examples)
-                .unwrap_or_default()),
+            Distance::Cosine | Distance::L2 => match plan(seen, &Adapting::default()) {
+                Ok(all) => Ok(all.of_examples()),
+                // Without the rate the update is a direction, of the altered examples all the same.
+                Err(AttackError::Missing(_)) => Ok(plan_of_examples(seen, &Adapting::default())),
+                Err(_) => Ok(DefenseModel::default()),
+            },
         }
     }
 

@@ -402,7 +402,7 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     // The tensors of a photograph do not fit; then the records do not; then not even the
     // description of the run.
     for (blocks, jobs, out) in
-        [(60, "1", "tensors"), (60, "2", "both"), (16, "1", "records"), (1, "1", "nothing")]
+        [(60, "1", "tensors"), (60, "2", "both"), (18, "1", "records"), (1, "1", "nothing")]
     {
         let args =
             ["suite", "photos.toml", "--device", "cpu", "--json", "--jobs", jobs, "--out", out];
