@@ -8,8 +8,8 @@ use std::path::Path;
 use suites::foreign::printable;
 
 /// Endings of the picture files that are read, in lower case.
-pub const ENDINGS: [&str; 10] =
-    ["png", "jpg", "jpeg", "jpe", "bmp", "ppm", "pgm", "pbm", "pnm", "pam"];
+pub const ENDINGS: [&str; 11] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "ppm", "pgm", "pbm", "pnm", "pam"];
 
 /// What systems and tools leave in folders of pictures.
 const SYSTEM: [&str; 8] = [
@@ -54,6 +54,16 @@ pub struct PassedOver {
 }
 
 impl PassedOver {
+    /// Counts a file that is none of those that are read.
+    pub fn leave_out(&mut self, name: &str) {
+        *self.kinds.entry(ending(name)).or_default() += 1;
+    }
+
+    /// Counts a folder where pictures alone are read.
+    pub fn leave_out_folder(&mut self) {
+        *self.kinds.entry("folder".into()).or_default() += 1;
+    }
+
     /// What a reader must be told, one line a reason; hidden names are nobody's data.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -135,7 +145,7 @@ pub fn walk(dir: &Path, passed: &mut PassedOver) -> io::Result<Vec<String>> {
             } else if is_picture(&name) {
                 found.push(path);
             } else {
-                *passed.kinds.entry(ending(&name)).or_default() += 1;
+                passed.leave_out(&name);
             }
         }
     }

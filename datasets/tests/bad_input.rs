@@ -282,6 +282,32 @@ fn nothing_is_dropped_from_class_folders_in_silence() {
     // A class of which nothing is read would shift the numbers of those behind it.
     put(dir.path(), "folder/birds/1.webp", "RIFF");
     says(&fault("folder", &dir), &["birds", "no picture that is read: webp 1", "PNG or JPEG"]);
+    // Neither would one of any other kind, or an empty one.
+    for (name, holds) in [("birds/1.dcm", "dcm 1"), ("birds/.hidden", "it is empty")] {
+        std::fs::remove_dir_all(dir.path().join("folder/birds")).unwrap();
+        put(dir.path(), &format!("folder/{name}"), "bytes");
+        says(&fault("folder", &dir), &["birds", "no picture that is read", holds]);
+    }
+}
+
+/// Two ways in which the folders of a set are not its classes.
+#[test]
+fn folders_above_the_classes_are_no_classes() {
+    let dir = tempdir().unwrap();
+    for split in ["Training", "Testing"] {
+        for class in ["a", "b"] {
+            put(dir.path(), &format!("folder/{split}/{class}/1.png"), png(4, 4, [1, 2, 3]));
+            put(dir.path(), &format!("folder/{split}/{class}/2.jfif"), png(4, 4, [1, 2, 3]));
+        }
+    }
+    let data = opened("folder", &dir);
+    assert_eq!(data.card().class_names, ["a", "b"]);
+    assert_eq!([Split::Train, Split::Test].map(|s| data.len(s)), [4, 4]);
+    let wrapped = tempdir().unwrap();
+    for class in ["cat", "dog"] {
+        put(wrapped.path(), &format!("folder/pets/{class}/1.png"), png(4, 4, [1, 2, 3]));
+    }
+    says(&fault("folder", &wrapped), &["pets", "the only class", "folder:PATH"]);
 }
 
 #[test]

@@ -325,4 +325,8 @@ fn tied_weights_are_one_parameter() {
     let listed = learning::checkpoint::by_position(&net, [0, 1, 0, 2, 3, 4].map(at).into());
     let places: Vec<String> = listed.unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(places, ["a.weight", "a.bias", "a.weight", "b.bias", "head.weight", "head.bias"]);
+    // In that of `parameters()` it stands there once.
+    let listed = learning::checkpoint::by_position(&net, [0, 1, 2, 3, 4].map(at).into());
+    let places: Vec<String> = listed.unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(places, names);
 }

@@ -141,10 +141,12 @@ fn one(
     Ok(match method {
         Method::Analytic => {
             let found = greedy::present(layer.bias()?, batch);
-            // Of a gradient without noise a negative entry is a proof.
             let told = plain(found, batch);
+            // Of a gradient that nothing was done to, a negative entry is a proof.
+            let proof =
+                matches!(seen.signal, Signal::Gradient(_)) && seen.known.defenses.is_empty();
             let sure = told.labels.iter().map(|l| f64::from(u8::from(*l >= 0))).collect();
-            Told { certainty: Some(sure), ..told }
+            Told { certainty: proof.then_some(sure), ..told }
         }
         Method::Yin => plain(greedy::row_minima(layer.rows()?, batch), batch),
         Method::BiasCorrected => plain(greedy::bias_corrected(layer.bias()?, batch), batch),
@@ -165,7 +167,12 @@ fn one(
                 counts::by_embeddings(&layer.sums()?, &of.probabilities(), of.sum(), batch);
             by_counts(&counts, batch)
         }
-        Method::Ilrg => by_counts(&restored(seen, layer, batch)?, batch),
+        Method::Ilrg => {
+            let counts = restored(seen, layer, batch)?;
+            // As its authors do: a count beyond the batch is an accident of the equations.
+            let held = counts.iter().map(|&c| if c.round() > batch as f64 { 0.0 } else { c });
+            by_counts(&held.collect::<Vec<_>>(), batch)
+        }
         Method::Dimitrov => along_training(seen, (n, layer), batch, asked()?)?,
         Method::Idlg | Method::Signs | Method::Prior => {
             return Err(AttackError::NotApplicable(several::ONLY.into()));
@@ -174,7 +181,7 @@ fn one(
 }
 
 /// Refuses what no method reads, and sizes that are not known.
-fn applies(method: Method, seen: &Observation) -> Result<(), AttackError> {
+pub(super) fn applies(method: Method, seen: &Observation) -> Result<(), AttackError> {
     let refuse = |why: &str| Err(AttackError::NotApplicable(why.into()));
     let Signal::Update(_) = &seen.signal else { return Ok(()) };
     if !method.reads_directions() && !signal::has_scale(seen) {

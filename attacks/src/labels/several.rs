@@ -8,7 +8,8 @@ use learning::Observation;
 use suites::Fact;
 use tch::{Kind, Tensor};
 
-use super::{Dummies, LastLayer};
+use super::method::applies;
+use super::{Dummies, LastLayer, Method};
 use crate::matching::{labels, signal};
 use crate::{AttackError, Run, layers};
 
@@ -32,6 +33,7 @@ pub fn told(
 ) -> Result<(Tensor, Option<Tensor>), AttackError> {
     let missing = || AttackError::Missing(Fact::BatchSize.to_string());
     let batch = seen.known.batch_size.filter(|b| *b > 0).ok_or_else(missing)?;
+    applies(Method::Signs, seen)?;
     let gradient = signal::direction(seen)?;
     for layer in LastLayer::of(seen, &gradient)? {
         refuse_softmax(layer.bias()?)?;

@@ -15,11 +15,8 @@ const REMEDY: &str = "put one folder of images per class in folder/ below the da
 /// Side of the images where none is asked for, in pixels.
 const SIDE: usize = 64;
 /// Names of the three splits' folders.
-const SPLITS: [&[&str]; 3] = [&["train"], &["val", "valid", "validation"], &["test"]];
-/// Endings of pictures that other tools read.
-const PICTURES: [&str; 10] =
-    ["webp", "tif", "tiff", "gif", "heic", "heif", "avif", "jp2", "jxl", "svg"];
-
+const SPLITS: [&[&str]; 3] =
+    [&["train", "training"], &["val", "valid", "validation"], &["test", "testing"]];
 pub(super) static ENTRY: DatasetEntry = DatasetEntry {
     name: NAME,
     summary: "your own images, a folder per class; `folder:PATH` names the place",
@@ -33,11 +30,16 @@ pub(super) static ENTRY: DatasetEntry = DatasetEntry {
 fn find(root: Option<&Path>) -> Result<PathBuf, DatasetError> {
     let dirs = places::folders("class folders of images", root, &["folder"], REMEDY)?;
     let missing = || DatasetError::missing("class folders of images", &dirs[0], REMEDY);
-    // `folder/` is meant for nothing else, and says itself what is wrong with it.
+    // `folder/` is meant for nothing else, and says itself what is wrong with it; a data root holds
+    // other data sets as well, whose pictures lie deeper.
     let holds_images = |dir: &&PathBuf| {
-        let of = |place: &Path| classes_of(place, &mut PassedOver::default());
         let place = split_place(dir, SPLITS[0]).ok().flatten();
-        of(place.as_deref().unwrap_or(dir)).is_ok_and(|classes| !classes.is_empty())
+        let place = place.as_deref().unwrap_or(dir);
+        let listed = |at: &Path| pictures::listing(at, &mut PassedOver::default());
+        let direct = |name: &String| {
+            listed(&place.join(name)).is_ok_and(|all| all.iter().any(|n| pictures::is_picture(n)))
+        };
+        listed(place).is_ok_and(|all| all.iter().any(direct))
     };
     dirs.iter()
         .find(|dir| (dirs.len() > 1 && **dir == dirs[0]) || holds_images(dir))
@@ -145,39 +147,54 @@ fn hold_out(splits: &mut [Vec<Item>; 3], notes: &mut Vec<String>) {
     }
 }
 
-/// Sub-folders that hold at least one image, in them or below, sorted.
+/// Sub-folders, each a class, sorted; files beside them are passed over.
 ///
 /// # Errors
-/// A folder of pictures none of which is read: without its class, those behind it would have
-/// another number.
+/// A folder without a picture that is read (without its class, those behind it would have another
+/// number), and a single one that holds the classes' folders itself.
 fn classes_of(dir: &Path, passed: &mut PassedOver) -> Result<Vec<String>, DatasetError> {
     let io = |at: &Path, e| DatasetError::io(at, e);
+    let bad = |file: PathBuf, problem: String, remedy: &str| DatasetError::Bad {
+        file,
+        place: "folder".into(),
+        problem,
+        remedy: remedy.into(),
+    };
     let mut classes = Vec::new();
     for name in pictures::listing(dir, passed).map_err(|e| io(dir, e))? {
         let path = dir.join(&name);
         if !path.is_dir() {
+            passed.leave_out(&name);
             continue;
         }
         let mut inside = PassedOver::default();
-        let found = pictures::walk(&path, &mut inside).map_err(|e| io(&path, e))?;
-        let unread: usize = PICTURES.iter().filter_map(|kind| inside.kinds.get(*kind)).sum();
-        if !found.is_empty() {
-            classes.push(name);
-        } else if unread + inside.unnamed > 0 {
-            let unnamed = match inside.unnamed {
-                0 => String::new(),
-                n => format!("{}{n} whose names are not UTF-8", if unread > 0 { ", " } else { "" }),
-            };
-            return Err(DatasetError::Bad {
-                file: path,
-                place: "folder".into(),
-                problem: format!("no picture that is read: {}{unnamed}", inside.named_kinds()),
-                remedy: "save them as PNG or JPEG under plain names, or move the folder away"
-                    .into(),
-            });
+        if pictures::walk(&path, &mut inside).map_err(|e| io(&path, e))?.is_empty() {
+            let remedy = "save its pictures as PNG or JPEG under plain names, or move it away";
+            return Err(bad(path, format!("no picture that is read: {}", held(&inside)), remedy));
+        }
+        classes.push(name);
+    }
+    if let [only] = &classes[..] {
+        let path = dir.join(only);
+        let all = pictures::listing(&path, &mut PassedOver::default()).map_err(|e| io(&path, e))?;
+        if all.len() > 1 && all.iter().all(|name| path.join(name).is_dir()) {
+            let problem = "the only class, and holds nothing but folders".into();
+            return Err(bad(path, problem, "name it as `folder:PATH` if these are the classes"));
         }
     }
     Ok(classes)
+}
+
+/// What a folder without a readable picture holds.
+fn held(inside: &PassedOver) -> String {
+    let mut parts = Vec::new();
+    if !inside.kinds.is_empty() {
+        parts.push(inside.named_kinds());
+    }
+    if inside.unnamed > 0 {
+        parts.push(format!("{} whose names are not UTF-8", inside.unnamed));
+    }
+    if parts.is_empty() { "it is empty".into() } else { parts.join(", ") }
 }
 
 /// The images of one split, classes mixed in proportion, so that any run of them has about every

@@ -161,11 +161,20 @@ fn pixels(image: &DynamicImage, grey: bool) -> Tensor {
 fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|e| problem(folder, e.to_string()))?;
     let mut files = BTreeMap::new();
+    let mut passed = pictures::PassedOver::default();
     for entry in entries {
         let path = entry.map_err(|e| problem(folder, e.to_string()))?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         if !pictures::is_picture(&name) || !path.is_file() {
+            if pictures::is_hidden(&name) {
+                continue;
+            }
+            if path.is_dir() {
+                passed.leave_out_folder()
+            } else {
+                passed.leave_out(&name)
+            }
             continue;
         }
         if let Some(other) = files.insert(stem, path.clone()) {
@@ -178,6 +187,7 @@ fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     if files.is_empty() {
         return Err(problem(folder, format!("holds no images ({})", pictures::ENDINGS.join(", "))));
     }
+    passed.notes().iter().for_each(|note| tell!("note: {}: {note}", folder.display()));
     Ok(files)
 }
 

@@ -184,6 +184,18 @@ fn files_that_are_no_keys_are_one_line() {
     desk.write("elsewhere/k", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n");
     // A sound sequence that is no RSA or Ed25519 key is not corrupted.
     desk.write("curve/k", "-----BEGIN PRIVATE KEY-----\nMAMCAQA=\n-----END PRIVATE KEY-----\n");
+    // Others' files beside a key are passed over; a block of another kind before it, too.
+    desk.bench(&["keys", "generate", "--out", "made", "--scheme", "ed25519"]).ok();
+    let files = std::fs::read_dir(desk.path("made")).unwrap();
+    let mut texts = files.map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
+    let made = texts.find(|text| text.contains("PRIVATE KEY")).unwrap();
+    let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    desk.write("mixed/cert.pem", certificate);
+    desk.write(
+        "mixed/key.pem",
+        [&b"caf\xe9\n"[..], certificate.as_bytes(), made.as_bytes()].concat(),
+    );
+    assert!(desk.bench(&["keys", "inspect", "mixed"]).ok().out.contains("ed25519 secret key"));
     let cases: &[(&str, &[&str])] = &[
         ("elsewhere/k", &["elsewhere/k", "PKCS#1", "openssl pkcs8"]),
         ("curve/k", &["curve/k", "not read here: no Ed25519 key"]),

@@ -30,6 +30,6 @@ pub fn private_statistics(
         "is BatchNorm, whose running statistics a private mechanism cannot release: the model \
          would be judged by those it began with",
         "write norm = \"group\" (--set model.params.norm=group), or batch_norm = \"eval\" (--set \
-         model.batch_norm=eval)",
+         model.batch_norm=eval, in `bench run` --batch-norm eval)",
     ))
 }

@@ -28,7 +28,7 @@ pub fn describe(
 ) -> Result<(), FederationError> {
     let header = folder.header();
     let about = TrainingInfo {
-        title: format!("{}: {}", federation.spec.name, federation.spec.description),
+        title: format!("Training of {}", federation.spec.name),
         command: header.resume.clone(),
         facts: facts(federation, folder),
         robustness,
@@ -62,6 +62,8 @@ pub fn write(dir: &Path) -> Result<PathBuf, FederationError> {
 fn facts(federation: &Federation, folder: &Folder) -> Vec<(String, String)> {
     let (spec, header) = (&federation.spec, folder.header());
     let mut facts = vec![
+        // In the words of the task's file; the rows below say what ran.
+        ("task", spec.description.clone()),
         ("data", data(federation)),
         ("model", model(federation)),
         ("who trains", who(federation)),

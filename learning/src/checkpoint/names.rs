@@ -99,7 +99,10 @@ impl Places {
     fn of(net: &Network) -> Places {
         let specs = net.layout().specs();
         let all = net.model().state_dict_order().unwrap_or_else(|| (0..specs.len()).collect());
-        let trainable = all.iter().copied().filter(|&i| specs[i].trainable).collect();
+        // `parameters()` gives one of several names once, `state_dict()` gives each.
+        let mut seen = std::collections::HashSet::new();
+        let once = all.iter().copied().filter(|&i| specs[i].trainable && seen.insert(i));
+        let trainable = once.collect();
         Places { all, trainable }
     }
 

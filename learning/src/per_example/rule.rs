@@ -132,7 +132,7 @@ pub fn check_private(net: &Network, mode: Mode) -> Result<(), LearningError> {
         return Err(LearningError::Invalid(
             "per-example clipping cannot run through BatchNorm: batch statistics mix examples; \
              use GroupNorm (norm = \"group\"; --set model.params.norm=group), or \
-             batch_norm = \"eval\" (--set model.batch_norm=eval)"
+             batch_norm = \"eval\" (--set model.batch_norm=eval, in `bench run` --batch-norm eval)"
                 .into(),
         ));
     }

@@ -14,7 +14,8 @@ const LABELS: [(&str, &str); 8] = [
     ("ENCRYPTED PRIVATE KEY", "an encrypted key; decrypt it with `openssl pkcs8 -in FILE`"),
     (
         "OPENSSH PRIVATE KEY",
-        "a key of OpenSSH; convert a copy of it with `ssh-keygen -p -N '' -m PKCS8 -f FILE`",
+        "a key of OpenSSH; a copy of one of RSA is converted by `ssh-keygen -p -N '' -m PKCS8 -f \
+         FILE`, one of Ed25519 by no tool of OpenSSH: draw one with `bench keys generate`",
     ),
     ("EC PRIVATE KEY", "a key of an elliptic curve other than Ed25519; draw one of RSA or Ed25519"),
     ("CERTIFICATE", "a certificate; take its key with `openssl x509 -pubkey -noout -in FILE`"),
@@ -34,9 +35,12 @@ pub(super) fn describe(bytes: &[u8]) -> Option<&'static str> {
             return Some(words);
         }
         if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
-            return Some(
-                "a public key of OpenSSH; convert it with `ssh-keygen -e -m PKCS8 -f FILE`",
-            );
+            return Some(if text.starts_with("ssh-rsa") {
+                "a public key of OpenSSH; convert it with `ssh-keygen -e -m PKCS8 -f FILE`"
+            } else {
+                "a public key of OpenSSH, which it writes in no other form; draw one with `bench \
+                 keys generate`"
+            });
         }
         if text.trim_start().starts_with('{') && text.contains("\"kty\"") {
             return Some(
@@ -46,7 +50,10 @@ pub(super) fn describe(bytes: &[u8]) -> Option<&'static str> {
         }
     }
     if is_der(bytes) {
-        return Some("a key as DER; convert it with `openssl pkey -inform DER -in FILE`");
+        return Some(
+            "DER, of a key or a certificate; a key is converted by `openssl pkey -inform DER -in \
+             FILE`, a public one with -pubin",
+        );
     }
     // Microsoft SEAL's magic number, also within what TenSEAL wraps around it.
     let seal = bytes

@@ -24,21 +24,33 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
     begins(bytes).is_some()
 }
 
-/// Where a BEGIN line begins. Lines of text may stand before it (RFC 7468, section 2).
+/// Where the first BEGIN line begins. Lines of text may stand before it (RFC 7468, section 2).
 fn begins(bytes: &[u8]) -> Option<usize> {
+    begin_lines(bytes).next()
+}
+
+/// Where each BEGIN line begins.
+fn begin_lines(bytes: &[u8]) -> impl Iterator<Item = usize> {
     const BEGIN: &[u8] = b"-----BEGIN ";
-    let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let skipped = bytes.len() - bare.len();
-    let text = std::str::from_utf8(bare).ok()?;
-    let mut at = skipped;
-    for line in text.split_inclusive('\n') {
-        let indent = line.len() - line.trim_ascii_start().len();
-        if line.as_bytes()[indent..].starts_with(BEGIN) {
-            return Some(at + indent);
+    let mut next = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    std::iter::from_fn(move || {
+        while next < bytes.len() {
+            let rest = &bytes[next..];
+            let indent = rest.len() - rest.trim_ascii_start().len();
+            let line = rest.iter().position(|&b| b == b'\n').map_or(rest.len(), |at| at + 1);
+            let (at, length) = (next + indent, line.max(indent));
+            next += length.max(1);
+            if rest[indent..].starts_with(BEGIN) {
+                if indent >= line {
+                    // Blank lines before it: its own line comes next.
+                    let own = rest[indent..].iter().position(|&b| b == b'\n');
+                    next = at + own.map_or(rest.len() - indent, |n| n + 1);
+                }
+                return Some(at);
+            }
         }
-        at += line.len();
-    }
-    None
+        None
+    })
 }
 
 /// The DER under one of these labels, and which of them.
@@ -46,15 +58,21 @@ pub(super) fn decode<'a>(
     bytes: &[u8],
     labels: &[&'a str],
 ) -> Result<(&'a str, Zeroizing<Vec<u8>>), KeyError> {
-    let start = begins(bytes).ok_or(KeyError::Pem("no BEGIN line"))?;
-    let text = std::str::from_utf8(&bytes[start..]).map_err(|_| KeyError::Pem("not text"))?;
-    for &label in labels {
-        let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-        let Some(rest) = text.strip_prefix(&begin) else { continue };
-        let body = rest.split_once(&end).ok_or(KeyError::Pem("no END line"))?.0;
+    if begins(bytes).is_none() {
+        return Err(KeyError::Pem("no BEGIN line"));
+    }
+    for start in begin_lines(bytes) {
+        let block = &bytes[start..];
+        let own = |label: &&&str| block.starts_with(format!("-----BEGIN {label}-----").as_bytes());
+        let Some(label) = labels.iter().find(own) else { continue };
+        let begin = format!("-----BEGIN {label}-----").len();
+        let end = format!("-----END {label}-----");
+        let last = block.windows(end.len()).position(|w| w == end.as_bytes());
+        let body = &block[begin..last.ok_or(KeyError::Pem("no END line"))?];
+        let body = std::str::from_utf8(body).map_err(|_| KeyError::Pem("not text"))?;
         let body: Zeroizing<String> = Zeroizing::new(body.split_ascii_whitespace().collect());
         let der = STANDARD.decode(body.as_bytes()).map_err(|_| KeyError::Pem("not base64"))?;
-        return Ok((label, Zeroizing::new(der)));
+        return Ok((*label, Zeroizing::new(der)));
     }
     // A certificate, say: no bad key, but none at all.
     Err(elsewhere::describe(bytes).map_or(KeyError::Unknown, KeyError::Elsewhere))

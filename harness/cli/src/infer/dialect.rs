@@ -18,11 +18,17 @@ impl Dialect {
     pub fn of(bytes: &[u8], cells: usize) -> Dialect {
         let first = bytes.split(|&b| b == b'\n').find(|line| !line.trim_ascii().is_empty());
         let first = first.unwrap_or_default();
-        if let Some([delimiter]) = first.trim_ascii_end().strip_prefix(b"sep=") {
+        let bare = first.strip_suffix(b"\r").unwrap_or(first);
+        let bare = bare.strip_prefix(b"\"").and_then(|b| b.strip_suffix(b"\"")).unwrap_or(bare);
+        if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] = bare {
             return Dialect { delimiter: *delimiter, before: 1 };
         }
         let parts = |delimiter: u8| first.iter().filter(|&&b| b == delimiter).count() + 1;
-        let found = OTHERS.iter().find(|(delimiter, _)| parts(*delimiter) >= cells.max(2));
+        let alone = parts(b',') == 1;
+        let found = OTHERS.iter().find(|(delimiter, _)| {
+            let parts = parts(*delimiter);
+            parts >= cells.max(2) || (alone && parts > 1)
+        });
         Dialect { delimiter: found.map_or(b',', |(delimiter, _)| *delimiter), before: 0 }
     }
 
@@ -34,6 +40,11 @@ impl Dialect {
             (one && !cell.contains('.')).then(|| cell.replace(',', ".").parse::<f64>().ok())?
         };
         plain().or_else(comma).filter(|value| value.is_finite())
+    }
+
+    /// What stands before the decimals of a number, where it has any.
+    pub fn mark(self, cell: &str) -> Option<char> {
+        cell.chars().find(|c| *c == '.' || (*c == ',' && self.delimiter != b','))
     }
 
     /// What was assumed, where it is not the usual.

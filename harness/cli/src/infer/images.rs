@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use datasets::formats::image_file;
-use datasets::{Card, Kind as Sort, pictures};
+use datasets::pictures::{self, PassedOver};
+use datasets::{Card, Kind as Sort};
 use federation::model_file::ModelFile;
 use harness::HarnessError;
 use learning::{Mode, Network, Params};
@@ -47,42 +48,37 @@ pub fn list(folder: &Path) -> Result<Vec<Picture>, HarnessError> {
         ));
     }
     let mut found = Vec::new();
-    for (name, path) in entries(folder)? {
+    let mut passed = PassedOver::default();
+    let refused = |at: &Path, source| HarnessError::Io {
+        what: "read",
+        path: at.display().to_string(),
+        source,
+    };
+    for name in pictures::listing(folder, &mut passed).map_err(|e| refused(folder, e))? {
+        let path = folder.join(&name);
         if path.is_dir() {
-            let inside = entries(&path)?.into_iter().filter(|(file, path)| is_picture(file, path));
-            found.extend(inside.map(|(file, path)| Picture {
-                path,
+            // As a data set of class folders is read: with the folders in them.
+            let inside = pictures::walk(&path, &mut passed).map_err(|e| refused(&path, e))?;
+            found.extend(inside.into_iter().map(|file| Picture {
+                path: path.join(&file),
                 file,
                 class: Some(name.clone()),
             }));
         } else if is_picture(&name, &path) {
             found.push(Picture { path, file: name, class: None });
+        } else {
+            passed.leave_out(&name);
         }
     }
     if found.is_empty() {
-        Err(unfit(
+        return Err(unfit(
             folder,
             "holds no pictures (png, jpg, bmp, ppm ...), neither flat nor in folders a class; put \
-         some in",
-        ))
-    } else {
-        Ok(found)
+             some in",
+        ));
     }
-}
-
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, HarnessError> {
-    let refused =
-        |source| HarnessError::Io { what: "read", path: folder.display().to_string(), source };
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(refused)? {
-        let entry = entry.map_err(refused)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !pictures::is_hidden(&name) {
-            all.push((name, entry.path()));
-        }
-    }
-    all.sort();
-    Ok(all)
+    passed.notes().iter().for_each(|note| tell!("note: {}: {note}", folder.display()));
+    Ok(found)
 }
 
 fn is_picture(name: &str, path: &Path) -> bool {

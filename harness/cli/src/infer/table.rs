@@ -100,6 +100,7 @@ fn parse(
         .from_reader(bytes);
     let mut layout: Option<Layout> = None;
     let mut range = Range::new();
+    let mut mark = None;
     let mut table = Table {
         features: Vec::new(),
         labels: None,
@@ -139,6 +140,16 @@ fn parse(
         let cell = |(feature, &at): (usize, &usize)| {
             let value = number(cells[at], dialect, columns.scaled)
                 .map_err(|(problem, remedy)| bad(&place(at), problem, &remedy))?;
+            let own = dialect.mark(cells[at]);
+            if own.is_some_and(|own| *mark.get_or_insert(own) != own) {
+                // One of the two parts thousands, and nobody can say which.
+                let problem = format!("`{}` beside numbers with another mark", short(cells[at]));
+                return Err(bad(
+                    &place(at),
+                    problem,
+                    "write all decimals alike, and thousands plain",
+                ));
+            }
             let column = &columns.columns[feature];
             if columns.scaled {
                 return Ok(value.clamp(0.0, 1.0) as f32);
@@ -173,12 +184,13 @@ fn first_line(
     dialect: Dialect,
     columns: &Columns,
 ) -> Found<(Layout, bool, Option<String>)> {
-    // A comma too many at the end of a line stands for nothing.
-    while cells.last().is_some_and(|cell| cell.is_empty()) {
-        cells.pop();
-    }
-    let counted = counts(cells);
-    let words = !cells.is_empty() && cells.iter().all(|cell| dialect.number(cell).is_none());
+    // A comma too many at the end of a line stands for nothing; without a heading an empty cell may
+    // be a feature's, where it leaves a width that is known.
+    let filled = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |at| at + 1);
+    let counted = counts(&cells[..filled]);
+    let words = filled > 0 && cells[..filled].iter().all(|cell| dialect.number(cell).is_none());
+    let least = if words || counted { filled } else { filled.max(columns.count() + 2) };
+    cells.truncate(least.min(cells.len()));
     let layout = if words { named(cells, columns)? } else { by_position(cells, columns)? };
     let note = counted.then(|| "the first line counts the columns, and is no row".into());
     Ok((layout, words || counted, note))

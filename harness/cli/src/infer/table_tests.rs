@@ -158,6 +158,15 @@ fn tables_of_other_tools_are_read_and_said() {
     let excel = read(&format!("sep=;\n{heading}\n1,5;2;3\n")).unwrap();
     assert_eq!((excel.features, excel.lines), (vec![vec![0.15, 0.2, 0.3]], vec![3]));
     assert!(excel.notes[0].contains("semicolons"), "{:?}", excel.notes);
+    // One of two marks of decimals parts thousands, and nobody can say which.
+    let both = read(&format!("{heading}\n1,5;2.5;3\n")).unwrap_err();
+    assert!(both.contains("column 2") && both.contains("another mark"), "{both}");
+    // A column too few is named; Excel's line may be quoted.
+    let few = read("\"SEP=;\"\nmean radius;concave points_se\n1;2\n").unwrap_err();
+    assert!(few.contains("1 of 3 columns missing: `worst fractal dimension`"), "{few}");
+    // Without a heading an empty last feature is missing, and no label is taken for a feature.
+    let missing = read("B,1,2,\n").unwrap_err();
+    assert!(missing.contains("column 4") && missing.contains("no finite number"), "{missing}");
     let tabs = read(&format!("{}\n1.5\t2\t3\n", heading.replace(';', "\t"))).unwrap();
     assert_eq!(tabs.features, [[0.15, 0.2, 0.3]]);
     // A comma too many at the end of the headings, of the rows, or of both.

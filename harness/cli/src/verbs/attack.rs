@@ -16,8 +16,8 @@ use learning::effect::{Effect, Published};
 use learning::{Observation, Signal, checkpoint};
 use metrics::{Panel, Scored, Scores, Setup, pairing};
 use serde_json::json;
-use suites::Fact;
 use suites::rng::AttackSeed;
+use suites::{Fact, FlagKind};
 use tch::{Kind, Tensor};
 
 use crate::capture::explain::Explained;
@@ -343,7 +343,10 @@ fn print(
             "the found examples explain the update: cosine {cosine:.4}, size ratio {size_ratio:.3}"
         );
     }
-    found.flags.first().into_iter().flatten().for_each(|f| show!("doubt: {f}"));
+    for flag in found.flags.first().into_iter().flatten() {
+        let fact = matches!(flag.kind(), Some(FlagKind::Adapted | FlagKind::Derivative));
+        show!("{}: {flag}", if fact { "note" } else { "doubt" });
+    }
     doubt.iter().for_each(|d| show!("doubt: {d}"));
     if let Some(scored) = scored {
         scored

@@ -112,7 +112,8 @@ fn inspect(path: &Path) -> Result<Vec<Found>> {
     for file in files {
         match keys::inspect_file(&file) {
             Ok(what) => found.push((file, what)),
-            Err(KeyError::File { source, .. }) if matches!(*source, KeyError::Unknown) => {}
+            Err(KeyError::File { source, .. })
+                if matches!(*source, KeyError::Unknown | KeyError::Elsewhere(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
