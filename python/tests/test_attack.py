@@ -49,6 +49,7 @@ def test_a_gradient_of_a_convolutional_network(tmp_path, sigmoid_net, bench):
     assert sorted(p.name for p in found.files) == [
         "reconstruction-0.png",
         "reconstruction.safetensors",
+        "truth-beside-reconstruction.png",
     ]
     again = flbench.attack(folder, "idlg", {"iterations": 60}, bench=bench)
     assert np.array_equal(again.images, found.images)
