@@ -137,7 +137,9 @@ fn extreme(c: &Call, a: &Tensor, b: &Tensor, f: impl Fn(&Tensor, &Tensor) -> Ten
     if !a.is_floating_point() {
         return f(a, b);
     }
-    c.kinks.either(share, || f(a, b), |share| a * share + b * (share.neg() + 1.0))
+    // What has no share may be infinite.
+    let part = |t: &Tensor, share: &Tensor| t.where_self(&share.gt(0.0), &t.zeros_like()) * share;
+    c.kinks.either(share, || f(a, b), |share| part(a, share) + part(b, &(share.neg() + 1.0)))
 }
 
 fn compared(c: &Call, f: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {

@@ -47,7 +47,11 @@ fn extreme(c: &Call, f: impl Fn(&Tensor, &[i64], bool) -> Tensor) -> Tensor {
     c.kinks.either(
         share,
         || f(&x, &dims, keep),
-        |share| (&x * share).sum_dim_intlist(&dims[..], keep, None),
+        |share| {
+            // What has no share may be infinite.
+            let own = x.where_self(&share.gt(0.0), &x.zeros_like());
+            (own * share).sum_dim_intlist(&dims[..], keep, None)
+        },
     )
 }
 
