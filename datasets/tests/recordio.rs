@@ -249,4 +249,10 @@ fn records_of_one_key_are_numbered_by_their_places() {
     assert!(report.notes[0].contains("6 records share 1 keys"), "{report:?}");
     let names: Vec<String> = images(out.path()).into_keys().collect();
     assert_eq!(names, ["0/0.png", "0/2.png", "0/4.png", "1/1.png", "1/3.png", "1/5.png"]);
+    // A list goes by keys, and takes none of them away.
+    let rows: String = (0..6).map(|i| format!("1\t{}\tx/{i}.png\n", i % 2)).collect();
+    put(dir.path(), "a.lst", rows);
+    let (listed, out) = (Sources::beside(&dir.path().join("a.rec")), tempdir().unwrap());
+    assert!(listed.lst.is_some());
+    assert_eq!(run(&listed, out.path(), OnError::Stop).unwrap().records, 6);
 }

@@ -185,22 +185,8 @@ fn the_truth_swapped_after_the_capture_changes_no_bit() {
 /// Every way to read labels, from gradients and updates; of several labels an example too.
 #[test]
 fn no_method_of_label_recovery_sees_the_truth() {
-    let methods = [
-        "idlg",
-        "analytic",
-        "llg",
-        "llg-star",
-        "bias-corrected",
-        "yin",
-        "wainakh-simple",
-        "wainakh-whitebox",
-        "geng",
-        "ilrg",
-        "dimitrov",
-        "signs",
-        "prior",
-    ];
-    for method in methods {
+    for method in attacks::labels::Method::ALL.map(attacks::labels::Method::name) {
+        let method = method.as_str();
         let mut applied = 0;
         for source in [Source::Gradients, Source::LocalUpdate] {
             let world = |seed| {

@@ -49,8 +49,8 @@ impl LastLayer {
     /// `NotApplicable` where the layer has none.
     pub fn bias(&self) -> Result<&[f64], AttackError> {
         self.bias.as_deref().ok_or_else(|| {
-            let why = "the method reads the bias of the last layer, and this model's has none; \
-                use `yin`, `llg` or `geng`, which read its weights";
+            let why = "the method reads the bias of the last layer, and this model's has none; of \
+                one class an example `yin`, `llg` and `geng` read its weights";
             AttackError::NotApplicable(why.into())
         })
     }

@@ -55,6 +55,34 @@ pub struct Told {
 }
 
 impl Method {
+    /// All of them.
+    pub const ALL: [Method; 13] = {
+        use Method::*;
+        [
+            Idlg,
+            Analytic,
+            Llg,
+            LlgStar,
+            BiasCorrected,
+            Yin,
+            WainakhSimple,
+            WainakhWhitebox,
+            Geng,
+            Ilrg,
+            Dimitrov,
+            Signs,
+            Prior,
+        ]
+    };
+
+    /// Its name in suites.
+    pub fn name(self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|v| Some(v.as_str()?.to_owned()))
+            .unwrap_or_default()
+    }
+
     /// Facts that it cannot do without.
     pub fn needs(self) -> Vec<Fact> {
         match self {
@@ -104,6 +132,7 @@ pub fn recover(
     applies(method, seen)?;
     let gradient = signal::direction(seen)?;
     if method == Method::Idlg {
+        LastLayer::of(seen, &gradient)?.iter().try_for_each(|layer| layer.bias().map(drop))?;
         let found = labels::read_batch(seen, &gradient, batch as i64)?;
         return Ok(found.unbind(0).iter().map(|row| plain(host(row), batch)).collect());
     }

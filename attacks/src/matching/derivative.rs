@@ -41,8 +41,9 @@ const FIRST_STEP: f64 = 1.0 / 6.0;
 /// Bounds of later ones.
 const STEPS: [f64; 2] = [1e-12, 1e-2];
 
-/// By how much one step may be longer or shorter than the last one.
-const PACE: f64 = 4.0;
+/// By how much one step may be longer or shorter than the last one, where that was trusted, and
+/// where it was not: a change that is far off tells how far.
+const PACE: [f64; 2] = [4.0, 1e4];
 
 /// Changes that `auto` trusts, of dL/dx relative to it: as many machine epsilons, of which a few
 /// are rounding, and as many times the change that is aimed at.
@@ -141,10 +142,17 @@ impl Differences {
 
     /// The next step of each lane, from how much the last one changed.
     fn adapt(&mut self, size: &Tensor, change: &Tensor) {
-        let factor = (change.reciprocal() * self.aim()).clamp(1.0 / PACE, PACE);
-        let next =
-            (size * factor.nan_to_num(1.0 / PACE, PACE, 1.0 / PACE)).clamp(STEPS[0], STEPS[1]);
-        self.size = Some(next);
+        let factor = change.reciprocal() * self.aim();
+        let paced =
+            |pace: f64| factor.nan_to_num(1.0 / pace, pace, 1.0 / pace).clamp(1.0 / pace, pace);
+        let next = paced(PACE[0]).where_self(&self.is_trusted(change), &paced(PACE[1]));
+        self.size = Some((size * next).clamp(STEPS[0], STEPS[1]));
+    }
+
+    /// Lanes `[T]` whose change is neither rounding nor curvature.
+    fn is_trusted(&self, change: &Tensor) -> Tensor {
+        let [least, most] = [TRUSTED[0] * self.epsilon, TRUSTED[1] * self.aim()];
+        change.ge(least).logical_and(&change.le(most))
     }
 
     /// Objective `[T]` and gradient `[T, V]` at `x` `[T, V]`.
@@ -190,12 +198,7 @@ impl Differences {
     /// Lanes `[T]` whose difference is not finite or has lost its digits.
     fn is_poor(&self, value: &Tensor, gradient: &Tensor, change: &Tensor) -> Tensor {
         let sound = rows::norm(gradient).lt(f64::INFINITY);
-        let sound = if self.auto {
-            let [least, most] = [TRUSTED[0] * self.epsilon, TRUSTED[1] * self.aim()];
-            sound.logical_and(&change.ge(least)).logical_and(&change.le(most))
-        } else {
-            sound
-        };
+        let sound = if self.auto { sound.logical_and(&self.is_trusted(change)) } else { sound };
         sound.logical_not().logical_and(&value.abs().lt(f64::INFINITY))
     }
 
@@ -299,11 +302,12 @@ mod tests {
     fn steps_grow_and_shrink_towards_the_best_change() {
         let mut differences = Differences::new(F32_EPSILON, true);
         let aim = differences.aim();
-        let size = Tensor::from_slice(&[1e-4f64; 4]);
-        let change = Tensor::from_slice(&[aim, aim / 2.0, aim / 100.0, f64::NAN]);
-        differences.adapt(&size, &change);
+        let size = Tensor::from_slice(&[1e-4f64; 6]);
+        // By four at most where the change is trusted, at once where it is far off.
+        let change = [aim, aim / 2.0, aim / 8.0, aim / 40.0, aim * 500.0, f64::NAN];
+        differences.adapt(&size, &Tensor::from_slice(&change));
         let next = Vec::<f64>::try_from(differences.size.unwrap()).unwrap();
-        for (found, wanted) in next.iter().zip([1e-4, 2e-4, 4e-4, 2.5e-5]) {
+        for (found, wanted) in next.iter().zip([1e-4, 2e-4, 4e-4, 4e-3, 2e-7, 1e-8]) {
             assert!((found - wanted).abs() < 1e-9, "{next:?}");
         }
     }

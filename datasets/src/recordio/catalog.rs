@@ -50,7 +50,8 @@ fn number_by_place(entries: &mut [Entry]) -> Option<String> {
     (2 * keys.len() < entries.len()).then(|| {
         entries.iter_mut().zip(0..).for_each(|(entry, place)| entry.key = place);
         format!(
-            "{} records share {} keys, and are numbered by their places from 0",
+            "{} records share {} keys: they are numbered by their places from 0, and a list beside \
+             them is not used",
             entries.len(),
             keys.len()
         )
@@ -79,9 +80,10 @@ impl Catalog {
             None => scan::sequential(&records),
         };
         let (mut entries, faults, mut notes) = sorted(seen);
-        if list.is_none() {
-            notes.extend(number_by_place(&mut entries));
-        }
+        let numbered = number_by_place(&mut entries);
+        // A list goes by keys, which these records do not have.
+        let list = list.filter(|_| numbered.is_none());
+        notes.extend(numbered);
         let path = sources.rec.clone();
         let mut catalog =
             Self { path, entries, faults, property, names: HashMap::new(), notes, records };

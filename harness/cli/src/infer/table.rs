@@ -115,7 +115,7 @@ fn parse(
             let line = e.position().map_or(1, csv::Position::line);
             bad(&format!("line {line}"), "not text in UTF-8".into(), "save it as CSV in UTF-8")
         })?;
-        let line = record.position().map_or(1, |p| p.line() as usize);
+        let line = record.position().map_or(1, |at| line_of(bytes, at));
         let at_line =
             |(problem, remedy): (String, String)| bad(&format!("line {line}"), problem, &remedy);
         let mut cells: Vec<&str> = record.iter().collect();
@@ -178,6 +178,13 @@ fn parse(
     Ok(table)
 }
 
+/// The line of a record: its position is that of the blank lines before it.
+fn line_of(bytes: &[u8], at: &csv::Position) -> usize {
+    let rest = bytes.get(at.byte() as usize..).unwrap_or_default();
+    let blank = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
+    at.line() as usize + blank.filter(|b| **b == b'\n').count()
+}
+
 /// Where a row's parts stand, by the first line; whether that is a heading, and what was assumed.
 fn first_line(
     cells: &mut Vec<&str>,
@@ -215,7 +222,9 @@ fn number(cell: &str, dialect: Dialect, scaled: bool) -> Found<f64> {
 /// Whether cells count themselves, from 0 or from 1, as tools write a table without headings; a few
 /// may be values.
 fn counts(cells: &[&str]) -> bool {
-    let from = |first: usize| cells.iter().zip(first..).all(|(cell, n)| *cell == n.to_string());
+    // Also as floats, `0.0`, `1.0`.
+    let is = |cell: &str, n: usize| cell.parse::<f64>().is_ok_and(|v| v == n as f64);
+    let from = |first: usize| cells.iter().zip(first..).all(|(cell, n)| is(cell, n));
     cells.len() >= COUNTED && (from(0) || from(1))
 }
 

@@ -175,12 +175,17 @@ fn tables_of_other_tools_are_read_and_said() {
         assert_eq!(read(&text).unwrap().features[0], [0.1, 0.2, 0.3], "{text}");
     }
     // A heading that only counts is no row.
+    // Blank lines count as lines.
+    let spaced = read(&format!("\n\n{plain}\n\n1,2,3\r\n\r\n4,5,6\n")).unwrap();
+    assert_eq!(spaced.lines, [5, 7]);
     let eight = Columns { columns: vec![columns().columns[0].clone(); 8], scaled: false };
     for (first, rows) in [(0, 1), (1, 1), (2, 2)] {
         let line: Vec<String> = (first..first + 8).map(|n| n.to_string()).collect();
-        let text = format!("{}\n3,1,4,1,5,9,2,6\n", line.join(","));
-        let table = parse(Path::new("t.csv"), text.as_bytes(), &eight, &classes()).unwrap();
-        assert_eq!((table.features.len(), table.notes.len()), (rows, 2 - rows), "{text}");
+        for line in [line.join(","), line.join(".0,") + ".0"] {
+            let text = format!("{line}\n3,1,4,1,5,9,2,6\n");
+            let table = parse(Path::new("t.csv"), text.as_bytes(), &eight, &classes()).unwrap();
+            assert_eq!((table.features.len(), table.notes.len()), (rows, 2 - rows), "{text}");
+        }
     }
 }
 
